@@ -1,0 +1,219 @@
+//! Configuration as it runs: every value checked, every default filled in.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
+
+use crate::wire::key::{KeyHash, Scopes};
+
+/// Everything that the server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen. Default `127.0.0.1:4000`.
+    pub listen: SocketAddr,
+    /// `sqlite:PATH` or `sqlite::memory:`. Default `sqlite:petstream.db`.
+    pub database: String,
+    /// Whether keys are asked for. Default [`Auth::Keys`].
+    pub auth: Auth,
+    /// Form of the log. Default [`LogFormat::Auto`].
+    pub log_format: LogFormat,
+    /// Keys from the file and the environment; keys made with `petstream keys create` live in the database.
+    pub keys: Vec<KeyConfig>,
+    /// Rate limits and bounds.
+    pub limits: Limits,
+    /// What is done about top-level request parameters that the API does not know. Default: passed on.
+    pub unknown_parameters: UnknownParameters,
+    /// The local model.
+    pub responder: ResponderConfig,
+    /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
+    pub models: Vec<ModelConfig>,
+}
+
+/// Whether callers must show a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// A bearer key on every request but probes.
+    #[default]
+    Keys,
+    /// Everybody may do everything; refused on an address that is not loopback.
+    None,
+}
+
+/// Form of the log on stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// Human-readable lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// See [`Config::unknown_parameters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownParameters {
+    /// Forwarded untouched, as vLLM's and llama.cpp's clients need.
+    #[default]
+    Pass,
+    /// Refused with 400 `unknown_parameter`, as the real API does.
+    Refuse,
+}
+
+/// A key from the file or the environment. Only the hash of its secret is kept.
+#[derive(Clone, Debug)]
+pub struct KeyConfig {
+    /// Unique name: in logs, usage records and limits.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub hash: KeyHash,
+    /// From when on it is refused. Default: never.
+    pub expires_at: Option<Timestamp>,
+    /// Which models it may use. Default: all.
+    pub models: Option<Vec<String>>,
+    /// What it may do. Default: all but `stats`; keys from the environment: all.
+    pub scopes: Scopes,
+    /// Its own limits; what is not set here is taken from `limits.per_key`.
+    pub limits: RateLimits,
+}
+
+/// Rates and concurrency; what is not set is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests a minute; a full minute's worth may come at once.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Prompt and completion tokens a minute.
+    pub tokens_per_minute: Option<NonZeroU64>,
+    /// Streams open at the same time.
+    pub concurrent_streams: Option<NonZeroU32>,
+}
+
+impl RateLimits {
+    /// These limits, with `other`'s where these say nothing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.or(other.tokens_per_minute),
+            concurrent_streams: self.concurrent_streams.or(other.concurrent_streams),
+        }
+    }
+}
+
+/// Rate limits, and the bounds of what one client can make the server hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// All keys together.
+    pub total: RateLimits,
+    /// Each key, unless its own entry says otherwise.
+    pub per_key: RateLimits,
+    /// Longest request body, bytes. Default 16 MiB, 1 KiB to 1 GiB. Longer: 413.
+    pub body: u64,
+    /// All request bodies held at once, bytes. Default 512 MiB; at least `body`. More: 503.
+    pub bodies_total: u64,
+    /// Longest request head, bytes. Default 64 KiB, 8 KiB to 1 MiB. Longer: 431.
+    pub head: usize,
+    /// Deepest nesting of request JSON. Default 128, 8 to 1024. Deeper: 400.
+    pub json_depth: usize,
+    /// Connections at once. Default 20,000, at least 1. Further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Longest time for a request's head to arrive. Default 10 s.
+    pub header_read: Duration,
+    /// Longest silence while a request's body arrives. Default 30 s. Then 408.
+    pub body_read: Duration,
+    /// Longest time in which a reader takes no byte of an answer. Default 60 s. Then the connection is cut.
+    pub write_idle: Duration,
+    /// Longest frame of an upstream's stream, bytes. Default 8 MiB.
+    pub frame: usize,
+    /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB.
+    pub answer: usize,
+}
+
+/// The local model.
+#[derive(Clone, Debug)]
+pub struct ResponderConfig {
+    /// Tokens a second, for demonstrations; none: as fast as it can. 0.1 to 100,000.
+    pub tokens_per_second: Option<f64>,
+}
+
+/// A model name that clients ask for, and where it is served.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// What clients ask for; `*` takes every name that no other entry takes.
+    pub name: String,
+    /// At least one.
+    pub upstreams: Vec<UpstreamConfig>,
+}
+
+/// One place where a model is served.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// `http` or `https`, up to and including `/v1`: `chat/completions` is appended.
+    pub base_url: Url,
+    /// Sent as `Authorization: Bearer`; none: no such header.
+    pub api_key: Option<Secret>,
+    /// What the upstream is asked for; none: the name that the client used.
+    pub model: Option<String>,
+    /// PEM file of certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Whether `stream_options.include_usage` is asked of the upstream. Default [`AskUsage::Ask`].
+    pub usage: AskUsage,
+}
+
+/// Whether the upstream is asked for usage on streams whose client did not ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AskUsage {
+    /// Ask, and hide from the client what it did not ask for.
+    #[default]
+    Ask,
+    /// Forward `stream_options` as it came.
+    Never,
+}
+
+/// Deadlines of one upstream. Zero (`0s`) switches one off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name look-up, TCP and TLS together. Default 2 s.
+    pub connect: Option<Duration>,
+    /// From the request's last byte to the first event; not streamed: to the head of the answer. Default 120 s.
+    pub first_token: Option<Duration>,
+    /// Longest silence from the upstream, any byte counting. Default 60 s.
+    pub idle: Option<Duration>,
+    /// The whole request. Default 30 min.
+    pub total: Option<Duration>,
+}
+
+/// Text that must not be shown: `Debug` prints asterisks.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps `text`.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// The environment as a map, so that tests need not change the process's own.
+pub type Environment = HashMap<String, String>;

@@ -1,0 +1,1 @@
+//! Errors as answers: the only file that chooses status codes.

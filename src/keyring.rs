@@ -1,0 +1,1 @@
+//! Who may call: API keys by the hash of their secret.

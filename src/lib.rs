@@ -1,0 +1,38 @@
+//! petstream: an OpenAI-compatible streaming chat-completions proxy with a live pet store.
+//!
+//! A room imports only rooms on lower floors; rooms of one floor do not import each other
+//! (`tests/house.rs` checks it):
+//!
+//! | floor | room | what lives there |
+//! |---|---|---|
+//! | 8 | `main.rs`, `cli/` | command line, exit codes |
+//! | 7 | [`app`] | configuration -> adapters -> state -> serve -> drain |
+//! | 6 | [`api`] | the HTTP surface: one file per resource, the numbered stack of layers |
+//! | 5 | [`layer`], [`relay`] | tower layers; one completion from end to end |
+//! | 4 | [`error`] | the only file that chooses status codes |
+//! | 3 | [`keyring`], [`limiter`], [`responder`], [`upstream`] | who may, how much, the local model, the remote ones |
+//! | 2 | [`petstore`], [`store`], [`telemetry`] | pets; the database below them; logs |
+//! | 1 | [`config`] | what a person wrote -> what runs |
+//! | 0 | [`wire`] | pure data and codecs, no I/O |
+
+pub mod wire;
+
+pub mod config;
+
+pub mod petstore;
+pub mod store;
+pub mod telemetry;
+
+pub mod keyring;
+pub mod limiter;
+pub mod responder;
+pub mod upstream;
+
+pub mod error;
+
+pub mod layer;
+pub mod relay;
+
+pub mod api;
+
+pub mod app;

@@ -1,0 +1,1 @@
+//! How much a key may do: requests a minute, tokens a minute, streams at once.

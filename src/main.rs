@@ -1,0 +1,2 @@
+//! petstream
+fn main() {}

@@ -1,0 +1,1 @@
+//! One completion from end to end.

@@ -1,0 +1,1 @@
+//! petstore-ai, the local model: conversation -> query -> rows -> text -> tokens.

@@ -1,0 +1,1 @@
+//! Logs: one subscriber for the process, human-readable or JSON.

@@ -1,0 +1,1 @@
+//! Upstreams: connections, their pool, and the table of routes.

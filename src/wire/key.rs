@@ -1,0 +1,175 @@
+//! API keys as data: the form of a secret, its hash, what a key may do.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Every secret made here begins with this, so that scanners for leaked secrets can find it.
+pub const SECRET_PREFIX: &str = "sk-petstream-";
+
+/// Makes a new secret: [`SECRET_PREFIX`] and 256 random bits in hexadecimal.
+///
+/// # Errors
+/// When the operating system has no random bytes to give.
+pub fn new_secret() -> Result<String, getrandom::Error> {
+    let mut bits = [0_u8; 32];
+    getrandom::fill(&mut bits)?;
+    Ok(format!("{SECRET_PREFIX}{}", hex::encode(bits)))
+}
+
+/// The SHA-256 of a secret: all that is ever stored or compared.
+///
+/// Equality takes the same time wherever two hashes differ.
+#[derive(Clone, Copy, Eq)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of `secret`.
+    #[must_use]
+    pub fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
+    /// The hash as 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl PartialEq for KeyHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl std::hash::Hash for KeyHash {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0[..8]);
+    }
+}
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Eight digits tell keys apart in a log and give nothing away.
+        write!(f, "KeyHash({}…)", hex::encode(&self.0[..4]))
+    }
+}
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// Chat completions and the list of models.
+    #[serde(rename = "chat")]
+    Chat,
+    /// Read pets, orders, inventory and events.
+    #[serde(rename = "store:read")]
+    StoreRead,
+    /// Change pets and orders.
+    #[serde(rename = "store:write")]
+    StoreWrite,
+    /// Read statistics and metrics.
+    #[serde(rename = "stats")]
+    Stats,
+}
+
+impl Scope {
+    /// Every scope there is, in the order in which they are printed.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::StoreRead, Self::StoreWrite, Self::Stats];
+
+    /// The name used in configuration, in the database and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::StoreRead => "store:read",
+            Self::StoreWrite => "store:write",
+            Self::Stats => "stats",
+        }
+    }
+
+    /// The scope of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+}
+
+/// A set of [`Scope`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// All scopes: keys from the environment and the first key made.
+    pub const ALL: Self = Self(0b1111);
+
+    /// Whether `scope` is in the set.
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8) != 0
+    }
+
+    /// The members, in the order of [`Scope::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+}
+
+impl Default for Scopes {
+    /// Everything but `stats`.
+    fn default() -> Self {
+        [Scope::Chat, Scope::StoreRead, Scope::StoreWrite].into_iter().collect()
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |set, scope| set | 1 << scope as u8))
+    }
+}
+
+/// A secret as it may be shown: the first characters, then asterisks. Never enough to use.
+#[must_use]
+pub fn mask(secret: &str) -> String {
+    let shown: String = secret.chars().take(4).filter(char::is_ascii_graphic).collect();
+    if secret.chars().count() <= 8 { "***".to_owned() } else { format!("{shown}***") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_has_256_bits_and_is_never_the_same() {
+        let (one, two) = (new_secret().unwrap(), new_secret().unwrap());
+        assert_ne!(one, two);
+        assert_eq!(one.len(), SECRET_PREFIX.len() + 64);
+    }
+
+    #[test]
+    fn a_hash_survives_hexadecimal() {
+        let hash = KeyHash::of("sk-x");
+        assert!(KeyHash::from_hex(&hash.to_hex()) == Some(hash));
+        assert!(KeyHash::from_hex("12").is_none());
+    }
+
+    #[test]
+    fn stats_is_not_given_by_default() {
+        assert!(!Scopes::default().contains(Scope::Stats));
+        assert!(Scope::ALL.into_iter().all(|scope| Scopes::ALL.contains(scope)));
+    }
+
+    #[test]
+    fn a_mask_hides_short_secrets_entirely() {
+        assert_eq!(mask("abcdefgh"), "***");
+        assert_eq!(mask("sk-abcdefghij"), "sk-a***");
+    }
+}

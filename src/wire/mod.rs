@@ -1,0 +1,3 @@
+//! Pure data and codecs, no I/O.
+
+pub mod key;
