@@ -1,3 +1,9 @@
 //! Pure data and codecs, no I/O.
 
+pub mod chat;
+pub mod chunk;
+pub mod envelope;
 pub mod key;
+pub mod members;
+pub mod request;
+pub mod sse;

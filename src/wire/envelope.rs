@@ -1,0 +1,80 @@
+//! OpenAI's error envelope: `{"error":{"message","type","param","code"}}`, all four keys, `code` a string or null.
+//!
+//! Source: OpenAI's API reference, "Error codes" and the error objects that its SDKs read.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What stands under `error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorBody {
+    /// For people.
+    pub message: String,
+    /// The family: `invalid_request_error`, `server_error`, `requests`, `tokens`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The parameter that is to blame.
+    pub param: Option<String>,
+    /// Machine-readable cause.
+    pub code: Option<String>,
+}
+
+/// The body of a failed answer, or the data of a stream's error frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Envelope {
+    /// The error.
+    pub error: ErrorBody,
+}
+
+impl Envelope {
+    /// The envelope as one line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings and nulls always serialise.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// An error object as upstreams send it: any of the shapes seen in the wild, put right.
+///
+/// Understands `{"error":{…}}`, `{"error":"text"}`, a bare `{"message":…}` (also under `detail`), codes that are
+/// numbers, and missing keys. None when the value holds no message at all.
+#[must_use]
+pub fn read_error(value: &Value) -> Option<ErrorBody> {
+    let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
+    if let Value::String(message) = error {
+        return Some(ErrorBody { message: message.clone(), kind: String::new(), param: None, code: None });
+    }
+    let text = |key: &str| match error.get(key) {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let message = text("message").or_else(|| text("detail"))?;
+    Some(ErrorBody { message, kind: text("type").unwrap_or_default(), param: text("param"), code: text("code") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn all_four_keys_are_always_there() {
+        let error = ErrorBody { message: "m".into(), kind: "server_error".into(), param: None, code: None };
+        let text = String::from_utf8(Envelope { error }.to_json()).unwrap();
+        assert_eq!(text, r#"{"error":{"message":"m","type":"server_error","param":null,"code":null}}"#);
+    }
+
+    #[test]
+    fn odd_shapes_are_put_right() {
+        let read = |value| read_error(&value).map(|error| (error.message, error.kind, error.code));
+        let full = json!({"error":{"message":"m","type":"t","param":null,"code":500}});
+        assert_eq!(read(full), Some(("m".into(), "t".into(), Some("500".into()))));
+        assert_eq!(read(json!({"error":"m"})), Some(("m".into(), String::new(), None)));
+        assert_eq!(read(json!({"message":"m"})), Some(("m".into(), String::new(), None)));
+        assert_eq!(read(json!({"detail":"m"})), Some(("m".into(), String::new(), None)));
+        assert_eq!(read(json!({"error":null})), None);
+        assert_eq!(read(json!([1])), None);
+    }
+}

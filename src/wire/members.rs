@@ -1,0 +1,186 @@
+//! The members of a JSON object and the elements of an array, as slices of the text they stand in.
+//!
+//! Bodies are forwarded byte for byte, so they are looked at, never rebuilt: each value stays the text
+//! that it was (numbers keep all their digits), and knows where in the body it stands.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// One `"key": value` of an object.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// The key, unescaped: `"m\u006fdel"` is `model`.
+    pub key: Cow<'a, str>,
+    /// The value as written, without white space around it.
+    pub value: &'a str,
+}
+
+/// The members of the object that `text` is, in order, repeated keys included.
+///
+/// # Errors
+/// When `text` is not one well-formed JSON object.
+pub fn members(text: &str) -> Result<Vec<Member<'_>>, serde_json::Error> {
+    serde_json::from_str::<Members<'_>>(text).map(|all| all.0)
+}
+
+/// The elements of the array that `text` is.
+///
+/// # Errors
+/// When `text` is not one well-formed JSON array.
+pub fn elements(text: &str) -> Result<Vec<&str>, serde_json::Error> {
+    serde_json::from_str::<Elements<'_>>(text).map(|all| all.0)
+}
+
+/// Where `part`, a slice of `whole`, begins and ends in it.
+#[must_use]
+pub fn span(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// The text with each range replaced; ranges are in order and do not overlap.
+#[must_use]
+pub fn patch(text: &str, edits: &[(Range<usize>, String)]) -> String {
+    let added: usize = edits.iter().map(|(_, new)| new.len()).sum();
+    let mut patched = String::with_capacity(text.len() + added);
+    let mut at = 0;
+    for (range, new) in edits {
+        patched.push_str(&text[at..range.start]);
+        patched.push_str(new);
+        at = range.end;
+    }
+    patched.push_str(&text[at..]);
+    patched
+}
+
+/// Whether objects and arrays in `json` nest deeper than `limit`. Counts brackets outside strings, so it
+/// can run before anything is parsed.
+#[must_use]
+pub fn deeper_than(json: &[u8], limit: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+struct Members<'a>(Vec<Member<'a>>);
+
+/// A key that borrows where it can.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::with_capacity(8);
+                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    all.push(Member { key, value: value.get() });
+                }
+                Ok(Members(all))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+struct Elements<'a>(Vec<&'a str>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array;
+        impl<'de> Visitor<'de> for Array {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(value) = seq.next_element::<&'de RawValue>()? {
+                    all.push(value.get());
+                }
+                Ok(Elements(all))
+            }
+        }
+        deserializer.deserialize_seq(Array)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn values_stay_as_they_were_written() {
+        let text = r#" { "a" : 1.0e400 , "m\u006fdel":"x", "a":[ 1 ] } "#;
+        let all = members(text).unwrap();
+        let seen: Vec<_> = all.iter().map(|m| (&*m.key, m.value)).collect();
+        assert_eq!(seen, [("a", "1.0e400"), ("model", "\"x\""), ("a", "[ 1 ]")]);
+        assert_eq!(&text[span(text, all[2].value)], "[ 1 ]");
+    }
+
+    #[test]
+    fn what_is_no_object_or_array_is_refused() {
+        for text in ["", "1", "[1]", "{", "{\"a\":}", "{} x", "{\"a\":1,}"] {
+            assert!(members(text).is_err(), "{text}");
+        }
+        assert!(elements("{}").is_err());
+        assert_eq!(elements("[1, {\"a\":2}]").unwrap(), ["1", "{\"a\":2}"]);
+    }
+
+    #[test]
+    fn edits_leave_the_rest_alone() {
+        assert_eq!(patch("abcdef", &[(1..2, "X".to_owned()), (4..4, "Y".to_owned())]), "aXcdYef");
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        assert!(!deeper_than(br#"{"a":["[[[[\"[[["]}"#, 2));
+        assert!(deeper_than(br#"{"a":[[1]]}"#, 2));
+        assert!(deeper_than(&vec![b'['; 100_000], 128));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_text_never_panics(text in "[{}\\[\\]\":,a0\\\\ ]{0,60}") {
+            let _ = members(&text);
+            let _ = elements(&text);
+            let _ = deeper_than(text.as_bytes(), 3);
+        }
+    }
+}

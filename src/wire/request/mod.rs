@@ -1,0 +1,166 @@
+//! A chat-completions request: looked at once, checked against the contract, forwarded as it came.
+//!
+//! Source of shapes and ranges: OpenAI's API reference, "Create chat completion".
+//! <https://platform.openai.com/docs/api-reference/chat/create>
+
+mod check;
+mod invalid;
+mod messages;
+mod shape;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+pub use invalid::Invalid;
+
+use super::members::{self, Member, members, span};
+
+/// Whether parameters that the API does not know are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// Passed on.
+    Pass,
+    /// Refused with `unknown_parameter`.
+    Refuse,
+}
+
+/// A request whose shape is that of the contract, with what routing, limits and accounting need of it.
+#[derive(Debug)]
+pub struct ChatRequest {
+    /// Checked to be UTF-8.
+    body: Bytes,
+    /// What the client asked for.
+    pub model: String,
+    model_at: Range<usize>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// Whether the client asked for usage on its stream.
+    pub include_usage: bool,
+    usage_edit: UsageEdit,
+    /// How many choices; 1 if not said.
+    pub n: u64,
+    /// The most tokens that a choice may have, if said.
+    pub max_tokens: Option<u64>,
+    /// Bytes of the text of `messages`, as written.
+    pub messages_bytes: usize,
+}
+
+/// How a body that does not ask for usage is made to.
+#[derive(Debug)]
+struct UsageEdit {
+    at: Range<usize>,
+    text: &'static str,
+}
+
+impl ChatRequest {
+    /// Reads and checks a body.
+    ///
+    /// # Errors
+    /// [`Invalid`] as the contract words it, for the first thing that is wrong.
+    pub fn parse(body: Bytes, json_depth: usize, unknown: Unknown) -> Result<Self, Invalid> {
+        if members::deeper_than(&body, json_depth) {
+            return Err(Invalid::too_deep(json_depth));
+        }
+        let text = std::str::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
+        let all = members(text).map_err(|_| Invalid::unreadable())?;
+        let fields = Fields::take(&all, unknown)?;
+        let model = check::model(fields.model)?;
+        let stream = check::boolean("stream", fields.stream)?;
+        let options = check::stream_options(fields.stream_options, stream)?;
+        let counts = check::parameters(&all)?;
+        let Some(list) = fields.messages else { return Err(Invalid::missing("messages")) };
+        messages::check(list)?;
+        Ok(Self {
+            model_at: fields.model.map(|value| span(text, value)).unwrap_or_default(),
+            usage_edit: usage_edit(text, fields.stream_options, options.include_usage_value),
+            messages_bytes: list.len(),
+            model,
+            stream,
+            include_usage: options.include_usage,
+            n: counts.n.unwrap_or(1),
+            max_tokens: counts.max_tokens,
+            body,
+        })
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body for an upstream: the same bytes but for the model's name and, with `ask_usage`, for what makes
+    /// a stream end with its usage.
+    #[must_use]
+    pub fn forward(&self, model: Option<&str>, ask_usage: bool) -> Bytes {
+        let mut edits = Vec::new();
+        if let Some(model) = model.filter(|model| *model != self.model) {
+            edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
+        }
+        if ask_usage && self.stream && !self.include_usage {
+            edits.push((self.usage_edit.at.clone(), self.usage_edit.text.to_owned()));
+        }
+        if edits.is_empty() {
+            return self.body.clone();
+        }
+        edits.sort_by_key(|(range, _)| range.start);
+        // Checked to be UTF-8 when it was parsed.
+        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        Bytes::from(members::patch(text, &edits))
+    }
+}
+
+/// The top-level members that may stand only once, because an upstream might read another of two than we do.
+#[derive(Default)]
+struct Fields<'a> {
+    model: Option<&'a str>,
+    messages: Option<&'a str>,
+    stream: Option<&'a str>,
+    stream_options: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    fn take(all: &[Member<'a>], unknown: Unknown) -> Result<Self, Invalid> {
+        let mut fields = Self::default();
+        for member in all {
+            let place = match &*member.key {
+                "model" => &mut fields.model,
+                "messages" => &mut fields.messages,
+                "stream" => &mut fields.stream,
+                "stream_options" => &mut fields.stream_options,
+                key if unknown == Unknown::Refuse && !check::is_known(key) => return Err(Invalid::unknown(key)),
+                _ => continue,
+            };
+            if place.replace(member.value).is_some() {
+                return Err(Invalid::repeated(&member.key));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Where and what to write so that `text` asks for usage.
+fn usage_edit(text: &str, options: Option<&str>, include_usage: Option<&str>) -> UsageEdit {
+    const ASK: &str = "{\"include_usage\":true}";
+    match (options, include_usage) {
+        (_, Some(value)) => UsageEdit { at: span(text, value), text: "true" },
+        (Some(options), None) if options.starts_with('{') => {
+            let inside = span(text, options).start + 1;
+            let empty = options[1..].trim_start().starts_with('}');
+            UsageEdit {
+                at: inside..inside,
+                text: if empty { "\"include_usage\":true" } else { "\"include_usage\":true," },
+            }
+        }
+        (Some(null), None) => UsageEdit { at: span(text, null), text: ASK },
+        (None, None) => {
+            // A valid request has members, so a comma after ours is right.
+            let inside = text.find('{').map_or(0, |at| at + 1);
+            UsageEdit { at: inside..inside, text: "\"stream_options\":{\"include_usage\":true}," }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

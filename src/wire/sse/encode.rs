@@ -1,0 +1,38 @@
+//! Frames as petstream writes them on chat streams: one `data:` line, LF only, nothing else.
+
+use bytes::BytesMut;
+
+/// The frame after which nothing follows.
+pub const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// A heartbeat: a comment is the one form of silence that all SDKs survive.
+pub const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// Appends `data` as one frame.
+///
+/// Line ends within become blanks, since `data` is JSON, where raw line ends are only white space
+/// between tokens: a strict client must get one `data:` line, and a lone CR must not end one.
+pub fn push_frame(out: &mut BytesMut, data: &[u8]) {
+    out.reserve(data.len() + 8);
+    out.extend_from_slice(b"data: ");
+    let mut rest = data;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b" ");
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.extend_from_slice(b"\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_in_json_become_blanks() {
+        let mut out = BytesMut::new();
+        push_frame(&mut out, b"{\"a\":\r\n1,\n\"b\":2}");
+        assert_eq!(&out[..], b"data: {\"a\":  1, \"b\":2}\n\n");
+    }
+}

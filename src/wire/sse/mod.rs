@@ -1,0 +1,11 @@
+//! Server-Sent Events as bytes: a decoder that takes what upstreams send, an encoder that sends what
+//! every client understands.
+//!
+//! The decoder follows the WHATWG HTML standard, section 9.2.6 ("Interpreting an event stream"):
+//! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
+
+mod decode;
+mod encode;
+
+pub use decode::{Decoder, Event, TooLong};
+pub use encode::{COMMENT, DONE, push_frame};
