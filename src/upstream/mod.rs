@@ -1,1 +1,24 @@
-//! Upstreams: connections, their pool, and the table of routes.
+//! Upstreams: connections, their pool, and the table that says where a model is served.
+//!
+//! An exchange has no task of its own: whoever awaits the head or polls the body drives the connection beneath it.
+//! So each request is one task, dropping it closes its connection (that is how a cancel reaches the upstream), and
+//! nothing is read that the client has not made room for.
+
+mod answer;
+mod dial;
+mod exchange;
+mod failure;
+mod link;
+mod models;
+mod pool;
+mod routes;
+mod stream;
+mod target;
+mod tls;
+
+pub use answer::{Answer, AnswerBody};
+pub use failure::{Deadline, Failure};
+pub use models::RemoteModels;
+pub use routes::{Route, Routes};
+pub use target::{Ask, Target};
+pub use tls::TlsError;

@@ -1,0 +1,48 @@
+//! One request, one answer, on a kept connection or a new one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+
+use super::answer::{Answer, AnswerBody};
+use super::failure::Failure;
+use super::link::Link;
+use super::target::{Ask, Target};
+
+/// Posts a chat completion to `target` and waits for the head of the answer.
+///
+/// A kept connection that the upstream had closed before it saw the request is replaced in silence: nothing was
+/// answered, so nothing can have been done twice (RFC 9112, section 9.3.1).
+pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answer, Failure> {
+    while let Some(mut link) = target.pool().take() {
+        match link.send(request(target, ask)).await {
+            Ok(response) => return Ok(answer(response, link, target)),
+            Err(unanswered) if unanswered.unheard => {}
+            Err(unanswered) => return Err(failure(unanswered.error.as_ref())),
+        }
+    }
+    let mut link = target.dialer().dial().await?;
+    match link.send(request(target, ask)).await {
+        Ok(response) => Ok(answer(response, link, target)),
+        Err(unanswered) => Err(failure(unanswered.error.as_ref())),
+    }
+}
+
+fn request(target: &Target, ask: &Ask<'_>) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(ask.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target.chat_path().clone();
+    *request.headers_mut() = target.headers_for(ask);
+    request
+}
+
+fn answer(response: http::Response<hyper::body::Incoming>, link: Link, target: &Arc<Target>) -> Answer {
+    let (head, incoming) = response.into_parts();
+    Answer { status: head.status, headers: head.headers, body: AnswerBody::new(incoming, link, Arc::clone(target)) }
+}
+
+fn failure(error: Option<&hyper::Error>) -> Failure {
+    error.map_or(Failure::Closed, Failure::of_hyper)
+}

@@ -1,0 +1,81 @@
+//! What can go wrong with an upstream: what happened, said without deciding what a client is told.
+
+use std::fmt;
+
+/// Which deadline ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// Name look-up, TCP and TLS.
+    Connect,
+    /// The first event, or the head of an answer that is no stream.
+    FirstToken,
+    /// Silence within an answer.
+    Idle,
+    /// The whole request.
+    Total,
+}
+
+/// Why an exchange with an upstream failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// No connection: name, TCP or TLS. Nothing was sent.
+    Unreachable(std::io::Error),
+    /// A deadline ran out.
+    Timeout(Deadline),
+    /// The connection ended before the answer did.
+    Closed,
+    /// What came is not what the protocol allows; says what.
+    Malformed(&'static str),
+    /// An answer with a status that is no success, or an error object where a stream should begin.
+    Refused(Refusal),
+}
+
+/// An upstream's own refusal.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its status; 200 when the error came as the first frame of a stream.
+    pub status: http::StatusCode,
+    /// Its error object, if it sent one.
+    pub error: Option<crate::wire::envelope::ErrorBody>,
+    /// Its `Retry-After`, in whole seconds.
+    pub retry_after: Option<u64>,
+}
+
+impl Failure {
+    /// The label for logs and metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout(Deadline::Connect) => "connect_timeout",
+            Self::Timeout(Deadline::FirstToken) => "first_token_timeout",
+            Self::Timeout(Deadline::Idle) => "idle_timeout",
+            Self::Timeout(Deadline::Total) => "total_timeout",
+            Self::Closed => "closed",
+            Self::Malformed(_) => "malformed",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    /// What hyper says of a connection, in these terms.
+    pub(super) fn of_hyper(error: &hyper::Error) -> Self {
+        if error.is_parse() || error.is_parse_too_large() {
+            Self::Malformed("the answer is not HTTP/1.1")
+        } else {
+            Self::Closed
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "unreachable: {error}"),
+            Self::Timeout(_) | Self::Closed => f.write_str(self.reason()),
+            Self::Malformed(what) => write!(f, "malformed: {what}"),
+            Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,146 @@
+//! The models of the `*` upstream, for the merged list.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_openai::types::models::Model;
+use serde_json::Value;
+
+use super::routes::Routes;
+use super::target::Target;
+
+/// How long a list is good for.
+const FRESH_FOR: Duration = Duration::from_secs(60);
+/// How long a failed look is remembered, so that a dead upstream costs one client a short wait and the others none.
+const FAILED_FOR: Duration = Duration::from_secs(10);
+/// Longest wait of a client for the list.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Longest list that is read, bytes.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// The list of the `*` route's first target, cached.
+#[derive(Clone, Default)]
+pub struct RemoteModels {
+    /// None when there is no `*` route.
+    source: Option<(reqwest::Client, Arc<Target>)>,
+    // std Mutex: never held across .await
+    cache: Arc<Mutex<Cache>>,
+    /// One look at a time; others use what is cached.
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Cache {
+    models: Arc<Vec<Model>>,
+    good_until: Option<Instant>,
+}
+
+impl RemoteModels {
+    /// A list that has not been asked for yet.
+    ///
+    /// # Errors
+    /// When the HTTP client can't be built.
+    pub fn new(routes: &Routes) -> Result<Self, reqwest::Error> {
+        let Some(target) = routes.other().and_then(|route| route.targets.first()) else {
+            return Ok(Self::default());
+        };
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tls_backend_preconfigured(target.tls_config().as_ref().clone())
+            .build()?;
+        Ok(Self { source: Some((client, Arc::clone(target))), ..Self::default() })
+    }
+
+    /// The list; the last good one, or an empty one, when the upstream does not give it in time.
+    pub async fn list(&self) -> Arc<Vec<Model>> {
+        let Some((client, target)) = &self.source else { return Arc::default() };
+        if let Some(fresh) = self.cached(true) {
+            return fresh;
+        }
+        let Ok(_only) = tokio::time::timeout(PATIENCE, self.looking.lock()).await else {
+            return self.cached(false).unwrap_or_default();
+        };
+        if let Some(fresh) = self.cached(true) {
+            return fresh;
+        }
+        let found = fetch(client, target).await;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let good_for = if found.is_some() { FRESH_FOR } else { FAILED_FOR };
+        cache.good_until = Some(Instant::now() + good_for);
+        if let Some(models) = found {
+            cache.models = Arc::new(models);
+        }
+        Arc::clone(&cache.models)
+    }
+
+    fn cached(&self, fresh: bool) -> Option<Arc<Vec<Model>>> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let good = cache.good_until.is_some_and(|until| until > Instant::now());
+        (good || !fresh).then(|| Arc::clone(&cache.models))
+    }
+}
+
+async fn fetch(client: &reqwest::Client, target: &Target) -> Option<Vec<Model>> {
+    match try_fetch(client, target).await {
+        Ok(models) => Some(models),
+        Err(error) => {
+            tracing::warn!(target = target.name(), %error, "the upstream's list of models can't be read");
+            None
+        }
+    }
+}
+
+async fn try_fetch(client: &reqwest::Client, target: &Target) -> Result<Vec<Model>, ListError> {
+    let mut request = client.get(target.models_url());
+    if let Some(key) = target.api_key() {
+        request = request.bearer_auth(key.reveal());
+    }
+    let mut response = request.send().await?.error_for_status()?;
+    let mut body = Vec::new();
+    while let Some(data) = response.chunk().await? {
+        if body.len() + data.len() > MOST_BYTES {
+            return Err(ListError::TooLong);
+        }
+        body.extend_from_slice(&data);
+    }
+    let list: Value = serde_json::from_slice(&body).map_err(|_| ListError::NoList)?;
+    let data = list.get("data").and_then(Value::as_array).ok_or(ListError::NoList)?;
+    Ok(data.iter().filter_map(model).collect())
+}
+
+/// A list's entry in the contract's shape; other servers leave out all but the id.
+fn model(value: &Value) -> Option<Model> {
+    Some(Model {
+        id: value.get("id")?.as_str()?.to_owned(),
+        object: "model".to_owned(),
+        created: value.get("created").and_then(Value::as_u64).and_then(|at| u32::try_from(at).ok()).unwrap_or(0),
+        owned_by: value.get("owned_by").and_then(Value::as_str).unwrap_or("upstream").to_owned(),
+        shutdown_date: None,
+    })
+}
+
+#[derive(Debug)]
+enum ListError {
+    Request(reqwest::Error),
+    TooLong,
+    NoList,
+}
+
+impl From<reqwest::Error> for ListError {
+    fn from(error: reqwest::Error) -> Self {
+        // The URL may hold a name that is nobody's business in a log.
+        Self::Request(error.without_url())
+    }
+}
+
+impl std::fmt::Display for ListError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Request(error) => error.fmt(f),
+            Self::TooLong => f.write_str("it is longer than 4 MiB"),
+            Self::NoList => f.write_str("it is no list of models"),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A target: an upstream, a credential, and the name a model has there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Uri};
+use url::Position;
+
+use super::answer::Answer;
+use super::dial::{self, Dialer};
+use super::failure::Failure;
+use super::pool::Pool;
+use super::tls::{self, TlsError};
+use crate::config::{AskUsage, Secret, Timeouts, UpstreamConfig};
+
+/// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
+const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+
+/// One place where a model is served.
+pub struct Target {
+    /// `host:port/path`, for logs and metrics.
+    name: String,
+    model: Option<String>,
+    api_key: Option<Secret>,
+    timeouts: Timeouts,
+    ask_usage: bool,
+    dialer: Dialer,
+    chat_path: Uri,
+    models_url: String,
+    /// What every request says, made once.
+    headers: HeaderMap,
+    tls_config: Arc<rustls::ClientConfig>,
+    pool: Pool,
+}
+
+/// What to ask of a target.
+pub struct Ask<'a> {
+    /// The request's body.
+    pub body: Bytes,
+    /// Whether a stream is wanted.
+    pub stream: bool,
+    /// The client's headers, of which a few are forwarded.
+    pub client: &'a HeaderMap,
+}
+
+impl Target {
+    /// Prepares everything that does not change from request to request.
+    ///
+    /// # Errors
+    /// [`TlsError`] when the authorities to trust can't be read.
+    pub fn new(config: &UpstreamConfig) -> Result<Arc<Self>, TlsError> {
+        let url = &config.base_url;
+        let host = url.host().map_or_else(|| url::Host::Domain(String::new()), |host| host.to_owned());
+        let secure = url.scheme() == "https";
+        let tls_config = if secure { tls::client_config(config.ca_file.as_deref())? } else { tls::untrusting()? };
+        let tls = if secure { Some(dial::tls(&tls_config, &host)?) } else { None };
+        let path = url.path().trim_end_matches('/');
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        Ok(Arc::new(Self {
+            name: format!("{authority}{path}"),
+            model: config.model.clone(),
+            api_key: config.api_key.clone(),
+            timeouts: config.timeouts,
+            ask_usage: config.usage == AskUsage::Ask,
+            dialer: Dialer {
+                port: url.port_or_known_default().unwrap_or(80),
+                connect: config.timeouts.connect,
+                host,
+                tls,
+            },
+            // A URL's path is already encoded, so it is a valid request target.
+            chat_path: format!("{path}/chat/completions").parse().unwrap_or_default(),
+            models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
+            headers: fixed_headers(authority, config.api_key.as_ref()),
+            tls_config,
+            pool: Pool::default(),
+        }))
+    }
+
+    /// Posts a chat completion and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// [`Failure`], but for [`Failure::Refused`]: any status is an answer here.
+    pub async fn send(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Answer, Failure> {
+        super::exchange::exchange(self, ask).await
+    }
+
+    /// `host:port/path`, for logs and metrics.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the model is called there, if not as the client calls it.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// Its deadlines.
+    #[must_use]
+    pub const fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Whether usage is asked of it for streams whose client did not ask.
+    #[must_use]
+    pub const fn ask_usage(&self) -> bool {
+        self.ask_usage
+    }
+
+    /// `text` without this target's key in it: upstreams like to quote the key they refuse.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        match &self.api_key {
+            Some(key) if text.contains(key.reveal()) => text.replace(key.reveal(), "***"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Closes idle connections that have outlived their use.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+
+    /// Idle connections that are kept.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.pool.len()
+    }
+
+    pub(super) const fn tls_config(&self) -> &Arc<rustls::ClientConfig> {
+        &self.tls_config
+    }
+
+    pub(super) const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(super) const fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
+    pub(super) const fn chat_path(&self) -> &Uri {
+        &self.chat_path
+    }
+
+    pub(super) fn models_url(&self) -> &str {
+        &self.models_url
+    }
+
+    pub(super) const fn api_key(&self) -> Option<&Secret> {
+        self.api_key.as_ref()
+    }
+
+    pub(super) fn headers_for(&self, ask: &Ask<'_>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let accept = if ask.stream { "text/event-stream" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        for name in &FORWARDED {
+            if let Some(value) = ask.client.get(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        headers
+    }
+}
+
+fn fixed_headers(authority: &str, api_key: Option<&Secret>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    if let Ok(host) = HeaderValue::from_str(authority) {
+        headers.insert(HOST, host);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("petstream/", env!("CARGO_PKG_VERSION"))));
+    // Frames are looked at, so they must come as they are.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(key) = api_key
+        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
+    {
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    headers
+}
