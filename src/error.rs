@@ -1,1 +1,8 @@
-//! Errors as answers: the only file that chooses status codes.
+//! Failures as answers: the only place where status codes are chosen.
+//!
+//! Each surface has its own format: OpenAI's envelope under `/v1`, RFC 9457 problem details under `/api`.
+
+mod openai;
+pub mod problem;
+
+pub use openai::{ApiError, Reason};

@@ -41,6 +41,21 @@ pub struct Refusal {
     pub retry_after: Option<u64>,
 }
 
+impl Refusal {
+    /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code.
+    #[must_use]
+    pub fn effective_status(&self) -> http::StatusCode {
+        if !self.status.is_success() {
+            return self.status;
+        }
+        let code = self.error.as_ref().and_then(|error| error.code.as_deref());
+        code.and_then(|code| code.parse::<u16>().ok())
+            .filter(|code| (400..600).contains(code))
+            .and_then(|code| http::StatusCode::from_u16(code).ok())
+            .unwrap_or(http::StatusCode::BAD_GATEWAY)
+    }
+}
+
 impl Failure {
     /// The label for logs and metrics.
     #[must_use]

@@ -17,7 +17,7 @@ mod target;
 mod tls;
 
 pub use answer::{Answer, AnswerBody};
-pub use failure::{Deadline, Failure};
+pub use failure::{Deadline, Failure, Refusal};
 pub use models::RemoteModels;
 pub use routes::{Route, Routes};
 pub use target::{Ask, Target};

@@ -1,0 +1,297 @@
+//! Failures under `/v1`, in OpenAI's envelope.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+use crate::limiter::{Limit, Limited};
+use crate::responder::ResponderError;
+use crate::upstream::{Deadline, Failure, Refusal};
+use crate::wire::envelope::{Envelope, ErrorBody};
+use crate::wire::request::Invalid;
+use crate::wire::sse::push_frame;
+
+/// `x-should-retry`: obeyed by OpenAI's Python and Node SDKs, which otherwise retry every 429.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Milliseconds, read by the SDKs before `retry-after`.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Most of an upstream's message that is passed on, characters.
+const MOST_TEXT: usize = 2_000;
+
+/// A failure as a client of `/v1` sees it.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+    /// When to try again, milliseconds.
+    retry_after: Option<u64>,
+    /// What SDKs are told about trying again, where their own rule would be wrong.
+    should_retry: Option<bool>,
+    /// The request was not read to its end, so the connection can't go on.
+    close: bool,
+}
+
+/// The label of a failure, left on the response for the log.
+#[derive(Clone, Debug)]
+pub struct Reason(pub String);
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &str, code: Option<&str>, message: impl Into<String>) -> Self {
+        let body =
+            ErrorBody { message: message.into(), kind: kind.to_owned(), param: None, code: code.map(str::to_owned) };
+        Self { status, body, retry_after: None, should_retry: None, close: false }
+    }
+
+    fn bad(status: StatusCode, code: Option<&str>, message: impl Into<String>) -> Self {
+        Self::new(status, "invalid_request_error", code, message)
+    }
+
+    fn param(mut self, param: &str) -> Self {
+        self.body.param = Some(param.to_owned());
+        self
+    }
+
+    /// No `Authorization` header.
+    #[must_use]
+    pub fn no_key() -> Self {
+        Self::bad(
+            StatusCode::UNAUTHORIZED,
+            None,
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer \
+             auth (i.e. Authorization: Bearer YOUR_KEY).",
+        )
+    }
+
+    /// An `Authorization` header without a bearer key in it.
+    #[must_use]
+    pub fn malformed_key() -> Self {
+        let code = Some("invalid_api_key");
+        Self::bad(StatusCode::UNAUTHORIZED, code, "The Authorization header must read 'Bearer YOUR_KEY'.")
+    }
+
+    /// A key that is unknown, expired or revoked; `masked` never holds enough of it to be used.
+    #[must_use]
+    pub fn wrong_key(masked: &str) -> Self {
+        let code = Some("invalid_api_key");
+        Self::bad(StatusCode::UNAUTHORIZED, code, format!("Incorrect API key provided: {masked}."))
+    }
+
+    /// The key has not the scope that the endpoint asks for.
+    #[must_use]
+    pub fn no_scope(scope: &str) -> Self {
+        let message = format!("Your API key has not the scope '{scope}' that this endpoint needs.");
+        Self::bad(StatusCode::FORBIDDEN, Some("insufficient_permissions"), message)
+    }
+
+    /// A model that is unknown or not allowed for the key: one answer for both, so that names can't be probed.
+    #[must_use]
+    pub fn no_model(model: &str) -> Self {
+        let model: String = model.chars().take(256).collect();
+        let message = format!("The model `{model}` does not exist or you do not have access to it.");
+        Self::bad(StatusCode::NOT_FOUND, Some("model_not_found"), message).param("model")
+    }
+
+    /// A path that is none of ours.
+    #[must_use]
+    pub fn no_path(method: &str, path: &str) -> Self {
+        Self::bad(StatusCode::NOT_FOUND, None, format!("Invalid URL ({method} {path})"))
+    }
+
+    /// A path of ours, asked with another method.
+    #[must_use]
+    pub fn no_method(method: &str, path: &str) -> Self {
+        let message = format!("Not allowed to {method} on {path}.");
+        Self::bad(StatusCode::METHOD_NOT_ALLOWED, Some("method_not_supported"), message)
+    }
+
+    /// A body over the limit.
+    #[must_use]
+    pub fn body_too_large(limit: u64) -> Self {
+        let message = format!("The request body is larger than {limit} bytes.");
+        let mut error = Self::bad(StatusCode::PAYLOAD_TOO_LARGE, Some("request_too_large"), message);
+        error.close = true;
+        error
+    }
+
+    /// A body that stopped arriving.
+    #[must_use]
+    pub fn body_timeout() -> Self {
+        let message = "The request body did not arrive in time.";
+        let mut error = Self::bad(StatusCode::REQUEST_TIMEOUT, Some("request_timeout"), message);
+        error.close = true;
+        error
+    }
+
+    /// A body that broke off.
+    #[must_use]
+    pub fn body_broken() -> Self {
+        let mut error = Self::bad(StatusCode::BAD_REQUEST, None, "The request body could not be read to its end.");
+        error.close = true;
+        error
+    }
+
+    /// No room for another request.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        let message = "The server is overloaded. Please try again later.";
+        let code = Some("server_is_overloaded");
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message);
+        error.retry_after = Some(1_000);
+        error
+    }
+
+    /// A fault of ours; the cause is for the log only.
+    #[must_use]
+    pub fn internal() -> Self {
+        let message = "The server had an error while processing your request.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None, message)
+    }
+
+    /// The label for logs and metrics.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.body.code.as_deref().unwrap_or(&self.body.kind)
+    }
+
+    /// The failure as the last data of a stream whose status is long gone.
+    pub fn push_frame(&self, out: &mut BytesMut) {
+        push_frame(out, &Envelope { error: self.body.clone() }.to_json());
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        let mut error = Self::bad(StatusCode::BAD_REQUEST, invalid.code, invalid.message);
+        error.body.param = invalid.param;
+        error
+    }
+}
+
+impl From<ResponderError> for ApiError {
+    fn from(error: ResponderError) -> Self {
+        match error {
+            ResponderError::Refused { param, code, message } => {
+                Self::bad(StatusCode::BAD_REQUEST, Some(code), message).param(&param)
+            }
+            ResponderError::Store(error) => {
+                tracing::error!(%error, "the local model can't read the store");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<&Limited> for ApiError {
+    fn from(limited: &Limited) -> Self {
+        let kind = if limited.what == Limit::Tokens { "tokens" } else { "requests" };
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
+        match limited.retry_after {
+            Some(wait) => error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)),
+            // A stream may end at any time; a request that can never fit is not helped by patience.
+            None => error.should_retry = Some(false),
+        }
+        error
+    }
+}
+
+impl From<&Failure> for ApiError {
+    fn from(failure: &Failure) -> Self {
+        let bad = |code, message: &str| Self::new(StatusCode::BAD_GATEWAY, "server_error", Some(code), message);
+        match failure {
+            Failure::Unreachable(_) => bad("upstream_unreachable", "The upstream can't be reached."),
+            Failure::Closed => {
+                bad("upstream_closed", "The upstream closed the connection before its answer was complete.")
+            }
+            Failure::Malformed(what) => {
+                bad("upstream_malformed", &format!("The upstream's answer can't be understood: {what}."))
+            }
+            Failure::Timeout(deadline) => {
+                let what = match deadline {
+                    Deadline::Connect => "The upstream did not accept the connection in time.",
+                    Deadline::FirstToken => "The upstream did not begin to answer in time.",
+                    Deadline::Idle => "The upstream fell silent in the middle of its answer.",
+                    Deadline::Total => "The upstream did not finish its answer in time.",
+                };
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout"), what)
+            }
+            Failure::Refused(refusal) => Self::refused(refusal),
+        }
+    }
+}
+
+impl ApiError {
+    /// What an upstream's own refusal means to our client.
+    fn refused(refusal: &Refusal) -> Self {
+        let said = refusal.error.as_ref();
+        let text: Option<String> = said.map(|error| error.message.chars().take(MOST_TEXT).collect());
+        let status = refusal.effective_status();
+        let mut error = match status.as_u16() {
+            400 | 404 | 409 | 413 | 422 => {
+                let text = text.unwrap_or_else(|| format!("The upstream refused the request with status {status}."));
+                Self::bad(status, None, text)
+            }
+            429 => {
+                let text = text.unwrap_or_else(|| "The upstream's rate limit is reached.".to_owned());
+                Self::new(status, "requests", Some("rate_limit_exceeded"), text)
+            }
+            // Passed on as 401, a client would suspect its own key.
+            401 | 403 => {
+                let message = "The upstream refused the credentials that this server has for it.";
+                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_auth"), message);
+            }
+            408 | 504 => return Self::from(&Failure::Timeout(Deadline::FirstToken)),
+            503 | 529 => {
+                let text = text.unwrap_or_else(|| "The upstream is overloaded.".to_owned());
+                let code = Some("server_is_overloaded");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, text)
+            }
+            300..=399 => return Self::from(&Failure::Malformed("it is a redirect, which is never followed")),
+            _ => {
+                let text = text.unwrap_or_else(|| "The upstream failed.".to_owned());
+                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), text);
+            }
+        };
+        if let Some(said) = said {
+            error.body.param.clone_from(&said.param);
+            error.body.code = said.code.clone().or(error.body.code);
+            if !said.kind.is_empty() {
+                error.body.kind.clone_from(&said.kind);
+            }
+        }
+        error.retry_after = refusal.retry_after.map(|seconds| seconds.saturating_mul(1_000));
+        if error.body.code.as_deref() == Some("insufficient_quota") {
+            error.should_retry = Some(false);
+        }
+        error
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let reason = Reason(self.reason().to_owned());
+        let body = Envelope { error: self.body }.to_json();
+        let mut response = Response::new(Body::from(Bytes::from(body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(ms) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1)));
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(ms));
+        }
+        if let Some(retry) = self.should_retry {
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(if retry { "true" } else { "false" }));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 11.6.1: a 401 says how to authenticate.
+            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.close {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.extensions_mut().insert(reason);
+        response
+    }
+}
