@@ -1,1 +1,3 @@
-//! Logs: one subscriber for the process, human-readable or JSON.
+//! Logs and records.
+
+pub mod record;

@@ -1,1 +1,91 @@
-//! One completion from end to end.
+//! One completion from end to end: allowed model, tokens reserved -> answer -> usage settled.
+//!
+//! A stream is one body that pulls: from the local model's pieces, or from the upstream's connection. There is no task
+//! and no queue between the upstream and the client, so a slow client slows the upstream and a client that leaves
+//! takes the upstream's connection with it.
+
+mod account;
+mod collect;
+mod local;
+mod open;
+mod outbox;
+mod plain;
+mod proxied;
+mod respond;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use http::HeaderMap;
+
+use crate::config::{Config, Limits};
+use crate::error::ApiError;
+use crate::keyring::Principal;
+use crate::limiter::Admission;
+use crate::responder::{MODEL, Responder};
+use crate::telemetry::record::Record;
+use crate::upstream::{Route, Routes};
+use crate::wire::request::ChatRequest;
+
+use account::Account;
+
+/// A silent stream says so this often: under the idle limit of every common load balancer.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long the true status of a stream is held back for its first event; then 200 and heartbeats.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// Handles to everything that serves completions; cheap to clone.
+#[derive(Clone)]
+pub struct Relay {
+    responder: Responder,
+    routes: Arc<Routes>,
+    limits: Limits,
+    tokens_per_second: Option<f64>,
+}
+
+/// Who asks, and what is known of the asking.
+pub struct Caller {
+    /// The key's owner.
+    pub principal: Arc<Principal>,
+    /// What the rate limits have left for it.
+    pub admission: Admission,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// The request's record.
+    pub record: Record,
+}
+
+impl Relay {
+    /// A relay between these models.
+    #[must_use]
+    pub fn new(config: &Config, responder: Responder, routes: Arc<Routes>) -> Self {
+        Self { responder, routes, limits: config.limits, tokens_per_second: config.responder.tokens_per_second }
+    }
+
+    /// Answers one chat completion.
+    ///
+    /// # Errors
+    /// [`ApiError`] when it fails before the first byte of the answer.
+    pub async fn complete(&self, caller: Caller, request: ChatRequest) -> Result<Response, ApiError> {
+        caller.record.facts().model = Some(request.model.clone());
+        if !caller.principal.may_use(&request.model) {
+            return Err(ApiError::no_model(&request.model));
+        }
+        let route = self.route(&request.model)?;
+        let account = Account::open(&caller, &request)?;
+        match (route, request.stream) {
+            (None, _) => local::complete(self, account, &request).await,
+            (Some(route), true) => proxied::stream(self, account, route, request, caller.headers).await,
+            (Some(route), false) => plain::complete(self, account, &route, &request, &caller.headers).await,
+        }
+    }
+
+    /// Where the model is served; none: here.
+    fn route(&self, model: &str) -> Result<Option<Arc<Route>>, ApiError> {
+        if model == MODEL {
+            return Ok(None);
+        }
+        self.routes.find(model).map(|route| Some(Arc::clone(route))).ok_or_else(|| ApiError::no_model(model))
+    }
+}

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -12,6 +13,11 @@ use hyper::body::Incoming;
 use super::failure::Failure;
 use super::link::Link;
 use super::target::Target;
+
+/// How long the end of a body is awaited behind its last frame.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+/// How much may stand there, bytes.
+const MOST_BEHIND: usize = 4 * 1024;
 
 /// An upstream's answer.
 pub struct Answer {
@@ -90,6 +96,19 @@ impl AnswerBody {
             whole.extend_from_slice(&data);
         }
         Ok(Some(whole.freeze()))
+    }
+
+    /// Lets go of a body of which no more is wanted, although its end has perhaps not been read yet. What an upstream
+    /// sends behind its last frame is a few bytes that are almost there: they are awaited for a moment, beside the
+    /// client's answer, so that the connection can be used again.
+    pub fn finish(mut self) {
+        if self.link.is_none() || hyper::body::Body::is_end_stream(&self.incoming) {
+            self.give_back();
+            return;
+        }
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(LAST_BYTES, self.read_to_end(MOST_BEHIND)).await;
+        });
     }
 
     fn give_back(&mut self) {

@@ -1,0 +1,209 @@
+//! From an upstream's events to the client's frames.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::account::Account;
+use super::open::{Opened, masked, too_long};
+use super::outbox::Outbox;
+use crate::upstream::{AnswerBody, Failure, Refusal, Target};
+use crate::wire::chunk::{Depth, Facts, Frame, look};
+use crate::wire::envelope::{ErrorBody, read_error};
+use crate::wire::members::patch;
+use crate::wire::sse::{Decoder, Event, push_frame};
+
+/// Most choices that the contract knows.
+const MOST_CHOICES: usize = 128;
+
+/// What holds for a whole stream.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// The client did not ask for usage: what we asked for is not its business.
+    pub(super) hide_usage: bool,
+    pub(super) depth: Depth,
+}
+
+/// How a stream ends.
+pub(super) enum End {
+    Done,
+    Failed(Failure),
+}
+
+/// Reads an upstream's stream and collects what goes out.
+pub(super) struct Collector {
+    target: Arc<Target>,
+    body: AnswerBody,
+    decoder: Decoder,
+    /// The event that opened the stream.
+    first: Option<Event>,
+    outbox: Outbox,
+    /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
+    /// us back does not count against the upstream.
+    waiting_since: Option<Instant>,
+    choices: Choices,
+    terms: Terms,
+}
+
+impl Collector {
+    pub(super) fn new(opened: Opened, terms: Terms) -> Self {
+        Self {
+            target: opened.target,
+            body: opened.body,
+            decoder: opened.decoder,
+            first: Some(opened.first),
+            outbox: Outbox::default(),
+            waiting_since: None,
+            choices: Choices::default(),
+            terms,
+        }
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    pub(super) fn take_output(&mut self) -> Bytes {
+        self.waiting_since = None;
+        self.outbox.take()
+    }
+
+    /// What is left to send. A stream that is done may leave its connection for others; any other one is closed.
+    pub(super) fn into_output(mut self, done: bool) -> BytesMut {
+        let rest = self.outbox.take();
+        if done {
+            self.body.finish();
+        }
+        BytesMut::from(rest)
+    }
+
+    pub(super) const fn waiting_since(&self) -> Option<Instant> {
+        self.waiting_since
+    }
+
+    /// Collects what is ready, up to a batch. Ready with how the stream ends, if it does; pending when the upstream
+    /// has nothing more right now.
+    pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<Option<End>> {
+        loop {
+            while let Some(event) = self.next_event() {
+                let end = event.map_or_else(|end| Some(end), |event| self.take(&event, account));
+                if end.is_some() || self.outbox.is_full() {
+                    return Poll::Ready(end);
+                }
+            }
+            match self.body.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => {
+                    self.waiting_since = None;
+                    self.decoder.push(data);
+                }
+                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
+                Poll::Ready(None) => return Poll::Ready(Some(self.at_end(account, None))),
+                Poll::Pending => {
+                    self.waiting_since.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Result<Event, End>> {
+        match self.first.take() {
+            Some(event) => Some(Ok(event)),
+            None => self.decoder.next_event().map_err(|_| End::Failed(too_long())).transpose(),
+        }
+    }
+
+    /// Passes one event on, or says how it ends the stream.
+    fn take(&mut self, event: &Event, account: &mut Account) -> Option<End> {
+        if event.data.is_empty() {
+            // The standard dispatches it; SDKs die of it.
+            return None;
+        }
+        match look(&event.data, self.terms.depth) {
+            Ok(Frame::Done) => Some(End::Done),
+            Ok(Frame::Error(error)) => Some(self.refused(error)),
+            // A bare `{"message":…}` named `error`: SDKs pass over it in silence.
+            Ok(Frame::Chunk(_)) if event.name.as_deref() == Some(b"error") => {
+                Some(self.refused(serde_json::from_slice(&event.data).ok().as_ref().and_then(read_error)))
+            }
+            Ok(Frame::Chunk(facts)) => {
+                self.pass(event, &facts, account);
+                None
+            }
+            Err(_) => Some(End::Failed(Failure::Malformed("an event is not a JSON object"))),
+        }
+    }
+
+    fn refused(&self, error: Option<ErrorBody>) -> End {
+        let error = error.map(|error| masked(&self.target, error));
+        End::Failed(Failure::Refused(Refusal { status: StatusCode::OK, error, retry_after: None }))
+    }
+
+    fn pass(&mut self, event: &Event, facts: &Facts, account: &mut Account) {
+        self.choices.note(facts);
+        if let Some(usage) = facts.usage {
+            account.exact(usage);
+            if self.terms.hide_usage && facts.no_choices {
+                return;
+            }
+        }
+        account.counted(1);
+        if facts.cut.is_empty() {
+            match &event.verbatim {
+                Some(frame) => self.outbox.pass(frame.clone()),
+                None => push_frame(self.outbox.write(), &event.data),
+            }
+            return;
+        }
+        let cuts = facts.cut.iter().filter(|cut| cut.always || self.terms.hide_usage);
+        let edits: Vec<_> = cuts.map(|cut| (cut.at.clone(), String::new())).collect();
+        // Checked to be UTF-8 when it was looked at.
+        let text = std::str::from_utf8(&event.data).unwrap_or_default();
+        push_frame(self.outbox.write(), patch(text, &edits).as_bytes());
+    }
+
+    /// The upstream's bytes are over, in good order or with a failure.
+    fn at_end(&mut self, account: &mut Account, failure: Option<Failure>) -> End {
+        // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
+        if let Ok(Some(event)) = self.decoder.finish()
+            && look(&event.data, self.terms.depth).is_ok()
+            && let Some(end) = self.take(&event, account)
+        {
+            return end;
+        }
+        match failure {
+            // Others leave out `[DONE]`; an answer whose choices have all finished is complete without it.
+            None if self.choices.all_finished() => End::Done,
+            None => End::Failed(Failure::Closed),
+            Some(failure) => End::Failed(failure),
+        }
+    }
+}
+
+/// Which choices have begun and which have finished.
+#[derive(Default)]
+struct Choices {
+    open: Vec<u64>,
+    any_finished: bool,
+}
+
+impl Choices {
+    fn note(&mut self, facts: &Facts) {
+        for index in &facts.seen {
+            if !self.open.contains(index) && self.open.len() < MOST_CHOICES {
+                self.open.push(*index);
+            }
+        }
+        if !facts.finished.is_empty() {
+            self.any_finished = true;
+            self.open.retain(|index| !facts.finished.contains(index));
+        }
+    }
+
+    fn all_finished(&self) -> bool {
+        self.any_finished && self.open.is_empty()
+    }
+}

@@ -1,0 +1,206 @@
+//! The local model's completions as answers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Body, Frame};
+use tokio::time::{Instant, Sleep};
+
+use super::account::Account;
+use super::outbox::BATCH;
+use super::{Relay, respond};
+use crate::error::ApiError;
+use crate::responder::{Completion, MODEL};
+use crate::wire::chat::{self, ChunkWriter, Head};
+use crate::wire::chunk::Usage;
+use crate::wire::request::{ChatRequest, Invalid};
+use crate::wire::sse::DONE;
+
+/// Answers from the live inventory.
+pub(super) async fn complete(
+    relay: &Relay,
+    mut account: Account,
+    request: &ChatRequest,
+) -> Result<Response, ApiError> {
+    account.record().facts().target = Some(MODEL.to_owned());
+    let completion = match answer(relay, request).await {
+        Ok(completion) => completion,
+        Err(error) => {
+            account.free();
+            account.close(Some(error.reason()));
+            return Err(error);
+        }
+    };
+    let head = Head::new(&request.model);
+    let interval = relay.tokens_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
+    if request.stream {
+        let writer = ChunkWriter::new(&head, request.include_usage);
+        return Ok(respond::stream(LocalStream::new(account, completion, writer, request.include_usage, interval)));
+    }
+    if let Some(interval) = interval {
+        tokio::time::sleep(interval.saturating_mul(completion_tokens(&completion))).await;
+    }
+    let tokens = completion_tokens(&completion);
+    account.first_token();
+    account.exact(Usage { prompt_tokens: completion.prompt_tokens.into(), completion_tokens: tokens.into() });
+    account.close(None);
+    let texts: Vec<_> = completion.choices.iter().map(|choice| (choice.text(), choice.finish_reason)).collect();
+    let body = chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens));
+    Ok(respond::json(StatusCode::OK, body))
+}
+
+async fn answer(relay: &Relay, request: &ChatRequest) -> Result<Completion, ApiError> {
+    let body = serde_json::from_slice(request.body()).map_err(|_| Invalid::unreadable())?;
+    Ok(relay.responder.complete(&body).await?)
+}
+
+fn completion_tokens(completion: &Completion) -> u32 {
+    completion.choices.iter().fold(0_u32, |sum, choice| sum.saturating_add(choice.completion_tokens))
+}
+
+/// Choices start in the order of their index, then take turns.
+struct LocalStream {
+    account: Account,
+    completion: Completion,
+    writer: ChunkWriter,
+    include_usage: bool,
+    /// Which piece is next, of which choice.
+    piece: usize,
+    choice: usize,
+    sent_tokens: u64,
+    stage: Stage,
+    pace: Option<Pace>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    First,
+    Pieces,
+    Last,
+    Usage,
+    Over,
+}
+
+struct Pace {
+    interval: Duration,
+    next: Pin<Box<Sleep>>,
+}
+
+impl LocalStream {
+    fn new(
+        account: Account,
+        completion: Completion,
+        writer: ChunkWriter,
+        include_usage: bool,
+        interval: Option<Duration>,
+    ) -> Self {
+        let pace = interval.map(|interval| Pace { interval, next: Box::pin(tokio::time::sleep(interval)) });
+        let (piece, choice, sent_tokens, stage) = (0, 0, 0, Stage::First);
+        Self { account, completion, writer, include_usage, piece, choice, sent_tokens, stage, pace }
+    }
+
+    /// Writes the next frame.
+    fn step(&mut self, out: &mut BytesMut) {
+        match self.stage {
+            Stage::First => self.open(out),
+            Stage::Pieces => self.next_piece(out),
+            Stage::Last => {
+                let reason = self.completion.choices[self.choice].finish_reason;
+                self.writer.last(out, index(self.choice), reason);
+                self.turn(Stage::Last, Stage::Usage);
+            }
+            Stage::Usage => {
+                if self.include_usage {
+                    let usage = chat::usage(self.completion.prompt_tokens, completion_tokens(&self.completion));
+                    self.writer.usage(out, &usage);
+                }
+                out.extend_from_slice(DONE);
+                self.count();
+                self.account.close(None);
+                self.stage = Stage::Over;
+            }
+            Stage::Over => {}
+        }
+    }
+
+    fn open(&mut self, out: &mut BytesMut) {
+        self.account.first_token();
+        self.writer.first(out, index(self.choice));
+        self.turn(Stage::First, Stage::Pieces);
+    }
+
+    fn next_piece(&mut self, out: &mut BytesMut) {
+        let choice = &self.completion.choices[self.choice];
+        if let Some(piece) = choice.pieces.get(self.piece) {
+            self.writer.text(out, index(self.choice), &piece.text);
+            self.sent_tokens += u64::from(piece.tokens);
+        }
+        self.choice += 1;
+        if self.choice == self.completion.choices.len() {
+            self.choice = 0;
+            self.piece += 1;
+        }
+        if self.completion.choices.iter().all(|choice| self.piece >= choice.pieces.len()) {
+            self.choice = 0;
+            self.stage = Stage::Last;
+        }
+    }
+
+    /// Goes on to the next choice, and after the last one to the next stage.
+    fn turn(&mut self, here: Stage, next: Stage) {
+        self.choice += 1;
+        self.stage = here;
+        if self.choice == self.completion.choices.len() {
+            self.choice = 0;
+            self.stage = next;
+        }
+    }
+
+    fn count(&mut self) {
+        let prompt_tokens = self.completion.prompt_tokens.into();
+        self.account.exact(Usage { prompt_tokens, completion_tokens: self.sent_tokens });
+    }
+}
+
+impl Body for LocalStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        if this.stage == Stage::Over {
+            return Poll::Ready(None);
+        }
+        if this.stage == Stage::Pieces
+            && let Some(pace) = &mut this.pace
+        {
+            ready!(pace.next.as_mut().poll(cx));
+            let next = pace.next.deadline() + pace.interval;
+            // A client that was slow does not get the tokens it missed in a burst.
+            pace.next.as_mut().reset(next.max(Instant::now()));
+        }
+        let mut out = BytesMut::with_capacity(1024);
+        while this.stage != Stage::Over && out.len() < BATCH {
+            this.step(&mut out);
+            if this.pace.is_some() && this.stage == Stage::Pieces {
+                break;
+            }
+        }
+        this.count();
+        Poll::Ready(Some(Ok(Frame::data(out.freeze()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stage == Stage::Over
+    }
+}
+
+/// At most 128 choices.
+fn index(choice: usize) -> u32 {
+    u32::try_from(choice).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,132 @@
+//! Opening a stream: from the request to the upstream's first event, while the status can still be chosen.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+
+use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Refusal, Target};
+use crate::wire::chunk::{Depth, Frame, look};
+use crate::wire::envelope::{ErrorBody, read_error};
+use crate::wire::sse::{Decoder, Event};
+
+/// Most of an error's body that is read, bytes.
+const MOST_ERROR: usize = 64 * 1024;
+/// Longest wait for an error's body.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A stream whose first event is there.
+pub(super) struct Opened {
+    pub(super) target: Arc<Target>,
+    pub(super) body: AnswerBody,
+    /// Holds what came with the first event.
+    pub(super) decoder: Decoder,
+    pub(super) first: Event,
+}
+
+/// Asks `target` for a stream and waits for its first event.
+pub(super) async fn open(
+    target: Arc<Target>,
+    body: Bytes,
+    client: HeaderMap,
+    frame_limit: usize,
+) -> Result<Opened, Failure> {
+    let limit = target.timeouts().first_token;
+    let connect = async {
+        let answer = target.send(&Ask { body, stream: true, client: &client }).await?;
+        let mut answer = check_head(&target, answer).await?;
+        let mut decoder = Decoder::new(frame_limit);
+        let first = first_event(&target, &mut answer.body, &mut decoder).await?;
+        Ok((answer.body, decoder, first))
+    };
+    let (body, decoder, first) = timed(limit, Deadline::FirstToken, connect).await?;
+    Ok(Opened { target, body, decoder, first })
+}
+
+/// `work` within `limit`, if there is one.
+pub(super) async fn timed<T>(
+    limit: Option<Duration>,
+    deadline: Deadline,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_elapsed| Failure::Timeout(deadline))?,
+        None => work.await,
+    }
+}
+
+/// Whether what comes can be a stream of events.
+async fn check_head(target: &Target, answer: Answer) -> Result<Answer, Failure> {
+    if !answer.status.is_success() {
+        return Err(refusal(target, answer).await);
+    }
+    if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Failure::Malformed("its stream is encoded although that was not asked for"));
+    }
+    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("text/event-stream") || kind.is_empty() || kind.eq_ignore_ascii_case("text/plain") {
+        return Ok(answer);
+    }
+    if kind.eq_ignore_ascii_case("application/json") {
+        // Some servers report errors with a success status.
+        let refusal = refusal(target, answer).await;
+        let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
+            return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
+        };
+        return Err(refusal);
+    }
+    Err(Failure::Malformed("it is no event stream"))
+}
+
+/// Reads the body of an answer that is no success.
+pub(super) async fn refusal(target: &Target, mut answer: Answer) -> Failure {
+    let body = tokio::time::timeout(ERROR_PATIENCE, answer.body.read_to_end(MOST_ERROR)).await;
+    let body = body.ok().and_then(Result::ok).flatten().unwrap_or_default();
+    let value = serde_json::from_slice(&body).ok();
+    let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let error = value.as_ref().and_then(read_error).map(|error| masked(target, error));
+    Failure::Refused(Refusal { status: answer.status, error, retry_after })
+}
+
+/// An error's text without the upstream's key.
+pub(super) fn masked(target: &Target, error: ErrorBody) -> ErrorBody {
+    let mask = |text: String| target.mask(&text);
+    ErrorBody {
+        message: mask(error.message),
+        kind: mask(error.kind),
+        param: error.param.map(mask),
+        code: error.code.map(mask),
+    }
+}
+
+/// The first event that says something; an error is a failure like any other while nothing has been sent.
+async fn first_event(target: &Target, body: &mut AnswerBody, decoder: &mut Decoder) -> Result<Event, Failure> {
+    loop {
+        while let Some(event) = decoder.next_event().map_err(|_| too_long())? {
+            if event.data.is_empty() {
+                continue;
+            }
+            return match look(&event.data, Depth::Keys) {
+                Ok(Frame::Error(error)) => {
+                    let error = error.map(|error| masked(target, error));
+                    Err(Failure::Refused(Refusal { status: http::StatusCode::OK, error, retry_after: None }))
+                }
+                Ok(_) => Ok(event),
+                Err(_) => Err(Failure::Malformed("an event is not a JSON object")),
+            };
+        }
+        match body.data().await {
+            Some(data) => decoder.push(data?),
+            None => return Err(Failure::Closed),
+        }
+    }
+}
+
+/// An event that no buffer is made for.
+pub(super) const fn too_long() -> Failure {
+    Failure::Malformed("an event is longer than the limit")
+}

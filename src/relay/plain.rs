@@ -1,0 +1,104 @@
+//! A completion that is no stream: read whole and checked before a status goes out.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, StatusCode};
+
+use super::account::{Account, BYTES_A_TOKEN};
+use super::open::{masked, refusal, timed};
+use super::{Relay, respond};
+use crate::error::ApiError;
+use crate::upstream::{Answer, Ask, Deadline, Failure, Refusal, Route, Target};
+use crate::wire::chunk::{Usage, read_usage};
+use crate::wire::envelope::read_error;
+use crate::wire::members::members;
+use crate::wire::request::ChatRequest;
+
+/// Asks the route's target and passes its answer on, byte for byte.
+pub(super) async fn complete(
+    relay: &Relay,
+    mut account: Account,
+    route: &Route,
+    request: &ChatRequest,
+    client: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let target = &route.targets[0];
+    account.attempt(target.name());
+    let total = target.timeouts().total;
+    let whole = timed(total, Deadline::Total, ask(relay, target, request, client)).await;
+    match whole {
+        Ok((status, body)) => {
+            account.first_token();
+            account.counted(body.len() as u64 / BYTES_A_TOKEN);
+            if let Some(usage) = usage_of(&body) {
+                account.exact(usage);
+            }
+            account.close(None);
+            Ok(respond::json(status, body))
+        }
+        Err(failure) => {
+            let error = ApiError::from(&failure);
+            account.free();
+            account.close(Some(error.reason()));
+            Err(error)
+        }
+    }
+}
+
+async fn ask(
+    relay: &Relay,
+    target: &Arc<Target>,
+    request: &ChatRequest,
+    client: &HeaderMap,
+) -> Result<(StatusCode, Bytes), Failure> {
+    let ask = Ask { body: request.forward(target.model(), false), stream: false, client };
+    let timeouts = target.timeouts();
+    let mut answer = timed(timeouts.first_token, Deadline::FirstToken, target.send(&ask)).await?;
+    if !answer.status.is_success() {
+        return Err(refusal(target, answer).await);
+    }
+    if answer.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Failure::Malformed("its body is encoded although that was not asked for"));
+    }
+    let body = read(&mut answer, target, relay.limits.answer).await?;
+    check(target, &body)?;
+    Ok((answer.status, body))
+}
+
+/// The body, as long as it does not fall silent.
+async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Bytes, Failure> {
+    let mut whole = BytesMut::new();
+    while let Some(data) = timed(target.timeouts().idle, Deadline::Idle, async {
+        answer.body.data().await.transpose()
+    })
+    .await?
+    {
+        if whole.len() + data.len() > limit {
+            return Err(Failure::Malformed("it is too long"));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// A success is a JSON object with choices in it.
+fn check(target: &Target, body: &Bytes) -> Result<(), Failure> {
+    let text = std::str::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
+    let all = members(text).map_err(|_| Failure::Malformed("it is not a JSON object"))?;
+    if all.iter().any(|member| member.key == "choices") {
+        return Ok(());
+    }
+    // Some servers report errors with a success status.
+    let error = serde_json::from_str(text).ok().as_ref().and_then(read_error);
+    let Some(error) = error else { return Err(Failure::Malformed("it is not a chat completion")) };
+    let error = Some(masked(target, error));
+    Err(Failure::Refused(Refusal { status: StatusCode::OK, error, retry_after: None }))
+}
+
+fn usage_of(body: &Bytes) -> Option<Usage> {
+    let all = members(std::str::from_utf8(body).ok()?).ok()?;
+    all.iter().find(|member| member.key == "usage").and_then(|member| read_usage(member.value))
+}

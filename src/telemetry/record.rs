@@ -1,0 +1,76 @@
+//! What is known of one request: filled in by whoever learns something, logged once when the last byte is out.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where token counts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The upstream's final usage, or the local model's own count.
+    Exact,
+    /// From the length of what was sent: the answer was cut before its usage came.
+    Estimated,
+}
+
+impl Source {
+    /// The word in logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
+/// A shared record of one request; clones are the same record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    started: Instant,
+    // std Mutex: never held across .await
+    facts: Arc<Mutex<Facts>>,
+}
+
+/// What a record holds.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Name of the key.
+    pub key: Option<Arc<str>>,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Where it was served.
+    pub target: Option<String>,
+    /// Attempts at targets.
+    pub attempts: u32,
+    /// From the request's arrival to its first token.
+    pub first_token: Option<Duration>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens of the completion.
+    pub completion_tokens: u64,
+    /// Where the counts come from; none while nothing was counted.
+    pub source: Option<Source>,
+    /// Why the request failed, if it did: the error's code.
+    pub failure: Option<String>,
+    /// The client left before the end.
+    pub client_gone: bool,
+}
+
+impl Record {
+    /// A record of a request that has just arrived.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { started: Instant::now(), facts: Arc::default() }
+    }
+
+    /// Time since the request arrived.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The facts, to read or to add to. Hold it for a moment only.
+    pub fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
