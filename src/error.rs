@@ -2,7 +2,9 @@
 //!
 //! Each surface has its own format: OpenAI's envelope under `/v1`, RFC 9457 problem details under `/api`.
 
+mod denied;
 mod openai;
 pub mod problem;
 
+pub use denied::{Denied, Surface};
 pub use openai::{ApiError, Reason};

@@ -1,4 +1,100 @@
-//! The HTTP surface.
+//! The HTTP surface: routes, and the layers in front of them.
 
+mod body;
+mod chat;
+mod models;
+mod ops;
 mod parameters;
 pub mod pets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRef, OriginalUri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::Method;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::problem::Problem;
+use crate::error::{ApiError, Surface};
+use crate::layer::authenticate::{Gate, Guard, authenticate};
+use crate::layer::observe::observe;
+use crate::layer::rate_limit::{Meter, rate_limit};
+use crate::limiter::Limiter;
+use crate::petstore::PetStore;
+use crate::relay::Relay;
+use crate::store::Store;
+use crate::upstream::{RemoteModels, Routes};
+use crate::wire::key::Scope;
+use crate::wire::request::Unknown;
+
+pub use body::BodyReader;
+
+/// Handles to everything that handlers use; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// Completions.
+    pub relay: Relay,
+    /// Where models are served.
+    pub routes: Arc<Routes>,
+    /// The models of the `*` upstream.
+    pub remote_models: RemoteModels,
+    /// Pets.
+    pub pets: PetStore,
+    /// The database, for the readiness probe.
+    pub store: Store,
+    /// Reads bodies within bounds.
+    pub bodies: BodyReader,
+    /// Deepest nesting of request JSON.
+    pub json_depth: usize,
+    /// Whether parameters that the API does not know are refused.
+    pub unknown: Unknown,
+    /// Cancelled when the server begins to shut down.
+    pub stopping: CancellationToken,
+}
+
+impl FromRef<AppState> for PetStore {
+    fn from_ref(state: &AppState) -> Self {
+        state.pets.clone()
+    }
+}
+
+/// All routes behind their layers. A request passes them in this order:
+///
+/// 1. `observe`: id, log line, panics; every path.
+/// 2. `authenticate`: key and scope; not for probes and unknown paths.
+/// 3. `rate_limit`: requests a minute, `x-ratelimit-*`.
+/// 4. the handler.
+pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
+    let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface| {
+        routes
+            .route_layer(from_fn_with_state(Meter { limiter: limiter.clone(), surface }, rate_limit)) // 3
+            .route_layer(from_fn_with_state(Guard { gate: gate.clone(), scope, surface }, authenticate)) // 2
+    };
+    let chat = Router::new()
+        .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
+        .route("/v1/models", get(models::list).fallback(no_method))
+        .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
+    Router::new()
+        .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
+        .merge(guarded(pets::router(), Scope::StoreRead, Surface::Problem))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .fallback(no_path)
+        .layer(from_fn(observe)) // 1
+        .with_state(state)
+}
+
+async fn no_path(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    match uri.path() {
+        "/api" => Problem::not_found("There is nothing here.").into_response(),
+        path if path.starts_with("/api/") => Problem::not_found("There is nothing here.").into_response(),
+        path => ApiError::no_path(method.as_str(), path).into_response(),
+    }
+}
+
+async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    ApiError::no_method(method.as_str(), uri.path()).into_response()
+}

@@ -155,6 +155,12 @@ impl ApiError {
         self.body.code.as_deref().unwrap_or(&self.body.kind)
     }
 
+    /// What a person is told.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.body.message
+    }
+
     /// The failure as the last data of a stream whose status is long gone.
     pub fn push_frame(&self, out: &mut BytesMut) {
         push_frame(out, &Envelope { error: self.body.clone() }.to_json());

@@ -1,1 +1,5 @@
-//! Tower layers.
+//! Tower layers: what stands between the socket and the handlers.
+
+pub mod authenticate;
+pub mod observe;
+pub mod rate_limit;

@@ -85,10 +85,8 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let source = if self.usage.is_some() { Source::Exact } else { Source::Estimated };
-        let usage = self.usage.unwrap_or(Usage {
-            prompt_tokens: self.prompt_estimate,
-            completion_tokens: self.counted,
-        });
+        let usage =
+            self.usage.unwrap_or(Usage { prompt_tokens: self.prompt_estimate, completion_tokens: self.counted });
         if let Some(reservation) = self.reservation.take() {
             reservation.settle(usage.prompt_tokens.saturating_add(usage.completion_tokens));
         }

@@ -22,11 +22,7 @@ use crate::wire::request::{ChatRequest, Invalid};
 use crate::wire::sse::DONE;
 
 /// Answers from the live inventory.
-pub(super) async fn complete(
-    relay: &Relay,
-    mut account: Account,
-    request: &ChatRequest,
-) -> Result<Response, ApiError> {
+pub(super) async fn complete(relay: &Relay, mut account: Account, request: &ChatRequest) -> Result<Response, ApiError> {
     account.record().facts().target = Some(MODEL.to_owned());
     let completion = match answer(relay, request).await {
         Ok(completion) => completion,

@@ -71,10 +71,8 @@ async fn ask(
 /// The body, as long as it does not fall silent.
 async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
-    while let Some(data) = timed(target.timeouts().idle, Deadline::Idle, async {
-        answer.body.data().await.transpose()
-    })
-    .await?
+    while let Some(data) =
+        timed(target.timeouts().idle, Deadline::Idle, async { answer.body.data().await.transpose() }).await?
     {
         if whole.len() + data.len() > limit {
             return Err(Failure::Malformed("it is too long"));

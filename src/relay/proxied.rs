@@ -42,10 +42,8 @@ pub(super) async fn stream(
         ends_at: target.timeouts().total.map(|total| began + total),
         last_sent: began,
     };
-    let terms = Terms {
-        hide_usage: !request.include_usage,
-        depth: if request.n > 1 { Depth::Choices } else { Depth::Keys },
-    };
+    let terms =
+        Terms { hide_usage: !request.include_usage, depth: if request.n > 1 { Depth::Choices } else { Depth::Keys } };
     let body = request.forward(target.model(), target.ask_usage());
     let mut opening: Opening = Box::pin(open(target, body, client, relay.limits.frame));
     let state = match tokio::time::timeout(HOLD, &mut opening).await {

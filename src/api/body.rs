@@ -1,0 +1,107 @@
+//! Reading a request's body, within bounds of size, of time, and of memory for all of them together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::config::Limits;
+use crate::error::ApiError;
+
+/// The unit in which memory is counted, bytes.
+const UNIT: usize = 16 * 1024;
+/// How long a body that is refused is still read, so that its sender comes to read the refusal.
+const DRAIN_FOR: Duration = Duration::from_secs(5);
+
+/// The bounds, and the memory that all bodies share; cheap to clone.
+#[derive(Clone)]
+pub struct BodyReader {
+    limit: u64,
+    silence: Duration,
+    memory: Arc<Semaphore>,
+}
+
+/// A body, and its share of the memory until it is dropped.
+pub struct ReadBody {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Given back on drop.
+    pub share: OwnedSemaphorePermit,
+}
+
+impl BodyReader {
+    /// A reader within the configured bounds.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        let units = usize::try_from(limits.bodies_total).unwrap_or(usize::MAX) / UNIT;
+        Self {
+            limit: limits.body,
+            silence: limits.body_read,
+            memory: Arc::new(Semaphore::new(units.clamp(1, Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// Reads a body to its end.
+    ///
+    /// # Errors
+    /// 413 over the limit, 408 when it stops arriving, 400 when it breaks off, 503 when there is no memory for it.
+    pub async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<ReadBody, ApiError> {
+        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|length| length > self.limit) {
+            // A client that asks first has sent nothing yet, and sends nothing now.
+            if !headers.contains_key(EXPECT) {
+                drain(&mut body).await;
+            }
+            return Err(ApiError::body_too_large(self.limit));
+        }
+        let mut bytes =
+            BytesMut::with_capacity(declared.map_or(0, |length| usize::try_from(length).unwrap_or(0)).min(UNIT));
+        let mut share = self.share(1)?;
+        while let Some(data) = self.next(&mut body).await? {
+            if bytes.len() as u64 + data.len() as u64 > self.limit {
+                drop((bytes, share));
+                drain(&mut body).await;
+                return Err(ApiError::body_too_large(self.limit));
+            }
+            let units = (bytes.len() + data.len()).div_ceil(UNIT);
+            if units > share.num_permits() {
+                share.merge(self.share(units - share.num_permits())?);
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(ReadBody { bytes: bytes.freeze(), share })
+    }
+
+    async fn next(&self, body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            let frame = tokio::time::timeout(self.silence, body.frame()).await;
+            match frame.map_err(|_elapsed| ApiError::body_timeout())? {
+                None => return Ok(None),
+                Some(Err(_broken)) => return Err(ApiError::body_broken()),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    fn share(&self, units: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        Arc::clone(&self.memory).try_acquire_many_owned(units).map_err(|_| ApiError::overloaded())
+    }
+}
+
+/// Reads on without keeping anything. Closing with bytes unread would reset the connection, and the reset would
+/// overtake the refusal.
+async fn drain(body: &mut Body) {
+    let until = Instant::now() + DRAIN_FOR;
+    while let Ok(Some(Ok(_))) = tokio::time::timeout_at(until, body.frame()).await {}
+}

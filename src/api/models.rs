@@ -1,0 +1,54 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_openai::types::models::{ListModelResponse, Model};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+
+use super::AppState;
+use crate::error::ApiError;
+use crate::keyring::Principal;
+use crate::responder::MODEL;
+
+/// When petstore-ai was released, seconds since 1970.
+const RELEASED: u32 = 1_795_392_000;
+
+/// Every model that the key may use: the local one, the configured ones, then those of the `*` upstream.
+pub(super) async fn list(
+    State(state): State<AppState>,
+    Extension(principal): Extension<Arc<Principal>>,
+) -> Json<ListModelResponse> {
+    let data = all(&state).await.into_iter().filter(|model| principal.may_use(&model.id)).collect();
+    Json(ListModelResponse { object: "list".to_owned(), data })
+}
+
+/// One model.
+pub(super) async fn retrieve(
+    State(state): State<AppState>,
+    Extension(principal): Extension<Arc<Principal>>,
+    Path(id): Path<String>,
+) -> Result<Json<Model>, ApiError> {
+    let model = all(&state).await.into_iter().find(|model| model.id == id && principal.may_use(&id));
+    model.map(Json).ok_or_else(|| ApiError::no_model(&id))
+}
+
+async fn all(state: &AppState) -> Vec<Model> {
+    let mut seen = HashSet::new();
+    let local = std::iter::once(model(MODEL, "petstream"));
+    let configured = state.routes.names().iter().map(|name| model(name, "upstream"));
+    let remote = state.remote_models.list().await;
+    let all = local.chain(configured).chain(remote.iter().cloned());
+    all.filter(|model| seen.insert(model.id.clone())).collect()
+}
+
+fn model(id: &str, owner: &str) -> Model {
+    Model {
+        id: id.to_owned(),
+        object: "model".to_owned(),
+        created: RELEASED,
+        owned_by: owner.to_owned(),
+        shutdown_date: None,
+    }
+}

@@ -1,0 +1,29 @@
+//! Probes: `GET /healthz` (the process answers) and `GET /readyz` (it can serve).
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::AppState;
+
+/// Always 200.
+pub(super) async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// 200 while new requests are welcome; 503 when the database does not answer or the server is shutting down.
+pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+    let problem = if state.stopping.is_cancelled() {
+        Some("shutting down")
+    } else if let Err(error) = state.store.ping().await {
+        tracing::warn!(%error, "not ready");
+        Some("the database does not answer")
+    } else {
+        None
+    };
+    match problem {
+        None => (StatusCode::OK, Json(json!({ "status": "ready" }))),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready", "reason": why }))),
+    }
+}

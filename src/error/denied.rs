@@ -1,0 +1,58 @@
+//! A request that is not let in, in the format of the surface that it knocked at.
+
+use axum::response::{IntoResponse, Response};
+
+use super::openai::{ApiError, Reason};
+use super::problem::Problem;
+use crate::limiter::Limited;
+
+/// Which format a failure takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// `/v1`: OpenAI's envelope.
+    OpenAi,
+    /// `/api`: RFC 9457.
+    Problem,
+}
+
+/// Why a request is not let in.
+#[derive(Clone, Debug)]
+pub enum Denied {
+    /// It shows no key.
+    NoKey,
+    /// Its `Authorization` header holds no bearer key.
+    Malformed,
+    /// Its key is unknown, expired or revoked; masked.
+    WrongKey(String),
+    /// Its key may not do this; the scope that is lacking.
+    NoScope(&'static str),
+    /// It is over a limit.
+    Limited(Limited),
+}
+
+impl Denied {
+    /// The answer.
+    #[must_use]
+    pub fn answer(&self, surface: Surface) -> Response {
+        let api = match self {
+            Self::NoKey => ApiError::no_key(),
+            Self::Malformed => ApiError::malformed_key(),
+            Self::WrongKey(masked) => ApiError::wrong_key(masked),
+            Self::NoScope(scope) => ApiError::no_scope(scope),
+            Self::Limited(limited) => ApiError::from(limited),
+        };
+        if surface == Surface::OpenAi {
+            return api.into_response();
+        }
+        let reason = Reason(api.reason().to_owned());
+        let detail = api.message().to_owned();
+        let problem = match self {
+            Self::NoKey | Self::Malformed | Self::WrongKey(_) => Problem::unauthorized(detail),
+            Self::NoScope(_) => Problem::forbidden(detail),
+            Self::Limited(limited) => Problem::too_many_requests(detail, limited.retry_after),
+        };
+        let mut response = problem.into_response();
+        response.extensions_mut().insert(reason);
+        response
+    }
+}

@@ -1,0 +1,147 @@
+//! Who is it, and may they.
+//!
+//! Answers 401 and 403 in the surface's format. Ends at the headers: a key that expires during an answer does not cut
+//! it. Puts the [`Principal`] among the request's extensions.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::clock::Clock as _;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tokio::sync::Semaphore;
+
+use crate::error::{Denied, Surface};
+use crate::keyring::{Keyring, Principal};
+use crate::limiter::Clock;
+use crate::telemetry::record::Record;
+use crate::wire::key::{KeyHash, Scope, mask};
+
+/// Failures a minute from one address that are answered at once.
+const FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// How long a further one waits for its answer, at most.
+const DELAY: Duration = Duration::from_secs(1);
+/// How many may wait; more are answered at once, since a queue without an end is the worse weakness.
+const MOST_WAITING: usize = 256;
+/// Addresses remembered before the idle ones are forgotten.
+const MOST_ADDRESSES: usize = 10_000;
+
+/// The peer's address, put among the request's extensions by the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// What the gate needs; cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    /// None: everybody is let in as this principal.
+    keyring: Result<Keyring, Arc<Principal>>,
+    failures: Arc<RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock>>,
+    clock: Clock,
+    waiting: Arc<Semaphore>,
+}
+
+/// A gate in front of one scope, answering in one format.
+#[derive(Clone)]
+pub struct Guard {
+    /// Who is let in at all.
+    pub gate: Gate,
+    /// What a key must be allowed to do.
+    pub scope: Scope,
+    /// The format of a refusal.
+    pub surface: Surface,
+}
+
+impl Gate {
+    /// Asks for keys.
+    #[must_use]
+    pub fn keys(keyring: Keyring, clock: Clock) -> Self {
+        Self::new(Ok(keyring), clock)
+    }
+
+    /// Asks for nothing; everybody is `principal`.
+    #[must_use]
+    pub fn open(principal: Principal, clock: Clock) -> Self {
+        Self::new(Err(Arc::new(principal)), clock)
+    }
+
+    fn new(keyring: Result<Keyring, Arc<Principal>>, clock: Clock) -> Self {
+        let quota = Quota::per_minute(FAILURES);
+        let failures = RateLimiter::new(quota, DashMapStateStore::default(), clock.clone());
+        Self { keyring, failures: Arc::new(failures), clock, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+    }
+
+    async fn admit(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Denied> {
+        let keyring = match &self.keyring {
+            Ok(keyring) => keyring,
+            Err(everybody) => return Ok(Arc::clone(everybody)),
+        };
+        let secret = bearer(headers)?;
+        let hash = KeyHash::of(secret);
+        let mut found = keyring.find(&hash);
+        if found.is_none() {
+            // Perhaps it was made a moment ago, by another process.
+            keyring.refresh().await;
+            found = keyring.find(&hash);
+        }
+        found
+            .filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
+            .ok_or_else(|| Denied::WrongKey(mask(secret)))
+    }
+
+    /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits.
+    async fn slow_down(&self, peer: Option<IpAddr>) {
+        let Some(peer) = peer else { return };
+        if self.failures.len() > MOST_ADDRESSES {
+            self.failures.retain_recent();
+        }
+        let Err(not_yet) = self.failures.check_key(&network(peer)) else { return };
+        if let Ok(_place) = self.waiting.try_acquire() {
+            tokio::time::sleep(not_yet.wait_time_from(self.clock.now()).min(DELAY)).await;
+        }
+    }
+}
+
+/// The middleware.
+pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let principal = match guard.gate.admit(request.headers()).await {
+        Ok(principal) => principal,
+        Err(denied) => {
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+            guard.gate.slow_down(peer).await;
+            return denied.answer(guard.surface);
+        }
+    };
+    if let Some(record) = request.extensions().get::<Record>() {
+        record.facts().key = Some(Arc::clone(&principal.name));
+    }
+    if !principal.scopes.contains(guard.scope) {
+        return Denied::NoScope(guard.scope.name()).answer(guard.surface);
+    }
+    request.extensions_mut().insert(principal);
+    next.run(request).await
+}
+
+/// The key of `Authorization: Bearer KEY`; the scheme in any case (RFC 9110, section 11.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
+    let value = headers.get(AUTHORIZATION).ok_or(Denied::NoKey)?;
+    let text = value.to_str().map_err(|_| Denied::Malformed)?.trim();
+    let (scheme, key) = text.split_once(' ').ok_or(Denied::Malformed)?;
+    let key = key.trim();
+    let bearer = scheme.eq_ignore_ascii_case("bearer") && !key.is_empty() && !key.contains(' ');
+    if bearer { Ok(key) } else { Err(Denied::Malformed) }
+}
+
+/// An IPv6 host has a whole /64 to itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+    }
+}

@@ -1,0 +1,133 @@
+//! Request id, log line, panics.
+//!
+//! Answers 500 when a handler panics. Ends at the last body byte, or when the client leaves: only then is it known what
+//! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use uuid::Uuid;
+
+use crate::error::{ApiError, Reason};
+use crate::telemetry::record::{Facts, Record};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+/// What nginx logs when a client closes before it was answered; no client ever sees it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The middleware; a [`Record`] is among the request's extensions from here on.
+pub async fn observe(mut request: Request, next: Next) -> Response {
+    let record = Record::begin();
+    let id = format!("req_{}", Uuid::new_v4().simple());
+    let line = Line {
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        id,
+        status: None,
+        failure: None,
+        record: record.clone(),
+        complete: false,
+    };
+    request.extensions_mut().insert(record.clone());
+    // Dropped with this future when the client leaves before the head: that is logged too.
+    let mut line = line;
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_panic| {
+        tracing::error!(request_id = line.id, path = line.path, "a handler panicked");
+        ApiError::internal().into_response()
+    });
+    line.status = Some(response.status());
+    line.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&line.id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    let ms = u64::try_from(record.elapsed().as_millis()).unwrap_or(u64::MAX);
+    headers.insert(PROCESSING_MS, HeaderValue::from(ms));
+    response.map(|body| {
+        line.complete = body.is_end_stream();
+        Body::new(ObservedBody { body, line })
+    })
+}
+
+/// The line in the log, written when it is dropped.
+struct Line {
+    method: Method,
+    path: String,
+    id: String,
+    /// None while there is no head.
+    status: Option<StatusCode>,
+    failure: Option<String>,
+    record: Record,
+    complete: bool,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let status = match self.status {
+            Some(status) if self.complete => status.as_u16(),
+            _ => CLIENT_CLOSED_REQUEST,
+        };
+        let ms = self.record.elapsed().as_secs_f64() * 1e3;
+        let ms = (ms * 1e3).round() / 1e3;
+        let facts = self.record.facts();
+        let Facts {
+            key, model, target, attempts, first_token, prompt_tokens, completion_tokens, source, failure, ..
+        } = &*facts;
+        let failure = failure.as_ref().or(self.failure.as_ref());
+        tracing::info!(
+            request_id = self.id,
+            method = self.method.as_str(),
+            path = self.path,
+            status,
+            ms,
+            key = key.as_deref(),
+            model,
+            target = target.as_deref(),
+            attempts = source.map(|_| *attempts),
+            first_token_ms = first_token.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            prompt_tokens = source.map(|_| *prompt_tokens),
+            completion_tokens = source.map(|_| *completion_tokens),
+            usage = source.map(|source| source.name()),
+            failure,
+            "request"
+        );
+    }
+}
+
+/// A body that knows whether it was sent to its end.
+struct ObservedBody {
+    // Dropped before the line, so that what it holds is settled when the line is written.
+    body: Body,
+    line: Line,
+}
+
+impl HttpBody for ObservedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        // Some clients close as soon as they have read the last frame: that is success.
+        self.line.complete = frame.is_none() || self.body.is_end_stream();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
