@@ -30,6 +30,16 @@ pub enum Origin {
     CommandLine,
 }
 
+impl ConfigError {
+    /// The line in the file; 0 where there is none.
+    pub(super) const fn line(&self) -> u64 {
+        match self.origin {
+            Origin::File { line: Some(line), .. } => line,
+            _ => 0,
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {

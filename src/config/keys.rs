@@ -18,7 +18,7 @@ pub(super) const LONGEST_MODEL: usize = 256;
 /// Reads `keys`.
 pub(super) fn keys(walk: &mut Walk, root: &mut Section) -> Vec<KeyConfig> {
     let mut keys: Vec<KeyConfig> = Vec::new();
-    for field in walk.list(root, "keys").unwrap_or_default() {
+    for field in walk.list(root, "keys", "").unwrap_or_default() {
         let (path, line) = (field.path.clone(), field.node.line);
         let Some(key) = one(walk, field) else { continue };
         if let Some(problem) = clash(&keys, &key) {
@@ -86,19 +86,13 @@ fn hash(walk: &mut Walk, section: &mut Section) -> Option<KeyHash> {
 }
 
 fn models(walk: &mut Walk, section: &mut Section) -> Option<Vec<String>> {
-    let fields = walk.list(section, "models")?;
-    if fields.is_empty() {
-        walk.error(&join(&section.path, "models"), section.line, "the list is empty; leave it out to allow all models");
-    }
+    let fields = walk.list(section, "models", "the list is empty; leave it out to allow all models")?;
     Some(fields.iter().filter_map(|field| walk.check(field, name(LONGEST_MODEL))).collect())
 }
 
 fn scopes(walk: &mut Walk, section: &mut Section) -> Scopes {
-    let Some(fields) = walk.list(section, "scopes") else { return Scopes::default() };
-    if fields.is_empty() {
-        let problem = "the list is empty; leave it out for all scopes but stats";
-        walk.error(&join(&section.path, "scopes"), section.line, problem);
-    }
+    let fields = walk.list(section, "scopes", "the list is empty; leave it out for all scopes but stats");
+    let Some(fields) = fields else { return Scopes::default() };
     fields.iter().filter_map(|field| walk.check(field, scope)).collect()
 }
 

@@ -3,8 +3,8 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::value::{duration, number, size, whole};
-use super::walk::{Field, Section, Walk, join};
+use super::value::{duration, number, shown_size, size, whole};
+use super::walk::{Field, Section, Walk};
 use super::{Limits, RateLimits, ResponderConfig};
 
 const KIB: u64 = 1 << 10;
@@ -38,11 +38,11 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
     let per_key = walk.take(&mut section, "per_key");
     let default = Limits::default();
     let s = &mut section;
-    let limits = Limits {
+    let mut limits = Limits {
         total: rates(walk, "limits.total", total),
         per_key: rates(walk, "limits.per_key", per_key),
         body: walk.read(s, "body", size(KIB, GIB)).unwrap_or(default.body),
-        bodies_total: walk.read(s, "bodies_total", size(KIB, 1024 * GIB)).unwrap_or(default.bodies_total),
+        bodies_total: default.bodies_total,
         head: walk.read(s, "head", size(8 * KIB, MIB)).unwrap_or(default.head),
         json_depth: walk.read(s, "json_depth", whole(8, 1024)).unwrap_or(default.json_depth),
         connections: walk.read(s, "connections", whole(1, 1_000_000)).unwrap_or(default.connections),
@@ -52,12 +52,27 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
         frame: walk.read(s, "frame", size(KIB, GIB)).unwrap_or(default.frame),
         answer: walk.read(s, "answer", size(KIB, GIB)).unwrap_or(default.answer),
     };
-    if limits.bodies_total < limits.body {
-        let line = section.line;
-        walk.error(&join("limits", "bodies_total"), line, "smaller than limits.body; raise it or lower limits.body");
-    }
+    bodies_total(walk, &mut section, &mut limits);
     walk.finish(section);
     limits
+}
+
+/// All bodies at once must have room for one.
+fn bodies_total(walk: &mut Walk, section: &mut Section, limits: &mut Limits) {
+    let field = walk.take(section, "bodies_total");
+    let line = field.as_ref().map_or(section.line, |field| field.node.line);
+    if let Some(field) = field {
+        let Some(bytes) = walk.check(&field, size(KIB, 1024 * GIB)) else { return };
+        limits.bodies_total = bytes;
+    }
+    if limits.bodies_total < limits.body {
+        let problem = format!(
+            "{} has no room for a body of {} (limits.body); raise it",
+            shown_size(limits.bodies_total),
+            shown_size(limits.body)
+        );
+        walk.error("limits.bodies_total", line, problem);
+    }
 }
 
 /// Reads a group of rate limits.

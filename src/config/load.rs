@@ -104,9 +104,7 @@ struct Read {
 
 fn read(sources: &Sources) -> Read {
     let (mut read, auth) = match file_text(sources) {
-        Ok(None) => {
-            (Read { config: Config::default(), errors: Vec::new(), file: None }, Origin::Environment)
-        }
+        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Origin::Environment),
         Ok(Some((path, text))) => {
             let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
             let (config, auth) = from_text(&text, &sources.environment, &mut walk);
@@ -145,7 +143,8 @@ fn file_text(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError
         Ok(text) => return Ok(Some((path, text))),
         Err(problem) => problem,
     };
-    let problem = format!("can't read {}: {problem}; correct the path, or make it with `petstream config`", path.display());
+    let problem =
+        format!("can't read {}: {problem}; correct the path, or make it with `petstream config`", path.display());
     Err(ConfigError { path: place.to_owned(), problem, origin })
 }
 
@@ -195,6 +194,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         models: models::models(walk, &mut root),
     };
     walk.finish(root);
+    walk.errors.sort_by_key(ConfigError::line);
     (config, auth_at)
 }
 

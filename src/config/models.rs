@@ -13,6 +13,8 @@ use super::{ANY_MODEL, AskUsage, Environment, LOCAL_MODEL, ModelConfig, Secret, 
 /// Where `OPENAI_API_KEY` alone leads.
 const OPENAI: &str = "https://api.openai.com/v1";
 
+const NO_UPSTREAM: &str = "a model needs at least one upstream with a base_url";
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -27,8 +29,8 @@ impl Default for Timeouts {
 /// Reads `models`.
 pub(super) fn models(walk: &mut Walk, root: &mut Section) -> Vec<ModelConfig> {
     let mut models: Vec<ModelConfig> = Vec::new();
-    for field in walk.list(root, "models").unwrap_or_default() {
-        let (path, line) = (join_name(&field), field.node.line);
+    for field in walk.list(root, "models", "").unwrap_or_default() {
+        let (path, line) = (join(&field.path, "name"), field.node.line);
         let Some(model) = one(walk, field) else { continue };
         if model.name == LOCAL_MODEL {
             walk.error(&path, line, format!("{LOCAL_MODEL} is the built-in model; choose another name"));
@@ -41,22 +43,17 @@ pub(super) fn models(walk: &mut Walk, root: &mut Section) -> Vec<ModelConfig> {
     models
 }
 
-fn join_name(field: &Field) -> String {
-    join(&field.path, "name")
-}
-
 fn one(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let name = walk.require(&mut section, "name", name(LONGEST_MODEL));
-    let had_errors = walk.errors.len();
-    let list = walk.list(&mut section, "upstreams");
-    if list.as_ref().is_none_or(Vec::is_empty) && walk.errors.len() == had_errors && section.is_open() {
-        let problem = "a model needs at least one upstream with a base_url";
-        walk.error(&join(&path, "upstreams"), section.line, problem);
+    let errors = walk.errors.len();
+    let list = walk.list(&mut section, "upstreams", NO_UPSTREAM);
+    if list.is_none() && walk.errors.len() == errors && section.is_open() {
+        walk.error(&join(&path, "upstreams"), section.line, NO_UPSTREAM);
     }
-    walk.finish(section);
     let upstreams = list.unwrap_or_default().into_iter().filter_map(|field| upstream(walk, field)).collect();
+    walk.finish(section);
     Some(ModelConfig { name: name?, upstreams })
 }
 

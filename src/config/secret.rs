@@ -3,9 +3,11 @@
 //! No error here repeats any part of one.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::walk::{Section, Walk, join};
+use super::value::name;
+use super::walk::{Section, Walk};
+use super::yaml::Value;
 
 /// Shortest secret of a key that callers show: below, it can be guessed.
 pub(super) const SHORTEST_KEY: usize = 16;
@@ -42,12 +44,12 @@ pub(super) fn read(walk: &mut Walk, section: &mut Section, literal: &'static str
     };
     let line = field.node.line;
     let Some(text) = field.node.value.as_text() else {
-        if !matches!(field.node.value, super::yaml::Value::Broken) {
+        if !matches!(field.node.value, Value::Broken) {
             walk.error(&field.path, line, format!("expected text, found {}; quote it", field.node.value.kind()));
         }
         return Outcome::Reported;
     };
-    let text = if from_file { from(&walk.resolve(text)) } else { Ok(text.to_owned()) };
+    let text = if from_file { from(walk.resolve(text)) } else { Ok(text.to_owned()) };
     match text.and_then(|text| visible(&text).map(|()| text)) {
         Ok(text) => Outcome::Found(Found { text, path: field.path, line }),
         Err(problem) => {
@@ -57,16 +59,16 @@ pub(super) fn read(walk: &mut Walk, section: &mut Section, literal: &'static str
     }
 }
 
-/// The content of the secret file at `path`, without its last newline.
-fn from(path: &Path) -> Result<String, String> {
-    let unreadable = |error| format!("can't read {}: {error}; mount the file or correct the path", path.display());
+/// The content of the secret file at `path`, without its last newline; errors call it `shown`.
+fn from((path, shown): (PathBuf, String)) -> Result<String, String> {
+    let unreadable = |error| format!("can't read {shown}: {error}; mount the file or correct the path");
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = Vec::new();
     file.take(LONGEST_FILE + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > LONGEST_FILE {
-        return Err(format!("{} is longer than 64 KiB; is it the right file?", path.display()));
+        return Err(format!("{shown} is longer than 64 KiB; is it the right file?"));
     }
-    let text = String::from_utf8(text).map_err(|_| format!("{} is not text; is it the right file?", path.display()))?;
+    let text = String::from_utf8(text).map_err(|_| format!("{shown} is not text; is it the right file?"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
@@ -77,7 +79,9 @@ pub(super) fn visible(secret: &str) -> Result<(), String> {
         return Err("the secret is empty; write it, or leave the key out".to_owned());
     }
     if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("the secret has characters other than visible ASCII (a blank, a line break?); correct it".to_owned());
+        return Err(
+            "the secret has characters other than visible ASCII (a blank, a line break?); correct it".to_owned()
+        );
     }
     Ok(())
 }
@@ -91,15 +95,16 @@ pub(super) fn long_enough(secret: &str) -> Result<(), String> {
 }
 
 /// Checks that the PEM file at `key` can be read and holds a certificate; gives its path.
-pub(super) fn certificates(walk: &mut Walk, section: &mut Section, key: &'static str) -> Option<std::path::PathBuf> {
-    let written = walk.read(section, key, super::value::name(4096))?;
-    let path = walk.resolve(&written);
+pub(super) fn certificates(walk: &mut Walk, section: &mut Section, key: &'static str) -> Option<PathBuf> {
+    let field = walk.take(section, key)?;
+    let written = walk.check(&field, name(4096))?;
+    let (path, shown) = walk.resolve(&written);
     let problem = match std::fs::read(&path) {
         Ok(text) if text.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") => return Some(path),
-        Ok(_) => format!("{} holds no certificate; expected a PEM file", path.display()),
-        Err(error) => format!("can't read {}: {error}; mount the file or correct the path", path.display()),
+        Ok(_) => format!("{shown} holds no certificate; expected a PEM file"),
+        Err(error) => format!("can't read {shown}: {error}; mount the file or correct the path"),
     };
-    walk.error(&join(&section.path, key), section.line, problem);
+    walk.error(&field.path, field.node.line, problem);
     None
 }
 
@@ -110,22 +115,24 @@ mod tests {
     #[test]
     fn one_newline_is_trimmed_from_a_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
+        let named = |name: &str| (folder.path().join(name), name.to_owned());
         let path = folder.path().join("secret");
         for (content, secret) in [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret")] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(from(&path).unwrap(), secret);
+            assert_eq!(from(named("secret")).unwrap(), secret);
         }
         std::fs::write(&path, "s3cret\n\n").unwrap();
-        assert!(visible(&from(&path).unwrap()).is_err());
+        assert!(visible(&from(named("secret")).unwrap()).is_err());
     }
 
     #[test]
     fn wrong_files_are_named_with_a_remedy() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(from(&folder.path().join("none")).unwrap_err().contains("mount the file"));
+        let named = |name: &str| (folder.path().join(name), name.to_owned());
+        assert!(from(named("none")).unwrap_err().contains("mount the file"));
         std::fs::write(folder.path().join("binary"), [0xff, 0xfe]).unwrap();
-        assert!(from(&folder.path().join("binary")).unwrap_err().contains("not text"));
+        assert!(from(named("binary")).unwrap_err().contains("not text"));
         std::fs::write(folder.path().join("long"), vec![b'x'; 65 * 1024]).unwrap();
-        assert!(from(&folder.path().join("long")).unwrap_err().contains("64 KiB"));
+        assert!(from(named("long")).unwrap_err().contains("64 KiB"));
     }
 }

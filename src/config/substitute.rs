@@ -2,9 +2,9 @@
 //!
 //! It is done on the finished tree: whatever characters a value has, it can't become structure.
 
-use super::{Environment, variable};
 use super::walk::{Walk, join};
 use super::yaml::{Node, Text, Value};
+use super::{Environment, variable};
 
 /// Replaces every `${NAME}` below `node`; `$${` stands for `${` itself. What can't be replaced is reported.
 pub(super) fn substitute(node: &mut Node, path: &str, environment: &Environment, walk: &mut Walk) {

@@ -59,7 +59,7 @@ pub(super) fn shown(value: &Value) -> String {
 /// `text` in quotes, cut where it is long, hidden where it looks like a secret.
 pub(super) fn shown_text(text: &str) -> String {
     const LONG: usize = 60;
-    if text.starts_with("sk-") || text.contains('@') {
+    if text.starts_with("sk-") || text.contains(['@', '?']) {
         return "a text that is not shown here, as it may be a secret".to_owned();
     }
     let cut: String = text.chars().take(LONG).collect();
@@ -142,9 +142,11 @@ pub(super) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Valu
         });
         let number = number.and_then(|number| u64::try_from(number).ok());
         let fitting = number.filter(|number| (least..=most).contains(number));
-        fitting
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| format!("a whole number from {least} to {most}"))
+        fitting.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match most {
+            // Nobody gets there: the bound would only puzzle.
+            4_294_967_295.. => format!("a whole number of at least {least}"),
+            _ => format!("a whole number from {least} to {most}"),
+        })
     }
 }
 

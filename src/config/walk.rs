@@ -42,9 +42,10 @@ impl Walk {
         Self { file, folder, errors: Vec::new(), known: BTreeSet::new() }
     }
 
-    /// `path` as seen from the folder of the file.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        self.folder.join(Path::new(path))
+    /// Where `path`, written in the file, leads; and how it reads from the working folder, for errors.
+    pub(super) fn resolve(&self, path: &str) -> (PathBuf, String) {
+        let beside = Path::new(&self.file).parent().unwrap_or(Path::new(""));
+        (self.folder.join(path), beside.join(path).display().to_string())
     }
 
     /// Where `line` is.
@@ -60,8 +61,7 @@ impl Walk {
 
     /// Opens the mapping `field`. One that is missing or no mapping is opened too, as an empty one.
     pub(super) fn section(&mut self, path: &str, field: Option<Field>) -> Section {
-        let mut section =
-            Section { path: path.to_owned(), line: 0, left: Vec::new(), asked: Vec::new(), silent: true };
+        let mut section = Section { path: path.to_owned(), line: 0, left: Vec::new(), asked: Vec::new(), silent: true };
         let Some(field) = field else { return section };
         section.line = field.node.line;
         match field.node.value {
@@ -139,10 +139,15 @@ impl Walk {
         }
     }
 
-    /// The elements of the list at `key`; none where there is no list.
-    pub(super) fn list(&mut self, section: &mut Section, key: &'static str) -> Option<Vec<Field>> {
+    /// The elements of the list at `key`; none where there is no list. An empty one is reported with
+    /// `if_empty`, where that says anything.
+    pub(super) fn list(&mut self, section: &mut Section, key: &'static str, if_empty: &str) -> Option<Vec<Field>> {
         let field = self.take(section, key)?;
         match field.node.value {
+            Value::List(nodes) if nodes.is_empty() && !if_empty.is_empty() => {
+                self.error(&field.path, field.node.line, if_empty);
+                None
+            }
             Value::List(nodes) => {
                 let element = |(index, node)| Field { path: format!("{}[{index}]", field.path), node };
                 Some(nodes.into_iter().enumerate().map(element).collect())
@@ -184,7 +189,8 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// `key` below `path`. A key that could be a value in the wrong place is not repeated.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let plain = key.len() <= 32 && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let plain = key.len() <= 24 && !key.starts_with("sk-") && key.chars().all(word);
     let key = if plain { key } else { "…" };
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
