@@ -1,1 +1,366 @@
-//! Who may call: API keys by the hash of their secret.
+//! Who may: the keys of the configuration and of the database, ready to be looked up.
+//!
+//! A look-up touches a map in memory only. The map is renewed when the database's version of its keys moves:
+//! [`Keyring::watch`] polls it, so that a revoked key stops within a second, and whoever misses a key calls
+//! [`Keyring::refresh`], so that a key made by another process works on its first use.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{KeyConfig, Limits, RateLimits};
+use crate::store::{NewKey, Store, StoreError, StoredKey};
+use crate::wire::key::{KeyHash, Scope, Scopes, new_secret};
+
+/// Name of the key that is made when there is none.
+const FIRST: &str = "first";
+/// Shortest time between two looks at the database, however many keys are missed.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Time between two looks when nobody asks.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Somebody with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Stable identity: the id of a key in the database, `config:NAME` of one in the configuration.
+    pub id: String,
+    /// Name, for logs.
+    pub name: String,
+    /// From when on the key is refused; none: never.
+    pub expires_at: Option<Timestamp>,
+    /// Which models it may use; none: all.
+    pub models: Option<Vec<String>>,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Its limits; `limits.per_key` where it has none of its own.
+    pub limits: RateLimits,
+}
+
+impl Principal {
+    /// Whether it may use `model`, the name that the client asked for.
+    #[must_use]
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.iter().any(|name| name == model))
+    }
+
+    /// Whether it may do what `scope` stands for.
+    #[must_use]
+    pub const fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope)
+    }
+
+    /// Whether its key has expired at `now`.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// All keys; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    configured: Vec<(KeyHash, Arc<Principal>)>,
+    per_key: RateLimits,
+    // std RwLock: held to clone or replace the Arc, never across .await.
+    keys: RwLock<Arc<Keys>>,
+    looked: Mutex<Looked>,
+}
+
+type Keys = HashMap<KeyHash, Arc<Principal>>;
+
+/// The last look at the database.
+#[derive(Debug)]
+struct Looked {
+    /// When it began: it saw every change made before.
+    at: Instant,
+    version: i64,
+    failing: bool,
+}
+
+/// Why the first key could not be made.
+#[derive(Debug)]
+pub enum FirstKeyError {
+    /// The operating system has no random bytes to give.
+    Random(getrandom::Error),
+    /// The database could not be used.
+    Store(StoreError),
+}
+
+impl Keyring {
+    /// Reads the keys of `store` and adds `configured`; a secret that is in both is the configuration's.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn open(store: Store, configured: &[KeyConfig], limits: &Limits) -> Result<Self, StoreError> {
+        let at = Instant::now();
+        let (version, stored) = store.active_keys().await?;
+        let per_key = limits.per_key;
+        let configured: Vec<_> = configured.iter().map(|key| (key.hash, Arc::new(from_config(key, per_key)))).collect();
+        let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
+        let looked = Mutex::new(Looked { at, version, failing: false });
+        Ok(Self { shared: Arc::new(Shared { store, configured, per_key, keys, looked }) })
+    }
+
+    /// Whose key has this hash: one look-up, however many keys there are. Expired keys are found, revoked ones not.
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
+        let keys = Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner));
+        keys.get(hash).map(Arc::clone)
+    }
+
+    /// Reads the keys again if they changed. Afterwards every change that was made before the call is seen,
+    /// unless the database fails: then the old keys stay, and the log says so.
+    ///
+    /// Callers at the same time share one look, and there is at most one in 200 ms: they may wait that long.
+    pub async fn refresh(&self) {
+        let called = Instant::now();
+        let mut looked = self.shared.looked.lock().await;
+        if looked.at > called {
+            return;
+        }
+        tokio::time::sleep_until(looked.at + PAUSE).await;
+        let began = Instant::now();
+        let renewed = self.renew(looked.version).await;
+        // Only now: if this future is dropped while it looks, those who wait must look themselves.
+        looked.at = began;
+        match &renewed {
+            Ok(version) => looked.version = *version,
+            // Once, and not for every miss.
+            Err(error) if !looked.failing => {
+                tracing::error!(%error, "API keys can't be read; the last ones known stay in force");
+            }
+            Err(_) => {}
+        }
+        looked.failing = renewed.is_err();
+    }
+
+    async fn renew(&self, known: i64) -> Result<i64, StoreError> {
+        let shared = &self.shared;
+        if shared.store.keys_version().await? == known {
+            return Ok(known);
+        }
+        let (version, stored) = shared.store.active_keys().await?;
+        let keys = Arc::new(collect(&stored, &shared.configured, shared.per_key));
+        tracing::debug!(keys = keys.len(), version, "API keys read again");
+        *shared.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(version)
+    }
+
+    /// Keeps the keys fresh until `stop`: a key that another process revokes is refused within a second.
+    pub async fn watch(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(POLL)).await.is_some() {
+            self.refresh().await;
+        }
+    }
+
+    /// Where neither the configuration nor the database ever had a key, makes one, named `first`, with all scopes,
+    /// and gives its secret, which is stored nowhere.
+    ///
+    /// # Errors
+    /// [`FirstKeyError`]
+    pub async fn ensure_first(&self) -> Result<Option<String>, FirstKeyError> {
+        if !self.shared.configured.is_empty() {
+            return Ok(None);
+        }
+        let secret = new_secret().map_err(FirstKeyError::Random)?;
+        let key = NewKey { scopes: Scopes::ALL, ..NewKey::new(FIRST.to_owned(), &secret) };
+        let Some(stored) = self.shared.store.create_first_key(key).await.map_err(FirstKeyError::Store)? else {
+            return Ok(None);
+        };
+        let hash = stored.key.hash;
+        let principal = Arc::new(from_store(&stored, self.shared.per_key));
+        let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut keys).insert(hash, principal);
+        Ok(Some(secret))
+    }
+}
+
+fn collect(stored: &[StoredKey], configured: &[(KeyHash, Arc<Principal>)], per_key: RateLimits) -> Keys {
+    let stored = stored.iter().map(|key| (key.key.hash, Arc::new(from_store(key, per_key))));
+    // Later ones win.
+    stored.chain(configured.iter().cloned()).collect()
+}
+
+fn from_config(key: &KeyConfig, per_key: RateLimits) -> Principal {
+    Principal {
+        id: format!("config:{}", key.name),
+        name: key.name.clone(),
+        expires_at: key.expires_at,
+        models: key.models.clone(),
+        scopes: key.scopes,
+        limits: key.limits.or(per_key),
+    }
+}
+
+fn from_store(stored: &StoredKey, per_key: RateLimits) -> Principal {
+    let key = &stored.key;
+    Principal {
+        id: stored.id.to_string(),
+        name: key.name.clone(),
+        expires_at: key.expires_at,
+        models: key.models.clone(),
+        scopes: key.scopes,
+        limits: key.limits.or(per_key),
+    }
+}
+
+impl std::fmt::Display for FirstKeyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Random(error) => write!(f, "no random bytes for a first API key: {error}"),
+            Self::Store(error) => write!(f, "the first API key can't be stored: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for FirstKeyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    async fn on_disk(folder: &tempfile::TempDir) -> Store {
+        Store::open(&format!("sqlite:{}", folder.path().join("p.db").display())).await.unwrap()
+    }
+
+    async fn ring(store: &Store) -> Keyring {
+        Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap()
+    }
+
+    fn configured(name: &str, secret: &str) -> KeyConfig {
+        KeyConfig {
+            name: name.into(),
+            hash: KeyHash::of(secret),
+            expires_at: None,
+            models: None,
+            scopes: Scopes::default(),
+            limits: RateLimits::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_another_process_is_found_after_one_refresh_and_a_revoked_one_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
+        let ring = ring(&here).await;
+        let hash = KeyHash::of("secret");
+        // Twice in a row, so that the second look falls into the pause after the first.
+        ring.refresh().await;
+        there.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
+        assert!(ring.find(&hash).is_none());
+        ring.refresh().await;
+        assert_eq!(ring.find(&hash).unwrap().name, "k");
+        there.revoke_key("k").await.unwrap();
+        ring.refresh().await;
+        assert!(ring.find(&hash).is_none());
+    }
+
+    #[tokio::test]
+    async fn those_who_miss_at_the_same_time_share_a_look() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let ring = ring(&store).await;
+        let start = Instant::now();
+        let all: Vec<_> = (0..50)
+            .map(|_| {
+                tokio::spawn({
+                    let ring = ring.clone();
+                    async move { ring.refresh().await }
+                })
+            })
+            .collect();
+        for one in all {
+            one.await.unwrap();
+        }
+        // One pause for those who came first, one at most for those who came during the look.
+        assert!(start.elapsed() < PAUSE * 4);
+    }
+
+    #[tokio::test]
+    async fn the_watch_sees_a_revocation_within_a_second_and_ends_when_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
+        there.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
+        let ring = ring(&here).await;
+        let stop = CancellationToken::new();
+        let watch = tokio::spawn(ring.clone().watch(stop.clone()));
+        there.revoke_key("k").await.unwrap();
+        let gone = async {
+            while ring.find(&KeyHash::of("secret")).is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(1), gone).await.unwrap();
+        stop.cancel();
+        watch.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_first_key_is_made_once_and_works_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
+        let ring = ring(&here).await;
+        let secret = ring.ensure_first().await.unwrap().unwrap();
+        let first = ring.find(&KeyHash::of(&secret)).unwrap();
+        assert_eq!((first.name.as_str(), first.scopes), ("first", Scopes::ALL));
+        assert_eq!(ring.ensure_first().await.unwrap(), None);
+        there.revoke_key("first").await.unwrap();
+        assert_eq!(self::ring(&there).await.ensure_first().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_configured_key_is_enough() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let ring = Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default()).await.unwrap();
+        assert_eq!(ring.ensure_first().await.unwrap(), None);
+        assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id, "config:c");
+    }
+
+    #[tokio::test]
+    async fn own_limits_come_before_those_of_all_keys() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let own = RateLimits { requests_per_minute: NonZeroU32::new(1), ..RateLimits::default() };
+        let per_key = RateLimits {
+            requests_per_minute: NonZeroU32::new(9),
+            concurrent_streams: NonZeroU32::new(3),
+            ..RateLimits::default()
+        };
+        store.create_key(NewKey { limits: own, ..NewKey::new("k".into(), "secret") }).await.unwrap();
+        let ring = Keyring::open(store, &[], &Limits { per_key, ..Limits::default() }).await.unwrap();
+        let limits = ring.find(&KeyHash::of("secret")).unwrap().limits;
+        assert_eq!(limits, RateLimits { requests_per_minute: NonZeroU32::new(1), ..per_key });
+    }
+
+    #[tokio::test]
+    async fn a_failing_database_keeps_the_keys_known() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        store.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
+        let ring = ring(&store).await;
+        store.close().await;
+        ring.refresh().await;
+        assert!(ring.find(&KeyHash::of("secret")).is_some());
+    }
+
+    #[test]
+    fn models_and_expiry_are_the_principals_to_tell() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut key = configured("c", "secret");
+        key.models = Some(vec!["m".into()]);
+        key.expires_at = Some(now);
+        let principal = from_config(&key, RateLimits::default());
+        assert!(principal.may_use("m") && !principal.may_use("n"));
+        assert!(principal.is_expired(now) && !principal.is_expired("2025-12-31T23:59:59Z".parse().unwrap()));
+        assert!(principal.has(Scope::Chat) && !principal.has(Scope::Stats));
+    }
+}

@@ -1,4 +1,23 @@
 //! Configuration as it runs: every value checked, every default filled in.
+//!
+//! [`load`] reads it in steps that each report everything they find: the file's text becomes a tree with line
+//! numbers (`yaml`), variables are put into its texts (`substitute`), a walk asks for every key and checks every
+//! value (`walk`, `value`, and one file for each section), flags and environment are laid over it (`load`), and
+//! pairs of settings that are allowed but risky become warnings (`warn`).
+
+mod error;
+mod keys;
+mod limits;
+mod load;
+mod models;
+mod secret;
+mod substitute;
+#[cfg(test)]
+mod tests;
+mod value;
+mod walk;
+mod warn;
+mod yaml;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,6 +29,15 @@ use jiff::Timestamp;
 use url::Url;
 
 use crate::wire::key::{KeyHash, Scopes};
+
+pub use error::{ConfigError, Origin};
+pub use load::{DEFAULT_FILE, Flags, ForKeys, Loaded, Sources, load, load_for_keys};
+pub use value::parse_moment;
+
+/// Name of the built-in model; no upstream may take it.
+pub const LOCAL_MODEL: &str = "petstore-ai";
+/// The name that takes every model that no other entry takes.
+pub const ANY_MODEL: &str = "*";
 
 /// Everything that the server needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -32,6 +60,22 @@ pub struct Config {
     pub responder: ResponderConfig,
     /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
     pub models: Vec<ModelConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            database: "sqlite:petstream.db".to_owned(),
+            auth: Auth::default(),
+            log_format: LogFormat::default(),
+            keys: Vec::new(),
+            limits: Limits::default(),
+            unknown_parameters: UnknownParameters::default(),
+            responder: ResponderConfig::default(),
+            models: Vec::new(),
+        }
+    }
 }
 
 /// Whether callers must show a key.
@@ -107,7 +151,7 @@ impl RateLimits {
 }
 
 /// Rate limits, and the bounds of what one client can make the server hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// All keys together.
     pub total: RateLimits,
@@ -115,28 +159,28 @@ pub struct Limits {
     pub per_key: RateLimits,
     /// Longest request body, bytes. Default 16 MiB, 1 KiB to 1 GiB. Longer: 413.
     pub body: u64,
-    /// All request bodies held at once, bytes. Default 512 MiB; at least `body`. More: 503.
+    /// All request bodies held at once, bytes. Default 512 MiB; `body` to 1 TiB. More: 503.
     pub bodies_total: u64,
     /// Longest request head, bytes. Default 64 KiB, 8 KiB to 1 MiB. Longer: 431.
     pub head: usize,
     /// Deepest nesting of request JSON. Default 128, 8 to 1024. Deeper: 400.
     pub json_depth: usize,
-    /// Connections at once. Default 20,000, at least 1. Further ones wait in the kernel's queue.
+    /// Connections at once. Default 20,000, 1 to 1,000,000. Further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Longest time for a request's head to arrive. Default 10 s.
+    /// Longest time for a request's head to arrive. Default 10 s, 1 ms to 24 h.
     pub header_read: Duration,
-    /// Longest silence while a request's body arrives. Default 30 s. Then 408.
+    /// Longest silence while a request's body arrives. Default 30 s, 1 ms to 24 h. Then 408.
     pub body_read: Duration,
-    /// Longest time in which a reader takes no byte of an answer. Default 60 s. Then the connection is cut.
+    /// Longest time in which a reader takes no byte of an answer. Default 60 s, 1 ms to 24 h. Then the connection is cut.
     pub write_idle: Duration,
-    /// Longest frame of an upstream's stream, bytes. Default 8 MiB.
+    /// Longest frame of an upstream's stream, bytes. Default 8 MiB, 1 KiB to 1 GiB.
     pub frame: usize,
-    /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB.
+    /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB, 1 KiB to 1 GiB.
     pub answer: usize,
 }
 
 /// The local model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResponderConfig {
     /// Tokens a second, for demonstrations; none: as fast as it can. 0.1 to 100,000.
     pub tokens_per_second: Option<f64>,
@@ -178,7 +222,7 @@ pub enum AskUsage {
     Never,
 }
 
-/// Deadlines of one upstream. Zero (`0s`) switches one off.
+/// Deadlines of one upstream, each up to 24 h; none (`0s` in the file): no deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Name look-up, TCP and TLS together. Default 2 s.
@@ -217,3 +261,8 @@ impl std::fmt::Debug for Secret {
 
 /// The environment as a map, so that tests need not change the process's own.
 pub type Environment = HashMap<String, String>;
+
+/// The variable `name`; an empty one counts as unset.
+fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}

@@ -3,6 +3,10 @@
 //! SQLite allows one writer at a time; keeping a single connection for writing turns its
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
+mod keys;
+
+pub use keys::{CreateKeyError, NewKey, StoredKey};
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,0 +1,133 @@
+//! Reads the section `keys`, and the keys of `PETSTREAM_API_KEY`.
+
+use crate::wire::key::{KeyHash, Scope, Scopes};
+
+use super::error::{ConfigError, Origin};
+use super::limits::rates;
+use super::secret::{self, Found, Outcome};
+use super::value::{moment, name, shown_text};
+use super::walk::{Field, Section, Walk, join, nearest};
+use super::yaml::Value;
+use super::{KeyConfig, RateLimits};
+
+/// Longest name of a key, characters.
+const LONGEST_NAME: usize = 64;
+/// Longest name of a model, characters.
+pub(super) const LONGEST_MODEL: usize = 256;
+
+/// Reads `keys`.
+pub(super) fn keys(walk: &mut Walk, root: &mut Section) -> Vec<KeyConfig> {
+    let mut keys: Vec<KeyConfig> = Vec::new();
+    for field in walk.list(root, "keys", "").unwrap_or_default() {
+        let (path, line) = (field.path.clone(), field.node.line);
+        let Some(key) = one(walk, field) else { continue };
+        if let Some(problem) = clash(&keys, &key) {
+            walk.error(&path, line, problem);
+        }
+        keys.push(key);
+    }
+    keys
+}
+
+/// Names and secrets are unique.
+fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
+    if keys.iter().any(|other| other.name == key.name) {
+        return Some(format!("another key is named {}; choose another name", shown_text(&key.name)));
+    }
+    let same = keys.iter().find(|other| other.hash == key.hash)?;
+    Some(format!("the key {} has the same secret; choose another", shown_text(&same.name)))
+}
+
+fn one(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
+    let path = field.path.clone();
+    let mut section = walk.section(&path, Some(field));
+    let name = walk.require(&mut section, "name", name(LONGEST_NAME));
+    let hash = hash(walk, &mut section);
+    let expires_at = walk.read(&mut section, "expires", moment);
+    let models = models(walk, &mut section);
+    let scopes = scopes(walk, &mut section);
+    let own = walk.take(&mut section, "limits");
+    let limits = rates(walk, &join(&path, "limits"), own);
+    walk.finish(section);
+    Some(KeyConfig { name: name?, hash: hash?, expires_at, models, scopes, limits })
+}
+
+fn hash(walk: &mut Walk, section: &mut Section) -> Option<KeyHash> {
+    let outcome = secret::read(walk, section, "key", "key_file");
+    let given = walk.take(section, "key_sha256");
+    match (outcome, given) {
+        (Outcome::Found(Found { text, path, line }), None) => match secret::long_enough(&text) {
+            Ok(()) => Some(KeyHash::of(&text)),
+            Err(problem) => {
+                walk.error(&path, line, problem);
+                None
+            }
+        },
+        (Outcome::Absent, Some(field)) => {
+            let hash = field.node.value.as_text().and_then(KeyHash::from_hex);
+            if hash.is_none() && !matches!(field.node.value, Value::Broken) {
+                // What stands there may be the secret itself: it is not shown.
+                walk.error(&field.path, field.node.line, "expected the SHA-256 of the secret as 64 hexadecimal digits");
+            }
+            hash
+        }
+        (Outcome::Found(Found { path, line, .. }), Some(_)) => {
+            walk.error(&path, line, "key_sha256 is set too; keep one of them");
+            None
+        }
+        (Outcome::Absent, None) => {
+            if section.is_open() {
+                walk.error(&section.path, section.line, "the key has no secret; set key, key_file or key_sha256");
+            }
+            None
+        }
+        (Outcome::Reported, _) => None,
+    }
+}
+
+fn models(walk: &mut Walk, section: &mut Section) -> Option<Vec<String>> {
+    let fields = walk.list(section, "models", "the list is empty; leave it out to allow all models")?;
+    Some(fields.iter().filter_map(|field| walk.check(field, name(LONGEST_MODEL))).collect())
+}
+
+fn scopes(walk: &mut Walk, section: &mut Section) -> Scopes {
+    let fields = walk.list(section, "scopes", "the list is empty; leave it out for all scopes but stats");
+    let Some(fields) = fields else { return Scopes::default() };
+    fields.iter().filter_map(|field| walk.check(field, scope)).collect()
+}
+
+fn scope(value: &Value) -> Result<Scope, String> {
+    let text = value.as_text().unwrap_or_default();
+    Scope::from_name(text).ok_or_else(|| {
+        let names = Scope::ALL.map(Scope::name);
+        match nearest(text, &names) {
+            Some(near) => format!("one of {} (did you mean {near}?)", names.join(", ")),
+            None => format!("one of {}", names.join(", ")),
+        }
+    })
+}
+
+/// Adds the comma-separated keys of `PETSTREAM_API_KEY`, named `env-1`, `env-2`, …, with all scopes.
+pub(super) fn from_environment(list: &str, keys: &mut Vec<KeyConfig>, errors: &mut Vec<ConfigError>) {
+    let secrets = list.split(',').map(str::trim).filter(|secret| !secret.is_empty());
+    for (index, text) in secrets.enumerate() {
+        let key = KeyConfig {
+            name: format!("env-{}", index + 1),
+            hash: KeyHash::of(text),
+            expires_at: None,
+            models: None,
+            scopes: Scopes::ALL,
+            limits: RateLimits::default(),
+        };
+        let checked = secret::visible(text).and_then(|()| secret::long_enough(text));
+        let problem = checked.err().or_else(|| clash(keys, &key));
+        match problem {
+            Some(problem) => errors.push(ConfigError {
+                path: "PETSTREAM_API_KEY".to_owned(),
+                problem: format!("key {}: {problem}", index + 1),
+                origin: Origin::Environment,
+            }),
+            None => keys.push(key),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Flags beat environment beats file beats default: the four laid over one another.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::error::{ConfigError, Origin};
+use super::substitute::substitute;
+use super::value::{address, choice, database, shown};
+use super::walk::{Field, Walk};
+use super::warn::warnings;
+use super::yaml::{self, Text, Value};
+use super::{ANY_MODEL, Auth, Config, Environment, LogFormat, UnknownParameters, keys, limits, models, variable};
+
+/// The commented default file, as `petstream config` prints it.
+pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
+
+/// The file that is read from the working folder when none is named.
+const FILE_NAME: &str = "petstream.yaml";
+/// Longest file that is read, bytes: anything longer is the wrong file.
+const LONGEST_FILE: u64 = 1 << 20;
+const LOG_FORMATS: &[(&str, LogFormat)] =
+    &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// Everything that a configuration is made from.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The command line.
+    pub flags: Flags,
+    /// The environment. Empty values count as unset.
+    pub environment: Environment,
+    /// The working folder: where `petstream.yaml` is looked for, and where a named file's relative path begins.
+    pub folder: PathBuf,
+}
+
+/// Flags as they were written.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`: the file to read.
+    pub config: Option<PathBuf>,
+    /// `--listen`: address and port.
+    pub listen: Option<String>,
+    /// `--database`: a database URL.
+    pub database: Option<String>,
+    /// `--log-format`: `auto`, `text` or `json`.
+    pub log_format: Option<String>,
+}
+
+/// A configuration without errors.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What runs.
+    pub config: Config,
+    /// What is allowed but most likely not meant.
+    pub warnings: Vec<String>,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+}
+
+/// What the commands about keys need to know.
+#[derive(Debug)]
+pub struct ForKeys {
+    /// The database that holds the keys.
+    pub database: String,
+    /// Names that the file and the environment have taken.
+    pub names: Vec<String>,
+}
+
+/// Reads the whole configuration.
+///
+/// # Errors
+/// Everything that is wrong, not only the first thing, in the order of the file.
+pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
+    let read = read(sources);
+    if !read.errors.is_empty() {
+        return Err(read.errors);
+    }
+    let warnings = warnings(&read.config, &sources.environment, Timestamp::now());
+    Ok(Loaded { config: read.config, warnings, file: read.file })
+}
+
+/// Reads what the commands about keys need. Errors elsewhere, such as a variable that only the server's own
+/// environment has, don't keep anyone from revoking a key.
+///
+/// # Errors
+/// When the database's address, or the file as a whole, can't be read.
+pub fn load_for_keys(sources: &Sources) -> Result<ForKeys, Vec<ConfigError>> {
+    let Read { config, errors, .. } = read(sources);
+    let decisive = ["", "--config", "PETSTREAM_CONFIG", "database", "--database", "PETSTREAM_DATABASE"];
+    let errors: Vec<_> = errors.into_iter().filter(|error| decisive.contains(&error.path.as_str())).collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(ForKeys { database: config.database, names: config.keys.into_iter().map(|key| key.name).collect() })
+}
+
+struct Read {
+    config: Config,
+    errors: Vec<ConfigError>,
+    file: Option<PathBuf>,
+}
+
+fn read(sources: &Sources) -> Read {
+    let (mut read, auth) = match file_text(sources) {
+        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Origin::Environment),
+        Ok(Some((path, text))) => {
+            let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
+            let (config, auth) = from_text(&text, &sources.environment, &mut walk);
+            (Read { config, errors: walk.errors, file: Some(path) }, auth)
+        }
+        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, Origin::Environment),
+    };
+    overlay(sources, &mut read.config, &mut read.errors);
+    let Config { auth: asked, listen, .. } = read.config;
+    if asked == Auth::None && !is_loopback(&listen) {
+        let problem = format!(
+            "none lets everybody in and is refused on {listen}; listen on a loopback address such as 127.0.0.1:4000, \
+             or set auth: keys"
+        );
+        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: auth });
+    }
+    read
+}
+
+fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// The file's path as the user named it, and its text. None: none was named and none is there.
+fn file_text(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let variable = variable(&sources.environment, "PETSTREAM_CONFIG").map(PathBuf::from);
+    let (path, place, origin) = match (&sources.flags.config, variable) {
+        (Some(path), _) => (path.clone(), "--config", Origin::CommandLine),
+        (None, Some(path)) => (path, "PETSTREAM_CONFIG", Origin::Environment),
+        (None, None) if sources.folder.join(FILE_NAME).exists() => {
+            (PathBuf::from(FILE_NAME), "", Origin::File { name: FILE_NAME.to_owned(), line: None })
+        }
+        (None, None) => return Ok(None),
+    };
+    let problem = match text_of(&sources.folder.join(&path)) {
+        Ok(text) => return Ok(Some((path, text))),
+        Err(problem) => problem,
+    };
+    let problem =
+        format!("can't read {}: {problem}; correct the path, or make it with `petstream config`", path.display());
+    Err(ConfigError { path: place.to_owned(), problem, origin })
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err("longer than 1 MiB".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The configuration that `text` writes, and where it says who may come in.
+pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, Origin) {
+    const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
+    const UNKNOWN: &[(&str, UnknownParameters)] =
+        &[("pass", UnknownParameters::Pass), ("refuse", UnknownParameters::Refuse)];
+    let mut node = match yaml::parse(text) {
+        Ok(node) => node,
+        Err(syntax) => {
+            walk.error("", syntax.line.unwrap_or(0), format!("not valid YAML: {}", syntax.message));
+            return (Config::default(), walk.origin(0));
+        }
+    };
+    substitute(&mut node, "", environment, walk);
+    let present = !matches!(node.value, Value::Null);
+    let mut root = walk.section("", present.then_some(Field { path: String::new(), node }));
+    let default = Config::default();
+    let listen = walk.read(&mut root, "listen", address).unwrap_or(default.listen);
+    let database = walk.read(&mut root, "database", database).unwrap_or(default.database);
+    let auth = walk.take(&mut root, "auth");
+    let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
+    let config = Config {
+        listen,
+        database,
+        auth: auth.and_then(|field| walk.check(&field, choice(AUTH))).unwrap_or_default(),
+        log_format: walk.read(&mut root, "log_format", choice(LOG_FORMATS)).unwrap_or_default(),
+        limits: limits::limits(walk, &mut root),
+        keys: keys::keys(walk, &mut root),
+        unknown_parameters: walk.read(&mut root, "unknown_parameters", choice(UNKNOWN)).unwrap_or_default(),
+        responder: limits::responder(walk, &mut root),
+        models: models::models(walk, &mut root),
+    };
+    walk.finish(root);
+    walk.errors.sort_by_key(ConfigError::line);
+    (config, auth_at)
+}
+
+/// Lays environment and flags over what the file said.
+fn overlay(sources: &Sources, config: &mut Config, errors: &mut Vec<ConfigError>) {
+    let Sources { flags, environment, .. } = sources;
+    let mut over = Overlay { environment, errors };
+    over.set(&mut config.listen, "--listen", flags.listen.as_deref(), "PETSTREAM_LISTEN", address);
+    over.set(&mut config.database, "--database", flags.database.as_deref(), "PETSTREAM_DATABASE", database);
+    over.set(&mut config.log_format, "--log-format", flags.log_format.as_deref(), "", choice(LOG_FORMATS));
+    if let Some(list) = variable(environment, "PETSTREAM_API_KEY") {
+        keys::from_environment(list, &mut config.keys, errors);
+    }
+    let upstream = models::from_environment(environment, errors);
+    if config.models.iter().all(|model| model.name != ANY_MODEL) {
+        // What the file says of `*` is a model "otherwise configured".
+        config.models.extend(upstream);
+    }
+}
+
+struct Overlay<'a> {
+    environment: &'a Environment,
+    errors: &'a mut Vec<ConfigError>,
+}
+
+impl Overlay<'_> {
+    /// Sets `value` from the variable, then from the flag. Both are checked, whichever wins.
+    fn set<T>(
+        &mut self,
+        value: &mut T,
+        flag: &str,
+        written: Option<&str>,
+        name: &str,
+        parse: impl Fn(&Value) -> Result<T, String>,
+    ) {
+        let held = variable(self.environment, name);
+        for (path, text, origin) in [(name, held, Origin::Environment), (flag, written, Origin::CommandLine)] {
+            let Some(text) = text else { continue };
+            let text = Value::Text(Text { text: text.to_owned(), written: None });
+            match parse(&text) {
+                Ok(parsed) => *value = parsed,
+                Err(expected) => {
+                    let problem = format!("expected {expected}, found {}", shown(&text));
+                    self.errors.push(ConfigError { path: path.to_owned(), problem, origin });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Single values: each reader gives the value, or says what it expected.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use url::Url;
+
+use super::yaml::{Text, Value};
+
+/// Longest duration that any setting takes: more is a slip of the pen, and clocks must not overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Value {
+    /// What it is, for errors that must not show it.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null | Self::Broken => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Integer(_) | Self::Float(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "keys and values",
+        }
+    }
+
+    /// The text, if it is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is one; a variable's value is always text, so there the text is read.
+    fn as_number<T: FromStr>(&self, of: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
+        match self {
+            Self::Text(Text { text, written: Some(_) }) => text.trim().parse().ok(),
+            other => of(other),
+        }
+    }
+}
+
+/// `value` as an error may show it: what a variable held stays hidden, and so does what looks like a secret.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Text(Text { written: Some(written), .. }) => format!("the value of {}", shown_text(written)),
+        Value::Text(Text { text, .. }) => shown_text(text),
+        other => other.kind().to_owned(),
+    }
+}
+
+/// `text` in quotes, cut where it is long, hidden where it looks like a secret.
+pub(super) fn shown_text(text: &str) -> String {
+    const LONG: usize = 60;
+    if text.starts_with("sk-") || text.contains(['@', '?']) {
+        return "a text that is not shown here, as it may be a secret".to_owned();
+    }
+    let cut: String = text.chars().take(LONG).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("{cut:?}{more}")
+}
+
+/// A duration such as `500ms`, `2s`, `10m` or `1h`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+        _ => None,
+    }
+}
+
+/// A duration from 1 ms to 24 h.
+pub(super) fn duration(value: &Value) -> Result<Duration, String> {
+    let text = value.as_text().ok_or("a duration such as 30s")?;
+    let duration = parse_duration(text).ok_or("a duration such as 30s")?;
+    let fits = !duration.is_zero() && duration <= LONGEST;
+    fits.then_some(duration).ok_or_else(|| "a duration from 1ms to 24h".to_owned())
+}
+
+/// A deadline: as [`duration`], and `0s` is none.
+pub(super) fn deadline(value: &Value) -> Result<Option<Duration>, String> {
+    let text = value.as_text().ok_or("a duration such as 30s")?;
+    let duration = parse_duration(text).ok_or("a duration such as 30s")?;
+    let fits = duration <= LONGEST;
+    fits.then_some((!duration.is_zero()).then_some(duration))
+        .ok_or_else(|| "a duration of at most 24h; 0s for no deadline".to_owned())
+}
+
+/// A number of bytes between `least` and `most`: a whole number, or one with `KiB`, `MiB` or `GiB`.
+pub(super) fn size<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Value) -> Result<T, String> {
+    move |value| {
+        let bytes = match value {
+            Value::Integer(bytes) => u64::try_from(*bytes).ok(),
+            Value::Text(Text { text, .. }) => parse_size(text),
+            _ => None,
+        };
+        let bytes = bytes.ok_or("a size such as 16MiB")?;
+        let fits = (least..=most).contains(&bytes);
+        let fitting = fits.then(|| T::try_from(bytes).ok()).flatten();
+        fitting.ok_or_else(|| format!("a size from {} to {}", shown_size(least), shown_size(most)))
+    }
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim_start() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// `bytes` in the largest unit that divides it.
+pub(super) fn shown_size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    whole.map_or_else(|| format!("{bytes} bytes"), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
+/// A whole number between `least` and `most`.
+pub(super) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Value) -> Result<T, String> {
+    move |value| {
+        let number = value.as_number(|value| match value {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        });
+        let number = number.and_then(|number| u64::try_from(number).ok());
+        let fitting = number.filter(|number| (least..=most).contains(number));
+        fitting.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match most {
+            // Nobody gets there: the bound would only puzzle.
+            4_294_967_295.. => format!("a whole number of at least {least}"),
+            _ => format!("a whole number from {least} to {most}"),
+        })
+    }
+}
+
+/// A number between `least` and `most`.
+pub(super) fn number(least: f64, most: f64) -> impl FnOnce(&Value) -> Result<f64, String> {
+    move |value| {
+        let number = value.as_number(|value| match value {
+            Value::Float(number) => Some(*number),
+            // Beyond the exact range of f64 it is out of every setting's range too.
+            Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
+            _ => None,
+        });
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| format!("a number from {least} to {most}"))
+    }
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&Value) -> Result<T, String> {
+    move |value| {
+        let found = value.as_text().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("one of {}", words.join(", "))
+        })
+    }
+}
+
+/// A text of 1 to `most` characters that can be printed on one line.
+pub(super) fn name(most: usize) -> impl FnOnce(&Value) -> Result<String, String> {
+    move |value| {
+        let fits = |text: &&str| {
+            !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
+        };
+        let quoted = if matches!(value, Value::Text(_)) { "" } else { " (in quotes if it is a number)" };
+        value
+            .as_text()
+            .filter(fits)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("a text of 1 to {most} printable characters{quoted}"))
+    }
+}
+
+/// An address to listen on.
+pub(super) fn address(value: &Value) -> Result<SocketAddr, String> {
+    let address = value.as_text().and_then(|text| text.parse().ok());
+    address.ok_or_else(|| "ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000".to_owned())
+}
+
+/// A database URL.
+pub(super) fn database(value: &Value) -> Result<String, String> {
+    let url = value.as_text().filter(|url| url.strip_prefix("sqlite:").is_some_and(|path| !path.trim().is_empty()));
+    url.map(str::to_owned).ok_or_else(|| "sqlite:PATH or sqlite::memory:".to_owned())
+}
+
+/// A day (its first moment in UTC) or a moment.
+pub(super) fn moment(value: &Value) -> Result<Timestamp, String> {
+    let moment = value.as_text().and_then(parse_moment);
+    moment.ok_or_else(|| "a day such as 2027-01-01 or a moment such as 2027-01-01T12:00:00Z".to_owned())
+}
+
+/// Reads a day such as `2027-01-01`, which means its first moment in UTC, or a moment with an offset such as
+/// `2027-01-01T12:00:00Z`.
+#[must_use]
+pub fn parse_moment(text: &str) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().or_else(|| {
+        // jiff's dates also accept a time of day without offset, which would be silently dropped.
+        let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-01-01".len())?;
+        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    })
+}
+
+/// The base URL of an upstream.
+pub(super) fn base_url(value: &Value) -> Result<Url, String> {
+    let url = value.as_text().and_then(|text| Url::parse(text).ok());
+    let url = url.ok_or("a URL such as https://api.openai.com/v1")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("a URL that begins with http:// or https://".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL without user and password; use api_key".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a URL without ? and #".to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::Text(Text { text: text.to_owned(), written: None })
+    }
+
+    fn from_variable(held: &str) -> Value {
+        Value::Text(Text { text: held.to_owned(), written: Some("${X}".to_owned()) })
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        for (written, millis) in [("500ms", 500), ("2s", 2000), ("10m", 600_000), ("1h", 3_600_000)] {
+            assert_eq!(duration(&text(written)), Ok(Duration::from_millis(millis)));
+        }
+        for written in ["", "s", "1", "1.5s", "-1s", "1 s", "2d", "1S", "18446744073709551615h"] {
+            assert_eq!(duration(&text(written)).unwrap_err(), "a duration such as 30s", "{written}");
+        }
+        assert_eq!(duration(&Value::Integer(30)).unwrap_err(), "a duration such as 30s");
+        assert!(duration(&text("25h")).is_err() && duration(&text("0s")).is_err());
+        assert_eq!(deadline(&text("0s")), Ok(None));
+        assert!(deadline(&text("0")).is_err() && deadline(&text("25h")).is_err());
+    }
+
+    #[test]
+    fn sizes_are_whole_bytes_or_binary_units() {
+        let read = |value: &Value| size::<u64>(0, u64::MAX)(value);
+        assert_eq!(read(&text("16MiB")), Ok(16 << 20));
+        assert_eq!(read(&text("64 KiB")), Ok(64 << 10));
+        assert_eq!(read(&Value::Integer(5)), Ok(5));
+        assert_eq!(read(&from_variable("5")), Ok(5));
+        for wrong in ["MiB", "1MB", "1.5MiB", "-1", "99999999999GiB"] {
+            assert!(read(&text(wrong)).is_err(), "{wrong}");
+        }
+        let error = size::<u64>(1 << 10, 1 << 30)(&Value::Integer(10)).unwrap_err();
+        assert_eq!(error, "a size from 1KiB to 1GiB");
+    }
+
+    #[test]
+    fn numbers_keep_to_their_range_and_may_come_from_variables() {
+        assert_eq!(whole::<usize>(8, 1024)(&Value::Integer(8)), Ok(8));
+        assert_eq!(whole::<usize>(8, 1024)(&from_variable("9")), Ok(9));
+        for wrong in [Value::Integer(7), Value::Integer(-8), Value::Float(9.0), text("9"), from_variable("x")] {
+            assert!(whole::<usize>(8, 1024)(&wrong).is_err());
+        }
+        assert_eq!(number(0.1, 10.0)(&Value::Integer(3)), Ok(3.0));
+        assert!(number(0.1, 10.0)(&Value::Float(f64::NAN)).is_err());
+    }
+
+    #[test]
+    fn days_begin_at_midnight_utc() {
+        let day = parse_moment("2027-01-01").unwrap();
+        assert_eq!(day, "2027-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(parse_moment("2027-01-01T01:00:00+01:00"), Some(day));
+        for wrong in ["2027-02-30", "tomorrow", "2027-01-01T12:00:00", "90d", ""] {
+            assert_eq!(parse_moment(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn base_urls_are_plain() {
+        assert!(base_url(&text("http://127.0.0.1:8080/v1")).is_ok());
+        for wrong in [
+            "api.openai.com",
+            "ftp://x/v1",
+            "https://u:p@x/v1",
+            "https://x/v1?a=b",
+            "https://x/v1#a",
+            "file:///etc",
+            "",
+        ] {
+            assert!(base_url(&text(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn errors_show_no_secret() {
+        for value in [text("sk-verysecret"), text("https://u:verysecret@host"), from_variable("verysecret")] {
+            assert!(!shown(&value).contains("verysecret"));
+        }
+        assert_eq!(shown(&from_variable("x")), r#"the value of "${X}""#);
+        assert_eq!(shown(&text(&"x".repeat(90))).chars().count(), 63);
+    }
+}

@@ -1,0 +1,124 @@
+//! Settings that are allowed each by itself, and together most likely not meant.
+
+use jiff::Timestamp;
+use url::Host;
+
+use super::value::base_url;
+use super::yaml::{Text, Value};
+use super::{ANY_MODEL, Auth, Config, Environment, LOCAL_MODEL, RateLimits, UpstreamConfig, variable};
+
+/// Fewer tokens a minute than this: a single question with its answer may not fit.
+const FEW_TOKENS: u64 = 1_000;
+
+/// What is worth saying aloud about `config`.
+pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestamp) -> Vec<String> {
+    let mut warnings = Vec::new();
+    access(config, now, &mut warnings);
+    rates(config, &mut warnings);
+    for model in &config.models {
+        for (index, upstream) in model.upstreams.iter().enumerate() {
+            let place = format!("model {:?}, upstream {}", model.name, index + 1);
+            transport(&place, upstream, &mut warnings);
+            deadlines(&place, upstream, &mut warnings);
+        }
+    }
+    ignored(config, environment, &mut warnings);
+    warnings
+}
+
+fn access(config: &Config, now: Timestamp, warnings: &mut Vec<String>) {
+    if config.auth == Auth::None && !config.keys.is_empty() {
+        warnings.push("auth: none: the configured keys are not asked for, and their limits don't apply".to_owned());
+    }
+    let served = |name: &String| {
+        name == LOCAL_MODEL || config.models.iter().any(|model| model.name == *name || model.name == ANY_MODEL)
+    };
+    for key in &config.keys {
+        if let Some(expired) = key.expires_at.filter(|at| *at <= now) {
+            warnings.push(format!("key {:?} has expired ({expired}); remove it", key.name));
+        }
+        for model in key.models.iter().flatten().filter(|name| !served(name)) {
+            warnings.push(format!("key {:?} may use the model {model:?}, which nobody serves", key.name));
+        }
+    }
+}
+
+fn rates(config: &Config, warnings: &mut Vec<String>) {
+    let total = config.limits.total;
+    let keys = config.keys.iter().map(|key| (format!("key {:?}", key.name), key.limits));
+    let groups = [("limits.total".to_owned(), total), ("limits.per_key".to_owned(), config.limits.per_key)];
+    for (place, limits) in groups.into_iter().chain(keys) {
+        if let Some(few) = limits.tokens_per_minute.filter(|tokens| tokens.get() < FEW_TOKENS) {
+            warnings.push(format!(
+                "{place}: tokens_per_minute: {few} is so little that a single request with its answer may never fit"
+            ));
+        }
+        beyond(&place, limits, total, warnings);
+    }
+    let streams = total.concurrent_streams.map_or(0, |streams| streams.get() as usize);
+    if streams > config.limits.connections {
+        let connections = config.limits.connections;
+        warnings.push(format!(
+            "limits.total.concurrent_streams: {streams} can't be reached with limits.connections: {connections}"
+        ));
+    }
+}
+
+fn beyond(place: &str, limits: RateLimits, total: RateLimits, warnings: &mut Vec<String>) {
+    let mut compare = |name: &str, own: Option<u64>, total: Option<u64>| {
+        if let (Some(own), Some(total)) = (own, total)
+            && own > total
+        {
+            warnings.push(format!("{place}: {name}: {own} can't be reached, as limits.total.{name} is {total}"));
+        }
+    };
+    let requests = |limits: RateLimits| limits.requests_per_minute.map(|limit| limit.get().into());
+    let tokens = |limits: RateLimits| limits.tokens_per_minute.map(std::num::NonZeroU64::get);
+    let streams = |limits: RateLimits| limits.concurrent_streams.map(|limit| limit.get().into());
+    compare("requests_per_minute", requests(limits), requests(total));
+    compare("tokens_per_minute", tokens(limits), tokens(total));
+    compare("concurrent_streams", streams(limits), streams(total));
+}
+
+fn transport(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
+    let local = match upstream.base_url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    let plain = upstream.base_url.scheme() == "http";
+    if plain && upstream.api_key.is_some() && !local {
+        let url = &upstream.base_url;
+        warnings.push(format!("{place}: the API key is sent unencrypted to {url}; use https"));
+    }
+    if plain && upstream.ca_file.is_some() {
+        warnings.push(format!("{place}: ca_file has no effect on an http URL"));
+    }
+}
+
+fn deadlines(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
+    let timeouts = upstream.timeouts;
+    let Some(total) = timeouts.total else {
+        if timeouts.first_token.is_none() || timeouts.idle.is_none() {
+            let problem = "total is off, and so is first_token or idle: a silent upstream can hold a request for ever";
+            warnings.push(format!("{place}: timeouts: {problem}"));
+        }
+        return;
+    };
+    let parts = [("connect", timeouts.connect), ("first_token", timeouts.first_token), ("idle", timeouts.idle)];
+    for (name, part) in parts {
+        if part.is_some_and(|part| part > total) {
+            warnings.push(format!("{place}: timeouts: {name} is longer than total and can't be reached"));
+        }
+    }
+}
+
+fn ignored(config: &Config, environment: &Environment, warnings: &mut Vec<String>) {
+    let Some(text) = variable(environment, "OPENAI_BASE_URL") else { return };
+    let Some(any) = config.models.iter().find(|model| model.name == ANY_MODEL) else { return };
+    let Ok(url) = base_url(&Value::Text(Text { text: text.to_owned(), written: None })) else { return };
+    if any.upstreams.iter().all(|upstream| upstream.base_url != url) {
+        warnings.push(format!("OPENAI_BASE_URL ({url}) is ignored: the file says where the model \"*\" is served"));
+    }
+}

@@ -1,0 +1,276 @@
+//! API keys made with `petstream keys create`, and the first one.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqlitePool};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::config::RateLimits;
+use crate::wire::key::{KeyHash, Scope, Scopes};
+
+/// How many of the secret's last characters are kept to tell keys apart.
+const HINT: usize = 4;
+
+const COLUMNS: &str = "id, name, hash, hint, scopes, models, requests_per_minute, tokens_per_minute, \
+                       concurrent_streams, created_at, expires_at, revoked_at";
+
+/// A key to be stored.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Unique among all keys ever made.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub hash: KeyHash,
+    /// The secret's last characters.
+    pub hint: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Which models it may use; none: all.
+    pub models: Option<Vec<String>>,
+    /// Its own limits.
+    pub limits: RateLimits,
+    /// From when on it is refused; none: never. Kept to the millisecond.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl NewKey {
+    /// A key with `secret`, all models, the default scopes, no limits of its own, for ever.
+    #[must_use]
+    pub fn new(name: String, secret: &str) -> Self {
+        let hint = secret.len().checked_sub(HINT).and_then(|start| secret.get(start..)).unwrap_or_default();
+        Self {
+            name,
+            hash: KeyHash::of(secret),
+            hint: hint.to_owned(),
+            scopes: Scopes::default(),
+            models: None,
+            limits: RateLimits::default(),
+            expires_at: None,
+        }
+    }
+}
+
+/// A stored key.
+#[derive(Clone, Debug)]
+pub struct StoredKey {
+    /// Stable identity.
+    pub id: Uuid,
+    /// What was stored.
+    pub key: NewKey,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Why a key was not stored.
+#[derive(Debug)]
+pub enum CreateKeyError {
+    /// A key of that name exists, perhaps revoked.
+    NameTaken,
+    /// Anything else.
+    Store(StoreError),
+}
+
+impl Store {
+    /// Stores `key`.
+    ///
+    /// # Errors
+    /// [`CreateKeyError::NameTaken`], or whatever the database says.
+    pub async fn create_key(&self, key: NewKey) -> Result<StoredKey, CreateKeyError> {
+        let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        match insert(self.writer(), sql, key).await {
+            Ok((stored, _)) => Ok(stored),
+            Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
+                Err(CreateKeyError::NameTaken)
+            }
+            Err(error) => Err(CreateKeyError::Store(error)),
+        }
+    }
+
+    /// Stores `key` if no key was ever stored: of several processes that try at once, one succeeds.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn create_first_key(&self, key: NewKey) -> Result<Option<StoredKey>, StoreError> {
+        let sql = format!(
+            "INSERT INTO api_keys ({COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
+             WHERE NOT EXISTS (SELECT 1 FROM api_keys)"
+        );
+        let (stored, rows) = insert(self.writer(), sql, key).await?;
+        Ok((rows > 0).then_some(stored))
+    }
+
+    /// All keys ever made, the oldest first.
+    ///
+    /// # Errors
+    /// Whatever the database says, or a row that can't be read.
+    pub async fn list_keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The keys that are not revoked, and the [version](Self::keys_version) that they are of.
+    ///
+    /// # Errors
+    /// Whatever the database says, or a row that can't be read.
+    pub async fn active_keys(&self) -> Result<(i64, Vec<StoredKey>), StoreError> {
+        // The version first: a change in between is then seen at the next look, never missed.
+        let version = self.keys_version().await?;
+        let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE revoked_at IS NULL ORDER BY id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
+        Ok((version, rows.iter().map(read).collect::<Result<_, _>>()?))
+    }
+
+    /// A number that moves whenever any process makes or revokes a key; one look-up by primary key.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn keys_version(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'api_keys_version'";
+        Ok(sqlx::query_scalar(sql).fetch_one(self.reader()).await?)
+    }
+
+    /// Revokes the key with that name or id; one that is revoked already stays as it is. None: no such key.
+    ///
+    /// # Errors
+    /// Whatever the database says, or a row that can't be read.
+    pub async fn revoke_key(&self, name_or_id: &str) -> Result<Option<StoredKey>, StoreError> {
+        // An id wins over a key that someone named like another's id.
+        let sql = format!(
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2) \
+             WHERE id = (SELECT id FROM api_keys WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1) \
+             RETURNING {COLUMNS}"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name_or_id).bind(Timestamp::now().as_millisecond());
+        query.fetch_optional(self.writer()).await?.as_ref().map(read).transpose()
+    }
+}
+
+/// Runs `sql`, which takes the columns in their order; gives what is stored and the number of rows.
+async fn insert(pool: &SqlitePool, sql: String, key: NewKey) -> Result<(StoredKey, u64), StoreError> {
+    let id = Uuid::now_v7();
+    let now = Timestamp::now().as_millisecond();
+    let scopes: Vec<_> = key.scopes.iter().map(Scope::name).collect();
+    let models = key.models.as_ref().map(serde_json::to_string).transpose();
+    let models = models.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let tokens = key.limits.tokens_per_minute.map(|limit| i64::try_from(limit.get()).unwrap_or(i64::MAX));
+    let expires = key.expires_at.map(Timestamp::as_millisecond);
+    let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(id.to_string())
+        .bind(&key.name)
+        .bind(key.hash.to_hex())
+        .bind(&key.hint)
+        .bind(scopes.join(" "))
+        .bind(models)
+        .bind(key.limits.requests_per_minute.map(|limit| i64::from(limit.get())))
+        .bind(tokens)
+        .bind(key.limits.concurrent_streams.map(|limit| i64::from(limit.get())))
+        .bind(now)
+        .bind(expires)
+        .bind(None::<i64>)
+        .execute(pool)
+        .await?;
+    let key = NewKey { expires_at: moment(expires)?, ..key };
+    let created_at = moment(Some(now))?.unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok((StoredKey { id, key, created_at, revoked_at: None }, done.rows_affected()))
+}
+
+fn moment(millis: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
+    let read = |millis| Timestamp::from_millisecond(millis).map_err(|error| StoreError::Corrupt(error.to_string()));
+    millis.map(read).transpose()
+}
+
+fn read(row: &SqliteRow) -> Result<StoredKey, StoreError> {
+    let id: String = row.try_get("id")?;
+    let corrupt = |what: &str| StoreError::Corrupt(format!("the {what} of API key {id}"));
+    let hash: String = row.try_get("hash")?;
+    let scopes: String = row.try_get("scopes")?;
+    let models: Option<String> = row.try_get("models")?;
+    let models = models.map(|models| serde_json::from_str(&models)).transpose().map_err(|_| corrupt("models"))?;
+    let limit = |column: &str| row.try_get::<Option<i64>, _>(column);
+    let small = |limit: Option<i64>| limit.and_then(|limit| NonZeroU32::new(u32::try_from(limit).ok()?));
+    let large = |limit: Option<i64>| limit.and_then(|limit| NonZeroU64::new(u64::try_from(limit).ok()?));
+    let key = NewKey {
+        name: row.try_get("name")?,
+        hash: KeyHash::from_hex(&hash).ok_or_else(|| corrupt("hash"))?,
+        hint: row.try_get("hint")?,
+        // A scope that this version does not know gives nothing.
+        scopes: scopes.split(' ').filter_map(Scope::from_name).collect(),
+        models,
+        limits: RateLimits {
+            requests_per_minute: small(limit("requests_per_minute")?),
+            tokens_per_minute: large(limit("tokens_per_minute")?),
+            concurrent_streams: small(limit("concurrent_streams")?),
+        },
+        expires_at: moment(row.try_get("expires_at")?)?,
+    };
+    let created_at = moment(row.try_get("created_at")?)?.ok_or_else(|| corrupt("date"))?;
+    let revoked_at = moment(row.try_get("revoked_at")?)?;
+    Ok(StoredKey { id: Uuid::parse_str(&id).map_err(|_| corrupt("id"))?, key, created_at, revoked_at })
+}
+
+impl std::fmt::Display for CreateKeyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NameTaken => f.write_str("a key of that name exists already, perhaps revoked; choose another name"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CreateKeyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_stored_is_read_again() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let key = NewKey {
+            scopes: [Scope::Chat, Scope::Stats].into_iter().collect(),
+            models: Some(vec!["a b".into(), "c".into()]),
+            limits: RateLimits { tokens_per_minute: NonZeroU64::new(7), ..RateLimits::default() },
+            expires_at: "2030-01-01T00:00:00.1234567Z".parse().ok(),
+            ..NewKey::new("k".into(), "secret-secret-1234")
+        };
+        let stored = store.create_key(key).await.unwrap();
+        let listed = store.list_keys().await.unwrap();
+        assert_eq!(format!("{listed:?}"), format!("{:?}", [stored]));
+        assert_eq!(listed[0].key.hint, "1234");
+        assert!(listed[0].key.hash == KeyHash::of("secret-secret-1234"));
+    }
+
+    #[tokio::test]
+    async fn every_change_moves_the_version_and_looking_does_not() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let start = store.keys_version().await.unwrap();
+        store.create_key(NewKey::new("k".into(), "s")).await.unwrap();
+        let created = store.keys_version().await.unwrap();
+        assert_ne!(created, start);
+        let revoked = store.revoke_key("k").await.unwrap().unwrap();
+        assert_ne!(store.keys_version().await.unwrap(), created);
+        let (version, active) = store.active_keys().await.unwrap();
+        assert!(active.is_empty());
+        let again = store.revoke_key(&revoked.id.to_string()).await.unwrap().unwrap();
+        assert_eq!(again.revoked_at, revoked.revoked_at);
+        store.list_keys().await.unwrap();
+        assert!(store.revoke_key("nobody").await.unwrap().is_none());
+        assert!(store.keys_version().await.unwrap() >= version);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_used_once_even_when_revoked() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        store.create_key(NewKey::new("k".into(), "s")).await.unwrap();
+        store.revoke_key("k").await.unwrap();
+        let error = store.create_key(NewKey::new("k".into(), "other")).await.unwrap_err();
+        assert!(matches!(error, CreateKeyError::NameTaken));
+        assert!(store.create_first_key(NewKey::new("first".into(), "x")).await.unwrap().is_none());
+    }
+}
