@@ -1,1 +1,4 @@
 //! The HTTP surface.
+
+mod parameters;
+pub mod pets;

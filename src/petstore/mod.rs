@@ -24,7 +24,8 @@ pub struct PetStore {
     store: Store,
 }
 
-/// The words that the pets now in the database are described with, each list sorted and without repetition.
+/// The words that the pets now in the database are described with; each list is sorted without regard to case and
+/// holds a word once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vocabulary {
     /// Breeds as written: `Golden Retriever`.

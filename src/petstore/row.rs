@@ -28,7 +28,7 @@ pub(super) fn to_pet(row: &SqliteRow) -> Result<Pet, StoreError> {
         size: columns.read("size", Size::from_name)?,
         color: columns.text("color")?,
         gender: columns.read("gender", Gender::from_name)?,
-        good_with_kids: columns.read("good_with_kids", Some)?,
+        good_with_kids: columns.read("good_with_kids", bool_from)?,
         price: columns.read("price_e4", |price| Some(price_from_e4(price)))?,
         currency: columns.text("currency")?,
         description: columns.text("description")?,
@@ -37,6 +37,15 @@ pub(super) fn to_pet(row: &SqliteRow) -> Result<Pet, StoreError> {
         updated_at: columns.read("updated_at", |at| Timestamp::from_millisecond(at).ok())?,
         version: columns.read("version", |version: i64| u64::try_from(version).ok())?,
     })
+}
+
+/// Strict, because a filter compares with 0 and 1.
+fn bool_from(number: i64) -> Option<bool> {
+    match number {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 /// A row whose every complaint names the column and the pet.

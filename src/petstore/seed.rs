@@ -77,3 +77,6 @@ fn insert(pets: &[Seed], now: i64) -> QueryBuilder<Sqlite> {
     });
     query
 }
+
+#[cfg(test)]
+mod tests;

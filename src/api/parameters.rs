@@ -1,0 +1,143 @@
+//! The parameters of a list, read by hand so that every complaint names its parameter.
+
+use url::form_urlencoded;
+
+use crate::error::problem::FieldError;
+
+/// Most values that one parameter may list; more is refused. Keeps the work of a request bounded.
+const MAX_VALUES: usize = 50;
+/// Longest part of an unknown parameter's name that is told back, in characters.
+const MAX_NAME: usize = 60;
+
+/// The parameters given in a query string. Reading takes them out; what is left in the end is unknown.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    given: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Parameters {
+    /// Splits a query string (`a=1&b=2`, percent-encoded); any text will do.
+    pub(super) fn read(query: &str) -> Self {
+        Self { given: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), errors: Vec::new() }
+    }
+
+    /// The values of a parameter that lists several, by commas or by repetition; `expected` says of which kind.
+    pub(super) fn list<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let texts = self.take(name);
+        let words: Vec<_> = texts.iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+        if words.len() > MAX_VALUES {
+            self.refuse(name, format!("must list at most {MAX_VALUES} values"));
+            return Vec::new();
+        }
+        let values: Option<Vec<_>> = words.into_iter().map(read).collect();
+        self.or_refuse(name, expected, values).unwrap_or_default()
+    }
+
+    /// The value of a parameter that may be given once.
+    pub(super) fn one<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        match self.take(name).as_slice() {
+            [] => None,
+            [text] => {
+                let value = read(text);
+                self.or_refuse(name, expected, value)
+            }
+            _ => {
+                self.refuse(name, "must be given once".to_owned());
+                None
+            }
+        }
+    }
+
+    /// What was wrong, with the parameters that nobody asked for.
+    pub(super) fn finish(mut self) -> Result<(), Vec<FieldError>> {
+        for (name, _) in std::mem::take(&mut self.given) {
+            let name: String = name.chars().take(MAX_NAME).collect();
+            self.refuse(&name, "is not a parameter of this resource".to_owned());
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+
+    fn take(&mut self, name: &str) -> Vec<String> {
+        self.given.extract_if(.., |(given, _)| given == name).map(|(_, text)| text).collect()
+    }
+
+    fn or_refuse<T>(&mut self, name: &str, expected: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.refuse(name, format!("must be {expected}"));
+        }
+        value
+    }
+
+    fn refuse(&mut self, field: &str, detail: String) {
+        self.errors.push(FieldError { field: field.to_owned(), detail });
+    }
+}
+
+/// The path of the same query, with `name` set to `value`: every other parameter stays as it was given.
+pub(super) fn path_with(path: &str, query: &str, name: &str, value: &str) -> String {
+    let target = format!("{path}?");
+    let start = target.len();
+    let others = form_urlencoded::parse(query.as_bytes()).filter(|(given, _)| given != name);
+    form_urlencoded::Serializer::for_suffix(target, start).extend_pairs(others).append_pair(name, value).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Option<u32> {
+        text.parse().ok()
+    }
+
+    #[test]
+    fn a_list_is_split_at_commas_and_repetitions() {
+        let mut parameters = Parameters::read("n=1,%202&x=9&n=3");
+        assert_eq!(parameters.list("n", "numbers", number), [1, 2, 3]);
+        assert_eq!(parameters.one("x", "a number", number), Some(9));
+        assert_eq!(parameters.one("y", "a number", number), None);
+        assert_eq!(parameters.finish(), Ok(()));
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        let mut parameters = Parameters::read("n=1,,2&x=1&x=2&y=z&a%20b=1&=");
+        parameters.list("n", "numbers", number);
+        parameters.one("x", "a number", number);
+        parameters.one("y", "a number", number);
+        let errors = parameters.finish().unwrap_err();
+        let told: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.detail.as_str())).collect();
+        let unknown = "is not a parameter of this resource";
+        assert_eq!(
+            told,
+            [
+                ("n", "must be numbers"),
+                ("x", "must be given once"),
+                ("y", "must be a number"),
+                ("a b", unknown),
+                ("", unknown)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_without_end_is_cut() {
+        let errors = Parameters::read(&"ž".repeat(1_000)).finish().unwrap_err();
+        assert_eq!(errors[0].field, "ž".repeat(MAX_NAME));
+    }
+
+    #[test]
+    fn a_list_without_end_is_refused() {
+        let query = format!("n=1{}", ",1".repeat(MAX_VALUES));
+        let mut parameters = Parameters::read(&query);
+        assert!(parameters.list("n", "numbers", number).is_empty());
+        assert_eq!(parameters.finish().unwrap_err()[0].field, "n");
+    }
+
+    #[test]
+    fn the_next_path_keeps_all_but_the_one_parameter() {
+        let path = path_with("/api/pets", "after=old&q=a%26b%20%C5%BE%2C%22&q=2&after=older", "after", "new=");
+        assert_eq!(path, "/api/pets?q=a%26b+%C5%BE%2C%22&q=2&after=new%3D");
+        assert_eq!(path_with("/x", "", "after", "1"), "/x?after=1");
+    }
+}
