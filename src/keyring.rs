@@ -28,9 +28,9 @@ const POLL: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// Stable identity: the id of a key in the database, `config:NAME` of one in the configuration.
-    pub id: String,
+    pub id: Arc<str>,
     /// Name, for logs.
-    pub name: String,
+    pub name: Arc<str>,
     /// From when on the key is refused; none: never.
     pub expires_at: Option<Timestamp>,
     /// Which models it may use; none: all.

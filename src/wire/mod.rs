@@ -8,3 +8,4 @@ pub mod key;
 pub mod members;
 pub mod request;
 pub mod sse;
+pub mod tokens;

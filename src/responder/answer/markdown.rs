@@ -1,0 +1,156 @@
+//! Answers as Markdown. Only names of pets are bold, and only of the pets that the answer is about.
+
+use super::describe::{describe, ordered, superlative, taken};
+use super::escape::escape;
+use super::{Answer, LISTED, LISTED_VALUES, holds, pet};
+use crate::petstore::pet::{Pet, Species};
+use crate::responder::language::{Decline, LONGEST_MESSAGE, Social};
+use crate::responder::query::{Attribute, Intent, Question};
+
+/// What can be asked, in one sentence.
+const ABILITIES: &str = "I can list, count and describe the pets in this store: by species, breed, size, color, gender, age, \
+                         price, whether they are good with kids, and status.";
+
+/// The answer as text.
+pub(super) fn render(answer: &Answer) -> String {
+    match answer {
+        Answer::Pets { question, pets, total } => about_pets(question, pets, *total),
+        Answer::Values { question, attribute, values, total } => about_values(question, *attribute, values, *total),
+        Answer::Ambiguous => "Several pets could be meant; please say which one, by its name.".to_owned(),
+        Answer::Social { kind, species, total } => social(*kind, species, *total),
+        Answer::Declined(decline) => format!("{} {ABILITIES}", reason(decline)),
+    }
+}
+
+fn about_pets(question: &Question, pets: &[Pet], total: usize) -> String {
+    let join = |say: &dyn Fn(&Pet) -> String| pets.iter().map(say).collect::<Vec<_>>().join("\n\n");
+    match &question.intent {
+        Intent::Count => count(question, total),
+        _ if pets.is_empty() => nothing(question),
+        Intent::About(None) => join(&pet::profile),
+        Intent::About(Some(attribute)) => join(&|this| pet::fact(this, *attribute)),
+        Intent::Check { any, none } => join(&|this| {
+            let verdict = if holds(this, any, none) { "Yes" } else { "No" };
+            format!("{verdict}.\n\n{}", pet::entry(this))
+        }),
+        _ => list(question, pets, total),
+    }
+}
+
+fn count(question: &Question, total: usize) -> String {
+    let verb = if total == 1 { "is" } else { "are" };
+    format!("There {verb} {total} {}.", describe(&question.query, total))
+}
+
+fn nothing(question: &Question) -> String {
+    match &question.query.within {
+        Some(_) if question.single || question.query.any.is_empty() => "I found no such pet.".to_owned(),
+        _ => format!("I found no {}.", describe(&question.query, 2)),
+    }
+}
+
+fn list(question: &Question, pets: &[Pet], total: usize) -> String {
+    let query = &question.query;
+    let what = describe(query, total);
+    let head = match (superlative(query), taken(query)) {
+        (Some(superlative), Some(wanted)) if total < wanted => {
+            format!("The {superlative} first, there {} only {total} {what}:", if total == 1 { "is" } else { "are" })
+        }
+        (Some(superlative), Some(_)) => format!("The {total} {superlative} {what}:"),
+        (Some(superlative), None) if total > 1 => {
+            format!("The {superlative} {what}, {total} of them with nothing between them:")
+        }
+        (Some(superlative), None) => format!("The {superlative} {what}:"),
+        (None, _) => format!("{total} {what}{}:", ordered(query)),
+    };
+    let entries: Vec<String> = pets.iter().map(pet::entry).collect();
+    let mut text = format!("{head}\n\n{}", entries.join("\n"));
+    if total > pets.len() {
+        text.push_str(&format!("\n\nThese are the first {LISTED} of {total}; another condition narrows them down."));
+    }
+    text
+}
+
+fn about_values(question: &Question, attribute: Attribute, values: &[(String, usize)], total: usize) -> String {
+    let (one, many) = match attribute {
+        Attribute::Species => ("species", "species"),
+        Attribute::Breed => ("breed", "breeds"),
+        Attribute::Color => ("color", "colors"),
+        Attribute::Size => ("size", "sizes"),
+        Attribute::Gender => ("gender", "genders"),
+        _ => ("value", "values"),
+    };
+    let what = describe(&question.query, 2);
+    if total == 0 {
+        return format!("I found no {what}.");
+    }
+    let noun = if total == 1 { one } else { many };
+    let entries: Vec<String> = values.iter().map(|(value, count)| format!("- {} ({count})", escape(value))).collect();
+    let more = if total > values.len() { format!("\n\nThese are the first {LISTED_VALUES}.") } else { String::new() };
+    format!("{total} {noun} of {what}, each with how many there are:\n\n{}{more}", entries.join("\n"))
+}
+
+fn social(kind: Social, species: &[Species], total: usize) -> String {
+    let kinds: Vec<&str> = species.iter().map(|species| pet::species(*species, 2)).collect();
+    let stock = match kinds.as_slice() {
+        [] => "There are no pets available at the moment.".to_owned(),
+        _ => format!("Available now: {total} {} ({}).", if total == 1 { "pet" } else { "pets" }, kinds.join(", ")),
+    };
+    match kind {
+        Social::Hello => format!("Hello! {ABILITIES} {stock}"),
+        Social::Thanks => format!("You're welcome. {ABILITIES}"),
+        Social::Help => format!(
+            "{ABILITIES} {stock}\n\nFor example:\n\n\
+             - Which small dogs under $200 are good with kids?\n\
+             - How many cats do you have?\n\
+             - What is the cheapest rabbit?\n\
+             - What breeds of dogs do you have?\n\
+             - Tell me about one of them, by its name.\n\n\
+             Follow-ups such as \"and cats?\" or \"which of those are under $100?\" go on from what was said. \
+             Puppies, kittens and babies are under 1 year, young is under 2, adult from 1 to under 7, senior from 7 years on; \
+             \"about\" is within a tenth of a price and a quarter of an age. \
+             Unless a status is named, I look at available pets."
+        ),
+    }
+}
+
+fn reason(decline: &Decline) -> String {
+    match decline {
+        Decline::NotUnderstood => "I can't answer that.".to_owned(),
+        Decline::Words(words) if words.is_empty() => "I can't look pets up by that condition.".to_owned(),
+        Decline::Words(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("\"{}\"", quoted(word))).collect();
+            format!("I can't answer that: the inventory knows nothing about {}.", words.join(", "))
+        }
+        Decline::NoSuchName(name) => format!("I found no pet called \"{}\".", quoted(name)),
+        Decline::Company => "I can't answer that: the inventory only says whether a pet is good with kids.".to_owned(),
+        Decline::Combination => {
+            "I can't answer that: I can't join different kinds of conditions with \"or\"; please ask one after the other.".to_owned()
+        }
+        Decline::Currency => "I can't answer that: prices are compared in US dollars only.".to_owned(),
+        Decline::FineAge => "I can't answer that: ages are recorded in months; please ask in months or years.".to_owned(),
+        Decline::WhichUnit => "I can't tell whether that number is a price or an age; please say dollars, months or years.".to_owned(),
+        Decline::NoContext => "I can't tell which pets you refer to; please say it in full.".to_owned(),
+        Decline::Nothing => "I see no question.".to_owned(),
+        Decline::TooLong => format!("I can't answer that: a question may have at most {LONGEST_MESSAGE} characters."),
+    }
+}
+
+/// A word of the question, short enough to be repeated.
+fn quoted(word: &str) -> String {
+    let short: String = word.chars().take(40).collect();
+    escape(&short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_text_is_bold_nowhere() {
+        for kind in [Social::Hello, Social::Thanks, Social::Help] {
+            assert!(!social(kind, &[Species::Dog], 1).contains("**"));
+        }
+        assert!(!reason(&Decline::Words(vec!["**x**".into()])).contains("**"));
+    }
+}

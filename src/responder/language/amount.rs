@@ -1,0 +1,231 @@
+//! Amounts: "under $200", "between 1 and 3 years old", "2 years or younger".
+
+use rust_decimal::Decimal;
+
+use super::Decline;
+use super::concept::{Bound, Concept, Measure, Unit};
+use crate::responder::query::{Attribute, Conditions, Limit, Range};
+
+const MONTHS: Decimal = Decimal::from_parts(12, 0, 0, false, 0);
+/// A bare number from here on is a price ("under 200"); below it might as well be an age.
+const SURELY_PRICE: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
+/// "About $200" is within a tenth, "about 2 years" within a quarter.
+const NEAR_PRICE: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
+const NEAR_AGE: Decimal = Decimal::from_parts(25, 0, 0, false, 2);
+
+/// A number with what it is counted in.
+#[derive(Clone, Copy, Debug)]
+struct Quantity {
+    value: Decimal,
+    unit: Option<Unit>,
+}
+
+/// Reads an amount at the beginning of `concepts`: the condition, and how many concepts it takes.
+///
+/// [`None`] where there is no amount; a bare number without a bound is none.
+///
+/// # Errors
+/// [`Decline`] for an amount that is understood but can't be used: weeks, euros, "under 2" of what?
+pub(super) fn amount(concepts: &[Concept]) -> Result<Option<(Conditions, usize)>, Decline> {
+    let Some(phrase) = Phrase::read(concepts) else { return Ok(None) };
+    let Some(measure) = phrase.measure()? else { return Ok(None) };
+    let range = phrase.range(measure);
+    let conditions = match measure {
+        Measure::Price => Conditions { price: range, ..Conditions::default() },
+        Measure::Age => Conditions { age: range, ..Conditions::default() },
+    };
+    Ok(Some((conditions, phrase.length)))
+}
+
+/// An amount as it was said.
+#[derive(Debug)]
+struct Phrase {
+    subject: Option<Measure>,
+    bound: Option<Bound>,
+    first: Quantity,
+    second: Option<Quantity>,
+    length: usize,
+}
+
+impl Phrase {
+    fn read(concepts: &[Concept]) -> Option<Self> {
+        let mut at = 0;
+        let mut subject = None;
+        let mut bound = None;
+        match concepts.first()? {
+            Concept::Ask(Attribute::Price) => subject = Some(Measure::Price),
+            Concept::Ask(Attribute::Age) => subject = Some(Measure::Age),
+            _ => {}
+        }
+        if subject.is_some() {
+            at = 1 + skips(&concepts[1..]);
+        }
+        loop {
+            match concepts.get(at) {
+                Some(Concept::Bound(this, measure)) => (bound, subject) = (Some(*this), measure.or(subject)),
+                Some(Concept::From) => bound = Some(Bound::AtLeast),
+                Some(Concept::Purse) if leads_to_money(&concepts[at + 1..]) => {
+                    (bound, subject) = (Some(Bound::AtMost), Some(Measure::Price));
+                }
+                _ => break,
+            }
+            at += 1;
+            at += skips(&concepts[at..]);
+        }
+        let (first, length) = quantity(&concepts[at..])?;
+        at += length;
+        let mut second = None;
+        let joins = match concepts.get(at) {
+            Some(Concept::To) => true,
+            Some(Concept::And) => bound == Some(Bound::Between),
+            _ => false,
+        };
+        if joins && let Some((quantity, length)) = quantity(&concepts[at + 1..]) {
+            second = Some(quantity);
+            at += 1 + length;
+        }
+        let (postfix, length) = postfix(&concepts[at..]);
+        Some(Self { subject, bound: postfix.or(bound), first, second, length: at + length })
+    }
+
+    /// What the amount is about; [`None`] if it is a bare number.
+    fn measure(&self) -> Result<Option<Measure>, Decline> {
+        let units = [Some(self.first), self.second].into_iter().flatten().filter_map(|quantity| quantity.unit);
+        let mut said = None;
+        for unit in units {
+            let this = match unit {
+                Unit::Dollar => Measure::Price,
+                Unit::Year | Unit::Month => Measure::Age,
+                Unit::Fine => return Err(Decline::FineAge),
+                Unit::Foreign => return Err(Decline::Currency),
+            };
+            if said.is_some_and(|other| other != this) {
+                return Err(Decline::NotUnderstood);
+            }
+            said = Some(this);
+        }
+        match (said, self.subject) {
+            (Some(said), Some(subject)) if said != subject => Err(Decline::NotUnderstood),
+            (Some(measure), _) | (None, Some(measure)) => Ok(Some(measure)),
+            (None, None) if self.bound.is_none() && self.second.is_none() => Ok(None),
+            (None, None) if self.first.value >= SURELY_PRICE => Ok(Some(Measure::Price)),
+            (None, None) => Err(Decline::WhichUnit),
+        }
+    }
+
+    fn range(&self, measure: Measure) -> Range {
+        let unit = self.second.and_then(|second| second.unit).or(self.first.unit);
+        let scaled = |quantity: Quantity| match (measure, quantity.unit.or(unit)) {
+            (Measure::Age, Some(Unit::Month)) | (Measure::Price, _) => quantity.value,
+            (Measure::Age, _) => quantity.value.saturating_mul(MONTHS),
+        };
+        let value = scaled(self.first);
+        let limit = |value, strict| Some(Limit { value, strict });
+        if let Some(second) = self.second.map(scaled) {
+            return Range::new(limit(value.min(second), false), limit(value.max(second), false));
+        }
+        match self.bound.unwrap_or(Bound::Exactly) {
+            Bound::Under => Range::new(None, limit(value, true)),
+            Bound::Over => Range::new(limit(value, true), None),
+            Bound::AtMost => Range::new(None, limit(value, false)),
+            Bound::AtLeast => Range::new(limit(value, false), None),
+            Bound::Around => {
+                let near = value.saturating_mul(if measure == Measure::Price { NEAR_PRICE } else { NEAR_AGE });
+                Range::new(limit(value - near, false), limit(value + near, false))
+            }
+            // Someone is two years old until the third birthday.
+            Bound::Exactly | Bound::Between
+                if measure == Measure::Age && unit != Some(Unit::Month) && value.is_integer() =>
+            {
+                Range::new(limit(value, false), limit(value + MONTHS, true))
+            }
+            Bound::Exactly | Bound::Between => Range::new(limit(value, false), limit(value, false)),
+        }
+    }
+}
+
+fn skips(concepts: &[Concept]) -> usize {
+    concepts.iter().take_while(|concept| matches!(concept, Concept::Skip)).count()
+}
+
+fn leads_to_money(concepts: &[Concept]) -> bool {
+    let at = concepts.iter().take_while(|c| matches!(c, Concept::Skip | Concept::Bound(..) | Concept::But)).count();
+    match concepts.get(at) {
+        Some(Concept::Money(_)) => true,
+        Some(Concept::Number(_)) => matches!(concepts.get(at + 1), Some(Concept::Unit(Unit::Dollar))),
+        _ => false,
+    }
+}
+
+/// "$200", "200 dollars", "two and a half years", "a year"; and how many concepts that is.
+fn quantity(concepts: &[Concept]) -> Option<(Quantity, usize)> {
+    let (value, mut at) = match concepts.first()? {
+        Concept::Money(value) => {
+            let said_twice = matches!(concepts.get(1), Some(Concept::Unit(Unit::Dollar)));
+            return Some((Quantity { value: *value, unit: Some(Unit::Dollar) }, 1 + usize::from(said_twice)));
+        }
+        Concept::One if matches!(concepts.get(1), Some(Concept::Unit(_) | Concept::AndHalf | Concept::Number(_))) => {
+            match concepts.get(1) {
+                Some(Concept::Number(_)) => number(&concepts[1..]).map(|(value, length)| (value, length + 1))?,
+                _ => (Decimal::ONE, 1),
+            }
+        }
+        Concept::Number(_) => number(concepts)?,
+        _ => return None,
+    };
+    let mut value = value;
+    if matches!(concepts.get(at), Some(Concept::AndHalf)) {
+        value += Decimal::new(5, 1);
+        at += 1;
+    }
+    let unit = match concepts.get(at) {
+        Some(Concept::Unit(unit)) => Some(*unit),
+        _ => None,
+    };
+    at += usize::from(unit.is_some());
+    if unit.is_some() && matches!(concepts.get(at), Some(Concept::AndHalf)) {
+        value += Decimal::new(5, 1);
+        at += 1;
+    }
+    Some((Quantity { value, unit }, at))
+}
+
+/// A number of one or more words: "two hundred fifty".
+pub(super) fn number(concepts: &[Concept]) -> Option<(Decimal, usize)> {
+    let hundred = Decimal::ONE_HUNDRED;
+    let Some(&Concept::Number(mut total)) = concepts.first() else { return None };
+    let mut at = 1;
+    while let Some(Concept::Number(next)) = concepts.get(at) {
+        if *next == hundred || *next == Decimal::ONE_THOUSAND {
+            total = total.saturating_mul(*next);
+        } else if (total >= hundred && (total % hundred).is_zero() && *next < hundred)
+            || (total >= Decimal::from(20)
+                && total < hundred
+                && (total % Decimal::TEN).is_zero()
+                && *next < Decimal::TEN)
+        {
+            total += *next;
+        } else {
+            break;
+        }
+        at += 1;
+    }
+    Some((total, at))
+}
+
+/// "or less" after an amount; and how many concepts that is.
+fn postfix(concepts: &[Concept]) -> (Option<Bound>, usize) {
+    let at = skips(concepts);
+    let bound = match concepts.get(at) {
+        Some(Concept::OrLess) => Bound::AtMost,
+        Some(Concept::OrMore) => Bound::AtLeast,
+        // "200 max", but not "200, at most 3 years".
+        Some(Concept::Bound(bound @ (Bound::AtMost | Bound::AtLeast), None))
+            if quantity(&concepts[at + 1..]).is_none() =>
+        {
+            *bound
+        }
+        _ => return (None, 0),
+    };
+    (Some(bound), at + 1)
+}
