@@ -1,1 +1,174 @@
-//! Configuration to running server.
+//! From configuration to a running server, and back to nothing.
+
+mod connection;
+mod serve;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{AppState, BodyReader, router};
+use crate::config::{Auth, Config, UnknownParameters};
+use crate::keyring::{FirstKeyError, Keyring, Principal};
+use crate::layer::authenticate::Gate;
+use crate::limiter::{Clock, Limiter};
+use crate::petstore::PetStore;
+use crate::relay::Relay;
+use crate::responder::Responder;
+use crate::store::{Store, StoreError};
+use crate::upstream::{RemoteModels, Routes, TlsError};
+use crate::wire::key::Scopes;
+use crate::wire::request::Unknown;
+use crate::wire::tokens;
+
+/// How often idle upstream connections are looked after.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How long running requests may go on after shutdown began: under Kubernetes' grace period of 30 s.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// Why the server could not start.
+#[derive(Debug)]
+pub enum AppError {
+    /// The address can't be listened on.
+    Listen(SocketAddr, std::io::Error),
+    /// The database can't be used.
+    Store(StoreError),
+    /// The first key could not be made.
+    FirstKey(FirstKeyError),
+    /// An upstream's TLS settings can't be used.
+    Tls(TlsError),
+    /// The client for model lists can't be built.
+    Http(String),
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(address, error) => {
+                write!(f, "listen: {address}: {error}; choose another address with --listen or PETSTREAM_LISTEN")
+            }
+            Self::Store(error) => error.fmt(f),
+            Self::FirstKey(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
+            Self::Http(error) => write!(f, "the HTTP client can't be built: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AppError {}
+
+/// A server that accepts connections.
+pub struct Running {
+    /// Where it listens; with port 0 in the configuration, the port that it got.
+    pub address: SocketAddr,
+    /// The secret of the key that was made because there was none.
+    pub first_key: Option<String>,
+    stopping: CancellationToken,
+    done: JoinHandle<()>,
+}
+
+impl Running {
+    /// Begins to shut down: not ready, no new connections, running requests go on until they end or the drain
+    /// deadline.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Waits until the last connection has ended.
+    pub async fn stopped(self) {
+        // A server that panicked has stopped too, and has said so.
+        let _ = self.done.await;
+    }
+}
+
+/// Opens everything and begins to serve.
+///
+/// # Errors
+/// [`AppError`], whose text names what to change.
+pub async fn start(config: Config) -> Result<Running, AppError> {
+    start_with(config, Clock::real()).await
+}
+
+/// As [`start`], with a clock of the caller's for all limits.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
+    let listener = listen(config.listen).await?;
+    let address = listener.local_addr().map_err(|error| AppError::Listen(config.listen, error))?;
+    // Building the encoder's tables takes a moment, which the first question need not wait for.
+    std::thread::spawn(tokens::warm);
+    let store = Store::open(&config.database).await.map_err(AppError::Store)?;
+    let pets = PetStore::new(store.clone());
+    pets.seed().await.map_err(AppError::Store)?;
+    let stopping = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
+    let routes = Arc::new(Routes::new(&config.models).map_err(AppError::Tls)?);
+    let state = AppState {
+        relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes)),
+        remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
+        routes: Arc::clone(&routes),
+        pets,
+        store: store.clone(),
+        bodies: BodyReader::new(&config.limits),
+        json_depth: config.limits.json_depth,
+        unknown: match config.unknown_parameters {
+            UnknownParameters::Pass => Unknown::Pass,
+            UnknownParameters::Refuse => Unknown::Refuse,
+        },
+        stopping: stopping.clone(),
+    };
+    tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
+    let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
+    let server = serve::Server::new(listener, router, &config.limits, stopping.clone());
+    let done = tokio::spawn(async move {
+        server.run(DRAIN).await;
+        tasks.close();
+        tasks.wait().await;
+        store.close().await;
+    });
+    Ok(Running { address, first_key, stopping, done })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|error| AppError::Listen(address, error))
+}
+
+/// The gate, and the secret of the first key if one had to be made.
+async fn gate(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    stopping: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<(Gate, Option<String>), AppError> {
+    if config.auth == Auth::None {
+        let everybody = Principal {
+            id: "everybody".into(),
+            name: "everybody".into(),
+            expires_at: None,
+            models: None,
+            scopes: Scopes::ALL,
+            limits: config.limits.per_key,
+        };
+        return Ok((Gate::open(everybody, clock.clone()), None));
+    }
+    let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await.map_err(AppError::Store)?;
+    let first = keyring.ensure_first().await.map_err(AppError::FirstKey)?;
+    tasks.spawn(keyring.clone().watch(stopping.clone()));
+    Ok((Gate::keys(keyring, clock.clone()), first))
+}
+
+async fn sweep(routes: Arc<Routes>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        routes.targets().for_each(|target| target.sweep());
+    }
+}

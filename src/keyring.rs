@@ -194,8 +194,8 @@ fn collect(stored: &[StoredKey], configured: &[(KeyHash, Arc<Principal>)], per_k
 
 fn from_config(key: &KeyConfig, per_key: RateLimits) -> Principal {
     Principal {
-        id: format!("config:{}", key.name),
-        name: key.name.clone(),
+        id: format!("config:{}", key.name).into(),
+        name: key.name.as_str().into(),
         expires_at: key.expires_at,
         models: key.models.clone(),
         scopes: key.scopes,
@@ -206,8 +206,8 @@ fn from_config(key: &KeyConfig, per_key: RateLimits) -> Principal {
 fn from_store(stored: &StoredKey, per_key: RateLimits) -> Principal {
     let key = &stored.key;
     Principal {
-        id: stored.id.to_string(),
-        name: key.name.clone(),
+        id: stored.id.to_string().into(),
+        name: key.name.as_str().into(),
         expires_at: key.expires_at,
         models: key.models.clone(),
         scopes: key.scopes,

@@ -10,11 +10,11 @@ pub mod pets;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, OriginalUri};
+use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::Method;
+use http::{Method, Uri};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::problem::Problem;
@@ -87,7 +87,7 @@ pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
         .with_state(state)
 }
 
-async fn no_path(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+async fn no_path(method: Method, uri: Uri) -> Response {
     match uri.path() {
         "/api" => Problem::not_found("There is nothing here.").into_response(),
         path if path.starts_with("/api/") => Problem::not_found("There is nothing here.").into_response(),
@@ -95,6 +95,6 @@ async fn no_path(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     }
 }
 
-async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+async fn no_method(method: Method, uri: Uri) -> Response {
     ApiError::no_method(method.as_str(), uri.path()).into_response()
 }

@@ -12,6 +12,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use http::HeaderMap;
@@ -37,12 +39,15 @@ const MOST_ADDRESSES: usize = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// Failures by address.
+type Failures = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock, NoOpMiddleware<Nanos>>;
+
 /// What the gate needs; cheap to clone.
 #[derive(Clone)]
 pub struct Gate {
     /// None: everybody is let in as this principal.
     keyring: Result<Keyring, Arc<Principal>>,
-    failures: Arc<RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock>>,
+    failures: Arc<Failures>,
     clock: Clock,
     waiting: Arc<Semaphore>,
 }
@@ -73,7 +78,7 @@ impl Gate {
 
     fn new(keyring: Result<Keyring, Arc<Principal>>, clock: Clock) -> Self {
         let quota = Quota::per_minute(FAILURES);
-        let failures = RateLimiter::new(quota, DashMapStateStore::default(), clock.clone());
+        let failures = Failures::new(quota, DashMapStateStore::default(), clock.clone());
         Self { keyring, failures: Arc::new(failures), clock, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
     }
 

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::outbox::BATCH;
 use super::{Relay, respond};
 use crate::error::ApiError;
-use crate::responder::{Completion, MODEL};
+use crate::responder::{Choice, Completion, MODEL};
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
 use crate::wire::request::{ChatRequest, Invalid};
@@ -45,7 +45,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
     account.first_token();
     account.exact(Usage { prompt_tokens: completion.prompt_tokens.into(), completion_tokens: tokens.into() });
     account.close(None);
-    let texts: Vec<_> = completion.choices.iter().map(|choice| (choice.text(), choice.finish_reason)).collect();
+    let texts: Vec<_> = completion.choices.iter().map(|choice| (text(choice), choice.finish_reason)).collect();
     let body = chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens));
     Ok(respond::json(StatusCode::OK, body))
 }
@@ -53,6 +53,10 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
 async fn answer(relay: &Relay, request: &ChatRequest) -> Result<Completion, ApiError> {
     let body = serde_json::from_slice(request.body()).map_err(|_| Invalid::unreadable())?;
     Ok(relay.responder.complete(&body).await?)
+}
+
+fn text(choice: &Choice) -> String {
+    choice.pieces.iter().map(|piece| piece.text.as_str()).collect()
 }
 
 fn completion_tokens(completion: &Completion) -> u32 {

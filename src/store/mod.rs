@@ -101,6 +101,15 @@ impl Store {
         &self.writer
     }
 
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Whatever it says.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        Ok(())
+    }
+
     /// Closes all connections; the write-ahead log is folded into the file.
     pub async fn close(&self) {
         self.reader.close().await;
