@@ -1,2 +1,9 @@
-//! petstream
-fn main() {}
+//! The command line of petstream.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

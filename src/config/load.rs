@@ -1,6 +1,6 @@
 //! Flags beat environment beats file beats default: the four laid over one another.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ fn file_text(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError
     let (path, place, origin) = match (&sources.flags.config, variable) {
         (Some(path), _) => (path.clone(), "--config", Origin::CommandLine),
         (None, Some(path)) => (path, "PETSTREAM_CONFIG", Origin::Environment),
-        (None, None) if sources.folder.join(FILE_NAME).exists() => {
+        (None, None) if is_there(&sources.folder.join(FILE_NAME)) => {
             (PathBuf::from(FILE_NAME), "", Origin::File { name: FILE_NAME.to_owned(), line: None })
         }
         (None, None) => return Ok(None),
@@ -146,6 +146,11 @@ fn file_text(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError
     let problem =
         format!("can't read {}: {problem}; correct the path, or make it with `petstream config`", path.display());
     Err(ConfigError { path: place.to_owned(), problem, origin })
+}
+
+/// Whether there is anything of that name. What can't be looked at is there, too: it must not be silently ignored.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
