@@ -261,7 +261,7 @@ mod tests {
         there.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
         assert!(ring.find(&hash).is_none());
         ring.refresh().await;
-        assert_eq!(ring.find(&hash).unwrap().name, "k");
+        assert_eq!(ring.find(&hash).unwrap().name.as_ref(), "k");
         there.revoke_key("k").await.unwrap();
         ring.refresh().await;
         assert!(ring.find(&hash).is_none());
@@ -313,7 +313,7 @@ mod tests {
         let ring = ring(&here).await;
         let secret = ring.ensure_first().await.unwrap().unwrap();
         let first = ring.find(&KeyHash::of(&secret)).unwrap();
-        assert_eq!((first.name.as_str(), first.scopes), ("first", Scopes::ALL));
+        assert_eq!((first.name.as_ref(), first.scopes), ("first", Scopes::ALL));
         assert_eq!(ring.ensure_first().await.unwrap(), None);
         there.revoke_key("first").await.unwrap();
         assert_eq!(self::ring(&there).await.ensure_first().await.unwrap(), None);
@@ -324,7 +324,7 @@ mod tests {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let ring = Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default()).await.unwrap();
         assert_eq!(ring.ensure_first().await.unwrap(), None);
-        assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id, "config:c");
+        assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id.as_ref(), "config:c");
     }
 
     #[tokio::test]

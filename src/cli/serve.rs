@@ -1,7 +1,12 @@
 //! `petstream serve`: the server.
 
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use petstream::app::{self, AppError, Running};
 use petstream::config::{Config, Sources, load};
 use petstream::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 
@@ -14,12 +19,76 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("configuration: {warning}");
     }
+    raise_open_files(loaded.config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Fault(format!("no threads for the server: {error}")))?;
-    runtime.block_on(run(loaded.config)).map_err(|error| Failure::Fault(error.to_string()))
+    let served = runtime.block_on(run(loaded.config));
+    // A look-up that still hangs in the system's resolver must not hold the process.
+    runtime.shutdown_background();
+    served.map_err(|error| Failure::Fault(error.to_string()))
 }
 
-/// To be replaced by `petstream::app::run(config).await`.
-async fn run(config: Config) -> Result<(), petstream::store::StoreError> {
-    petstream::store::Store::open(&config.database).await.map(drop)
+async fn run(config: Config) -> Result<(), AppError> {
+    // Before anything can be asked of us, so that no signal is lost.
+    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let running = app::start(config).await?;
+    tracing::info!("listening on http://{}", running.address);
+    if let Some(secret) = &running.first_key {
+        introduce(running.address, secret);
+    }
+    match signals {
+        Ok((mut term, mut int)) => {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            wind_down(running, async {
+                tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            })
+            .await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "signals can't be heard: only SIGKILL ends this server");
+            running.stopped().await;
+        }
+    }
+    Ok(())
+}
+
+/// Lets running requests end; a second signal ends at once.
+async fn wind_down(running: Running, again: impl Future<Output = ()>) {
+    tracing::info!("shutting down; a second signal ends at once");
+    running.stop();
+    tokio::select! {
+        () = running.stopped() => tracing::info!("stopped"),
+        () = again => tracing::warn!("ended at once"),
+    }
+}
+
+/// Shows the first key, once, and what to do with it. On stdout: stderr is the log, and a secret is not for logs.
+fn introduce(address: SocketAddr, secret: &str) {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port()),
+        _ => address,
+    };
+    // A closed stdout is nobody's fault here; the key can be replaced with `petstream keys create`.
+    let _ = write!(
+        std::io::stdout(),
+        "\nA first API key was made, since there was none. It is shown only now:\n\n  {secret}\n\nTry it:\n\n  curl -N \
+         http://{host}/v1/chat/completions -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' -d \
+         '{{\"model\":\"petstore-ai\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"List available \
+         pets\"}}]}}'\n\n"
+    );
+    let _ = std::io::stdout().flush();
+}
+
+/// Each stream takes two sockets, one on either side.
+fn raise_open_files(connections: usize) {
+    let wanted = (connections as u64).saturating_mul(2).saturating_add(64);
+    let got = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
+    if got < wanted {
+        tracing::warn!(
+            open_files = got,
+            "at most {} connections can be proxied at once: raise the limit of open files \
+             (ulimit -n) or lower limits.connections",
+            got.saturating_sub(64) / 2
+        );
+    }
 }

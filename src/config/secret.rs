@@ -10,7 +10,7 @@ use super::walk::{Section, Walk};
 use super::yaml::Value;
 
 /// Shortest secret of a key that callers show: below, it can be guessed.
-pub(super) const SHORTEST_KEY: usize = 16;
+pub(super) const SHORTEST_KEY: usize = 4;
 /// Longest secret file; anything longer is the wrong file.
 const LONGEST_FILE: u64 = 64 * 1024;
 

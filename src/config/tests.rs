@@ -111,7 +111,7 @@ PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, fo
 --listen: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, found \"here\" (command line)
 --database: expected sqlite:PATH or sqlite::memory:, found a text that is not shown here, as it may be a secret \
                     (command line)
-PETSTREAM_API_KEY: key 1: the secret is shorter than 16 characters; `petstream keys create` makes a good one \
+PETSTREAM_API_KEY: key 1: the secret is shorter than 4 characters; `petstream keys create` makes a good one \
                     (environment)
 PETSTREAM_API_KEY: key 3: the key \"env-2\" has the same secret; choose another (environment)
 OPENAI_API_KEY: the secret has characters other than visible ASCII (a blank, a line break?); correct it (environment)

@@ -93,7 +93,7 @@ impl Drop for Line {
             ms,
             key = key.as_deref(),
             model,
-            target = target.as_deref(),
+            upstream = target.as_deref(),
             attempts = source.map(|_| *attempts),
             first_token_ms = first_token.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             prompt_tokens = source.map(|_| *prompt_tokens),

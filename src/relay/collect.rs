@@ -89,7 +89,7 @@ impl Collector {
     pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<Option<End>> {
         loop {
             while let Some(event) = self.next_event() {
-                let end = event.map_or_else(|end| Some(end), |event| self.take(&event, account));
+                let end = event.map_or_else(Some, |event| self.take(&event, account));
                 if end.is_some() || self.outbox.is_full() {
                     return Poll::Ready(end);
                 }
