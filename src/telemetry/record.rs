@@ -8,16 +8,25 @@ use std::time::{Duration, Instant};
 pub enum Source {
     /// The upstream's final usage, or the local model's own count.
     Exact,
-    /// From the length of what was sent: the answer was cut before its usage came.
+    /// The usage that the upstream put on its last chunk before the answer was cut.
+    Running,
+    /// Counted here: one token a chunk that went to the client, and a token for four bytes of prompt.
+    Counted,
+    /// From the length of what came: no usage, and no chunks to count.
     Estimated,
 }
 
 impl Source {
+    /// Every source there is.
+    pub const ALL: [Self; 4] = [Self::Exact, Self::Running, Self::Counted, Self::Estimated];
+
     /// The word in logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Exact => "exact",
+            Self::Running => "running",
+            Self::Counted => "counted",
             Self::Estimated => "estimated",
         }
     }
