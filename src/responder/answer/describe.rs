@@ -89,20 +89,28 @@ fn phrase(conditions: &Conditions, number: usize) -> String {
         add(" ", "of that name".to_owned());
     }
     if !conditions.breed.is_empty() {
-        add(" ", format!("of breed {}", conditions.breed.join(" or ")));
+        add(" ", format!("of breed {}", breeds(&conditions.breed)));
     }
     if let Some(price) = range(&conditions.price, &|value| format!("${}", value.normalize())) {
         add(" ", price);
     }
     if let Some(age) = range(&conditions.age, &months) {
-        add(" ", format!("{age} old"));
+        add(" ", format!("{} old", age.trim_start_matches("at exactly ")));
     }
     match conditions.kids {
-        Some(true) => add(" ", "good with kids".to_owned()),
-        Some(false) => add(" ", "not good with kids".to_owned()),
+        Some(true) => add(", ", "good with kids".to_owned()),
+        Some(false) => add(", ", "not good with kids".to_owned()),
         None => {}
     }
     text
+}
+
+/// A kind is named by the first of its words.
+fn breeds(breeds: &[String]) -> String {
+    match breeds {
+        [first, _, _, ..] => format!("{first} or the like"),
+        few => few.join(" or "),
+    }
 }
 
 /// Months as a person would say them.
@@ -119,7 +127,7 @@ fn range(range: &Range, say: &dyn Fn(Decimal) -> String) -> Option<String> {
     let high = |high: Limit| if high.strict { format!("under {}", say(high.value)) } else { say(high.value) };
     Some(match (range.low, range.high) {
         (None, None) => return None,
-        (Some(low), Some(high)) if low.value == high.value => format!("exactly {}", say(low.value)),
+        (Some(low), Some(high)) if low.value == high.value => format!("at exactly {}", say(low.value)),
         (Some(low), Some(limit)) if low.strict => format!("over {} to {}", say(low.value), high(limit)),
         (Some(low), Some(limit)) => format!("from {} to {}", say(low.value), high(limit)),
         (Some(low), None) if low.strict => format!("over {}", say(low.value)),

@@ -63,6 +63,7 @@ impl Phrase {
         loop {
             match concepts.get(at) {
                 Some(Concept::Bound(this, measure)) => (bound, subject) = (Some(*this), measure.or(subject)),
+                Some(Concept::About) => bound = Some(Bound::Around),
                 Some(Concept::From) => bound = Some(Bound::AtLeast),
                 Some(Concept::Purse) if leads_to_money(&concepts[at + 1..]) => {
                     (bound, subject) = (Some(Bound::AtMost), Some(Measure::Price));

@@ -97,15 +97,16 @@ impl Folder<'_> {
             .collect();
         let about_pets = self.concepts.iter().any(is_about_pets);
         if !unknown.is_empty() {
-            let told = self.concepts.windows(2).any(|pair| {
-                matches!(
-                    pair,
-                    [Concept::Tell | Concept::NameCue | Concept::Bound(Bound::Around, None), Concept::Unknown(_)]
-                )
-            });
-            return Err(match (told && unknown.len() == 1, about_pets && unknown.len() <= 3) {
-                (true, _) => Decline::NoSuchName(unknown[0].clone()),
-                (_, true) => Decline::Words(unknown),
+            let told = self
+                .concepts
+                .windows(2)
+                .any(|pair| matches!(pair, [Concept::Tell | Concept::NameCue | Concept::About, Concept::Unknown(_)]));
+            // "How old is Rover?": the only thing not understood is whom it is about.
+            let fact = !about_pets
+                && self.concepts.iter().any(|c| matches!(c, Concept::Ask(_) | Concept::Status(_) | Concept::GoodWith));
+            return Err(match (unknown.as_slice(), about_pets) {
+                ([name], _) if told || fact => Decline::NoSuchName(name.clone()),
+                (_, true) if unknown.len() <= 3 => Decline::Words(unknown),
                 _ => Decline::NotUnderstood,
             });
         }
@@ -135,11 +136,6 @@ impl Folder<'_> {
             Concept::Number(_) => self.count()?,
             Concept::Money(_) | Concept::Unit(_) | Concept::AndHalf | Concept::OrLess | Concept::OrMore => {
                 return Err(Decline::NotUnderstood);
-            }
-            Concept::Bound(Bound::Around, None) => {
-                self.clause.tell = true;
-                self.parts.push(Part::Gap);
-                1
             }
             Concept::Bound(..) => return Err(Decline::Words(Vec::new())),
             Concept::SortBy => self.sort_by()?,
@@ -359,7 +355,7 @@ impl Folder<'_> {
             Concept::HowMany => clause.how_many = true,
             Concept::Show => clause.show = true,
             Concept::Have => clause.have = true,
-            Concept::Tell => clause.tell = true,
+            Concept::Tell | Concept::About => clause.tell = true,
             Concept::Cue => (clause.cue, part) = (true, Part::But),
             Concept::Those => clause.those = true,
             Concept::Ones => (clause.ones, part) = (true, Part::Pets),

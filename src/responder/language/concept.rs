@@ -118,6 +118,8 @@ pub(in crate::responder) enum Concept {
     OrMore,
     /// "from": begins a range, otherwise nothing.
     From,
+    /// "about": a pet, or an amount.
+    About,
     /// "with", "I have": before money, a bound.
     Purse,
     /// "to" between two amounts.

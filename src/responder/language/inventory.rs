@@ -1,6 +1,6 @@
 //! The words that the pets now in the inventory are described with.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::concept::Concept;
@@ -17,9 +17,9 @@ const VAGUE: &[&str] = &["mix", "mixed", "breed", "type", "the", "of", "st", "ta
 #[derive(Debug, Default)]
 pub(in crate::responder) struct Inventory {
     phrases: HashMap<String, Concept>,
-    names: HashMap<String, Arc<str>>,
+    names: BTreeMap<String, Arc<str>>,
     /// Every word that is known, of the inventory and of the lexicon; what is not here may be a typo.
-    words: HashSet<String>,
+    words: BTreeSet<String>,
     longest: usize,
 }
 

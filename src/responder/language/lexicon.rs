@@ -218,10 +218,7 @@ static AMOUNTS: &[(Concept, &str)] = &[
         "at least|no less than|not less than|not under|not below|minimum|min|minimum of|min of|starting at|starting from|a minimum of|no lower than|at or over|at or above|greater than or equal to|more than or equal to",
     ),
     (C::Bound(Bound::Between, None), "between|in between|in the range of|ranging from|range of"),
-    (
-        C::Bound(Bound::Around, None),
-        "about|around|approximately|roughly|approx|circa|close to|near|nearly|almost|or so",
-    ),
+    (C::Bound(Bound::Around, None), "around|approximately|roughly|approx|circa|close to|near|nearly|almost|or so"),
     (C::Bound(Bound::Exactly, None), "exactly|precisely|equal to|at exactly|exact"),
     (
         C::Bound(Bound::Under, Some(Measure::Price)),
@@ -276,6 +273,7 @@ static AMOUNTS: &[(Concept, &str)] = &[
         "or more|or over|or above|or higher|or older|or greater|plus|and up|and over|and older|and above|or up|at least|minimum|min|and more|upwards|or pricier",
     ),
     (C::From, "from"),
+    (C::About, "about"),
     (
         C::Purse,
         "with|i have|i have got|i only have|get for|buy for|can i get for|could i get for|can i buy for|can i adopt for|for only",
@@ -306,7 +304,7 @@ static ORDERS: &[(Concept, &str)] = &[
     ),
     (
         C::Lean(Sort::PriceDescending),
-        "expensive|pricey|costly|high priced|most expensive first|from most expensive to cheapest|most expensive to cheapest|more expensive|pricier|priciest first|highest price first",
+        "expensive|pricey|costly|high priced|most expensive first|from most expensive to cheapest|most expensive to cheapest|more expensive|pricier|pricy|priciest first|highest price first",
     ),
     (
         C::Lean(Sort::AgeAscending),
@@ -368,7 +366,7 @@ static QUESTIONS: &[(Concept, &str)] = &[
     ),
     (
         C::Tell,
-        "tell me about|tell us about|tell me more about|more about|about|describe|details about|details on|details of|details|more details|information about|information on|info about|info on|info|information|who is|facts about|more info about|more information about|more info|more information|tell me everything about|everything about|all about|introduce|profile|profile of|know about|learn about|know more about|learn more about|tell me a bit about|tell me a little about|tell me|read about|hear about|hear more about|tell me more",
+        "tell me about|tell us about|tell me more about|more about|describe|details about|details on|details of|details|more details|information about|information on|info about|info on|info|information|who is|facts about|more info about|more information about|more info|more information|tell me everything about|everything about|all about|introduce|profile|profile of|know about|learn about|know more about|learn more about|tell me a bit about|tell me a little about|tell me|read about|hear about|hear more about|tell me more",
     ),
     (C::WhatIs, "what is a|what is an|what are|what is|define|what does it mean|is a|is an"),
     (
