@@ -98,9 +98,10 @@ impl Responder {
         let options = options(request)?;
         let messages = messages(request)?;
         let vocabulary = self.pets.vocabulary().await?;
+        let json = options.json;
         let heavy = messages.iter().map(|message| message.text.len()).sum::<usize>() > HEAVY;
         let (readings, prompt_tokens) = offload(heavy, move || {
-            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary));
+            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary), json);
             (readings, prompt_tokens(&messages))
         })
         .await?;

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::pet;
 use crate::petstore::filter::Sort;
-use crate::responder::query::{Conditions, Limit, Query, Range, Take};
+use crate::responder::query::{Conditions, Limit, Query, Range};
 
 /// "available small dogs under $200", for so many.
 pub(super) fn describe(query: &Query, number: usize) -> String {
@@ -16,7 +16,8 @@ pub(super) fn describe(query: &Query, number: usize) -> String {
     if let Some(within) = &query.within
         && query.any.iter().all(|conditions| conditions.species.is_empty())
     {
-        text = format!("{text} among the {}", describe(&Query { take: None, ..(**within).clone() }, 2));
+        let among = if within.take.is_some() { "those".to_owned() } else { format!("the {}", describe(within, 2)) };
+        text = format!("{text} among {among}");
     }
     if !query.none.is_empty() {
         let none: Vec<String> = query.none.iter().map(|conditions| denied(conditions)).collect();
@@ -50,14 +51,6 @@ const fn order(sort: Sort) -> Option<&'static str> {
     }
 }
 
-/// How many were asked for.
-pub(super) fn taken(query: &Query) -> Option<usize> {
-    match query.take {
-        Some(Take::First(number)) => Some(number),
-        _ => None,
-    }
-}
-
 /// What is excluded. A name is not repeated: the answer is about the others.
 fn denied(conditions: &Conditions) -> String {
     if conditions.name.is_empty() { phrase(conditions, 2) } else { "the one you named".to_owned() }
@@ -86,7 +79,7 @@ fn phrase(conditions: &Conditions, number: usize) -> String {
         text.push_str(&part);
     };
     if !conditions.name.is_empty() {
-        add(" ", "of that name".to_owned());
+        add(" ", if conditions.name.len() == 1 { "of that name" } else { "of those names" }.to_owned());
     }
     if !conditions.breed.is_empty() {
         add(" ", format!("of breed {}", breeds(&conditions.breed)));

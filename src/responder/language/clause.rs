@@ -7,7 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::Decline;
 use super::amount::{amount, number};
-use super::concept::{Bound, Concept, Social, Stage};
+use super::concept::{Concept, Social, Stage, Unit};
 use super::phrase::{Part, compose};
 use crate::petstore::filter::Sort;
 use crate::petstore::pet::{Gender, Size};
@@ -87,6 +87,9 @@ impl Folder<'_> {
 
     /// Declines a sentence with unknown words, or one that asks for an encyclopaedia.
     fn check(&self) -> Result<(), Decline> {
+        if self.concepts.contains(&Concept::Unit(Unit::Foreign)) {
+            return Err(Decline::Currency);
+        }
         let unknown: Vec<Arc<str>> = self
             .concepts
             .iter()
@@ -139,6 +142,11 @@ impl Folder<'_> {
             }
             Concept::Bound(..) => return Err(Decline::Words(Vec::new())),
             Concept::SortBy => self.sort_by()?,
+            Concept::Top => self.top()?,
+            Concept::LikesKids => {
+                self.push_trait(kids(true));
+                1
+            }
             Concept::Extreme(sort) => self.extreme(sort),
             Concept::Nth(place) => self.nth(place)?,
             Concept::Not if self.is_inversion() => 1,
@@ -235,6 +243,13 @@ impl Folder<'_> {
         };
         self.clause.order = Some(order[usize::from(descending)]);
         Ok(length)
+    }
+
+    /// "Top three" of an order; without one, nobody can tell which are on top.
+    fn top(&self) -> Result<usize, Decline> {
+        let ordered =
+            self.concepts.iter().any(|c| matches!(c, Concept::Extreme(_) | Concept::Lean(_) | Concept::SortBy));
+        if ordered { Ok(1) } else { Err(Decline::Words(vec!["top".into()])) }
     }
 
     fn extreme(&mut self, sort: Sort) -> usize {

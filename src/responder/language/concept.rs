@@ -89,6 +89,8 @@ pub(in crate::responder) enum Concept {
     /// "-friendly", after whom.
     Friendly,
     Kids,
+    /// "likes kids".
+    LikesKids,
     /// A family: one with kids, as an adjective or alone.
     Family,
     /// The name of a pet in the inventory.
@@ -128,6 +130,8 @@ pub(in crate::responder) enum Concept {
     Extreme(Sort),
     /// An order without a choice: "cheap", "cheapest first".
     Lean(Sort),
+    /// "top" of an order that is named.
+    Top,
     /// "sorted by".
     SortBy,
     /// Ascending, or descending.
@@ -158,6 +162,8 @@ pub(in crate::responder) enum Concept {
     /// "the first one", "the last one"; negative counts from the end.
     Nth(i32),
     Social(Social),
+    /// "as JSON": a matter of the format that was asked for.
+    Json,
     /// Adds nothing.
     Skip,
     /// Not understood.

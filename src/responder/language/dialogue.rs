@@ -78,7 +78,7 @@ impl Dialogue {
             return Ok(None);
         };
         let check = !clause.any.is_empty() || !clause.none.is_empty();
-        if clause.how_many || clause.order.is_some() || (check && (clause.show || clause.have || clause.either)) {
+        if clause.how_many || clause.order.is_some() || (check && (clause.show || clause.have)) {
             query = if clause.names.is_empty() { Query::inside(&query) } else { query };
             for conditions in &mut query.any {
                 conditions.fill(&clause.any.first().cloned().unwrap_or_default());
@@ -88,7 +88,8 @@ impl Dialogue {
             let intent = if clause.how_many { Intent::Count } else { Intent::List };
             return Ok(Some(Question { intent, query, single: false }));
         }
-        let intent = if check {
+        // "Is it a dog or a cat?" is answered by what it is.
+        let intent = if check && !clause.either {
             Intent::Check { any: clause.any.clone(), none: clause.none.clone() }
         } else {
             match clause.asks.as_slice() {

@@ -138,7 +138,7 @@ static TRAITS: &[(Concept, &str)] = &[
     (C::Stage(Stage::Baby), "baby|babies|newborn*|infant*"),
     (C::Stage(Stage::Young), "young|younger|youngish|juvenile*|youthful"),
     (C::Stage(Stage::Adult), "adult*|grown|grown up|fully grown|full grown|mature"),
-    (C::Stage(Stage::Senior), "senior*|old|older|elderly|aged|oldie*"),
+    (C::Stage(Stage::Senior), "senior*|old|older|elderly|oldie*"),
     (C::Free, "free|for free|free of charge|no cost|at no cost"),
     (C::Color(&["black"]), "black"),
     (C::Color(&["white"]), "white"),
@@ -165,11 +165,15 @@ static TRAITS: &[(Concept, &str)] = &[
     (C::Color(&["spotted"]), "spotted"),
     (C::Color(&["striped"]), "striped"),
     (C::Color(&["tricolor", "tricolour"]), "tricolor|tricolour|tri color|tri colour"),
+    (
+        C::LikesKids,
+        "like kids|likes kids|like children|likes children|love kids|loves kids|love children|loves children|fond of kids|fond of children|like toddlers|likes toddlers",
+    ),
     (C::Family, "family|families"),
     (C::Kids, "kid*|child|children|toddler*|youngster*|son|daughter|kiddo*|my little one"),
     (
         C::GoodWith,
-        "good with|great with|good around|great around|safe with|safe for|safe around|gentle with|ok with|okay with|fine with|suitable for|suited for|suited to|suitable around|good for|great for|fit for|friendly with|friendly to|friendly towards|friendly around|gets along with|get along with|gets on with|get on with|nice with|nice to|kind to|comfortable with|comfortable around|tolerant of|patient with|live with|be around|likes|loves|do well with|does well with|compatible with|trusted with|trusted around|used to|appropriate for|can handle",
+        "good with|great with|good around|great around|safe with|safe for|safe around|gentle with|ok with|okay with|fine with|suitable for|suited for|suited to|suitable around|good for|great for|fit for|friendly with|friendly to|friendly towards|friendly around|gets along with|get along with|gets on with|get on with|nice with|nice to|kind to|comfortable with|comfortable around|tolerant of|patient with|live with|be around|do well with|does well with|compatible with|trusted with|trusted around|used to|appropriate for|can handle",
     ),
     (
         C::BadWith,
@@ -242,7 +246,7 @@ static AMOUNTS: &[(Concept, &str)] = &[
     ),
     (
         C::Bound(Bound::Exactly, Some(Measure::Price)),
-        "priced at|cost exactly|costs exactly|costing|costing exactly|price of|at a price of|price is|price equal to|that cost|that costs|for exactly",
+        "priced at|cost exactly|costs exactly|costing|costing exactly|at a price of|price equal to|for exactly",
     ),
     (
         C::Bound(Bound::Around, Some(Measure::Price)),
@@ -262,7 +266,7 @@ static AMOUNTS: &[(Concept, &str)] = &[
         "no younger than|not younger than|age at least|min age|minimum age|aged at least|aged from|min age of|minimum age of",
     ),
     (C::Bound(Bound::Between, Some(Measure::Age)), "aged between|age between|ages between"),
-    (C::Bound(Bound::Exactly, Some(Measure::Age)), "aged exactly|age of|age exactly|age is|who are aged"),
+    (C::Bound(Bound::Exactly, Some(Measure::Age)), "aged|aged exactly|age exactly|who are aged|at the age of"),
     (C::Bound(Bound::Around, Some(Measure::Age)), "aged around|aged about|age around|age about"),
     (
         C::OrLess,
@@ -315,6 +319,7 @@ static ORDERS: &[(Concept, &str)] = &[
         "oldest first|from oldest to youngest|oldest to youngest|from the oldest to the youngest",
     ),
     (C::Lean(Sort::Name), "alphabetically|in alphabetical order|alphabetical order|alphabetical|a to z|by alphabet"),
+    (C::Top, "top|the top"),
     (
         C::SortBy,
         "sorted by|sort by|ordered by|order by|in order of|sort them by|order them by|ranked by|rank by|by|sorted on|sort those by|sort it by|rank them by",
@@ -358,7 +363,7 @@ static QUESTIONS: &[(Concept, &str)] = &[
     ),
     (
         C::Show,
-        "which|show|show me|list|list out|give me|find|find me|get me|who|display|see|view|browse|let me see|search|search for|looking for|look for|look at|searching for|interested in|recommend|suggest|i want|i need|we want|we need|i would like|want|need|pick|pull up|fetch|bring up|which one*|which of|enumerate|are there|is there|any|available pets|show us|what other|whose|give us|hunting for|which are|which is|who is|who are|let us see|shopping for|in the market for|can i see|what options|options|name all|list all|show all",
+        "sort|arrange|rank|which|show|show me|list|list out|give me|find|find me|get me|who|display|see|view|browse|let me see|search|search for|looking for|look for|look at|searching for|interested in|recommend|suggest|i want|i need|we want|we need|i would like|want|need|pick|pull up|fetch|bring up|which one*|which of|enumerate|are there|is there|any|available pets|show us|what other|whose|give us|hunting for|which are|which is|who is|who are|let us see|shopping for|in the market for|can i see|what options|options|name all|list all|show all",
     ),
     (
         C::Have,
@@ -367,6 +372,10 @@ static QUESTIONS: &[(Concept, &str)] = &[
     (
         C::Tell,
         "tell me about|tell us about|tell me more about|more about|describe|details about|details on|details of|details|more details|information about|information on|info about|info on|info|information|who is|facts about|more info about|more information about|more info|more information|tell me everything about|everything about|all about|introduce|profile|profile of|know about|learn about|know more about|learn more about|tell me a bit about|tell me a little about|tell me|read about|hear about|hear more about|tell me more",
+    ),
+    (
+        C::Json,
+        "json|as json|in json|in json format|as a json object|json object|as json object|respond in json|respond with json|reply in json|reply with json|answer in json|answer with json|return json|output json|using json|json format|in a json object|formatted as json|valid json|as valid json|as a json|return a json object|return as json|as a json array|as a json list|json array|json list|respond with a json object|reply with a json object|answer as json|answer with a json object|respond as json|reply as json|output as json|respond only with json|respond only in json|give me json|in json please",
     ),
     (C::WhatIs, "what is a|what is an|what are|what is|define|what does it mean|is a|is an"),
     (
@@ -410,7 +419,7 @@ static SOCIAL: &[(Concept, &str)] = &[
 
 static HARMLESS: &[(Concept, &str)] = &[(
     C::Skip,
-    "i|me|my|we|us|our|you|your|yours|the|some|is|are|am|was|were|be|been|being|do|does|did|have|has|had|there|here|of|in|on|for|that|this|please|pls|plz|kindly|can|could|would|will|shall|may|might|what|it is|currently|right now|at the moment|at present|presently|today|right away|who|still|already|exactly what|each|every|out|so|if|possible|if possible|maybe|perhaps|really|very much|quite|store|shop|pet store|pet shop|stock|in total|total|altogether|overall|adopt|buy|purchase|take home|bring home|adopting|buying|purchasing|to adopt|to buy|get|getting|bring|own|acquire|can i get|could i get|am i able to|able to|would like|i would love|would love|love to|want to|wanting|hoping|trying|thinking of|thinking about|considering|i am|looking|look|wondering|i wonder|i was wondering|i want to know|would like to know|would like to see|do you know|let me know|let me|can you tell me|could you tell me|tell me what|tell me which|tell me how|by any chance|happen to|as|options for|option|choice|choices|in my home|at home|my home|my house|for my|cost me|come in|comes in|come|various|different|type|one of|any of|some of|list of|a list of|one that|ones that|whichever|whatever|hmm|um|uh|oh|ah|wow|folks|guys|friend|sir|madam|dear sir|such|thing|things|these days|on offer|that you have|exist|exists|i can|we can|is it|for me|for us|to me|my family and i|registered|listed|on the list|currently listed|at all|quick question|i have a question|my question is|am looking for|will be|can be|to be|that is|that are|at|more|actual|sized",
+    "i|me|my|we|us|our|you|your|yours|the|some|is|are|am|was|were|be|been|being|do|does|did|have|has|had|there|here|of|in|on|for|that|this|please|pls|plz|kindly|can|could|would|will|shall|may|might|what|currently|right now|at the moment|at present|presently|today|right away|who|still|already|exactly what|each|every|out|so|if|if possible|maybe|perhaps|really|very much|quite|store|shop|pet store|pet shop|stock|in total|total|altogether|overall|adopt|buy|purchase|take home|bring home|adopting|buying|purchasing|to adopt|to buy|get|getting|bring|own|acquire|can i get|could i get|am i able to|able to|would like|i would love|would love|love to|want to|wanting|hoping|trying|thinking of|thinking about|considering|i am|looking|look|wondering|i wonder|i was wondering|i want to know|would like to know|would like to see|do you know|let me know|let me|can you tell me|could you tell me|tell me what|tell me which|tell me how|by any chance|happen to|as|options for|option|choice|choices|in my home|at home|my home|my house|for my|cost me|come in|comes in|come|various|different|type|one of|any of|some of|list of|a list of|one that|ones that|whichever|whatever|hmm|um|uh|oh|ah|wow|folks|guys|friend|sir|madam|dear sir|such|thing|things|these days|on offer|that you have|exist|exists|i can|we can|for me|for us|to me|my family and i|registered|listed|on the list|currently listed|at all|quick question|i have a question|my question is|am looking for|will be|can be|to be|that is|that are|at|more|actual|sized",
 )];
 
 /// Every phrase of the table with its meaning.

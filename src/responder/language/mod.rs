@@ -20,6 +20,7 @@ pub(super) mod words;
 use std::sync::Arc;
 
 use self::clause::clause;
+use self::concept::Concept;
 pub(super) use self::concept::Social;
 use self::dialogue::Dialogue;
 pub(super) use self::dialogue::Reading;
@@ -50,6 +51,8 @@ pub(super) enum Decline {
     NoContext,
     /// There is no question.
     Nothing,
+    /// JSON, where the request did not ask for that format.
+    Format,
     /// Longer than [`LONGEST_MESSAGE`].
     TooLong,
 }
@@ -66,19 +69,21 @@ const MOST_ANSWERS: usize = 4;
 const DEEPEST: usize = 8;
 
 /// What the last message of the user asks, in the light of those before it; never empty.
-pub(super) fn understand(turns: &[Turn], inventory: &Inventory) -> Vec<Reading> {
+///
+/// `json`: the answer is to be JSON, so that asking for it in words as well changes nothing.
+pub(super) fn understand(turns: &[Turn], inventory: &Inventory, json: bool) -> Vec<Reading> {
     let mut dialogue = Dialogue::default();
     let mut readings = vec![Reading::Declined(Decline::Nothing)];
     for turn in turns {
         match turn {
-            Turn::User(text) => readings = message(text, &mut dialogue, inventory),
+            Turn::User(text) => readings = message(text, &mut dialogue, inventory, json),
             Turn::Assistant(text) => dialogue.heard(shown(text, inventory)),
         }
     }
     readings
 }
 
-fn message(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Vec<Reading> {
+fn message(text: &str, dialogue: &mut Dialogue, inventory: &Inventory, json: bool) -> Vec<Reading> {
     if text.chars().nth(LONGEST_MESSAGE).is_some() {
         return vec![Reading::Declined(Decline::TooLong)];
     }
@@ -89,7 +94,16 @@ fn message(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Vec<Re
     let before = dialogue.clone();
     let mut readings: Vec<(Reading, bool)> = Vec::new();
     for sentence in &sentences {
-        let read = clause(&tag::tag(sentence, inventory)).and_then(|clause| {
+        let mut concepts = tag::tag(sentence, inventory);
+        let spoken = concepts.len();
+        concepts.retain(|concept| *concept != Concept::Json);
+        if concepts.len() < spoken && !json {
+            return vec![Reading::Declined(Decline::Format)];
+        }
+        if concepts.iter().all(|concept| *concept == Concept::Skip) && concepts.len() < spoken {
+            continue;
+        }
+        let read = clause(&concepts).and_then(|clause| {
             // A sentence without a noun goes on from the one before it, or is gone on from.
             let open = matches!(readings.last(), Some((Reading::Question(_), true)));
             let narrows =

@@ -65,6 +65,10 @@ fn read(words: &[Word], before: Option<&Concept>, inventory: &Inventory) -> (Con
         (None, Some((Concept::Bound(..), 1))) if words[0].capital && !number_next(words, 1) => {
             (Concept::Unknown(words[0].text.as_str().into()), 1)
         }
+        // "200 or more", but "small or over $200".
+        (None, Some((Concept::OrLess | Concept::OrMore, 2..))) if number_next(words, 2) => {
+            (if words[0].text == "or" { Concept::Or } else { Concept::And }, 1)
+        }
         (None, Some(phrase)) => phrase,
         (None, None) => number_word(&words[0].text).map_or_else(
             || (Concept::Unknown(words[0].text.as_str().into()), 1),
