@@ -8,6 +8,9 @@ use crate::responder::query::{Conditions, Limit, Query, Range};
 
 /// "available small dogs under $200", for so many.
 pub(super) fn describe(query: &Query, number: usize) -> String {
+    if let (Some(within), true) = (&query.within, query.any.is_empty() && query.none.is_empty()) {
+        return describe(within, number);
+    }
     let query = query.clone().with_default_status();
     let mut text = match query.any.as_slice() {
         [] => if number == 1 { "pet" } else { "pets" }.to_owned(),

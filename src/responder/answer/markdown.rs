@@ -100,6 +100,7 @@ fn social(kind: Social, species: &[Species], total: usize) -> String {
     };
     match kind {
         Social::Hello => format!("Hello! {ABILITIES} {stock}"),
+        Social::Assent => format!("All right. {ABILITIES}"),
         Social::Thanks => format!("You're welcome. {ABILITIES}"),
         Social::Help => format!(
             "{ABILITIES} {stock}\n\nFor example:\n\n\

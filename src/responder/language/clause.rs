@@ -143,6 +143,7 @@ impl Folder<'_> {
             Concept::Bound(..) => return Err(Decline::Words(Vec::new())),
             Concept::SortBy => self.sort_by()?,
             Concept::Top => self.top()?,
+            Concept::Size(_) | Concept::Stage(_) if matches!(self.peek(1), Some(Concept::Kids)) => self.which_kids()?,
             Concept::LikesKids => {
                 self.push_trait(kids(true));
                 1
@@ -187,6 +188,14 @@ impl Folder<'_> {
         let after = ahead + 1 + usize::from(matches!(self.peek(ahead + 1), Some(Concept::Friendly)));
         self.no_other_company(after)?;
         Ok(after)
+    }
+
+    /// "small children" are kids, and no small pets; of older ones the inventory does not speak.
+    fn which_kids(&self) -> Result<usize, Decline> {
+        match self.peek(0) {
+            Some(Concept::Size(Size::Small) | Concept::Stage(Stage::Young | Stage::Baby)) => Ok(1),
+            _ => Err(Decline::Company),
+        }
     }
 
     /// "good with kids and cats" asks more than "good with kids", or something else: nobody can tell.
@@ -322,7 +331,9 @@ impl Folder<'_> {
         };
         let opens =
             self.concepts[..self.at].iter().all(|c| matches!(c, Concept::Skip | Concept::Comma | Concept::Social(_)));
-        if social == Social::Thanks && !(parted(self.peek(1)) && (opens || self.peek(1).is_none())) {
+        if matches!(social, Social::Thanks | Social::Assent)
+            && !(parted(self.peek(1)) && (opens || self.peek(1).is_none()))
+        {
             return Err(Decline::NotUnderstood);
         }
         // Asking for help says more than saying hello.
@@ -392,7 +403,7 @@ impl Folder<'_> {
     }
 }
 
-const fn is_noun(concept: &Concept) -> bool {
+pub(super) const fn is_noun(concept: &Concept) -> bool {
     matches!(concept, Concept::Species(_) | Concept::Young(_) | Concept::Kind(..) | Concept::Breed(_))
 }
 

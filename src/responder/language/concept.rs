@@ -57,6 +57,8 @@ pub(in crate::responder) enum Unit {
 pub(in crate::responder) enum Social {
     Hello,
     Thanks,
+    /// "OK", "great".
+    Assent,
     Help,
 }
 

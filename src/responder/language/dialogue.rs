@@ -70,8 +70,7 @@ impl Dialogue {
             query.any =
                 gender.map(|gender| Conditions { gender: vec![gender], ..Conditions::default() }).into_iter().collect();
             query
-        } else if let Some(about) = self.about.as_ref().filter(|_| is_bare(clause) && !clause.cue && !clause.is_empty())
-        {
+        } else if let Some(about) = self.about.as_ref().filter(|_| goes_on(clause)) {
             // "How old?", "good with kids?" after "tell me about ...".
             about.query.clone()
         } else {
@@ -159,6 +158,12 @@ impl Dialogue {
 /// Whether the sentence names no kind of pet: it may go on from the one before.
 fn is_bare(clause: &Clause) -> bool {
     !clause.noun && (!clause.pets || clause.ones) && clause.names.is_empty()
+}
+
+/// Whether it can go on asking about a particular pet: "how old?", "good with kids?", "and how much?".
+fn goes_on(clause: &Clause) -> bool {
+    let only_asks = clause.any.is_empty() && clause.none.is_empty() && clause.order.is_none() && !clause.how_many;
+    is_bare(clause) && !clause.is_empty() && (!clause.cue || only_asks)
 }
 
 /// What the sentence says it wants, if it does.

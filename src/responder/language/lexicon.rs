@@ -348,7 +348,7 @@ static QUESTIONS: &[(Concept, &str)] = &[
     (C::Ask(Attribute::Gender), "gender*|sex|sexes|what gender|what sex"),
     (
         C::Ask(Attribute::Species),
-        "species|what species|which species|kinds of animal*|kind of animal*|type of animal*|types of animal*|kinds of pet*|kind of pet*|type of pet*|types of pet*|sorts of animal*|sort of animal*|sorts of pet*|sort of pet*|animal type*|pet type*|categories|category|what animal is|which animal is|what animals|which animals",
+        "species|what species|which species|kinds of animal*|kind of animal*|type of animal*|types of animal*|kinds of pet*|kind of pet*|type of pet*|types of pet*|sorts of animal*|sort of animal*|sorts of pet*|sort of pet*|animal type*|pet type*|categories|category|what animal is|which animal is",
     ),
     (C::Ask(Attribute::Breed), "breed*|what breed*|which breed*|kinds of breed*|variety|varieties"),
     (C::Ask(Attribute::Status), "status|availability|statuses"),
@@ -409,7 +409,11 @@ static SOCIAL: &[(Concept, &str)] = &[
     ),
     (
         C::Social(Social::Thanks),
-        "thanks|thank you|thank you very much|thanks a lot|thank you so much|thx|ty|cheers|much appreciated|many thanks|great|perfect|awesome|ok|okay|cool|good|nice|wonderful|excellent|got it|bye|goodbye|good bye|see you|alright|right|sure|yes|well",
+        "thanks|thank you|thank you very much|thanks a lot|thank you so much|thx|ty|cheers|much appreciated|many thanks|bye|goodbye|good bye|see you",
+    ),
+    (
+        C::Social(Social::Assent),
+        "great|perfect|awesome|ok|okay|cool|good|nice|wonderful|excellent|got it|alright|right|sure|yes|well",
     ),
     (
         C::Social(Social::Help),
@@ -419,7 +423,7 @@ static SOCIAL: &[(Concept, &str)] = &[
 
 static HARMLESS: &[(Concept, &str)] = &[(
     C::Skip,
-    "i|me|my|we|us|our|you|your|yours|the|some|is|are|am|was|were|be|been|being|do|does|did|have|has|had|there|here|of|in|on|for|that|this|please|pls|plz|kindly|can|could|would|will|shall|may|might|what|currently|right now|at the moment|at present|presently|today|right away|who|still|already|exactly what|each|every|out|so|if|if possible|maybe|perhaps|really|very much|quite|store|shop|pet store|pet shop|stock|in total|total|altogether|overall|adopt|buy|purchase|take home|bring home|adopting|buying|purchasing|to adopt|to buy|get|getting|bring|own|acquire|can i get|could i get|am i able to|able to|would like|i would love|would love|love to|want to|wanting|hoping|trying|thinking of|thinking about|considering|i am|looking|look|wondering|i wonder|i was wondering|i want to know|would like to know|would like to see|do you know|let me know|let me|can you tell me|could you tell me|tell me what|tell me which|tell me how|by any chance|happen to|as|options for|option|choice|choices|in my home|at home|my home|my house|for my|cost me|come in|comes in|come|various|different|type|one of|any of|some of|list of|a list of|one that|ones that|whichever|whatever|hmm|um|uh|oh|ah|wow|folks|guys|friend|sir|madam|dear sir|such|thing|things|these days|on offer|that you have|exist|exists|i can|we can|for me|for us|to me|my family and i|registered|listed|on the list|currently listed|at all|quick question|i have a question|my question is|am looking for|will be|can be|to be|that is|that are|at|more|actual|sized",
+    "i|me|my|we|us|our|you|your|yours|the|some|is|are|am|was|were|be|been|being|do|does|did|have|has|had|there|here|of|in|on|for|that|this|please|pls|plz|kindly|can|could|would|will|shall|may|might|what|currently|right now|at the moment|at present|presently|today|right away|who|still|already|exactly what|each|every|out|so|if|if possible|maybe|perhaps|really|very much|quite|store|shop|pet store|pet shop|stock|in total|total|altogether|overall|adopt|buy|purchase|take home|bring home|adopting|buying|purchasing|to adopt|to buy|get|getting|bring|own|acquire|can i get|could i get|am i able to|able to|would like|i would love|would love|love to|want to|wanting|hoping|trying|thinking of|thinking about|considering|i am|looking|look|wondering|i wonder|i was wondering|i want to know|would like to know|would like to see|do you know|let me know|let me|can you tell me|could you tell me|tell me what|tell me which|tell me how|by any chance|happen to|as|options for|option|choice|choices|in my home|at home|my home|my house|for my|cost me|come in|comes in|come|various|different|type|one of|any of|some of|list of|a list of|one that|ones that|whichever|whatever|hmm|um|uh|oh|ah|wow|folks|guys|friend|sir|madam|dear sir|such|thing|things|these days|on offer|that you have|exist|exists|i can|we can|for me|for us|to me|my family and i|registered|listed|on the list|currently listed|at all|quick question|i have a question|my question is|am looking for|will be|can be|to be|that is|that are|at|actual|sized",
 )];
 
 /// Every phrase of the table with its meaning.
