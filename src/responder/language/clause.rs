@@ -63,6 +63,7 @@ pub(super) fn clause(concepts: &[Concept]) -> Result<Clause, Decline> {
     }
     let Folder { mut clause, parts, .. } = folder;
     compose(&parts, &mut clause)?;
+    clause.noun = clause.any.iter().any(|conditions| !conditions.species.is_empty() || !conditions.breed.is_empty());
     Ok(clause)
 }
 
@@ -396,7 +397,6 @@ impl Folder<'_> {
             if matches!(self.peek(1), Some(Concept::Friendly)) {
                 return Err(Decline::Company);
             }
-            self.clause.noun = true;
         }
         self.parts.push(part);
         Ok(1)

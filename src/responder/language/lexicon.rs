@@ -120,7 +120,7 @@ static TRAITS: &[(Concept, &str)] = &[
     (C::Size(Size::Medium), "medium|medium sized|medium size|mid sized|midsize|midsized|average sized"),
     (C::Size(Size::Large), "large|large sized|large size|big|huge|giant|biggish"),
     (C::Gender(Gender::Male), "male*|boy*|he dog|masculine"),
-    (C::Gender(Gender::Female), "female*|girl*|feminine|femail*|lady|ladies"),
+    (C::Gender(Gender::Female), "female*|girl*|feminine|lady|ladies"),
     (C::Gender(Gender::Unknown), "unknown gender|unknown sex|gender unknown|sex unknown|of unknown gender|unsexed"),
     (
         C::Status(Status::Available),

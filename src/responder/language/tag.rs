@@ -66,7 +66,7 @@ fn read(words: &[Word], before: Option<&Concept>, inventory: &Inventory) -> (Con
             (Concept::Unknown(words[0].text.as_str().into()), 1)
         }
         // "200 or more", but "small or over $200".
-        (None, Some((Concept::OrLess | Concept::OrMore, 2..))) if number_next(words, 2) => {
+        (None, Some((Concept::OrLess | Concept::OrMore, 2))) if number_next(words, 2) || is_than(words.get(2)) => {
             (if words[0].text == "or" { Concept::Or } else { Concept::And }, 1)
         }
         (None, Some(phrase)) => phrase,
@@ -75,6 +75,11 @@ fn read(words: &[Word], before: Option<&Concept>, inventory: &Inventory) -> (Con
             |value| (Concept::Number(value.into()), 1),
         ),
     }
+}
+
+/// "and younger than 5" begins a comparison, "and younger" ends one.
+fn is_than(word: Option<&Word>) -> bool {
+    word.is_some_and(|word| word.text == "than")
 }
 
 /// Whether an amount stands behind the first `length` words.
