@@ -3,7 +3,7 @@
 //! | step | file | from -> to |
 //! |---|---|---|
 //! | conversation | `conversation.rs` | messages -> turns of text |
-//! | understanding | `language/` | turns and the inventory's words -> [`query`] |
+//! | understanding | `language/` | turns and the inventory's words -> `query.rs` |
 //! | rows | `rows.rs` | query -> pets of the live database |
 //! | text | `answer/` | pets -> Markdown or JSON |
 //! | tokens | `cut.rs` | text -> pieces, within `stop` and `max_tokens` |

@@ -23,7 +23,7 @@ pub(super) fn describe(query: &Query, number: usize) -> String {
         text = format!("{text} among {among}");
     }
     if !query.none.is_empty() {
-        let none: Vec<String> = query.none.iter().map(|conditions| denied(conditions)).collect();
+        let none: Vec<String> = query.none.iter().map(denied).collect();
         text = format!("{text}, leaving out {}", none.join(" and "));
     }
     text

@@ -1,8 +1,9 @@
 //! A message of several sentences: which of them go together, which are questions of their own.
 
-use super::clause::{Clause, clause, is_noun};
+use super::clause::Clause;
 use super::concept::Concept;
 use super::dialogue::{Dialogue, Reading};
+use super::fold::clause;
 use super::inventory::Inventory;
 use super::tag::tag;
 use super::words::sentences;
@@ -107,7 +108,7 @@ fn split(concepts: &[Concept]) -> Result<Vec<&[Concept]>, Decline> {
     for (at, concept) in concepts.iter().enumerate() {
         let joint = matches!(concept, Concept::And | Concept::Comma | Concept::But | Concept::Or);
         // A joint parts two questions if each side has its own wish and its own noun.
-        let whole = |part: &[Concept]| part.iter().any(asks) && part.iter().any(|c| is_noun(c) || *c == Concept::Pets);
+        let whole = |part: &[Concept]| part.iter().any(asks) && part.iter().any(|c| c.is_noun() || *c == Concept::Pets);
         if joint && whole(&concepts[start..at]) && whole(&concepts[at + 1..]) {
             parts.push(&concepts[start..at]);
             start = at + 1;

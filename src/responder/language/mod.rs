@@ -1,7 +1,7 @@
 //! Understanding of language: a conversation and the inventory's vocabulary -> questions as data.
 //!
 //! text -> [`words`] -> [`tag`] (by [`lexicon`], [`inventory`], [`spelling`]) -> concepts ->
-//! [`clause`] (with [`amount`] and [`phrase`]) -> [`message`] and [`dialogue`] -> [`Reading`].
+//! [`fold`] (with [`amount`] and [`phrase`]) -> [`clause`] -> [`message`] and [`dialogue`] -> [`Reading`].
 //!
 //! Every word must be accounted for: one that means nothing here makes the question declined, so
 //! that nothing is answered that was not asked. To teach a word, add it to the lexicon.
@@ -10,6 +10,7 @@ mod amount;
 mod clause;
 mod concept;
 mod dialogue;
+mod fold;
 mod inventory;
 mod lexicon;
 mod message;
