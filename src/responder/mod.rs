@@ -3,7 +3,7 @@
 //! | step | file | from -> to |
 //! |---|---|---|
 //! | conversation | `conversation.rs` | messages -> turns of text |
-//! | understanding | `language/` | turns and the inventory's words -> [`query`] |
+//! | understanding | `language/` | turns and the inventory's words -> `query.rs` |
 //! | rows | `rows.rs` | query -> pets of the live database |
 //! | text | `answer/` | pets -> Markdown or JSON |
 //! | tokens | `cut.rs` | text -> pieces, within `stop` and `max_tokens` |
@@ -98,9 +98,10 @@ impl Responder {
         let options = options(request)?;
         let messages = messages(request)?;
         let vocabulary = self.pets.vocabulary().await?;
+        let json = options.json;
         let heavy = messages.iter().map(|message| message.text.len()).sum::<usize>() > HEAVY;
         let (readings, prompt_tokens) = offload(heavy, move || {
-            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary));
+            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary), json);
             (readings, prompt_tokens(&messages))
         })
         .await?;

@@ -63,6 +63,7 @@ impl Phrase {
         loop {
             match concepts.get(at) {
                 Some(Concept::Bound(this, measure)) => (bound, subject) = (Some(*this), measure.or(subject)),
+                Some(Concept::About) => bound = Some(Bound::Around),
                 Some(Concept::From) => bound = Some(Bound::AtLeast),
                 Some(Concept::Purse) if leads_to_money(&concepts[at + 1..]) => {
                     (bound, subject) = (Some(Bound::AtMost), Some(Measure::Price));
@@ -72,8 +73,16 @@ impl Phrase {
             at += 1;
             at += skips(&concepts[at..]);
         }
-        let (first, length) = quantity(&concepts[at..])?;
+        let (mut first, length) = quantity(&concepts[at..])?;
         at += length;
+        // "2 or more years" is "2 years or more".
+        if let (None, [more @ (Concept::OrLess | Concept::OrMore), Concept::Unit(unit), ..]) =
+            (first.unit, &concepts[at..])
+        {
+            first.unit = Some(*unit);
+            let bound = if *more == Concept::OrLess { Bound::AtMost } else { Bound::AtLeast };
+            return Some(Self { subject, bound: Some(bound), first, second: None, length: at + 2 });
+        }
         let mut second = None;
         let joins = match concepts.get(at) {
             Some(Concept::To) => true,
