@@ -29,8 +29,6 @@ use crate::wire::tokens;
 
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(15);
-/// How long running requests may go on after shutdown began: under Kubernetes' grace period of 30 s.
-const DRAIN: Duration = Duration::from_secs(25);
 
 /// Why the server could not start.
 #[derive(Debug)]
@@ -128,8 +126,9 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone());
+    let drain = config.drain;
     let done = tokio::spawn(async move {
-        server.run(DRAIN).await;
+        server.run(drain).await;
         tasks.close();
         tasks.wait().await;
         store.close().await;
