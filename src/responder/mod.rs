@@ -39,6 +39,9 @@ pub const MODEL: &str = "petstore-ai";
 /// millisecond or two.
 const HEAVY: usize = 16 * 1024;
 
+/// Names from which putting them in order is such work too.
+const MANY_NAMES: usize = 2_000;
+
 /// The local model; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Responder {
@@ -99,7 +102,8 @@ impl Responder {
         let messages = messages(request)?;
         let vocabulary = self.pets.vocabulary().await?;
         let json = options.json;
-        let heavy = messages.iter().map(|message| message.text.len()).sum::<usize>() > HEAVY;
+        let bytes = messages.iter().map(|message| message.text.len()).sum::<usize>();
+        let heavy = bytes > HEAVY || vocabulary.names.len() > MANY_NAMES;
         let (readings, prompt_tokens) = offload(heavy, move || {
             let readings = understand(&turns(&messages), &Inventory::new(&vocabulary), json);
             (readings, prompt_tokens(&messages))

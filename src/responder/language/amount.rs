@@ -75,6 +75,12 @@ impl Phrase {
         }
         let (mut first, length) = quantity(&concepts[at..])?;
         at += length;
+        if bound != Some(Bound::Between)
+            && let Some((months, length)) = and_months(first, &concepts[at..])
+        {
+            first = months;
+            at += length;
+        }
         // "2 or more years" is "2 years or more".
         if let (None, [more @ (Concept::OrLess | Concept::OrMore), Concept::Unit(unit), ..]) =
             (first.unit, &concepts[at..])
@@ -197,6 +203,15 @@ fn quantity(concepts: &[Concept]) -> Option<(Quantity, usize)> {
         at += 1;
     }
     Some((Quantity { value, unit }, at))
+}
+
+/// "and 6 months" after years: the whole in months; and how many concepts that is.
+fn and_months(years: Quantity, concepts: &[Concept]) -> Option<(Quantity, usize)> {
+    let joint = usize::from(matches!(concepts.first(), Some(Concept::And | Concept::Comma)));
+    let (more, length) = quantity(concepts.get(joint..)?)?;
+    let fits = years.unit == Some(Unit::Year) && more.unit == Some(Unit::Month) && more.value < MONTHS;
+    let value = years.value.saturating_mul(MONTHS) + more.value;
+    fits.then_some((Quantity { value, unit: Some(Unit::Month) }, joint + length))
 }
 
 /// A number of one or more words: "two hundred fifty".

@@ -76,7 +76,7 @@ impl Dialogue {
         } else {
             return Ok(None);
         };
-        let check = !clause.any.is_empty() || !clause.none.is_empty();
+        let check = (!clause.any.is_empty() && !is_kind_asked(clause)) || !clause.none.is_empty();
         if clause.how_many || clause.order.is_some() || (check && (clause.show || clause.have)) {
             query = if clause.names.is_empty() { Query::inside(&query) } else { query };
             query.any = product(&query.any, &clause.any, |known, said| known.fill(said));
@@ -169,6 +169,12 @@ fn is_bare(clause: &Clause) -> bool {
 fn goes_on(clause: &Clause) -> bool {
     let only_asks = clause.any.is_empty() && clause.none.is_empty() && clause.order.is_none() && !clause.how_many;
     is_bare(clause) && !clause.those && !clause.is_empty() && (!clause.cue || only_asks)
+}
+
+/// "What kind of dog is it?": the dog is taken for granted.
+fn is_kind_asked(clause: &Clause) -> bool {
+    let bare = |all: &Conditions| Conditions { species: all.species.clone(), ..Conditions::default() } == *all;
+    !clause.asks.is_empty() && clause.any.iter().all(bare)
 }
 
 /// What the sentence says it wants, if it does.

@@ -8,7 +8,7 @@ use rust_decimal::prelude::ToPrimitive;
 use super::Decline;
 use super::amount::{amount, number};
 use super::clause::Clause;
-use super::concept::{Concept, Social, Stage, Unit};
+use super::concept::{Bound, Concept, Social, Stage, Unit};
 use super::phrase::{Part, compose};
 use crate::petstore::filter::Sort;
 use crate::petstore::pet::Size;
@@ -104,6 +104,8 @@ impl Folder<'_> {
             Concept::Money(_) | Concept::Unit(_) | Concept::AndHalf | Concept::OrLess | Concept::OrMore => {
                 return Err(Decline::NotUnderstood);
             }
+            // "the cheaper between Rex and Fido"
+            Concept::Bound(Bound::Between, None) if self.concepts.iter().any(|c| matches!(c, Concept::Name(_))) => 1,
             Concept::Bound(..) => return Err(Decline::Words(Vec::new())),
             Concept::SortBy => self.sort_by()?,
             Concept::Top => self.top()?,
@@ -115,6 +117,13 @@ impl Folder<'_> {
             Concept::Extreme(sort) => self.extreme(sort),
             Concept::Nth(place) => self.nth(place)?,
             Concept::Not if self.is_inversion() => 1,
+            // "Dogs and their prices", "a dog, but only if it is small": of what this sentence names.
+            Concept::Those | Concept::It(_)
+                if self.concepts[..self.at].iter().any(|c| c.is_noun() || *c == Concept::Pets) =>
+            {
+                self.parts.push(Part::Gap);
+                1
+            }
             Concept::Other if self.concepts.iter().any(|c| matches!(c, Concept::No)) => 1,
             Concept::Other => return Err(Decline::Words(vec!["other".into()])),
             Concept::Social(social) => self.social(social)?,

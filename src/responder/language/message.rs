@@ -78,6 +78,10 @@ fn add(answers: &mut Vec<Answered>, clause: &Clause, dialogue: &mut Dialogue) ->
     let goes_on = after_question && (narrows || last.is_some_and(|last| last.narrows));
     let particular = !clause.names.is_empty() || clause.it.is_some() || clause.nth.is_some();
     let supersedes = goes_on && !particular && !clause.is_empty() && last.is_some_and(|last| is_list(&last.reading));
+    if after_question && clause.is_empty() && clause.social.is_none() {
+        // "Dogs! Now!"
+        return Ok(());
+    }
     let reading = dialogue.read(clause, goes_on)?;
     match &reading {
         Reading::Question(question) if question.query.chain().len() > DEEPEST => return Err(Decline::NoContext),

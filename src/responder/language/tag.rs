@@ -5,6 +5,10 @@ use super::inventory::Inventory;
 use super::lexicon::{LEXICON, LONGEST};
 use super::words::{Shape, Word};
 
+/// How many unknown words of a sentence may be typos: with more, it is declined anyway, and looking
+/// each up takes time.
+const MOST_STRANGERS: usize = 6;
+
 /// The concepts of a sentence; [`Concept::Skip`] is left in, since it parts what is beside it.
 pub(super) fn tag(words: &[Word], inventory: &Inventory) -> Vec<Concept> {
     let words = respelled(words, inventory);
@@ -21,9 +25,11 @@ pub(super) fn tag(words: &[Word], inventory: &Inventory) -> Vec<Concept> {
 /// The words, with typos put right.
 fn respelled(words: &[Word], inventory: &Inventory) -> Vec<Word> {
     let mut words = words.to_vec();
+    let mut strangers = 0;
     for word in &mut words {
         let known = word.shape != Shape::Letters || inventory.knows(&word.text) || inventory.name(&word.text).is_some();
-        if !known {
+        if !known && strangers < MOST_STRANGERS {
+            strangers += 1;
             // A capital makes a stranger's name more likely than a slip.
             let correction = inventory.respell(&word.text).filter(|_| !word.capital).map(str::to_owned);
             let correction = correction.or_else(|| inventory.respell_name(&word.text).map(ToString::to_string));

@@ -25,7 +25,8 @@ pub(super) static LOGIC: &[(Concept, &str)] = &[
     (C::But, "but|only|just|though|although|however|yet|while"),
     (
         C::Cue,
-        "what about|how about|instead|same|same for|the same for|same question|same thing|now|also|too|\
+        "she wants|he wants|they want|she would like|he would like|they would like|she needs|he needs|\
+         they need|she is looking for|he is looking for|what about|how about|instead|same|same for|the same for|same question|same thing|now|also|too|\
          as well|then|next|it should be|it must be|it has to be|they should be|they must be|should be|\
          must be|has to be|have to be|it needs to be|needs to be|preferably|ideally|what if|make it|\
          make that|i mean|i meant|actually|narrow it down to|narrow that down to|narrow it to|filter by|\

@@ -155,7 +155,8 @@ pub(super) static HARMLESS: &[(Concept, &str)] = &[(
          hoping|trying|thinking of|thinking about|considering|i am|looking|look|wondering|i wonder|\
          i was wondering|i want to know|would like to know|would like to see|do you know|let me know|\
          let me|can you tell me|could you tell me|tell me what|tell me which|tell me how|by any chance|\
-         happen to|as|options for|option|choice|choices|in my home|at home|my home|my house|for my|\
+         happen to|as|options for|among|amongst|out of|a home with|home with|homes with|a house with|a household with|\
+         option|choice|choices|in my home|at home|my home|my house|for my|\
          cost me|come in|comes in|come|various|different|type|one of|any of|some of|list of|a list of|\
          one that|ones that|whichever|whatever|hmm|um|uh|oh|ah|wow|folks|guys|friend|sir|madam|dear sir|\
          such|thing|things|these days|on offer|that you have|exist|exists|i can|we can|for me|for us|\

@@ -27,7 +27,8 @@ pub(super) static TRAITS: &[(Concept, &str)] = &[
     ),
     (
         C::AnyStatus,
-        "any status|all statuses|regardless of status|whatever status|whatever the status|\
+        "any status|including adopted|including adopted ones|including the adopted ones|including pending|\
+         including sold|including sold ones|including unavailable ones|even adopted ones|all statuses|regardless of status|whatever status|whatever the status|\
          available or not|of any status|every status",
     ),
     (C::Stage(Stage::Baby), "baby|babies|newborn*|infant*"),
