@@ -11,7 +11,7 @@
 //! | 5 | [`layer`], [`relay`] | tower layers; one completion from end to end |
 //! | 4 | [`error`] | the only file that chooses status codes |
 //! | 3 | [`keyring`], [`limiter`], [`responder`], [`upstream`] | who may, how much, the local model, the remote ones |
-//! | 2 | [`petstore`], [`store`], [`telemetry`] | pets; the database below them; logs |
+//! | 2 | [`petstore`], [`store`], [`telemetry`], [`deadline`] | pets; the database below them; logs and metrics; when a connection must be done |
 //! | 1 | [`config`] | what a person wrote -> what runs |
 //! | 0 | [`wire`] | pure data and codecs, no I/O |
 
@@ -19,6 +19,7 @@ pub mod wire;
 
 pub mod config;
 
+pub mod deadline;
 pub mod petstore;
 pub mod store;
 pub mod telemetry;

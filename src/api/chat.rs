@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::AppState;
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::limiter::Admission;
@@ -30,6 +31,7 @@ pub(super) async fn complete(State(state): State<AppState>, request: Request) ->
         record: record.clone(),
         headers: head.headers,
         memory: body.share,
+        ends_at: extensions.get::<EndsAt>().cloned().unwrap_or_default(),
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
     // On the heap: the connection's task would else be as large as the largest of all handlers.

@@ -21,6 +21,7 @@ use tower::Service;
 
 use super::connection::Connection;
 use crate::config::Limits;
+use crate::deadline::EndsAt;
 use crate::layer::authenticate::Peer;
 
 /// Pause after a failed accept: what fails is memory or file descriptors, and those come back.
@@ -112,8 +113,9 @@ impl Server {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         let router = self.router.clone();
-        let service = service_fn(move |request| answer(router.clone(), request, peer));
-        let io = TokioIo::new(Connection::new(tcp, self.write_idle));
+        let ends_at = EndsAt::default();
+        let io = TokioIo::new(Connection::new(tcp, self.write_idle, ends_at.clone()));
+        let service = service_fn(move |request| answer(router.clone(), request, peer, ends_at.clone()));
         let connection = self.http.serve_connection(io, service);
         let (stopping, cutting) = (self.stopping.clone(), self.cutting.clone());
         async move {
@@ -137,8 +139,14 @@ async fn last_words(cutting: &CancellationToken) {
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-async fn answer(mut router: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+async fn answer(
+    mut router: Router,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    ends_at: EndsAt,
+) -> Result<Response, Infallible> {
     request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(ends_at);
     router.call(request.map(Body::new)).await
 }
 

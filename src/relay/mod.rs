@@ -24,6 +24,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Limits};
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::limiter::Admission;
@@ -60,6 +61,8 @@ pub struct Caller {
     pub record: Record,
     /// The share of the memory for bodies that the request's body takes: given back when it is no longer held.
     pub memory: OwnedSemaphorePermit,
+    /// When the answer must be over, for the owner of the socket.
+    pub ends_at: EndsAt,
 }
 
 impl Relay {
@@ -88,7 +91,13 @@ impl Relay {
         }
         let route = self.route(&request.model)?;
         let account = Account::open(&caller, &request)?;
-        let order = Order { request, client: caller.headers, memory: caller.memory, frame_limit: self.limits.frame };
+        let order = Order {
+            request,
+            client: caller.headers,
+            memory: caller.memory,
+            ends_at: caller.ends_at,
+            frame_limit: self.limits.frame,
+        };
         let answer = self.answer(account, route, order);
         // A stream that has begun says so itself.
         self.cutting.run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))

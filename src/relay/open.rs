@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::deadline::EndsAt;
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Refusal, Target};
 use crate::wire::chunk::{Depth, Frame, look};
 use crate::wire::envelope::{ErrorBody, read_error};
@@ -37,6 +38,7 @@ pub(super) struct Order {
     /// Held as long as the request's body is.
     #[expect(dead_code, reason = "it acts by being dropped")]
     pub(super) memory: OwnedSemaphorePermit,
+    pub(super) ends_at: EndsAt,
     pub(super) frame_limit: usize,
 }
 

@@ -18,6 +18,7 @@ use super::collect::{Collector, End, Terms};
 use super::cut::Cut;
 use super::open::{Opened, Order, open};
 use super::{Relay, respond};
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::upstream::{Deadline, Failure, Lease, Route};
 use crate::wire::sse::{COMMENT, DONE};
@@ -33,6 +34,7 @@ pub(super) async fn stream(
     order: Order,
 ) -> Result<Response, ApiError> {
     let terms = Terms::of(&order.request, relay.limits.stop_at_budget);
+    let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone());
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
         let order = &order;
@@ -40,7 +42,7 @@ pub(super) async fn stream(
     });
     let mut stream = ProxiedStream {
         state: State::Opening(opening, terms),
-        deadlines: Deadlines::new(relay.heartbeat),
+        deadlines,
         account,
         alarm: Box::pin(tokio::time::sleep(relay.heartbeat)),
         cut: Cut::new(&relay.cutting),
@@ -75,9 +77,18 @@ enum State {
 struct Deadlines {
     idle: Option<Duration>,
     ends_at: Option<Instant>,
+    /// Ends the answer while its client reads nothing.
+    socket: EndsAt,
     heartbeat: Duration,
     began: Instant,
     last_sent: Instant,
+}
+
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        // The connection may carry other answers after this one.
+        self.socket.set(None);
+    }
 }
 
 /// What time asks for.
@@ -89,9 +100,9 @@ enum Due {
 }
 
 impl Deadlines {
-    fn new(heartbeat: Duration) -> Self {
+    fn new(heartbeat: Duration, socket: EndsAt) -> Self {
         let began = Instant::now();
-        Self { idle: None, ends_at: None, heartbeat, began, last_sent: began }
+        Self { idle: None, ends_at: None, socket, heartbeat, began, last_sent: began }
     }
 
     fn due(&self, now: Instant, waiting_since: Option<Instant>) -> Due {
@@ -123,6 +134,7 @@ impl ProxiedStream {
         let timeouts = opened.target.timeouts();
         self.deadlines.idle = timeouts.idle;
         self.deadlines.ends_at = timeouts.total.map(|total| self.deadlines.began + total);
+        self.deadlines.socket.set(self.deadlines.ends_at);
         self.state = State::Streaming(Box::new(Collector::new(opened, *terms)), lease);
         Poll::Ready(Ok(()))
     }
