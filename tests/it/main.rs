@@ -2,5 +2,7 @@
 #![cfg(test)]
 
 mod contract_errors;
+mod keys;
+mod limits;
 mod support;
 mod wire;
