@@ -4,5 +4,6 @@
 mod contract_errors;
 mod keys;
 mod limits;
+mod proxy;
 mod support;
 mod wire;
