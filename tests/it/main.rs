@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod contract_errors;
+mod faults;
 mod keys;
 mod limits;
 mod proxy;
