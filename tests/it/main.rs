@@ -1,6 +1,7 @@
 //! Every test that boots the server, in one binary: it links once.
 #![cfg(test)]
 
+mod async_openai;
 mod contract_errors;
 mod faults;
 mod keys;
