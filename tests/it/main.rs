@@ -1,6 +1,11 @@
 //! Every test that boots the server, in one binary: it links once.
 #![cfg(test)]
 
+mod async_openai;
 mod contract_errors;
+mod faults;
+mod keys;
+mod limits;
+mod proxy;
 mod support;
 mod wire;

@@ -11,6 +11,7 @@ use super::soon;
 use super::sse::{self, Transcript, assert_error};
 
 /// A request as bytes.
+#[derive(Clone)]
 pub(crate) struct Request {
     head: String,
     body: Vec<u8>,

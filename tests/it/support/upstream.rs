@@ -117,8 +117,10 @@ impl Upstream {
         *self.shared.accepted.borrow()
     }
 
-    /// Waits until no connection is open.
+    /// Waits until there was a connection and none is open.
     pub(crate) async fn await_closed(&self) {
+        let mut accepted = self.shared.accepted.subscribe();
+        soon("an upstream connection", accepted.wait_for(|accepted| *accepted > 0)).await.unwrap();
         let mut open = self.shared.open.subscribe();
         soon("upstream connections to close", open.wait_for(|open| *open == 0)).await.unwrap();
     }
