@@ -106,11 +106,12 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let pets = PetStore::new(store.clone());
     pets.seed().await.map_err(AppError::Store)?;
     let stopping = CancellationToken::new();
+    let cutting = CancellationToken::new();
     let tasks = TaskTracker::new();
     let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
     let routes = Arc::new(Routes::new(&config.models).map_err(AppError::Tls)?);
     let state = AppState {
-        relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes)),
+        relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes), cutting.clone()),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes: Arc::clone(&routes),
         pets,
@@ -125,7 +126,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     };
     tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
-    let server = serve::Server::new(listener, router, &config.limits, stopping.clone());
+    let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
     let drain = config.drain;
     let done = tokio::spawn(async move {
         server.run(drain).await;

@@ -29,7 +29,9 @@ pub(super) async fn complete(State(state): State<AppState>, request: Request) ->
         admission: admission.clone(),
         record: record.clone(),
         headers: head.headers,
+        memory: body.share,
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
-    state.relay.complete(caller, request).await
+    // On the heap: the connection's task would else be as large as the largest of all handlers.
+    Box::pin(state.relay.complete(caller, request)).await
 }

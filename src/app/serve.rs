@@ -26,6 +26,9 @@ use crate::layer::authenticate::Peer;
 /// Pause after a failed accept: what fails is memory or file descriptors, and those come back.
 const BREATHER: Duration = Duration::from_millis(50);
 
+/// How long an error frame may take to reach its client after the drain deadline.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A listener and what it serves.
 pub(super) struct Server {
     listener: TcpListener,
@@ -41,7 +44,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(listener: TcpListener, router: Router, limits: &Limits, stopping: CancellationToken) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        router: Router,
+        limits: &Limits,
+        stopping: CancellationToken,
+        cutting: CancellationToken,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_read)
@@ -54,7 +63,7 @@ impl Server {
             write_idle: limits.write_idle,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             stopping,
-            cutting: CancellationToken::new(),
+            cutting,
             connections: TaskTracker::new(),
         }
     }
@@ -116,10 +125,16 @@ impl Server {
             }
             tokio::select! {
                 ended = connection => log(ended),
-                () = cutting.cancelled() => {}
+                () = last_words(&cutting) => {}
             }
         }
     }
+}
+
+/// The streams hear that it is over when their connections do, and have a moment to tell their clients.
+async fn last_words(cutting: &CancellationToken) {
+    cutting.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 async fn answer(mut router: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {

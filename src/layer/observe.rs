@@ -18,7 +18,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
-use crate::telemetry::record::{Facts, Record};
+use crate::telemetry::record::{Attempt, Facts, Record};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
@@ -94,7 +94,7 @@ impl Drop for Line {
             key = key.as_deref(),
             model,
             upstream = target.as_deref(),
-            attempts = source.map(|_| *attempts),
+            attempts = (!attempts.is_empty()).then(|| list(attempts)),
             first_token_ms = first_token.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             prompt_tokens = source.map(|_| *prompt_tokens),
             completion_tokens = source.map(|_| *completion_tokens),
@@ -103,6 +103,12 @@ impl Drop for Line {
             "request"
         );
     }
+}
+
+/// `a:unreachable:2ms b:ok:31ms`
+fn list(attempts: &[Attempt]) -> String {
+    let one = |attempt: &Attempt| format!("{}:{}:{}ms", attempt.target, attempt.outcome, attempt.duration.as_millis());
+    attempts.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// A body that knows whether it was sent to its end.

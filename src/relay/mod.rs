@@ -5,7 +5,9 @@
 //! takes the upstream's connection with it.
 
 mod account;
+mod attempts;
 mod collect;
+mod cut;
 mod local;
 mod open;
 mod outbox;
@@ -18,6 +20,8 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::HeaderMap;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Limits};
 use crate::error::ApiError;
@@ -29,11 +33,7 @@ use crate::upstream::{Route, Routes};
 use crate::wire::request::ChatRequest;
 
 use account::Account;
-
-/// A silent stream says so this often: under the idle limit of every common load balancer.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long the true status of a stream is held back for its first event; then 200 and heartbeats.
-const HOLD: Duration = Duration::from_secs(10);
+use open::Order;
 
 /// Handles to everything that serves completions; cheap to clone.
 #[derive(Clone)]
@@ -42,6 +42,10 @@ pub struct Relay {
     routes: Arc<Routes>,
     limits: Limits,
     tokens_per_second: Option<f64>,
+    hold: Duration,
+    heartbeat: Duration,
+    /// Cancelled when running requests may take no longer.
+    cutting: CancellationToken,
 }
 
 /// Who asks, and what is known of the asking.
@@ -54,13 +58,23 @@ pub struct Caller {
     pub headers: HeaderMap,
     /// The request's record.
     pub record: Record,
+    /// The share of the memory for bodies that the request's body takes: given back when it is no longer held.
+    pub memory: OwnedSemaphorePermit,
 }
 
 impl Relay {
     /// A relay between these models.
     #[must_use]
-    pub fn new(config: &Config, responder: Responder, routes: Arc<Routes>) -> Self {
-        Self { responder, routes, limits: config.limits, tokens_per_second: config.responder.tokens_per_second }
+    pub fn new(config: &Config, responder: Responder, routes: Arc<Routes>, cutting: CancellationToken) -> Self {
+        Self {
+            responder,
+            routes,
+            limits: config.limits,
+            tokens_per_second: config.responder.tokens_per_second,
+            hold: config.hold,
+            heartbeat: config.heartbeat,
+            cutting,
+        }
     }
 
     /// Answers one chat completion.
@@ -74,10 +88,17 @@ impl Relay {
         }
         let route = self.route(&request.model)?;
         let account = Account::open(&caller, &request)?;
-        match (route, request.stream) {
-            (None, _) => local::complete(self, account, &request).await,
-            (Some(route), true) => proxied::stream(self, account, route, request, caller.headers).await,
-            (Some(route), false) => plain::complete(self, account, &route, &request, &caller.headers).await,
+        let order = Order { request, client: caller.headers, memory: caller.memory, frame_limit: self.limits.frame };
+        let answer = self.answer(account, route, order);
+        // A stream that has begun says so itself.
+        self.cutting.run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))
+    }
+
+    async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {
+        match (route, order.request.stream) {
+            (None, _) => local::complete(self, account, &order.request).await,
+            (Some(route), true) => proxied::stream(self, account, route, order).await,
+            (Some(route), false) => plain::complete(self, account, &route, &order).await,
         }
     }
 

@@ -40,6 +40,17 @@ pub struct Record {
     facts: Arc<Mutex<Facts>>,
 }
 
+/// One attempt at a target.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The target's name.
+    pub target: String,
+    /// `ok`, or why it failed.
+    pub outcome: &'static str,
+    /// Until its first event, or until it failed.
+    pub duration: Duration,
+}
+
 /// What a record holds.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -49,8 +60,8 @@ pub struct Facts {
     pub model: Option<String>,
     /// Where it was served.
     pub target: Option<String>,
-    /// Attempts at targets.
-    pub attempts: u32,
+    /// Attempts at targets, in their order.
+    pub attempts: Vec<Attempt>,
     /// From the request's arrival to its first token.
     pub first_token: Option<Duration>,
     /// Tokens of the prompt.

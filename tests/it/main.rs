@@ -1,0 +1,6 @@
+//! Every test that boots the server, in one binary: it links once.
+#![cfg(test)]
+
+mod contract_errors;
+mod support;
+mod wire;
