@@ -29,7 +29,7 @@ pub(super) struct Command {
     /// days before it), or exactly 12h or 30m ago [default: all that is kept]
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
-    /// Up to when: a UTC day, which is included, or a moment, which is not [default: now]
+    /// Up to when: a UTC day, which is included, or a moment, which is not [default: no end]
     #[arg(long, value_name = "WHEN", value_parser = until)]
     until: Option<Timestamp>,
     /// What is told apart, and in which order: some of key, model, day, separated by commas
