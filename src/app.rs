@@ -17,11 +17,13 @@ use crate::api::{AppState, BodyReader, router};
 use crate::config::{Auth, Config, UnknownParameters};
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
+use crate::ledger::Ledger;
 use crate::limiter::{Clock, Limiter};
 use crate::petstore::PetStore;
-use crate::relay::Relay;
+use crate::relay::{Parts, Relay};
 use crate::responder::Responder;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes, TlsError};
 use crate::wire::key::Scopes;
 use crate::wire::request::Unknown;
@@ -109,9 +111,20 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let cutting = CancellationToken::new();
     let tasks = TaskTracker::new();
     let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
-    let routes = Arc::new(Routes::new(&config.models).map_err(AppError::Tls)?);
+    let metrics = Metrics::new();
+    let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
+    let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
+    let written = CancellationToken::new();
+    let writing = tokio::spawn(writer.run(written.clone()));
+    let parts = Parts {
+        responder: Responder::new(pets.clone()),
+        routes: Arc::clone(&routes),
+        ledger,
+        metrics,
+        cutting: cutting.clone(),
+    };
     let state = AppState {
-        relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes), cutting.clone()),
+        relay: Relay::new(&config, parts),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes: Arc::clone(&routes),
         pets,
@@ -124,12 +137,16 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         },
         stopping: stopping.clone(),
     };
-    tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
+    let swept = stopping.clone().run_until_cancelled_owned(sweep(routes));
+    tasks.spawn(swept);
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
     let drain = config.drain;
     let done = tokio::spawn(async move {
         server.run(drain).await;
+        // The last request has ended, so the last usage has been recorded.
+        written.cancel();
+        let _ = writing.await;
         tasks.close();
         tasks.wait().await;
         store.close().await;

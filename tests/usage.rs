@@ -6,9 +6,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use petstream::ledger::{Entry, Ledger, Terminal};
+use petstream::ledger::{Entry, Ledger};
 use petstream::store::Store;
-use petstream::telemetry::record::Source;
+use petstream::telemetry::record::{Source, Terminal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -87,17 +87,23 @@ fn entry(at: &str, key: &str, model: &str) -> Entry {
         first_token: None,
         duration: Duration::from_secs(1),
         terminal: Terminal::Completed,
+        reason: None,
         status: 200,
     }
 }
 
 /// Two keys, two models, two days, every ending.
 fn some() -> Vec<Entry> {
-    let failed = Terminal::Failed { reason: "upstream_closed".to_owned() };
+    let reason = Some("upstream_closed".to_owned());
     vec![
         entry("2026-01-31T23:59:59.999Z", "alice", "gpt-5"),
         entry("2026-02-01T00:00:00Z", "alice", "gpt-5"),
-        Entry { terminal: failed, source: Some(Source::Running), ..entry("2026-02-01T12:00:00Z", "alice", "gpt-5") },
+        Entry {
+            terminal: Terminal::Failed,
+            reason,
+            source: Some(Source::Running),
+            ..entry("2026-02-01T12:00:00Z", "alice", "gpt-5")
+        },
         Entry {
             terminal: Terminal::ClientGone,
             source: Some(Source::Counted),

@@ -34,6 +34,5 @@ pub(super) async fn complete(State(state): State<AppState>, request: Request) ->
         ends_at: extensions.get::<EndsAt>().cloned().unwrap_or_default(),
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
-    // On the heap: the connection's task would else be as large as the largest of all handlers.
-    Box::pin(state.relay.complete(caller, request)).await
+    state.relay.complete(caller, request).await
 }

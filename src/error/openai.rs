@@ -172,6 +172,12 @@ impl ApiError {
         self.body.code.as_deref().unwrap_or(&self.body.kind)
     }
 
+    /// The status that the failure has while there is no head yet.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What a person is told.
     #[must_use]
     pub fn message(&self) -> &str {

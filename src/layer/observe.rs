@@ -18,7 +18,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
-use crate::telemetry::record::{Attempt, Facts, Record};
+use crate::telemetry::record::{Attempt, Facts, Record, Terminal};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
@@ -27,12 +27,10 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The middleware; a [`Record`] is among the request's extensions from here on.
 pub async fn observe(mut request: Request, next: Next) -> Response {
-    let record = Record::begin();
-    let id = format!("req_{}", Uuid::new_v4().simple());
+    let record = Record::begin(&format!("req_{}", Uuid::new_v4().simple()));
     let line = Line {
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
-        id,
         status: None,
         failure: None,
         record: record.clone(),
@@ -43,13 +41,13 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     let mut line = line;
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_panic| {
-        tracing::error!(request_id = line.id, path = line.path, "a handler panicked");
+        tracing::error!(request_id = record.id(), path = line.path, "a handler panicked");
         ApiError::internal().into_response()
     });
     line.status = Some(response.status());
     line.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&line.id) {
+    if let Ok(id) = HeaderValue::from_str(record.id()) {
         headers.insert(X_REQUEST_ID, id);
     }
     let ms = u64::try_from(record.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -64,7 +62,6 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
 struct Line {
     method: Method,
     path: String,
-    id: String,
     /// None while there is no head.
     status: Option<StatusCode>,
     failure: Option<String>,
@@ -82,11 +79,20 @@ impl Drop for Line {
         let ms = (ms * 1e3).round() / 1e3;
         let facts = self.record.facts();
         let Facts {
-            key, model, target, attempts, first_token, prompt_tokens, completion_tokens, source, failure, ..
+            key,
+            model,
+            target,
+            attempts,
+            first_token,
+            prompt_tokens,
+            completion_tokens,
+            source,
+            terminal,
+            failure,
         } = &*facts;
         let failure = failure.as_ref().or(self.failure.as_ref());
         tracing::info!(
-            request_id = self.id,
+            request_id = self.record.id(),
             method = self.method.as_str(),
             path = self.path,
             status,
@@ -99,6 +105,7 @@ impl Drop for Line {
             prompt_tokens = source.map(|_| *prompt_tokens),
             completion_tokens = source.map(|_| *completion_tokens),
             usage = source.map(|source| source.name()),
+            terminal = terminal.map(Terminal::name),
             failure,
             "request"
         );

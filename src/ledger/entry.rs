@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::store::UsageRow;
-use crate::telemetry::record::{Facts, Source};
+use crate::telemetry::record::{Source, Terminal};
 
 /// Longest text that is kept, bytes. Clients choose the model's name and upstreams an error's code: a queue of entries
 /// is bounded only if each entry is.
@@ -44,53 +44,10 @@ pub struct Entry {
     pub duration: Duration,
     /// How it ended.
     pub terminal: Terminal,
+    /// Why, unless it completed: the error's code, such as `upstream_closed`.
+    pub reason: Option<String>,
     /// The status, as in the log: 499 when the client left.
     pub status: u16,
-}
-
-/// How a request ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Terminal {
-    /// The client has the whole answer.
-    Completed,
-    /// The client was told of an error.
-    Failed {
-        /// The error's code, such as `upstream_closed`.
-        reason: String,
-    },
-    /// The client left before the end.
-    ClientGone,
-}
-
-impl Terminal {
-    /// How the request with these facts ended. Who left before being told of a failure is gone.
-    #[must_use]
-    pub fn of(facts: &Facts) -> Self {
-        match &facts.failure {
-            _ if facts.client_gone => Self::ClientGone,
-            Some(reason) => Self::Failed { reason: reason.clone() },
-            None => Self::Completed,
-        }
-    }
-
-    /// The word in the database and in logs.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed { .. } => "failed",
-            Self::ClientGone => "client_gone",
-        }
-    }
-
-    /// Why it failed, if it did.
-    #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Failed { reason } => Some(reason),
-            Self::Completed | Self::ClientGone => None,
-        }
-    }
 }
 
 impl Entry {
@@ -99,9 +56,7 @@ impl Entry {
         cut(&mut self.model);
         self.request_id.as_mut().map(cut);
         self.target.as_mut().map(cut);
-        if let Terminal::Failed { reason } = &mut self.terminal {
-            cut(reason);
-        }
+        self.reason.as_mut().map(cut);
     }
 
     /// As it stands in the database, known by `id`.
@@ -122,7 +77,7 @@ impl Entry {
             first_token: self.first_token,
             duration: self.duration,
             terminal: self.terminal.name(),
-            reason: self.terminal.reason(),
+            reason: self.reason.as_deref(),
             status: self.status,
         }
     }
@@ -138,17 +93,6 @@ fn cut(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ending_is_read_from_the_facts() {
-        let of = |failure: Option<&str>, client_gone| {
-            let facts = Facts { failure: failure.map(str::to_owned), client_gone, ..Facts::default() };
-            Terminal::of(&facts)
-        };
-        assert_eq!(of(None, false), Terminal::Completed);
-        assert_eq!(of(Some("upstream_closed"), false).reason(), Some("upstream_closed"));
-        assert_eq!((of(None, true), of(Some("x"), true)), (Terminal::ClientGone, Terminal::ClientGone));
-    }
 
     #[test]
     fn long_texts_are_cut_between_characters() {

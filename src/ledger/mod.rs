@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use entry::{Entry, Terminal};
+pub use entry::Entry;
 pub use writer::Writer;
 
 use crate::store::Store;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::writer::BATCH;
 use super::*;
 use crate::store::{UsageColumn, UsageCounts};
-use crate::telemetry::record::Source;
+use crate::telemetry::record::{Source, Terminal};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,6 +82,7 @@ fn entry() -> Entry {
         first_token: Some(Duration::from_millis(20)),
         duration: Duration::from_millis(40),
         terminal: Terminal::Completed,
+        reason: None,
         status: 200,
     }
 }
@@ -106,14 +107,14 @@ async fn every_source_and_ending_has_its_sum() {
     for source in Source::ALL {
         book.ledger.record(Entry { source: Some(source), ..entry() });
     }
-    for terminal in [Terminal::ClientGone, Terminal::Failed { reason: "upstream_closed".into() }] {
+    for terminal in Terminal::ALL {
         book.ledger.record(Entry { terminal, source: None, ..entry() });
     }
     book.stop.cancel();
     running.await.unwrap();
     let counts = book.counts().await;
     assert_eq!([counts.exact, counts.running, counts.counted, counts.estimated], [1; 4]);
-    assert_eq!((counts.requests, counts.client_gone, counts.failed), (6, 1, 1));
+    assert_eq!((counts.requests, counts.client_gone, counts.failed), (4 + 7, 2, 4));
 }
 
 #[tokio::test]

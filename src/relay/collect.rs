@@ -58,6 +58,7 @@ pub(super) struct Collector {
     /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
+    last_data: Instant,
     choices: Choices,
     terms: Terms,
     /// The first chunk, kept only where a last one may have to be made after its pattern.
@@ -77,6 +78,7 @@ impl Collector {
             first: Some(opened.first),
             outbox: Outbox::default(),
             waiting_since: None,
+            last_data: Instant::now(),
             choices: Choices::default(),
             terms,
         }
@@ -133,6 +135,8 @@ impl Collector {
             match self.body.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
+                    let now = Instant::now();
+                    account.gap(now - std::mem::replace(&mut self.last_data, now));
                     self.decoder.push(data);
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),

@@ -17,6 +17,7 @@ use super::outbox::BATCH;
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
+use crate::telemetry::record::Terminal;
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
 use crate::wire::request::{ChatRequest, Invalid};
@@ -29,7 +30,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
         Ok(completion) => completion,
         Err(error) => {
             account.free();
-            account.fail(error.reason());
+            account.fail(Terminal::Refused, &error);
             return Err(error);
         }
     };
@@ -37,6 +38,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
     let interval = relay.tokens_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
     if request.stream {
         let writer = ChunkWriter::new(&head, request.include_usage);
+        account.begin();
         let cut = Cut::new(&relay.cutting);
         let stream = LocalStream::new(account, completion, writer, request.include_usage, interval, cut);
         return Ok(respond::stream(stream));
@@ -112,7 +114,7 @@ impl LocalStream {
     /// The one end of a stream that the server's own end cuts short.
     fn cut_short(&mut self) -> Bytes {
         let error = ApiError::shutting_down();
-        self.account.fail(error.reason());
+        self.account.fail(Terminal::Shutdown, &error);
         self.stage = Stage::Over;
         let mut out = BytesMut::new();
         error.push_frame(&mut out);

@@ -27,8 +27,10 @@ use crate::config::{Config, Limits};
 use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::keyring::Principal;
+use crate::ledger::Ledger;
 use crate::limiter::Admission;
 use crate::responder::{MODEL, Responder};
+use crate::telemetry::metrics::{Metrics, ModelMetrics};
 use crate::telemetry::record::Record;
 use crate::upstream::{Route, Routes};
 use crate::wire::request::ChatRequest;
@@ -41,6 +43,9 @@ use open::Order;
 pub struct Relay {
     responder: Responder,
     routes: Arc<Routes>,
+    ledger: Ledger,
+    /// Those of the local model.
+    metrics: Arc<ModelMetrics>,
     limits: Limits,
     tokens_per_second: Option<f64>,
     hold: Duration,
@@ -65,13 +70,30 @@ pub struct Caller {
     pub ends_at: EndsAt,
 }
 
+/// What a relay is made of.
+pub struct Parts {
+    /// The local model.
+    pub responder: Responder,
+    /// The remote ones.
+    pub routes: Arc<Routes>,
+    /// Where usage is recorded.
+    pub ledger: Ledger,
+    /// Where it is measured.
+    pub metrics: Metrics,
+    /// Cancelled when running requests may take no longer.
+    pub cutting: CancellationToken,
+}
+
 impl Relay {
     /// A relay between these models.
     #[must_use]
-    pub fn new(config: &Config, responder: Responder, routes: Arc<Routes>, cutting: CancellationToken) -> Self {
+    pub fn new(config: &Config, parts: Parts) -> Self {
+        let Parts { responder, routes, ledger, metrics, cutting } = parts;
         Self {
             responder,
             routes,
+            ledger,
+            metrics: metrics.model(MODEL),
             limits: config.limits,
             tokens_per_second: config.responder.tokens_per_second,
             hold: config.hold,
@@ -90,7 +112,8 @@ impl Relay {
             return Err(ApiError::no_model(&request.model));
         }
         let route = self.route(&request.model)?;
-        let account = Account::open(&caller, &request)?;
+        let metrics = route.as_ref().map_or(&self.metrics, |route| route.metrics());
+        let account = Account::open(&caller, &request, &self.ledger, metrics)?;
         let order = Order {
             request,
             client: caller.headers,
@@ -105,7 +128,8 @@ impl Relay {
 
     async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {
         match (route, order.request.stream) {
-            (None, _) => local::complete(self, account, &order.request).await,
+            // On the heap: understanding a question takes more room than passing an answer on.
+            (None, _) => Box::pin(local::complete(self, account, &order.request)).await,
             (Some(route), true) => proxied::stream(self, account, route, order).await,
             (Some(route), false) => plain::complete(self, account, &route, &order).await,
         }

@@ -42,7 +42,7 @@ pub(super) async fn complete(
         }
         Err(failure) => {
             let error = ApiError::from(&failure);
-            account.fail_with(&failure, error.reason());
+            account.fail_with(&failure, &error);
             Err(error)
         }
     }

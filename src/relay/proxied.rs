@@ -20,6 +20,7 @@ use super::open::{Opened, Order, open};
 use super::{Relay, respond};
 use crate::deadline::EndsAt;
 use crate::error::ApiError;
+use crate::telemetry::record::Terminal;
 use crate::upstream::{Deadline, Failure, Lease, Route};
 use crate::wire::sse::{COMMENT, DONE};
 
@@ -50,10 +51,13 @@ pub(super) async fn stream(
     match tokio::time::timeout(relay.hold, std::future::poll_fn(|cx| stream.poll_open(cx))).await {
         Ok(Err(failure)) => {
             let error = ApiError::from(&failure);
-            stream.account.fail_with(&failure, error.reason());
+            stream.account.fail_with(&failure, &error);
             Err(error)
         }
-        Ok(Ok(())) | Err(_) => Ok(respond::stream(stream)),
+        Ok(Ok(())) | Err(_) => {
+            stream.account.begin();
+            Ok(respond::stream(stream))
+        }
     }
 }
 
@@ -183,6 +187,11 @@ impl ProxiedStream {
         }
     }
 
+    fn fail(&mut self, terminal: Terminal, error: ApiError) -> ApiError {
+        self.account.fail(terminal, &error);
+        error
+    }
+
     /// What was received, then the one end, then nothing.
     fn end(&mut self, end: End) -> Bytes {
         let state = std::mem::replace(&mut self.state, State::Over);
@@ -191,24 +200,23 @@ impl ProxiedStream {
             _ => (BytesMut::new(), None),
         };
         let error = match end {
-            End::Done => None,
-            End::Shutdown => Some(ApiError::shutting_down()),
-            End::BudgetUsedUp => Some(ApiError::budget_used_up()),
+            End::Done => {
+                self.account.complete();
+                None
+            }
+            End::Shutdown => Some(self.fail(Terminal::Shutdown, ApiError::shutting_down())),
+            End::BudgetUsedUp => Some(self.fail(Terminal::BudgetSpent, ApiError::budget_used_up())),
             End::Failed(failure) => {
                 let error = ApiError::from(&failure);
                 if let Some(mut lease) = lease {
-                    lease.failed(&failure);
+                    lease.broke(&failure);
                 }
-                self.account.fail_with(&failure, error.reason());
+                self.account.fail_with(&failure, &error);
                 Some(error)
             }
         };
-        match error {
-            None => self.account.complete(),
-            Some(error) => {
-                self.account.fail(error.reason());
-                error.push_frame(&mut out);
-            }
+        if let Some(error) = error {
+            error.push_frame(&mut out);
         }
         out.extend_from_slice(DONE);
         out.freeze()

@@ -214,8 +214,8 @@ fn sums(by: &[UsageColumn]) -> String {
     // of all others unreadable: the halves of a number can be summed up over two thousand million rows.
     format!(
         "SELECT {columns} count(*) AS requests, \
-         count(*) FILTER (WHERE terminal = 'failed') AS failed, \
-         count(*) FILTER (WHERE terminal = 'client_gone') AS client_gone, \
+         count(*) FILTER (WHERE terminal NOT IN ('completed', 'client_gone', 'client_stalled')) AS failed, \
+         count(*) FILTER (WHERE terminal IN ('client_gone', 'client_stalled')) AS client_gone, \
          sum(prompt_tokens >> 32) AS prompt_high, sum(prompt_tokens & 0xffffffff) AS prompt_low, \
          sum(completion_tokens >> 32) AS completion_high, sum(completion_tokens & 0xffffffff) AS completion_low, \
          count(*) FILTER (WHERE source = 'exact') AS exact, \

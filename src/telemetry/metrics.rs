@@ -25,7 +25,7 @@ use route::RouteMetrics;
 
 pub use count::Held;
 pub use histogram::Gaps;
-pub use model::{Ended, ModelMetrics, Terminal};
+pub use model::{Ended, ModelMetrics};
 pub use target::TargetMetrics;
 
 /// Most models that are told apart.

@@ -14,6 +14,7 @@ use super::health::{Health, Standing};
 use super::target::Target;
 use super::tls::TlsError;
 use crate::config::ModelConfig;
+use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
 
 /// A model and the targets that serve it.
 pub struct Route {
@@ -22,6 +23,7 @@ pub struct Route {
     members: Vec<Member>,
     attempts: u32,
     budget: Budget,
+    metrics: Arc<ModelMetrics>,
     /// Smooth weighted round-robin among equals: what each member has coming to it.
     // std Mutex: never held across .await
     turns: Mutex<Vec<i64>>,
@@ -33,6 +35,10 @@ struct Member {
     priority: u32,
     in_flight: AtomicU32,
     health: Health,
+    metrics: Arc<TargetMetrics>,
+    /// Held while it is ejected, for the gauge.
+    // std Mutex: never held across .await
+    ejected: Mutex<Option<Held>>,
 }
 
 /// Which member comes next.
@@ -56,12 +62,14 @@ impl Route {
     ///
     /// # Errors
     /// [`TlsError`] of the first target whose authorities can't be read.
-    pub fn new(model: &ModelConfig) -> Result<Self, TlsError> {
+    pub fn new(model: &ModelConfig, metrics: Arc<ModelMetrics>) -> Result<Self, TlsError> {
         let member = |upstream| {
             let target = Target::new(upstream)?;
             let health = Health::new(model.ejection);
             let (weight, priority) = (upstream.weight, upstream.priority);
-            Ok(Member { target, weight, priority, in_flight: AtomicU32::new(0), health })
+            let metrics = metrics.target(target.name());
+            let (in_flight, ejected) = (AtomicU32::new(0), Mutex::default());
+            Ok(Member { target, weight, priority, in_flight, health, metrics, ejected })
         };
         let members = model.upstreams.iter().map(member).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
@@ -70,12 +78,19 @@ impl Route {
             members,
             attempts: model.retries.attempts.get(),
             budget: Budget::new(model.retries),
+            metrics,
         })
     }
 
     /// Its targets, in the order of the file.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.members.iter().map(|member| &member.target)
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<ModelMetrics> {
+        &self.metrics
     }
 
     /// How often a request may be tried, the first time included.
@@ -162,6 +177,13 @@ impl Route {
     }
 }
 
+impl Member {
+    fn is_well(&self) {
+        self.health.well();
+        *self.ejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl Lease {
     /// The target.
     #[must_use]
@@ -172,25 +194,34 @@ impl Lease {
     /// It answered as it should.
     pub fn well(&mut self) {
         self.probe = false;
-        self.chosen().health.well();
+        self.chosen().metrics.attempt(TargetMetrics::OK);
+        self.chosen().is_well();
     }
 
-    /// It failed. Remembered only where another target can take its place.
+    /// It failed before its first event.
     pub fn failed(&mut self, failure: &Failure) {
+        self.chosen().metrics.attempt(failure.reason());
+        self.broke(failure);
+    }
+
+    /// It failed, perhaps in the middle of its answer. Remembered only where another target can take its place.
+    pub fn broke(&mut self, failure: &Failure) {
         if self.route.members.len() == 1 {
             return;
         }
-        let (now, health) = (Instant::now(), &self.route.members[self.member].health);
         self.probe = false;
+        let (now, chosen) = (Instant::now(), self.chosen());
+        let health = &chosen.health;
         match failure.retry_after() {
             Some(time) => health.wait(now, time),
             None if failure.is_the_targets_fault() => {
                 if health.failed(now) {
                     tracing::warn!(upstream = self.target().name(), reason = failure.reason(), "ejected");
+                    *chosen.ejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(chosen.metrics.ejected());
                 }
             }
             // It refused what the client asked for, as it should.
-            None => health.well(),
+            None => chosen.is_well(),
         }
     }
 
@@ -222,10 +253,10 @@ impl Routes {
     ///
     /// # Errors
     /// [`TlsError`] of the first target whose authorities can't be read.
-    pub fn new(models: &[ModelConfig]) -> Result<Self, TlsError> {
+    pub fn new(models: &[ModelConfig], metrics: &Metrics) -> Result<Self, TlsError> {
         let mut routes = Self::default();
         for model in models {
-            let route = Arc::new(Route::new(model)?);
+            let route = Arc::new(Route::new(model, metrics.model(&model.name))?);
             if model.name == "*" {
                 routes.other = Some(route);
             } else {
@@ -281,7 +312,7 @@ mod tests {
         let ejection = Ejection { failures: 1, ..Ejection::default() };
         let upstreams = members.iter().map(upstream).collect();
         let model = ModelConfig { name: "m".into(), upstreams, retries: Retries::default(), ejection };
-        Arc::new(Route::new(&model).unwrap())
+        Arc::new(Route::new(&model, Metrics::new().model("m")).unwrap())
     }
 
     fn pick(route: &Route) -> usize {

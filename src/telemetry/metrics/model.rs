@@ -6,56 +6,10 @@ use std::time::Duration;
 use super::count::{ByName, Counter, Held, Level};
 use super::histogram::{CHUNK, DURATION, FIRST_TOKEN, Gaps, Histogram, PER_TOKEN, TOKENS};
 use super::target::TargetMetrics;
-use crate::telemetry::record::Source;
+use crate::telemetry::record::{Source, Terminal};
 
 /// Most upstreams of one model that are told apart.
 const MOST_TARGETS: usize = 64;
-
-/// How a completion ended. Every admitted one ends in exactly one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Terminal {
-    /// Answered in full.
-    Completed,
-    /// Refused with a status below 500, here or by the upstream, before anything was generated.
-    Refused,
-    /// The upstream, the network to it or this server failed; the client was told.
-    Failed,
-    /// The client left.
-    ClientGone,
-    /// The client took no byte for too long and was cut.
-    ClientStalled,
-    /// Ended because the key's tokens were used up.
-    BudgetSpent,
-    /// Ended at the drain deadline.
-    Shutdown,
-}
-
-impl Terminal {
-    /// Every state there is.
-    pub const ALL: [Self; 7] = [
-        Self::Completed,
-        Self::Refused,
-        Self::Failed,
-        Self::ClientGone,
-        Self::ClientStalled,
-        Self::BudgetSpent,
-        Self::Shutdown,
-    ];
-
-    /// The word in metrics, logs and usage records.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::ClientGone => "client_gone",
-            Self::ClientStalled => "client_stalled",
-            Self::BudgetSpent => "budget_spent",
-            Self::Shutdown => "shutdown",
-        }
-    }
-}
 
 /// How a completion ended, and what it came to.
 #[derive(Clone, Copy, Debug)]

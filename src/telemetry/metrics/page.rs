@@ -14,10 +14,10 @@ use prometheus_client::registry::Unit;
 use super::State;
 use super::count::OTHER;
 use super::histogram::{Histogram, Snapshot};
-use super::model::{ModelMetrics, Terminal, Tokens};
+use super::model::{ModelMetrics, Tokens};
 use super::target::TargetMetrics;
 use crate::config::LOCAL_MODEL;
-use crate::telemetry::record::Source;
+use crate::telemetry::record::{Source, Terminal};
 
 const MODEL: &str = "gen_ai_request_model";
 const TOKEN_TYPE: &str = "gen_ai_token_type";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::telemetry::record::Source;
+use crate::telemetry::record::{Source, Terminal};
 
 fn ended(gaps: &Gaps) -> Ended<'_> {
     Ended {
