@@ -89,7 +89,7 @@ async fn bodies_that_are_no_request() {
 }
 
 #[tokio::test]
-async fn parameters_that_are_wrong() {
+async fn messages_that_are_wrong() {
     let server = Server::start("auth: none\n").await;
     let cases = [
         (
@@ -122,6 +122,18 @@ async fn parameters_that_are_wrong() {
             "messages[0].role",
             "Invalid value: 'test'. Supported values are: ",
         ),
+    ];
+    for (more, code, param, message) in cases {
+        let answer = server.ask(&with(&more)).await;
+        assert_is(&answer, (400, BAD, Some(code), Some(param), message), &more.to_string());
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn parameters_of_a_wrong_type_or_out_of_range() {
+    let server = Server::start("auth: none\n").await;
+    let cases = [
         (
             json!({"model": 1}),
             "invalid_type",
@@ -145,6 +157,18 @@ async fn parameters_that_are_wrong() {
         (json!({"n": 129}), "integer_above_max_value", "n", "Invalid 'n': integer above maximum value."),
         (json!({"n": 1.5}), "invalid_type", "n", "Invalid type for 'n': expected an integer"),
         (json!({"stop": []}), "empty_array", "stop", "Invalid 'stop': empty array."),
+    ];
+    for (more, code, param, message) in cases {
+        let answer = server.ask(&with(&more)).await;
+        assert_is(&answer, (400, BAD, Some(code), Some(param), message), &more.to_string());
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_local_model_cannot_do() {
+    let server = Server::start("auth: none\n").await;
+    let cases = [
         (json!({"logprobs": true}), "unsupported_value", "logprobs", "Unsupported value: 'logprobs'"),
         (json!({"logit_bias": {"5": 1}}), "unsupported_parameter", "logit_bias", "Unsupported parameter: 'logit_bias'"),
         (

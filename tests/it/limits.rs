@@ -187,6 +187,36 @@ async fn a_request_that_failed_before_it_began_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_stream_that_was_cut_is_not_free() {
+    let never = Gate::new();
+    let words = |script: Script| (0..20).fold(script.frame(&first()), |script, _| script.frame(&text("a")));
+    let upstream = Upstream::start([words(Script::stream()).close(), words(Script::stream()).wait(&never)]).await;
+    let server = limited("{per_key: {tokens_per_minute: 1000}}", &upstream).await;
+    let left = async || {
+        let answer = server.ask(&alice(&json!({"messages": []}))).await;
+        answer.header("x-ratelimit-remaining-tokens").unwrap().parse::<u64>().unwrap()
+    };
+    // Nobody said how many: what came is counted, the prompt is estimated. What was set aside beyond is given back.
+    server.ask(&alice(&json!({"stream": true, "max_tokens": 500}))).await.transcript();
+    let after_failure = left().await;
+    assert!((900..=980).contains(&after_failure), "{after_failure} left after the upstream failed");
+
+    let mut connection = server.connect().await;
+    let mut answer = connection.ask(&alice(&json!({"stream": true, "max_tokens": 500}))).await;
+    let mut read = Vec::new();
+    while read.windows(9).filter(|window| window == b"\"content\"").count() < 21 {
+        let Piece::Data(data) = answer.piece().await else { panic!("the stream ended") };
+        read.extend_from_slice(&data);
+    }
+    connection.reset();
+    upstream.await_closed().await;
+    // The upstream's connection and the account are let go of together.
+    let after_leaving = left().await;
+    assert!((800..=after_failure - 20).contains(&after_leaving), "{after_leaving} left after the client left");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_can_never_fit_is_told_so() {
     let upstream = Upstream::start([]).await;
     let server = limited("{per_key: {tokens_per_minute: 1000}}", &upstream).await;

@@ -5,6 +5,7 @@ mod async_openai;
 mod contract_errors;
 mod faults;
 mod keys;
+mod lifecycle;
 mod limits;
 mod proxy;
 mod support;

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 
 use crate::support::frames::{answer, first, request};
 use crate::support::http::{Request, Whole};
-use crate::support::server::Server;
+use crate::support::server::{Server, one_model};
 use crate::support::upstream::{Script, Upstream};
 
 /// What the client gets for `script`, streaming and not.
@@ -191,6 +191,21 @@ async fn plain_answers_that_are_none() {
         let server = Server::in_front_of(&upstream).await;
         let answer = server.ask(&Request::chat(&request(&json!({})))).await;
         assert_eq!(answer.error(502)["code"], code, "case {at}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_plain_answer_or_a_head_that_is_too_long() {
+    let long = format!(r#"{{"choices":[],"x":"{}"}}"#, "x".repeat(2000));
+    let head = format!("content-type: application/json\r\nx-long: {}\r\n", "x".repeat(1 << 20));
+    for script in [Script::json(200, &long), Script::whole(200, &head, &answer("hi"))] {
+        let upstream = Upstream::start([script]).await;
+        let yaml = format!("{}limits: {{answer: 1KiB}}\n", one_model(&upstream, ""));
+        let server = Server::start(&yaml).await;
+        let answer = server.ask(&Request::chat(&request(&json!({})))).await;
+        assert_error(&answer, 502, "server_error", Some("upstream_malformed"));
+        upstream.await_closed().await;
         server.stop().await;
     }
 }

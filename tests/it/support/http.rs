@@ -262,12 +262,6 @@ impl Answer<'_> {
         assert!(whole, "cut after {:?}", String::from_utf8_lossy(&body));
         body
     }
-
-    /// The body as JSON.
-    pub(crate) async fn json(&mut self) -> Value {
-        let body = self.body().await;
-        serde_json::from_slice(&body).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(&body)))
-    }
 }
 
 /// An answer that has been read to its end.

@@ -86,6 +86,11 @@ impl Server {
         http::ask(self.address, request).await
     }
 
+    /// Begins to stop it.
+    pub(crate) fn begin_stop(&self) {
+        self.running.stop();
+    }
+
     /// Stops it and waits until its last connection has ended.
     pub(crate) async fn stop(self) {
         self.running.stop();
