@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{AppState, BodyReader, router};
-use crate::config::{Auth, Config, UnknownParameters};
+use crate::api::{AppState, BodyReader, open_router, router};
+use crate::config::{Auth, Config, Limits, UnknownParameters};
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
 use crate::limiter::{Clock, Limiter};
@@ -22,6 +22,7 @@ use crate::petstore::PetStore;
 use crate::relay::Relay;
 use crate::responder::Responder;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes, TlsError};
 use crate::wire::key::Scopes;
 use crate::wire::request::Unknown;
@@ -29,12 +30,18 @@ use crate::wire::tokens;
 
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(15);
+/// Connections at once to the metrics' own listener: a few scrapers and probes.
+const SCRAPERS: usize = 64;
+/// How long a scrape may go on when everything else has ended.
+const LAST_SCRAPE: Duration = Duration::from_secs(1);
 
 /// Why the server could not start.
 #[derive(Debug)]
 pub enum AppError {
     /// The address can't be listened on.
     Listen(SocketAddr, std::io::Error),
+    /// The metrics' own address can't be listened on.
+    MetricsListen(SocketAddr, std::io::Error),
     /// The database can't be used.
     Store(StoreError),
     /// The first key could not be made.
@@ -51,6 +58,9 @@ impl fmt::Display for AppError {
             Self::Listen(address, error) => {
                 write!(f, "listen: {address}: {error}; choose another address with --listen or PETSTREAM_LISTEN")
             }
+            Self::MetricsListen(address, error) => {
+                write!(f, "metrics.listen: {address}: {error}; choose another address")
+            }
             Self::Store(error) => error.fmt(f),
             Self::FirstKey(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
@@ -65,6 +75,8 @@ impl std::error::Error for AppError {}
 pub struct Running {
     /// Where it listens; with port 0 in the configuration, the port that it got.
     pub address: SocketAddr,
+    /// Where the metrics' own listener listens, if there is one.
+    pub metrics_address: Option<SocketAddr>,
     /// The secret of the key that was made because there was none.
     pub first_key: Option<String>,
     stopping: CancellationToken,
@@ -98,8 +110,8 @@ pub async fn start(config: Config) -> Result<Running, AppError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr().map_err(|error| AppError::Listen(config.listen, error))?;
+    let (listener, address) = listen(config.listen).await.map_err(|error| AppError::Listen(config.listen, error))?;
+    let (open, metrics_address) = listen_for_metrics(&config).await?.unzip();
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
@@ -122,23 +134,47 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
             UnknownParameters::Pass => Unknown::Pass,
             UnknownParameters::Refuse => Unknown::Refuse,
         },
+        metrics: Metrics::new(),
         stopping: stopping.clone(),
     };
     tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
+    let closing = CancellationToken::new();
+    let open = open.map(|listener| {
+        let limits = Limits { connections: SCRAPERS, ..config.limits };
+        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), CancellationToken::new())
+    });
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
     let drain = config.drain;
     let done = tokio::spawn(async move {
-        server.run(drain).await;
+        let main = async {
+            server.run(drain).await;
+            closing.cancel();
+        };
+        // How the drain goes is seen here.
+        let to_the_end = async {
+            if let Some(open) = open {
+                open.run(LAST_SCRAPE).await;
+            }
+        };
+        tokio::join!(main, to_the_end);
         tasks.close();
         tasks.wait().await;
         store.close().await;
     });
-    Ok(Running { address, first_key, stopping, done })
+    Ok(Running { address, metrics_address, first_key, stopping, done })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|error| AppError::Listen(address, error))
+/// A listener, and where it listens.
+async fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn listen_for_metrics(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, AppError> {
+    let Some(address) = config.metrics_listen else { return Ok(None) };
+    listen(address).await.map(Some).map_err(|error| AppError::MetricsListen(address, error))
 }
 
 /// The gate, and the secret of the first key if one had to be made.

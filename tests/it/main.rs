@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod contract_errors;
+mod metrics;
 mod support;
 mod wire;
