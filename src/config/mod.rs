@@ -70,7 +70,8 @@ pub struct Config {
     pub hold: Duration,
     /// Longest silence on a stream before a comment is sent. Default 15 s, 1 s to 5 min.
     pub heartbeat: Duration,
-    /// Where `/metrics` is served to everybody. Default none: on the main listener, for keys with the scope `stats`.
+    /// Where `/metrics` is served to everybody, with the probes beside it. Default none: only on the main listener,
+    /// for keys with the scope `stats`.
     pub metrics_listen: Option<SocketAddr>,
     /// Usage records.
     pub accounting: AccountingConfig,

@@ -1,4 +1,4 @@
-//! Request id, log line, panics.
+//! Request id, log line, count, panics.
 //!
 //! Answers 500 when a handler panics. Ends at the last body byte, or when the client leaves: only then is it known what
 //! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
+use crate::telemetry::metrics::{Held, Metrics};
 use crate::telemetry::record::{Attempt, Facts, Record, Terminal};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,7 +27,7 @@ const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms"
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The middleware; a [`Record`] is among the request's extensions from here on.
-pub async fn observe(mut request: Request, next: Next) -> Response {
+pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let record = Record::begin(&format!("req_{}", Uuid::new_v4().simple()));
     let line = Line {
         method: request.method().clone(),
@@ -35,6 +36,9 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
         failure: None,
         record: record.clone(),
         complete: false,
+        route: request.extensions().get().cloned(),
+        _in_flight: metrics.request_begins(),
+        metrics,
     };
     request.extensions_mut().insert(record.clone());
     // Dropped with this future when the client leaves before the head: that is logged too.
@@ -67,6 +71,10 @@ struct Line {
     failure: Option<String>,
     record: Record,
     complete: bool,
+    /// None for paths that lead nowhere.
+    route: Option<MatchedPath>,
+    metrics: Metrics,
+    _in_flight: Held,
 }
 
 impl Drop for Line {
@@ -109,6 +117,7 @@ impl Drop for Line {
             failure,
             "request"
         );
+        self.metrics.request_ended(self.route.as_ref().map(MatchedPath::as_str), &self.method, status);
     }
 }
 
@@ -142,5 +151,73 @@ impl HttpBody for ObservedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use futures_util::stream;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(metrics: &Metrics, path: &str) -> Response {
+        async fn two() -> Body {
+            Body::from_stream(stream::iter(["a", "b"].map(Ok::<_, Infallible>)))
+        }
+        async fn never() -> Body {
+            std::future::pending().await
+        }
+        let routes = Router::new().route("/things/{id}", get(two)).route("/never", get(never));
+        let app = routes.layer(from_fn_with_state(metrics.clone(), observe));
+        app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    fn has(metrics: &Metrics, series: &str) -> bool {
+        metrics.encode().lines().any(|line| line == series)
+    }
+
+    fn in_flight(metrics: &Metrics, count: u32) -> bool {
+        has(metrics, &format!("petstream_requests_in_flight {count}"))
+    }
+
+    #[tokio::test]
+    async fn a_request_is_in_flight_until_its_last_byte_and_counted_by_its_route() {
+        let metrics = Metrics::new();
+        let mut body = ask(&metrics, "/things/7").await.into_body();
+        assert!(body.frame().await.is_some() && in_flight(&metrics, 1));
+        assert!(!metrics.encode().contains("petstream_requests_total"));
+        while body.frame().await.is_some() {}
+        drop(body);
+        assert!(in_flight(&metrics, 0));
+        assert!(has(&metrics, r#"petstream_requests_total{route="/things/{id}",method="GET",status="200"} 1"#));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_is_counted_as_such_and_in_flight_no_more() {
+        let metrics = Metrics::new();
+        let mut body = ask(&metrics, "/things/7").await.into_body();
+        assert!(body.frame().await.is_some());
+        drop(body);
+        let route = r#"petstream_requests_total{route="/things/{id}",method="GET",status="499"} 1"#;
+        assert!(in_flight(&metrics, 0) && has(&metrics, route));
+        assert!(ask(&metrics, "/never").now_or_never().is_none());
+        let route = r#"petstream_requests_total{route="/never",method="GET",status="499"} 1"#;
+        assert!(in_flight(&metrics, 0) && has(&metrics, route));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_leads_nowhere_has_no_label_of_its_own() {
+        let metrics = Metrics::new();
+        for path in ["/no", "/nowhere"] {
+            ask(&metrics, path).await.into_body().collect().await.unwrap();
+        }
+        assert!(has(&metrics, r#"petstream_requests_total{route="other",method="GET",status="404"} 2"#));
     }
 }

@@ -1,3 +1,5 @@
+//! The ledger over a real database file: batches, overflow, failures, the end.
+
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};

@@ -63,12 +63,11 @@ impl Account {
         request: &ChatRequest,
         ledger: &Ledger,
         metrics: &Arc<ModelMetrics>,
-    ) -> Result<Self, ApiError> {
-        let limited = |limited: Limited| ApiError::from(&limited);
-        let permit = if request.stream { Some(caller.admission.stream().map_err(limited)?) } else { None };
+    ) -> Result<Self, Limited> {
+        let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
         let prompt_estimate = request.messages_bytes as u64 / BYTES_A_TOKEN;
         let most = request.max_tokens.unwrap_or(0).saturating_mul(request.n);
-        let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most)).map_err(limited)?;
+        let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most))?;
         Ok(Self {
             record: caller.record.clone(),
             ledger: ledger.clone(),

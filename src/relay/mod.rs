@@ -44,8 +44,9 @@ pub struct Relay {
     responder: Responder,
     routes: Arc<Routes>,
     ledger: Ledger,
+    metrics: Metrics,
     /// Those of the local model.
-    metrics: Arc<ModelMetrics>,
+    local: Arc<ModelMetrics>,
     limits: Limits,
     tokens_per_second: Option<f64>,
     hold: Duration,
@@ -93,7 +94,8 @@ impl Relay {
             responder,
             routes,
             ledger,
-            metrics: metrics.model(MODEL),
+            local: metrics.model(MODEL),
+            metrics,
             limits: config.limits,
             tokens_per_second: config.responder.tokens_per_second,
             hold: config.hold,
@@ -112,8 +114,11 @@ impl Relay {
             return Err(ApiError::no_model(&request.model));
         }
         let route = self.route(&request.model)?;
-        let metrics = route.as_ref().map_or(&self.metrics, |route| route.metrics());
-        let account = Account::open(&caller, &request, &self.ledger, metrics)?;
+        let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());
+        let account = Account::open(&caller, &request, &self.ledger, metrics).map_err(|limited| {
+            self.metrics.refused(limited.reason(), limited.whose.name());
+            ApiError::from(&limited)
+        })?;
         let order = Order {
             request,
             client: caller.headers,

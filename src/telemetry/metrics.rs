@@ -96,14 +96,10 @@ impl Metrics {
         self.0.refusals.of((limit, whose)).add(1);
     }
 
-    /// So many usage records found the queue full and are lost.
-    pub fn usage_dropped(&self, records: u64) {
-        self.0.usage_dropped.add(records);
-    }
-
-    /// So many usage records wait to be written.
-    pub fn usage_queue(&self, records: usize) {
-        self.0.usage_queue.set(records);
+    /// So many usage records wait to be written, and so many were lost since the start.
+    pub fn usage_records(&self, queued: usize, dropped: u64) {
+        self.0.usage_queue.set(queued);
+        self.0.usage_dropped.raise_to(dropped);
     }
 
     /// All of it as OpenMetrics text, which Prometheus reads; of type [`Metrics::MEDIA_TYPE`].

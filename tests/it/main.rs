@@ -7,6 +7,7 @@ mod faults;
 mod keys;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod proxy;
 mod support;
 mod wire;

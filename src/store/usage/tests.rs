@@ -1,3 +1,5 @@
+//! Sums of usage over a real database file.
+
 use super::*;
 
 fn row<'a>(at: &str, key: &'a str, model: &'a str) -> UsageRow<'a> {

@@ -133,7 +133,6 @@ impl Histogram {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the page shows floats")]
     pub(super) fn snapshot(&self) -> Snapshot {
         let bounds = self.bounds.upper.iter().map(|upper| *upper as f64 / self.bounds.divisor);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));

@@ -35,8 +35,7 @@ fn busy() -> Metrics {
     metrics.request_ended(Some("/v1/chat/completions"), &Method::POST, 499);
     metrics.request_ended(None, &Method::GET, 404);
     metrics.refused("tokens_per_minute", "key");
-    metrics.usage_dropped(3);
-    metrics.usage_queue(7);
+    metrics.usage_records(7, 3);
     metrics
 }
 
@@ -161,7 +160,8 @@ fn labels_from_outside_cannot_grow_the_page_without_end() {
     assert!(twice.contains(r#"petstream_requests_total{route="other",method="GET",status="200"}"#));
     assert!(twice.contains(r#"petstream_limit_refusals_total{limit="other",whose="other"}"#));
     assert!(twice.contains(r#"petstream_streams_in_flight{gen_ai_request_model="other"}"#));
-    assert!(twice.contains(r#"target="other",outcome="other"}"#) || twice.contains(r#"outcome="other"}"#));
+    assert!(twice.contains(r#"gen_ai_request_model="m",target="t",outcome="other"}"#));
+    assert!(twice.contains(r#"petstream_upstream_out{gen_ai_request_model="m",target="other"}"#));
     let series = twice.lines().filter(|line| line.starts_with("petstream_requests_total")).count();
     assert!(series <= (MOST_ROUTES + 1) * 49, "{series}");
 }

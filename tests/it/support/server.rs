@@ -17,6 +17,8 @@ use super::upstream::Upstream;
 pub(crate) struct Server {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where its metrics have a listener of their own.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The secret of the key that it made because there was none.
     pub(crate) first_key: Option<String>,
     clock: FakeRelativeClock,
@@ -63,7 +65,7 @@ impl Server {
         let (clock, hand) = Clock::fake();
         let mut running = soon("the server to start", start_with(config, clock)).await.unwrap();
         let first_key = running.first_key.take();
-        Self { address: running.address, first_key, clock: hand, running, folder }
+        Self { address: running.address, metrics: running.metrics_address, first_key, clock: hand, running, folder }
     }
 
     /// The address of the database of [`Server::start_on_disk`].
