@@ -58,6 +58,12 @@ async fn a_plain_answer_beyond_the_total() {
 }
 
 #[tokio::test]
+async fn a_stream_that_does_not_begin_within_the_total() {
+    let never = Gate::new();
+    times_out(Script::stream().wait(&never), true, "total: 100ms").await;
+}
+
+#[tokio::test]
 async fn silence_in_a_stream() {
     let never = Gate::new();
     let failed = fails(|script| script.frame(&text("a")).wait(&never), "timeouts: {idle: 100ms}", "").await;

@@ -35,6 +35,14 @@ async fn a_chunk_that_breaks_off() {
 }
 
 #[tokio::test]
+async fn chunked_framing_that_is_broken() {
+    let broken = |script: Script| script.frame(&text("a")).write("zz\r\ndata: {}\n\n\r\n");
+    fails(broken, "", "").await.assert(&[first(), text("a")], "upstream_malformed");
+    let too_long = |script: Script| script.write("2\r\ndata: {}\n\n\r\n");
+    fails(too_long, "", "").await.assert(&[first()], "upstream_malformed");
+}
+
+#[tokio::test]
 async fn what_came_with_the_failure_still_goes_out() {
     let script = |script: Script| script.chunk(frame(&text("a")) + &frame(&text("b"))).close();
     fails(script, "", "").await.assert(&[first(), text("a"), text("b")], "upstream_closed");

@@ -183,6 +183,7 @@ async fn plain_answers_that_are_none() {
         (Script::json(200, "[]"), "upstream_malformed"),
         (cut, "upstream_closed"),
         (Script::new().write(chunked).chunk("{\"choices\":[]}").close(), "upstream_closed"),
+        (Script::new().write(chunked).write("zz\r\n{\"choices\":[]}\r\n0\r\n\r\n").close(), "upstream_malformed"),
         (Script::new().write("HTTP/1.1 200 OK\r\n").close(), "upstream_closed"),
         (Script::new().write("SSH-2.0-OpenSSH\r\n\r\n").close(), "upstream_malformed"),
     ];
