@@ -20,9 +20,11 @@ export const PATIENCE = 60_000;
 export const ROUTES = ['local', 'proxied'];
 
 const stops = [];
-// The newest first, so that none loses its upstream.
 after(async () => {
-  for (const stop of stops.reverse()) await stop();
+  const failures = [];
+  // The newest first, so that none loses its upstream; and all, since a child that lives keeps this process alive.
+  for (const stop of stops.reverse()) await stop().catch((failure) => failures.push(failure));
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('\n'));
 });
 
 /** Starts a server in a folder of its own, without anything of our environment. It ends with the tests of this file. */
