@@ -1,25 +1,13 @@
-"""Servers and clients for the tests of the Python SDK."""
+"""The two routes to the local model, and clients that ask it."""
 
 import openai
 import pytest
 
-from petstream import KEY, PATIENCE, Petstream, Route
+from petstream import KEY, Route
+
+pytest_plugins = ["serving"]
 
 ROUTES = ["local", "proxied"]
-
-
-@pytest.fixture(scope="session")
-def servers(tmp_path_factory):
-    """Makes servers; ends them all, the newest first, so that none loses its upstream."""
-    made = []
-
-    def serve(configuration: dict, **options) -> Petstream:
-        made.append(Petstream(tmp_path_factory.mktemp("petstream") / "home", configuration, **options))
-        return made[-1]
-
-    yield serve
-    for server in reversed(made):
-        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -68,21 +56,6 @@ def route_name(request) -> str:
 @pytest.fixture
 def route(route_name, shared_routes) -> Route:
     return shared_routes(route_name)
-
-
-@pytest.fixture
-def connect():
-    """Makes clients, without retries, and closes them."""
-    made = []
-
-    def make(route: Route, **options) -> openai.OpenAI:
-        defaults = {"api_key": KEY, "base_url": route.base_url, "max_retries": 0, "timeout": PATIENCE}
-        made.append(openai.OpenAI(**defaults | options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture

@@ -107,10 +107,10 @@ class Route:
         return self.server.base_url
 
 
-def eventually(attempt):
-    """The first true result of `attempt`, which is repeated until it has one."""
+def eventually(attempt, every=0.05):
+    """The first true result of `attempt`, which is repeated until it has one, with `every` seconds in between."""
     deadline = time.monotonic() + PATIENCE
     while not (result := attempt()):
         assert time.monotonic() < deadline, f"{attempt.__doc__ or attempt.__name__}: not in {PATIENCE} s"
-        time.sleep(0.05)
+        time.sleep(every)
     return result
