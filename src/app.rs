@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{AppState, BodyReader, open_router, router};
 use crate::config::{Auth, Config, Limits, UnknownParameters};
+use crate::deadline::Signal;
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
 use crate::ledger::Ledger;
@@ -83,7 +84,7 @@ pub struct Running {
     pub metrics_address: Option<SocketAddr>,
     /// The secret of the key that was made because there was none.
     pub first_key: Option<String>,
-    stopping: CancellationToken,
+    stopping: Signal,
     done: JoinHandle<()>,
 }
 
@@ -91,7 +92,7 @@ impl Running {
     /// Begins to shut down: not ready, no new connections, running requests go on until they end or the drain
     /// deadline.
     pub fn stop(&self) {
-        self.stopping.cancel();
+        self.stopping.raise();
     }
 
     /// Waits until the last connection has ended.
@@ -120,21 +121,20 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
     PetStore::new(store.clone()).seed().await.map_err(AppError::Store)?;
-    let stopping = CancellationToken::new();
-    let cutting = CancellationToken::new();
+    let (stopping, cutting) = (Signal::default(), Signal::default());
     let tasks = TaskTracker::new();
-    let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
+    let (gate, first_key) = gate(&config, &store, &clock, stopping.token(), &tasks).await?;
     let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
     let state = assemble(&config, store.clone(), ledger, &stopping, &cutting)?;
     let routes = Arc::clone(&state.routes);
-    let swept = stopping.clone().run_until_cancelled_owned(sweep(routes));
+    let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
-    let closing = CancellationToken::new();
+    let closing = Signal::default();
     let open = open.map(|listener| {
         let limits = Limits { connections: SCRAPERS, ..config.limits };
-        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), CancellationToken::new())
+        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), Signal::default())
     });
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
@@ -145,7 +145,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
             // The last request has ended, so the last usage has been recorded.
             written.cancel();
             let _ = writing.await;
-            closing.cancel();
+            closing.raise();
         };
         // How the drain goes is seen here.
         let to_the_end = async {
@@ -166,8 +166,8 @@ fn assemble(
     config: &Config,
     store: Store,
     ledger: Ledger,
-    stopping: &CancellationToken,
-    cutting: &CancellationToken,
+    stopping: &Signal,
+    cutting: &Signal,
 ) -> Result<AppState, AppError> {
     let pets = PetStore::new(store.clone());
     let metrics = Metrics::new();
@@ -193,7 +193,7 @@ fn assemble(
         },
         metrics,
         ledger,
-        stopping: stopping.clone(),
+        stopping: stopping.token().clone(),
     })
 }
 
