@@ -70,7 +70,7 @@ impl Parameters {
     }
 
     fn refuse(&mut self, field: &str, detail: String) {
-        self.errors.push(FieldError { field: field.to_owned(), detail });
+        self.errors.push(FieldError::parameter(field, detail));
     }
 }
 

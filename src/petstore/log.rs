@@ -164,7 +164,9 @@ impl EventLog {
         if topics != Topics::ALL {
             query.push(" AND topic IN (");
             let mut list = query.separated(", ");
-            topics.iter().for_each(|topic| drop(list.push_bind(topic.name())));
+            for topic in topics.iter() {
+                list.push_bind(topic.name());
+            }
             query.push(")");
         }
         query.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
