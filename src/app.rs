@@ -103,7 +103,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
-    let pets = PetStore::new(store.clone());
+    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
     pets.seed().await.map_err(AppError::Store)?;
     let stopping = CancellationToken::new();
     let cutting = CancellationToken::new();
@@ -115,6 +115,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes: Arc::clone(&routes),
         pets,
+        public_reads: config.petstore.public_reads,
         store: store.clone(),
         bodies: BodyReader::new(&config.limits),
         json_depth: config.limits.json_depth,

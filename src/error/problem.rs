@@ -28,12 +28,20 @@ pub struct Problem {
     errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after: Option<Duration>,
-    /// Which media types would have been taken, in which header.
     #[serde(skip)]
-    accepted: Option<(HeaderName, &'static str)>,
+    accepted: Option<&'static Accepted>,
     /// The request was not read to its end, so the connection can't go on.
     #[serde(skip)]
     close: bool,
+}
+
+/// The media types that a method takes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The header of a 415 that lists them, in lower case.
+    pub header: &'static str,
+    /// Their names, separated by a comma and a blank.
+    pub types: &'static str,
 }
 
 /// What is wrong with one field or parameter of a request.
@@ -126,11 +134,11 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "This resource has no such method; `Allow` lists those it has.")
     }
 
-    /// 415: a body of another type; `header` tells which are `accepted`.
+    /// 415: a body of another type; a header tells which are `accepted`.
     #[must_use]
-    pub fn unsupported_type(header: HeaderName, accepted: &'static str) -> Self {
-        let detail = format!("The Content-Type must be one of these: {accepted}.");
-        Self { accepted: Some((header, accepted)), ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail) }
+    pub fn unsupported_type(accepted: &'static Accepted) -> Self {
+        let detail = format!("The Content-Type must be one of these: {}.", accepted.types);
+        Self { accepted: Some(accepted), ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail) }
     }
 
     /// 429; `retry_after` is left out when waiting would not help.
@@ -160,7 +168,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, retry_after, accepted, close) = (self.status, self.retry_after, self.accepted.clone(), self.close);
+        let (status, retry_after, accepted, close) = (self.status, self.retry_after, self.accepted, self.close);
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
         if let Some(wait) = retry_after {
             // Whole seconds, rounded up: who comes back at 1 s when 1.2 s was meant is refused again.
@@ -170,8 +178,8 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some((name, types)) = accepted {
-            response.headers_mut().insert(name, HeaderValue::from_static(types));
+        if let Some(Accepted { header, types }) = accepted {
+            response.headers_mut().insert(HeaderName::from_static(header), HeaderValue::from_static(types));
         }
         if close {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -337,7 +345,11 @@ mod tests {
             (Refusal::NotAvailable(Status::Adopted), 409, "ADOPTED".to_owned()),
             (Refusal::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "PLACED".to_owned()),
             (Refusal::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "SHIPPED".to_owned()),
-            (Refusal::Decimals { currency: "JPY".to_owned(), most: 0 }, 400, "`price` must have no decimals".to_owned()),
+            (
+                Refusal::Decimals { currency: "JPY".to_owned(), most: 0 },
+                400,
+                "`price` must have no decimals".to_owned(),
+            ),
             (Refusal::KeyReused, 422, "new key".to_owned()),
             (Refusal::Store(StoreError::Corrupt("secret".to_owned())), 500, "log".to_owned()),
         ] {
@@ -351,7 +363,10 @@ mod tests {
     #[tokio::test]
     async fn what_befalls_a_body_is_told_and_closes_the_connection() {
         let response = Problem::from(ApiError::body_too_large(10)).into_response();
-        assert_eq!((response.status().as_u16(), &response.headers()[CONNECTION]), (413, &HeaderValue::from_static("close")));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[CONNECTION]),
+            (413, &HeaderValue::from_static("close"))
+        );
         let response = Problem::from(ApiError::overloaded()).into_response();
         assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(1)));
         assert!(!response.headers().contains_key(CONNECTION));
@@ -359,8 +374,11 @@ mod tests {
 
     #[test]
     fn a_wrong_type_is_told_the_right_ones() {
-        let name = HeaderName::from_static("accept-patch");
-        let response = Problem::unsupported_type(name.clone(), "a/b, c/d").into_response();
-        assert_eq!((response.status().as_u16(), &response.headers()[name]), (415, &HeaderValue::from_static("a/b, c/d")));
+        static TYPES: Accepted = Accepted { header: "accept-patch", types: "a/b, c/d" };
+        let response = Problem::unsupported_type(&TYPES).into_response();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["accept-patch"]),
+            (415, &HeaderValue::from_static("a/b, c/d"))
+        );
     }
 }

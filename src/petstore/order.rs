@@ -110,13 +110,8 @@ mod tests {
     #[test]
     fn an_order_goes_one_step_at_a_time_and_never_back() {
         use OrderStatus::{Approved, Cancelled, Delivered, Placed, Shipped};
-        let moves = [
-            (Placed, Approved),
-            (Placed, Cancelled),
-            (Approved, Shipped),
-            (Approved, Cancelled),
-            (Shipped, Delivered),
-        ];
+        let moves =
+            [(Placed, Approved), (Placed, Cancelled), (Approved, Shipped), (Approved, Cancelled), (Shipped, Delivered)];
         for from in OrderStatus::ALL {
             for to in OrderStatus::ALL {
                 assert_eq!(from.may_become(*to), moves.contains(&(*from, *to)), "{from:?} -> {to:?}");

@@ -71,7 +71,7 @@ pub struct Pet {
     pub id: Uuid,
     /// What kind of animal.
     pub species: Species,
-    /// A single word, unique among the seeded pets.
+    /// What it is called. Among the seeded pets a single word, and unique.
     pub name: String,
     /// The breed, as people write it: `Golden Retriever`.
     pub breed: String,

@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
             Self::NoPet(id) => write!(f, "There is no pet {id}."),
             Self::NoOrder(id) => write!(f, "There is no order {id}."),
             Self::Version { current } => {
-                write!(f, "The resource has changed: it is in version {current}. Read it again.")
+                write!(f, "The resource is in version {current}, which is not the expected one; read it again.")
             }
             Self::OpenOrder(order) => write!(f, "The pet has an open order, {order}; move or cancel that first."),
             Self::NotAvailable(status) => {

@@ -48,13 +48,12 @@ impl Change {
     ) -> Result<Option<Done<T>>, Refusal> {
         let Some(key) = key else { return Ok(None) };
         let since = self.at.as_millisecond() - KEEP;
-        let row =
-            sqlx::query("SELECT request, answer FROM idempotency_keys WHERE caller = ? AND key = ? AND at > ?")
-                .bind(&key.caller)
-                .bind(&key.key)
-                .bind(since)
-                .fetch_optional(self.connection())
-                .await?;
+        let row = sqlx::query("SELECT request, answer FROM idempotency_keys WHERE caller = ? AND key = ? AND at > ?")
+            .bind(&key.caller)
+            .bind(&key.key)
+            .bind(since)
+            .fetch_optional(self.connection())
+            .await?;
         let Some(row) = row else { return Ok(None) };
         if row.try_get::<&str, _>("request")? != key.request {
             return Err(Refusal::KeyReused);

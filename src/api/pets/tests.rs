@@ -13,7 +13,8 @@ async fn seeded() -> (Store, Router) {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let pets = PetStore::new(store.clone());
     pets.seed().await.unwrap();
-    (store, router::<PetStore>().with_state(pets))
+    let app = reads::<PetStore>().method_not_allowed_fallback(async || Problem::method_not_allowed());
+    (store, app.with_state(pets))
 }
 
 async fn ask(app: &Router, method: &str, path: &str) -> (StatusCode, header::HeaderMap, Value) {
