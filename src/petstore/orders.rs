@@ -102,3 +102,6 @@ impl PetStore {
         Ok(Snapshot { value: OrderPage { orders, next }, cursor })
     }
 }
+
+#[cfg(test)]
+mod tests;

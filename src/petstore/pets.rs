@@ -82,3 +82,6 @@ async fn refuse_ordered(change: &mut Change, pet: Uuid) -> Result<(), Refusal> {
         Some(Err(_)) => Err(StoreError::Corrupt(format!("the id of the order of pet {pet}")).into()),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
