@@ -120,14 +120,15 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
-    PetStore::new(store.clone()).seed().await.map_err(AppError::Store)?;
+    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
+    pets.seed().await.map_err(AppError::Store)?;
     let (stopping, cutting) = (Signal::default(), Signal::default());
     let tasks = TaskTracker::new();
     let (gate, first_key) = gate(&config, &store, &clock, stopping.token(), &tasks).await?;
     let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
-    let state = assemble(&config, store.clone(), ledger, &stopping, &cutting)?;
+    let state = assemble(&config, store.clone(), pets, ledger, (&stopping, &cutting))?;
     let routes = Arc::clone(&state.routes);
     let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
@@ -165,11 +166,10 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
 fn assemble(
     config: &Config,
     store: Store,
+    pets: PetStore,
     ledger: Ledger,
-    stopping: &Signal,
-    cutting: &Signal,
+    (stopping, cutting): (&Signal, &Signal),
 ) -> Result<AppState, AppError> {
-    let pets = PetStore::new(store.clone());
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let parts = Parts {
@@ -184,6 +184,7 @@ fn assemble(
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes,
         pets,
+        public_reads: config.petstore.public_reads,
         store,
         bodies: BodyReader::new(&config.limits),
         json_depth: config.limits.json_depth,
