@@ -8,35 +8,44 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{AppState, BodyReader, router};
-use crate::config::{Auth, Config, UnknownParameters};
+use crate::api::{AppState, BodyReader, open_router, router};
+use crate::config::{Auth, Config, Limits, UnknownParameters};
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
+use crate::ledger::Ledger;
 use crate::limiter::{Clock, Limiter};
 use crate::petstore::PetStore;
-use crate::relay::Relay;
+use crate::relay::{Parts, Relay};
 use crate::responder::Responder;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes, TlsError};
 use crate::wire::key::Scopes;
 use crate::wire::request::Unknown;
 use crate::wire::tokens;
 
+/// How many connections may wait to be accepted (the kernel caps it at `net.core.somaxconn`). The usual 128 makes a
+/// burst of clients wait for a second, until they knock again.
+const BACKLOG: u32 = 4_096;
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(15);
-/// How long running requests may go on after shutdown began: under Kubernetes' grace period of 30 s.
-const DRAIN: Duration = Duration::from_secs(25);
+/// Connections at once to the metrics' own listener: a few scrapers and probes.
+const SCRAPERS: usize = 64;
+/// How long a scrape may go on when everything else has ended.
+const LAST_SCRAPE: Duration = Duration::from_secs(1);
 
 /// Why the server could not start.
 #[derive(Debug)]
 pub enum AppError {
     /// The address can't be listened on.
     Listen(SocketAddr, std::io::Error),
+    /// The metrics' own address can't be listened on.
+    MetricsListen(SocketAddr, std::io::Error),
     /// The database can't be used.
     Store(StoreError),
     /// The first key could not be made.
@@ -53,6 +62,9 @@ impl fmt::Display for AppError {
             Self::Listen(address, error) => {
                 write!(f, "listen: {address}: {error}; choose another address with --listen or PETSTREAM_LISTEN")
             }
+            Self::MetricsListen(address, error) => {
+                write!(f, "metrics.listen: {address}: {error}; choose another address")
+            }
             Self::Store(error) => error.fmt(f),
             Self::FirstKey(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
@@ -67,6 +79,8 @@ impl std::error::Error for AppError {}
 pub struct Running {
     /// Where it listens; with port 0 in the configuration, the port that it got.
     pub address: SocketAddr,
+    /// Where the metrics' own listener listens, if there is one.
+    pub metrics_address: Option<SocketAddr>,
     /// The secret of the key that was made because there was none.
     pub first_key: Option<String>,
     stopping: CancellationToken,
@@ -100,45 +114,103 @@ pub async fn start(config: Config) -> Result<Running, AppError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr().map_err(|error| AppError::Listen(config.listen, error))?;
+    let (listener, address) = listen(config.listen).map_err(|error| AppError::Listen(config.listen, error))?;
+    let (open, metrics_address) = listen_for_metrics(&config)?.unzip();
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
-    let pets = PetStore::new(store.clone());
-    pets.seed().await.map_err(AppError::Store)?;
+    PetStore::new(store.clone()).seed().await.map_err(AppError::Store)?;
     let stopping = CancellationToken::new();
+    let cutting = CancellationToken::new();
     let tasks = TaskTracker::new();
     let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
-    let routes = Arc::new(Routes::new(&config.models).map_err(AppError::Tls)?);
-    let state = AppState {
-        relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes)),
-        remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
+    let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
+    let written = CancellationToken::new();
+    let writing = tokio::spawn(writer.run(written.clone()));
+    let state = assemble(&config, store.clone(), ledger, &stopping, &cutting)?;
+    let routes = Arc::clone(&state.routes);
+    let swept = stopping.clone().run_until_cancelled_owned(sweep(routes));
+    tasks.spawn(swept);
+    let closing = CancellationToken::new();
+    let open = open.map(|listener| {
+        let limits = Limits { connections: SCRAPERS, ..config.limits };
+        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), CancellationToken::new())
+    });
+    let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
+    let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
+    let drain = config.drain;
+    let done = tokio::spawn(async move {
+        let main = async {
+            server.run(drain).await;
+            // The last request has ended, so the last usage has been recorded.
+            written.cancel();
+            let _ = writing.await;
+            closing.cancel();
+        };
+        // How the drain goes is seen here.
+        let to_the_end = async {
+            if let Some(open) = open {
+                open.run(LAST_SCRAPE).await;
+            }
+        };
+        tokio::join!(main, to_the_end);
+        tasks.close();
+        tasks.wait().await;
+        store.close().await;
+    });
+    Ok(Running { address, metrics_address, first_key, stopping, done })
+}
+
+/// What handlers use.
+fn assemble(
+    config: &Config,
+    store: Store,
+    ledger: Ledger,
+    stopping: &CancellationToken,
+    cutting: &CancellationToken,
+) -> Result<AppState, AppError> {
+    let pets = PetStore::new(store.clone());
+    let metrics = Metrics::new();
+    let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
+    let parts = Parts {
+        responder: Responder::new(pets.clone()),
         routes: Arc::clone(&routes),
+        ledger: ledger.clone(),
+        metrics: metrics.clone(),
+        cutting: cutting.clone(),
+    };
+    Ok(AppState {
+        relay: Relay::new(config, parts),
+        remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
+        routes,
         pets,
-        store: store.clone(),
+        store,
         bodies: BodyReader::new(&config.limits),
         json_depth: config.limits.json_depth,
         unknown: match config.unknown_parameters {
             UnknownParameters::Pass => Unknown::Pass,
             UnknownParameters::Refuse => Unknown::Refuse,
         },
+        metrics,
+        ledger,
         stopping: stopping.clone(),
-    };
-    tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
-    let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
-    let server = serve::Server::new(listener, router, &config.limits, stopping.clone());
-    let done = tokio::spawn(async move {
-        server.run(DRAIN).await;
-        tasks.close();
-        tasks.wait().await;
-        store.close().await;
-    });
-    Ok(Running { address, first_key, stopping, done })
+    })
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|error| AppError::Listen(address, error))
+/// A listener, and where it listens.
+fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A port that was in use a moment ago can be used again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn listen_for_metrics(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, AppError> {
+    let Some(address) = config.metrics_listen else { return Ok(None) };
+    listen(address).map(Some).map_err(|error| AppError::MetricsListen(address, error))
 }
 
 /// The gate, and the secret of the first key if one had to be made.

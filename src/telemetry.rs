@@ -1,5 +1,6 @@
-//! The log: what goes to stderr, and in which form; and the record that a request's line is written from.
+//! The log: what goes to stderr, and in which form; the record that a request's line is written from; and metrics.
 
+pub mod metrics;
 pub mod record;
 
 use std::io::IsTerminal as _;

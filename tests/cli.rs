@@ -72,7 +72,7 @@ fn check_accepts_an_empty_folder() {
 
 #[test]
 fn check_reports_every_error_at_once_and_exits_64() {
-    let shell = Shell::with(&[("PETSTREAM_LISTEN", "nowhere"), ("PETSTREAM_API_KEY", "verysecret")]);
+    let shell = Shell::with(&[("PETSTREAM_LISTEN", "nowhere"), ("PETSTREAM_API_KEY", "abc")]);
     shell.write("petstream.yaml", "lisen: x\nmodels:\n  - name: m\n    upstreams:\n      - base_url: ${NO_SUCH}\n");
     let answer = shell.run(&["check", "--log-format", "xml"]);
     assert_eq!(answer.code, USAGE);
@@ -83,7 +83,7 @@ fn check_reports_every_error_at_once_and_exits_64() {
          (petstream.yaml:5)",
         "PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, found \"nowhere\" (environment)",
         "--log-format: expected one of auto, text, json, found \"xml\" (command line)",
-        "PETSTREAM_API_KEY: key 1: the secret is shorter than 16 characters; `petstream keys create` makes a good one \
+        "PETSTREAM_API_KEY: key 1: the secret is shorter than 4 characters; `petstream keys create` makes a good one \
          (environment)",
         "petstream: the configuration has 5 errors",
     ];

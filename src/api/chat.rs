@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::AppState;
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::limiter::Admission;
@@ -29,6 +30,8 @@ pub(super) async fn complete(State(state): State<AppState>, request: Request) ->
         admission: admission.clone(),
         record: record.clone(),
         headers: head.headers,
+        memory: body.share,
+        ends_at: extensions.get::<EndsAt>().cloned().unwrap_or_default(),
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
     state.relay.complete(caller, request).await

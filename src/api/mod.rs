@@ -2,6 +2,7 @@
 
 mod body;
 mod chat;
+mod metrics;
 mod models;
 mod ops;
 mod parameters;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{Method, Uri};
@@ -22,15 +23,18 @@ use crate::error::{ApiError, Surface};
 use crate::layer::authenticate::{Gate, Guard, authenticate};
 use crate::layer::observe::observe;
 use crate::layer::rate_limit::{Meter, rate_limit};
+use crate::ledger::Ledger;
 use crate::limiter::Limiter;
 use crate::petstore::PetStore;
 use crate::relay::Relay;
 use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes};
 use crate::wire::key::Scope;
 use crate::wire::request::Unknown;
 
 pub use body::BodyReader;
+pub use metrics::open_router;
 
 /// Handles to everything that handlers use; cheap to clone.
 #[derive(Clone)]
@@ -51,6 +55,10 @@ pub struct AppState {
     pub json_depth: usize,
     /// Whether parameters that the API does not know are refused.
     pub unknown: Unknown,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Usage records on their way to the database, for the metrics.
+    pub ledger: Ledger,
     /// Cancelled when the server begins to shut down.
     pub stopping: CancellationToken,
 }
@@ -63,15 +71,18 @@ impl FromRef<AppState> for PetStore {
 
 /// All routes behind their layers. A request passes them in this order:
 ///
-/// 1. `observe`: id, log line, panics; every path.
+/// 1. `observe`: id, log line, count, panics; every path.
 /// 2. `authenticate`: key and scope; not for probes and unknown paths.
-/// 3. `rate_limit`: requests a minute, `x-ratelimit-*`.
+/// 3. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
 /// 4. the handler.
 pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
+    let (limiter, metrics) = (limiter.clone(), state.metrics.clone());
+    let known = |routes: Router<AppState>, scope: Scope, surface: Surface| {
+        routes.route_layer(from_fn_with_state(Guard { gate: gate.clone(), scope, surface }, authenticate)) // 2
+    };
     let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface| {
-        routes
-            .route_layer(from_fn_with_state(Meter { limiter: limiter.clone(), surface }, rate_limit)) // 3
-            .route_layer(from_fn_with_state(Guard { gate: gate.clone(), scope, surface }, authenticate)) // 2
+        let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
+        known(routes.route_layer(from_fn_with_state(meter, rate_limit)), scope, surface) // 3
     };
     let chat = Router::new()
         .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
@@ -80,10 +91,11 @@ pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
     Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
         .merge(guarded(pets::router(), Scope::StoreRead, Surface::Problem))
+        .merge(known(metrics::router(), Scope::Stats, Surface::Problem))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(no_path)
-        .layer(from_fn(observe)) // 1
+        .layer(from_fn_with_state(metrics.clone(), observe)) // 1
         .with_state(state)
 }
 

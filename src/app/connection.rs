@@ -10,19 +10,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use crate::deadline::EndsAt;
+
 /// A client's connection. The HTTP layer does not ask a body for more while its buffer is full, so a reader that has
 /// stopped reading can be noticed only here.
 pub(super) struct Connection {
     tcp: TcpStream,
     write_idle: Duration,
+    /// When the answer that is being written must be over.
+    ends_at: EndsAt,
     /// Set while a write waits. Made at the first wait: most connections never wait.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
 }
 
 impl Connection {
-    pub(super) const fn new(tcp: TcpStream, write_idle: Duration) -> Self {
-        Self { tcp, write_idle, deadline: None, waiting: false }
+    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt) -> Self {
+        Self { tcp, write_idle, ends_at, deadline: None, waiting: false }
     }
 
     /// Passes a write's outcome on, unless it has been waiting for too long.
@@ -31,17 +35,18 @@ impl Connection {
             self.waiting = false;
             return write;
         }
-        if self.write_idle.is_zero() {
-            return Poll::Pending;
-        }
         let until = Instant::now() + self.write_idle;
+        let until = self.ends_at.get().map_or(until, |ends_at| ends_at.min(until));
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
         if !self.waiting {
             deadline.as_mut().reset(until);
             self.waiting = true;
         }
         match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Ready(()) => {
+                self.ends_at.cut();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
@@ -92,7 +97,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Connection::new(tcp, Duration::from_millis(50));
+        let mut connection = Connection::new(tcp, Duration::from_millis(50), EndsAt::default());
+        let written = connection.write_all(&vec![0; 64 << 20]).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn an_answer_whose_time_is_up_is_cut_although_its_reader_might_come_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        let ends_at = EndsAt::default();
+        ends_at.set(Some(Instant::now() + Duration::from_millis(50)));
+        let mut connection = Connection::new(tcp, Duration::from_secs(3_600), ends_at);
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }

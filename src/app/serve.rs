@@ -21,10 +21,14 @@ use tower::Service;
 
 use super::connection::Connection;
 use crate::config::Limits;
+use crate::deadline::EndsAt;
 use crate::layer::authenticate::Peer;
 
 /// Pause after a failed accept: what fails is memory or file descriptors, and those come back.
 const BREATHER: Duration = Duration::from_millis(50);
+
+/// How long an error frame may take to reach its client after the drain deadline.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A listener and what it serves.
 pub(super) struct Server {
@@ -41,7 +45,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(listener: TcpListener, router: Router, limits: &Limits, stopping: CancellationToken) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        router: Router,
+        limits: &Limits,
+        stopping: CancellationToken,
+        cutting: CancellationToken,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_read)
@@ -54,7 +64,7 @@ impl Server {
             write_idle: limits.write_idle,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             stopping,
-            cutting: CancellationToken::new(),
+            cutting,
             connections: TaskTracker::new(),
         }
     }
@@ -103,8 +113,9 @@ impl Server {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         let router = self.router.clone();
-        let service = service_fn(move |request| answer(router.clone(), request, peer));
-        let io = TokioIo::new(Connection::new(tcp, self.write_idle));
+        let ends_at = EndsAt::default();
+        let io = TokioIo::new(Connection::new(tcp, self.write_idle, ends_at.clone()));
+        let service = service_fn(move |request| answer(router.clone(), request, peer, ends_at.clone()));
         let connection = self.http.serve_connection(io, service);
         let (stopping, cutting) = (self.stopping.clone(), self.cutting.clone());
         async move {
@@ -116,14 +127,26 @@ impl Server {
             }
             tokio::select! {
                 ended = connection => log(ended),
-                () = cutting.cancelled() => {}
+                () = last_words(&cutting) => {}
             }
         }
     }
 }
 
-async fn answer(mut router: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+/// The streams hear that it is over when their connections do, and have a moment to tell their clients.
+async fn last_words(cutting: &CancellationToken) {
+    cutting.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+async fn answer(
+    mut router: Router,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    ends_at: EndsAt,
+) -> Result<Response, Infallible> {
     request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(ends_at);
     router.call(request.map(Body::new)).await
 }
 

@@ -5,6 +5,7 @@
 mod check;
 mod keys;
 mod serve;
+mod usage;
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
@@ -65,6 +66,8 @@ enum Command {
     /// Make, list and revoke API keys, also while the server runs
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Sum up what requests used, also while the server runs
+    Usage(usage::Command),
 }
 
 /// Why a command did not succeed.
@@ -99,6 +102,7 @@ fn dispatch(command: Option<Command>, sources: &Sources) -> Result<(), Failure> 
         Command::Check => check::check(sources),
         Command::Config => answer(DEFAULT_FILE),
         Command::Keys(command) => keys::run(command, sources),
+        Command::Usage(command) => usage::run(&command, sources),
     }
 }
 

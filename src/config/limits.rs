@@ -3,7 +3,8 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::value::{duration, number, shown_size, size, whole};
+use super::duration::duration;
+use super::value::{flag, number, shown_size, size, whole};
 use super::walk::{Field, Section, Walk};
 use super::{Limits, RateLimits, ResponderConfig};
 
@@ -26,6 +27,7 @@ impl Default for Limits {
             write_idle: Duration::from_secs(60),
             frame: 8 << 20,
             answer: 32 << 20,
+            stop_at_budget: false,
         }
     }
 }
@@ -51,6 +53,7 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
         write_idle: walk.read(s, "write_idle", duration).unwrap_or(default.write_idle),
         frame: walk.read(s, "frame", size(KIB, GIB)).unwrap_or(default.frame),
         answer: walk.read(s, "answer", size(KIB, GIB)).unwrap_or(default.answer),
+        stop_at_budget: walk.read(s, "stop_at_budget", flag).unwrap_or(default.stop_at_budget),
     };
     bodies_total(walk, &mut section, &mut limits);
     walk.finish(section);

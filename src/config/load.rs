@@ -3,16 +3,21 @@
 use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::duration::{retention, span};
 use super::error::{ConfigError, Origin};
 use super::substitute::substitute;
 use super::value::{address, choice, database, shown};
-use super::walk::{Field, Walk};
+use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{ANY_MODEL, Auth, Config, Environment, LogFormat, UnknownParameters, keys, limits, models, variable};
+use super::{
+    ANY_MODEL, AccountingConfig, Auth, Config, Environment, LogFormat, UnknownParameters, keys, limits, models,
+    variable,
+};
 
 /// The commented default file, as `petstream config` prints it.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
@@ -21,6 +26,9 @@ pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
 const FILE_NAME: &str = "petstream.yaml";
 /// Longest file that is read, bytes: anything longer is the wrong file.
 const LONGEST_FILE: u64 = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const LOG_FORMATS: &[(&str, LogFormat)] =
     &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
 
@@ -96,6 +104,16 @@ pub fn load_for_keys(sources: &Sources) -> Result<ForKeys, Vec<ConfigError>> {
     Ok(ForKeys { database: config.database, names: config.keys.into_iter().map(|key| key.name).collect() })
 }
 
+/// Where settings stand that may turn out wrong only with what flags and environment say.
+pub(super) struct Places {
+    auth: Origin,
+    metrics: Origin,
+}
+
+impl Places {
+    const NOWHERE: Self = Self { auth: Origin::Environment, metrics: Origin::Environment };
+}
+
 struct Read {
     config: Config,
     errors: Vec<ConfigError>,
@@ -103,23 +121,27 @@ struct Read {
 }
 
 fn read(sources: &Sources) -> Read {
-    let (mut read, auth) = match file_text(sources) {
-        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Origin::Environment),
+    let (mut read, places) = match file_text(sources) {
+        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Places::NOWHERE),
         Ok(Some((path, text))) => {
             let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
-            let (config, auth) = from_text(&text, &sources.environment, &mut walk);
-            (Read { config, errors: walk.errors, file: Some(path) }, auth)
+            let (config, places) = from_text(&text, &sources.environment, &mut walk);
+            (Read { config, errors: walk.errors, file: Some(path) }, places)
         }
-        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, Origin::Environment),
+        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, Places::NOWHERE),
     };
     overlay(sources, &mut read.config, &mut read.errors);
-    let Config { auth: asked, listen, .. } = read.config;
+    let Config { auth: asked, listen, metrics_listen, .. } = read.config;
+    if metrics_listen == Some(listen) && listen.port() != 0 {
+        let problem = format!("{listen} is where the server itself listens; choose another port");
+        read.errors.push(ConfigError { path: "metrics.listen".to_owned(), problem, origin: places.metrics });
+    }
     if asked == Auth::None && !is_loopback(&listen) {
         let problem = format!(
             "none lets everybody in and is refused on {listen}; listen on a loopback address such as 127.0.0.1:4000, \
              or set auth: keys"
         );
-        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: auth });
+        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: places.auth });
     }
     read
 }
@@ -167,8 +189,8 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// The configuration that `text` writes, and where it says who may come in.
-pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, Origin) {
+/// The configuration that `text` writes, and where it says what can be judged only later.
+pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, Places) {
     const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
     const UNKNOWN: &[(&str, UnknownParameters)] =
         &[("pass", UnknownParameters::Pass), ("refuse", UnknownParameters::Refuse)];
@@ -176,7 +198,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         Ok(node) => node,
         Err(syntax) => {
             walk.error("", syntax.line.unwrap_or(0), format!("not valid YAML: {}", syntax.message));
-            return (Config::default(), walk.origin(0));
+            return (Config::default(), Places { auth: walk.origin(0), metrics: walk.origin(0) });
         }
     };
     substitute(&mut node, "", environment, walk);
@@ -187,6 +209,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let database = walk.read(&mut root, "database", database).unwrap_or(default.database);
     let auth = walk.take(&mut root, "auth");
     let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
+    let (metrics_listen, metrics_at) = metrics(walk, &mut root);
     let config = Config {
         listen,
         database,
@@ -197,10 +220,34 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         unknown_parameters: walk.read(&mut root, "unknown_parameters", choice(UNKNOWN)).unwrap_or_default(),
         responder: limits::responder(walk, &mut root),
         models: models::models(walk, &mut root),
+        drain: walk.read(&mut root, "drain", span(Duration::ZERO, HOUR)).unwrap_or(default.drain),
+        hold: walk.read(&mut root, "hold", span(Duration::ZERO, FIVE_MINUTES)).unwrap_or(default.hold),
+        heartbeat: walk.read(&mut root, "heartbeat", span(SECOND, FIVE_MINUTES)).unwrap_or(default.heartbeat),
+        metrics_listen,
+        accounting: accounting(walk, &mut root),
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
-    (config, auth_at)
+    (config, Places { auth: auth_at, metrics: metrics_at })
+}
+
+/// Reads `metrics`, and where it says where to listen.
+fn metrics(walk: &mut Walk, root: &mut Section) -> (Option<SocketAddr>, Origin) {
+    let field = walk.take(root, "metrics");
+    let mut section = walk.section("metrics", field);
+    let listen = walk.take(&mut section, "listen");
+    let origin = walk.origin(listen.as_ref().map_or(0, |field| field.node.line));
+    walk.finish(section);
+    (listen.and_then(|field| walk.check(&field, address)), origin)
+}
+
+/// Reads `accounting`.
+fn accounting(walk: &mut Walk, root: &mut Section) -> AccountingConfig {
+    let field = walk.take(root, "accounting");
+    let mut section = walk.section("accounting", field);
+    let keep = walk.read(&mut section, "keep", retention);
+    walk.finish(section);
+    keep.map_or_else(AccountingConfig::default, |keep| AccountingConfig { keep })
 }
 
 /// Lays environment and flags over what the file said.

@@ -5,7 +5,9 @@
 //! value (`walk`, `value`, and one file for each section), flags and environment are laid over it (`load`), and
 //! pairs of settings that are allowed but risky become warnings (`warn`).
 
+mod duration;
 mod error;
+mod failover;
 mod keys;
 mod limits;
 mod load;
@@ -22,16 +24,16 @@ mod yaml;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use url::Url;
 
 use crate::wire::key::{KeyHash, Scopes};
 
 pub use error::{ConfigError, Origin};
+pub use failover::{Ejection, Retries};
 pub use load::{DEFAULT_FILE, Flags, ForKeys, Loaded, Sources, load, load_for_keys};
+pub use models::{AskUsage, ModelConfig, Timeouts, UpstreamConfig};
 pub use value::parse_moment;
 
 /// Name of the built-in model; no upstream may take it.
@@ -60,6 +62,19 @@ pub struct Config {
     pub responder: ResponderConfig,
     /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
     pub models: Vec<ModelConfig>,
+    /// How long running requests may go on after SIGTERM; what is left then gets one error frame. Default 25 s, which
+    /// fits Kubernetes' grace period of 30 s; 0 s to 1 h.
+    pub drain: Duration,
+    /// How long the true status of a stream is held back for its first event, before 200 and heartbeats begin.
+    /// Default 10 s, 0 s to 5 min.
+    pub hold: Duration,
+    /// Longest silence on a stream before a comment is sent. Default 15 s, 1 s to 5 min.
+    pub heartbeat: Duration,
+    /// Where `/metrics` is served to everybody, with the probes beside it. Default none: only on the main listener,
+    /// for keys with the scope `stats`.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Usage records.
+    pub accounting: AccountingConfig,
 }
 
 impl Default for Config {
@@ -74,6 +89,11 @@ impl Default for Config {
             unknown_parameters: UnknownParameters::default(),
             responder: ResponderConfig::default(),
             models: Vec::new(),
+            drain: Duration::from_secs(25),
+            hold: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(15),
+            metrics_listen: None,
+            accounting: AccountingConfig::default(),
         }
     }
 }
@@ -177,6 +197,9 @@ pub struct Limits {
     pub frame: usize,
     /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB, 1 KiB to 1 GiB.
     pub answer: usize,
+    /// Whether a running stream ends when its key's tokens a minute are used up. Default false: it goes on, and the
+    /// key's next request waits.
+    pub stop_at_budget: bool,
 }
 
 /// The local model.
@@ -184,55 +207,6 @@ pub struct Limits {
 pub struct ResponderConfig {
     /// Tokens a second, for demonstrations; none: as fast as it can. 0.1 to 100,000.
     pub tokens_per_second: Option<f64>,
-}
-
-/// A model name that clients ask for, and where it is served.
-#[derive(Clone, Debug)]
-pub struct ModelConfig {
-    /// What clients ask for; `*` takes every name that no other entry takes.
-    pub name: String,
-    /// At least one.
-    pub upstreams: Vec<UpstreamConfig>,
-}
-
-/// One place where a model is served.
-#[derive(Clone, Debug)]
-pub struct UpstreamConfig {
-    /// `http` or `https`, up to and including `/v1`: `chat/completions` is appended.
-    pub base_url: Url,
-    /// Sent as `Authorization: Bearer`; none: no such header.
-    pub api_key: Option<Secret>,
-    /// What the upstream is asked for; none: the name that the client used.
-    pub model: Option<String>,
-    /// PEM file of certificate authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Deadlines.
-    pub timeouts: Timeouts,
-    /// Whether `stream_options.include_usage` is asked of the upstream. Default [`AskUsage::Ask`].
-    pub usage: AskUsage,
-}
-
-/// Whether the upstream is asked for usage on streams whose client did not ask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AskUsage {
-    /// Ask, and hide from the client what it did not ask for.
-    #[default]
-    Ask,
-    /// Forward `stream_options` as it came.
-    Never,
-}
-
-/// Deadlines of one upstream, each up to 24 h; none (`0s` in the file): no deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Name look-up, TCP and TLS together. Default 2 s.
-    pub connect: Option<Duration>,
-    /// From the request's last byte to the first event; not streamed: to the head of the answer. Default 120 s.
-    pub first_token: Option<Duration>,
-    /// Longest silence from the upstream, any byte counting. Default 60 s.
-    pub idle: Option<Duration>,
-    /// The whole request. Default 30 min.
-    pub total: Option<Duration>,
 }
 
 /// Text that must not be shown: `Debug` prints asterisks.
@@ -256,6 +230,19 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(***)")
+    }
+}
+
+/// What is kept of requests that were served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountingConfig {
+    /// How long usage records are kept; none (`0s` in the file): for ever. Default 90 d, 1 h to 3650 d.
+    pub keep: Option<Duration>,
+}
+
+impl Default for AccountingConfig {
+    fn default() -> Self {
+        Self { keep: Some(Duration::from_secs(90 * 24 * 60 * 60)) }
     }
 }
 

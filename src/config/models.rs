@@ -1,19 +1,110 @@
-//! Reads the section `models`, and makes the upstream of `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
+//! The section `models`: what it says, how it is read; and the upstream of `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
 
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
+use super::duration::deadline;
 use super::error::{ConfigError, Origin};
+use super::failover::{Ejection, Retries, ejection, retries};
 use super::keys::LONGEST_MODEL;
 use super::secret::{self, Outcome};
-use super::value::{self, base_url, choice, deadline, name, shown_text};
+use super::value::{self, base_url, choice, name, shown_text, whole};
 use super::walk::{Field, Section, Walk, join};
 use super::yaml::{Text, Value};
-use super::{ANY_MODEL, AskUsage, Environment, LOCAL_MODEL, ModelConfig, Secret, Timeouts, UpstreamConfig, variable};
+use super::{ANY_MODEL, Environment, LOCAL_MODEL, Secret, variable};
 
 /// Where `OPENAI_API_KEY` alone leads.
 const OPENAI: &str = "https://api.openai.com/v1";
 
 const NO_UPSTREAM: &str = "a model needs at least one upstream with a base_url";
+
+/// A model name that clients ask for, and where it is served.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// What clients ask for; `*` takes every name that no other entry takes.
+    pub name: String,
+    /// At least one.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// Further attempts after a failure.
+    pub retries: Retries,
+    /// When an upstream that keeps failing is left alone, and for how long.
+    pub ejection: Ejection,
+}
+
+impl ModelConfig {
+    /// The model `name`, served by `upstreams`; everything else is the default.
+    #[must_use]
+    pub fn new(name: String, upstreams: Vec<UpstreamConfig>) -> Self {
+        Self { name, upstreams, retries: Retries::default(), ejection: Ejection::default() }
+    }
+}
+
+/// One place where a model is served.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// `http` or `https`, up to and including `/v1`: `chat/completions` is appended.
+    pub base_url: Url,
+    /// Sent as `Authorization: Bearer`; none: no such header.
+    pub api_key: Option<Secret>,
+    /// What the upstream is asked for; none: the name that the client used.
+    pub model: Option<String>,
+    /// PEM file of certificate authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Whether `stream_options.include_usage` is asked of the upstream. Default [`AskUsage::Ask`].
+    pub usage: AskUsage,
+    /// Its share of the requests among the upstreams of its priority. Default 1, 1 to 1,000.
+    pub weight: NonZeroU32,
+    /// Lower ones are tried first; the others stand by for when those are out or have failed. Default 0, 0 to 100.
+    pub priority: u32,
+}
+
+impl UpstreamConfig {
+    /// The upstream at `base_url`; everything else is the default.
+    #[must_use]
+    pub fn new(base_url: Url) -> Self {
+        Self {
+            base_url,
+            api_key: None,
+            model: None,
+            ca_file: None,
+            timeouts: Timeouts::default(),
+            usage: AskUsage::default(),
+            weight: NonZeroU32::MIN,
+            priority: 0,
+        }
+    }
+}
+
+/// Whether the upstream is asked for usage on streams whose client did not ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AskUsage {
+    /// Ask, and hide from the client what it did not ask for.
+    #[default]
+    Ask,
+    /// Forward `stream_options` as it came.
+    Never,
+    /// As [`AskUsage::Ask`], and ask for it on every chunk too (`continuous_usage_stats`), for servers that can, such
+    /// as vLLM: streams that are cut have exact counts then.
+    Running,
+}
+
+/// Deadlines of one upstream, each up to 24 h; none (`0s` in the file): no deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name look-up, TCP and TLS together. Default 2 s.
+    pub connect: Option<Duration>,
+    /// From the request's last byte to the first event; not streamed: to the head of the answer. Default 120 s.
+    pub first_token: Option<Duration>,
+    /// Longest silence from the upstream, any byte counting. Default 60 s.
+    pub idle: Option<Duration>,
+    /// The whole request. Default 30 min.
+    pub total: Option<Duration>,
+}
 
 impl Default for Timeouts {
     fn default() -> Self {
@@ -53,12 +144,15 @@ fn one(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
         walk.error(&join(&path, "upstreams"), section.line, NO_UPSTREAM);
     }
     let upstreams = list.unwrap_or_default().into_iter().filter_map(|field| upstream(walk, field)).collect();
+    let retries = retries(walk, &mut section);
+    let ejection = ejection(walk, &mut section);
     walk.finish(section);
-    Some(ModelConfig { name: name?, upstreams })
+    Some(ModelConfig { name: name?, upstreams, retries, ejection })
 }
 
 fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
-    const USAGE: &[(&str, AskUsage)] = &[("ask", AskUsage::Ask), ("never", AskUsage::Never)];
+    const USAGE: &[(&str, AskUsage)] =
+        &[("ask", AskUsage::Ask), ("never", AskUsage::Never), ("running", AskUsage::Running)];
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let base_url = walk.require(&mut section, "base_url", base_url);
@@ -71,8 +165,11 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
     let deadlines = walk.take(&mut section, "timeouts");
     let timeouts = timeouts(walk, &join(&path, "timeouts"), deadlines);
     let usage = walk.read(&mut section, "usage", choice(USAGE)).unwrap_or_default();
+    let weight = walk.read(&mut section, "weight", whole(1, 1000)).and_then(NonZeroU32::new);
+    let weight = weight.unwrap_or(NonZeroU32::MIN);
+    let priority = walk.read(&mut section, "priority", whole(0, 100)).unwrap_or(0);
     walk.finish(section);
-    Some(UpstreamConfig { base_url: base_url?, api_key, model, ca_file, timeouts, usage })
+    Some(UpstreamConfig { base_url: base_url?, api_key, model, ca_file, timeouts, usage, weight, priority })
 }
 
 fn timeouts(walk: &mut Walk, path: &str, field: Option<Field>) -> Timeouts {
@@ -110,13 +207,7 @@ pub(super) fn from_environment(environment: &Environment, errors: &mut Vec<Confi
             return None;
         }
     };
-    let upstream = UpstreamConfig {
-        base_url,
-        api_key: key.map(|key| Secret::new(key.to_owned())),
-        model: None,
-        ca_file: None,
-        timeouts: Timeouts::default(),
-        usage: AskUsage::default(),
-    };
-    Some(ModelConfig { name: ANY_MODEL.to_owned(), upstreams: vec![upstream] })
+    let api_key = key.map(|key| Secret::new(key.to_owned()));
+    let upstream = UpstreamConfig { api_key, ..UpstreamConfig::new(base_url) };
+    Some(ModelConfig::new(ANY_MODEL.to_owned(), vec![upstream]))
 }

@@ -101,7 +101,7 @@ fn wrong_flags_and_variables_are_all_named() {
     let flags = Flags { listen: Some("here".into()), database: Some("postgres://u:p@h".into()), ..Flags::default() };
     let variables = environment(&[
         ("PETSTREAM_LISTEN", "4000"),
-        ("PETSTREAM_API_KEY", "verysecret,verysecret-0123456789,verysecret-0123456789"),
+        ("PETSTREAM_API_KEY", "abc,verysecret-0123456789,verysecret-0123456789"),
         ("OPENAI_BASE_URL", "api.openai.com"),
         ("OPENAI_API_KEY", "very secret"),
     ]);
@@ -177,6 +177,46 @@ fn no_keys_asked_for_is_refused_beyond_loopback_wherever_the_address_comes_from(
     }
     let file = "listen: 0.0.0.0:1\nauth: none\n";
     assert!(read(file, environment(&[("PETSTREAM_LISTEN", "127.0.0.1:1")]), Flags::default()).is_ok());
+}
+
+#[test]
+fn metrics_need_an_address_of_their_own() {
+    let listen = |address: &str| Flags { listen: Some(address.into()), ..Flags::default() };
+    let file = "\nmetrics: {listen: 127.0.0.1:9400}\n";
+    let metrics = |flags| read(file, Environment::new(), flags).map(|loaded| loaded.config.metrics_listen);
+    assert_eq!(metrics(Flags::default()).unwrap(), Some("127.0.0.1:9400".parse().unwrap()));
+    let expected = "metrics.listen: 127.0.0.1:9400 is where the server itself listens; choose another port \
+                    (petstream.yaml:2)\n";
+    assert_eq!(lines(&metrics(listen("127.0.0.1:9400")).unwrap_err()), expected);
+    // Port 0 is a different one each time.
+    let any = read("metrics: {listen: 127.0.0.1:0}", Environment::new(), listen("127.0.0.1:0"));
+    assert!(any.is_ok());
+}
+
+#[test]
+fn what_a_model_says_of_failures_is_read() {
+    let file = "\
+models:
+- name: m
+  upstreams: [{base_url: 'http://h/v1', weight: 7, priority: 2, usage: running}]
+  retries: {attempts: 1, budget: 5%, reserve: 0}
+  ejection: {failures: 0, base: 500ms, max: 1h}
+accounting: {keep: 0s}
+limits: {stop_at_budget: true}
+drain: 0s
+hold: 0s
+heartbeat: 1s
+";
+    let config = read(file, Environment::new(), Flags::default()).unwrap().config;
+    let model = &config.models[0];
+    let upstream = &model.upstreams[0];
+    assert_eq!((upstream.weight.get(), upstream.priority, upstream.usage), (7, 2, AskUsage::Running));
+    let retries = Retries { attempts: NonZeroU32::MIN, budget_percent: 5, reserve_per_second: 0 };
+    assert_eq!(model.retries, retries);
+    let (base, max) = (Duration::from_millis(500), Duration::from_secs(3600));
+    assert_eq!(model.ejection, Ejection { failures: 0, base, max });
+    assert_eq!((config.accounting.keep, config.limits.stop_at_budget), (None, true));
+    assert_eq!((config.drain, config.hold, config.heartbeat.as_secs()), (Duration::ZERO, Duration::ZERO, 1));
 }
 
 #[test]
@@ -264,6 +304,9 @@ fn the_default_files_examples_load_and_their_deadlines_are_the_default() {
     assert_eq!(loaded.warnings, Vec::<String>::new());
     let upstream = &loaded.config.models[0].upstreams[0];
     assert_eq!((upstream.timeouts, upstream.usage), (Timeouts::default(), AskUsage::default()));
+    assert_eq!((upstream.weight, upstream.priority), (NonZeroU32::MIN, 0));
+    let model = &loaded.config.models[0];
+    assert_eq!((model.retries, model.ejection), (Retries::default(), Ejection::default()));
     assert_eq!(loaded.config.keys[0].scopes, Scopes::default());
     assert_eq!(loaded.config.keys.len(), 3);
     assert_eq!(loaded.config.models.len(), 2);

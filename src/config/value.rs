@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,9 +9,6 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use super::yaml::{Text, Value};
-
-/// Longest duration that any setting takes: more is a slip of the pen, and clocks must not overflow.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Value {
     /// What it is, for errors that must not show it.
@@ -67,35 +63,22 @@ pub(super) fn shown_text(text: &str) -> String {
     format!("{cut:?}{more}")
 }
 
-/// A duration such as `500ms`, `2s`, `10m` or `1h`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
-        "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+/// A share from `0%` to `100%`.
+pub(super) fn percent(value: &Value) -> Result<u32, String> {
+    let number = value.as_text().and_then(|text| text.strip_suffix('%'));
+    let number = number.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let share = number.and_then(|digits| digits.parse().ok()).filter(|share| *share <= 100);
+    share.ok_or_else(|| "a share from 0% to 100%".to_owned())
+}
+
+/// `true` or `false`; a variable's value is always text, so there the text is read.
+pub(super) fn flag(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Text(Text { text, written: Some(_) }) => text.trim().parse().ok(),
         _ => None,
     }
-}
-
-/// A duration from 1 ms to 24 h.
-pub(super) fn duration(value: &Value) -> Result<Duration, String> {
-    let text = value.as_text().ok_or("a duration such as 30s")?;
-    let duration = parse_duration(text).ok_or("a duration such as 30s")?;
-    let fits = !duration.is_zero() && duration <= LONGEST;
-    fits.then_some(duration).ok_or_else(|| "a duration from 1ms to 24h".to_owned())
-}
-
-/// A deadline: as [`duration`], and `0s` is none.
-pub(super) fn deadline(value: &Value) -> Result<Option<Duration>, String> {
-    let text = value.as_text().ok_or("a duration such as 30s")?;
-    let duration = parse_duration(text).ok_or("a duration such as 30s")?;
-    let fits = duration <= LONGEST;
-    fits.then_some((!duration.is_zero()).then_some(duration))
-        .ok_or_else(|| "a duration of at most 24h; 0s for no deadline".to_owned())
+    .ok_or_else(|| "true or false".to_owned())
 }
 
 /// A number of bytes between `least` and `most`: a whole number, or one with `KiB`, `MiB` or `GiB`.
@@ -249,17 +232,19 @@ mod tests {
     }
 
     #[test]
-    fn durations_need_a_unit() {
-        for (written, millis) in [("500ms", 500), ("2s", 2000), ("10m", 600_000), ("1h", 3_600_000)] {
-            assert_eq!(duration(&text(written)), Ok(Duration::from_millis(millis)));
+    fn shares_have_a_percent_sign() {
+        assert_eq!(percent(&text("20%")), Ok(20));
+        assert_eq!(percent(&from_variable("100%")), Ok(100));
+        for wrong in [text("101%"), text("20"), text("%"), text("+5%"), text("2.5%"), Value::Integer(20)] {
+            assert_eq!(percent(&wrong).unwrap_err(), "a share from 0% to 100%");
         }
-        for written in ["", "s", "1", "1.5s", "-1s", "1 s", "2d", "1S", "18446744073709551615h"] {
-            assert_eq!(duration(&text(written)).unwrap_err(), "a duration such as 30s", "{written}");
-        }
-        assert_eq!(duration(&Value::Integer(30)).unwrap_err(), "a duration such as 30s");
-        assert!(duration(&text("25h")).is_err() && duration(&text("0s")).is_err());
-        assert_eq!(deadline(&text("0s")), Ok(None));
-        assert!(deadline(&text("0")).is_err() && deadline(&text("25h")).is_err());
+    }
+
+    #[test]
+    fn flags_may_come_from_variables() {
+        assert_eq!(flag(&Value::Bool(true)), Ok(true));
+        assert_eq!(flag(&from_variable("false")), Ok(false));
+        assert!(flag(&text("true")).is_err() && flag(&from_variable("1")).is_err());
     }
 
     #[test]

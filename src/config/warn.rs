@@ -1,21 +1,29 @@
 //! Settings that are allowed each by itself, and together most likely not meant.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use url::Host;
 
+use super::duration::shown_duration;
 use super::value::base_url;
 use super::yaml::{Text, Value};
-use super::{ANY_MODEL, Auth, Config, Environment, LOCAL_MODEL, RateLimits, UpstreamConfig, variable};
+use super::{ANY_MODEL, Auth, Config, Environment, LOCAL_MODEL, ModelConfig, RateLimits, UpstreamConfig, variable};
 
 /// Fewer tokens a minute than this: a single question with its answer may not fit.
 const FEW_TOKENS: u64 = 1_000;
+
+/// For how long load balancers bear silence on a connection, unless told otherwise: AWS's and nginx's do.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is worth saying aloud about `config`.
 pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     access(config, now, &mut warnings);
     rates(config, &mut warnings);
+    silence(config, &mut warnings);
     for model in &config.models {
+        retries(model, &mut warnings);
         for (index, upstream) in model.upstreams.iter().enumerate() {
             let place = format!("model {:?}, upstream {}", model.name, index + 1);
             transport(&place, upstream, &mut warnings);
@@ -78,6 +86,26 @@ fn beyond(place: &str, limits: RateLimits, total: RateLimits, warnings: &mut Vec
     compare("requests_per_minute", requests(limits), requests(total));
     compare("tokens_per_minute", tokens(limits), tokens(total));
     compare("concurrent_streams", streams(limits), streams(total));
+}
+
+fn silence(config: &Config, warnings: &mut Vec<String>) {
+    for (name, silence) in [("hold", config.hold), ("heartbeat", config.heartbeat)] {
+        if silence >= PATIENCE {
+            let silence = shown_duration(silence);
+            warnings
+                .push(format!("{name}: {silence} without a byte is as long as many load balancers wait, or longer"));
+        }
+    }
+}
+
+fn retries(model: &ModelConfig, warnings: &mut Vec<String>) {
+    let retries = model.retries;
+    if retries.attempts.get() > 1 && retries.budget_percent == 0 && retries.reserve_per_second == 0 {
+        let (name, attempts) = (&model.name, retries.attempts);
+        warnings.push(format!(
+            "model {name:?}: retries: attempts: {attempts} can't be reached, as budget and reserve are 0"
+        ));
+    }
 }
 
 fn transport(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {

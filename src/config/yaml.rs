@@ -56,6 +56,8 @@ pub(super) fn parse(text: &str) -> Result<Node, Syntax> {
         underscored_numbers_as_strings: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         reject_unsupported_tags: true,
+        // Kept for nobody, they count against a bound: 32 lines of them in a row would be an error.
+        emit_comments: false,
         // A snippet would print the lines around the error, and with them secrets.
         with_snippet: false,
     };
@@ -189,6 +191,14 @@ mod tests {
         let entries = map("a: &t {idle: 1s}\nb:\n  <<: *t\n  total: 2s\n");
         let Value::Map(merged) = &entries[1].node.value else { panic!("no mapping") };
         assert_eq!(merged.len(), 2);
+    }
+
+    #[test]
+    fn any_number_of_comments_may_stand_in_a_row() {
+        let text = format!("a:\n  b: 1\n{}  c: 2\n", "  # A line of an example.\n".repeat(1000));
+        let Value::Map(entries) = parse(&text).map_err(|error| error.message).unwrap().value else { panic!() };
+        let Value::Map(entries) = &entries[0].node.value else { panic!() };
+        assert_eq!(entries.len(), 2);
     }
 
     #[test]

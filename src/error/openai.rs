@@ -142,6 +142,23 @@ impl ApiError {
         error
     }
 
+    /// The server is going away before the answer is complete.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        let message = "The server is shutting down and could not finish this answer. Please try again.";
+        let code = Some("server_shutdown");
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message);
+        error.retry_after = Some(1_000);
+        error
+    }
+
+    /// The key's tokens a minute are used up in the middle of an answer.
+    #[must_use]
+    pub fn budget_used_up() -> Self {
+        let message = "The answer was ended because the tokens per minute of your API key are used up.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "tokens", Some("token_budget_exhausted"), message)
+    }
+
     /// A fault of ours; the cause is for the log only.
     #[must_use]
     pub fn internal() -> Self {
@@ -153,6 +170,12 @@ impl ApiError {
     #[must_use]
     pub fn reason(&self) -> &str {
         self.body.code.as_deref().unwrap_or(&self.body.kind)
+    }
+
+    /// The status that the failure has while there is no head yet.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// What a person is told.
@@ -222,6 +245,11 @@ impl From<&Failure> for ApiError {
                     Deadline::Total => "The upstream did not finish its answer in time.",
                 };
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout"), what)
+            }
+            Failure::AllOut(wait) => {
+                let mut error = Self::overloaded();
+                error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1_000));
+                error
             }
             Failure::Refused(refusal) => Self::refused(refusal),
         }

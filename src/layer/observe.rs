@@ -1,4 +1,4 @@
-//! Request id, log line, panics.
+//! Request id, log line, count, panics.
 //!
 //! Answers 500 when a handler panics. Ends at the last body byte, or when the client leaves: only then is it known what
 //! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
-use crate::telemetry::record::{Facts, Record};
+use crate::telemetry::metrics::{Held, Metrics};
+use crate::telemetry::record::{Attempt, Facts, Record, Terminal};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
@@ -26,30 +27,31 @@ const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms"
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// The middleware; a [`Record`] is among the request's extensions from here on.
-pub async fn observe(mut request: Request, next: Next) -> Response {
-    let record = Record::begin();
-    let id = format!("req_{}", Uuid::new_v4().simple());
+pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+    let record = Record::begin(&format!("req_{}", Uuid::new_v4().simple()));
     let line = Line {
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
-        id,
         status: None,
         failure: None,
         record: record.clone(),
         complete: false,
+        route: request.extensions().get().cloned(),
+        _in_flight: metrics.request_begins(),
+        metrics,
     };
     request.extensions_mut().insert(record.clone());
     // Dropped with this future when the client leaves before the head: that is logged too.
     let mut line = line;
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_panic| {
-        tracing::error!(request_id = line.id, path = line.path, "a handler panicked");
+        tracing::error!(request_id = record.id(), path = line.path, "a handler panicked");
         ApiError::internal().into_response()
     });
     line.status = Some(response.status());
     line.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&line.id) {
+    if let Ok(id) = HeaderValue::from_str(record.id()) {
         headers.insert(X_REQUEST_ID, id);
     }
     let ms = u64::try_from(record.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -64,12 +66,15 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
 struct Line {
     method: Method,
     path: String,
-    id: String,
     /// None while there is no head.
     status: Option<StatusCode>,
     failure: Option<String>,
     record: Record,
     complete: bool,
+    /// None for paths that lead nowhere.
+    route: Option<MatchedPath>,
+    metrics: Metrics,
+    _in_flight: Held,
 }
 
 impl Drop for Line {
@@ -82,11 +87,20 @@ impl Drop for Line {
         let ms = (ms * 1e3).round() / 1e3;
         let facts = self.record.facts();
         let Facts {
-            key, model, target, attempts, first_token, prompt_tokens, completion_tokens, source, failure, ..
+            key,
+            model,
+            target,
+            attempts,
+            first_token,
+            prompt_tokens,
+            completion_tokens,
+            source,
+            terminal,
+            failure,
         } = &*facts;
         let failure = failure.as_ref().or(self.failure.as_ref());
         tracing::info!(
-            request_id = self.id,
+            request_id = self.record.id(),
             method = self.method.as_str(),
             path = self.path,
             status,
@@ -94,15 +108,23 @@ impl Drop for Line {
             key = key.as_deref(),
             model,
             upstream = target.as_deref(),
-            attempts = source.map(|_| *attempts),
+            attempts = (!attempts.is_empty()).then(|| list(attempts)),
             first_token_ms = first_token.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             prompt_tokens = source.map(|_| *prompt_tokens),
             completion_tokens = source.map(|_| *completion_tokens),
             usage = source.map(|source| source.name()),
+            terminal = terminal.map(Terminal::name),
             failure,
             "request"
         );
+        self.metrics.request_ended(self.route.as_ref().map(MatchedPath::as_str), &self.method, status);
     }
+}
+
+/// `a:unreachable:2ms b:ok:31ms`
+fn list(attempts: &[Attempt]) -> String {
+    let one = |attempt: &Attempt| format!("{}:{}:{}ms", attempt.target, attempt.outcome, attempt.duration.as_millis());
+    attempts.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// A body that knows whether it was sent to its end.
@@ -129,5 +151,73 @@ impl HttpBody for ObservedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use futures_util::stream;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(metrics: &Metrics, path: &str) -> Response {
+        async fn two() -> Body {
+            Body::from_stream(stream::iter(["a", "b"].map(Ok::<_, Infallible>)))
+        }
+        async fn never() -> Body {
+            std::future::pending().await
+        }
+        let routes = Router::new().route("/things/{id}", get(two)).route("/never", get(never));
+        let app = routes.layer(from_fn_with_state(metrics.clone(), observe));
+        app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    fn has(metrics: &Metrics, series: &str) -> bool {
+        metrics.encode().lines().any(|line| line == series)
+    }
+
+    fn in_flight(metrics: &Metrics, count: u32) -> bool {
+        has(metrics, &format!("petstream_requests_in_flight {count}"))
+    }
+
+    #[tokio::test]
+    async fn a_request_is_in_flight_until_its_last_byte_and_counted_by_its_route() {
+        let metrics = Metrics::new();
+        let mut body = ask(&metrics, "/things/7").await.into_body();
+        assert!(body.frame().await.is_some() && in_flight(&metrics, 1));
+        assert!(!metrics.encode().contains("petstream_requests_total"));
+        while body.frame().await.is_some() {}
+        drop(body);
+        assert!(in_flight(&metrics, 0));
+        assert!(has(&metrics, r#"petstream_requests_total{route="/things/{id}",method="GET",status="200"} 1"#));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_is_counted_as_such_and_in_flight_no_more() {
+        let metrics = Metrics::new();
+        let mut body = ask(&metrics, "/things/7").await.into_body();
+        assert!(body.frame().await.is_some());
+        drop(body);
+        let route = r#"petstream_requests_total{route="/things/{id}",method="GET",status="499"} 1"#;
+        assert!(in_flight(&metrics, 0) && has(&metrics, route));
+        assert!(ask(&metrics, "/never").now_or_never().is_none());
+        let route = r#"petstream_requests_total{route="/never",method="GET",status="499"} 1"#;
+        assert!(in_flight(&metrics, 0) && has(&metrics, route));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_leads_nowhere_has_no_label_of_its_own() {
+        let metrics = Metrics::new();
+        for path in ["/no", "/nowhere"] {
+            ask(&metrics, path).await.into_body().collect().await.unwrap();
+        }
+        assert!(has(&metrics, r#"petstream_requests_total{route="other",method="GET",status="404"} 2"#));
     }
 }

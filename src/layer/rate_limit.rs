@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::error::{Denied, Surface};
 use crate::keyring::Principal;
 use crate::limiter::{Admission, Limit, Limited, Limiter, Quota};
+use crate::telemetry::metrics::Metrics;
 use crate::wire::go_duration::go_duration;
 
 /// Limits in front of one surface.
@@ -21,6 +22,8 @@ use crate::wire::go_duration::go_duration;
 pub struct Meter {
     /// The state of all keys.
     pub limiter: Limiter,
+    /// Where refusals are counted.
+    pub metrics: Metrics,
     /// The format of a refusal.
     pub surface: Surface,
 }
@@ -51,6 +54,7 @@ pub async fn rate_limit(State(meter): State<Meter>, mut request: Request, next: 
     let admission = match meter.limiter.request(&principal.id, principal.limits) {
         Ok(admission) => admission,
         Err(limited) => {
+            meter.metrics.refused(limited.reason(), limited.whose.name());
             let mut response = Denied::Limited(limited.clone()).answer(meter.surface);
             say(response.headers_mut(), &REQUESTS, refused(&limited));
             return response;

@@ -111,6 +111,20 @@ impl Reservation {
         Ok(Self { key: Arc::clone(key), total: Arc::clone(total), tokens })
     }
 
+    /// How many tokens are set aside.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// Sets aside more, or says that there is no more.
+    pub fn extend(&mut self, tokens: u64) -> bool {
+        let Ok(more) = Self::take(&self.key, &self.total, tokens) else { return false };
+        // One reservation from here on: two would be settled twice.
+        self.tokens += more.tokens;
+        true
+    }
+
     /// Replaces the estimate by the real number.
     pub fn settle(self, actual: u64) {
         for scope in [&self.key, &self.total] {

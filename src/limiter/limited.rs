@@ -25,6 +25,17 @@ pub enum Whose {
     Total,
 }
 
+impl Whose {
+    /// The label for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Total => "total",
+        }
+    }
+}
+
 /// Why a request may not go on now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limited {

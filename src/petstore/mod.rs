@@ -4,6 +4,7 @@
 //! another database can stand beside SQLite without a change above.
 
 pub mod filter;
+pub mod log;
 pub mod page;
 pub mod pet;
 mod row;

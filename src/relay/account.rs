@@ -1,8 +1,18 @@
-//! What a completion holds and owes: its stream's permit, its reserved tokens, its place in the log.
+//! What a completion holds and owes: its stream's permit, its reserved tokens, its usage record.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
-use crate::limiter::{Reservation, StreamPermit};
-use crate::telemetry::record::{Record, Source};
+use crate::keyring::Principal;
+use crate::ledger::{Entry, Ledger};
+use crate::limiter::{Limited, Reservation, StreamPermit};
+use crate::telemetry::metrics::{Ended, Gaps, Held, ModelMetrics};
+use crate::telemetry::record::{Record, Source, Terminal};
+use crate::upstream::Failure;
 use crate::wire::chunk::Usage;
 use crate::wire::request::ChatRequest;
 
@@ -10,36 +20,68 @@ use super::Caller;
 
 /// A token of English prose or code is about four bytes: OpenAI's own rule of thumb.
 pub(super) const BYTES_A_TOKEN: u64 = 4;
+/// How many tokens a stream that has used up its reservation sets aside at once.
+const MORE: u64 = 16;
+/// What the log and the usage records say when the client left before there was a status.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Dropped with the body of the answer, at its last byte or when the client leaves; settles then.
 pub(super) struct Account {
     record: Record,
+    ledger: Ledger,
+    metrics: Arc<ModelMetrics>,
+    principal: Arc<Principal>,
+    model: String,
+    streamed: bool,
+    socket: EndsAt,
     reservation: Option<Reservation>,
     /// Freed on drop.
     _permit: Option<StreamPermit>,
+    _in_flight: Option<Held>,
+    tally: Tally,
+    /// How the answer ended. None: it has not, so what drops the account is the client's leaving.
+    ended: Option<(Terminal, Option<String>)>,
+    status: u16,
+}
+
+/// What has been counted.
+#[derive(Default)]
+struct Tally {
     usage: Option<Usage>,
+    /// The usage is that of the whole answer, and not of a part of it.
+    usage_is_final: bool,
     prompt_estimate: u64,
     /// Tokens that went to the client, as far as we can tell: upstreams send one a chunk.
     counted: u64,
-    closed: bool,
+    gaps: Gaps,
 }
 
 impl Account {
     /// Takes a permit if this is a stream, and reserves an estimate of the tokens.
-    pub(super) fn open(caller: &Caller, request: &ChatRequest) -> Result<Self, ApiError> {
-        let limited = |limited: crate::limiter::Limited| ApiError::from(&limited);
-        let permit = if request.stream { Some(caller.admission.stream().map_err(limited)?) } else { None };
+    pub(super) fn open(
+        caller: &Caller,
+        request: &ChatRequest,
+        ledger: &Ledger,
+        metrics: &Arc<ModelMetrics>,
+    ) -> Result<Self, Limited> {
+        let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
         let prompt_estimate = request.messages_bytes as u64 / BYTES_A_TOKEN;
         let most = request.max_tokens.unwrap_or(0).saturating_mul(request.n);
-        let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most)).map_err(limited)?;
+        let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most))?;
         Ok(Self {
             record: caller.record.clone(),
+            ledger: ledger.clone(),
+            metrics: Arc::clone(metrics),
+            principal: Arc::clone(&caller.principal),
+            model: request.model.clone(),
+            streamed: request.stream,
+            socket: caller.ends_at.clone(),
             reservation: Some(reservation),
             _permit: permit,
-            usage: None,
-            prompt_estimate,
-            counted: 0,
-            closed: false,
+            _in_flight: request.stream.then(|| metrics.stream_begins()),
+            tally: Tally { prompt_estimate, ..Tally::default() },
+            ended: None,
+            status: CLIENT_CLOSED_REQUEST,
         })
     }
 
@@ -51,49 +93,134 @@ impl Account {
     pub(super) fn first_token(&self) {
         let elapsed = self.record.elapsed();
         self.record.facts().first_token.get_or_insert(elapsed);
+        self.metrics.first_token(elapsed);
     }
 
-    /// The counts, from whoever generated the tokens.
+    /// The answer begins with 200, whatever comes of it.
+    pub(super) const fn begin(&mut self) {
+        self.status = 200;
+    }
+
+    /// So much time was between two chunks.
+    pub(super) fn gap(&mut self, gap: Duration) {
+        self.tally.gaps.note(gap);
+    }
+
+    /// The counts of the whole answer, from whoever generated the tokens.
     pub(super) const fn exact(&mut self, usage: Usage) {
-        self.usage = Some(usage);
+        self.tally.usage = Some(usage);
+        self.tally.usage_is_final = true;
     }
 
-    /// Tokens that went to the client, for an estimate should no count come.
+    /// The counts so far, from an upstream that puts them on every chunk.
+    pub(super) const fn running(&mut self, usage: Usage) {
+        self.tally.usage = Some(usage);
+    }
+
+    /// Tokens that went to the client, should no count come.
     pub(super) const fn counted(&mut self, tokens: u64) {
-        self.counted += tokens;
+        self.tally.counted += tokens;
     }
 
-    /// A target is about to be asked.
-    pub(super) fn attempt(&self, target: &str) {
-        let mut facts = self.record.facts();
-        facts.target = Some(target.to_owned());
-        facts.attempts += 1;
+    /// Whether the limits have tokens for what has been sent so far; sets more aside where need be.
+    pub(super) fn can_afford(&mut self) -> bool {
+        let used = self.tally.so_far();
+        let Some(reservation) = &mut self.reservation else { return true };
+        used <= reservation.tokens() || reservation.extend((used - reservation.tokens()).max(MORE))
     }
 
-    /// The answer is complete, or has failed for a reason.
-    pub(super) fn close(&mut self, failure: Option<&str>) {
-        self.closed = true;
-        self.record.facts().failure = failure.map(str::to_owned);
+    /// The answer is complete.
+    pub(super) fn complete(&mut self) {
+        self.tally.usage_is_final |= self.tally.usage.is_some();
+        self.status = 200;
+        self.ended = Some((Terminal::Completed, None));
+    }
+
+    /// The answer was cut, or never begun; the client is told of `error`.
+    pub(super) fn fail(&mut self, terminal: Terminal, error: &ApiError) {
+        if self.status != 200 {
+            self.status = error.status().as_u16();
+        }
+        self.record.facts().failure = Some(error.reason().to_owned());
+        self.ended = Some((terminal, Some(error.reason().to_owned())));
+    }
+
+    /// As [`Account::fail`], for an upstream's failure. Where the upstream did no work, none is charged.
+    pub(super) fn fail_with(&mut self, failure: &Failure, error: &ApiError) {
+        let idle = matches!(failure, Failure::Unreachable(_) | Failure::Refused(_) | Failure::AllOut(_));
+        if idle && self.tally.counted == 0 {
+            self.free();
+        }
+        let refused = matches!(failure, Failure::Refused(_)) && !error.status().is_server_error();
+        self.fail(if refused { Terminal::Refused } else { Terminal::Failed }, error);
     }
 
     /// Nothing was generated: the request costs nothing.
-    pub(super) fn free(&mut self) {
-        self.prompt_estimate = 0;
+    pub(super) const fn free(&mut self) {
+        self.tally.prompt_estimate = 0;
+    }
+
+    fn ending(&mut self) -> (Terminal, Option<String>) {
+        let gone = if self.socket.was_cut() { Terminal::ClientStalled } else { Terminal::ClientGone };
+        self.ended.take().unwrap_or((gone, None))
+    }
+}
+
+impl Tally {
+    fn so_far(&self) -> u64 {
+        match self.usage {
+            Some(usage) => usage.prompt_tokens.saturating_add(usage.completion_tokens),
+            None => self.prompt_estimate.saturating_add(self.counted),
+        }
+    }
+
+    fn settled(&self, streamed: bool) -> (Usage, Source) {
+        match self.usage {
+            Some(usage) if self.usage_is_final => (usage, Source::Exact),
+            Some(usage) => (usage, Source::Running),
+            None => {
+                let usage = Usage { prompt_tokens: self.prompt_estimate, completion_tokens: self.counted };
+                (usage, if streamed { Source::Counted } else { Source::Estimated })
+            }
+        }
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let source = if self.usage.is_some() { Source::Exact } else { Source::Estimated };
-        let usage =
-            self.usage.unwrap_or(Usage { prompt_tokens: self.prompt_estimate, completion_tokens: self.counted });
+        let (terminal, reason) = self.ending();
+        let (usage, source) = self.tally.settled(self.streamed);
+        let Usage { prompt_tokens, completion_tokens } = usage;
         if let Some(reservation) = self.reservation.take() {
-            reservation.settle(usage.prompt_tokens.saturating_add(usage.completion_tokens));
+            reservation.settle(prompt_tokens.saturating_add(completion_tokens));
         }
+        let duration = self.record.elapsed();
         let mut facts = self.record.facts();
-        facts.prompt_tokens = usage.prompt_tokens;
-        facts.completion_tokens = usage.completion_tokens;
+        facts.prompt_tokens = prompt_tokens;
+        facts.completion_tokens = completion_tokens;
         facts.source = Some(source);
-        facts.client_gone |= !self.closed;
+        facts.terminal = Some(terminal);
+        let (target, attempts, first_token) = (facts.target.clone(), facts.attempts.len(), facts.first_token);
+        drop(facts);
+        let (source, gaps) = (Some(source), &self.tally.gaps);
+        self.metrics.ended(&Ended { terminal, duration, prompt_tokens, completion_tokens, source, gaps });
+        self.ledger.record(Entry {
+            at: Timestamp::now(),
+            request_id: Some(self.record.id().to_owned()),
+            key_id: Arc::clone(&self.principal.id),
+            key: Arc::clone(&self.principal.name),
+            model: std::mem::take(&mut self.model),
+            target,
+            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            streamed: self.streamed,
+            prompt_tokens,
+            completion_tokens,
+            source,
+            first_token,
+            duration,
+            terminal,
+            reason,
+            status: self.status,
+        });
     }
 }

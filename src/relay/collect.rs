@@ -11,9 +11,10 @@ use super::account::Account;
 use super::open::{Opened, masked, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Refusal, Target};
-use crate::wire::chunk::{Depth, Facts, Frame, look};
+use crate::wire::chunk::{Depth, Facts, Frame, is_without_text, last_chunk, look};
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::members::patch;
+use crate::wire::request::ChatRequest;
 use crate::wire::sse::{Decoder, Event, push_frame};
 
 /// Most choices that the contract knows.
@@ -23,14 +24,27 @@ const MOST_CHOICES: usize = 128;
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     /// The client did not ask for usage: what we asked for is not its business.
-    pub(super) hide_usage: bool,
-    pub(super) depth: Depth,
+    hide_usage: bool,
+    depth: Depth,
+    /// End the stream when its key's tokens are used up.
+    stop_at_budget: bool,
+}
+
+impl Terms {
+    pub(super) const fn of(request: &ChatRequest, stop_at_budget: bool) -> Self {
+        let depth = if request.n > 1 { Depth::Choices } else { Depth::Keys };
+        Self { hide_usage: !request.include_usage, depth, stop_at_budget }
+    }
 }
 
 /// How a stream ends.
 pub(super) enum End {
     Done,
     Failed(Failure),
+    /// The server is going away.
+    Shutdown,
+    /// The key's tokens are used up.
+    BudgetUsedUp,
 }
 
 /// Reads an upstream's stream and collects what goes out.
@@ -44,8 +58,13 @@ pub(super) struct Collector {
     /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
+    last_data: Instant,
     choices: Choices,
     terms: Terms,
+    /// The first chunk, kept only where a last one may have to be made after its pattern.
+    head: Option<Bytes>,
+    /// No chunk has been counted yet.
+    fresh: bool,
 }
 
 impl Collector {
@@ -54,9 +73,12 @@ impl Collector {
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
+            head: terms.stop_at_budget.then(|| opened.first.data.clone()),
+            fresh: true,
             first: Some(opened.first),
             outbox: Outbox::default(),
             waiting_since: None,
+            last_data: Instant::now(),
             choices: Choices::default(),
             terms,
         }
@@ -72,12 +94,25 @@ impl Collector {
     }
 
     /// What is left to send. A stream that is done may leave its connection for others; any other one is closed.
-    pub(super) fn into_output(mut self, done: bool) -> BytesMut {
+    pub(super) fn into_output(mut self, end: &End) -> BytesMut {
+        if matches!(end, End::BudgetUsedUp) {
+            self.finish_choices();
+        }
         let rest = self.outbox.take();
-        if done {
+        if matches!(end, End::Done) {
             self.body.finish();
         }
         BytesMut::from(rest)
+    }
+
+    /// Says of every choice that has not finished that it reached a limit.
+    fn finish_choices(&mut self) {
+        let Some(head) = self.head.take() else { return };
+        for index in self.choices.unfinished() {
+            if let Some(chunk) = last_chunk(&head, index) {
+                push_frame(self.outbox.write(), chunk.as_bytes());
+            }
+        }
     }
 
     pub(super) const fn waiting_since(&self) -> Option<Instant> {
@@ -93,10 +128,15 @@ impl Collector {
                 if end.is_some() || self.outbox.is_full() {
                     return Poll::Ready(end);
                 }
+                if self.terms.stop_at_budget && !account.can_afford() {
+                    return Poll::Ready(Some(End::BudgetUsedUp));
+                }
             }
             match self.body.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
+                    let now = Instant::now();
+                    account.gap(now - std::mem::replace(&mut self.last_data, now));
                     self.decoder.push(data);
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
@@ -144,13 +184,21 @@ impl Collector {
 
     fn pass(&mut self, event: &Event, facts: &Facts, account: &mut Account) {
         self.choices.note(facts);
-        if let Some(usage) = facts.usage {
-            account.exact(usage);
-            if self.terms.hide_usage && facts.no_choices {
-                return;
+        match facts.usage {
+            Some(usage) if facts.no_choices => {
+                account.exact(usage);
+                if self.terms.hide_usage {
+                    return;
+                }
             }
+            Some(usage) => account.running(usage),
+            None => {}
         }
-        account.counted(1);
+        // The first chunk names the role, and most upstreams put no text into it.
+        let opening = std::mem::take(&mut self.fresh) && is_without_text(&event.data);
+        if !opening && !facts.no_choices {
+            account.counted(1);
+        }
         if facts.cut.is_empty() {
             match &event.verbatim {
                 Some(frame) => self.outbox.pass(frame.clone()),
@@ -201,6 +249,11 @@ impl Choices {
             self.any_finished = true;
             self.open.retain(|index| !facts.finished.contains(index));
         }
+    }
+
+    /// The choices that have begun and not finished; the first one where none has been told apart.
+    fn unfinished(&self) -> Vec<u64> {
+        if self.open.is_empty() && !self.any_finished { vec![0] } else { self.open.clone() }
     }
 
     fn all_finished(&self) -> bool {

@@ -12,10 +12,12 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::account::Account;
+use super::cut::Cut;
 use super::outbox::BATCH;
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
+use crate::telemetry::record::Terminal;
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
 use crate::wire::request::{ChatRequest, Invalid};
@@ -28,7 +30,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
         Ok(completion) => completion,
         Err(error) => {
             account.free();
-            account.close(Some(error.reason()));
+            account.fail(Terminal::Refused, &error);
             return Err(error);
         }
     };
@@ -36,7 +38,10 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
     let interval = relay.tokens_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
     if request.stream {
         let writer = ChunkWriter::new(&head, request.include_usage);
-        return Ok(respond::stream(LocalStream::new(account, completion, writer, request.include_usage, interval)));
+        account.begin();
+        let cut = Cut::new(&relay.cutting);
+        let stream = LocalStream::new(account, completion, writer, request.include_usage, interval, cut);
+        return Ok(respond::stream(stream));
     }
     if let Some(interval) = interval {
         tokio::time::sleep(interval.saturating_mul(completion_tokens(&completion))).await;
@@ -44,7 +49,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
     let tokens = completion_tokens(&completion);
     account.first_token();
     account.exact(Usage { prompt_tokens: completion.prompt_tokens.into(), completion_tokens: tokens.into() });
-    account.close(None);
+    account.complete();
     let texts: Vec<_> = completion.choices.iter().map(|choice| (text(choice), choice.finish_reason)).collect();
     let body = chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens));
     Ok(respond::json(StatusCode::OK, body))
@@ -75,6 +80,7 @@ struct LocalStream {
     sent_tokens: u64,
     stage: Stage,
     pace: Option<Pace>,
+    cut: Cut,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,10 +104,22 @@ impl LocalStream {
         writer: ChunkWriter,
         include_usage: bool,
         interval: Option<Duration>,
+        cut: Cut,
     ) -> Self {
         let pace = interval.map(|interval| Pace { interval, next: Box::pin(tokio::time::sleep(interval)) });
         let (piece, choice, sent_tokens, stage) = (0, 0, 0, Stage::First);
-        Self { account, completion, writer, include_usage, piece, choice, sent_tokens, stage, pace }
+        Self { account, completion, writer, include_usage, piece, choice, sent_tokens, stage, pace, cut }
+    }
+
+    /// The one end of a stream that the server's own end cuts short.
+    fn cut_short(&mut self) -> Bytes {
+        let error = ApiError::shutting_down();
+        self.account.fail(Terminal::Shutdown, &error);
+        self.stage = Stage::Over;
+        let mut out = BytesMut::new();
+        error.push_frame(&mut out);
+        out.extend_from_slice(DONE);
+        out.freeze()
     }
 
     /// Writes the next frame.
@@ -121,7 +139,7 @@ impl LocalStream {
                 }
                 out.extend_from_slice(DONE);
                 self.count();
-                self.account.close(None);
+                self.account.complete();
                 self.stage = Stage::Over;
             }
             Stage::Over => {}
@@ -175,6 +193,9 @@ impl Body for LocalStream {
         let this = &mut *self;
         if this.stage == Stage::Over {
             return Poll::Ready(None);
+        }
+        if this.cut.poll_is_over(cx) {
+            return Poll::Ready(Some(Ok(Frame::data(this.cut_short()))));
         }
         if this.stage == Stage::Pieces
             && let Some(pace) = &mut this.pace

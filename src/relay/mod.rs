@@ -5,7 +5,9 @@
 //! takes the upstream's connection with it.
 
 mod account;
+mod attempts;
 mod collect;
+mod cut;
 mod local;
 mod open;
 mod outbox;
@@ -18,30 +20,39 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::HeaderMap;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Limits};
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::keyring::Principal;
+use crate::ledger::Ledger;
 use crate::limiter::Admission;
 use crate::responder::{MODEL, Responder};
+use crate::telemetry::metrics::{Metrics, ModelMetrics};
 use crate::telemetry::record::Record;
 use crate::upstream::{Route, Routes};
 use crate::wire::request::ChatRequest;
 
 use account::Account;
-
-/// A silent stream says so this often: under the idle limit of every common load balancer.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long the true status of a stream is held back for its first event; then 200 and heartbeats.
-const HOLD: Duration = Duration::from_secs(10);
+use open::Order;
 
 /// Handles to everything that serves completions; cheap to clone.
 #[derive(Clone)]
 pub struct Relay {
     responder: Responder,
     routes: Arc<Routes>,
+    ledger: Ledger,
+    metrics: Metrics,
+    /// Those of the local model.
+    local: Arc<ModelMetrics>,
     limits: Limits,
     tokens_per_second: Option<f64>,
+    hold: Duration,
+    heartbeat: Duration,
+    /// Cancelled when running requests may take no longer.
+    cutting: CancellationToken,
 }
 
 /// Who asks, and what is known of the asking.
@@ -54,13 +65,43 @@ pub struct Caller {
     pub headers: HeaderMap,
     /// The request's record.
     pub record: Record,
+    /// The share of the memory for bodies that the request's body takes: given back when it is no longer held.
+    pub memory: OwnedSemaphorePermit,
+    /// When the answer must be over, for the owner of the socket.
+    pub ends_at: EndsAt,
+}
+
+/// What a relay is made of.
+pub struct Parts {
+    /// The local model.
+    pub responder: Responder,
+    /// The remote ones.
+    pub routes: Arc<Routes>,
+    /// Where usage is recorded.
+    pub ledger: Ledger,
+    /// Where it is measured.
+    pub metrics: Metrics,
+    /// Cancelled when running requests may take no longer.
+    pub cutting: CancellationToken,
 }
 
 impl Relay {
     /// A relay between these models.
     #[must_use]
-    pub fn new(config: &Config, responder: Responder, routes: Arc<Routes>) -> Self {
-        Self { responder, routes, limits: config.limits, tokens_per_second: config.responder.tokens_per_second }
+    pub fn new(config: &Config, parts: Parts) -> Self {
+        let Parts { responder, routes, ledger, metrics, cutting } = parts;
+        Self {
+            responder,
+            routes,
+            ledger,
+            local: metrics.model(MODEL),
+            metrics,
+            limits: config.limits,
+            tokens_per_second: config.responder.tokens_per_second,
+            hold: config.hold,
+            heartbeat: config.heartbeat,
+            cutting,
+        }
     }
 
     /// Answers one chat completion.
@@ -73,11 +114,29 @@ impl Relay {
             return Err(ApiError::no_model(&request.model));
         }
         let route = self.route(&request.model)?;
-        let account = Account::open(&caller, &request)?;
-        match (route, request.stream) {
-            (None, _) => local::complete(self, account, &request).await,
-            (Some(route), true) => proxied::stream(self, account, route, request, caller.headers).await,
-            (Some(route), false) => plain::complete(self, account, &route, &request, &caller.headers).await,
+        let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());
+        let account = Account::open(&caller, &request, &self.ledger, metrics).map_err(|limited| {
+            self.metrics.refused(limited.reason(), limited.whose.name());
+            ApiError::from(&limited)
+        })?;
+        let order = Order {
+            request,
+            client: caller.headers,
+            memory: caller.memory,
+            ends_at: caller.ends_at,
+            frame_limit: self.limits.frame,
+        };
+        let answer = self.answer(account, route, order);
+        // A stream that has begun says so itself.
+        self.cutting.run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))
+    }
+
+    async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {
+        match (route, order.request.stream) {
+            // On the heap: understanding a question takes more room than passing an answer on.
+            (None, _) => Box::pin(local::complete(self, account, &order.request)).await,
+            (Some(route), true) => proxied::stream(self, account, route, order).await,
+            (Some(route), false) => plain::complete(self, account, &route, &order).await,
         }
     }
 

@@ -8,9 +8,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::deadline::EndsAt;
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Refusal, Target};
 use crate::wire::chunk::{Depth, Frame, look};
 use crate::wire::envelope::{ErrorBody, read_error};
+use crate::wire::request::{ChatRequest, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
 
 /// Most of an error's body that is read, bytes.
@@ -27,18 +31,41 @@ pub(super) struct Opened {
     pub(super) first: Event,
 }
 
-/// Asks `target` for a stream and waits for its first event.
-pub(super) async fn open(
-    target: Arc<Target>,
-    body: Bytes,
-    client: HeaderMap,
-    frame_limit: usize,
-) -> Result<Opened, Failure> {
+/// What a client asked for, and what is the same for every target that is asked.
+pub(super) struct Order {
+    pub(super) request: ChatRequest,
+    pub(super) client: HeaderMap,
+    /// Held as long as the request's body is.
+    #[expect(dead_code, reason = "it acts by being dropped")]
+    pub(super) memory: OwnedSemaphorePermit,
+    pub(super) ends_at: EndsAt,
+    pub(super) frame_limit: usize,
+}
+
+/// Asks `target` for a stream and waits for its first event. A target that does not know `stream_options` is asked
+/// again without, and remembered.
+pub(super) async fn open(target: Arc<Target>, order: &Order) -> Result<Opened, Failure> {
+    let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
+    let body = order.request.forward(target.model(), target.ask_usage());
+    let total = target.timeouts().total;
+    let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
+    match opened {
+        Err(Failure::Refused(refusal)) if asked && refusal.names("stream_options") => {
+            tracing::info!(upstream = target.name(), "it does not know stream_options: not asked for usage any more");
+            target.never_ask_usage();
+            let body = order.request.forward(target.model(), UsageAsk::Nothing);
+            timed(total, Deadline::Total, open_once(target, body, order)).await
+        }
+        other => other,
+    }
+}
+
+async fn open_once(target: Arc<Target>, body: Bytes, order: &Order) -> Result<Opened, Failure> {
     let limit = target.timeouts().first_token;
     let connect = async {
-        let answer = target.send(&Ask { body, stream: true, client: &client }).await?;
+        let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
         let mut answer = check_head(&target, answer).await?;
-        let mut decoder = Decoder::new(frame_limit);
+        let mut decoder = Decoder::new(order.frame_limit);
         let first = first_event(&target, &mut answer.body, &mut decoder).await?;
         Ok((answer.body, decoder, first))
     };

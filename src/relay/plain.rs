@@ -4,57 +4,53 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, StatusCode};
 
 use super::account::{Account, BYTES_A_TOKEN};
-use super::open::{masked, refusal, timed};
+use super::attempts::first_success;
+use super::open::{Order, masked, refusal, timed};
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::upstream::{Answer, Ask, Deadline, Failure, Refusal, Route, Target};
 use crate::wire::chunk::{Usage, read_usage};
 use crate::wire::envelope::read_error;
 use crate::wire::members::members;
-use crate::wire::request::ChatRequest;
+use crate::wire::request::UsageAsk;
 
 /// Asks the route's target and passes its answer on, byte for byte.
 pub(super) async fn complete(
     relay: &Relay,
     mut account: Account,
-    route: &Route,
-    request: &ChatRequest,
-    client: &HeaderMap,
+    route: &Arc<Route>,
+    order: &Order,
 ) -> Result<Response, ApiError> {
-    let target = &route.targets[0];
-    account.attempt(target.name());
-    let total = target.timeouts().total;
-    let whole = timed(total, Deadline::Total, ask(relay, target, request, client)).await;
-    match whole {
-        Ok((status, body)) => {
+    let record = account.record().clone();
+    let whole = first_success(route, &record, |target| async move {
+        let total = target.timeouts().total;
+        timed(total, Deadline::Total, ask(relay, &target, order)).await
+    });
+    match whole.await {
+        Ok(((status, body), _lease)) => {
             account.first_token();
             account.counted(body.len() as u64 / BYTES_A_TOKEN);
             if let Some(usage) = usage_of(&body) {
                 account.exact(usage);
             }
-            account.close(None);
+            account.complete();
             Ok(respond::json(status, body))
         }
         Err(failure) => {
             let error = ApiError::from(&failure);
-            account.free();
-            account.close(Some(error.reason()));
+            account.fail_with(&failure, &error);
             Err(error)
         }
     }
 }
 
-async fn ask(
-    relay: &Relay,
-    target: &Arc<Target>,
-    request: &ChatRequest,
-    client: &HeaderMap,
-) -> Result<(StatusCode, Bytes), Failure> {
-    let ask = Ask { body: request.forward(target.model(), false), stream: false, client };
+async fn ask(relay: &Relay, target: &Arc<Target>, order: &Order) -> Result<(StatusCode, Bytes), Failure> {
+    let body = order.request.forward(target.model(), UsageAsk::Nothing);
+    let ask = Ask { body, stream: false, client: &order.client };
     let timeouts = target.timeouts();
     let mut answer = timed(timeouts.first_token, Deadline::FirstToken, target.send(&ask)).await?;
     if !answer.status.is_success() {

@@ -8,59 +8,57 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::response::Response;
-use bytes::Bytes;
-use http::HeaderMap;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::account::Account;
+use super::attempts::first_success;
 use super::collect::{Collector, End, Terms};
-use super::open::{Opened, open};
-use super::{HEARTBEAT, HOLD, Relay, respond};
+use super::cut::Cut;
+use super::open::{Opened, Order, open};
+use super::{Relay, respond};
+use crate::deadline::EndsAt;
 use crate::error::ApiError;
-use crate::upstream::{Deadline, Failure, Route};
-use crate::wire::chunk::Depth;
-use crate::wire::request::ChatRequest;
+use crate::telemetry::record::Terminal;
+use crate::upstream::{Deadline, Failure, Lease, Route};
 use crate::wire::sse::{COMMENT, DONE};
 
-type Opening = Pin<Box<dyn Future<Output = Result<Opened, Failure>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<(Opened, Lease), Failure>> + Send>>;
 
-/// Opens the stream. The true status is known once the first event is there; when that takes longer than [`HOLD`],
-/// the answer begins with 200 and heartbeats, so that no balancer in between gives up.
+/// Opens the stream. The true status is known once the first event is there; when that takes longer than `hold`, the
+/// answer begins with 200 and heartbeats, so that no balancer in between gives up.
 pub(super) async fn stream(
     relay: &Relay,
-    mut account: Account,
+    account: Account,
     route: Arc<Route>,
-    request: ChatRequest,
-    client: HeaderMap,
+    order: Order,
 ) -> Result<Response, ApiError> {
-    let target = Arc::clone(&route.targets[0]);
-    account.attempt(target.name());
-    let began = Instant::now();
-    let deadlines = Deadlines {
-        idle: target.timeouts().idle,
-        ends_at: target.timeouts().total.map(|total| began + total),
-        last_sent: began,
+    let terms = Terms::of(&order.request, relay.limits.stop_at_budget);
+    let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone());
+    let record = account.record().clone();
+    let opening: Opening = Box::pin(async move {
+        let order = &order;
+        first_success(&route, &record, |target| open(target, order)).await
+    });
+    let mut stream = ProxiedStream {
+        state: State::Opening(opening, terms),
+        deadlines,
+        account,
+        alarm: Box::pin(tokio::time::sleep(relay.heartbeat)),
+        cut: Cut::new(&relay.cutting),
     };
-    let terms =
-        Terms { hide_usage: !request.include_usage, depth: if request.n > 1 { Depth::Choices } else { Depth::Keys } };
-    let body = request.forward(target.model(), target.ask_usage());
-    let mut opening: Opening = Box::pin(open(target, body, client, relay.limits.frame));
-    let state = match tokio::time::timeout(HOLD, &mut opening).await {
-        Ok(Ok(opened)) => {
-            account.first_token();
-            State::Streaming(Box::new(Collector::new(opened, terms)))
-        }
+    match tokio::time::timeout(relay.hold, std::future::poll_fn(|cx| stream.poll_open(cx))).await {
         Ok(Err(failure)) => {
             let error = ApiError::from(&failure);
-            account.free();
-            account.close(Some(error.reason()));
-            return Err(error);
+            stream.account.fail_with(&failure, &error);
+            Err(error)
         }
-        Err(_held) => State::Opening(opening, terms),
-    };
-    let alarm = Box::pin(tokio::time::sleep(HEARTBEAT));
-    Ok(respond::stream(ProxiedStream { state, deadlines, account, alarm }))
+        Ok(Ok(())) | Err(_) => {
+            stream.account.begin();
+            Ok(respond::stream(stream))
+        }
+    }
 }
 
 /// The body of the answer.
@@ -71,18 +69,30 @@ struct ProxiedStream {
     /// Rings when there may be something to do about time. Not moved at each token: when it rings too early it is
     /// set again.
     alarm: Pin<Box<Sleep>>,
+    cut: Cut,
 }
 
 enum State {
     Opening(Opening, Terms),
-    Streaming(Box<Collector>),
+    Streaming(Box<Collector>, Lease),
     Over,
 }
 
 struct Deadlines {
     idle: Option<Duration>,
     ends_at: Option<Instant>,
+    /// Ends the answer while its client reads nothing.
+    socket: EndsAt,
+    heartbeat: Duration,
+    began: Instant,
     last_sent: Instant,
+}
+
+impl Drop for Deadlines {
+    fn drop(&mut self) {
+        // The connection may carry other answers after this one.
+        self.socket.set(None);
+    }
 }
 
 /// What time asks for.
@@ -94,9 +104,14 @@ enum Due {
 }
 
 impl Deadlines {
+    fn new(heartbeat: Duration, socket: EndsAt) -> Self {
+        let began = Instant::now();
+        Self { idle: None, ends_at: None, socket, heartbeat, began, last_sent: began }
+    }
+
     fn due(&self, now: Instant, waiting_since: Option<Instant>) -> Due {
         let idle_at = self.idle.zip(waiting_since).map(|(idle, since)| since + idle);
-        let heartbeat_at = self.last_sent + HEARTBEAT;
+        let heartbeat_at = self.last_sent + self.heartbeat;
         if self.ends_at.is_some_and(|at| at <= now) {
             return Due::Ended(Deadline::Total);
         }
@@ -111,34 +126,44 @@ impl Deadlines {
 }
 
 impl ProxiedStream {
+    /// Goes on opening; ready when the stream is open.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let State::Opening(opening, terms) = &mut self.state else { return Poll::Ready(Ok(())) };
+        let (opened, lease) = match opening.as_mut().poll(cx) {
+            Poll::Ready(Ok(open)) => open,
+            Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+            Poll::Pending => return Poll::Pending,
+        };
+        self.account.first_token();
+        let timeouts = opened.target.timeouts();
+        self.deadlines.idle = timeouts.idle;
+        self.deadlines.ends_at = timeouts.total.map(|total| self.deadlines.began + total);
+        self.deadlines.socket.set(self.deadlines.ends_at);
+        self.state = State::Streaming(Box::new(Collector::new(opened, *terms)), lease);
+        Poll::Ready(Ok(()))
+    }
+
     /// What there is to send now.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            match &mut self.state {
-                State::Over => return Poll::Ready(None),
-                State::Opening(opening, terms) => match opening.as_mut().poll(cx) {
-                    Poll::Ready(Ok(opened)) => {
-                        self.account.first_token();
-                        self.state = State::Streaming(Box::new(Collector::new(opened, *terms)));
-                    }
-                    Poll::Ready(Err(failure)) => return Poll::Ready(Some(self.end(End::Failed(failure)))),
-                    Poll::Pending => return self.poll_time(cx, None),
-                },
-                State::Streaming(collector) => {
-                    let end = match collector.poll_collect(cx, &mut self.account) {
-                        Poll::Ready(end) => end,
-                        Poll::Pending if collector.has_output() => None,
-                        Poll::Pending => {
-                            let since = collector.waiting_since();
-                            return self.poll_time(cx, since);
-                        }
-                    };
-                    if let Some(end) = end {
-                        return Poll::Ready(Some(self.end(end)));
-                    }
-                    return Poll::Ready(Some(collector.take_output()));
-                }
+        if matches!(self.state, State::Over) {
+            return Poll::Ready(None);
+        }
+        if self.cut.poll_is_over(cx) {
+            return Poll::Ready(Some(self.end(End::Shutdown)));
+        }
+        match self.poll_open(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(failure)) => return Poll::Ready(Some(self.end(End::Failed(failure)))),
+            Poll::Pending => return self.poll_time(cx, None),
+        }
+        let State::Streaming(collector, _) = &mut self.state else { return Poll::Ready(None) };
+        match collector.poll_collect(cx, &mut self.account) {
+            Poll::Ready(Some(end)) => Poll::Ready(Some(self.end(end))),
+            Poll::Pending if !collector.has_output() => {
+                let since = collector.waiting_since();
+                self.poll_time(cx, since)
             }
+            Poll::Ready(None) | Poll::Pending => Poll::Ready(Some(collector.take_output())),
         }
     }
 
@@ -150,11 +175,11 @@ impl ProxiedStream {
                     return Poll::Ready(Some(self.end(End::Failed(Failure::Timeout(deadline)))));
                 }
                 Due::Heartbeat => return Poll::Ready(Some(Bytes::from_static(COMMENT))),
-                Due::At(next) => {
-                    if self.alarm.deadline() != next {
-                        self.alarm.as_mut().reset(next);
-                    }
+                // It may ring too early, which costs one look; it must not ring too late.
+                Due::At(next) if self.alarm.deadline() > next || self.alarm.is_elapsed() => {
+                    self.alarm.as_mut().reset(next);
                 }
+                Due::At(_) => {}
             }
             if self.alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -162,21 +187,36 @@ impl ProxiedStream {
         }
     }
 
+    fn fail(&mut self, terminal: Terminal, error: ApiError) -> ApiError {
+        self.account.fail(terminal, &error);
+        error
+    }
+
     /// What was received, then the one end, then nothing.
     fn end(&mut self, end: End) -> Bytes {
         let state = std::mem::replace(&mut self.state, State::Over);
-        let mut out = match state {
-            State::Streaming(collector) => collector.into_output(matches!(end, End::Done)),
-            _ => bytes::BytesMut::new(),
+        let (mut out, lease) = match state {
+            State::Streaming(collector, lease) => (collector.into_output(&end), Some(lease)),
+            _ => (BytesMut::new(), None),
         };
-        match end {
-            End::Done => self.account.close(None),
+        let error = match end {
+            End::Done => {
+                self.account.complete();
+                None
+            }
+            End::Shutdown => Some(self.fail(Terminal::Shutdown, ApiError::shutting_down())),
+            End::BudgetUsedUp => Some(self.fail(Terminal::BudgetSpent, ApiError::budget_used_up())),
             End::Failed(failure) => {
                 let error = ApiError::from(&failure);
-                tracing::debug!(%failure, "a stream was cut");
-                self.account.close(Some(error.reason()));
-                error.push_frame(&mut out);
+                if let Some(mut lease) = lease {
+                    lease.broke(&failure);
+                }
+                self.account.fail_with(&failure, &error);
+                Some(error)
             }
+        };
+        if let Some(error) = error {
+            error.push_frame(&mut out);
         }
         out.extend_from_slice(DONE);
         out.freeze()

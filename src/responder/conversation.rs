@@ -93,14 +93,14 @@ mod tests {
 
     use super::*;
 
-    fn of(value: Value) -> Result<Vec<Message>, ResponderError> {
+    fn of(value: &Value) -> Result<Vec<Message>, ResponderError> {
         let Value::Object(map) = json!({ "messages": value }) else { unreachable!() };
         messages(&map)
     }
 
     #[test]
     fn parts_of_text_are_joined_and_instructions_are_no_turns() {
-        let messages = of(json!([
+        let messages = of(&json!([
             {"role": "system", "content": "be nice"},
             {"role": "user", "content": [{"type": "text", "text": "small"}, {"type": "text", "text": "dogs"}]},
             {"role": "assistant", "content": null},
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn an_image_is_refused_by_its_place() {
         let content = json!([{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:"}}]);
-        let error = of(json!([{"role": "user", "content": content}])).unwrap_err();
+        let error = of(&json!([{"role": "user", "content": content}])).unwrap_err();
         let ResponderError::Refused { param, code, message } = error else { panic!() };
         assert_eq!((param.as_str(), code), ("messages[0].content[1]", "unsupported_value"));
         assert!(message.contains("image_url"), "{message}");

@@ -3,7 +3,7 @@
 //! | step | file | from -> to |
 //! |---|---|---|
 //! | conversation | `conversation.rs` | messages -> turns of text |
-//! | understanding | `language/` | turns and the inventory's words -> [`query`] |
+//! | understanding | `language/` | turns and the inventory's words -> `query.rs` |
 //! | rows | `rows.rs` | query -> pets of the live database |
 //! | text | `answer/` | pets -> Markdown or JSON |
 //! | tokens | `cut.rs` | text -> pieces, within `stop` and `max_tokens` |
@@ -38,6 +38,9 @@ pub const MODEL: &str = "petstore-ai";
 /// Bytes of conversation from which work is moved off the async threads: below, it takes under a
 /// millisecond or two.
 const HEAVY: usize = 16 * 1024;
+
+/// Names from which putting them in order is such work too.
+const MANY_NAMES: usize = 2_000;
 
 /// The local model; cheap to clone.
 #[derive(Clone, Debug)]
@@ -98,9 +101,11 @@ impl Responder {
         let options = options(request)?;
         let messages = messages(request)?;
         let vocabulary = self.pets.vocabulary().await?;
-        let heavy = messages.iter().map(|message| message.text.len()).sum::<usize>() > HEAVY;
+        let json = options.json;
+        let bytes = messages.iter().map(|message| message.text.len()).sum::<usize>();
+        let heavy = bytes > HEAVY || vocabulary.names.len() > MANY_NAMES;
         let (readings, prompt_tokens) = offload(heavy, move || {
-            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary));
+            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary), json);
             (readings, prompt_tokens(&messages))
         })
         .await?;

@@ -265,7 +265,6 @@ pub(super) enum Attribute {
     Gender,
     Age,
     Price,
-    Kids,
     Status,
     Name,
 }

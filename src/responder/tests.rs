@@ -1,1 +1,250 @@
-//! End to end over the seeded store.
+//! End to end over the seeded store: answers are compared with the rows themselves.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::petstore::filter::{PetFilter, Sort};
+use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
+use crate::store::Store;
+
+async fn seeded() -> (Responder, Store, Vec<Pet>) {
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    let pets = PetStore::new(store.clone());
+    pets.seed().await.unwrap();
+    let all = pets.find(&PetFilter::default(), Sort::Created, 1000, None).await.unwrap().pets;
+    assert!(all.len() >= 40);
+    (Responder::new(pets), store, all)
+}
+
+async fn complete(responder: &Responder, request: Value) -> Result<Completion, ResponderError> {
+    responder.complete(request.as_object().unwrap()).await
+}
+
+fn text(completion: &Completion) -> String {
+    completion.choices[0].pieces.iter().map(|piece| piece.text.as_str()).collect()
+}
+
+/// The answer to the last of several turns, each answered in between.
+async fn ask(responder: &Responder, turns: &[&str]) -> String {
+    let mut messages = Vec::new();
+    let mut answer = String::new();
+    for turn in turns {
+        messages.push(json!({ "role": "user", "content": turn }));
+        answer = text(&complete(responder, json!({ "messages": messages })).await.unwrap());
+        messages.push(json!({ "role": "assistant", "content": answer }));
+    }
+    answer
+}
+
+/// The names in bold, and those that occur anywhere as words.
+fn named(answer: &str, all: &[Pet]) -> BTreeSet<String> {
+    let bold: BTreeSet<String> = answer.split("**").skip(1).step_by(2).map(str::to_owned).collect();
+    let words: BTreeSet<&str> = answer.split(|c: char| !c.is_alphanumeric()).collect();
+    let said: BTreeSet<String> =
+        all.iter().filter(|pet| words.contains(pet.name.as_str())).map(|pet| pet.name.clone()).collect();
+    assert_eq!(bold, said, "{answer}");
+    said
+}
+
+fn matching(all: &[Pet], wanted: impl Fn(&Pet) -> bool) -> BTreeSet<String> {
+    all.iter().filter(|pet| wanted(pet)).map(|pet| pet.name.clone()).collect()
+}
+
+#[tokio::test]
+async fn an_answer_names_exactly_the_pets_it_is_about() {
+    type Wanted = fn(&Pet) -> bool;
+    let (responder, _, all) = seeded().await;
+    let cases: &[(&[&str], Wanted)] = &[
+        (&["list all dogs"], |pet| on_offer(pet) && pet.species == Species::Dog),
+        (&["small dogs under $200 that are good with kids"], |pet| {
+            on_offer(pet)
+                && pet.species == Species::Dog
+                && pet.size == Size::Small
+                && pet.price < 200.into()
+                && pet.good_with_kids
+        }),
+        (&["female cats over 2 years old"], |pet| {
+            on_offer(pet) && pet.species == Species::Cat && pet.gender == Gender::Female && pet.age_months > 24
+        }),
+        (&["black or white cats"], |pet| {
+            on_offer(pet) && pet.species == Species::Cat && (pet.color.contains("black") || pet.color.contains("white"))
+        }),
+        (&["pets between $50 and $100"], |pet| on_offer(pet) && pet.price >= 50.into() && pet.price <= 100.into()),
+        (&["kittens"], |pet| on_offer(pet) && pet.species == Species::Cat && pet.age_months < 12),
+        (&["dogs that are not good with kids"], |pet| {
+            on_offer(pet) && pet.species == Species::Dog && !pet.good_with_kids
+        }),
+        (&["dogs that are not small"], |pet| on_offer(pet) && pet.species == Species::Dog && pet.size != Size::Small),
+        (&["birds, rabbits and fish"], |pet| {
+            on_offer(pet) && matches!(pet.species, Species::Bird | Species::Rabbit | Species::Fish)
+        }),
+        (&["pending pets"], |pet| pet.status == Status::Pending),
+        (&["which pets have been adopted?"], |pet| pet.status == Status::Adopted),
+        (&["small dogs", "and cats?"], |pet| on_offer(pet) && pet.species == Species::Cat && pet.size == Size::Small),
+        (&["dogs", "which of those are under $200?"], |pet| {
+            on_offer(pet) && pet.species == Species::Dog && pet.price < 200.into()
+        }),
+        (&["unicorns"], |_| false),
+        (&["purple dogs"], |_| false),
+        (&["what's the capital of France?"], |_| false),
+        (&["help"], |_| false),
+        (&["hello"], |_| false),
+        (&["what breeds of dogs do you have?"], |_| false),
+        (&["is Rover available?"], |_| false),
+    ];
+    for (turns, wanted) in cases {
+        let answer = ask(&responder, turns).await;
+        assert_eq!(named(&answer, &all), matching(&all, wanted), "{turns:?}: {answer}");
+    }
+}
+
+fn on_offer(pet: &Pet) -> bool {
+    pet.status == Status::Available
+}
+
+#[tokio::test]
+async fn every_pet_is_known_by_name_with_its_facts() {
+    let (responder, _, all) = seeded().await;
+    for pet in &all {
+        let answer = ask(&responder, &[&format!("tell me about {}", pet.name.to_lowercase())]).await;
+        for fact in [&pet.name, &pet.breed, &pet.color, &pet.description, &format!("${}", pet.price)] {
+            assert!(answer.contains(fact.as_str()), "{fact}: {answer}");
+        }
+        let answer = ask(&responder, &[&format!("Is {} still available?", pet.name)]).await;
+        assert_eq!(answer.starts_with("Yes"), on_offer(pet), "{answer}");
+        let answer = ask(&responder, &[&format!("how much is {}", pet.name)]).await;
+        assert_eq!(answer, format!("**{}** costs ${}.", pet.name, pet.price));
+        let answer = ask(&responder, &[&format!("tell me about {}", pet.name), "is it good with kids?"]).await;
+        assert_eq!(answer.starts_with("Yes"), pet.good_with_kids, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_of_an_order_is_the_first() {
+    let (responder, _, all) = seeded().await;
+    let dogs: Vec<&Pet> = all.iter().filter(|pet| on_offer(pet) && pet.species == Species::Dog).collect();
+    let lowest = dogs.iter().map(|pet| pet.price).min().unwrap();
+    let answer = ask(&responder, &["what's the cheapest dog?"]).await;
+    assert_eq!(named(&answer, &all), matching(&all, |pet| dogs.contains(&pet) && pet.price == lowest));
+    let oldest = dogs.iter().map(|pet| pet.age_months).max().unwrap();
+    let answer = ask(&responder, &["who is the oldest dog?"]).await;
+    assert_eq!(named(&answer, &all), matching(&all, |pet| dogs.contains(&pet) && pet.age_months == oldest));
+    assert_eq!(named(&ask(&responder, &["the three cheapest dogs"]).await, &all).len(), 3);
+}
+
+#[tokio::test]
+async fn many_are_counted_and_the_first_twenty_listed() {
+    let (responder, _, all) = seeded().await;
+    let available = all.iter().filter(|pet| on_offer(pet)).count();
+    let answer = ask(&responder, &["what pets are available?"]).await;
+    assert_eq!(named(&answer, &all).len(), 20);
+    assert!(answer.contains(&format!("20 of {available}")), "{answer}");
+    let answer = ask(&responder, &["how many pets do you have?"]).await;
+    assert_eq!(answer, format!("There are {available} available pets."));
+    let answer = ask(&responder, &["how many unknown gender fish do you have?"]).await;
+    assert!(answer.starts_with("There "), "{answer}");
+}
+
+#[tokio::test]
+async fn answers_change_with_the_data() {
+    let (responder, store, all) = seeded().await;
+    let dog = all.iter().find(|pet| on_offer(pet) && pet.species == Species::Dog).unwrap();
+    sqlx::query("UPDATE pets SET status = 'ADOPTED' WHERE id = ?")
+        .bind(dog.id.to_string())
+        .execute(store.writer())
+        .await
+        .unwrap();
+    assert!(!ask(&responder, &["list all dogs"]).await.contains(&dog.name));
+    assert!(ask(&responder, &[&format!("is {} available?", dog.name)]).await.starts_with("No"));
+}
+
+#[tokio::test]
+async fn a_hostile_name_is_shown_as_text() {
+    let (responder, store, _) = seeded().await;
+    let name = "x\n\n# **Evil** | <img src=x> `c` [a](http://b)";
+    sqlx::query("UPDATE pets SET name = ?, breed = ?, status = 'PENDING' WHERE id = (SELECT id FROM pets WHERE species = 'RABBIT' LIMIT 1)")
+        .bind(name)
+        .bind("**Lop**\n- y")
+        .execute(store.writer())
+        .await
+        .unwrap();
+    for question in ["list pending rabbits", "what breeds of rabbits are pending?"] {
+        let answer = ask(&responder, &[question]).await;
+        assert!(!answer.contains("**Evil") && !answer.contains("\n#") && !answer.contains(" <img"), "{answer}");
+        assert!(!answer.contains("**Lop") && !answer.contains("\n- y"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn json_is_one_object_with_the_pets_as_they_are() {
+    let (responder, _, all) = seeded().await;
+    let request = |question: &str| {
+        let messages =
+            json!([{ "role": "system", "content": "Answer in JSON." }, { "role": "user", "content": question }]);
+        json!({ "messages": messages, "response_format": { "type": "json_object" } })
+    };
+    let completion = complete(&responder, request("list all cats as JSON")).await.unwrap();
+    let answer: Value = serde_json::from_str(&text(&completion)).unwrap();
+    let cats: Vec<&Pet> = all.iter().filter(|pet| on_offer(pet) && pet.species == Species::Cat).collect();
+    assert_eq!(answer, json!({ "pets": cats, "total": cats.len() }));
+    let completion = complete(&responder, request("what's the weather?")).await.unwrap();
+    let answer: Value = serde_json::from_str(&text(&completion)).unwrap();
+    assert!(answer["error"].is_string(), "{answer}");
+}
+
+#[tokio::test]
+async fn tokens_are_exact_and_choices_alike() {
+    let (responder, _, _) = seeded().await;
+    let messages = json!([
+        { "role": "system", "content": "Be brief." },
+        { "role": "user", "name": "ann", "content": [{ "type": "text", "text": "list dogs" }] },
+    ]);
+    let completion = complete(&responder, json!({ "messages": messages, "n": 3 })).await.unwrap();
+    let count = tokens::count;
+    let prompt =
+        3 + (3 + count("system") + count("Be brief.")) + (3 + count("user") + count("list dogs") + count("ann") + 1);
+    assert_eq!(completion.prompt_tokens, prompt);
+    assert_eq!(completion.choices.len(), 3);
+    for choice in &completion.choices {
+        assert!(Arc::ptr_eq(&choice.pieces, &completion.choices[0].pieces));
+        assert_eq!(choice.completion_tokens, count(&text(&completion)));
+        assert_eq!(choice.finish_reason, FinishReason::Stop);
+    }
+    let short = complete(&responder, json!({ "messages": messages, "max_tokens": 5 })).await.unwrap();
+    assert_eq!((short.choices[0].completion_tokens, short.choices[0].finish_reason), (5, FinishReason::Length));
+    assert!(text(&completion).starts_with(&text(&short)));
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_counted_and_declined_in_time() {
+    let (responder, _, _) = seeded().await;
+    let long = "dogs and cats ".repeat(20_000);
+    let completion = complete(&responder, json!({ "messages": [{ "role": "user", "content": long }] })).await.unwrap();
+    assert_eq!(completion.prompt_tokens, 3 + 3 + 1 + tokens::count(&long));
+    assert!(text(&completion).starts_with("I can't answer that"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever is asked: no panic, a text, and no name but in bold and of a pet.
+    #[test]
+    fn any_question_has_an_answer_that_names_only_rows(
+        words in prop::collection::vec("[a-z]{1,8}|dogs|cats|under|\\$[0-9]{1,3}|not|black|cheapest|how many|is|good with kids|tell me about|or|and|,", 1..8)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (responder, _, all) = seeded().await;
+            let question = words.join(" ");
+            let answer = ask(&responder, &[&question]).await;
+            assert!(!answer.is_empty());
+            let said = named(&answer, &all);
+            if answer.starts_with("I can't") || answer.starts_with("I found no") {
+                assert!(said.is_empty(), "{question}: {answer}");
+            }
+        });
+    }
+}

@@ -4,8 +4,10 @@
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
 mod keys;
+mod usage;
 
 pub use keys::{CreateKeyError, NewKey, StoredKey};
+pub use usage::{UsageColumn, UsageCounts, UsageGroup, UsageRow};
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -23,7 +23,8 @@ pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answ
             Err(unanswered) => return Err(failure(unanswered.error.as_ref())),
         }
     }
-    let mut link = target.dialer().dial().await?;
+    // On the heap: a handshake takes much room, and kept connections need none.
+    let mut link = Box::pin(target.dialer().dial()).await?;
     match link.send(request(target, ask)).await {
         Ok(response) => Ok(answer(response, link, target)),
         Err(unanswered) => Err(failure(unanswered.error.as_ref())),

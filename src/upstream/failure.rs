@@ -1,6 +1,8 @@
 //! What can go wrong with an upstream: what happened, said without deciding what a client is told.
 
 use std::fmt;
+use std::io;
+use std::time::Duration;
 
 /// Which deadline ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +21,15 @@ pub enum Deadline {
 #[derive(Debug)]
 pub enum Failure {
     /// No connection: name, TCP or TLS. Nothing was sent.
-    Unreachable(std::io::Error),
+    Unreachable(io::Error),
     /// A deadline ran out.
     Timeout(Deadline),
     /// The connection ended before the answer did.
     Closed,
     /// What came is not what the protocol allows; says what.
     Malformed(&'static str),
+    /// Every target of the model is out, and the one due back first failed too. When that is.
+    AllOut(Duration),
     /// An answer with a status that is no success, or an error object where a stream should begin.
     Refused(Refusal),
 }
@@ -42,6 +46,30 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether it refuses the request because of this parameter.
+    #[must_use]
+    pub fn names(&self, param: &str) -> bool {
+        let Some(error) = &self.error else { return false };
+        matches!(self.effective_status().as_u16(), 400 | 422)
+            && (error.message.contains(param) || error.param.as_ref().is_some_and(|named| named.contains(param)))
+    }
+
+    /// 408, 429 and 503: not now.
+    fn is_overload(&self) -> bool {
+        matches!(self.effective_status().as_u16(), 408 | 429 | 503)
+    }
+
+    /// The label for logs and metrics.
+    fn reason(&self) -> &'static str {
+        match self.effective_status().as_u16() {
+            401 | 403 => "refused_auth",
+            429 => "refused_429",
+            300..=399 => "refused_3xx",
+            400..=499 => "refused_4xx",
+            _ => "refused_5xx",
+        }
+    }
+
     /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code.
     #[must_use]
     pub fn effective_status(&self) -> http::StatusCode {
@@ -59,7 +87,7 @@ impl Refusal {
 impl Failure {
     /// The label for logs and metrics.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
             Self::Timeout(Deadline::Connect) => "connect_timeout",
@@ -68,16 +96,53 @@ impl Failure {
             Self::Timeout(Deadline::Total) => "total_timeout",
             Self::Closed => "closed",
             Self::Malformed(_) => "malformed",
-            Self::Refused(_) => "refused",
+            Self::AllOut(_) => "all_out",
+            Self::Refused(refusal) => refusal.reason(),
+        }
+    }
+
+    /// Whether another target may do better. Asked only while nothing has reached the client.
+    #[must_use]
+    pub fn may_be_retried(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Closed | Self::Malformed(_) => true,
+            Self::Timeout(deadline) => *deadline != Deadline::Total,
+            Self::AllOut(_) => false,
+            Self::Refused(refusal) => refusal.is_overload() || refusal.effective_status().is_server_error(),
+        }
+    }
+
+    /// Whether it speaks against the target, and not against what it was asked.
+    #[must_use]
+    pub fn is_the_targets_fault(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Closed | Self::Malformed(_) | Self::Timeout(_) => true,
+            Self::AllOut(_) => false,
+            Self::Refused(refusal) => refusal.effective_status().is_server_error(),
+        }
+    }
+
+    /// How long the upstream asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) if refusal.is_overload() => refusal.retry_after.map(Duration::from_secs),
+            _ => None,
         }
     }
 
     /// What hyper says of a connection, in these terms.
     pub(super) fn of_hyper(error: &hyper::Error) -> Self {
         if error.is_parse() || error.is_parse_too_large() {
-            Self::Malformed("the answer is not HTTP/1.1")
-        } else {
-            Self::Closed
+            return Self::Malformed("the answer is not HTTP/1.1");
+        }
+        // Hyper tells broken chunked framing only by the kind of the error beneath its own.
+        let beneath = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+        match beneath.map(io::Error::kind) {
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                Self::Malformed("the framing of its body is broken")
+            }
+            _ => Self::Closed,
         }
     }
 }
@@ -86,7 +151,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
-            Self::Timeout(_) | Self::Closed => f.write_str(self.reason()),
+            Self::Timeout(_) | Self::Closed | Self::AllOut(_) => f.write_str(self.reason()),
             Self::Malformed(what) => write!(f, "malformed: {what}"),
             Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),
         }

@@ -5,9 +5,11 @@
 //! nothing is read that the client has not made room for.
 
 mod answer;
+mod budget;
 mod dial;
 mod exchange;
 mod failure;
+mod health;
 mod link;
 mod models;
 mod pool;
@@ -19,6 +21,6 @@ mod tls;
 pub use answer::{Answer, AnswerBody};
 pub use failure::{Deadline, Failure, Refusal};
 pub use models::RemoteModels;
-pub use routes::{Route, Routes};
+pub use routes::{Lease, Pick, Route, Routes};
 pub use target::{Ask, Target};
 pub use tls::TlsError;

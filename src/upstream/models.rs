@@ -41,7 +41,7 @@ impl RemoteModels {
     /// # Errors
     /// When the HTTP client can't be built.
     pub fn new(routes: &Routes) -> Result<Self, reqwest::Error> {
-        let Some(target) = routes.other().and_then(|route| route.targets.first()) else {
+        let Some(target) = routes.other().and_then(|route| route.targets().next()) else {
             return Ok(Self::default());
         };
         let client = reqwest::Client::builder()

@@ -1,18 +1,242 @@
-//! The table of routes: which model is served where.
+//! The table of routes: which model is served where, and which of several targets is asked.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::failure::Failure;
+use super::health::{Health, Standing};
 use super::target::Target;
 use super::tls::TlsError;
 use crate::config::ModelConfig;
+use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
 
 /// A model and the targets that serve it.
 pub struct Route {
     /// What clients ask for; `*` for the route that takes every other name.
     pub name: String,
-    /// At least one.
-    pub targets: Vec<Arc<Target>>,
+    members: Vec<Member>,
+    attempts: u32,
+    budget: Budget,
+    metrics: Arc<ModelMetrics>,
+    /// Smooth weighted round-robin among equals: what each member has coming to it.
+    // std Mutex: never held across .await
+    turns: Mutex<Vec<i64>>,
+}
+
+struct Member {
+    target: Arc<Target>,
+    weight: NonZeroU32,
+    priority: u32,
+    in_flight: AtomicU32,
+    health: Health,
+    metrics: Arc<TargetMetrics>,
+    /// Held while it is ejected, for the gauge.
+    // std Mutex: never held across .await
+    ejected: Mutex<Option<Held>>,
+}
+
+/// Which member comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// One that is in.
+    In(usize),
+    /// All are out; this one is due back first.
+    Soonest(usize),
+}
+
+/// A target that is being asked; counts as in flight until it is dropped.
+pub struct Lease {
+    route: Arc<Route>,
+    member: usize,
+    probe: bool,
+}
+
+impl Route {
+    /// A route as configured.
+    ///
+    /// # Errors
+    /// [`TlsError`] of the first target whose authorities can't be read.
+    pub fn new(model: &ModelConfig, metrics: Arc<ModelMetrics>) -> Result<Self, TlsError> {
+        let member = |upstream| {
+            let target = Target::new(upstream)?;
+            let health = Health::new(model.ejection);
+            let (weight, priority) = (upstream.weight, upstream.priority);
+            let metrics = metrics.target(target.name());
+            let (in_flight, ejected) = (AtomicU32::new(0), Mutex::default());
+            Ok(Member { target, weight, priority, in_flight, health, metrics, ejected })
+        };
+        let members = model.upstreams.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            name: model.name.clone(),
+            turns: Mutex::new(vec![0; members.len()]),
+            members,
+            attempts: model.retries.attempts.get(),
+            budget: Budget::new(model.retries),
+            metrics,
+        })
+    }
+
+    /// Its targets, in the order of the file.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.members.iter().map(|member| &member.target)
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<ModelMetrics> {
+        &self.metrics
+    }
+
+    /// How often a request may be tried, the first time included.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// A request came: it pays its share into the retry budget.
+    pub fn deposit(&self) {
+        self.budget.deposit();
+    }
+
+    /// Whether the retry budget has one more attempt in it, which is taken out.
+    #[must_use]
+    pub fn withdraw(&self) -> bool {
+        self.budget.withdraw()
+    }
+
+    /// The member to ask next, leaving out those `tried`: of the lowest tier that has one that is in, the one with the
+    /// least in flight for its weight; equals take turns by weight. A route's only member is always in.
+    #[must_use]
+    pub fn pick(&self, tried: &[usize]) -> Option<Pick> {
+        if self.members.len() == 1 {
+            return tried.is_empty().then_some(Pick::In(0));
+        }
+        let now = Instant::now();
+        let open = |index: &usize| !tried.contains(index);
+        let fit = |index: &usize| !matches!(self.members[*index].health.standing(now), Standing::Out { .. });
+        let all: Vec<usize> = (0..self.members.len()).filter(open).collect();
+        let within: Vec<usize> = all.iter().copied().filter(fit).collect();
+        let Some(tier) = within.iter().map(|index| self.members[*index].priority).min() else {
+            let soonest = all.into_iter().min_by_key(|index| self.due(*index, now))?;
+            return Some(Pick::Soonest(soonest));
+        };
+        let tier: Vec<usize> = within.into_iter().filter(|index| self.members[*index].priority == tier).collect();
+        self.least_loaded(&tier).map(Pick::In)
+    }
+
+    fn least_loaded(&self, tier: &[usize]) -> Option<usize> {
+        // In flight by weight, compared without division.
+        let load = |index: usize| {
+            let member = &self.members[index];
+            (u64::from(member.in_flight.load(Ordering::Relaxed)), u64::from(member.weight.get()))
+        };
+        let less = |one: usize, other: usize| {
+            let ((a, wa), (b, wb)) = (load(one), load(other));
+            (a * wb).cmp(&(b * wa))
+        };
+        let least = tier.iter().copied().min_by(|one, other| less(*one, *other))?;
+        let equals: Vec<usize> = tier.iter().copied().filter(|index| less(*index, least).is_eq()).collect();
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let weight = |index: usize| i64::from(self.members[index].weight.get());
+        let total: i64 = equals.iter().map(|index| weight(*index)).sum();
+        for index in &equals {
+            turns[*index] += weight(*index);
+        }
+        let next = equals.into_iter().max_by_key(|index| (turns[*index], std::cmp::Reverse(*index)))?;
+        turns[next] -= total;
+        Some(next)
+    }
+
+    fn due(&self, index: usize, now: Instant) -> Instant {
+        match self.members[index].health.standing(now) {
+            Standing::Out { until } => until,
+            Standing::In | Standing::Probe => now,
+        }
+    }
+
+    /// When the first member is due back.
+    #[must_use]
+    pub fn due_back(&self) -> Duration {
+        let now = Instant::now();
+        let soonest = (0..self.members.len()).map(|index| self.due(index, now)).min();
+        soonest.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
+    }
+
+    /// Begins to ask a member.
+    #[must_use]
+    pub fn lease(self: &Arc<Self>, member: usize) -> Lease {
+        let chosen = &self.members[member];
+        chosen.in_flight.fetch_add(1, Ordering::Relaxed);
+        Lease { route: Arc::clone(self), member, probe: chosen.health.begin(Instant::now()) }
+    }
+}
+
+impl Member {
+    fn is_well(&self) {
+        self.health.well();
+        *self.ejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Lease {
+    /// The target.
+    #[must_use]
+    pub fn target(&self) -> &Arc<Target> {
+        &self.chosen().target
+    }
+
+    /// It answered as it should.
+    pub fn well(&mut self) {
+        self.probe = false;
+        self.chosen().metrics.attempt(TargetMetrics::OK);
+        self.chosen().is_well();
+    }
+
+    /// It failed before its first event.
+    pub fn failed(&mut self, failure: &Failure) {
+        self.chosen().metrics.attempt(failure.reason());
+        self.broke(failure);
+    }
+
+    /// It failed, perhaps in the middle of its answer. Remembered only where another target can take its place.
+    pub fn broke(&mut self, failure: &Failure) {
+        if self.route.members.len() == 1 {
+            return;
+        }
+        self.probe = false;
+        let (now, chosen) = (Instant::now(), self.chosen());
+        let health = &chosen.health;
+        match failure.retry_after() {
+            Some(time) => health.wait(now, time),
+            None if failure.is_the_targets_fault() => {
+                if health.failed(now) {
+                    tracing::warn!(upstream = self.target().name(), reason = failure.reason(), "ejected");
+                    *chosen.ejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(chosen.metrics.ejected());
+                }
+            }
+            // It refused what the client asked for, as it should.
+            None => chosen.is_well(),
+        }
+    }
+
+    fn chosen(&self) -> &Member {
+        &self.route.members[self.member]
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.chosen().in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.probe {
+            self.chosen().health.probe_lost();
+        }
+    }
 }
 
 /// All routes.
@@ -29,11 +253,10 @@ impl Routes {
     ///
     /// # Errors
     /// [`TlsError`] of the first target whose authorities can't be read.
-    pub fn new(models: &[ModelConfig]) -> Result<Self, TlsError> {
+    pub fn new(models: &[ModelConfig], metrics: &Metrics) -> Result<Self, TlsError> {
         let mut routes = Self::default();
         for model in models {
-            let targets = model.upstreams.iter().map(Target::new).collect::<Result<Vec<_>, _>>()?;
-            let route = Arc::new(Route { name: model.name.clone(), targets });
+            let route = Arc::new(Route::new(model, metrics.model(&model.name))?);
             if model.name == "*" {
                 routes.other = Some(route);
             } else {
@@ -64,6 +287,94 @@ impl Routes {
 
     /// Every target of every route.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.by_name.values().chain(&self.other).flat_map(|route| &route.targets)
+        self.by_name.values().chain(&self.other).flat_map(|route| route.targets())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Ejection, Retries, UpstreamConfig};
+    use crate::upstream::Deadline;
+
+    /// A route over targets of these weights and priorities.
+    fn route(members: &[(u32, u32)]) -> Arc<Route> {
+        let upstream = |(weight, priority): &(u32, u32)| UpstreamConfig {
+            base_url: "http://127.0.0.1:9/v1".parse().unwrap(),
+            api_key: None,
+            model: None,
+            ca_file: None,
+            timeouts: crate::config::Timeouts::default(),
+            usage: crate::config::AskUsage::default(),
+            weight: NonZeroU32::new(*weight).unwrap(),
+            priority: *priority,
+        };
+        let ejection = Ejection { failures: 1, ..Ejection::default() };
+        let upstreams = members.iter().map(upstream).collect();
+        let model = ModelConfig { name: "m".into(), upstreams, retries: Retries::default(), ejection };
+        Arc::new(Route::new(&model, Metrics::new().model("m")).unwrap())
+    }
+
+    fn pick(route: &Route) -> usize {
+        match route.pick(&[]) {
+            Some(Pick::In(index)) => index,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn equals_take_turns_by_weight() {
+        let route = route(&[(3, 0), (1, 0)]);
+        let picks: Vec<_> = (0..8).map(|_| pick(&route)).collect();
+        assert_eq!(picks, [0, 0, 1, 0, 0, 0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn the_least_in_flight_for_its_weight_comes_first() {
+        let route = route(&[(2, 0), (1, 0)]);
+        let _busy: Vec<_> = (0..3).map(|_| route.lease(0)).collect();
+        assert_eq!(pick(&route), 1);
+        let _one = route.lease(1);
+        assert_eq!(pick(&route), 1, "3 for 2 is more than 1 for 1");
+        let second = route.lease(1);
+        assert_eq!(pick(&route), 0, "3 for 2 is less than 2 for 1");
+        drop(second);
+        assert_eq!(pick(&route), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fallback_tier_serves_while_the_first_is_out() {
+        let route = route(&[(1, 0), (1, 1)]);
+        assert_eq!((0..4).map(|_| pick(&route)).collect::<Vec<_>>(), [0; 4]);
+        route.lease(0).failed(&Failure::Closed);
+        assert_eq!(pick(&route), 1);
+        assert_eq!(route.pick(&[1]), Some(Pick::Soonest(0)));
+        assert_eq!(route.pick(&[0, 1]), None);
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(pick(&route), 0, "the probe");
+        let mut probe = route.lease(0);
+        assert_eq!(pick(&route), 1, "others wait for it");
+        probe.well();
+        assert_eq!(pick(&route), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_all_out_the_one_due_first_is_asked() {
+        let route = route(&[(1, 0), (1, 0)]);
+        route.lease(1).failed(&Failure::Closed);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        route.lease(0).failed(&Failure::Timeout(Deadline::Connect));
+        assert_eq!(route.pick(&[]), Some(Pick::Soonest(1)));
+        assert_eq!(route.due_back(), Duration::from_secs(8));
+    }
+
+    #[tokio::test]
+    async fn the_only_target_is_never_out() {
+        let route = route(&[(1, 0)]);
+        for _ in 0..10 {
+            route.lease(0).failed(&Failure::Closed);
+        }
+        assert_eq!(pick(&route), 0);
+        assert_eq!(route.pick(&[0]), None);
     }
 }

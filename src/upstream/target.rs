@@ -1,6 +1,7 @@
 //! A target: an upstream, a credential, and the name a model has there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
@@ -13,6 +14,7 @@ use super::failure::Failure;
 use super::pool::Pool;
 use super::tls::{self, TlsError};
 use crate::config::{AskUsage, Secret, Timeouts, UpstreamConfig};
+use crate::wire::request::UsageAsk;
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
 const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
@@ -24,7 +26,9 @@ pub struct Target {
     model: Option<String>,
     api_key: Option<Secret>,
     timeouts: Timeouts,
-    ask_usage: bool,
+    ask_usage: UsageAsk,
+    /// It has refused `stream_options` once.
+    knows_no_usage: AtomicBool,
     dialer: Dialer,
     chat_path: Uri,
     models_url: String,
@@ -62,7 +66,12 @@ impl Target {
             model: config.model.clone(),
             api_key: config.api_key.clone(),
             timeouts: config.timeouts,
-            ask_usage: config.usage == AskUsage::Ask,
+            ask_usage: match config.usage {
+                AskUsage::Ask => UsageAsk::Final,
+                AskUsage::Running => UsageAsk::Running,
+                AskUsage::Never => UsageAsk::Nothing,
+            },
+            knows_no_usage: AtomicBool::new(false),
             dialer: Dialer {
                 port: url.port_or_known_default().unwrap_or(80),
                 connect: config.timeouts.connect,
@@ -104,10 +113,15 @@ impl Target {
         &self.timeouts
     }
 
-    /// Whether usage is asked of it for streams whose client did not ask.
+    /// What usage is asked of it for streams whose client did not ask.
     #[must_use]
-    pub const fn ask_usage(&self) -> bool {
-        self.ask_usage
+    pub fn ask_usage(&self) -> UsageAsk {
+        if self.knows_no_usage.load(Ordering::Relaxed) { UsageAsk::Nothing } else { self.ask_usage }
+    }
+
+    /// It does not know how: remembered while the process lives.
+    pub fn never_ask_usage(&self) {
+        self.knows_no_usage.store(true, Ordering::Relaxed);
     }
 
     /// `text` without this target's key in it: upstreams like to quote the key they refuse.

@@ -14,6 +14,7 @@ use super::members::{Member, elements, members, span};
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"content\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
 
 /// What a frame is.
@@ -89,6 +90,32 @@ pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
         return if well_formed { Ok(Frame::Chunk(Facts::default())) } else { Err(Malformed) };
     }
     look_closer(text)
+}
+
+/// Whether a first chunk only names the role, as those of most servers do.
+#[must_use]
+pub fn is_without_text(data: &[u8]) -> bool {
+    values_after(std::str::from_utf8(data).unwrap_or_default(), &CONTENT)
+        .any(|value| value.starts_with("\"\"") || value.starts_with("null"))
+}
+
+/// A last chunk for choice `index`, after the pattern of `chunk`: the same id, model and time, no text, and `length` as
+/// the reason. None when `chunk` is no chunk.
+#[must_use]
+pub fn last_chunk(chunk: &[u8], index: u64) -> Option<String> {
+    let text = std::str::from_utf8(chunk).ok()?;
+    let all = members(text).ok()?;
+    let edit = |member: &Member<'_>| match &*member.key {
+        "choices" => {
+            let choices =
+                format!("[{{\"index\":{index},\"delta\":{{}},\"logprobs\":null,\"finish_reason\":\"length\"}}]");
+            Some((span(text, member.value), choices))
+        }
+        "usage" => Some((span(text, member.value), "null".to_owned())),
+        _ => None,
+    };
+    let edits: Vec<_> = all.iter().filter_map(edit).collect();
+    Some(super::members::patch(text, &edits))
 }
 
 /// Reads the `usage` object of an answer or a chunk.

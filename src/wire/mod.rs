@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod chunk;
 pub mod envelope;
+pub mod event;
 pub mod go_duration;
 pub mod key;
 pub mod members;

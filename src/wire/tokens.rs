@@ -1,6 +1,6 @@
 //! Tokens of the o200k_base encoding: counting them, and cutting text into them.
 //!
-//! The encoder's tables are loaded by the first use, which takes a noticeable part of a second;
+//! The encoder's tables are loaded by the first use, which takes some 80 ms;
 //! [`warm`] does it ahead of time, on a thread of the caller's choice.
 
 use bpe_openai::o200k_base;

@@ -4,10 +4,13 @@ use rust_decimal::Decimal;
 
 use super::pet;
 use crate::petstore::filter::Sort;
-use crate::responder::query::{Conditions, Limit, Query, Range, Take};
+use crate::responder::query::{Conditions, Limit, Query, Range};
 
 /// "available small dogs under $200", for so many.
 pub(super) fn describe(query: &Query, number: usize) -> String {
+    if let (Some(within), true) = (&query.within, query.any.is_empty() && query.none.is_empty()) {
+        return describe(within, number);
+    }
     let query = query.clone().with_default_status();
     let mut text = match query.any.as_slice() {
         [] => if number == 1 { "pet" } else { "pets" }.to_owned(),
@@ -16,10 +19,11 @@ pub(super) fn describe(query: &Query, number: usize) -> String {
     if let Some(within) = &query.within
         && query.any.iter().all(|conditions| conditions.species.is_empty())
     {
-        text = format!("{text} among the {}", describe(&Query { take: None, ..(**within).clone() }, 2));
+        let among = if within.take.is_some() { "those".to_owned() } else { format!("the {}", describe(within, 2)) };
+        text = format!("{text} among {among}");
     }
     if !query.none.is_empty() {
-        let none: Vec<String> = query.none.iter().map(|conditions| denied(conditions)).collect();
+        let none: Vec<String> = query.none.iter().map(denied).collect();
         text = format!("{text}, leaving out {}", none.join(" and "));
     }
     text
@@ -47,14 +51,6 @@ const fn order(sort: Sort) -> Option<&'static str> {
         Sort::AgeAscending => Some("youngest"),
         Sort::AgeDescending => Some("oldest"),
         Sort::Created | Sort::Name => None,
-    }
-}
-
-/// How many were asked for.
-pub(super) fn taken(query: &Query) -> Option<usize> {
-    match query.take {
-        Some(Take::First(number)) => Some(number),
-        _ => None,
     }
 }
 
@@ -86,23 +82,31 @@ fn phrase(conditions: &Conditions, number: usize) -> String {
         text.push_str(&part);
     };
     if !conditions.name.is_empty() {
-        add(" ", "of that name".to_owned());
+        add(" ", if conditions.name.len() == 1 { "of that name" } else { "of those names" }.to_owned());
     }
     if !conditions.breed.is_empty() {
-        add(" ", format!("of breed {}", conditions.breed.join(" or ")));
+        add(" ", format!("of breed {}", breeds(&conditions.breed)));
     }
     if let Some(price) = range(&conditions.price, &|value| format!("${}", value.normalize())) {
         add(" ", price);
     }
     if let Some(age) = range(&conditions.age, &months) {
-        add(" ", format!("{age} old"));
+        add(" ", format!("{} old", age.trim_start_matches("at exactly ")));
     }
     match conditions.kids {
-        Some(true) => add(" ", "good with kids".to_owned()),
-        Some(false) => add(" ", "not good with kids".to_owned()),
+        Some(true) => add(", ", "good with kids".to_owned()),
+        Some(false) => add(", ", "not good with kids".to_owned()),
         None => {}
     }
     text
+}
+
+/// A kind is named by the first of its words.
+fn breeds(breeds: &[String]) -> String {
+    match breeds {
+        [first, _, _, ..] => format!("{first} or the like"),
+        few => few.join(" or "),
+    }
 }
 
 /// Months as a person would say them.
@@ -119,7 +123,7 @@ fn range(range: &Range, say: &dyn Fn(Decimal) -> String) -> Option<String> {
     let high = |high: Limit| if high.strict { format!("under {}", say(high.value)) } else { say(high.value) };
     Some(match (range.low, range.high) {
         (None, None) => return None,
-        (Some(low), Some(high)) if low.value == high.value => format!("exactly {}", say(low.value)),
+        (Some(low), Some(high)) if low.value == high.value => format!("at exactly {}", say(low.value)),
         (Some(low), Some(limit)) if low.strict => format!("over {} to {}", say(low.value), high(limit)),
         (Some(low), Some(limit)) => format!("from {} to {}", say(low.value), high(limit)),
         (Some(low), None) if low.strict => format!("over {}", say(low.value)),

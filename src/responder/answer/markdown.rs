@@ -1,11 +1,11 @@
 //! Answers as Markdown. Only names of pets are bold, and only of the pets that the answer is about.
 
-use super::describe::{describe, ordered, superlative, taken};
+use super::describe::{describe, ordered, superlative};
 use super::escape::escape;
 use super::{Answer, LISTED, LISTED_VALUES, holds, pet};
 use crate::petstore::pet::{Pet, Species};
 use crate::responder::language::{Decline, LONGEST_MESSAGE, Social};
-use crate::responder::query::{Attribute, Intent, Question};
+use crate::responder::query::{Attribute, Intent, Question, Take};
 
 /// What can be asked, in one sentence.
 const ABILITIES: &str = "I can list, count and describe the pets in this store: by species, breed, size, color, gender, age, \
@@ -52,16 +52,18 @@ fn nothing(question: &Question) -> String {
 fn list(question: &Question, pets: &[Pet], total: usize) -> String {
     let query = &question.query;
     let what = describe(query, total);
-    let head = match (superlative(query), taken(query)) {
-        (Some(superlative), Some(wanted)) if total < wanted => {
-            format!("The {superlative} first, there {} only {total} {what}:", if total == 1 { "is" } else { "are" })
+    let verb = if total == 1 { "is" } else { "are" };
+    let head = match (superlative(query), query.take) {
+        (None, _) | (_, None) => format!("{total} {what}{}:", ordered(query)),
+        (Some(first), Some(Take::Nth(place))) if place >= 0 => {
+            format!("Number {} of the {}, {first} first:", i64::from(place) + 1, describe(query, 2))
         }
-        (Some(superlative), Some(_)) => format!("The {total} {superlative} {what}:"),
-        (Some(superlative), None) if total > 1 => {
-            format!("The {superlative} {what}, {total} of them with nothing between them:")
+        (Some(first), Some(Take::First(wanted))) if total < wanted => {
+            format!("There {verb} only {total} {what}, {first} first:")
         }
-        (Some(superlative), None) => format!("The {superlative} {what}:"),
-        (None, _) => format!("{total} {what}{}:", ordered(query)),
+        (Some(first), Some(Take::First(_))) => format!("The {total} {first} {what}:"),
+        (Some(first), Some(_)) if total > 1 => format!("The {first} {what}; these {total} are equal in that:"),
+        (Some(first), Some(_)) => format!("The {first} {what}:"),
     };
     let entries: Vec<String> = pets.iter().map(pet::entry).collect();
     let mut text = format!("{head}\n\n{}", entries.join("\n"));
@@ -98,6 +100,7 @@ fn social(kind: Social, species: &[Species], total: usize) -> String {
     };
     match kind {
         Social::Hello => format!("Hello! {ABILITIES} {stock}"),
+        Social::Assent => format!("All right. {ABILITIES}"),
         Social::Thanks => format!("You're welcome. {ABILITIES}"),
         Social::Help => format!(
             "{ABILITIES} {stock}\n\nFor example:\n\n\
@@ -132,6 +135,7 @@ fn reason(decline: &Decline) -> String {
         Decline::WhichUnit => "I can't tell whether that number is a price or an age; please say dollars, months or years.".to_owned(),
         Decline::NoContext => "I can't tell which pets you refer to; please say it in full.".to_owned(),
         Decline::Nothing => "I see no question.".to_owned(),
+        Decline::Format => "I answer in Markdown here; for JSON, send `response_format` with type `json_object`.".to_owned(),
         Decline::TooLong => format!("I can't answer that: a question may have at most {LONGEST_MESSAGE} characters."),
     }
 }

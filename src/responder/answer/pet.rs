@@ -55,8 +55,6 @@ pub(super) fn fact(pet: &Pet, attribute: Attribute) -> String {
         Attribute::Gender => format!("{name}'s gender: {}.", gender(pet.gender)),
         Attribute::Age => format!("{name} is {} old.", age(pet.age_months)),
         Attribute::Price => format!("{name} costs {}.", price(pet)),
-        Attribute::Kids if pet.good_with_kids => format!("{name} is good with kids."),
-        Attribute::Kids => format!("{name} is not good with kids."),
         Attribute::Status => format!("{name} is {}.", status(pet.status)),
         Attribute::Name => format!("{name} is a {}.", species(pet.species, 1)),
     }
@@ -72,7 +70,6 @@ pub(super) fn value(pet: &Pet, attribute: Attribute) -> String {
         Attribute::Gender => gender(pet.gender).to_owned(),
         Attribute::Age => age(pet.age_months),
         Attribute::Price => price(pet),
-        Attribute::Kids => if pet.good_with_kids { "yes" } else { "no" }.to_owned(),
         Attribute::Status => status(pet.status).to_owned(),
         Attribute::Name => pet.name.clone(),
     }

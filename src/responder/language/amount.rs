@@ -63,6 +63,7 @@ impl Phrase {
         loop {
             match concepts.get(at) {
                 Some(Concept::Bound(this, measure)) => (bound, subject) = (Some(*this), measure.or(subject)),
+                Some(Concept::About) => bound = Some(Bound::Around),
                 Some(Concept::From) => bound = Some(Bound::AtLeast),
                 Some(Concept::Purse) if leads_to_money(&concepts[at + 1..]) => {
                     (bound, subject) = (Some(Bound::AtMost), Some(Measure::Price));
@@ -72,8 +73,22 @@ impl Phrase {
             at += 1;
             at += skips(&concepts[at..]);
         }
-        let (first, length) = quantity(&concepts[at..])?;
+        let (mut first, length) = quantity(&concepts[at..])?;
         at += length;
+        if bound != Some(Bound::Between)
+            && let Some((months, length)) = and_months(first, &concepts[at..])
+        {
+            first = months;
+            at += length;
+        }
+        // "2 or more years" is "2 years or more".
+        if let (None, [more @ (Concept::OrLess | Concept::OrMore), Concept::Unit(unit), ..]) =
+            (first.unit, &concepts[at..])
+        {
+            first.unit = Some(*unit);
+            let bound = if *more == Concept::OrLess { Bound::AtMost } else { Bound::AtLeast };
+            return Some(Self { subject, bound: Some(bound), first, second: None, length: at + 2 });
+        }
         let mut second = None;
         let joins = match concepts.get(at) {
             Some(Concept::To) => true,
@@ -188,6 +203,15 @@ fn quantity(concepts: &[Concept]) -> Option<(Quantity, usize)> {
         at += 1;
     }
     Some((Quantity { value, unit }, at))
+}
+
+/// "and 6 months" after years: the whole in months; and how many concepts that is.
+fn and_months(years: Quantity, concepts: &[Concept]) -> Option<(Quantity, usize)> {
+    let joint = usize::from(matches!(concepts.first(), Some(Concept::And | Concept::Comma)));
+    let (more, length) = quantity(concepts.get(joint..)?)?;
+    let fits = years.unit == Some(Unit::Year) && more.unit == Some(Unit::Month) && more.value < MONTHS;
+    let value = years.value.saturating_mul(MONTHS) + more.value;
+    fits.then_some((Quantity { value, unit: Some(Unit::Month) }, joint + length))
 }
 
 /// A number of one or more words: "two hundred fifty".

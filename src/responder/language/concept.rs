@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use crate::petstore::filter::Sort;
 use crate::petstore::pet::{Gender, Size, Species, Status};
-use crate::responder::query::Attribute;
+use crate::responder::query::{Attribute, Conditions, Limit, Range};
 
 /// A stage of life. The bounds are said in every answer that uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(in crate::responder) enum Unit {
 pub(in crate::responder) enum Social {
     Hello,
     Thanks,
+    /// "OK", "great".
+    Assent,
     Help,
 }
 
@@ -89,6 +91,8 @@ pub(in crate::responder) enum Concept {
     /// "-friendly", after whom.
     Friendly,
     Kids,
+    /// "likes kids".
+    LikesKids,
     /// A family: one with kids, as an adjective or alone.
     Family,
     /// The name of a pet in the inventory.
@@ -118,6 +122,8 @@ pub(in crate::responder) enum Concept {
     OrMore,
     /// "from": begins a range, otherwise nothing.
     From,
+    /// "about": a pet, or an amount.
+    About,
     /// "with", "I have": before money, a bound.
     Purse,
     /// "to" between two amounts.
@@ -126,6 +132,8 @@ pub(in crate::responder) enum Concept {
     Extreme(Sort),
     /// An order without a choice: "cheap", "cheapest first".
     Lean(Sort),
+    /// "top" of an order that is named.
+    Top,
     /// "sorted by".
     SortBy,
     /// Ascending, or descending.
@@ -156,8 +164,75 @@ pub(in crate::responder) enum Concept {
     /// "the first one", "the last one"; negative counts from the end.
     Nth(i32),
     Social(Social),
+    /// "as JSON": a matter of the format that was asked for.
+    Json,
     /// Adds nothing.
     Skip,
     /// Not understood.
     Unknown(Arc<str>),
+}
+
+impl Concept {
+    /// Names a kind of animal.
+    pub(super) const fn is_noun(&self) -> bool {
+        matches!(self, Self::Species(_) | Self::Young(_) | Self::Kind(..) | Self::Breed(_))
+    }
+
+    /// May stand between a number and its noun.
+    pub(super) const fn is_adjective(&self) -> bool {
+        matches!(
+            self,
+            Self::Skip
+                | Self::Size(_)
+                | Self::Color(_)
+                | Self::LiveColor(_)
+                | Self::Gender(_)
+                | Self::Status(_)
+                | Self::Stage(_)
+                | Self::Lean(_)
+                | Self::Free
+                | Self::And
+                | Self::Comma
+        )
+    }
+
+    /// Shows that a sentence is about pets.
+    pub(super) const fn is_about_pets(&self) -> bool {
+        self.is_noun() || matches!(self, Self::Pets | Self::Ones | Self::Those | Self::Name(_) | Self::It(_))
+    }
+
+    /// The condition that a concept is by itself.
+    pub(super) fn condition(&self) -> Option<Conditions> {
+        let none = Conditions::default();
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        Some(match self {
+            Self::Species(species) => Conditions { species: vec![*species], ..none },
+            Self::Young(species) => Conditions { species: vec![*species], age: Stage::Baby.range(), ..none },
+            Self::Kind(species, breeds) => Conditions { species: vec![*species], breed: owned(breeds), ..none },
+            Self::Breed(breed) => Conditions { breed: vec![breed.as_ref().to_owned()], ..none },
+            Self::Size(size) => Conditions { size: vec![*size], ..none },
+            Self::Color(colors) => Conditions { color: owned(colors), ..none },
+            Self::LiveColor(color) => Conditions { color: vec![color.as_ref().to_owned()], ..none },
+            Self::Gender(gender) => Conditions { gender: vec![*gender], ..none },
+            Self::Status(status) => Conditions { status: vec![*status], ..none },
+            Self::Stage(this) => Conditions { age: this.range(), ..none },
+            Self::Free => {
+                Conditions { price: Range::new(None, Some(Limit { value: Decimal::ZERO, strict: false })), ..none }
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Stage {
+    /// The ages in months.
+    fn range(self) -> Range {
+        let at = |months: u32, strict| Some(Limit { value: Decimal::from(months), strict });
+        match self {
+            Self::Baby => Range::new(None, at(12, true)),
+            Self::Young => Range::new(None, at(24, true)),
+            Self::Adult => Range::new(at(12, false), at(84, true)),
+            Self::Senior => Range::new(at(84, false), None),
+        }
+    }
 }

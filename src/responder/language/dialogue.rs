@@ -70,25 +70,23 @@ impl Dialogue {
             query.any =
                 gender.map(|gender| Conditions { gender: vec![gender], ..Conditions::default() }).into_iter().collect();
             query
-        } else if let Some(about) = self.about.as_ref().filter(|_| is_bare(clause) && !clause.cue && !clause.is_empty())
-        {
+        } else if let Some(about) = self.about.as_ref().filter(|_| goes_on(clause)) {
             // "How old?", "good with kids?" after "tell me about ...".
             about.query.clone()
         } else {
             return Ok(None);
         };
-        let check = !clause.any.is_empty() || !clause.none.is_empty();
-        if clause.how_many || clause.order.is_some() || (check && (clause.show || clause.have || clause.either)) {
+        let check = (!clause.any.is_empty() && !is_kind_asked(clause)) || !clause.none.is_empty();
+        if clause.how_many || clause.order.is_some() || (check && (clause.show || clause.have)) {
             query = if clause.names.is_empty() { Query::inside(&query) } else { query };
-            for conditions in &mut query.any {
-                conditions.fill(&clause.any.first().cloned().unwrap_or_default());
-            }
+            query.any = product(&query.any, &clause.any, |known, said| known.fill(said));
             query.none.clone_from(&clause.none);
             (query.sort, query.take) = (clause.order.unwrap_or(query.sort), clause.take);
             let intent = if clause.how_many { Intent::Count } else { Intent::List };
             return Ok(Some(Question { intent, query, single: false }));
         }
-        let intent = if check {
+        // "Is it a dog or a cat?" is answered by what it is.
+        let intent = if check && !clause.either {
             Intent::Check { any: clause.any.clone(), none: clause.none.clone() }
         } else {
             match clause.asks.as_slice() {
@@ -127,13 +125,20 @@ impl Dialogue {
     fn general(&self, clause: &Clause, joined: bool) -> Result<Question, Decline> {
         let last = self.list.as_ref();
         if clause.those {
-            let around = self.about.as_ref().or(last).ok_or(Decline::NoContext)?;
+            // Several pets that were named are "they"; of one, a list came before it.
+            let named = self.about.as_ref().filter(|about| about.query.any.iter().any(|named| named.name.len() > 1));
+            let around = named.or(last).or(self.about.as_ref()).ok_or(Decline::NoContext)?;
             let mut query = Query::inside(&around.query);
             apply(&mut query, clause);
             return Ok(Question { intent: wish(clause).unwrap_or(Intent::List), query, single: false });
         }
         let refers = joined || clause.cue || clause.ones || (is_bare(clause) && !clause.have);
         let Some(last) = last.filter(|_| refers) else {
+            let asks = Clause { asks: clause.asks.clone(), ..Clause::default() };
+            if *clause == asks && wish(clause) == Some(Intent::List) {
+                // "How old?", of nobody.
+                return Err(Decline::NoContext);
+            }
             let mut query = Query {
                 any: clause.any.clone(),
                 none: clause.none.clone(),
@@ -158,6 +163,18 @@ impl Dialogue {
 /// Whether the sentence names no kind of pet: it may go on from the one before.
 fn is_bare(clause: &Clause) -> bool {
     !clause.noun && (!clause.pets || clause.ones) && clause.names.is_empty()
+}
+
+/// Whether it can go on asking about a particular pet: "how old?", "good with kids?", "and how much?".
+fn goes_on(clause: &Clause) -> bool {
+    let only_asks = clause.any.is_empty() && clause.none.is_empty() && clause.order.is_none() && !clause.how_many;
+    is_bare(clause) && !clause.those && !clause.is_empty() && (!clause.cue || only_asks)
+}
+
+/// "What kind of dog is it?": the dog is taken for granted.
+fn is_kind_asked(clause: &Clause) -> bool {
+    let bare = |all: &Conditions| Conditions { species: all.species.clone(), ..Conditions::default() } == *all;
+    !clause.asks.is_empty() && clause.any.iter().all(bare)
 }
 
 /// What the sentence says it wants, if it does.
@@ -203,23 +220,7 @@ fn apply(query: &mut Query, clause: &Clause) {
     }
     // "And black ones?" takes back "not black".
     query.none.retain(|denied| !clause.any.iter().any(|wanted| wanted.overlaps(denied)));
-    if query.any.is_empty() {
-        query.any.push(Conditions::default());
-    }
-    if !clause.any.is_empty() {
-        let old = std::mem::take(&mut query.any);
-        for conditions in old {
-            for new in &clause.any {
-                let mut merged = conditions.clone();
-                merged.replace(new);
-                if !query.any.contains(&merged) {
-                    query.any.push(merged);
-                }
-            }
-        }
-        // Bounded, however often alternatives are multiplied.
-        query.any.truncate(MOST_ALTERNATIVES);
-    }
+    query.any = product(&query.any, &clause.any, |old, new| old.replace(new));
     if query.any.iter().all(Conditions::is_empty) {
         query.any.clear();
     }
@@ -232,6 +233,24 @@ fn apply(query: &mut Query, clause: &Clause) {
     } else if clause.how_many && query.take == Some(Take::Extreme) {
         (query.sort, query.take) = (Sort::Created, None);
     }
+}
+
+/// Every alternative of the one with every alternative of the other; none at all is one that is open.
+fn product(left: &[Conditions], right: &[Conditions], merge: impl Fn(&mut Conditions, &Conditions)) -> Vec<Conditions> {
+    let open = [Conditions::default()];
+    let left = if left.is_empty() { &open } else { left };
+    let right = if right.is_empty() { &open } else { right };
+    let mut all = Vec::new();
+    for (one, other) in left.iter().flat_map(|one| right.iter().map(move |other| (one, other))) {
+        let mut merged = one.clone();
+        merge(&mut merged, other);
+        if !all.contains(&merged) {
+            all.push(merged);
+        }
+    }
+    // Bounded, however often alternatives are multiplied.
+    all.truncate(MOST_ALTERNATIVES);
+    all
 }
 
 /// More alternatives than a person means.

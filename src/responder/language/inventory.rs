@@ -1,10 +1,10 @@
 //! The words that the pets now in the inventory are described with.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::concept::Concept;
-use super::lexicon::LEXICON;
+use super::lexicon::{LEXICON, WORDS};
 use super::spelling::{correct, plural};
 use super::tag::number_word;
 use crate::petstore::Vocabulary;
@@ -17,9 +17,9 @@ const VAGUE: &[&str] = &["mix", "mixed", "breed", "type", "the", "of", "st", "ta
 #[derive(Debug, Default)]
 pub(in crate::responder) struct Inventory {
     phrases: HashMap<String, Concept>,
-    names: HashMap<String, Arc<str>>,
-    /// Every word that is known, of the inventory and of the lexicon; what is not here may be a typo.
-    words: HashSet<String>,
+    names: BTreeMap<String, Arc<str>>,
+    /// Every word of a phrase; with the lexicon's, the words that are no typos.
+    words: BTreeSet<String>,
     longest: usize,
 }
 
@@ -36,8 +36,7 @@ impl Inventory {
             this.longest = this.longest.max(name.split(' ').count());
             this.names.insert(name.clone(), name.into());
         }
-        let phrases = LEXICON.keys().chain(this.phrases.keys());
-        this.words = phrases.flat_map(|phrase| phrase.split(' ')).map(str::to_owned).collect();
+        this.words = this.phrases.keys().flat_map(|phrase| phrase.split(' ')).map(str::to_owned).collect();
         this
     }
 
@@ -92,12 +91,12 @@ impl Inventory {
 
     /// Whether the word occurs in any phrase.
     pub(super) fn knows(&self, word: &str) -> bool {
-        self.words.contains(word) || number_word(word).is_some()
+        self.words.contains(word) || WORDS.contains(word) || number_word(word).is_some()
     }
 
     /// The word that `typed` probably is.
     pub(super) fn respell(&self, typed: &str) -> Option<&str> {
-        correct(typed, self.words.iter().map(String::as_str))
+        correct(typed, WORDS.iter().copied().chain(self.words.iter().map(String::as_str)))
     }
 
     /// The name that `typed` probably is: at most one letter left out, doubled or swapped.

@@ -139,7 +139,13 @@ impl Composer {
 
     fn deny(&mut self, condition: Conditions) {
         self.last_denied = Some(condition.clone());
-        self.none.push(condition);
+        // "Not good with kids" is a fact of its own, and is better said so.
+        if let Some(kids) = condition.kids.filter(|_| Conditions { kids: None, ..condition.clone() }.is_empty()) {
+            let place = if self.open.headed { &mut self.open.post } else { &mut self.open.pre };
+            place.kids = Some(!kids);
+        } else {
+            self.none.push(condition);
+        }
         self.denied = true;
         self.joint = None;
     }

@@ -4,11 +4,14 @@
 //! answer, so the first letter must be right, short words must differ by no more than two letters
 //! swapped, one left out or one doubled, and what is a word of English is no typo.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use strsim::osa_distance;
 
 /// Words of English that these rules would take for misspelt words of the lexicon or of common
 /// breeds and colours.
-const ENGLISH: &str = include_str!("english.txt");
+static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("english.txt").lines().collect());
 
 /// The plural of a noun, by the rules of English spelling.
 pub(super) fn plural(noun: &str) -> String {
@@ -22,7 +25,7 @@ pub(super) fn plural(noun: &str) -> String {
 
 /// The known word that `typed` most probably is, unless there is none or more than one.
 pub(super) fn correct<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if ENGLISH.lines().any(|word| word == typed) {
+    if ENGLISH.contains(typed) {
         return None;
     }
     let mut best: Option<(usize, &str)> = None;

@@ -5,6 +5,10 @@ use super::inventory::Inventory;
 use super::lexicon::{LEXICON, LONGEST};
 use super::words::{Shape, Word};
 
+/// How many unknown words of a sentence may be typos: with more, it is declined anyway, and looking
+/// each up takes time.
+const MOST_STRANGERS: usize = 6;
+
 /// The concepts of a sentence; [`Concept::Skip`] is left in, since it parts what is beside it.
 pub(super) fn tag(words: &[Word], inventory: &Inventory) -> Vec<Concept> {
     let words = respelled(words, inventory);
@@ -21,9 +25,11 @@ pub(super) fn tag(words: &[Word], inventory: &Inventory) -> Vec<Concept> {
 /// The words, with typos put right.
 fn respelled(words: &[Word], inventory: &Inventory) -> Vec<Word> {
     let mut words = words.to_vec();
+    let mut strangers = 0;
     for word in &mut words {
         let known = word.shape != Shape::Letters || inventory.knows(&word.text) || inventory.name(&word.text).is_some();
-        if !known {
+        if !known && strangers < MOST_STRANGERS {
+            strangers += 1;
             // A capital makes a stranger's name more likely than a slip.
             let correction = inventory.respell(&word.text).filter(|_| !word.capital).map(str::to_owned);
             let correction = correction.or_else(|| inventory.respell_name(&word.text).map(ToString::to_string));
@@ -52,9 +58,8 @@ fn read(words: &[Word], before: Option<&Concept>, inventory: &Inventory) -> (Con
         (Some(name), None) => name,
         (Some(name), Some(phrase)) => {
             // A pet may be called "Max", "May" or "Red": a capital tells, or the words around it.
-            let number_next =
-                words.get(name.1).is_some_and(|word| !matches!(word.shape, Shape::Letters | Shape::Comma));
-            let told = matches!(before, Some(Concept::NameCue | Concept::Tell));
+            let number_next = number_next(words, name.1);
+            let told = matches!(before, Some(Concept::NameCue | Concept::Tell | Concept::About));
             let amount = matches!(phrase.0, Concept::Bound(..));
             if words[0].capital || told || name.1 > phrase.1 || (amount && phrase.1 == name.1 && !number_next) {
                 name
@@ -62,12 +67,30 @@ fn read(words: &[Word], before: Option<&Concept>, inventory: &Inventory) -> (Con
                 phrase
             }
         }
+        // "Is Max available?" asks about a pet, even where none has that name.
+        (None, Some((Concept::Bound(..), 1))) if words[0].capital && !number_next(words, 1) => {
+            (Concept::Unknown(words[0].text.as_str().into()), 1)
+        }
+        // "200 or more", but "small or over $200".
+        (None, Some((Concept::OrLess | Concept::OrMore, 2))) if number_next(words, 2) || is_than(words.get(2)) => {
+            (if words[0].text == "or" { Concept::Or } else { Concept::And }, 1)
+        }
         (None, Some(phrase)) => phrase,
         (None, None) => number_word(&words[0].text).map_or_else(
             || (Concept::Unknown(words[0].text.as_str().into()), 1),
             |value| (Concept::Number(value.into()), 1),
         ),
     }
+}
+
+/// "and younger than 5" begins a comparison, "and younger" ends one.
+fn is_than(word: Option<&Word>) -> bool {
+    word.is_some_and(|word| word.text == "than")
+}
+
+/// Whether an amount stands behind the first `length` words.
+fn number_next(words: &[Word], length: usize) -> bool {
+    words.get(length).is_some_and(|word| !matches!(word.shape, Shape::Letters | Shape::Comma))
 }
 
 fn longest(words: &[Word], most: usize, find: impl Fn(&str) -> Option<Concept>) -> Option<(Concept, usize)> {

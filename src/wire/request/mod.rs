@@ -46,11 +46,23 @@ pub struct ChatRequest {
     pub messages_bytes: usize,
 }
 
-/// How a body that does not ask for usage is made to.
+/// What an upstream is asked of usage on a stream whose client did not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageAsk {
+    /// Nothing.
+    Nothing,
+    /// Its last chunk: `include_usage`.
+    Final,
+    /// Every chunk, so that a stream that is cut is counted too: vLLM's `continuous_usage_stats`.
+    Running,
+}
+
+/// Where and how a body that does not ask for usage is made to.
 #[derive(Debug)]
 struct UsageEdit {
     at: Range<usize>,
-    text: &'static str,
+    before: &'static str,
+    after: &'static str,
 }
 
 impl ChatRequest {
@@ -90,16 +102,17 @@ impl ChatRequest {
         &self.body
     }
 
-    /// The body for an upstream: the same bytes but for the model's name and, with `ask_usage`, for what makes
-    /// a stream end with its usage.
+    /// The body for an upstream: the same bytes but for the model's name and for what makes a stream tell its usage.
     #[must_use]
-    pub fn forward(&self, model: Option<&str>, ask_usage: bool) -> Bytes {
+    pub fn forward(&self, model: Option<&str>, ask: UsageAsk) -> Bytes {
         let mut edits = Vec::new();
         if let Some(model) = model.filter(|model| *model != self.model) {
             edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
         }
-        if ask_usage && self.stream && !self.include_usage {
-            edits.push((self.usage_edit.at.clone(), self.usage_edit.text.to_owned()));
+        let UsageEdit { at, before, after } = &self.usage_edit;
+        if self.stream && !self.include_usage && ask != UsageAsk::Nothing {
+            let running = if ask == UsageAsk::Running { ",\"continuous_usage_stats\":true" } else { "" };
+            edits.push((at.clone(), format!("{before}true{running}{after}")));
         }
         if edits.is_empty() {
             return self.body.clone();
@@ -142,22 +155,19 @@ impl<'a> Fields<'a> {
 
 /// Where and what to write so that `text` asks for usage.
 fn usage_edit(text: &str, options: Option<&str>, include_usage: Option<&str>) -> UsageEdit {
-    const ASK: &str = "{\"include_usage\":true}";
+    const ASK: &str = "\"include_usage\":";
     match (options, include_usage) {
-        (_, Some(value)) => UsageEdit { at: span(text, value), text: "true" },
+        (_, Some(value)) => UsageEdit { at: span(text, value), before: "", after: "" },
         (Some(options), None) if options.starts_with('{') => {
             let inside = span(text, options).start + 1;
             let empty = options[1..].trim_start().starts_with('}');
-            UsageEdit {
-                at: inside..inside,
-                text: if empty { "\"include_usage\":true" } else { "\"include_usage\":true," },
-            }
+            UsageEdit { at: inside..inside, before: ASK, after: if empty { "" } else { "," } }
         }
-        (Some(null), None) => UsageEdit { at: span(text, null), text: ASK },
+        (Some(null), None) => UsageEdit { at: span(text, null), before: "{\"include_usage\":", after: "}" },
         (None, None) => {
             // A valid request has members, so a comma after ours is right.
             let inside = text.find('{').map_or(0, |at| at + 1);
-            UsageEdit { at: inside..inside, text: "\"stream_options\":{\"include_usage\":true}," }
+            UsageEdit { at: inside..inside, before: "\"stream_options\":{\"include_usage\":", after: "}," }
         }
     }
 }

@@ -14,80 +14,84 @@ fn refused(more: &str) -> (Option<&'static str>, Option<String>, String) {
     (invalid.code, invalid.param, invalid.message)
 }
 
+/// A refusal: body, code, parameter, beginning of the message.
+type Refusal = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
+
+const REFUSALS: &[Refusal] = &[
+    ("", None, None, "We could not parse the JSON body"),
+    ("[]", None, None, "We could not parse the JSON body"),
+    ("{\"model\":\"m\"", None, None, "We could not parse the JSON body"),
+    ("{}", None, None, "you must provide a model parameter"),
+    (r#"{"model":null}"#, None, None, "you must provide a model parameter"),
+    (
+        r#"{"model":1}"#,
+        Some("invalid_type"),
+        Some("model"),
+        "Invalid type for 'model': expected a string, but got an integer instead.",
+    ),
+    (
+        r#"{"model":"m"}"#,
+        Some("missing_required_parameter"),
+        Some("messages"),
+        "Missing required parameter: 'messages'.",
+    ),
+    (
+        r#"{"model":"m","messages":"x"}"#,
+        Some("invalid_type"),
+        Some("messages"),
+        "Invalid type for 'messages': expected an array of objects, but got a string instead.",
+    ),
+    (
+        r#"{"model":"m","messages":[]}"#,
+        Some("empty_array"),
+        Some("messages"),
+        "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+    ),
+    (
+        r#"{"model":"m","messages":[{"content":"x"}]}"#,
+        Some("missing_required_parameter"),
+        Some("messages[0].role"),
+        "Missing required parameter: 'messages[0].role'.",
+    ),
+    (
+        r#"{"model":"m","messages":[{"role":"test","content":"x"}]}"#,
+        Some("invalid_value"),
+        Some("messages[0].role"),
+        "Invalid value: 'test'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and \
+         'developer'.",
+    ),
+    (
+        r#"{"model":"m","messages":[{"role":"user","content":7}]}"#,
+        Some("invalid_type"),
+        Some("messages[0].content"),
+        "Invalid type for 'messages[0].content': expected one of a string or array of objects, but got an integer \
+         instead.",
+    ),
+    (
+        r#"{"model":"m","messages":[{"role":"user","content":[{"text":"x"}]}]}"#,
+        Some("missing_required_parameter"),
+        Some("messages[0].content[0].type"),
+        "Missing required parameter: 'messages[0].content[0].type'.",
+    ),
+    (
+        r#"{"model":"m","model":"n","messages":[]}"#,
+        Some("duplicate_parameter"),
+        Some("model"),
+        "Duplicate parameter: 'model' stands more than once.",
+    ),
+    (
+        r#"{"model":"m","m\u006fdel":"n","messages":[]}"#,
+        Some("duplicate_parameter"),
+        Some("model"),
+        "Duplicate parameter: 'model' stands more than once.",
+    ),
+];
+
 #[test]
 fn the_refusals_read_as_the_contract_words_them() {
-    let cases = [
-        ("", None, None, "We could not parse the JSON body"),
-        ("[]", None, None, "We could not parse the JSON body"),
-        ("{\"model\":\"m\"", None, None, "We could not parse the JSON body"),
-        ("{}", None, None, "you must provide a model parameter"),
-        (r#"{"model":null}"#, None, None, "you must provide a model parameter"),
-        (
-            r#"{"model":1}"#,
-            Some("invalid_type"),
-            Some("model"),
-            "Invalid type for 'model': expected a string, but got an integer instead.",
-        ),
-        (
-            r#"{"model":"m"}"#,
-            Some("missing_required_parameter"),
-            Some("messages"),
-            "Missing required parameter: 'messages'.",
-        ),
-        (
-            r#"{"model":"m","messages":"x"}"#,
-            Some("invalid_type"),
-            Some("messages"),
-            "Invalid type for 'messages': expected an array of objects, but got a string instead.",
-        ),
-        (
-            r#"{"model":"m","messages":[]}"#,
-            Some("empty_array"),
-            Some("messages"),
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
-        ),
-        (
-            r#"{"model":"m","messages":[{"content":"x"}]}"#,
-            Some("missing_required_parameter"),
-            Some("messages[0].role"),
-            "Missing required parameter: 'messages[0].role'.",
-        ),
-        (
-            r#"{"model":"m","messages":[{"role":"test","content":"x"}]}"#,
-            Some("invalid_value"),
-            Some("messages[0].role"),
-            "Invalid value: 'test'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and \
-             'developer'.",
-        ),
-        (
-            r#"{"model":"m","messages":[{"role":"user","content":7}]}"#,
-            Some("invalid_type"),
-            Some("messages[0].content"),
-            "Invalid type for 'messages[0].content': expected one of a string or array of objects, but got an integer \
-             instead.",
-        ),
-        (
-            r#"{"model":"m","messages":[{"role":"user","content":[{"text":"x"}]}]}"#,
-            Some("missing_required_parameter"),
-            Some("messages[0].content[0].type"),
-            "Missing required parameter: 'messages[0].content[0].type'.",
-        ),
-        (
-            r#"{"model":"m","model":"n","messages":[]}"#,
-            Some("duplicate_parameter"),
-            Some("model"),
-            "Duplicate parameter: 'model' stands more than once.",
-        ),
-        (
-            r#"{"model":"m","m\u006fdel":"n","messages":[]}"#,
-            Some("duplicate_parameter"),
-            Some("model"),
-            "Duplicate parameter: 'model' stands more than once.",
-        ),
-    ];
-    for (body, code, param, message) in cases {
+    for (body, code, param, message) in REFUSALS {
         let invalid = parse(body).unwrap_err();
-        assert_eq!((invalid.code, invalid.param.as_deref()), (code, param), "{body}");
+        assert_eq!((invalid.code, invalid.param.as_deref()), (*code, *param), "{body}");
         assert!(invalid.message.starts_with(message), "{body}: {}", invalid.message);
     }
 }
@@ -158,9 +162,9 @@ fn deep_nesting_is_refused_before_it_is_parsed() {
 fn a_body_is_forwarded_byte_for_byte() {
     let body = format!(r#" {{ "seed": 9007199254740993 , "model":"m", {MESSAGES}, "x": 1.10e2, "é":"\u00e9" }} "#);
     let request = parse(&body).unwrap();
-    assert_eq!(request.forward(None, true), body);
-    assert_eq!(request.forward(Some("m"), true), body);
-    let renamed = request.forward(Some("real \"one\""), true);
+    assert_eq!(request.forward(None, UsageAsk::Final), body);
+    assert_eq!(request.forward(Some("m"), UsageAsk::Final), body);
+    let renamed = request.forward(Some("real \"one\""), UsageAsk::Final);
     assert_eq!(renamed, body.replace(r#""model":"m""#, r#""model":"real \"one\"""#));
 }
 
@@ -169,8 +173,8 @@ fn usage_is_asked_for_with_the_smallest_edit() {
     let ask = |options: &str| {
         let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true{options}}}"#);
         let request = parse(&body).unwrap();
-        assert_eq!(request.forward(None, false), body, "not asked, not touched");
-        let forwarded = String::from_utf8(request.forward(None, true).to_vec()).unwrap();
+        assert_eq!(request.forward(None, UsageAsk::Nothing), body, "not asked, not touched");
+        let forwarded = String::from_utf8(request.forward(None, UsageAsk::Final).to_vec()).unwrap();
         let value: serde_json::Value = serde_json::from_str(&forwarded).unwrap();
         assert_eq!(value["stream_options"]["include_usage"], true, "{forwarded}");
         (body == forwarded, value["stream_options"].clone())
@@ -190,8 +194,9 @@ fn both_edits_fit_together_in_either_order() {
         r#"{"stream_options":{},"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":{},"stream":true}"#,
     ] {
-        let forwarded = parse(body).unwrap().forward(Some("other"), true);
+        let forwarded = parse(body).unwrap().forward(Some("other"), UsageAsk::Running);
         let value: serde_json::Value = serde_json::from_slice(&forwarded).unwrap();
         assert_eq!((&value["model"], &value["stream_options"]["include_usage"]), (&"other".into(), &true.into()));
+        assert_eq!(value["stream_options"]["continuous_usage_stats"], true);
     }
 }

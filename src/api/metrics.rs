@@ -1,0 +1,31 @@
+//! `GET /metrics`: what is measured, for Prometheus.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+
+use super::{AppState, no_method, no_path, ops};
+use crate::telemetry::metrics::Metrics;
+
+/// The one route.
+pub(super) fn router() -> Router<AppState> {
+    Router::new().route("/metrics", get(metrics).fallback(no_method))
+}
+
+/// What the listener of its own serves, to everybody who reaches it. Neither logged nor counted: it is there to be asked
+/// all the time.
+pub fn open_router(state: AppState) -> Router {
+    router()
+        .route("/healthz", get(ops::healthz).fallback(no_method))
+        .route("/readyz", get(ops::readyz).fallback(no_method))
+        .fallback(no_path)
+        .with_state(state)
+}
+
+async fn metrics(State(state): State<AppState>) -> Response {
+    state.metrics.usage_records(state.ledger.len(), state.ledger.dropped());
+    // OpenMetrics only: the older text format has no `info`, and whoever asks for that reads this too.
+    ([(CONTENT_TYPE, Metrics::MEDIA_TYPE)], state.metrics.encode()).into_response()
+}

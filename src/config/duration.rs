@@ -1,0 +1,118 @@
+//! Durations: read, checked, and shown in errors.
+
+use std::time::Duration;
+
+use super::yaml::Value;
+
+/// Longest duration that any setting takes: more is a slip of the pen, and clocks must not overflow.
+const LONGEST: Duration = Duration::from_secs(DAY);
+const DAY: u64 = 24 * 60 * 60;
+
+/// A duration such as `500ms`, `2s`, `10m`, `1h` or `90d`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3600)?)),
+        "d" => Some(Duration::from_secs(number.checked_mul(DAY)?)),
+        _ => None,
+    }
+}
+
+/// A duration from 1 ms to 24 h.
+pub(super) fn duration(value: &Value) -> Result<Duration, String> {
+    let text = value.as_text().ok_or("a duration such as 30s")?;
+    let duration = parse_duration(text).ok_or("a duration such as 30s")?;
+    let fits = !duration.is_zero() && duration <= LONGEST;
+    fits.then_some(duration).ok_or_else(|| "a duration from 1ms to 24h".to_owned())
+}
+
+/// A duration between `least` and `most`.
+pub(super) fn span(least: Duration, most: Duration) -> impl FnOnce(&Value) -> Result<Duration, String> {
+    move |value| {
+        let duration = value.as_text().and_then(parse_duration).ok_or("a duration such as 30s")?;
+        let fits = (least..=most).contains(&duration);
+        fits.then_some(duration)
+            .ok_or_else(|| format!("a duration from {} to {}", shown_duration(least), shown_duration(most)))
+    }
+}
+
+/// How long something is kept: from 1 h to 3650 d, and `0s` is for ever.
+pub(super) fn retention(value: &Value) -> Result<Option<Duration>, String> {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    const TEN_YEARS: Duration = Duration::from_secs(3650 * DAY);
+    let duration = value.as_text().and_then(parse_duration).ok_or("a duration such as 90d")?;
+    let fits = duration.is_zero() || (HOUR..=TEN_YEARS).contains(&duration);
+    fits.then_some((!duration.is_zero()).then_some(duration))
+        .ok_or_else(|| "a duration from 1h to 3650d; 0s to keep it for ever".to_owned())
+}
+
+/// `duration` in the largest unit that divides it.
+pub(super) fn shown_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_millis() > 0 {
+        return format!("{}ms", duration.as_millis());
+    }
+    let units = [(DAY, "d"), (3600, "h"), (60, "m")];
+    let whole = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+}
+
+/// A deadline: as [`duration`], and `0s` is none.
+pub(super) fn deadline(value: &Value) -> Result<Option<Duration>, String> {
+    let text = value.as_text().ok_or("a duration such as 30s")?;
+    let duration = parse_duration(text).ok_or("a duration such as 30s")?;
+    let fits = duration <= LONGEST;
+    fits.then_some((!duration.is_zero()).then_some(duration))
+        .ok_or_else(|| "a duration of at most 24h; 0s for no deadline".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::yaml::Text;
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::Text(Text { text: text.to_owned(), written: None })
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        for (written, millis) in [("500ms", 500), ("2s", 2000), ("10m", 600_000), ("1h", 3_600_000), ("1d", 86_400_000)]
+        {
+            assert_eq!(duration(&text(written)), Ok(Duration::from_millis(millis)));
+        }
+        for written in ["", "s", "1", "1.5s", "-1s", "1 s", "2w", "1S", "18446744073709551615h"] {
+            assert_eq!(duration(&text(written)).unwrap_err(), "a duration such as 30s", "{written}");
+        }
+        assert_eq!(duration(&Value::Integer(30)).unwrap_err(), "a duration such as 30s");
+        assert!(duration(&text("25h")).is_err() && duration(&text("2d")).is_err() && duration(&text("0s")).is_err());
+        assert_eq!(deadline(&text("0s")), Ok(None));
+        assert!(deadline(&text("0")).is_err() && deadline(&text("25h")).is_err());
+    }
+
+    #[test]
+    fn spans_name_their_bounds() {
+        let (least, most) = (Duration::ZERO, Duration::from_secs(300));
+        assert_eq!(span(least, most)(&text("0s")), Ok(least));
+        assert_eq!(span(least, most)(&text("5m")), Ok(most));
+        assert_eq!(span(least, most)(&text("301s")).unwrap_err(), "a duration from 0s to 5m");
+        assert_eq!(span(least, most)(&Value::Integer(5)).unwrap_err(), "a duration such as 30s");
+        for shown in ["0s", "1ms", "1500ms", "90s", "2m", "25h", "2d"] {
+            assert_eq!(shown_duration(parse_duration(shown).unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_may_be_kept_for_ever() {
+        assert_eq!(retention(&text("90d")), Ok(Some(Duration::from_secs(90 * DAY))));
+        assert_eq!(retention(&text("0s")), Ok(None));
+        for wrong in ["59m", "3651d", "0", "18446744073709551615d"] {
+            assert!(retention(&text(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

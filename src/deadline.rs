@@ -1,0 +1,47 @@
+//! When the answer on a connection must be over, told by whoever answers to whoever owns the socket.
+//!
+//! A body is not asked for more while its client reads nothing, so it can't notice that its time is up; the socket's
+//! owner can.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+/// Shared by a connection and the answer that is on it; clones are the same.
+#[derive(Clone, Debug, Default)]
+// std Mutex: never held across .await
+pub struct EndsAt(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    at: Option<Instant>,
+    cut: bool,
+}
+
+impl EndsAt {
+    /// The moment, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<Instant> {
+        self.state().at
+    }
+
+    /// Sets or clears the moment.
+    pub fn set(&self, at: Option<Instant>) {
+        self.state().at = at;
+    }
+
+    /// Says that the connection was cut because its reader took too long.
+    pub fn cut(&self) {
+        self.state().cut = true;
+    }
+
+    /// Whether the connection was cut because its reader took too long.
+    #[must_use]
+    pub fn was_cut(&self) -> bool {
+        self.state().cut
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,146 @@
+//! The other end of the queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Entry, Tally, retention};
+use crate::store::{Store, UsageRow};
+
+/// Most entries of one transaction: some milliseconds, for which other writers wait.
+pub(super) const BATCH: usize = 500;
+/// How long a batch is collected, from its first entry on.
+const WINDOW: Duration = Duration::from_millis(250);
+/// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the database may fail after the stop before what is left is given up. With the 25 s that running requests
+/// have, it stays under Kubernetes' grace period of 30 s.
+const LAST_TRIES: Duration = Duration::from_secs(3);
+/// The log tells of lost entries at most this often.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Writes entries to the database; see [`run`](Self::run).
+#[derive(Debug)]
+pub struct Writer {
+    store: Store,
+    keep: Option<Duration>,
+    queue: Queue,
+    tally: Arc<Tally>,
+}
+
+/// What waits: in the channel, and at hand.
+#[derive(Debug)]
+struct Queue {
+    entries: Receiver<Entry>,
+    /// Stays here until it is written, so that it can be counted when it is given up.
+    batch: Vec<Entry>,
+}
+
+impl Writer {
+    pub(super) fn new(store: Store, keep: Option<Duration>, entries: Receiver<Entry>, tally: Arc<Tally>) -> Self {
+        let queue = Queue { entries, batch: Vec::with_capacity(BATCH) };
+        Self { store, keep, queue, tally }
+    }
+
+    /// Writes entries, in batches of up to 500 or 250 ms, and removes those older than `keep`, at once and hourly.
+    ///
+    /// Ends when all that was recorded before `stop` is written (or given up, 3 s later), or when the last
+    /// [`Ledger`](super::Ledger) is gone. Entries recorded after `stop` are lost and counted: cancel it when the last
+    /// request has ended, not when the shutdown begins.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { store, keep, mut queue, tally } = self;
+        let given_up = async {
+            stop.cancelled().await;
+            sleep(LAST_TRIES).await;
+        };
+        let aside = join(stop.run_until_cancelled(retention::keep_for(&store, keep)), tell(&tally));
+        tokio::select! {
+            () = write(&store, &mut queue, &tally, &stop) => {}
+            () = given_up => tally.lose(queue.give_up()),
+            // Telling has no end.
+            _ = aside => {}
+        }
+        tally.tell();
+    }
+}
+
+/// Writes until there will be no more entries.
+async fn write(store: &Store, queue: &mut Queue, tally: &Tally, stop: &CancellationToken) {
+    while queue.fill(stop).await {
+        // With the same ids on every try: what was written although the database reported a failure is known.
+        let rows: Vec<_> = queue.batch.iter().map(|entry| entry.row(Uuid::now_v7())).collect();
+        insist(store, &rows, stop).await;
+        tally.written(rows.len());
+        queue.batch.clear();
+    }
+}
+
+/// Tries until `rows` are written.
+async fn insist(store: &Store, rows: &[UsageRow<'_>], stop: &CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = store.record_usage(rows).await {
+        tracing::warn!(%error, records = rows.len(), ?pause, "usage records can't be written; they are tried again");
+        // After the stop time is short.
+        if stop.is_cancelled() {
+            sleep(FIRST_PAUSE).await;
+        } else {
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+async fn tell(tally: &Tally) {
+    loop {
+        sleep(TELL).await;
+        tally.tell();
+    }
+}
+
+impl Queue {
+    /// Waits for an entry, then collects more; false: there will be none any more.
+    async fn fill(&mut self, stop: &CancellationToken) -> bool {
+        if self.receive(stop).await == 0 {
+            return false;
+        }
+        let window = sleep(WINDOW);
+        tokio::pin!(window);
+        while self.batch.len() < BATCH {
+            tokio::select! {
+                received = self.receive(stop) => if received == 0 { break },
+                () = &mut window => break,
+            }
+        }
+        true
+    }
+
+    /// Waits for entries and puts them to the batch, which has room; 0: there will be none any more. Nothing is lost
+    /// when this is dropped.
+    async fn receive(&mut self, stop: &CancellationToken) -> usize {
+        let room = BATCH - self.batch.len();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => self.entries.close(),
+            received = self.entries.recv_many(&mut self.batch, room) => return received,
+        }
+        // Closed: what is in it comes without a wait, and then none.
+        self.entries.recv_many(&mut self.batch, room).await
+    }
+
+    /// Empties it; tells how many were in it.
+    fn give_up(&mut self) -> usize {
+        self.entries.close();
+        let mut lost = self.batch.len();
+        self.batch.clear();
+        while self.entries.try_recv().is_ok() {
+            lost += 1;
+        }
+        lost
+    }
+}

@@ -1,0 +1,225 @@
+//! Sums of usage over a real database file.
+
+use super::*;
+
+fn row<'a>(at: &str, key: &'a str, model: &'a str) -> UsageRow<'a> {
+    UsageRow {
+        at: at.parse().unwrap(),
+        id: Uuid::now_v7(),
+        request_id: Some("req_1"),
+        key_id: key,
+        key,
+        model,
+        target: Some("t"),
+        attempts: 1,
+        streamed: true,
+        prompt_tokens: 3,
+        completion_tokens: 5,
+        source: Some("exact"),
+        first_token: Some(Duration::from_micros(1_500)),
+        duration: Duration::from_secs(2),
+        terminal: "completed",
+        reason: None,
+        status: 200,
+    }
+}
+
+async fn store() -> Store {
+    Store::open("sqlite::memory:").await.unwrap()
+}
+
+async fn total(store: &Store) -> UsageCounts {
+    store.usage(None, None, &[]).await.unwrap().first().map(|group| group.counts).unwrap_or_default()
+}
+
+async fn refuse(store: &Store, model: &str) {
+    let trigger = format!(
+        "CREATE TRIGGER refuse BEFORE INSERT ON usage WHEN NEW.model = '{model}' BEGIN SELECT raise(ABORT, 'no'); END"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(store.writer()).await.unwrap();
+}
+
+#[tokio::test]
+async fn sums_are_told_apart_by_what_is_asked_for_in_its_order() {
+    use UsageColumn::{Day, Key, Model};
+    let store = store().await;
+    let rows = [
+        row("2026-01-01T00:00:00Z", "b", "m"),
+        row("2026-01-01T23:59:59.999Z", "b", "m"),
+        row("2026-01-02T00:00:00Z", "b", "m"),
+        row("2026-01-02T00:00:00Z", "a", "n"),
+        UsageRow { key: "zoe", ..row("2026-01-02T00:00:00Z", "a2", "m") },
+    ];
+    store.record_usage(&rows).await.unwrap();
+    let shown = async |by: &[UsageColumn]| -> Vec<String> {
+        let groups = store.usage(None, None, by).await.unwrap();
+        let text = |group: &UsageGroup| {
+            let UsageGroup { key, model, day, counts } = group;
+            let parts = [key.clone().map(|key| key.1), model.clone(), day.map(|day| day.to_string())];
+            format!("{} {}", parts.into_iter().flatten().collect::<Vec<_>>().join(" "), counts.requests)
+        };
+        groups.iter().map(text).collect()
+    };
+    assert_eq!(
+        shown(&[Key, Model, Day]).await,
+        ["a n 2026-01-02 1", "b m 2026-01-01 2", "b m 2026-01-02 1", "zoe m 2026-01-02 1"]
+    );
+    assert_eq!(shown(&[Day]).await, ["2026-01-01 2", "2026-01-02 3"]);
+    assert_eq!(shown(&[Model, Key]).await, ["b m 3", "zoe m 1", "a n 1"]);
+    assert_eq!(shown(&[]).await, [" 5"]);
+    let id = &store.usage(None, None, &[Key]).await.unwrap()[2].key;
+    assert_eq!(id.clone().unwrap(), ("a2".to_owned(), "zoe".to_owned()));
+}
+
+#[tokio::test]
+async fn keys_of_one_name_stay_apart() {
+    let store = store().await;
+    let rows = ["config:k", "0198"].map(|id| UsageRow { key: "k", ..row("2026-01-01T00:00:00Z", id, "m") });
+    store.record_usage(&rows).await.unwrap();
+    assert_eq!(store.usage(None, None, &[UsageColumn::Key]).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn the_bounds_of_time_are_from_and_before() {
+    let store = store().await;
+    let rows = ["00:00:00", "01:00:00", "02:00:00"].map(|time| row(&format!("2026-01-01T{time}Z"), "k", "m"));
+    store.record_usage(&rows).await.unwrap();
+    let at = |hour: i64| Some(rows[0].at + jiff::SignedDuration::from_hours(hour));
+    let count = async |since, until| {
+        store.usage(since, until, &[]).await.unwrap().first().map_or(0, |group| group.counts.requests)
+    };
+    assert_eq!(count(at(0), at(2)).await, 2);
+    assert_eq!(count(at(1), None).await, 2);
+    assert_eq!(count(None, at(0)).await, 0);
+    assert_eq!(count(at(3), None).await, 0);
+}
+
+#[tokio::test]
+async fn endings_and_sources_are_counted() {
+    let store = store().await;
+    let base = || row("2026-01-01T00:00:00Z", "k", "m");
+    let rows = [
+        base(),
+        UsageRow { terminal: "failed", reason: Some("upstream_closed"), source: Some("running"), ..base() },
+        UsageRow { terminal: "failed", reason: Some("rate_limited"), source: None, target: None, ..base() },
+        UsageRow { terminal: "client_gone", source: Some("counted"), first_token: None, ..base() },
+        UsageRow { source: Some("estimated"), ..base() },
+        UsageRow { source: Some("estimated"), ..base() },
+    ];
+    store.record_usage(&rows).await.unwrap();
+    let expected = UsageCounts {
+        requests: 6,
+        failed: 2,
+        client_gone: 1,
+        prompt_tokens: 18,
+        completion_tokens: 30,
+        exact: 1,
+        running: 1,
+        counted: 1,
+        estimated: 2,
+    };
+    assert_eq!(total(&store).await, expected);
+}
+
+#[tokio::test]
+async fn every_column_holds_what_was_given() {
+    let store = store().await;
+    let written = UsageRow { reason: Some("why"), terminal: "failed", ..row("2026-01-01T00:00:00.0019Z", "k", "m") };
+    store.record_usage(std::slice::from_ref(&written)).await.unwrap();
+    let row = sqlx::query("SELECT * FROM usage").fetch_one(store.reader()).await.unwrap();
+    let text = |column: &str| row.get::<Option<String>, _>(column);
+    let number = |column: &str| row.get::<i64, _>(column);
+    assert_eq!(row.get::<Vec<u8>, _>("id"), written.id.as_bytes());
+    for (column, expected) in [
+        ("request_id", "req_1"),
+        ("key_id", "k"),
+        ("key_name", "k"),
+        ("model", "m"),
+        ("target", "t"),
+        ("source", "exact"),
+        ("terminal", "failed"),
+        ("reason", "why"),
+    ] {
+        assert_eq!(text(column).as_deref(), Some(expected), "{column}");
+    }
+    for (column, expected) in [
+        ("at", 1_767_225_600_001),
+        ("attempts", 1),
+        ("streamed", 1),
+        ("prompt_tokens", 3),
+        ("completion_tokens", 5),
+        ("first_token_us", 1_500),
+        ("duration_us", 2_000_000),
+        ("status", 200),
+    ] {
+        assert_eq!(number(column), expected, "{column}");
+    }
+}
+
+#[tokio::test]
+async fn absurd_numbers_neither_fail_nor_wrap() {
+    let store = store().await;
+    let base = || row("2026-01-01T00:00:00Z", "k", "m");
+    let huge = || UsageRow { prompt_tokens: u64::MAX, completion_tokens: 1 << 40, ..base() };
+    store.record_usage(&[huge(), base()]).await.unwrap();
+    let counts = total(&store).await;
+    assert_eq!((counts.prompt_tokens, counts.completion_tokens), (i64::MAX as u64 + 3, (1 << 40) + 5));
+    store.record_usage(&[huge(), huge()]).await.unwrap();
+    let mut counts = total(&store).await;
+    assert_eq!((counts.prompt_tokens, counts.completion_tokens), (u64::MAX, 3 * (1 << 40) + 5));
+    counts.add(&counts.clone());
+    assert_eq!((counts.prompt_tokens, counts.requests), (u64::MAX, 8));
+}
+
+#[tokio::test]
+async fn a_batch_is_written_whole_or_not_at_all() {
+    let store = store().await;
+    refuse(&store, "bad").await;
+    // More than one statement's worth, and the last row is the bad one.
+    let mut rows: Vec<_> = (0..=ROWS).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
+    rows[ROWS].model = "bad";
+    store.record_usage(&rows).await.unwrap_err();
+    assert_eq!(total(&store).await.requests, 0);
+    rows[ROWS].model = "good";
+    store.record_usage(&rows).await.unwrap();
+    assert_eq!(total(&store).await.requests, ROWS as u64 + 1);
+}
+
+#[tokio::test]
+async fn a_batch_written_twice_counts_once() {
+    let store = store().await;
+    let rows = ["a", "b"].map(|key| row("2026-01-01T00:00:00Z", key, "m"));
+    store.record_usage(&rows[..1]).await.unwrap();
+    store.record_usage(&rows).await.unwrap();
+    store.record_usage(&rows).await.unwrap();
+    store.record_usage(&[]).await.unwrap();
+    assert_eq!(total(&store).await.requests, 2);
+}
+
+#[tokio::test]
+async fn old_rows_go_in_steps_and_young_ones_stay() {
+    let store = store().await;
+    let second = |n: i64| Timestamp::from_second(n).unwrap();
+    let rows: Vec<_> = (0..10).map(|n| UsageRow { at: second(n), ..row("2026-01-01T00:00:00Z", "k", "m") }).collect();
+    store.record_usage(&rows).await.unwrap();
+    let mut steps = Vec::new();
+    loop {
+        let gone = store.forget_usage(second(7), 3).await.unwrap();
+        steps.push(gone);
+        if gone < 3 {
+            break;
+        }
+    }
+    assert_eq!(steps, [3, 3, 1]);
+    assert_eq!(store.usage(None, Some(second(7)), &[]).await.unwrap(), []);
+    assert_eq!(total(&store).await.requests, 3);
+}
+
+#[tokio::test]
+async fn a_stretch_of_time_is_found_without_a_walk_through_all_rows() {
+    let store = store().await;
+    let plan = format!("EXPLAIN QUERY PLAN {}", sums(&[UsageColumn::Key, UsageColumn::Day]));
+    let rows = sqlx::query(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(store.reader()).await.unwrap();
+    let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    assert!(steps[0].starts_with("SEARCH usage USING PRIMARY KEY (at>? AND at<?)"), "{steps:?}");
+}

@@ -1,0 +1,240 @@
+//! Distributions: counts in fixed buckets. No locks: a stream that ends must not wait for a scrape.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds of buckets, and what to divide them by for the unit of the page.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// In ascending order; the last bucket, without a bound, is not among them.
+    pub(super) upper: &'static [u64],
+    pub(super) divisor: f64,
+}
+
+const MICROSECONDS: f64 = 1e6;
+
+// OpenTelemetry names the buckets of each of these. Where a relay sees what a model server does not, they go on:
+// streams of half an hour, first tokens at the deadline, and a local model's chunks within a millisecond.
+
+/// Whole requests.
+pub(super) static DURATION: Bounds = Bounds {
+    upper: &[
+        10_000,
+        20_000,
+        40_000,
+        80_000,
+        160_000,
+        320_000,
+        640_000,
+        1_280_000,
+        2_560_000,
+        5_120_000,
+        10_240_000,
+        20_480_000,
+        40_960_000,
+        81_920_000,
+        300_000_000,
+        1_800_000_000,
+    ],
+    divisor: MICROSECONDS,
+};
+
+/// Up to the first token.
+pub(super) static FIRST_TOKEN: Bounds = Bounds {
+    upper: &[
+        1_000,
+        5_000,
+        10_000,
+        20_000,
+        40_000,
+        60_000,
+        80_000,
+        100_000,
+        250_000,
+        500_000,
+        750_000,
+        1_000_000,
+        2_500_000,
+        5_000_000,
+        7_500_000,
+        10_000_000,
+        30_000_000,
+        120_000_000,
+    ],
+    divisor: MICROSECONDS,
+};
+
+/// A completion's mean time for a token.
+pub(super) static PER_TOKEN: Bounds = Bounds {
+    upper: &[
+        1_000, 10_000, 25_000, 50_000, 75_000, 100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 750_000,
+        1_000_000, 2_500_000,
+    ],
+    divisor: MICROSECONDS,
+};
+
+const CHUNK_UPPER: &[u64] = &[
+    100, 1_000, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000,
+    5_120_000, 10_240_000, 20_480_000, 40_960_000, 81_920_000,
+];
+
+/// Between chunks.
+pub(super) static CHUNK: Bounds = Bounds { upper: CHUNK_UPPER, divisor: MICROSECONDS };
+
+/// Tokens of a request.
+pub(super) static TOKENS: Bounds = Bounds {
+    upper: &[1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864],
+    divisor: 1.0,
+};
+
+/// A distribution that many threads add to.
+#[derive(Debug)]
+pub(super) struct Histogram {
+    bounds: &'static Bounds,
+    counts: Box<[AtomicU64]>,
+    /// In the bounds' unit. In microseconds, 10,000 streams at once fill it after 58 years.
+    sum: AtomicU64,
+}
+
+/// What a histogram held at one moment.
+pub(super) struct Snapshot {
+    /// Upper bound and count of each bucket, not cumulative; the last bound is infinite.
+    pub(super) buckets: Vec<(f64, u64)>,
+    pub(super) sum: f64,
+}
+
+impl Histogram {
+    pub(super) fn new(bounds: &'static Bounds) -> Self {
+        let counts = std::iter::repeat_with(AtomicU64::default).take(bounds.upper.len() + 1).collect();
+        Self { bounds, counts, sum: AtomicU64::default() }
+    }
+
+    pub(super) fn observe(&self, value: u64) {
+        self.add(bucket(self.bounds.upper, value), 1);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+    }
+
+    pub(super) fn observe_time(&self, time: Duration) {
+        self.observe(micros(time));
+    }
+
+    /// Adds a stream's gaps. Their buckets are [`CHUNK`]'s.
+    pub(super) fn merge(&self, gaps: &Gaps) {
+        debug_assert!(std::ptr::eq(self.bounds, &raw const CHUNK));
+        for (index, count) in gaps.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            self.add(index, u64::from(*count));
+        }
+        self.sum.fetch_add(micros(gaps.sum), Ordering::Relaxed);
+    }
+
+    fn add(&self, index: usize, more: u64) {
+        if let Some(count) = self.counts.get(index) {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let bounds = self.bounds.upper.iter().map(|upper| *upper as f64 / self.bounds.divisor);
+        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        let buckets = bounds.chain(Some(f64::INFINITY)).zip(counts).collect();
+        Snapshot { buckets, sum: self.sum.load(Ordering::Relaxed) as f64 / self.bounds.divisor }
+    }
+}
+
+impl Snapshot {
+    /// The buckets' sum, so that it can't differ from the last one.
+    pub(super) fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// The times between one stream's chunks: plain numbers that nobody shares, so that a token costs nothing but a few
+/// comparisons. Given to [`super::ModelMetrics::ended`] at the stream's end.
+#[derive(Clone, Debug, Default)]
+pub struct Gaps {
+    counts: [u32; CHUNK_UPPER.len() + 1],
+    sum: Duration,
+}
+
+impl Gaps {
+    /// Notes the time from one chunk to the next.
+    pub fn note(&mut self, gap: Duration) {
+        if let Some(count) = self.counts.get_mut(bucket(CHUNK_UPPER, micros(gap))) {
+            *count = count.saturating_add(1);
+        }
+        self.sum = self.sum.saturating_add(gap);
+    }
+
+    /// From the first chunk to the last.
+    #[must_use]
+    pub const fn total(&self) -> Duration {
+        self.sum
+    }
+
+    /// How many were noted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|count| u64::from(*count)).sum()
+    }
+}
+
+/// Index of the bucket that takes `value`: a bound belongs to its bucket.
+fn bucket(upper: &[u64], value: u64) -> usize {
+    upper.partition_point(|bound| *bound < value)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(histogram: &Histogram) -> Vec<(f64, u64)> {
+        histogram.snapshot().buckets.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[test]
+    fn bounds_ascend() {
+        for bounds in [&DURATION, &FIRST_TOKEN, &PER_TOKEN, &CHUNK, &TOKENS] {
+            assert!(bounds.upper.is_sorted_by(|a, b| a < b), "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        let tokens = Histogram::new(&TOKENS);
+        for value in [0, 1, 2, 4, 67_108_864, 67_108_865] {
+            tokens.observe(value);
+        }
+        assert_eq!(filled(&tokens), [(1.0, 2), (4.0, 2), (67_108_864.0, 1), (f64::INFINITY, 1)]);
+        assert_eq!(tokens.snapshot().count(), 6);
+        assert_eq!(tokens.snapshot().sum, 134_217_736.0);
+    }
+
+    #[test]
+    fn merged_gaps_are_the_same_as_each_by_itself() {
+        let (merged, each) = (Histogram::new(&CHUNK), Histogram::new(&CHUNK));
+        let mut gaps = Gaps::default();
+        for millis in [0, 1, 3, 10, 11, 400, 100_000] {
+            gaps.note(Duration::from_millis(millis));
+            each.observe_time(Duration::from_millis(millis));
+        }
+        merged.merge(&gaps);
+        merged.merge(&Gaps::default());
+        assert_eq!(filled(&merged), filled(&each));
+        assert_eq!(merged.snapshot().sum, each.snapshot().sum);
+        assert_eq!((gaps.count(), gaps.total()), (7, Duration::from_millis(100_425)));
+        assert_eq!(filled(&merged).first(), Some(&(0.0001, 1)));
+    }
+
+    #[test]
+    fn many_short_gaps_add_up() {
+        let histogram = Histogram::new(&CHUNK);
+        let mut gaps = Gaps::default();
+        (0..1_000_000).for_each(|_| gaps.note(Duration::from_nanos(1_500)));
+        histogram.merge(&gaps);
+        assert_eq!(histogram.snapshot().sum, 1.5);
+    }
+}

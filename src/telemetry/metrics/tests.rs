@@ -1,0 +1,212 @@
+//! The page as Prometheus gets it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+use crate::telemetry::record::{Source, Terminal};
+
+fn ended(gaps: &Gaps) -> Ended<'_> {
+    Ended {
+        terminal: Terminal::Completed,
+        duration: Duration::from_millis(1500),
+        prompt_tokens: 12,
+        completion_tokens: 5,
+        source: Some(Source::Exact),
+        gaps,
+    }
+}
+
+/// Metrics with something in each of them.
+fn busy() -> Metrics {
+    let metrics = Metrics::new();
+    let model = metrics.model("gpt-4o-mini");
+    let mut gaps = Gaps::default();
+    (0..4).for_each(|_| gaps.note(Duration::from_millis(30)));
+    model.first_token(Duration::from_millis(300));
+    model.ended(&ended(&gaps));
+    model.ended(&Ended { terminal: Terminal::ClientGone, source: Some(Source::Counted), ..ended(&Gaps::default()) });
+    model.ended(&Ended { terminal: Terminal::Refused, source: None, ..ended(&Gaps::default()) });
+    let target = model.target("api.openai.com/v1");
+    target.attempt(TargetMetrics::OK);
+    target.attempt("closed");
+    drop(target.ejected());
+    metrics.request_ended(Some("/v1/chat/completions"), &Method::POST, 200);
+    metrics.request_ended(Some("/v1/chat/completions"), &Method::POST, 499);
+    metrics.request_ended(None, &Method::GET, 404);
+    metrics.refused("tokens_per_minute", "key");
+    metrics.usage_records(7, 3);
+    metrics
+}
+
+/// The value of the series that is written so, labels included.
+fn value(page: &str, series: &str) -> Option<f64> {
+    page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn every_name_and_type_is_as_documented() {
+    let page = busy().encode();
+    let kinds: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let expected = [
+        "gen_ai_client_operation_time_per_output_chunk_seconds histogram",
+        "gen_ai_client_token_usage histogram",
+        "gen_ai_server_request_duration_seconds histogram",
+        "gen_ai_server_time_per_output_token_seconds histogram",
+        "gen_ai_server_time_to_first_token_seconds histogram",
+        "petstream_build info",
+        "petstream_limit_refusals counter",
+        "petstream_requests counter",
+        "petstream_requests_in_flight gauge",
+        "petstream_streams_in_flight gauge",
+        "petstream_tokens counter",
+        "petstream_upstream_attempts counter",
+        "petstream_upstream_ejections counter",
+        "petstream_upstream_out gauge",
+        "petstream_usage_queue_length gauge",
+        "petstream_usage_records_dropped counter",
+    ];
+    assert_eq!(kinds, BTreeSet::from(expected));
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn what_happened_is_on_the_page() {
+    let page = busy().encode();
+    let model = r#"gen_ai_request_model="gpt-4o-mini""#;
+    let generation = format!(r#"{model},gen_ai_operation_name="chat",gen_ai_provider_name="openai""#);
+    let expected = [
+        (r#"petstream_requests_total{route="/v1/chat/completions",method="POST",status="200"}"#.to_owned(), 1.0),
+        (r#"petstream_requests_total{route="/v1/chat/completions",method="POST",status="499"}"#.to_owned(), 1.0),
+        (r#"petstream_requests_total{route="other",method="GET",status="404"}"#.to_owned(), 1.0),
+        (r#"petstream_limit_refusals_total{limit="tokens_per_minute",whose="key"}"#.to_owned(), 1.0),
+        ("petstream_usage_records_dropped_total".to_owned(), 3.0),
+        ("petstream_usage_queue_length".to_owned(), 7.0),
+        (format!(r#"petstream_build_info{{version="{}"}}"#, env!("CARGO_PKG_VERSION")), 1.0),
+        (format!(r#"gen_ai_server_request_duration_seconds_sum{{{generation},terminal="completed"}}"#), 1.5),
+        (format!(r#"gen_ai_server_request_duration_seconds_count{{{generation},terminal="client_gone"}}"#), 1.0),
+        (format!("gen_ai_server_time_to_first_token_seconds_sum{{{generation}}}"), 0.3),
+        (format!(r#"gen_ai_server_time_to_first_token_seconds_bucket{{le="0.25",{generation}}}"#), 0.0),
+        (format!(r#"gen_ai_server_time_to_first_token_seconds_bucket{{le="0.5",{generation}}}"#), 1.0),
+        (format!(r#"gen_ai_server_time_to_first_token_seconds_bucket{{le="+Inf",{generation}}}"#), 1.0),
+        (format!("gen_ai_client_operation_time_per_output_chunk_seconds_count{{{generation}}}"), 4.0),
+        (format!("gen_ai_client_operation_time_per_output_chunk_seconds_sum{{{generation}}}"), 0.12),
+        (format!("gen_ai_server_time_per_output_token_seconds_count{{{generation}}}"), 1.0),
+        (format!("gen_ai_server_time_per_output_token_seconds_sum{{{generation}}}"), 0.03),
+        (format!(r#"gen_ai_client_token_usage_sum{{{generation},gen_ai_token_type="input"}}"#), 24.0),
+        (format!(r#"gen_ai_client_token_usage_count{{{generation},gen_ai_token_type="output"}}"#), 2.0),
+        (format!(r#"petstream_tokens_total{{{model},gen_ai_token_type="output",source="exact"}}"#), 5.0),
+        (format!(r#"petstream_tokens_total{{{model},gen_ai_token_type="output",source="counted"}}"#), 5.0),
+        (format!(r#"petstream_tokens_total{{{model},gen_ai_token_type="input",source="estimated"}}"#), 0.0),
+        (format!(r#"petstream_upstream_attempts_total{{{model},target="api.openai.com/v1",outcome="ok"}}"#), 1.0),
+        (format!(r#"petstream_upstream_attempts_total{{{model},target="api.openai.com/v1",outcome="closed"}}"#), 1.0),
+        (format!(r#"petstream_upstream_ejections_total{{{model},target="api.openai.com/v1"}}"#), 1.0),
+        (format!(r#"petstream_upstream_out{{{model},target="api.openai.com/v1"}}"#), 0.0),
+    ];
+    for (series, expected) in expected {
+        assert_eq!(value(&page, &series), Some(expected), "{series}\n{page}");
+    }
+    assert!(!page.contains(r#"terminal="shutdown""#), "nobody has seen one");
+}
+
+#[test]
+fn what_is_in_flight_is_so_for_as_long_as_it_is_held() {
+    let metrics = Metrics::new();
+    let model = metrics.model("*");
+    let of_page = |series: &str| value(&metrics.encode(), series);
+    let streams = r#"petstream_streams_in_flight{gen_ai_request_model="*"}"#;
+    let (first, second, request) = (model.stream_begins(), model.stream_begins(), metrics.request_begins());
+    assert_eq!((of_page(streams), of_page("petstream_requests_in_flight")), (Some(2.0), Some(1.0)));
+    drop((first, request));
+    assert_eq!((of_page(streams), of_page("petstream_requests_in_flight")), (Some(1.0), Some(0.0)));
+    drop(second);
+    assert_eq!(of_page(streams), Some(0.0));
+    let target = model.target("h/v1");
+    let out = r#"petstream_upstream_out{gen_ai_request_model="*",target="h/v1"}"#;
+    let ejected = target.ejected();
+    assert_eq!(of_page(out), Some(1.0));
+    drop(ejected);
+    assert_eq!(of_page(out), Some(0.0));
+}
+
+#[test]
+fn handles_of_one_name_are_one() {
+    let metrics = Metrics::new();
+    assert!(Arc::ptr_eq(&metrics.model("a"), &metrics.clone().model("a")));
+    assert!(!Arc::ptr_eq(&metrics.model("a"), &metrics.model("b")));
+    assert!(Arc::ptr_eq(&metrics.model("a").target("t"), &metrics.model("a").target("t")));
+    assert!(!Arc::ptr_eq(&metrics.model("a").target("t"), &metrics.model("b").target("t")));
+}
+
+#[test]
+fn labels_from_outside_cannot_grow_the_page_without_end() {
+    let metrics = busy();
+    let fill = |from: usize| {
+        let model = metrics.model("m");
+        for i in from..from + 5000 {
+            metrics.request_ended(Some(&format!("/{i}")), &Method::GET, 200);
+            let method = Method::from_bytes(format!("M{i}").as_bytes()).unwrap();
+            metrics.request_ended(Some("/v1/models"), &method, u16::try_from(i % 900).unwrap());
+            let _ = metrics.model(&format!("m{i}"));
+            let _ = model.target(&format!("t{i}"));
+            let word: &'static str = Box::leak(format!("w{i}").into_boxed_str());
+            model.target("t").attempt(word);
+            metrics.refused(word, "key");
+        }
+        metrics.encode()
+    };
+    let (once, twice) = (fill(0), fill(5000));
+    assert_eq!(once.lines().count(), twice.lines().count());
+    assert!(twice.contains(r#"petstream_requests_total{route="other",method="GET",status="200"}"#));
+    assert!(twice.contains(r#"petstream_limit_refusals_total{limit="other",whose="other"}"#));
+    assert!(twice.contains(r#"petstream_streams_in_flight{gen_ai_request_model="other"}"#));
+    assert!(twice.contains(r#"gen_ai_request_model="m",target="t",outcome="other"}"#));
+    assert!(twice.contains(r#"petstream_upstream_out{gen_ai_request_model="m",target="other"}"#));
+    let series = twice.lines().filter(|line| line.starts_with("petstream_requests_total")).count();
+    assert!(series <= (MOST_ROUTES + 1) * 49, "{series}");
+}
+
+#[test]
+fn labels_are_escaped() {
+    let metrics = Metrics::new();
+    let _ = metrics.model("a\"b\\c\nd");
+    assert!(metrics.encode().contains(r#"petstream_streams_in_flight{gen_ai_request_model="a\"b\\c\nd"} 0"#));
+}
+
+#[test]
+fn the_local_model_is_its_own_provider() {
+    let metrics = Metrics::new();
+    let _ = metrics.model(crate::config::LOCAL_MODEL);
+    let series = r#"gen_ai_request_model="petstore-ai",gen_ai_operation_name="chat",gen_ai_provider_name="petstream""#;
+    assert!(metrics.encode().contains(series));
+}
+
+#[test]
+fn no_time_for_each_token_is_made_up() {
+    let metrics = Metrics::new();
+    let model = metrics.model("m");
+    let mut gaps = Gaps::default();
+    gaps.note(Duration::from_secs(1));
+    for odd in [
+        Ended { completion_tokens: 1, ..ended(&gaps) },
+        Ended { completion_tokens: 0, ..ended(&gaps) },
+        Ended { source: None, ..ended(&gaps) },
+        Ended { terminal: Terminal::Failed, ..ended(&gaps) },
+        ended(&Gaps::default()),
+    ] {
+        model.ended(&odd);
+    }
+    let labels = r#"{gen_ai_request_model="m",gen_ai_operation_name="chat",gen_ai_provider_name="openai"}"#;
+    let count = format!("gen_ai_server_time_per_output_token_seconds_count{labels}");
+    assert_eq!(value(&metrics.encode(), &count), Some(0.0));
+}
+
+#[test]
+fn a_page_is_in_the_same_order_each_time() {
+    let metrics = busy();
+    assert_eq!(metrics.encode(), metrics.encode());
+    let states: Vec<_> = Terminal::ALL.iter().map(|state| *state as usize).collect();
+    assert_eq!(states, Vec::from_iter(0..Terminal::ALL.len()));
+    let sources: Vec<_> = Source::ALL.iter().map(|source| *source as usize).collect();
+    assert_eq!(sources, Vec::from_iter(0..Source::ALL.len()));
+}

@@ -1,0 +1,169 @@
+//! Deadlines, configured short: each with its own words, 504 while nothing was sent, an error frame later.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{fails, one_at_a_time, stream};
+use crate::support::frames::{first, frame, last, request, text};
+use crate::support::http::{Connection, Piece, Request};
+use crate::support::server::Server;
+use crate::support::sse::Ending;
+use crate::support::upstream::{Gate, Script, Upstream};
+
+/// Asks an upstream that never says enough; gives the message of the 504.
+async fn times_out(script: Script, streaming: bool, timeouts: &str) -> String {
+    let upstream = Upstream::start([script]).await;
+    let server = one_at_a_time(&upstream, &format!("timeouts: {{{timeouts}}}"), "").await;
+    let answer = server.ask(&Request::chat(&request(&json!({ "stream": streaming })))).await;
+    let error = answer.error(504);
+    assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("server_error"), Some("upstream_timeout")));
+    upstream.await_closed().await;
+    let local = Request::chat(&request(&json!({"stream": true, "model": "petstore-ai"})));
+    assert_eq!(server.ask(&local).await.status, 200, "the place is free");
+    server.stop().await;
+    error["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn no_first_token() {
+    let never = Gate::new();
+    let scripts = [
+        Script::new().wait(&never),
+        Script::stream().wait(&never),
+        // Life, but no event.
+        Script::stream().chunk(": comment\n\n").wait(&never),
+        Script::stream().chunk("data: {\"choices\"").wait(&never),
+    ];
+    let mut said = Vec::new();
+    for script in scripts {
+        said.push(times_out(script, true, "first_token: 100ms").await);
+    }
+    said.push(times_out(Script::new().wait(&never), false, "first_token: 100ms").await);
+    said.dedup();
+    assert_eq!(said.len(), 1, "one deadline, one message: {said:?}");
+}
+
+#[tokio::test]
+async fn silence_in_a_plain_answer() {
+    let never = Gate::new();
+    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"choices\":";
+    times_out(Script::new().write(half).wait(&never), false, "idle: 100ms").await;
+}
+
+#[tokio::test]
+async fn a_plain_answer_beyond_the_total() {
+    let never = Gate::new();
+    times_out(Script::new().wait(&never), false, "total: 100ms").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_begin_within_the_total() {
+    let never = Gate::new();
+    times_out(Script::stream().wait(&never), true, "total: 100ms").await;
+}
+
+#[tokio::test]
+async fn silence_in_a_stream() {
+    let never = Gate::new();
+    let failed = fails(|script| script.frame(&text("a")).wait(&never), "timeouts: {idle: 100ms}", "").await;
+    failed.assert(&[first(), text("a")], "upstream_timeout");
+}
+
+#[tokio::test]
+async fn silence_in_the_middle_of_a_frame() {
+    let never = Gate::new();
+    let failed = fails(|script| script.chunk("data: {\"ch").wait(&never), "timeouts: {idle: 100ms}", "").await;
+    failed.assert(&[first()], "upstream_timeout");
+}
+
+#[tokio::test]
+async fn a_stream_beyond_the_total() {
+    let never = Gate::new();
+    let failed = fails(|script| script.wait(&never), "timeouts: {total: 300ms}", "").await;
+    failed.assert(&[first()], "upstream_timeout");
+}
+
+#[tokio::test]
+async fn each_deadline_has_its_own_words() {
+    let never = Gate::new();
+    let idle = fails(|script| script.wait(&never), "timeouts: {idle: 100ms}", "").await;
+    let total = fails(|script| script.wait(&never), "timeouts: {total: 300ms}", "").await;
+    let first_token = times_out(Script::stream().wait(&never), true, "first_token: 100ms").await;
+    let message = |failed: &super::Failed| match &failed.transcript.ending {
+        Ending::Failed(error) => error["message"].as_str().unwrap().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let mut all = vec![message(&idle), message(&total), first_token];
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 3, "{all:?}");
+}
+
+#[tokio::test]
+async fn comments_are_life() {
+    // Each pause is much shorter than the deadline, all of them together longer.
+    let gates: Vec<_> = (0..8).map(|_| Gate::new()).collect();
+    let script = gates.iter().fold(Script::stream().frame(&first()), |script, gate| script.wait(gate).chunk(": x\n\n"));
+    let upstream = Upstream::start([script.frame(&last("stop")).frame("[DONE]").end()]).await;
+    let server = one_at_a_time(&upstream, "timeouts: {idle: 2s}", "").await;
+    let began = Instant::now();
+    let pace = async {
+        for gate in &gates {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            gate.open();
+        }
+    };
+    let request = stream();
+    let (answer, ()) = tokio::join!(server.ask(&request), pace);
+    answer.transcript().assert_contract(1, false);
+    assert!(began.elapsed() >= Duration::from_millis(2400));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_silence_of_a_client_is_not_the_upstreams() {
+    // More than all buffers hold: the upstream has to wait for this reader, who pauses for longer than the deadline.
+    let (words, size) = (200, 64 << 10);
+    let word = text(&"x".repeat(size));
+    let flood = (0..words).fold(Script::stream().frame(&first()), |script, _| script.frame(&word));
+    let upstream = Upstream::start([flood.frame(&last("stop")).frame("[DONE]").end()]).await;
+    let server = one_at_a_time(&upstream, "timeouts: {idle: 200ms}", "").await;
+    let mut connection = Connection::open_narrow(server.address, 4096).await;
+    let mut answer = connection.ask(&stream()).await;
+    let Piece::Data(begin) = answer.piece().await else { panic!("a first piece") };
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let mut body = begin.to_vec();
+    body.extend(answer.body().await);
+    let expected =
+        frame(&first()).len() + words * frame(&word).len() + frame(&last("stop")).len() + frame("[DONE]").len();
+    assert_eq!(body.len(), expected);
+    assert!(body.ends_with(b"data: [DONE]\n\n") && !body.windows(8).any(|window| window == b"\"error\":"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn no_connection_in_time() {
+    // A queue of one that is full: the kernel drops further attempts without a word.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(Ok(one)) =
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
+    {
+        queued.push(one);
+        assert!(queued.len() < 100, "the queue does not fill");
+    }
+    let yaml = format!(
+        "auth: none\nmodels: [{{name: m, upstreams: [{{base_url: 'http://{address}/v1', timeouts: {{connect: 100ms}}}}]}}]\n"
+    );
+    let server = Server::start(&yaml).await;
+    for stream in [true, false] {
+        let error = server.ask(&Request::chat(&request(&json!({ "stream": stream })))).await.error(504);
+        assert_eq!(error["code"], "upstream_timeout");
+    }
+    drop(queued);
+    server.stop().await;
+}

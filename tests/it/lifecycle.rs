@@ -1,0 +1,41 @@
+//! How a server stops.
+
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use crate::support::frames::{first, frame, last, request, text};
+use crate::support::http::{Piece, Request};
+use crate::support::server::Server;
+use crate::support::soon;
+use crate::support::upstream::{Gate, Script, Upstream};
+
+#[tokio::test]
+async fn running_streams_go_on_to_their_end_and_nobody_new_is_let_in() {
+    let gate = Gate::new();
+    let script = Script::stream().frame(&first()).wait(&gate).frame(&text("a")).frame(&last("stop")).frame("[DONE]");
+    let upstream = Upstream::start([script.end()]).await;
+    let server = Server::in_front_of(&upstream).await;
+    let mut connection = server.connect().await;
+    let mut answer = connection.ask(&Request::chat(&request(&json!({"stream": true})))).await;
+    assert_eq!(answer.piece().await, Piece::Data(frame(&first()).into()));
+
+    server.begin_stop();
+    let refused = async { while TcpStream::connect(server.address).await.is_ok() {} };
+    soon("new connections to be refused", refused).await;
+    gate.open();
+    let rest = String::from_utf8(answer.body().await).unwrap();
+    let expected: String = [text("a"), last("stop"), "[DONE]".to_owned()].iter().map(|data| frame(data)).collect();
+    assert_eq!(rest, expected);
+    assert!(connection.closed_cleanly().await, "after the last answer");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_at_once() {
+    let server = Server::start("auth: none\n").await;
+    let mut idle = server.connect().await;
+    assert_eq!(idle.ask(&Request::new("GET", "/readyz")).await.whole().await.status, 200);
+    server.begin_stop();
+    assert!(idle.closed_cleanly().await);
+    server.stop().await;
+}

@@ -1,0 +1,18 @@
+//! Requests and answers on their way through.
+
+mod cancel;
+mod connections;
+mod decoding;
+mod forwarding;
+mod models;
+mod refusals;
+mod usage;
+
+use crate::support::frames::{first, last, text};
+use crate::support::upstream::Script;
+
+/// A stream of these words.
+fn says(words: &[&str]) -> Script {
+    let words = words.iter().map(|word| text(word));
+    Script::sse([first()].into_iter().chain(words).chain([last("stop"), "[DONE]".to_owned()]))
+}

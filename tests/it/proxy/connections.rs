@@ -1,0 +1,123 @@
+//! Connections to upstreams: kept, replaced when stale, encrypted.
+
+use serde_json::json;
+
+use super::says;
+use crate::support::frames::{answer, first, request};
+use crate::support::http::Request;
+use crate::support::server::{Server, one_model};
+use crate::support::upstream::{Gate, Script, Upstream};
+
+fn ask(stream: bool) -> Request {
+    Request::chat(&request(&json!({ "stream": stream })))
+}
+
+#[tokio::test]
+async fn one_connection_serves_one_request_after_the_other() {
+    let whole = || Script::json(200, &answer("hi"));
+    let upstream =
+        Upstream::start([says(&["a"]), whole(), says(&["b"]), whole(), Script::json(400, "{}"), whole()]).await;
+    let server = Server::in_front_of(&upstream).await;
+    for (stream, status) in [(true, 200), (false, 200), (true, 200), (false, 200), (false, 400), (false, 200)] {
+        assert_eq!(server.ask(&ask(stream)).await.status, status);
+    }
+    assert!(upstream.requests().iter().all(|request| request.connection == 1), "{:#?}", upstream.requests());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_upstream_has_closed_is_replaced_in_silence() {
+    let upstream = Upstream::start([says(&["a"]), says(&["b"])]).await;
+    let server = Server::in_front_of(&upstream).await;
+    assert_eq!(server.ask(&ask(true)).await.transcript().text(0), "a");
+    upstream.close_idle().await;
+    assert_eq!(server.ask(&ask(true)).await.transcript().text(0), "b");
+    assert_eq!(upstream.accepted(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_on_the_request_is_replaced_in_silence() {
+    for reset in [true, false] {
+        for stream in [true, false] {
+            let gone = if reset { Script::new().reset() } else { Script::new().close() };
+            let last = if stream { says(&["b"]) } else { Script::json(200, &answer("b")) };
+            let upstream = Upstream::start([says(&["a"]), gone, last]).await;
+            let server = Server::in_front_of(&upstream).await;
+            assert_eq!(server.ask(&ask(true)).await.transcript().text(0), "a");
+            assert_eq!(server.ask(&ask(stream)).await.status, 200, "reset: {reset}, stream: {stream}");
+            let asked = upstream.requests();
+            assert_eq!(asked.iter().map(|request| request.connection).collect::<Vec<_>>(), [1, 1, 2]);
+            assert_eq!(asked[1].body, asked[2].body);
+            server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_half_answered_is_not_asked_again() {
+    let half = Script::new().write("HTTP/1.1 200 OK\r\ncontent-").close();
+    let upstream = Upstream::start([says(&["a"]), half]).await;
+    let server = Server::in_front_of(&upstream).await;
+    assert_eq!(server.ask(&ask(true)).await.status, 200);
+    assert_eq!(server.ask(&ask(false)).await.error(502)["code"], "upstream_closed");
+    assert_eq!(upstream.requests().len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_says_close_is_not_kept() {
+    let whole = Script::whole(200, "content-type: application/json\r\nconnection: close\r\n", &answer("hi")).close();
+    let upstream = Upstream::start([whole.clone(), whole]).await;
+    let server = Server::in_front_of(&upstream).await;
+    for _ in 0..2 {
+        assert_eq!(server.ask(&ask(false)).await.status, 200);
+    }
+    assert_eq!(upstream.accepted(), 2);
+    upstream.await_closed().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_even_when_the_end_of_its_stream_comes_late() {
+    let late = Gate::new();
+    let stream =
+        Script::stream().frame(&first()).frame(&crate::support::frames::last("stop")).frame("[DONE]").wait(&late).end();
+    let upstream = Upstream::start([stream]).await;
+    let server = Server::in_front_of(&upstream).await;
+    // The client is done at `[DONE]`, whatever the upstream still does.
+    server.ask(&ask(true)).await.transcript().assert_contract(1, false);
+    late.open();
+    // Until it is back there is no connection to keep: a new one would be made.
+    upstream.close_idle().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn over_tls_with_an_authority_of_ones_own() {
+    let upstream = Upstream::start_tls([says(&["a"]), Script::json(200, &answer("hi"))]).await;
+    let server = Server::start(&one_model(&upstream, &format!("ca_file: '{}'", upstream.ca_file().display()))).await;
+    assert_eq!(server.ask(&ask(true)).await.transcript().text(0), "a");
+    assert_eq!(server.ask(&ask(false)).await.status, 200);
+    assert_eq!(upstream.accepted(), 1, "encrypted connections are kept too");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_trusted_is_not_spoken_to() {
+    let upstream = Upstream::start_tls([]).await;
+    let other = Upstream::start_tls([]).await;
+    let server = Server::start(&one_model(&upstream, &format!("ca_file: '{}'", other.ca_file().display()))).await;
+    assert_eq!(server.ask(&ask(true)).await.error(502)["code"], "upstream_unreachable");
+    assert_eq!(upstream.requests().len(), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn idle_connections_close_when_the_server_stops() {
+    let upstream = Upstream::start([says(&["a"])]).await;
+    let server = Server::in_front_of(&upstream).await;
+    assert_eq!(server.ask(&ask(true)).await.status, 200);
+    server.stop().await;
+    upstream.await_closed().await;
+}

@@ -1,0 +1,110 @@
+//! The list of models: the configured ones, and what a `*` upstream has.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::support::http::Request;
+use crate::support::server::Server;
+use crate::support::upstream::{Gate, Script, Upstream};
+
+async fn server(upstream: &Upstream) -> Server {
+    let yaml = format!(
+        "auth: none\nmodels:\n  - {{name: mine, upstreams: [{{base_url: 'http://127.0.0.1:1/v1'}}]}}\n  \
+         - {{name: '*', upstreams: [{{base_url: '{}', api_key: sk-upstream-key}}]}}\n",
+        upstream.url()
+    );
+    Server::start(&yaml).await
+}
+
+async fn ids(server: &Server) -> Vec<String> {
+    let list = server.ask(&Request::new("GET", "/v1/models")).await;
+    assert_eq!(list.status, 200);
+    let list = list.json();
+    assert_eq!(list["object"], "list");
+    let models = list["data"].as_array().unwrap();
+    for model in models {
+        let keys: Vec<_> = model.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["id", "object", "created", "owned_by"]);
+        assert_eq!(model["object"], "model");
+        assert!(model["created"].is_u64() && model["owned_by"].is_string(), "{model}");
+    }
+    models.iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn list(models: &Value) -> Script {
+    Script::json(200, &json!({"object": "list", "data": models}).to_string())
+}
+
+#[tokio::test]
+async fn lists_are_merged_and_cached() {
+    let upstream = Upstream::start([]).await;
+    upstream.answer_models(list(&json!([
+        {"id": "far/away:1", "object": "model", "created": 5, "owned_by": "somebody", "extra": 1},
+        {"id": "mine", "object": "model", "created": 5, "owned_by": "somebody"},
+        {"id": "bare"},
+    ])));
+    let server = server(&upstream).await;
+    let all = ["petstore-ai", "mine", "far/away:1", "bare"];
+    for _ in 0..3 {
+        assert_eq!(ids(&server).await, all);
+    }
+    // Some SDKs encode the name, others don't.
+    for path in ["/v1/models/far/away:1", "/v1/models/far%2Faway%3A1"] {
+        let far = server.ask(&Request::new("GET", path)).await.json();
+        assert_eq!(far, json!({"id": "far/away:1", "object": "model", "created": 5, "owned_by": "somebody"}));
+    }
+    assert_eq!(upstream.requests().len(), 1, "one look, then the cache");
+    let asked = upstream.request(1).await;
+    assert_eq!(asked.line(), "GET /v1/models HTTP/1.1");
+    assert_eq!(asked.header("authorization"), Some("Bearer sk-upstream-key"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn clients_at_the_same_time_share_one_look() {
+    let upstream = Upstream::start([]).await;
+    upstream.answer_models(list(&json!([{"id": "far"}])));
+    let server = server(&upstream).await;
+    let all = futures_util::future::join_all((0..8).map(|_| ids(&server))).await;
+    assert!(all.iter().all(|ids| ids.last().map(String::as_str) == Some("far")), "{all:?}");
+    assert_eq!(upstream.requests().len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_does_not_fail_the_list() {
+    for script in [
+        Script::json(500, "{}"),
+        Script::json(401, "{}"),
+        Script::json(200, "no list"),
+        Script::json(200, "{\"data\":7}"),
+        Script::new().close(),
+        Script::new().write("HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{").close(),
+    ] {
+        let upstream = Upstream::start([]).await;
+        upstream.answer_models(script);
+        let server = server(&upstream).await;
+        assert_eq!(ids(&server).await, ["petstore-ai", "mine"]);
+        assert_eq!(ids(&server).await, ["petstore-ai", "mine"], "nor is it asked again at once");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_or_silent_does_not_keep_the_list_waiting() {
+    let gate = Gate::new();
+    let mut gone = Upstream::start([]).await;
+    gone.unlisten().await;
+    let silent = Upstream::start([]).await;
+    silent.answer_models(Script::new().wait(&gate));
+    for upstream in [&gone, &silent] {
+        let server = server(upstream).await;
+        let began = Instant::now();
+        assert_eq!(ids(&server).await, ["petstore-ai", "mine"]);
+        assert_eq!(ids(&server).await, ["petstore-ai", "mine"]);
+        assert!(began.elapsed().as_secs() < 20, "waited {:?}", began.elapsed());
+        server.stop().await;
+    }
+    silent.await_closed().await;
+}

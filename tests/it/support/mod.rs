@@ -1,0 +1,26 @@
+//! What the tests stand on: peers that can misbehave, and readers that trust nothing of the crate's own.
+
+pub(crate) mod frames;
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod server;
+pub(crate) mod sse;
+pub(crate) mod tls;
+pub(crate) mod upstream;
+
+use std::time::Duration;
+
+/// Longest wait for something that must happen. Generous: reaching it is a failure, never a measure.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for `event`, and fails the test with `what` when it does not come in [`DEADLINE`].
+#[track_caller]
+pub(crate) fn soon<F: Future>(what: &str, event: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(DEADLINE, event).await {
+            Ok(output) => output,
+            Err(_) => panic!("waited {DEADLINE:?} in vain for {what} (asked at {caller})"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The server itself, in this process, on a port of its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use governor::clock::FakeRelativeClock;
+use petstream::app::{Running, start_with};
+use petstream::config::{Environment, Flags, Sources, load};
+use petstream::limiter::Clock;
+use tempfile::TempDir;
+
+use super::http::{self, Connection, Request, Whole};
+use super::soon;
+use super::upstream::Upstream;
+
+/// A running server.
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Where its metrics have a listener of their own.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// The secret of the key that it made because there was none.
+    pub(crate) first_key: Option<String>,
+    clock: FakeRelativeClock,
+    running: Running,
+    /// Its working folder.
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts with `yaml` as its `petstream.yaml`, the database in memory, and limits whose clock stands still until
+    /// [`Server::advance`]. It accepts connections when this returns.
+    pub(crate) async fn start(yaml: &str) -> Self {
+        Self::start_from(yaml, "sqlite::memory:", &[]).await
+    }
+
+    /// As [`Server::start`], without a file, from these variables.
+    pub(crate) async fn start_with_environment(variables: &[(&str, &str)]) -> Self {
+        Self::start_from("", "sqlite::memory:", variables).await
+    }
+
+    /// As [`Server::start`], with the database in a file, where other processes find it.
+    pub(crate) async fn start_on_disk(yaml: &str) -> Self {
+        Self::start_from(yaml, "sqlite:petstream.db", &[]).await
+    }
+
+    /// A server that asks for no keys and has one model, `m`, served by `upstream`.
+    pub(crate) async fn in_front_of(upstream: &Upstream) -> Self {
+        Self::start(&one_model(upstream, "")).await
+    }
+
+    async fn start_from(yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
+        // The process's own working folder belongs to all tests together.
+        let database = match database.strip_prefix("sqlite:") {
+            Some(file) if file != ":memory:" => format!("sqlite:{}", folder.path().join(file).display()),
+            _ => database.to_owned(),
+        };
+        let flags = Flags { listen: Some("127.0.0.1:0".to_owned()), database: Some(database), ..Flags::default() };
+        let environment: Environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });
+        let config = loaded.unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
+        let (clock, hand) = Clock::fake();
+        let mut running = soon("the server to start", start_with(config, clock)).await.unwrap();
+        let first_key = running.first_key.take();
+        Self { address: running.address, metrics: running.metrics_address, first_key, clock: hand, running, folder }
+    }
+
+    /// The address of the database of [`Server::start_on_disk`].
+    pub(crate) fn database(&self) -> String {
+        format!("sqlite:{}", self.folder.path().join("petstream.db").display())
+    }
+
+    /// Moves the clock of the limits.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A connection to it.
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// Asks on a connection of its own, and reads the whole answer.
+    pub(crate) async fn ask(&self, request: &Request) -> Whole {
+        http::ask(self.address, request).await
+    }
+
+    /// Begins to stop it.
+    pub(crate) fn begin_stop(&self) {
+        self.running.stop();
+    }
+
+    /// Stops it and waits until its last connection has ended.
+    pub(crate) async fn stop(self) {
+        self.running.stop();
+        soon("the server to stop", self.running.stopped()).await;
+    }
+}
+
+/// A file without keys, with one model `m` served by `upstream`; `more` goes to the upstream's entry.
+pub(crate) fn one_model(upstream: &Upstream, more: &str) -> String {
+    format!("auth: none\nmodels:\n  - name: m\n    upstreams:\n      - {{base_url: '{}', {more}}}\n", upstream.url())
+}
