@@ -145,11 +145,21 @@ async fn a_low_limit_of_open_files_is_raised() {
 async fn a_limit_of_open_files_that_cannot_be_raised_is_no_reason_to_fail() {
     let folder = Folder::with("auth: none\n");
     let program = folder.start_after("ulimit -n 100").await;
+    let ask = Request::chat(&request(&json!({"model": "petstore-ai"})));
+    assert_eq!(program.ask(&ask).await.status, 200);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn clients_leave_the_files_that_the_server_needs_itself() {
+    let folder = Folder::with("auth: none\n");
+    let program = folder.start_after("ulimit -n 100").await;
     // More than there is room for: those beyond wait until others have gone.
     let mut held = Vec::new();
     for _ in 0..150 {
         held.push(Connection::open(program.address).await);
     }
+    // Looks into the database, which takes a file.
     let readyz = Request::new("GET", "/readyz");
     held[0].send(&readyz).await;
     assert_eq!(held[0].answer().await.whole().await.status, 200);

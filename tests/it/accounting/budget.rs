@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{PROMPT, ask, only, stream, words};
-use crate::support::frames::{first, last, text};
+use crate::support::frames::{first, last, text, usage};
 use crate::support::server::{Server, one_model};
 use crate::support::sse::{Ending, Transcript};
 use crate::support::upstream::{Gate, Script, Upstream};
@@ -95,6 +95,19 @@ async fn the_upstreams_own_counts_are_what_counts() {
 }
 
 #[tokio::test]
+async fn the_local_model_is_no_exception() {
+    let yaml = "auth: none\nlimits: {per_key: {tokens_per_minute: 40}, stop_at_budget: true}\n";
+    let server = Server::start_on_disk(yaml).await;
+    let question = json!([{"role": "user", "content": "List available pets"}]);
+    let request = ask(&json!({"model": "petstore-ai", "stream": true, "messages": question}));
+    let transcript = server.ask(&request).await.transcript();
+    assert_stopped(&transcript, 1);
+    let record = only(server).await;
+    assert_eq!((record.terminal.as_str(), record.source.as_deref()), ("budget_spent", Some("exact")));
+    assert!((40..=60).contains(&(record.prompt_tokens + record.completion_tokens)), "{record:?}");
+}
+
+#[tokio::test]
 async fn a_stream_that_fits_is_left_alone() {
     let upstream = Upstream::start([words(20).frame(&last("stop")).frame("[DONE]").end()]).await;
     let server = limited(&upstream, "", 1000, true).await;
@@ -104,11 +117,12 @@ async fn a_stream_that_fits_is_left_alone() {
 
 #[tokio::test]
 async fn unless_asked_for_a_stream_goes_on_and_the_next_request_waits() {
-    let upstream = Upstream::start([words(200).frame(&last("stop")).frame("[DONE]").end()]).await;
+    let upstream =
+        Upstream::start([words(200).frame(&last("stop")).frame(&usage(50, 200)).frame("[DONE]").end()]).await;
     let server = limited(&upstream, "", 100, false).await;
     server.ask(&stream()).await.transcript().assert_contract(1, false);
     assert_eq!(server.ask(&stream()).await.error(429)["code"], "rate_limit_exceeded");
-    assert_eq!(only(server).await.counts(), (PROMPT, 200, Some("counted")));
+    assert_eq!(only(server).await.counts(), (50, 200, Some("exact")));
 }
 
 #[tokio::test]
@@ -121,18 +135,14 @@ async fn what_others_of_the_key_use_counts_too() {
     let mut answer = connection.ask(&stream()).await;
     super::read_words(&mut answer, 1).await;
     // Another request takes all that is left but a little.
-    upstream.answer(Script::sse([
-        first(),
-        text("a"),
-        last("stop"),
-        crate::support::frames::usage(900, 50),
-        "[DONE]".to_owned(),
-    ]));
+    upstream.answer(Script::sse([first(), text("a"), last("stop"), usage(900, 50), "[DONE]".to_owned()]));
     assert_eq!(server.ask(&stream()).await.status, 200);
     gate.open();
     let rest = crate::support::sse::read(&answer.body().await);
     assert!(matches!(&rest.ending, Ending::Failed(error) if error["code"] == "token_budget_exhausted"), "{rest:#?}");
     assert!(count(&rest) < 60, "{}", count(&rest));
+    // The other request's connection is kept.
+    upstream.close_idle().await;
     upstream.await_closed().await;
     server.stop().await;
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{PROMPT, ask, only, read_words, recording, stream, words};
 use crate::support::frames::{answer, first, last, text, usage};
-use crate::support::http::{Connection, Request};
+use crate::support::http::{Connection, Piece, Request};
 use crate::support::server::{Server, one_model};
 use crate::support::sse::{self, Ending};
 use crate::support::upstream::{Gate, Script, Upstream};
@@ -157,7 +157,22 @@ async fn the_client_left_before_the_head() {
         assert_eq!(record.ending(), ("client_gone", None, 499));
         let source = if streaming { "counted" } else { "estimated" };
         assert_eq!(record.counts(), (PROMPT, 0, Some(source)), "the upstream has read the prompt");
-        assert_eq!((record.attempts, record.target), (1, Some(upstream.name())));
+        assert_eq!(record.target, Some(upstream.name()));
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_the_client_did_not_wait_for_is_one() {
+    let never = Gate::new();
+    for streaming in [true, false] {
+        let upstream = Upstream::start([Script::new().wait(&never)]).await;
+        let server = recording(&upstream, "").await;
+        let mut connection = server.connect().await;
+        connection.send(&ask(&json!({ "stream": streaming }))).await;
+        upstream.request(1).await;
+        connection.reset();
+        upstream.await_closed().await;
+        assert_eq!(only(server).await.attempts, 1);
     }
 }
 
@@ -175,9 +190,21 @@ async fn the_client_left_in_the_middle() {
         upstream.await_closed().await;
         let record = only(server).await;
         assert_eq!(record.counts(), (PROMPT, 4, Some("counted")));
-        assert_eq!(record.ending(), ("client_gone", None, 499));
+        assert_eq!((record.terminal.as_str(), record.reason.as_deref()), ("client_gone", None));
         assert!(record.first_token_us.is_some());
     }
+}
+
+#[tokio::test]
+async fn the_status_of_a_client_that_left_is_that_of_the_log() {
+    let never = Gate::new();
+    let upstream = Upstream::start([words(1).wait(&never)]).await;
+    let server = recording(&upstream, "").await;
+    let mut connection = server.connect().await;
+    read_words(&mut connection.ask(&stream()).await, 1).await;
+    connection.reset();
+    upstream.await_closed().await;
+    assert_eq!(only(server).await.ending(), ("client_gone", None, 499));
 }
 
 #[tokio::test]
@@ -190,7 +217,7 @@ async fn a_client_that_leaves_at_done_has_its_answer() {
     let mut answer = connection.ask(&stream()).await;
     let mut read = Vec::new();
     while !read.ends_with(b"data: [DONE]\n\n") {
-        let crate::support::http::Piece::Data(data) = answer.piece().await else { panic!("an end before the end") };
+        let Piece::Data(data) = answer.piece().await else { panic!("an end before the end") };
         read.extend_from_slice(&data);
     }
     connection.reset();

@@ -1,7 +1,7 @@
 //! Weights, least in flight, priorities.
 
-use super::{answerers, asked, refuses, stream, targets};
-use crate::support::frames::first;
+use super::{answerers, asked, refuses, says, stream, targets};
+use crate::support::frames::{first, last};
 use crate::support::http::{Connection, Piece};
 use crate::support::server::{Server, model};
 use crate::support::upstream::{Gate, Script, Upstream};
@@ -50,7 +50,7 @@ async fn the_one_with_the_least_in_flight_for_its_weight_is_asked() {
     // Two streams for a weight of two, one for a weight of one. When the one has gone, its place is free at once.
     connections.remove(1).reset();
     b.await_closed().await;
-    b.answer_otherwise(super::says("b"));
+    b.answer_otherwise(says("b"));
     assert_eq!(answerers(&server, 3).await, "bbb", "the other target is busy");
     drop(connections);
     server.stop().await;
@@ -60,10 +60,8 @@ async fn the_one_with_the_least_in_flight_for_its_weight_is_asked() {
 async fn a_target_is_busy_until_its_stream_has_ended() {
     let gate = Gate::new();
     let [a, b] = targets().await;
-    a.answer(super::says("a"));
-    a.answer(
-        Script::stream().frame(&first()).wait(&gate).frame(&crate::support::frames::last("stop")).frame("[DONE]").end(),
-    );
+    a.answer(says("a"));
+    a.answer(Script::stream().frame(&first()).wait(&gate).frame(&last("stop")).frame("[DONE]").end());
     let server = Server::start(&model(&[(&a, ""), (&b, "")], &[])).await;
     assert_eq!(answerers(&server, 2).await, "ab");
     let mut connection = server.connect().await;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{answerer, answerers, asked, refuses, stream, targets, until_asked};
+use super::{answerer, answerers, asked, refuses, says, stream, targets, until_asked};
 use crate::support::frames::{first, last, text};
 use crate::support::http::Piece;
 use crate::support::server::{Server, model};
+use crate::support::sse::Ending;
 use crate::support::upstream::{Gate, Script, Upstream};
 
 /// Two targets, of which the first is preferred.
@@ -18,7 +19,8 @@ async fn preferring(a: &Upstream, b: &Upstream, ejection: &str) -> Server {
 async fn failures_in_a_row_eject_and_no_fewer() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 3, base: 1h, max: 1h").await;
-    for script in [refuses(500), refuses(500), super::says("a"), refuses(500), Script::new().close(), refuses(503)] {
+    let torn = Script::new().write("HTTP/1.1 200 OK\r\ncontent-").close();
+    for script in [refuses(500), refuses(500), says("a"), refuses(500), torn, refuses(503)] {
         a.answer(script);
     }
     assert_eq!(answerers(&server, 6).await, "bbabbb");
@@ -41,6 +43,19 @@ async fn a_stream_that_breaks_off_is_a_failure_too() {
     gate.open();
     broken.body().await;
     assert_eq!(answerer(&server).await, "b");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn streams_that_break_off_one_after_the_other_add_up() {
+    let [a, b] = targets().await;
+    let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
+    for _ in 0..2 {
+        a.answer(Script::stream().frame(&first()).frame(&text("half")).close());
+        let broken = server.ask(&stream()).await.transcript();
+        assert!(matches!(broken.ending, Ending::Failed(_)), "{broken:#?}");
+    }
+    assert_eq!(answerers(&server, 2).await, "bb", "each of its last two answers was a failure");
     server.stop().await;
 }
 
@@ -148,7 +163,7 @@ async fn a_models_only_target_is_never_ejected() {
     for _ in 0..6 {
         assert_eq!(server.ask(&stream()).await.error(502)["code"], "upstream_error");
     }
-    a.answer(super::says("a"));
+    a.answer(says("a"));
     assert_eq!(answerer(&server).await, "a");
     assert_eq!(a.requests().len(), 7);
     server.stop().await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{answerer, asked, refuses, says, stream};
-use crate::support::frames::{answer, first, request, text};
+use crate::support::frames::{answer, first, request};
 use crate::support::http::{Piece, Request};
 use crate::support::log::Log;
 use crate::support::records::Usage;
@@ -234,7 +234,7 @@ async fn each_target_is_asked_by_its_own_name_for_the_model() {
 async fn attempts_are_one_field_of_the_requests_line() {
     let log = Log::collect();
     let a = Upstream::start([refuses(500)]).await;
-    let b = Upstream::start([Script::sse([first(), text("b"), crate::support::frames::last("stop")])]).await;
+    let b = Upstream::start([says("b")]).await;
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
     let server = Server::start(&yaml).await;
     assert_eq!(answerer(&server).await, "b");
