@@ -1,13 +1,16 @@
 //! Every test that boots the server, in one binary: it links once.
 #![cfg(test)]
 
+mod accounting;
 mod async_openai;
 mod contract_errors;
 mod faults;
+mod heartbeats;
 mod keys;
 mod lifecycle;
 mod limits;
 mod metrics;
 mod proxy;
+mod routing;
 mod support;
 mod wire;

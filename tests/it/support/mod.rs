@@ -3,6 +3,7 @@
 pub(crate) mod frames;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod records;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod tls;

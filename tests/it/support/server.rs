@@ -10,6 +10,7 @@ use petstream::limiter::Clock;
 use tempfile::TempDir;
 
 use super::http::{self, Connection, Request, Whole};
+use super::records::{self, Usage};
 use super::soon;
 use super::upstream::Upstream;
 
@@ -93,11 +94,31 @@ impl Server {
         self.running.stop();
     }
 
-    /// Stops it and waits until its last connection has ended.
-    pub(crate) async fn stop(self) {
+    /// Stops a server of [`Server::start_on_disk`], and gives the usage records that it leaves, in the order of the
+    /// requests' ends.
+    pub(crate) async fn records(self) -> Vec<Usage> {
+        let database = self.database();
+        let folder = self.stop().await;
+        let records = records::read(&database).await;
+        drop(folder);
+        records
+    }
+
+    /// Stops it and waits until its last connection has ended. Gives its folder, which is removed when that is dropped.
+    pub(crate) async fn stop(self) -> TempDir {
         self.running.stop();
         soon("the server to stop", self.running.stopped()).await;
+        self.folder
     }
+}
+
+/// A file without keys, with one model `m` served by these upstreams, each with more for its own entry; `more` goes to
+/// the model's entry, in lines of its own, such as `retries: {attempts: 1}`.
+pub(crate) fn model(upstreams: &[(&Upstream, &str)], more: &[&str]) -> String {
+    let entry = |(upstream, more): &(&Upstream, &str)| format!("      - {{base_url: '{}', {more}}}\n", upstream.url());
+    let entries: String = upstreams.iter().map(entry).collect();
+    let more: String = more.iter().map(|line| format!("    {line}\n")).collect();
+    format!("auth: none\nmodels:\n  - name: m\n    upstreams:\n{entries}{more}")
 }
 
 /// A file without keys, with one model `m` served by `upstream`; `more` goes to the upstream's entry.

@@ -40,6 +40,8 @@ pub(crate) struct Recorded {
 
 struct Shared {
     chat: Mutex<VecDeque<Script>>,
+    /// For chat completions when no other is left.
+    otherwise: Mutex<Option<Script>>,
     models: Mutex<VecDeque<Script>>,
     requests: watch::Sender<Vec<Recorded>>,
     open: watch::Sender<usize>,
@@ -67,6 +69,7 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             chat: Mutex::new(answers.into_iter().collect()),
+            otherwise: Mutex::default(),
             models: Mutex::default(),
             requests: watch::Sender::default(),
             open: watch::Sender::default(),
@@ -84,6 +87,11 @@ impl Upstream {
         lock(&self.shared.chat).push_back(script);
     }
 
+    /// Answers so whenever no other answer is left, as often as it is asked.
+    pub(crate) fn answer_otherwise(&self, script: Script) {
+        *lock(&self.shared.otherwise) = Some(script);
+    }
+
     /// Adds an answer to the next question for the list of models.
     pub(crate) fn answer_models(&self, script: Script) {
         lock(&self.shared.models).push_back(script);
@@ -93,6 +101,11 @@ impl Upstream {
     pub(crate) fn url(&self) -> String {
         let scheme = if self.authority.is_some() { "https" } else { "http" };
         format!("{scheme}://{}/v1", self.address)
+    }
+
+    /// `host:port/path`, as the server names it in logs and records.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/v1", self.address)
     }
 
     /// For `ca_file`.

@@ -35,8 +35,10 @@ pub(super) async fn serve(
     let mut connection = Connection { io, buffer: BytesMut::new(), number, answered: false };
     while let Some(request) = connection.request(shared).await? {
         let line = request.line().to_owned();
-        let queue = if line.starts_with("GET ") { &shared.models } else { &shared.chat };
-        let script = lock(queue).pop_front();
+        let script = match line.starts_with("GET ") {
+            true => lock(&shared.models).pop_front(),
+            false => lock(&shared.chat).pop_front().or_else(|| lock(&shared.otherwise).clone()),
+        };
         shared.requests.send_modify(|all| all.push(request));
         let script = script.ok_or_else(|| format!("no script is left for {line:?}"))?;
         if connection.play(script).await.is_none() {

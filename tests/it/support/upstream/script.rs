@@ -112,6 +112,12 @@ impl Script {
         self
     }
 
+    /// Goes on as `other`.
+    pub(crate) fn then(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
+        self
+    }
+
     /// Closes the connection in good order.
     pub(crate) fn close(mut self) -> Self {
         self.steps.push(Step::Close);

@@ -1,0 +1,50 @@
+//! One usage record for each request that was admitted: how it ended, what it used, who counted.
+
+mod budget;
+mod endings;
+mod sources;
+
+use serde_json::{Value, json};
+
+use crate::support::frames::{first, request, text};
+use crate::support::http::{Answer, Piece, Request};
+use crate::support::records::Usage;
+use crate::support::server::{Server, one_model};
+use crate::support::upstream::{Script, Upstream};
+
+/// Tokens that are reckoned for the one short message of [`request`]: a token for four bytes.
+const PROMPT: u32 = 8;
+
+/// A server that keeps its records, with the model `m` at `upstream`; `more` goes to the upstream's entry.
+async fn recording(upstream: &Upstream, more: &str) -> Server {
+    Server::start_on_disk(&one_model(upstream, more)).await
+}
+
+fn ask(more: &Value) -> Request {
+    Request::chat(&request(more))
+}
+
+fn stream() -> Request {
+    ask(&json!({"stream": true}))
+}
+
+/// The beginning of a stream: so many words.
+fn words(count: usize) -> Script {
+    (0..count).fold(Script::stream().frame(&first()), |script, _| script.frame(&text("word ")))
+}
+
+/// Reads until so many words have come.
+async fn read_words(answer: &mut Answer<'_>, count: usize) {
+    let mut read = Vec::new();
+    while read.windows(5).filter(|window| window == b"word ").count() < count {
+        let Piece::Data(data) = answer.piece().await else { panic!("only {:?}", String::from_utf8_lossy(&read)) };
+        read.extend_from_slice(&data);
+    }
+}
+
+/// The one record that a server leaves.
+async fn only(server: Server) -> Usage {
+    let mut records = server.records().await;
+    assert_eq!(records.len(), 1, "{records:#?}");
+    records.remove(0)
+}

@@ -1,0 +1,151 @@
+//! Who counted: the upstream, or we, and how well.
+
+use serde_json::json;
+
+use super::{PROMPT, ask, only, read_words, recording, stream, words};
+use crate::support::frames::{answer, first, last, text, usage};
+use crate::support::server::{Server, one_model};
+use crate::support::upstream::{Gate, Script, Upstream};
+
+/// `data` with the counts so far on it.
+fn with_usage(data: &str, prompt: u64, completion: u64) -> String {
+    let usage = json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
+    format!("{},\"usage\":{usage}}}", data.strip_suffix('}').unwrap())
+}
+
+#[tokio::test]
+async fn exact_from_a_chunk_of_its_own_hidden_or_not() {
+    for more in [json!({"stream": true}), json!({"stream": true, "stream_options": {"include_usage": true}})] {
+        let upstream =
+            Upstream::start([words(2).frame(&last("stop")).frame(&usage(40, 60)).frame("[DONE]").end()]).await;
+        let server = recording(&upstream, "").await;
+        assert_eq!(server.ask(&ask(&more)).await.text().contains("usage"), more.get("stream_options").is_some());
+        assert_eq!(only(server).await.counts(), (40, 60, Some("exact")));
+    }
+}
+
+#[tokio::test]
+async fn exact_from_the_last_choice() {
+    let frames = [first(), text("a"), with_usage(&last("stop"), 9, 4), "[DONE]".to_owned()];
+    let upstream = Upstream::start([Script::sse(frames)]).await;
+    let server = recording(&upstream, "").await;
+    assert_eq!(server.ask(&stream()).await.status, 200);
+    assert_eq!(only(server).await.counts(), (9, 4, Some("exact")));
+}
+
+#[tokio::test]
+async fn exact_is_kept_when_the_connection_dies_behind_it() {
+    let upstream = Upstream::start([words(2).frame(&last("stop")).frame(&usage(40, 60)).close()]).await;
+    let server = recording(&upstream, "").await;
+    server.ask(&stream()).await.transcript();
+    assert_eq!(only(server).await.counts(), (40, 60, Some("exact")));
+}
+
+#[tokio::test]
+async fn running_for_a_client_that_leaves() {
+    let never = Gate::new();
+    let script = Script::stream()
+        .frame(&with_usage(&first(), 11, 0))
+        .frame(&with_usage(&text("word "), 11, 3))
+        .frame(&with_usage(&text("word "), 11, 7));
+    let upstream = Upstream::start([script.wait(&never)]).await;
+    let server = recording(&upstream, "usage: running").await;
+    let mut connection = server.connect().await;
+    read_words(&mut connection.ask(&stream()).await, 2).await;
+    connection.reset();
+    upstream.await_closed().await;
+    assert_eq!(only(server).await.counts(), (11, 7, Some("running")));
+}
+
+#[tokio::test]
+async fn counted_where_nobody_says() {
+    let whole = || words(6).frame(&last("stop")).frame("[DONE]").end();
+    let upstream = Upstream::start([whole()]).await;
+    let server = recording(&upstream, "usage: never").await;
+    server.ask(&stream()).await.transcript().assert_contract(1, false);
+    let (prompt, completion, source) = {
+        let record = only(server).await;
+        (record.prompt_tokens, record.completion_tokens, record.source)
+    };
+    assert_eq!((prompt, completion, source.as_deref()), (PROMPT, 6, Some("counted")), "the last chunk has no text");
+}
+
+#[tokio::test]
+async fn estimated_for_a_plain_answer_without_usage() {
+    let mut body: serde_json::Value = serde_json::from_str(&answer(&"x".repeat(400))).unwrap();
+    body.as_object_mut().unwrap().remove("usage");
+    let body = body.to_string();
+    let upstream = Upstream::start([Script::json(200, &body)]).await;
+    let server = recording(&upstream, "").await;
+    assert_eq!(server.ask(&ask(&json!({}))).await.status, 200);
+    let record = only(server).await;
+    assert_eq!((record.prompt_tokens, record.source.as_deref()), (PROMPT, Some("estimated")));
+    // Four bytes of text a token; what is around the text is no answer, and small.
+    assert!((100..=200).contains(&record.completion_tokens), "{record:?}");
+}
+
+#[tokio::test]
+async fn the_local_models_counts_are_exact() {
+    let server = Server::start_on_disk("auth: none\n").await;
+    let local = |more| ask(&more);
+    let plain = server.ask(&local(json!({"model": "petstore-ai"}))).await.json();
+    let more = json!({"model": "petstore-ai", "stream": true, "stream_options": {"include_usage": true}});
+    let streamed = server.ask(&local(more)).await.transcript();
+    let records = server.records().await;
+    for (record, usage) in records.iter().zip([&plain["usage"], streamed.usage().unwrap()]) {
+        let said = |what: &str| u32::try_from(usage[what].as_u64().unwrap()).unwrap();
+        assert_eq!(record.counts(), (said("prompt_tokens"), said("completion_tokens"), Some("exact")));
+        assert_eq!((record.target.as_deref(), record.ending()), (Some("petstore-ai"), ("completed", None, 200)));
+    }
+    assert_eq!(records.len(), 2);
+}
+
+/// A server whose key has 1000 tokens a minute.
+async fn a_thousand(upstream: &Upstream, entry: &str) -> Server {
+    let yaml = one_model(upstream, entry) + "limits: {per_key: {tokens_per_minute: 1000}}\n";
+    Server::start_on_disk(&yaml).await
+}
+
+async fn remaining(server: &Server) -> String {
+    let peek = server.ask(&ask(&json!({"messages": []}))).await;
+    peek.header("x-ratelimit-remaining-tokens").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
+    let never = Gate::new();
+    let cut = json!({"stream": true, "max_tokens": 500});
+    // What the upstream said last.
+    let running = Script::stream().frame(&with_usage(&first(), 100, 0)).frame(&with_usage(&text("word "), 100, 23));
+    let upstream = Upstream::start([running.clone().close(), running.wait(&never)]).await;
+    let server = a_thousand(&upstream, "usage: running").await;
+    server.ask(&ask(&cut)).await.transcript();
+    assert_eq!(remaining(&server).await, "877");
+    let mut connection = server.connect().await;
+    read_words(&mut connection.ask(&ask(&cut)).await, 1).await;
+    connection.reset();
+    upstream.await_closed().await;
+    assert_eq!(remaining(&server).await, "754");
+    server.stop().await;
+
+    // What we counted.
+    let upstream = Upstream::start([words(20).close(), words(10).wait(&never), Script::new().wait(&never)]).await;
+    let server = a_thousand(&upstream, "").await;
+    server.ask(&ask(&cut)).await.transcript();
+    assert_eq!(remaining(&server).await, (1000 - PROMPT - 20).to_string());
+    let mut connection = server.connect().await;
+    read_words(&mut connection.ask(&ask(&cut)).await, 10).await;
+    connection.reset();
+    upstream.await_closed().await;
+    assert_eq!(remaining(&server).await, (1000 - 2 * PROMPT - 30).to_string());
+
+    // Nothing had come, but the upstream was at work.
+    let mut connection = server.connect().await;
+    connection.send(&ask(&cut)).await;
+    upstream.request(3).await;
+    connection.reset();
+    upstream.await_closed().await;
+    assert_eq!(remaining(&server).await, (1000 - 3 * PROMPT - 30).to_string());
+    let spent: u32 = server.records().await.iter().map(|record| record.prompt_tokens + record.completion_tokens).sum();
+    assert_eq!(spent, 3 * PROMPT + 30, "limits and records agree");
+}

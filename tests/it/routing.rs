@@ -1,0 +1,76 @@
+//! Several targets of one model: which is asked, when another is, and when none.
+
+mod balance;
+mod budget;
+mod ejection;
+mod failover;
+mod patience;
+mod stream_options;
+
+use serde_json::json;
+
+use crate::support::frames::{first, last, request, text};
+use crate::support::http::Request;
+use crate::support::server::Server;
+use crate::support::soon;
+use crate::support::upstream::{Script, Upstream};
+
+fn stream() -> Request {
+    Request::chat(&request(&json!({"stream": true})))
+}
+
+/// A stream that says `word`.
+fn says(word: &str) -> Script {
+    Script::sse([first(), text(word), last("stop"), "[DONE]".to_owned()])
+}
+
+/// A refusal with this status and nothing more.
+fn refuses(status: u16) -> Script {
+    Script::json(status, "{}")
+}
+
+/// Targets that answer with `a`, `b`, … whenever nothing else is scripted.
+async fn targets<const N: usize>() -> [Upstream; N] {
+    let mut targets = Vec::new();
+    for name in ["a", "b", "c"].into_iter().take(N) {
+        let target = Upstream::start([]).await;
+        target.answer_otherwise(says(name));
+        targets.push(target);
+    }
+    targets.try_into().unwrap_or_else(|_| panic!("there are names for three"))
+}
+
+/// Asks for a stream, which must succeed; gives who answered.
+async fn answerer(server: &Server) -> String {
+    let transcript = server.ask(&stream()).await.transcript();
+    transcript.assert_contract(1, false);
+    transcript.text(0)
+}
+
+/// Who answers so many requests, one after the other.
+async fn answerers(server: &Server, count: usize) -> String {
+    let mut all = String::new();
+    for _ in 0..count {
+        all.push_str(&answerer(server).await);
+    }
+    all
+}
+
+/// How often each was asked.
+fn asked<const N: usize>(targets: &[&Upstream; N]) -> [usize; N] {
+    targets.map(|target| target.requests().len())
+}
+
+/// Asks until `target` has been asked `count` times; every request on the way must be answered. Gives who answered
+/// last.
+async fn until_asked(server: &Server, target: &Upstream, count: usize) -> String {
+    let ask = async {
+        loop {
+            let who = answerer(server).await;
+            if target.requests().len() >= count {
+                return who;
+            }
+        }
+    };
+    soon("a target to be asked again", ask).await
+}

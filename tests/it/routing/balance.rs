@@ -1,0 +1,101 @@
+//! Weights, least in flight, priorities.
+
+use super::{answerers, asked, refuses, says, stream, targets};
+use crate::support::frames::{first, last};
+use crate::support::http::{Connection, Piece};
+use crate::support::server::{Server, model};
+use crate::support::upstream::{Gate, Script, Upstream};
+
+#[tokio::test]
+async fn equals_take_turns() {
+    let [a, b, c] = targets().await;
+    let server = Server::start(&model(&[(&a, ""), (&b, ""), (&c, "")], &[])).await;
+    assert_eq!(answerers(&server, 7).await, "abcabca");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn weights_are_kept_and_spread() {
+    let [a, b] = targets().await;
+    let server = Server::start(&model(&[(&a, "weight: 3"), (&b, "weight: 1")], &[])).await;
+    assert_eq!(answerers(&server, 8).await, "aabaaaba");
+    server.stop().await;
+
+    let [a, b, c] = targets().await;
+    let server = Server::start(&model(&[(&a, "weight: 5"), (&b, ""), (&c, "")], &[])).await;
+    assert_eq!(answerers(&server, 14).await, "aabacaaaabacaa");
+    server.stop().await;
+}
+
+/// Opens a stream at whichever target is chosen, and holds it.
+async fn held(server: &Server) -> Connection {
+    let mut connection = server.connect().await;
+    let mut answer = connection.ask(&stream()).await;
+    assert!(matches!(answer.piece().await, Piece::Data(_)));
+    connection
+}
+
+#[tokio::test]
+async fn the_one_with_the_least_in_flight_for_its_weight_is_asked() {
+    let never = Gate::new();
+    let hold = || Script::stream().frame(&first()).wait(&never);
+    let a = Upstream::start([hold(), hold()]).await;
+    let b = Upstream::start([hold()]).await;
+    let server = Server::start(&model(&[(&a, "weight: 2"), (&b, "weight: 1")], &[])).await;
+    let mut connections = Vec::new();
+    for expected in [[1, 0], [1, 1], [2, 1]] {
+        connections.push(held(&server).await);
+        assert_eq!(asked(&[&a, &b]), expected);
+    }
+    // Two streams for a weight of two, one for a weight of one. When the one has gone, its place is free at once.
+    connections.remove(1).reset();
+    b.await_closed().await;
+    b.answer_otherwise(says("b"));
+    assert_eq!(answerers(&server, 3).await, "bbb", "the other target is busy");
+    drop(connections);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_is_busy_until_its_stream_has_ended() {
+    let gate = Gate::new();
+    let [a, b] = targets().await;
+    a.answer(says("a"));
+    a.answer(Script::stream().frame(&first()).wait(&gate).frame(&last("stop")).frame("[DONE]").end());
+    let server = Server::start(&model(&[(&a, ""), (&b, "")], &[])).await;
+    assert_eq!(answerers(&server, 2).await, "ab");
+    let mut connection = server.connect().await;
+    let mut answer = connection.ask(&stream()).await;
+    assert!(matches!(answer.piece().await, Piece::Data(_)));
+    assert_eq!(answerers(&server, 4).await, "bbbb");
+    gate.open();
+    answer.body().await;
+    assert!(answerers(&server, 2).await.contains('a'));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn lower_priorities_stand_by() {
+    let [a, b, c] = targets().await;
+    let yaml = model(&[(&c, "priority: 7"), (&a, "priority: 0"), (&b, "priority: 3")], &[]);
+    let server = Server::start(&yaml).await;
+    assert_eq!(answerers(&server, 3).await, "aaa");
+    a.answer(refuses(500));
+    assert_eq!(answerers(&server, 2).await, "ba");
+    a.answer(refuses(500));
+    b.answer(refuses(500));
+    assert_eq!(answerers(&server, 2).await, "ca");
+    assert_eq!(asked(&[&a, &b, &c]), [7, 2, 1]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_tier_is_left_only_when_all_of_it_has_failed() {
+    let [a, b, c] = targets().await;
+    let yaml = model(&[(&a, "priority: 1"), (&b, "priority: 1"), (&c, "priority: 2, weight: 1000")], &[]);
+    let server = Server::start(&yaml).await;
+    a.answer(refuses(500));
+    assert_eq!(answerers(&server, 1).await, "b");
+    assert_eq!(asked(&[&a, &b, &c]), [1, 1, 0]);
+    server.stop().await;
+}

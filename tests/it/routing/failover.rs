@@ -1,0 +1,247 @@
+//! What fails before the client has been sent a byte is tried elsewhere; what fails later is not.
+
+use serde_json::{Value, json};
+
+use super::{answerer, asked, refuses, says, stream};
+use crate::support::frames::{answer, first, request};
+use crate::support::http::{Piece, Request};
+use crate::support::log::Log;
+use crate::support::records::Usage;
+use crate::support::server::{Server, model};
+use crate::support::sse::{self, Ending};
+use crate::support::upstream::{Gate, Script, Upstream};
+
+fn with_retry_after(status: u16, seconds: u32) -> Script {
+    Script::whole(status, &format!("content-type: application/json\r\nretry-after: {seconds}\r\n"), "{}")
+}
+
+/// A first choice that plays `script`, and another target that answers.
+async fn fails_over(script: Script, entry: &str, streaming: bool) -> Vec<Usage> {
+    let second = if streaming { says("b") } else { Script::json(200, &answer("b")) };
+    let (a, b) = (Upstream::start([script]).await, Upstream::start([second]).await);
+    let yaml = model(&[(&a, &format!("priority: 0, {entry}")), (&b, "priority: 1")], &[]);
+    let server = Server::start_on_disk(&yaml).await;
+    let ask = Request::chat(&request(&json!({ "stream": streaming })));
+    let whole = server.ask(&ask).await;
+    if streaming {
+        let transcript = whole.transcript();
+        transcript.assert_contract(1, false);
+        assert_eq!(transcript.text(0), "b");
+    } else {
+        assert_eq!((whole.status, whole.text()), (200, answer("b").as_str()));
+    }
+    assert_eq!(asked(&[&a, &b]), [1, 1]);
+    assert_eq!(a.request(1).await.body, b.request(1).await.body, "both are asked the same");
+    let records = server.records().await;
+    assert_eq!(records.len(), 1, "one request, one record");
+    assert_eq!((records[0].attempts, records[0].target.as_deref()), (2, Some(b.name().as_str())));
+    assert_eq!(records[0].ending(), ("completed", None, 200));
+    a.await_closed().await;
+    records
+}
+
+#[tokio::test]
+async fn statuses_that_say_not_here_or_not_now() {
+    for streaming in [true, false] {
+        for status in [408, 429, 500, 502, 503, 504, 529] {
+            fails_over(refuses(status), "", streaming).await;
+        }
+        for status in [429, 503] {
+            fails_over(with_retry_after(status, 20), "", streaming).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_that_end_before_the_answer() {
+    for streaming in [true, false] {
+        let scripts = [
+            Script::new().reset(),
+            Script::new().close(),
+            Script::new().write("HTTP/1.1 200 OK\r\ncontent-").close(),
+            Script::new().write("this is no HTTP\r\n\r\n").close(),
+        ];
+        for script in scripts {
+            fails_over(script, "", streaming).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_nobody_listens_at() {
+    let (mut a, b) = (Upstream::start([]).await, Upstream::start([says("b"), Script::json(200, &answer("b"))]).await);
+    a.unlisten().await;
+    let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
+    let server = Server::start_on_disk(&yaml).await;
+    assert_eq!(answerer(&server).await, "b");
+    assert_eq!(server.ask(&Request::chat(&request(&json!({})))).await.status, 200);
+    let attempts: Vec<_> = server.records().await.iter().map(|record| record.attempts).collect();
+    assert_eq!(attempts, [2, 2]);
+}
+
+#[tokio::test]
+async fn no_first_event_in_time() {
+    let never = Gate::new();
+    let scripts =
+        [Script::new().wait(&never), Script::stream().wait(&never), Script::stream().chunk(": x\n\n").wait(&never)];
+    for script in scripts {
+        fails_over(script, "timeouts: {first_token: 100ms}", true).await;
+    }
+    fails_over(Script::new().wait(&never), "timeouts: {first_token: 100ms}", false).await;
+}
+
+#[tokio::test]
+async fn streams_that_end_before_their_first_event() {
+    let scripts = [
+        Script::stream().end().close(),
+        Script::stream().chunk(": x\n\n").close(),
+        Script::stream().chunk("data: {\"choi").close(),
+        Script::stream().frame("no JSON").close(),
+        Script::stream().write("zz\r\n").close(),
+    ];
+    for script in scripts {
+        fails_over(script, "", true).await;
+    }
+}
+
+#[tokio::test]
+async fn plain_answers_that_are_none() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
+    let scripts = [
+        Script::new().write(format!("{head}{{\"choices\":")).close(),
+        Script::json(200, "no JSON"),
+        Script::json(200, "{\"error\":{\"message\":\"Busy.\",\"code\":503}}"),
+        Script::whole(200, "content-type: text/html\r\n", "<html>"),
+    ];
+    for script in scripts {
+        fails_over(script, "", false).await;
+    }
+}
+
+#[tokio::test]
+async fn an_error_as_the_first_event_of_a_success() {
+    for error in [json!({"message": "Busy.", "code": "busy"}), json!({"message": "Busy.", "code": 500}), json!("Busy.")]
+    {
+        let error = json!({ "error": error }).to_string();
+        fails_over(Script::sse([error.as_str()]), "", true).await;
+        fails_over(Script::json(200, &error), "", true).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_none() {
+    fails_over(Script::json(200, &answer("a")), "", true).await;
+    fails_over(Script::whole(200, "content-type: text/html\r\n", "<html>"), "", true).await;
+}
+
+#[tokio::test]
+async fn never_after_a_byte_went_out() {
+    let ends: [fn(Script) -> Script; 5] = [
+        Script::reset,
+        Script::close,
+        |script| script.end().close(),
+        |script| script.frame("{\"error\":{\"message\":\"Busy.\",\"code\":503}}"),
+        |script| script.frame("no JSON"),
+    ];
+    for end in ends {
+        let gate = Gate::new();
+        let a = Upstream::start([end(Script::stream().frame(&first()).wait(&gate))]).await;
+        let b = Upstream::start([]).await;
+        let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
+        let server = Server::start_on_disk(&yaml).await;
+        let mut connection = server.connect().await;
+        let mut whole = connection.ask(&stream()).await;
+        let Piece::Data(begin) = whole.piece().await else { panic!("a first piece") };
+        gate.open();
+        let body = [begin.to_vec(), whole.body().await].concat();
+        assert!(matches!(sse::read(&body).ending, Ending::Failed(_)));
+        drop(connection);
+        assert_eq!(b.accepted(), 0, "the other target is not even called");
+        let records = server.records().await;
+        let attempts: Vec<_> = records.iter().map(|record| (record.attempts, record.terminal.as_str())).collect();
+        assert_eq!(attempts, [(1, "failed")]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_asked_wrongly_is_refused_once_and_not_held_against_the_target() {
+    // One failure would eject.
+    for streaming in [true, false] {
+        for status in [400, 401, 403, 404, 409, 413, 422] {
+            let error = json!({"error": {"message": "No.", "type": "invalid_request_error", "code": "no"}}).to_string();
+            let second = if streaming { says("a") } else { Script::json(200, &answer("a")) };
+            let a = Upstream::start([Script::json(status, &error), second]).await;
+            let b = Upstream::start([]).await;
+            let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &["ejection: {failures: 1}"]);
+            let server = Server::start(&yaml).await;
+            let ask = Request::chat(&request(&json!({ "stream": streaming })));
+            let expected = if matches!(status, 401 | 403) { 502 } else { status };
+            assert_eq!(server.ask(&ask).await.status, expected);
+            assert_eq!(server.ask(&ask).await.status, 200);
+            assert_eq!((a.requests().len(), b.accepted()), (2, 0), "{status}");
+            server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_failure_is_told_when_nobody_succeeds() {
+    let a = Upstream::start([Script::new().close()]).await;
+    let b = Upstream::start([with_retry_after(429, 7)]).await;
+    let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
+    let server = Server::start_on_disk(&yaml).await;
+    let whole = server.ask(&stream()).await;
+    assert_eq!(
+        (whole.error(429)["code"].as_str(), whole.header("retry-after")),
+        (Some("rate_limit_exceeded"), Some("7"))
+    );
+    let records = server.records().await;
+    assert_eq!((records[0].attempts, records[0].target.as_deref()), (2, Some(b.name().as_str())));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_search() {
+    let never = Gate::new();
+    let (a, b) = (Upstream::start([Script::new().wait(&never)]).await, Upstream::start([]).await);
+    let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
+    let server = Server::start_on_disk(&yaml).await;
+    let mut connection = server.connect().await;
+    connection.send(&stream()).await;
+    a.request(1).await;
+    connection.reset();
+    a.await_closed().await;
+    let records = server.records().await;
+    assert_eq!(records[0].ending(), ("client_gone", None, 499));
+    assert_eq!(b.accepted(), 0);
+}
+
+#[tokio::test]
+async fn each_target_is_asked_by_its_own_name_for_the_model() {
+    let a = Upstream::start([refuses(500)]).await;
+    let b = Upstream::start([says("b")]).await;
+    let yaml = model(&[(&a, "priority: 0, model: one"), (&b, "priority: 1, model: other, usage: never")], &[]);
+    let server = Server::start(&yaml).await;
+    assert_eq!(answerer(&server).await, "b");
+    let body =
+        |recorded: &crate::support::upstream::Recorded| -> Value { serde_json::from_slice(&recorded.body).unwrap() };
+    let (one, other) = (body(&a.request(1).await), body(&b.request(1).await));
+    assert_eq!((&one["model"], &one["stream_options"]["include_usage"]), (&json!("one"), &json!(true)));
+    assert_eq!((&other["model"], other.get("stream_options")), (&json!("other"), None));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn attempts_are_one_field_of_the_requests_line() {
+    let log = Log::collect();
+    let a = Upstream::start([refuses(500)]).await;
+    let b = Upstream::start([says("b")]).await;
+    let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
+    let server = Server::start(&yaml).await;
+    assert_eq!(answerer(&server).await, "b");
+    server.stop().await;
+    let lines: Vec<Value> = log.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let attempts: Vec<&str> = lines.iter().filter_map(|line| line["fields"]["attempts"].as_str()).collect();
+    let [attempts] = attempts[..] else { panic!("one line: {attempts:?}") };
+    let outcomes: Vec<&str> = attempts.split(' ').map(|one| one.rsplit_once(':').unwrap().0).collect();
+    assert_eq!(outcomes, [format!("{}:refused_5xx", a.name()), format!("{}:ok", b.name())]);
+}

@@ -1,0 +1,69 @@
+//! kill -9 under load: what is lost is what the ledger's documentation says, and nothing is broken.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::program::Folder;
+use crate::support::frames::{first, last, request, usage};
+use crate::support::http::{Connection, Request};
+use crate::support::records;
+use crate::support::server::one_model;
+use crate::support::upstream::{Script, Upstream};
+
+/// What may be lost: what was recorded in the last half second. And as much again, since the machine that runs the
+/// tests may be busy with other things at that moment.
+const WINDOW: Duration = Duration::from_millis(2 * 500);
+const CLIENTS: usize = 4;
+
+/// Asks one time after the other until the server is gone. Gives when each answer was there, by its id.
+async fn insist(mut connection: Connection, request: Request) -> Vec<(String, Instant)> {
+    let mut answered = Vec::new();
+    while let Some(whole) = connection.ask_unless_gone(&request).await {
+        assert_eq!(whole.status, 200);
+        answered.push((whole.header("x-request-id").unwrap().to_owned(), Instant::now()));
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_is_lost_of_the_last_moment_only_and_the_database_opens_again() {
+    let upstream = Upstream::start([]).await;
+    upstream.answer_otherwise(Script::sse([first(), last("stop"), usage(3, 2), "[DONE]".to_owned()]));
+    let folder = Folder::with(&one_model(&upstream, ""));
+    let program = folder.start().await;
+    let stream = Request::chat(&request(&json!({"stream": true})));
+    let began = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(insist(Connection::open(program.address).await, stream.clone()));
+    }
+    // Long enough that most of it is older than the window.
+    while began.elapsed() < 3 * WINDOW {
+        upstream.request(upstream.requests().len() + 100).await;
+    }
+    let killed = Instant::now();
+    program.kill().await;
+    let answered = clients.join_all().await.concat();
+
+    let recorded: Vec<_> = records::read(&folder.database()).await;
+    let ids: BTreeSet<_> = recorded.iter().filter_map(|record| record.request_id.clone()).collect();
+    assert_eq!(ids.len(), recorded.len(), "each request is recorded once");
+    let old = answered.iter().filter(|(_, at)| *at + WINDOW < killed);
+    let lost: Vec<_> = old.clone().filter(|(id, _)| !ids.contains(id)).map(|(_, at)| killed - *at).collect();
+    assert!(old.count() > 100, "there was load: {}", answered.len());
+    assert!(lost.is_empty(), "lost although so old: {lost:?}");
+    assert!(recorded.iter().all(|record| record.counts() == (3, 2, Some("exact"))));
+
+    let sums = folder.run(&["usage", "--json"]).await;
+    assert_eq!(sums.code, 0, "{}", sums.err);
+    let sums: serde_json::Value = serde_json::from_str(&sums.out).unwrap();
+    assert_eq!(sums["total"]["requests"], recorded.len());
+    let program = folder.start().await;
+    assert_eq!(program.ask(&Request::new("GET", "/readyz")).await.status, 200);
+    assert_eq!(program.ask(&stream).await.transcript().finish_reason(0), Some("stop"));
+    program.stop().await;
+    assert_eq!(records::read(&folder.database()).await.len(), recorded.len() + 1);
+}

@@ -1,0 +1,171 @@
+//! The first start, the next ones, and those that fail.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::program::Folder;
+use crate::support::frames::request;
+use crate::support::http::{Connection, Request};
+use crate::support::soon;
+use crate::support::sse;
+
+const USAGE: i32 = 64;
+const FAULT: i32 = 1;
+
+/// The first key that a server has printed.
+fn key_in(printed: &str) -> String {
+    let mut keys = printed.lines().map(str::trim).filter(|line| line.starts_with("sk-petstream-"));
+    let key = keys.next().unwrap_or_else(|| panic!("no key: {printed}")).to_owned();
+    assert_eq!(keys.next(), None, "shown once: {printed}");
+    key
+}
+
+#[tokio::test]
+async fn the_first_start_prints_a_key_and_a_line_that_works() {
+    let folder = Folder::new();
+    let program = folder.start().await;
+    let printed = program.printed(|text| text.contains("curl") && text.ends_with("\n\n")).await;
+    let line = printed.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
+    assert!(line.contains(&key_in(&printed)));
+    let output = soon("curl", folder.command("sh").args(["-c", line]).output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let transcript = sse::read(&output.stdout);
+    transcript.assert_contract(1, false);
+    assert!(!transcript.text(0).is_empty());
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn keys_and_pets_outlive_a_restart() {
+    let folder = Folder::new();
+    let program = folder.start().await;
+    let key = key_in(&program.printed(|text| text.contains("curl")).await);
+    let made = folder.run(&["keys", "create", "--name", "alice"]).await;
+    assert_eq!(made.code, 0, "{}", made.err);
+    let keys = [key.as_str(), made.out.trim_end()];
+    let pets = |key: &str| Request::new("GET", "/api/pets?limit=100").bearer(key);
+    let before = program.ask(&pets(keys[0])).await;
+    assert_eq!(before.status, 200);
+    assert!(!before.json()["data"].as_array().unwrap().is_empty());
+    program.stop().await;
+
+    let program = folder.start().await;
+    for key in keys {
+        let after = program.ask(&pets(key)).await;
+        assert_eq!((after.status, after.json()["data"].clone()), (200, before.json()["data"].clone()));
+    }
+    assert_eq!(program.stop().await, "", "there is a key, and its secret is shown never again");
+}
+
+#[tokio::test]
+async fn where_there_are_keys_none_is_made() {
+    let folder = Folder::with("keys: [{name: alice, key: sk-alice-0123456789}]\n");
+    let program = folder.start().await;
+    let ask = Request::chat(&request(&json!({"model": "petstore-ai"}))).bearer("sk-alice-0123456789");
+    assert_eq!(program.ask(&ask).await.status, 200);
+    assert_eq!(program.stop().await, "");
+}
+
+/// Starts what must fail with `code`; gives what it says.
+async fn fails(folder: &Folder, arguments: &[&str], code: i32) -> String {
+    let outcome = folder.run(arguments).await;
+    assert_eq!((outcome.code, outcome.out.as_str()), (code, ""), "{}", outcome.err);
+    outcome.err
+}
+
+#[track_caller]
+fn assert_says(said: &str, parts: &[&str]) {
+    let last = said.lines().last().unwrap_or_default();
+    for part in parts {
+        assert!(last.contains(part), "{part:?} is not in {last:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = Folder::with(&format!("listen: {address}\n"));
+    let expected = ["listen: ", &address, "in use", "--listen"];
+    assert_says(&fails(&folder, &[], FAULT).await, &expected);
+    assert_says(&fails(&Folder::new(), &["--listen", &address], FAULT).await, &expected);
+    assert!(!folder.path().join("petstream.db").exists(), "nothing is begun that can't be used");
+
+    let folder = Folder::with(&format!("listen: 127.0.0.1:0\nmetrics: {{listen: '{address}'}}\n"));
+    assert_says(&fails(&folder, &[], FAULT).await, &["metrics.listen: ", &address, "in use", "another address"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there() {
+    let folder = Folder::with("listen: 127.0.0.1:0\ndatabase: sqlite:no/such/folder/p.db\n");
+    assert_says(&fails(&folder, &[], FAULT).await, &["database: ", "no/such/folder", "does not exist", "create it"]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_none() {
+    let folder = Folder::with("listen: 127.0.0.1:0\n");
+    std::fs::write(folder.path().join("petstream.db"), "this is no database, whatever its name says\n".repeat(50))
+        .unwrap();
+    assert_says(&fails(&folder, &[], FAULT).await, &["database", "not a database"]);
+}
+
+#[tokio::test]
+async fn a_file_with_mistakes() {
+    let folder = Folder::with("auth: keys\nlisten: 127.0.0.1:0\ndrain: 5\nhartbeat: 1s\n");
+    let said = fails(&folder, &[], USAGE).await;
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    for (line, parts) in lines.iter().zip([
+        ["drain: ", "expected a duration", "(petstream.yaml:3)"],
+        ["hartbeat: ", "did you mean heartbeat", "(petstream.yaml:4)"],
+        ["petstream: ", "2 errors", ""],
+    ]) {
+        parts.iter().for_each(|part| assert!(line.contains(part), "{part:?} is not in {line:?}"));
+    }
+    assert!(!folder.path().join("petstream.db").exists());
+}
+
+#[tokio::test]
+async fn a_low_limit_of_open_files_is_raised() {
+    const CONNECTIONS: usize = 300;
+    let folder = Folder::with("auth: none\nlimits: {connections: 400}\n");
+    let program = folder.start_after("ulimit -Sn 100").await;
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut connection = Connection::open(program.address).await;
+        assert_eq!(connection.ask(&Request::new("GET", "/healthz")).await.whole().await.status, 200);
+        connections.push(connection);
+    }
+    drop(connections);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn a_limit_of_open_files_that_cannot_be_raised_is_no_reason_to_fail() {
+    let folder = Folder::with("auth: none\n");
+    let program = folder.start_after("ulimit -n 100").await;
+    let ask = Request::chat(&request(&json!({"model": "petstore-ai"})));
+    assert_eq!(program.ask(&ask).await.status, 200);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn clients_leave_the_files_that_the_server_needs_itself() {
+    let folder = Folder::with("auth: none\n");
+    let program = folder.start_after("ulimit -n 100").await;
+    // More than there is room for: those beyond wait until others have gone.
+    let mut held = Vec::new();
+    for _ in 0..150 {
+        held.push(Connection::open(program.address).await);
+    }
+    // Looks into the database, which takes a file.
+    let readyz = Request::new("GET", "/readyz");
+    held[0].send(&readyz).await;
+    assert_eq!(held[0].answer().await.whole().await.status, 200);
+    let mut late = held.pop().unwrap();
+    late.send(&readyz).await;
+    drop(held);
+    assert_eq!(late.answer().await.whole().await.status, 200);
+    program.stop().await;
+}
