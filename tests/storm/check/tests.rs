@@ -1,0 +1,1 @@
+//! Each check is shown something false, and must object.
