@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,9 @@ use crate::wire::key::Scopes;
 use crate::wire::request::Unknown;
 use crate::wire::tokens;
 
+/// How many connections may wait to be accepted (the kernel caps it at `net.core.somaxconn`). The usual 128 makes a
+/// burst of clients wait for a second, until they knock again.
+const BACKLOG: u32 = 4_096;
 /// How often idle upstream connections are looked after.
 const SWEEP: Duration = Duration::from_secs(15);
 /// Connections at once to the metrics' own listener: a few scrapers and probes.
@@ -111,8 +114,8 @@ pub async fn start(config: Config) -> Result<Running, AppError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
-    let (listener, address) = listen(config.listen).await.map_err(|error| AppError::Listen(config.listen, error))?;
-    let (open, metrics_address) = listen_for_metrics(&config).await?.unzip();
+    let (listener, address) = listen(config.listen).map_err(|error| AppError::Listen(config.listen, error))?;
+    let (open, metrics_address) = listen_for_metrics(&config)?.unzip();
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
@@ -195,15 +198,19 @@ fn assemble(
 }
 
 /// A listener, and where it listens.
-async fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
+fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A port that was in use a moment ago can be used again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
-async fn listen_for_metrics(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, AppError> {
+fn listen_for_metrics(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, AppError> {
     let Some(address) = config.metrics_listen else { return Ok(None) };
-    listen(address).await.map(Some).map_err(|error| AppError::MetricsListen(address, error))
+    listen(address).map(Some).map_err(|error| AppError::MetricsListen(address, error))
 }
 
 /// The gate, and the secret of the first key if one had to be made.

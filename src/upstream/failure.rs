@@ -1,6 +1,7 @@
 //! What can go wrong with an upstream: what happened, said without deciding what a client is told.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// Which deadline ran out.
@@ -20,7 +21,7 @@ pub enum Deadline {
 #[derive(Debug)]
 pub enum Failure {
     /// No connection: name, TCP or TLS. Nothing was sent.
-    Unreachable(std::io::Error),
+    Unreachable(io::Error),
     /// A deadline ran out.
     Timeout(Deadline),
     /// The connection ended before the answer did.
@@ -133,9 +134,15 @@ impl Failure {
     /// What hyper says of a connection, in these terms.
     pub(super) fn of_hyper(error: &hyper::Error) -> Self {
         if error.is_parse() || error.is_parse_too_large() {
-            Self::Malformed("the answer is not HTTP/1.1")
-        } else {
-            Self::Closed
+            return Self::Malformed("the answer is not HTTP/1.1");
+        }
+        // Hyper tells broken chunked framing only by the kind of the error beneath its own.
+        let beneath = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+        match beneath.map(io::Error::kind) {
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+                Self::Malformed("the framing of its body is broken")
+            }
+            _ => Self::Closed,
         }
     }
 }

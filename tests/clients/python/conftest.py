@@ -1,0 +1,76 @@
+"""The two routes to the local model, and clients that ask it."""
+
+import openai
+import pytest
+
+from petstream import KEY, Route
+
+pytest_plugins = ["serving"]
+
+ROUTES = ["local", "proxied"]
+
+
+@pytest.fixture(scope="session")
+def routes(servers):
+    """Makes a route: `limits` are those of the server that is asked, `responder` that of the one that answers."""
+
+    def make(name: str, limits: dict | None = None, responder: dict | None = None) -> Route:
+        limits, responder = limits or {}, responder or {}
+        if name == "local":
+            server = servers({"limits": limits, "responder": responder})
+            return Route(name, server, "petstore-ai", server)
+        origin = servers({"responder": responder})
+        upstream = {"base_url": origin.base_url, "api_key": KEY}
+        server = servers(
+            {
+                "limits": limits,
+                "models": [
+                    {"name": "proxied", "upstreams": [upstream | {"model": "petstore-ai"}]},
+                    {"name": "*", "upstreams": [upstream]},
+                ],
+            }
+        )
+        return Route(name, server, "proxied", origin)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_routes(routes):
+    """The routes without limits, started when first asked for."""
+    made = {}
+
+    def get(name: str) -> Route:
+        if name not in made:
+            made[name] = routes(name)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(params=ROUTES)
+def route_name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def route(route_name, shared_routes) -> Route:
+    return shared_routes(route_name)
+
+
+@pytest.fixture
+def client(connect, route) -> openai.OpenAI:
+    return connect(route)
+
+
+@pytest.fixture
+def ask(client, route):
+    """Asks the route's model a question."""
+
+    def create(question: str = "What can you do?", **options):
+        messages = [{"role": "user", "content": question}]
+        return client.chat.completions.create(**{"model": route.model, "messages": messages} | options)
+
+    return create
+
+
