@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::Row as _;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -16,6 +14,7 @@ use crate::check::records::Row;
 use crate::client;
 use crate::plan::{Key, Plan};
 use crate::random::Random;
+use crate::rows::rows;
 use crate::support::http::{self, Connection, Piece, Request};
 use crate::support::server::Server;
 use crate::support::soon;
@@ -24,9 +23,9 @@ use crate::upstream::Upstream;
 /// Clients at once: more than may have streams open.
 const CLIENTS: usize = 32;
 /// Streams that each key may have open.
-const OF_KEY: usize = 16;
+const OF_KEY: usize = 17;
 /// Streams that all keys may have open together.
-const OF_ALL: usize = 24;
+const OF_ALL: usize = 26;
 /// Tokens a minute, of minutes that never pass.
 const TOKENS: u64 = 1_000_000_000_000;
 /// How often upstreams go away and come back in a storm.
@@ -147,34 +146,13 @@ impl Arena {
 
     /// Every usage record in the database.
     pub(crate) async fn rows(&self) -> Vec<Row> {
-        let pool = SqlitePool::connect(&self.server.database()).await.unwrap();
-        let rows = sqlx::query("SELECT * FROM usage ORDER BY at, id").fetch_all(&pool).await.unwrap();
-        pool.close().await;
-        rows.iter().map(row).collect()
+        rows(&self.server.database()).await
     }
 
     /// Stops the server, then the upstreams.
     pub(crate) async fn stop(self) {
         self.server.stop().await;
         drop((self.steady, self.shaky));
-    }
-}
-
-fn row(row: &SqliteRow) -> Row {
-    let whole = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap();
-    Row {
-        request_id: row.get("request_id"),
-        key: row.get("key_name"),
-        model: row.get("model"),
-        target: row.get("target"),
-        attempts: row.get("attempts"),
-        streamed: row.get("streamed"),
-        prompt: whole("prompt_tokens"),
-        completion: whole("completion_tokens"),
-        source: row.get("source"),
-        terminal: row.get("terminal"),
-        reason: row.get("reason"),
-        status: row.get("status"),
     }
 }
 

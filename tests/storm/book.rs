@@ -126,9 +126,9 @@ pub(crate) fn brief(text: &str) -> String {
     if text.len() <= SHORT {
         return text.to_owned();
     }
-    let digest = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let digest = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let begin = &text[..text.floor_char_boundary(SHORT / 2)];
     format!("{begin}… {} bytes {digest:016x}", text.len())
 }

@@ -9,8 +9,10 @@ use crate::plan::{Behaviour, Plan};
 use crate::support::http::{Answer, Connection, Piece, Request};
 use crate::transcript::{Ending, Transcript, code};
 
-/// The window of one who lets the server wait.
-const NARROW: u32 = 4096;
+/// The window of one who lets the server wait for ever.
+const NARROW: u32 = 4 << 10;
+/// The window of one who goes on: with a smaller one the kernel would take seconds for a few kilobytes.
+const MODEST: u32 = 128 << 10;
 
 /// What a client saw.
 #[derive(Clone, Debug)]
@@ -26,9 +28,11 @@ pub(crate) struct Seen {
 
 /// Asks on a connection of its own.
 pub(crate) async fn run(server: SocketAddr, plan: &Plan, book: &Book) -> Seen {
-    let narrow = matches!(plan.client, Behaviour::Pause | Behaviour::Stall);
-    let mut connection =
-        if narrow { Connection::open_narrow(server, NARROW).await } else { Connection::open(server).await };
+    let mut connection = match plan.client {
+        Behaviour::Stall => Connection::open_narrow(server, NARROW).await,
+        Behaviour::Pause => Connection::open_narrow(server, MODEST).await,
+        _ => Connection::open(server).await,
+    };
     connection.send(&request(plan)).await;
     if let Behaviour::LeaveBeforeHead { reset } = plan.client {
         let has_it = book.wait_for(plan.id, "an upstream to get the request", |page| !page.is_empty());

@@ -10,9 +10,11 @@ mod book;
 mod check;
 mod client;
 mod fate;
+mod found;
 mod plan;
 mod random;
-#[allow(dead_code, reason = "the other test binary uses the rest")]
+mod rows;
+#[allow(dead_code, unused_imports, reason = "the other test binary uses the rest")]
 #[path = "../it/support/mod.rs"]
 mod support;
 mod transcript;

@@ -63,7 +63,8 @@ impl Line {
         };
         let head = String::from_utf8(self.buffer.split_to(end).to_vec()).unwrap().to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let length: usize = length.unwrap_or_else(|| panic!("a request without length: {head}")).trim().parse().unwrap();
+        let length: usize =
+            length.unwrap_or_else(|| panic!("a request without length: {head}")).trim().parse().unwrap();
         while self.buffer.len() < length {
             self.more().await?;
         }

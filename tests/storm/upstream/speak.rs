@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::line::{Line, Order};
-use super::words::{Words, error};
 use super::reset;
+use super::words::{Words, error};
 use crate::book::{Book, Entry, Sent, brief};
 use crate::fate::Fate;
 use crate::plan::{Dialect, Script, Split};
@@ -16,13 +16,7 @@ const TOO_LONG: usize = 80 << 10;
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Answers one request. None when the connection is over.
-pub(super) async fn answer(
-    line: &mut Line,
-    book: &Book,
-    entry: Entry,
-    script: &Script,
-    order: &Order,
-) -> Option<()> {
+pub(super) async fn answer(line: &mut Line, book: &Book, entry: Entry, script: &Script, order: &Order) -> Option<()> {
     line.pause(Duration::from_millis(script.late)).await?;
     let words = Words { entry, script, order, count: 0 };
     let mut voice = Voice { line, book, words, random: Random::new(script.seed), pending: Vec::new() };
