@@ -93,3 +93,25 @@ async fn the_drain_is_seen_on_the_metrics_own_listener() {
     stopped.await.unwrap();
     assert!(tokio::net::TcpStream::connect(open).await.is_err());
 }
+
+#[tokio::test]
+async fn a_head_is_answered_and_not_a_client_that_left() {
+    let server = Server::start("auth: none\nmetrics: {listen: 127.0.0.1:0}\n").await;
+    let open = server.metrics.unwrap();
+    for (path, route) in [("/healthz", "/healthz"), ("/v1/models/petstore-ai", "/v1/models/{*id}"), ("/no", "other")] {
+        let mut connection = server.connect().await;
+        let status = connection.ask(&Request::new("HEAD", path)).await.status();
+        let counted = async {
+            loop {
+                let page = page(open).await;
+                if has(&page, "petstream_requests_in_flight 0") && page.contains(r#"method="HEAD""#) {
+                    return page;
+                }
+            }
+        };
+        let page = soon("the request to be over", counted).await;
+        let series = format!(r#"petstream_requests_total{{route="{route}",method="HEAD",status="{status}"}} 1"#);
+        assert!(has(&page, &series) && !page.contains(r#"status="499""#), "{series}\n{page}");
+    }
+    server.stop().await;
+}
