@@ -101,15 +101,9 @@ async fn a_head_is_answered_and_not_a_client_that_left() {
     for (path, route) in [("/healthz", "/healthz"), ("/v1/models/petstore-ai", "/v1/models/{*id}"), ("/no", "other")] {
         let mut connection = server.connect().await;
         let status = connection.ask(&Request::new("HEAD", path)).await.status();
-        let counted = async {
-            loop {
-                let page = page(open).await;
-                if has(&page, "petstream_requests_in_flight 0") && page.contains(r#"method="HEAD""#) {
-                    return page;
-                }
-            }
-        };
-        let page = soon("the request to be over", counted).await;
+        let over = async { while !has(&page(open).await, "petstream_requests_in_flight 0") {} };
+        soon("the request to be over", over).await;
+        let page = page(open).await;
         let series = format!(r#"petstream_requests_total{{route="{route}",method="HEAD",status="{status}"}} 1"#);
         assert!(has(&page, &series) && !page.contains(r#"status="499""#), "{series}\n{page}");
     }
