@@ -133,7 +133,8 @@ async fn a_file_with_mistakes() {
 #[tokio::test]
 async fn a_low_limit_of_open_files_is_raised() {
     const CONNECTIONS: usize = 300;
-    let folder = Folder::with("auth: none\nlimits: {connections: 400}\n");
+    // Idle connections stay, so that none makes room for another.
+    let folder = Folder::with("auth: none\nlimits: {connections: 400, header_read: 1h}\n");
     let program = folder.start_after("ulimit -Sn 100").await;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -156,7 +157,7 @@ async fn a_limit_of_open_files_that_cannot_be_raised_is_no_reason_to_fail() {
 
 #[tokio::test]
 async fn clients_leave_the_files_that_the_server_needs_itself() {
-    let folder = Folder::with("auth: none\n");
+    let folder = Folder::with("auth: none\nlimits: {header_read: 1h}\n");
     let program = folder.start_after("ulimit -n 100").await;
     // More than there is room for: those beyond wait until others have gone.
     let mut held = Vec::new();
