@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::{AppState, BodyReader, open_router, router};
 use crate::config::{Auth, Config, Limits, UnknownParameters};
+use crate::deadline::Signal;
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
 use crate::ledger::Ledger;
@@ -83,7 +84,7 @@ pub struct Running {
     pub metrics_address: Option<SocketAddr>,
     /// The secret of the key that was made because there was none.
     pub first_key: Option<String>,
-    stopping: CancellationToken,
+    stopping: Signal,
     done: JoinHandle<()>,
 }
 
@@ -91,7 +92,7 @@ impl Running {
     /// Begins to shut down: not ready, no new connections, running requests go on until they end or the drain
     /// deadline.
     pub fn stop(&self) {
-        self.stopping.cancel();
+        self.stopping.raise();
     }
 
     /// Waits until the last connection has ended.
@@ -119,22 +120,22 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
-    PetStore::new(store.clone()).seed().await.map_err(AppError::Store)?;
-    let stopping = CancellationToken::new();
-    let cutting = CancellationToken::new();
+    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
+    pets.seed().await.map_err(AppError::Store)?;
+    let (stopping, cutting) = (Signal::default(), Signal::default());
     let tasks = TaskTracker::new();
-    let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
+    let (gate, first_key) = gate(&config, &store, &clock, stopping.token(), &tasks).await?;
     let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
-    let state = assemble(&config, store.clone(), ledger, &stopping, &cutting)?;
+    let state = assemble(&config, store.clone(), pets, ledger, (&stopping, &cutting))?;
     let routes = Arc::clone(&state.routes);
-    let swept = stopping.clone().run_until_cancelled_owned(sweep(routes));
+    let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
-    let closing = CancellationToken::new();
+    let closing = Signal::default();
     let open = open.map(|listener| {
         let limits = Limits { connections: SCRAPERS, ..config.limits };
-        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), CancellationToken::new())
+        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), Signal::default())
     });
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
@@ -145,7 +146,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
             // The last request has ended, so the last usage has been recorded.
             written.cancel();
             let _ = writing.await;
-            closing.cancel();
+            closing.raise();
         };
         // How the drain goes is seen here.
         let to_the_end = async {
@@ -165,11 +166,10 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
 fn assemble(
     config: &Config,
     store: Store,
+    pets: PetStore,
     ledger: Ledger,
-    stopping: &CancellationToken,
-    cutting: &CancellationToken,
+    (stopping, cutting): (&Signal, &Signal),
 ) -> Result<AppState, AppError> {
-    let pets = PetStore::new(store.clone());
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let parts = Parts {
@@ -184,6 +184,7 @@ fn assemble(
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes,
         pets,
+        public_reads: config.petstore.public_reads,
         store,
         bodies: BodyReader::new(&config.limits),
         json_depth: config.limits.json_depth,
@@ -193,7 +194,7 @@ fn assemble(
         },
         metrics,
         ledger,
-        stopping: stopping.clone(),
+        stopping: stopping.token().clone(),
     })
 }
 

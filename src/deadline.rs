@@ -1,13 +1,17 @@
-//! When the answer on a connection must be over, told by whoever answers to whoever owns the socket.
-//!
-//! A body is not asked for more while its client reads nothing, so it can't notice that its time is up; the socket's
-//! owner can.
+//! When things must be over: the answer on a connection, and everything at the end.
+
+mod signal;
+
+pub use signal::{Listener, Signal};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-/// Shared by a connection and the answer that is on it; clones are the same.
+/// When the answer on a connection must be over, told by whoever answers to whoever owns the socket: a body is not asked
+/// for more while its client reads nothing, so it can't notice that its time is up, and the socket's owner can.
+///
+/// Clones are the same.
 #[derive(Clone, Debug, Default)]
 // std Mutex: never held across .await
 pub struct EndsAt(Arc<Mutex<State>>);
@@ -30,7 +34,8 @@ impl EndsAt {
         self.state().at = at;
     }
 
-    /// Says that the connection was cut because its reader took too long.
+    /// Says that the connection was cut because its reader took too long, or still had not taken it all when the answer's
+    /// time was up.
     pub fn cut(&self) {
         self.state().cut = true;
     }

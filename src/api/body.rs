@@ -6,19 +6,15 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use crate::config::Limits;
 use crate::error::ApiError;
 
 /// The unit in which memory is counted, bytes.
 const UNIT: usize = 16 * 1024;
-/// How long a body that is refused is still read, so that its sender comes to read the refusal.
-const DRAIN_FOR: Duration = Duration::from_secs(5);
-
 /// The bounds, and the memory that all bodies share; cheap to clone.
 #[derive(Clone)]
 pub struct BodyReader {
@@ -54,10 +50,6 @@ impl BodyReader {
     pub async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<ReadBody, ApiError> {
         let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|length| length > self.limit) {
-            // A client that asks first has sent nothing yet, and sends nothing now.
-            if !headers.contains_key(EXPECT) {
-                drain(&mut body).await;
-            }
             return Err(ApiError::body_too_large(self.limit));
         }
         let mut bytes =
@@ -65,15 +57,13 @@ impl BodyReader {
         let mut share = self.share(1)?;
         while let Some(data) = self.next(&mut body).await? {
             if bytes.len() as u64 + data.len() as u64 > self.limit {
-                drop((bytes, share));
-                drain(&mut body).await;
                 return Err(ApiError::body_too_large(self.limit));
             }
-            let units = (bytes.len() + data.len()).div_ceil(UNIT);
+            bytes.extend_from_slice(&data);
+            let units = bytes.capacity().div_ceil(UNIT);
             if units > share.num_permits() {
                 share.merge(self.share(units - share.num_permits())?);
             }
-            bytes.extend_from_slice(&data);
         }
         Ok(ReadBody { bytes: bytes.freeze(), share })
     }
@@ -97,11 +87,4 @@ impl BodyReader {
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         Arc::clone(&self.memory).try_acquire_many_owned(units).map_err(|_| ApiError::overloaded())
     }
-}
-
-/// Reads on without keeping anything. Closing with bytes unread would reset the connection, and the reset would
-/// overtake the refusal.
-async fn drain(body: &mut Body) {
-    let until = Instant::now() + DRAIN_FOR;
-    while let Ok(Some(Ok(_))) = tokio::time::timeout_at(until, body.frame()).await {}
 }

@@ -2,11 +2,16 @@
 
 mod body;
 mod chat;
+mod document;
+pub mod inventory;
+mod listing;
 mod metrics;
 mod models;
 mod ops;
+pub mod orders;
 mod parameters;
 pub mod pets;
+mod resource;
 
 use std::sync::Arc;
 
@@ -22,6 +27,7 @@ use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
 use crate::layer::authenticate::{Gate, Guard, authenticate};
 use crate::layer::observe::observe;
+use crate::layer::public_reads::{PublicGuard, public_reads};
 use crate::layer::rate_limit::{Meter, rate_limit};
 use crate::ledger::Ledger;
 use crate::limiter::Limiter;
@@ -47,6 +53,8 @@ pub struct AppState {
     pub remote_models: RemoteModels,
     /// Pets.
     pub pets: PetStore,
+    /// Whether pets, orders and the inventory may be read without a key.
+    pub public_reads: bool,
     /// The database, for the readiness probe.
     pub store: Store,
     /// Reads bodies within bounds.
@@ -69,28 +77,46 @@ impl FromRef<AppState> for PetStore {
     }
 }
 
+impl FromRef<AppState> for BodyReader {
+    fn from_ref(state: &AppState) -> Self {
+        state.bodies.clone()
+    }
+}
+
 /// All routes behind their layers. A request passes them in this order:
 ///
 /// 1. `observe`: id, log line, count, panics; every path.
-/// 2. `authenticate`: key and scope; not for probes and unknown paths.
+/// 2. `authenticate`: key and scope; not for probes and unknown paths. `public_reads` where reading needs no key.
 /// 3. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
 /// 4. the handler.
 pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
     let (limiter, metrics) = (limiter.clone(), state.metrics.clone());
+    let metered = |routes: Router<AppState>, surface: Surface| {
+        let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
+        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 3
+    };
     let known = |routes: Router<AppState>, scope: Scope, surface: Surface| {
         routes.route_layer(from_fn_with_state(Guard { gate: gate.clone(), scope, surface }, authenticate)) // 2
     };
-    let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface| {
-        let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
-        known(routes.route_layer(from_fn_with_state(meter, rate_limit)), scope, surface) // 3
+    let guarded =
+        |routes: Router<AppState>, scope: Scope, surface: Surface| known(metered(routes, surface), scope, surface);
+    let read = |routes: Router<AppState>| {
+        if !state.public_reads {
+            return guarded(routes, Scope::StoreRead, Surface::Problem);
+        }
+        let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem };
+        metered(routes, Surface::Problem).route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)) // 2
     };
     let chat = Router::new()
         .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
         .route("/v1/models", get(models::list).fallback(no_method))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
+    let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()))
+        .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
     Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
-        .merge(guarded(pets::router(), Scope::StoreRead, Surface::Problem))
+        .merge(store)
         .merge(known(metrics::router(), Scope::Stats, Surface::Problem))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

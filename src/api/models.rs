@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_openai::types::models::{ListModelResponse, Model};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 
@@ -28,8 +29,10 @@ pub(super) async fn list(
 pub(super) async fn retrieve(
     State(state): State<AppState>,
     Extension(principal): Extension<Arc<Principal>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
+    // What is not UTF-8 is no model's name.
+    let Path(id) = id.map_err(|_| ApiError::no_model("\u{fffd}"))?;
     let model = all(&state).await.into_iter().find(|model| model.id == id && principal.may_use(&id));
     model.map(Json).ok_or_else(|| ApiError::no_model(&id))
 }

@@ -2,8 +2,11 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +15,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::deadline::EndsAt;
 
+/// How long a client may go on sending after its last answer.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A client's connection. The HTTP layer does not ask a body for more while its buffer is full, so a reader that has
 /// stopped reading can be noticed only here.
 pub(super) struct Connection {
@@ -19,14 +25,18 @@ pub(super) struct Connection {
     write_idle: Duration,
     /// When the answer that is being written must be over.
     ends_at: EndsAt,
+    /// A request's body was not read to its end.
+    unread: Arc<AtomicBool>,
     /// Set while a write waits. Made at the first wait: most connections never wait.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// Set while the connection lingers after its last byte.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt) -> Self {
-        Self { tcp, write_idle, ends_at, deadline: None, waiting: false }
+    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt, unread: Arc<AtomicBool>) -> Self {
+        Self { tcp, write_idle, ends_at, unread, deadline: None, waiting: false, lingering: None }
     }
 
     /// Passes a write's outcome on, unless it has been waiting for too long.
@@ -81,8 +91,33 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
+    /// Says that no more will come, then reads on without keeping anything until the client has closed too, for a
+    /// moment: closing with bytes unread would reset the connection, and the reset would overtake the last answer, which
+    /// is just what a client needs that is still sending a body nobody wants.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.tcp).poll_shutdown(cx))?;
+        }
+        if !this.unread.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let until = this.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let mut waste = [MaybeUninit::uninit(); 4096];
+        // A bounded stretch, so that a client that pours does not keep this task from others.
+        for _ in 0..64 {
+            let mut buf = ReadBuf::uninit(&mut waste);
+            match Pin::new(&mut this.tcp).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return until.as_mut().poll(cx).map(Ok),
+            }
+        }
+        if until.as_mut().poll(cx).is_pending() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -97,7 +132,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Connection::new(tcp, Duration::from_millis(50), EndsAt::default());
+        let mut connection = Connection::new(tcp, Duration::from_millis(50), EndsAt::default(), Arc::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
@@ -109,7 +144,7 @@ mod tests {
         let (tcp, _) = listener.accept().await.unwrap();
         let ends_at = EndsAt::default();
         ends_at.set(Some(Instant::now() + Duration::from_millis(50)));
-        let mut connection = Connection::new(tcp, Duration::from_secs(3_600), ends_at);
+        let mut connection = Connection::new(tcp, Duration::from_secs(3_600), ends_at, Arc::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }

@@ -1,4 +1,4 @@
-//! Reads the sections `limits` and `responder`, and a key's own `limits`.
+//! Reads the sections `limits`, `responder` and `petstore`, and a key's own `limits`.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::duration::duration;
 use super::value::{flag, number, shown_size, size, whole};
 use super::walk::{Field, Section, Walk};
-use super::{Limits, RateLimits, ResponderConfig};
+use super::{Limits, PetStoreConfig, RateLimits, ResponderConfig};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -23,6 +23,7 @@ impl Default for Limits {
             json_depth: 128,
             connections: 20_000,
             header_read: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
             body_read: Duration::from_secs(30),
             write_idle: Duration::from_secs(60),
             frame: 8 << 20,
@@ -49,6 +50,7 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
         json_depth: walk.read(s, "json_depth", whole(8, 1024)).unwrap_or(default.json_depth),
         connections: walk.read(s, "connections", whole(1, 1_000_000)).unwrap_or(default.connections),
         header_read: walk.read(s, "header_read", duration).unwrap_or(default.header_read),
+        keep_alive: walk.read(s, "keep_alive", duration).unwrap_or(default.keep_alive),
         body_read: walk.read(s, "body_read", duration).unwrap_or(default.body_read),
         write_idle: walk.read(s, "write_idle", duration).unwrap_or(default.write_idle),
         frame: walk.read(s, "frame", size(KIB, GIB)).unwrap_or(default.frame),
@@ -98,4 +100,17 @@ pub(super) fn responder(walk: &mut Walk, root: &mut Section) -> ResponderConfig 
     let tokens_per_second = walk.read(&mut section, "tokens_per_second", number(0.1, 100_000.0));
     walk.finish(section);
     ResponderConfig { tokens_per_second }
+}
+
+/// Reads `petstore`.
+pub(super) fn petstore(walk: &mut Walk, root: &mut Section) -> PetStoreConfig {
+    let field = walk.take(root, "petstore");
+    let mut section = walk.section("petstore", field);
+    let default = PetStoreConfig::default();
+    let petstore = PetStoreConfig {
+        public_reads: walk.read(&mut section, "public_reads", flag).unwrap_or(default.public_reads),
+        low_stock: walk.read(&mut section, "low_stock", whole(0, 1_000_000)).unwrap_or(default.low_stock),
+    };
+    walk.finish(section);
+    petstore
 }

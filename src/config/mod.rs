@@ -60,6 +60,8 @@ pub struct Config {
     pub unknown_parameters: UnknownParameters,
     /// The local model.
     pub responder: ResponderConfig,
+    /// Pets and orders.
+    pub petstore: PetStoreConfig,
     /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
     pub models: Vec<ModelConfig>,
     /// How long running requests may go on after SIGTERM; what is left then gets one error frame. Default 25 s, which
@@ -88,6 +90,7 @@ impl Default for Config {
             limits: Limits::default(),
             unknown_parameters: UnknownParameters::default(),
             responder: ResponderConfig::default(),
+            petstore: PetStoreConfig::default(),
             models: Vec::new(),
             drain: Duration::from_secs(25),
             hold: Duration::from_secs(10),
@@ -187,8 +190,11 @@ pub struct Limits {
     pub json_depth: usize,
     /// Connections at once. Default 20,000, 1 to 1,000,000. Further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Longest time for a request's head to arrive. Default 10 s, 1 ms to 24 h.
+    /// Longest time for the head of a connection's first request to arrive. Default 10 s, 1 ms to 24 h.
     pub header_read: Duration,
+    /// How long a kept connection may be idle between requests, the head of the next one included. Default 75 s, 1 ms to
+    /// 24 h: longer than the 60 s of common balancers, which must be the ones to close. Then the connection is closed.
+    pub keep_alive: Duration,
     /// Longest silence while a request's body arrives. Default 30 s, 1 ms to 24 h. Then 408.
     pub body_read: Duration,
     /// Longest time in which a reader takes no byte of an answer. Default 60 s, 1 ms to 24 h. Then the connection is cut.
@@ -207,6 +213,22 @@ pub struct Limits {
 pub struct ResponderConfig {
     /// Tokens a second, for demonstrations; none: as fast as it can. 0.1 to 100,000.
     pub tokens_per_second: Option<f64>,
+}
+
+/// Pets and orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PetStoreConfig {
+    /// Whether pets, orders, the inventory and events may be read without a key. Default false.
+    pub public_reads: bool,
+    /// Available pets of a species at which, or below which, a notification says that it runs low. Default 2, 0 to
+    /// 1,000,000.
+    pub low_stock: u32,
+}
+
+impl Default for PetStoreConfig {
+    fn default() -> Self {
+        Self { public_reads: false, low_stock: 2 }
+    }
 }
 
 /// Text that must not be shown: `Debug` prints asterisks.

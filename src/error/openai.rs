@@ -20,6 +20,9 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Most of an upstream's message that is passed on, characters.
 const MOST_TEXT: usize = 2_000;
 
+/// Most of its type, code and parameter, characters.
+const MOST_WORD: usize = 200;
+
 /// A failure as a client of `/v1` sees it.
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -246,7 +249,7 @@ impl From<&Failure> for ApiError {
                 };
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout"), what)
             }
-            Failure::AllOut(wait) => {
+            Failure::AllOut { wait, .. } => {
                 let mut error = Self::overloaded();
                 error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1_000));
                 error
@@ -285,14 +288,16 @@ impl ApiError {
             300..=399 => return Self::from(&Failure::Malformed("it is a redirect, which is never followed")),
             _ => {
                 let text = text.unwrap_or_else(|| "The upstream failed.".to_owned());
-                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), text);
+                Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), text)
             }
         };
-        if let Some(said) = said {
-            error.body.param.clone_from(&said.param);
-            error.body.code = said.code.clone().or(error.body.code);
+        // A 5xx speaks of the upstream's insides; everything else it said is meant for the client.
+        let meant = refusal.status.is_success() || !refusal.status.is_server_error();
+        if let Some(said) = said.filter(|_| meant) {
+            error.body.param = said.param.as_deref().map(short);
+            error.body.code = said.code.as_deref().map(short).or(error.body.code);
             if !said.kind.is_empty() {
-                error.body.kind.clone_from(&said.kind);
+                error.body.kind = short(&said.kind);
             }
         }
         error.retry_after = refusal.retry_after.map(|seconds| seconds.saturating_mul(1_000));
@@ -301,6 +306,11 @@ impl ApiError {
         }
         error
     }
+}
+
+/// What an upstream says where a word is expected.
+fn short(text: &str) -> String {
+    text.chars().take(MOST_WORD).collect()
 }
 
 impl IntoResponse for ApiError {

@@ -3,9 +3,10 @@
 //! Answers 401 and 403 in the surface's format. Ends at the headers: a key that expires during an answer does not cut
 //! it. Puts the [`Principal`] among the request's extensions.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -32,8 +33,10 @@ const FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const DELAY: Duration = Duration::from_secs(1);
 /// How many may wait; more are answered at once, since a queue without an end is the worse weakness.
 const MOST_WAITING: usize = 256;
-/// Addresses remembered before the idle ones are forgotten.
-const MOST_ADDRESSES: usize = 10_000;
+/// Addresses remembered before the idle ones are forgotten for the first time.
+const FIRST_PURGE: usize = 1_024;
+/// Most addresses told apart.
+const MOST_ADDRESSES: usize = 65_536;
 
 /// The peer's address, put among the request's extensions by the server.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,8 @@ pub struct Gate {
     /// None: everybody is let in as this principal.
     keyring: Result<Keyring, Arc<Principal>>,
     failures: Arc<Failures>,
+    /// How many addresses are remembered before the idle ones are forgotten.
+    purge_at: Arc<AtomicUsize>,
     clock: Clock,
     waiting: Arc<Semaphore>,
 }
@@ -79,7 +84,13 @@ impl Gate {
     fn new(keyring: Result<Keyring, Arc<Principal>>, clock: Clock) -> Self {
         let quota = Quota::per_minute(FAILURES);
         let failures = Failures::new(quota, DashMapStateStore::default(), clock.clone());
-        Self { keyring, failures: Arc::new(failures), clock, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+        Self {
+            keyring,
+            failures: Arc::new(failures),
+            purge_at: Arc::new(AtomicUsize::new(FIRST_PURGE)),
+            clock,
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+        }
     }
 
     async fn admit(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Denied> {
@@ -103,13 +114,27 @@ impl Gate {
     /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits.
     async fn slow_down(&self, peer: Option<IpAddr>) {
         let Some(peer) = peer else { return };
-        if self.failures.len() > MOST_ADDRESSES {
-            self.failures.retain_recent();
-        }
-        let Err(not_yet) = self.failures.check_key(&network(peer)) else { return };
+        let Err(not_yet) = self.failures.check_key(&self.slot(network(peer))) else { return };
         if let Ok(_place) = self.waiting.try_acquire() {
             tokio::time::sleep(not_yet.wait_time_from(self.clock.now()).min(DELAY)).await;
         }
+    }
+}
+
+impl Gate {
+    /// The address under which a failure is counted. When too many have failed within a minute to tell them apart, all
+    /// others share one slot.
+    fn slot(&self, address: IpAddr) -> IpAddr {
+        let known = self.failures.len();
+        if known >= self.purge_at.load(Ordering::Relaxed) {
+            self.failures.retain_recent();
+            let left = self.failures.len();
+            self.purge_at.store((left * 2).clamp(FIRST_PURGE, MOST_ADDRESSES), Ordering::Relaxed);
+            if left >= MOST_ADDRESSES {
+                return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+            }
+        }
+        address
     }
 }
 

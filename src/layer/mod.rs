@@ -2,4 +2,5 @@
 
 pub mod authenticate;
 pub mod observe;
+pub mod public_reads;
 pub mod rate_limit;

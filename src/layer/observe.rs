@@ -57,7 +57,8 @@ pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next:
     let ms = u64::try_from(record.elapsed().as_millis()).unwrap_or(u64::MAX);
     headers.insert(PROCESSING_MS, HeaderValue::from(ms));
     response.map(|body| {
-        line.complete = body.is_end_stream();
+        // The answer to HEAD loses its body further out.
+        line.complete = body.is_end_stream() || line.method == Method::HEAD;
         Body::new(ObservedBody { body, line })
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::deadline::EndsAt;
+use crate::deadline::{EndsAt, Signal};
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::ledger::{Entry, Ledger};
@@ -34,6 +34,8 @@ pub(super) struct Account {
     model: String,
     streamed: bool,
     socket: EndsAt,
+    /// The end of the drain, which drops answers that have not begun.
+    ending: Signal,
     reservation: Option<Reservation>,
     /// Freed on drop.
     _permit: Option<StreamPermit>,
@@ -63,6 +65,7 @@ impl Account {
         request: &ChatRequest,
         ledger: &Ledger,
         metrics: &Arc<ModelMetrics>,
+        ending: &Signal,
     ) -> Result<Self, Limited> {
         let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
         let prompt_estimate = request.messages_bytes as u64 / BYTES_A_TOKEN;
@@ -76,6 +79,7 @@ impl Account {
             model: request.model.clone(),
             streamed: request.stream,
             socket: caller.ends_at.clone(),
+            ending: ending.clone(),
             reservation: Some(reservation),
             _permit: permit,
             _in_flight: request.stream.then(|| metrics.stream_begins()),
@@ -147,8 +151,7 @@ impl Account {
 
     /// As [`Account::fail`], for an upstream's failure. Where the upstream did no work, none is charged.
     pub(super) fn fail_with(&mut self, failure: &Failure, error: &ApiError) {
-        let idle = matches!(failure, Failure::Unreachable(_) | Failure::Refused(_) | Failure::AllOut(_));
-        if idle && self.tally.counted == 0 {
+        if failure.cost_nothing() && self.tally.counted == 0 {
             self.free();
         }
         let refused = matches!(failure, Failure::Refused(_)) && !error.status().is_server_error();
@@ -161,8 +164,16 @@ impl Account {
     }
 
     fn ending(&mut self) -> (Terminal, Option<String>) {
-        let gone = if self.socket.was_cut() { Terminal::ClientStalled } else { Terminal::ClientGone };
-        self.ended.take().unwrap_or((gone, None))
+        if let Some(ended) = self.ended.take() {
+            return ended;
+        }
+        if self.ending.is_over() {
+            // The answer was dropped before it had a head.
+            let error = ApiError::shutting_down();
+            self.fail(Terminal::Shutdown, &error);
+            return self.ending();
+        }
+        (if self.socket.was_cut() { Terminal::ClientStalled } else { Terminal::ClientGone }, None)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::telemetry::record::{Attempt, Record};
 use crate::upstream::{Failure, Lease, Pick, Route, Target};
@@ -35,7 +35,9 @@ where
         tried.push(member);
         match attempt(route, member, record, &mut ask).await {
             Ok(done) => return Ok(done),
-            Err(failure) if all_out && failure.may_be_retried() => return Err(Failure::AllOut(route.due_back())),
+            Err(failure) if all_out && failure.may_be_retried() => {
+                return Err(Failure::AllOut { wait: route.due_back(), cause: Box::new(failure) });
+            }
             Err(failure) if !failure.may_be_retried() => return Err(failure),
             Err(failure) => last = Some(failure),
         }
@@ -56,22 +58,22 @@ where
     let target = Arc::clone(lease.target());
     record.facts().target = Some(target.name().to_owned());
     let began = Instant::now();
+    // Overwritten when it has come to something: a client that leaves meanwhile leaves this.
+    let cancelled = Attempt { target: target.name().to_owned(), outcome: "cancelled", duration: Duration::ZERO };
+    record.facts().attempts.push(cancelled);
     let result = ask(target).await;
-    let outcome = match &result {
-        Ok(_) => "ok",
-        Err(failure) => failure.reason(),
-    };
-    record.facts().attempts.push(Attempt {
-        target: lease.target().name().to_owned(),
-        outcome,
-        duration: began.elapsed(),
-    });
+    if let Some(last) = record.facts().attempts.last_mut() {
+        last.outcome = result.as_ref().err().map_or("ok", Failure::reason);
+        last.duration = began.elapsed();
+    }
     match result {
         Ok(done) => {
-            lease.well();
+            lease.answered();
             Ok((done, lease))
         }
         Err(failure) => {
+            // Why exactly is for the log alone.
+            tracing::warn!(request_id = record.id(), upstream = lease.target().name(), %failure, "an attempt failed");
             lease.failed(&failure);
             Err(failure)
         }

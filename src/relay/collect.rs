@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::open::{Opened, masked, too_long};
+use super::classify::{Meaning, classify};
+use super::open::{Opened, too_long};
 use super::outbox::Outbox;
-use crate::upstream::{AnswerBody, Failure, Refusal, Target};
-use crate::wire::chunk::{Depth, Facts, Frame, is_without_text, last_chunk, look};
-use crate::wire::envelope::{ErrorBody, read_error};
-use crate::wire::members::patch;
+use crate::upstream::{AnswerBody, Failure, Target};
+use crate::wire::chunk::{Depth, Facts, Malformed, is_without_text, last_chunk, look, without};
 use crate::wire::request::ChatRequest;
 use crate::wire::sse::{Decoder, Event, push_frame};
 
@@ -26,6 +24,7 @@ pub(super) struct Terms {
     /// The client did not ask for usage: what we asked for is not its business.
     hide_usage: bool,
     depth: Depth,
+    choices: u64,
     /// End the stream when its key's tokens are used up.
     stop_at_budget: bool,
 }
@@ -33,7 +32,7 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) const fn of(request: &ChatRequest, stop_at_budget: bool) -> Self {
         let depth = if request.n > 1 { Depth::Choices } else { Depth::Keys };
-        Self { hide_usage: !request.include_usage, depth, stop_at_budget }
+        Self { hide_usage: !request.include_usage, depth, choices: request.n, stop_at_budget }
     }
 }
 
@@ -61,6 +60,8 @@ pub(super) struct Collector {
     last_data: Instant,
     choices: Choices,
     terms: Terms,
+    /// Usage on every chunk was asked for by us alone.
+    running: bool,
     /// The first chunk, kept only where a last one may have to be made after its pattern.
     head: Option<Bytes>,
     /// No chunk has been counted yet.
@@ -79,7 +80,8 @@ impl Collector {
             outbox: Outbox::default(),
             waiting_since: None,
             last_data: Instant::now(),
-            choices: Choices::default(),
+            choices: Choices { wanted: terms.choices, ..Choices::default() },
+            running: opened.running,
             terms,
         }
     }
@@ -158,28 +160,15 @@ impl Collector {
 
     /// Passes one event on, or says how it ends the stream.
     fn take(&mut self, event: &Event, account: &mut Account) -> Option<End> {
-        if event.data.is_empty() {
-            // The standard dispatches it; SDKs die of it.
-            return None;
-        }
-        match look(&event.data, self.terms.depth) {
-            Ok(Frame::Done) => Some(End::Done),
-            Ok(Frame::Error(error)) => Some(self.refused(error)),
-            // A bare `{"message":…}` named `error`: SDKs pass over it in silence.
-            Ok(Frame::Chunk(_)) if event.name.as_deref() == Some(b"error") => {
-                Some(self.refused(serde_json::from_slice(&event.data).ok().as_ref().and_then(read_error)))
-            }
-            Ok(Frame::Chunk(facts)) => {
+        match classify(&self.target, event, self.terms.depth) {
+            Meaning::Nothing => None,
+            Meaning::Done => Some(End::Done),
+            Meaning::Failure(failure) => Some(End::Failed(failure)),
+            Meaning::Chunk(facts) => {
                 self.pass(event, &facts, account);
                 None
             }
-            Err(_) => Some(End::Failed(Failure::Malformed("an event is not a JSON object"))),
         }
-    }
-
-    fn refused(&self, error: Option<ErrorBody>) -> End {
-        let error = error.map(|error| masked(&self.target, error));
-        End::Failed(Failure::Refused(Refusal { status: StatusCode::OK, error, retry_after: None }))
     }
 
     fn pass(&mut self, event: &Event, facts: &Facts, account: &mut Account) {
@@ -199,25 +188,24 @@ impl Collector {
         if !opening && !facts.no_choices {
             account.counted(1);
         }
-        if facts.cut.is_empty() {
-            match &event.verbatim {
-                Some(frame) => self.outbox.pass(frame.clone()),
-                None => push_frame(self.outbox.write(), &event.data),
-            }
+        let cut_usage = self.terms.hide_usage && (facts.null_usage || self.running && facts.usage.is_some());
+        if facts.null_error || cut_usage {
+            // Checked to be UTF-8 when it was looked at.
+            let text = std::str::from_utf8(&event.data).unwrap_or_default();
+            push_frame(self.outbox.write(), without(text, cut_usage).as_bytes());
             return;
         }
-        let cuts = facts.cut.iter().filter(|cut| cut.always || self.terms.hide_usage);
-        let edits: Vec<_> = cuts.map(|cut| (cut.at.clone(), String::new())).collect();
-        // Checked to be UTF-8 when it was looked at.
-        let text = std::str::from_utf8(&event.data).unwrap_or_default();
-        push_frame(self.outbox.write(), patch(text, &edits).as_bytes());
+        match &event.verbatim {
+            Some(frame) => self.outbox.pass(frame.clone()),
+            None => push_frame(self.outbox.write(), &event.data),
+        }
     }
 
     /// The upstream's bytes are over, in good order or with a failure.
     fn at_end(&mut self, account: &mut Account, failure: Option<Failure>) -> End {
         // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
-            && look(&event.data, self.terms.depth).is_ok()
+            && !matches!(look(&event.data, Depth::Keys), Err(Malformed))
             && let Some(end) = self.take(&event, account)
         {
             return end;
@@ -234,29 +222,34 @@ impl Collector {
 /// Which choices have begun and which have finished.
 #[derive(Default)]
 struct Choices {
+    /// As many as the client asked for.
+    wanted: u64,
     open: Vec<u64>,
-    any_finished: bool,
+    finished: Vec<u64>,
 }
 
 impl Choices {
     fn note(&mut self, facts: &Facts) {
         for index in &facts.seen {
-            if !self.open.contains(index) && self.open.len() < MOST_CHOICES {
+            let known = self.open.contains(index) || self.finished.contains(index);
+            if !known && self.open.len() < MOST_CHOICES {
                 self.open.push(*index);
             }
         }
-        if !facts.finished.is_empty() {
-            self.any_finished = true;
-            self.open.retain(|index| !facts.finished.contains(index));
+        for index in &facts.finished {
+            self.open.retain(|open| open != index);
+            if !self.finished.contains(index) && self.finished.len() < MOST_CHOICES {
+                self.finished.push(*index);
+            }
         }
     }
 
     /// The choices that have begun and not finished; the first one where none has been told apart.
     fn unfinished(&self) -> Vec<u64> {
-        if self.open.is_empty() && !self.any_finished { vec![0] } else { self.open.clone() }
+        if self.open.is_empty() && self.finished.is_empty() { vec![0] } else { self.open.clone() }
     }
 
     fn all_finished(&self) -> bool {
-        self.any_finished && self.open.is_empty()
+        self.open.is_empty() && self.finished.len() as u64 >= self.wanted
     }
 }

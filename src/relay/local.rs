@@ -12,9 +12,9 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::account::Account;
-use super::cut::Cut;
 use super::outbox::BATCH;
 use super::{Relay, respond};
+use crate::deadline::Listener;
 use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
 use crate::telemetry::record::Terminal;
@@ -30,7 +30,8 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
         Ok(completion) => completion,
         Err(error) => {
             account.free();
-            account.fail(Terminal::Refused, &error);
+            let refused = !error.status().is_server_error();
+            account.fail(if refused { Terminal::Refused } else { Terminal::Failed }, &error);
             return Err(error);
         }
     };
@@ -39,7 +40,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
     if request.stream {
         let writer = ChunkWriter::new(&head, request.include_usage);
         account.begin();
-        let cut = Cut::new(&relay.cutting);
+        let cut = relay.cutting.listen();
         let stream = LocalStream::new(account, completion, writer, request.include_usage, interval, cut);
         return Ok(respond::stream(stream));
     }
@@ -80,7 +81,7 @@ struct LocalStream {
     sent_tokens: u64,
     stage: Stage,
     pace: Option<Pace>,
-    cut: Cut,
+    cut: Listener,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,24 @@ struct Pace {
     next: Pin<Box<Sleep>>,
 }
 
+/// Timers ring in milliseconds: what one rings late for is made up, but not what a slow client has missed.
+const CATCH_UP: Duration = Duration::from_millis(50);
+
+impl Pace {
+    /// How many tokens have come due; sets the time of the next.
+    fn tokens_due(&mut self) -> u32 {
+        let now = Instant::now();
+        let mut next = self.next.deadline().max(now.checked_sub(CATCH_UP).unwrap_or(now));
+        let mut due = 0;
+        while next <= now {
+            next += self.interval;
+            due += 1;
+        }
+        self.next.as_mut().reset(next);
+        due.max(1)
+    }
+}
+
 impl LocalStream {
     fn new(
         account: Account,
@@ -104,7 +123,7 @@ impl LocalStream {
         writer: ChunkWriter,
         include_usage: bool,
         interval: Option<Duration>,
-        cut: Cut,
+        cut: Listener,
     ) -> Self {
         let pace = interval.map(|interval| Pace { interval, next: Box::pin(tokio::time::sleep(interval)) });
         let (piece, choice, sent_tokens, stage) = (0, 0, 0, Stage::First);
@@ -197,18 +216,18 @@ impl Body for LocalStream {
         if this.cut.poll_is_over(cx) {
             return Poll::Ready(Some(Ok(Frame::data(this.cut_short()))));
         }
+        let mut due = 1;
         if this.stage == Stage::Pieces
             && let Some(pace) = &mut this.pace
         {
             ready!(pace.next.as_mut().poll(cx));
-            let next = pace.next.deadline() + pace.interval;
-            // A client that was slow does not get the tokens it missed in a burst.
-            pace.next.as_mut().reset(next.max(Instant::now()));
+            due = pace.tokens_due();
         }
         let mut out = BytesMut::with_capacity(1024);
         while this.stage != Stage::Over && out.len() < BATCH {
             this.step(&mut out);
-            if this.pace.is_some() && this.stage == Stage::Pieces {
+            due = due.saturating_sub(1);
+            if due == 0 && this.pace.is_some() && this.stage == Stage::Pieces {
                 break;
             }
         }

@@ -6,8 +6,8 @@
 
 mod account;
 mod attempts;
+mod classify;
 mod collect;
-mod cut;
 mod local;
 mod open;
 mod outbox;
@@ -21,10 +21,9 @@ use std::time::Duration;
 use axum::response::Response;
 use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Limits};
-use crate::deadline::EndsAt;
+use crate::deadline::{EndsAt, Signal};
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::ledger::Ledger;
@@ -37,6 +36,9 @@ use crate::wire::request::ChatRequest;
 
 use account::Account;
 use open::Order;
+
+/// Most of a model's name that is logged, characters: a client can name a model as it likes.
+const MOST_NAME: usize = 200;
 
 /// Handles to everything that serves completions; cheap to clone.
 #[derive(Clone)]
@@ -52,7 +54,7 @@ pub struct Relay {
     hold: Duration,
     heartbeat: Duration,
     /// Cancelled when running requests may take no longer.
-    cutting: CancellationToken,
+    cutting: Signal,
 }
 
 /// Who asks, and what is known of the asking.
@@ -82,7 +84,7 @@ pub struct Parts {
     /// Where it is measured.
     pub metrics: Metrics,
     /// Cancelled when running requests may take no longer.
-    pub cutting: CancellationToken,
+    pub cutting: Signal,
 }
 
 impl Relay {
@@ -109,13 +111,13 @@ impl Relay {
     /// # Errors
     /// [`ApiError`] when it fails before the first byte of the answer.
     pub async fn complete(&self, caller: Caller, request: ChatRequest) -> Result<Response, ApiError> {
-        caller.record.facts().model = Some(request.model.clone());
+        caller.record.facts().model = Some(request.model.chars().take(MOST_NAME).collect());
         if !caller.principal.may_use(&request.model) {
             return Err(ApiError::no_model(&request.model));
         }
         let route = self.route(&request.model)?;
         let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());
-        let account = Account::open(&caller, &request, &self.ledger, metrics).map_err(|limited| {
+        let account = Account::open(&caller, &request, &self.ledger, metrics, &self.cutting).map_err(|limited| {
             self.metrics.refused(limited.reason(), limited.whose.name());
             ApiError::from(&limited)
         })?;
@@ -128,7 +130,7 @@ impl Relay {
         };
         let answer = self.answer(account, route, order);
         // A stream that has begun says so itself.
-        self.cutting.run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))
+        self.cutting.token().run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))
     }
 
     async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {

@@ -10,9 +10,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::classify::{Meaning, classify};
+
 use crate::deadline::EndsAt;
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Refusal, Target};
-use crate::wire::chunk::{Depth, Frame, look};
+use crate::wire::chunk::Depth;
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::request::{ChatRequest, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
@@ -29,6 +31,8 @@ pub(super) struct Opened {
     /// Holds what came with the first event.
     pub(super) decoder: Decoder,
     pub(super) first: Event,
+    /// Usage on every chunk was asked for, by us and not by the client.
+    pub(super) running: bool,
 }
 
 /// What a client asked for, and what is the same for every target that is asked.
@@ -42,19 +46,32 @@ pub(super) struct Order {
     pub(super) frame_limit: usize,
 }
 
+impl Order {
+    fn asks_running(&self, target: &Target) -> bool {
+        target.ask_usage() == UsageAsk::Running && !self.request.include_usage
+    }
+}
+
 /// Asks `target` for a stream and waits for its first event. A target that does not know `stream_options` is asked
-/// again without, and remembered.
-pub(super) async fn open(target: Arc<Target>, order: &Order) -> Result<Opened, Failure> {
+/// again without, and remembered. `spent` is the time that the request has taken so far.
+pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) -> Result<Opened, Failure> {
     let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
     let body = order.request.forward(target.model(), target.ask_usage());
-    let total = target.timeouts().total;
+    let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
     let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
     match opened {
         Err(Failure::Refused(refusal)) if asked && refusal.names("stream_options") => {
-            tracing::info!(upstream = target.name(), "it does not know stream_options: not asked for usage any more");
-            target.never_ask_usage();
             let body = order.request.forward(target.model(), UsageAsk::Nothing);
-            timed(total, Deadline::Total, open_once(target, body, order)).await
+            let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
+            if opened.is_ok() {
+                // It was that, and not something else of the request that reads like it.
+                tracing::info!(
+                    upstream = target.name(),
+                    "it does not know stream_options: not asked for usage any more"
+                );
+                target.never_ask_usage();
+            }
+            opened
         }
         other => other,
     }
@@ -70,7 +87,8 @@ async fn open_once(target: Arc<Target>, body: Bytes, order: &Order) -> Result<Op
         Ok((answer.body, decoder, first))
     };
     let (body, decoder, first) = timed(limit, Deadline::FirstToken, connect).await?;
-    Ok(Opened { target, body, decoder, first })
+    let running = order.asks_running(&target);
+    Ok(Opened { target, body, decoder, first, running })
 }
 
 /// `work` within `limit`, if there is one.
@@ -134,22 +152,27 @@ pub(super) fn masked(target: &Target, error: ErrorBody) -> ErrorBody {
 async fn first_event(target: &Target, body: &mut AnswerBody, decoder: &mut Decoder) -> Result<Event, Failure> {
     loop {
         while let Some(event) = decoder.next_event().map_err(|_| too_long())? {
-            if event.data.is_empty() {
-                continue;
+            if let Some(first) = first_of(target, event)? {
+                return Ok(first);
             }
-            return match look(&event.data, Depth::Keys) {
-                Ok(Frame::Error(error)) => {
-                    let error = error.map(|error| masked(target, error));
-                    Err(Failure::Refused(Refusal { status: http::StatusCode::OK, error, retry_after: None }))
-                }
-                Ok(_) => Ok(event),
-                Err(_) => Err(Failure::Malformed("an event is not a JSON object")),
-            };
         }
         match body.data().await {
             Some(data) => decoder.push(data?),
-            None => return Err(Failure::Closed),
+            // The last event may lack its blank line.
+            None => {
+                let last = decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
+                return first_of(target, last)?.ok_or(Failure::Closed);
+            }
         }
+    }
+}
+
+fn first_of(target: &Target, event: Event) -> Result<Option<Event>, Failure> {
+    match classify(target, &event, Depth::Keys) {
+        Meaning::Nothing => Ok(None),
+        Meaning::Chunk(_) => Ok(Some(event)),
+        Meaning::Done => Err(Failure::Malformed("its stream is empty")),
+        Meaning::Failure(failure) => Err(failure),
     }
 }
 

@@ -26,15 +26,19 @@ pub(super) async fn complete(
     order: &Order,
 ) -> Result<Response, ApiError> {
     let record = account.record().clone();
-    let whole = first_success(route, &record, |target| async move {
-        let total = target.timeouts().total;
-        timed(total, Deadline::Total, ask(relay, &target, order)).await
+    let whole = first_success(route, &record, |target| {
+        let spent = record.elapsed();
+        async move {
+            let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
+            timed(total, Deadline::Total, ask(relay, &target, order)).await
+        }
     });
     match whole.await {
-        Ok(((status, body), _lease)) => {
+        Ok(((status, body, usage), mut lease)) => {
+            lease.well();
             account.first_token();
             account.counted(body.len() as u64 / BYTES_A_TOKEN);
-            if let Some(usage) = usage_of(&body) {
+            if let Some(usage) = usage {
                 account.exact(usage);
             }
             account.complete();
@@ -48,7 +52,11 @@ pub(super) async fn complete(
     }
 }
 
-async fn ask(relay: &Relay, target: &Arc<Target>, order: &Order) -> Result<(StatusCode, Bytes), Failure> {
+async fn ask(
+    relay: &Relay,
+    target: &Arc<Target>,
+    order: &Order,
+) -> Result<(StatusCode, Bytes, Option<Usage>), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = Ask { body, stream: false, client: &order.client };
     let timeouts = target.timeouts();
@@ -56,12 +64,12 @@ async fn ask(relay: &Relay, target: &Arc<Target>, order: &Order) -> Result<(Stat
     if !answer.status.is_success() {
         return Err(refusal(target, answer).await);
     }
-    if answer.headers.contains_key(CONTENT_ENCODING) {
+    if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
     let body = read(&mut answer, target, relay.limits.answer).await?;
-    check(target, &body)?;
-    Ok((answer.status, body))
+    let usage = check(target, &body)?;
+    Ok((answer.status, body, usage))
 }
 
 /// The body, as long as it does not fall silent.
@@ -78,21 +86,16 @@ async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Byte
     Ok(whole.freeze())
 }
 
-/// A success is a JSON object with choices in it.
-fn check(target: &Target, body: &Bytes) -> Result<(), Failure> {
+/// A success is a JSON object with choices in it; gives its usage.
+fn check(target: &Target, body: &Bytes) -> Result<Option<Usage>, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
     let all = members(text).map_err(|_| Failure::Malformed("it is not a JSON object"))?;
     if all.iter().any(|member| member.key == "choices") {
-        return Ok(());
+        return Ok(all.iter().find(|member| member.key == "usage").and_then(|member| read_usage(member.value)));
     }
     // Some servers report errors with a success status.
     let error = serde_json::from_str(text).ok().as_ref().and_then(read_error);
     let Some(error) = error else { return Err(Failure::Malformed("it is not a chat completion")) };
     let error = Some(masked(target, error));
     Err(Failure::Refused(Refusal { status: StatusCode::OK, error, retry_after: None }))
-}
-
-fn usage_of(body: &Bytes) -> Option<Usage> {
-    let all = members(std::str::from_utf8(body).ok()?).ok()?;
-    all.iter().find(|member| member.key == "usage").and_then(|member| read_usage(member.value))
 }

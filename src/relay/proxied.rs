@@ -15,10 +15,9 @@ use tokio::time::{Instant, Sleep};
 use super::account::Account;
 use super::attempts::first_success;
 use super::collect::{Collector, End, Terms};
-use super::cut::Cut;
 use super::open::{Opened, Order, open};
 use super::{Relay, respond};
-use crate::deadline::EndsAt;
+use crate::deadline::{EndsAt, Listener};
 use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
 use crate::upstream::{Deadline, Failure, Lease, Route};
@@ -39,14 +38,14 @@ pub(super) async fn stream(
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
         let order = &order;
-        first_success(&route, &record, |target| open(target, order)).await
+        first_success(&route, &record, |target| open(target, order, record.elapsed())).await
     });
     let mut stream = ProxiedStream {
         state: State::Opening(opening, terms),
         deadlines,
         account,
         alarm: Box::pin(tokio::time::sleep(relay.heartbeat)),
-        cut: Cut::new(&relay.cutting),
+        cut: relay.cutting.listen(),
     };
     match tokio::time::timeout(relay.hold, std::future::poll_fn(|cx| stream.poll_open(cx))).await {
         Ok(Err(failure)) => {
@@ -69,7 +68,7 @@ struct ProxiedStream {
     /// Rings when there may be something to do about time. Not moved at each token: when it rings too early it is
     /// set again.
     alarm: Pin<Box<Sleep>>,
-    cut: Cut,
+    cut: Listener,
 }
 
 enum State {
@@ -201,6 +200,9 @@ impl ProxiedStream {
         };
         let error = match end {
             End::Done => {
+                if let Some(mut lease) = lease {
+                    lease.well();
+                }
                 self.account.complete();
                 None
             }

@@ -70,19 +70,19 @@ impl Dialer {
     }
 }
 
-/// The first address that answers; each gets a head start before the next is tried beside it.
+/// The first address that answers. The next is tried when the one before it has failed, or has had its head start
+/// (RFC 8305, section 5).
 async fn first_to_connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut attempts: FuturesUnordered<_> = addresses
-        .into_iter()
-        .zip(0_u32..)
-        .map(|(address, place)| async move {
-            if place > 0 {
-                tokio::time::sleep(HEAD_START * place).await;
-            }
-            TcpStream::connect(address).await
-        })
-        .collect();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut attempts = FuturesUnordered::new();
+    for address in addresses {
+        attempts.push(TcpStream::connect(address));
+        match tokio::time::timeout(HEAD_START, attempts.next()).await {
+            Ok(Some(Ok(tcp))) => return Ok(tcp),
+            Ok(Some(Err(error))) => failure = error,
+            Ok(None) | Err(_) => {}
+        }
+    }
     while let Some(attempt) = attempts.next().await {
         match attempt {
             Ok(tcp) => return Ok(tcp),

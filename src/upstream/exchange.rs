@@ -1,6 +1,7 @@
 //! One request, one answer, on a kept connection or a new one.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -11,15 +12,20 @@ use super::failure::Failure;
 use super::link::Link;
 use super::target::{Ask, Target};
 
+/// How soon after a request a kept connection must break for the request to be taken as never seen. An upstream that
+/// works on it and then dies breaks the connection too.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+
 /// Posts a chat completion to `target` and waits for the head of the answer.
 ///
-/// A kept connection that the upstream had closed before it saw the request is replaced in silence: nothing was
+/// A kept connection that the upstream had closed before it saw the request is replaced in silence, once: nothing was
 /// answered, so nothing can have been done twice (RFC 9112, section 9.3.1).
 pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answer, Failure> {
-    while let Some(mut link) = target.pool().take() {
+    if let Some(mut link) = target.pool().take() {
+        let sent = Instant::now();
         match link.send(request(target, ask)).await {
             Ok(response) => return Ok(answer(response, link, target)),
-            Err(unanswered) if unanswered.unheard => {}
+            Err(unanswered) if unanswered.unheard && sent.elapsed() < STALE_WITHIN => {}
             Err(unanswered) => return Err(failure(unanswered.error.as_ref())),
         }
     }

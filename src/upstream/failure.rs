@@ -28,8 +28,13 @@ pub enum Failure {
     Closed,
     /// What came is not what the protocol allows; says what.
     Malformed(&'static str),
-    /// Every target of the model is out, and the one due back first failed too. When that is.
-    AllOut(Duration),
+    /// Every target of the model is out, and the one due back first failed too.
+    AllOut {
+        /// Until the first is due back.
+        wait: Duration,
+        /// Why the one that was asked all the same failed.
+        cause: Box<Failure>,
+    },
     /// An answer with a status that is no success, or an error object where a stream should begin.
     Refused(Refusal),
 }
@@ -52,6 +57,12 @@ impl Refusal {
         let Some(error) = &self.error else { return false };
         matches!(self.effective_status().as_u16(), 400 | 422)
             && (error.message.contains(param) || error.param.as_ref().is_some_and(|named| named.contains(param)))
+    }
+
+    /// A fault of the upstream's, or of how it is set up here: its key, its address.
+    fn is_the_targets_fault(&self) -> bool {
+        let status = self.effective_status();
+        status.is_server_error() || status.is_redirection() || matches!(status.as_u16(), 401 | 403)
     }
 
     /// 408, 429 and 503: not now.
@@ -96,7 +107,7 @@ impl Failure {
             Self::Timeout(Deadline::Total) => "total_timeout",
             Self::Closed => "closed",
             Self::Malformed(_) => "malformed",
-            Self::AllOut(_) => "all_out",
+            Self::AllOut { .. } => "all_out",
             Self::Refused(refusal) => refusal.reason(),
         }
     }
@@ -107,8 +118,8 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::Closed | Self::Malformed(_) => true,
             Self::Timeout(deadline) => *deadline != Deadline::Total,
-            Self::AllOut(_) => false,
-            Self::Refused(refusal) => refusal.is_overload() || refusal.effective_status().is_server_error(),
+            Self::AllOut { .. } => false,
+            Self::Refused(refusal) => refusal.is_overload() || refusal.is_the_targets_fault(),
         }
     }
 
@@ -117,8 +128,18 @@ impl Failure {
     pub fn is_the_targets_fault(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Closed | Self::Malformed(_) | Self::Timeout(_) => true,
-            Self::AllOut(_) => false,
-            Self::Refused(refusal) => refusal.effective_status().is_server_error(),
+            Self::AllOut { .. } => false,
+            Self::Refused(refusal) => refusal.is_the_targets_fault(),
+        }
+    }
+
+    /// Whether the upstream has certainly generated nothing.
+    #[must_use]
+    pub fn cost_nothing(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Refused(_) | Self::Timeout(Deadline::Connect) => true,
+            Self::AllOut { cause, .. } => cause.cost_nothing(),
+            Self::Timeout(_) | Self::Closed | Self::Malformed(_) => false,
         }
     }
 
@@ -151,7 +172,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
-            Self::Timeout(_) | Self::Closed | Self::AllOut(_) => f.write_str(self.reason()),
+            Self::Timeout(_) | Self::Closed | Self::AllOut { .. } => f.write_str(self.reason()),
             Self::Malformed(what) => write!(f, "malformed: {what}"),
             Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),
         }

@@ -191,10 +191,15 @@ impl Lease {
         &self.chosen().target
     }
 
-    /// It answered as it should.
+    /// It began to answer.
+    pub fn answered(&self) {
+        self.chosen().metrics.attempt(TargetMetrics::OK);
+    }
+
+    /// It answered as it should, to the end. Not said at the first event: a target that begins every answer and ends
+    /// none is not well.
     pub fn well(&mut self) {
         self.probe = false;
-        self.chosen().metrics.attempt(TargetMetrics::OK);
         self.chosen().is_well();
     }
 
@@ -220,8 +225,8 @@ impl Lease {
                     *chosen.ejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(chosen.metrics.ejected());
                 }
             }
-            // It refused what the client asked for, as it should.
-            None => chosen.is_well(),
+            // It refused what the client asked for: that says nothing of its health.
+            None => health.probe_lost(),
         }
     }
 

@@ -3,7 +3,6 @@
 //! Most frames carry a piece of text and nothing else. Three searches for the keys that matter tell them from the
 //! others; a hit only means "look closer". Every frame is checked to be well-formed UTF-8 JSON.
 
-use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -14,8 +13,11 @@ use super::members::{Member, elements, members, span};
 
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"choices\""));
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"content\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
+
+const NULL_USAGE: &str = ",\"usage\":null}";
 
 /// What a frame is.
 #[derive(Debug, PartialEq)]
@@ -39,18 +41,10 @@ pub struct Facts {
     pub usage: Option<Usage>,
     /// `choices` is there and empty.
     pub no_choices: bool,
-    /// Members to cut out before the frame reaches a client that did not ask for usage: `"usage":null`; and for
-    /// any client: `"error":null`, which the AI SDK takes for a failure.
-    pub cut: Vec<Cut>,
-}
-
-/// A member to leave out, with the comma that belongs to it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// Where in the frame's data.
-    pub at: Range<usize>,
-    /// Whether it is to go even if the client asked for usage.
-    pub always: bool,
+    /// It has a member that no client is to see: `"error":null`, which the AI SDK takes for a failure.
+    pub null_error: bool,
+    /// It has a member that only clients who asked for usage are to see: `"usage":null`.
+    pub null_usage: bool,
 }
 
 /// Token counts as upstreams report them.
@@ -84,12 +78,20 @@ pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
         return Ok(Frame::Done);
     }
     let text = std::str::from_utf8(data).map_err(|_| Malformed)?;
-    if depth == Depth::Keys && !has_value(text, &FINISH) && !has_key(text, &USAGE) && !has_key(text, &ERROR) {
-        let object = text.trim_ascii_start().starts_with('{');
-        let well_formed = object && serde_json::from_str::<IgnoredAny>(text).is_ok();
-        return if well_formed { Ok(Frame::Chunk(Facts::default())) } else { Err(Malformed) };
+    // OpenAI ends every chunk so, once usage is asked for: as usual as a chunk without.
+    let null_usage = text.ends_with(NULL_USAGE);
+    let head = if null_usage { &text[..text.len() - NULL_USAGE.len()] } else { text };
+    let usual = depth == Depth::Keys
+        && values_after(head, &CHOICES).any(|value| value.starts_with("[{"))
+        && !has_value(head, &FINISH)
+        && !has_key(head, &USAGE)
+        && !has_key(head, &ERROR);
+    if !usual {
+        return look_closer(text);
     }
-    look_closer(text)
+    let object = text.trim_ascii_start().starts_with('{');
+    let well_formed = object && serde_json::from_str::<IgnoredAny>(text).is_ok();
+    if well_formed { Ok(Frame::Chunk(Facts { null_usage, ..Facts::default() })) } else { Err(Malformed) }
 }
 
 /// Whether a first chunk only names the role, as those of most servers do.
@@ -156,17 +158,57 @@ fn values_after<'a>(text: &'a str, key: &'a Finder<'_>) -> impl Iterator<Item = 
 fn look_closer(text: &str) -> Result<Frame, Malformed> {
     let all = members(text).map_err(|_| Malformed)?;
     let mut facts = Facts::default();
-    for (at, member) in all.iter().enumerate() {
+    let mut has_choices = false;
+    for member in &all {
         match (&*member.key, member.value) {
-            ("error", "null") => facts.cut.push(Cut { at: with_comma(text, &all, at), always: true }),
-            ("error", _) => return Ok(Frame::Error(serde_json::from_str(text).ok().as_ref().and_then(read_error))),
-            ("usage", "null") => facts.cut.push(Cut { at: with_comma(text, &all, at), always: false }),
+            ("error", "null") => facts.null_error = true,
+            ("error", _) => return Ok(Frame::Error(error_of(text))),
+            ("usage", "null") => facts.null_usage = true,
             ("usage", usage) => facts.usage = read_usage(usage),
-            ("choices", choices) => look_at_choices(choices, &mut facts)?,
+            ("choices", choices) => {
+                has_choices = true;
+                look_at_choices(choices, &mut facts)?;
+            }
             _ => {}
         }
     }
-    Ok(Frame::Chunk(facts))
+    // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
+    match error_of(text) {
+        Some(error) if !has_choices => Ok(Frame::Error(Some(error))),
+        _ => Ok(Frame::Chunk(facts)),
+    }
+}
+
+fn error_of(text: &str) -> Option<ErrorBody> {
+    serde_json::from_str(text).ok().as_ref().and_then(read_error)
+}
+
+/// The chunk without the members that a client is not to see: `"error":null` in any case, with `usage` also the usage.
+#[must_use]
+pub fn without(text: &str, usage: bool) -> String {
+    if usage
+        && let Some(head) = text.strip_suffix(NULL_USAGE)
+        && !has_key(head, &USAGE)
+        && !has_key(head, &ERROR)
+    {
+        return format!("{head}}}");
+    }
+    let Ok(all) = members(text) else { return text.to_owned() };
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for member in &all {
+        let to = span(text, member.value).end;
+        let hidden = member.key == "error" && member.value == "null" || member.key == "usage" && usage;
+        if !hidden {
+            // Between two values stand a comma, a key and white space.
+            let start = text[from..to].find('"').map_or(from, |quote| from + quote);
+            kept.push(if kept.is_empty() { '{' } else { ',' });
+            kept.push_str(&text[start..to]);
+        }
+        from = to;
+    }
+    kept.push_str(if kept.is_empty() { "{}" } else { "}" });
+    kept
 }
 
 fn look_at_choices(choices: &str, facts: &mut Facts) -> Result<(), Malformed> {
@@ -187,19 +229,6 @@ fn look_at_choices(choices: &str, facts: &mut Facts) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// The range of member number `at` with the comma before it, or, for the first one, after it.
-fn with_comma(text: &str, all: &[Member<'_>], at: usize) -> Range<usize> {
-    let value = span(text, all[at].value);
-    if at > 0 {
-        return span(text, all[at - 1].value).end..value.end;
-    }
-    let start = text.find('{').map_or(0, |brace| brace + 1);
-    let after = &text[value.end..];
-    let comma = after.trim_ascii_start();
-    let end = if comma.starts_with(',') { text.len() - comma.len() + 1 } else { value.end };
-    start..end
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,11 +238,6 @@ mod tests {
             Frame::Chunk(facts) => facts,
             other => panic!("{text}: {other:?}"),
         }
-    }
-
-    fn without(text: &str) -> String {
-        let edits: Vec<_> = chunk(text).cut.into_iter().map(|cut| (cut.at, String::new())).collect();
-        crate::wire::members::patch(text, &edits)
     }
 
     #[test]
@@ -238,14 +262,55 @@ mod tests {
     }
 
     #[test]
-    fn a_null_usage_is_cut_with_its_comma_wherever_it_stands() {
-        assert_eq!(without(r#"{"a":1,"usage":null}"#), r#"{"a":1}"#);
-        assert_eq!(without(r#"{"a":1, "usage" : null , "b":2}"#), r#"{"a":1 , "b":2}"#);
-        assert_eq!(without(r#"{"usage":null,"a":1}"#), r#"{"a":1}"#);
-        assert_eq!(without(r#"{"usage":null}"#), "{}");
-        assert_eq!(without(r#"{"error":null,"a":1,"usage":null}"#), r#"{"a":1}"#);
-        let nested = r#"{"x":{"usage":null},"choices":[{"index":0,"delta":{"content":"a"}}]}"#;
-        assert_eq!(without(nested), nested);
+    fn what_a_client_is_not_to_see_is_cut_wherever_it_stands() {
+        let cases = [
+            (r#"{"a":1,"usage":null}"#, r#"{"a":1}"#),
+            (r#"{"a":1, "usage" : null , "b":[1, 2]}"#, r#"{"a":1,"b":[1, 2]}"#),
+            (r#"{"usage":null,"a":1}"#, r#"{"a":1}"#),
+            (r#"{"usage":null}"#, "{}"),
+            (r#"{"error":null,"usage":null,"a":1}"#, r#"{"a":1}"#),
+            (r#"{"usage":null,"usage":null,"a":1}"#, r#"{"a":1}"#),
+            (r#"{"a":"\",","error":null,"usage":{"prompt_tokens":1}}"#, r#"{"a":"\","}"#),
+            (r#"{"x":{"usage":null},"a":1}"#, r#"{"x":{"usage":null},"a":1}"#),
+        ];
+        for (text, kept) in cases {
+            assert_eq!(without(text, true), kept, "{text}");
+        }
+        assert_eq!(without(r#"{"error":null,"usage":null}"#, false), r#"{"usage":null}"#);
+    }
+
+    #[test]
+    fn the_usual_null_usage_is_seen_without_a_closer_look_and_others_with_one() {
+        assert!(chunk(r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}"#).null_usage);
+        assert!(chunk(r#"{"usage":null,"choices":[]}"#).null_usage);
+        assert!(!chunk(r#"{"choices":[{"usage":null}]}"#).null_usage);
+        assert!(chunk(r#"{"error":null,"choices":[]}"#).null_error);
+    }
+
+    #[test]
+    fn errors_in_other_shapes_are_errors() {
+        for text in [r#"{"object":"error","message":"m","code":400}"#, r#"{"detail":"m"}"#] {
+            let frame = look(text.as_bytes(), Depth::Keys).unwrap();
+            assert!(matches!(frame, Frame::Error(Some(ref error)) if error.message == "m"), "{frame:?}");
+        }
+        assert_eq!(look(br#"{"ping":1}"#, Depth::Keys), Ok(Frame::Chunk(Facts::default())));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_cut_leaves_json_with_the_rest_in_order(
+            order in proptest::collection::vec(0_usize..4, 0..7),
+            usage in proptest::bool::ANY,
+        ) {
+            let parts = [r#""usage":null"#, r#""error":null"#, r#""a":"x,y""#, r#" "choices" : [ {} ] "#];
+            let text = format!("{{{}}}", order.iter().map(|part| parts[*part]).collect::<Vec<_>>().join(","));
+            let keys = |text: &str| -> Vec<String> {
+                members(text).unwrap().into_iter().map(|member| member.key.into_owned()).collect()
+            };
+            let hidden = |key: &str| key == "error" || usage && key == "usage";
+            let left: Vec<_> = keys(&text).into_iter().filter(|key| !hidden(key)).collect();
+            proptest::prop_assert_eq!(keys(&without(&text, usage)), left);
+        }
     }
 
     #[test]

@@ -43,16 +43,16 @@ pub fn span(whole: &str, part: &str) -> Range<usize> {
     start..start + part.len()
 }
 
-/// The text with each range replaced; ranges are in order and do not overlap.
+/// The text with each range replaced; ranges are in order and do not overlap (what overlaps is left out once).
 #[must_use]
 pub fn patch(text: &str, edits: &[(Range<usize>, String)]) -> String {
     let added: usize = edits.iter().map(|(_, new)| new.len()).sum();
     let mut patched = String::with_capacity(text.len() + added);
     let mut at = 0;
     for (range, new) in edits {
-        patched.push_str(&text[at..range.start]);
+        patched.push_str(&text[at..range.start.max(at)]);
         patched.push_str(new);
-        at = range.end;
+        at = range.end.max(at);
     }
     patched.push_str(&text[at..]);
     patched

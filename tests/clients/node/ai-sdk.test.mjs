@@ -18,7 +18,8 @@ for (const name of ROUTES) {
   describe(name, async () => {
     const { baseURL, model } = await route(name);
     const chat = provider({ baseURL }).chatModel(model);
-    const { choices, usage } = await connect({ baseURL }).chat.completions.create({ model, messages: question(prompt) });
+    const whole = { model, messages: question(prompt) };
+    const { choices, usage } = await connect({ baseURL }).chat.completions.create(whole);
     const expected = choices[0].message.content;
 
     test('generateText', async () => {
@@ -41,7 +42,8 @@ for (const name of ROUTES) {
     });
 
     test('its own parameters arrive', async () => {
-      const answer = await generateText({ model: chat, prompt, maxRetries: 0, maxOutputTokens: 5, seed: 1, temperature: 1 });
+      const options = { maxOutputTokens: 5, seed: 1, temperature: 1 };
+      const answer = await generateText({ model: chat, prompt, maxRetries: 0, ...options });
       assert.equal(answer.finishReason, 'length');
       assert.equal(answer.usage.outputTokens, 5);
     });

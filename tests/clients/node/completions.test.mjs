@@ -53,7 +53,8 @@ for (const name of ROUTES) {
     });
 
     test('JSON is an object', async () => {
-      const answer = await ask({ messages: question('Which cats do you have?'), response_format: { type: 'json_object' } });
+      const messages = question('Which cats do you have?');
+      const answer = await ask({ messages, response_format: { type: 'json_object' } });
       const { pets } = JSON.parse(answer.choices[0].message.content);
       assert.ok(pets.length > 0);
       assert.ok(pets.every((pet) => pet.species === 'CAT' && pet.status === 'AVAILABLE'));

@@ -78,6 +78,7 @@ def test_the_stream_helper_puts_the_completion_together(client, ask):
 
 
 def test_two_choices_both_arrive(ask):
+    """Through the raw stream: the SDK's helper fails where choice 1 comes first, as it may from llama-server."""
     one = ask().choices[0].message.content
     two = ask(n=2)
     assert sorted(choice.index for choice in two.choices) == [0, 1]
@@ -86,17 +87,6 @@ def test_two_choices_both_arrive(ask):
     assert joined(chunks, 0) == joined(chunks, 1) == one
     finished = [choice.index for chunk in chunks for choice in chunk.choices if choice.finish_reason]
     assert sorted(finished) == [0, 1]
-
-
-@pytest.mark.xfail(raises=IndexError, strict=True, reason="choices are passed on in the upstream's order")
-def test_the_stream_helper_with_two_choices(client):
-    """llama-server starts with choice 1."""
-    messages = [{"role": "user", "content": "Say hello to my dog."}]
-    with client.chat.completions.stream(model="small", messages=messages, n=2, max_tokens=24) as stream:
-        stream.until_done()
-        choices = stream.current_completion_snapshot.choices
-    assert [choice.index for choice in choices] == [0, 1]
-    assert all(choice.message.content for choice in choices)
 
 
 def test_the_models_of_the_upstream_are_listed(client):

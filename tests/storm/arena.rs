@@ -1,0 +1,227 @@
+//! Where it storms: the server, its upstreams, and what is measured when the storm is over.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::book::Book;
+use crate::check::Case;
+use crate::check::levels;
+use crate::check::records::Row;
+use crate::client;
+use crate::plan::{Key, Plan};
+use crate::random::Random;
+use crate::rows::rows;
+use crate::support::http::{self, Connection, Piece, Request};
+use crate::support::server::Server;
+use crate::support::soon;
+use crate::upstream::Upstream;
+
+/// Clients at once: more than may have streams open.
+const CLIENTS: usize = 32;
+/// Streams that each key may have open.
+const OF_KEY: usize = 17;
+/// Streams that all keys may have open together.
+const OF_ALL: usize = 26;
+/// Tokens a minute, of minutes that never pass.
+const TOKENS: u64 = 1_000_000_000_000;
+/// How often upstreams go away and come back in a storm.
+const SPELLS: usize = 6;
+
+/// See the module.
+pub(crate) struct Arena {
+    server: Server,
+    pub(crate) book: Arc<Book>,
+    steady: [Upstream; 2],
+    /// Go away and come back.
+    shaky: [Upstream; 2],
+    /// The first request of the next storm.
+    next: usize,
+}
+
+impl Arena {
+    /// Starts everything.
+    pub(crate) async fn start() -> Self {
+        let book = Arc::<Book>::default();
+        let steady = [Upstream::start(&book).await, Upstream::start(&book).await];
+        let shaky = [Upstream::start(&book).await, Upstream::start(&book).await];
+        let server = Server::start_on_disk(&file(&steady, &shaky)).await;
+        Self { server, book, steady, shaky, next: 0 }
+    }
+
+    /// Lets `count` requests loose, many at a time, and waits for the last one.
+    pub(crate) async fn storm(&mut self, seed: u64, count: usize) -> Vec<Case> {
+        let mut random = Random::new(seed);
+        let plans: VecDeque<Plan> = (self.next..self.next + count).map(|id| Plan::draw(id, &mut random)).collect();
+        self.next += count;
+        let plans = Arc::new(Mutex::new(plans));
+        let finished = watch::Sender::new(0);
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            let (plans, book, finished) = (Arc::clone(&plans), Arc::clone(&self.book), finished.clone());
+            clients.spawn(ask_all(self.server.address, plans, book, finished));
+        }
+        let all = async {
+            let mut cases = Vec::with_capacity(count);
+            while let Some(done) = clients.join_next().await {
+                cases.extend(done.unwrap());
+            }
+            cases
+        };
+        let (mut cases, ()) = tokio::join!(all, weather(&mut self.shaky, random, &finished, count));
+        // Only now have all attempts been told to their end.
+        self.book.all_over().await;
+        for case in &mut cases {
+            case.said = self.book.of(case.plan.id);
+        }
+        self.book.clear();
+        cases
+    }
+
+    /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
+    /// wrong with it at last.
+    pub(crate) async fn quiet(&self) -> Result<String, Vec<String>> {
+        let mut last = Vec::new();
+        let quiet = async {
+            // Twice in a row: the page is not written in one moment.
+            let mut quiet = 0;
+            loop {
+                let page = self.page().await;
+                last = levels::gauges(&page);
+                quiet = if last.is_empty() { quiet + 1 } else { 0 };
+                if quiet == 2 {
+                    return page;
+                }
+            }
+        };
+        let page = tokio::time::timeout(std::time::Duration::from_secs(15), quiet).await;
+        page.map_err(|_elapsed| last)
+    }
+
+    async fn page(&self) -> String {
+        let listener = self.server.metrics.unwrap();
+        http::ask(listener, &Request::new("GET", "/metrics")).await.text().to_owned()
+    }
+
+    /// Opens as many streams as the limits allow, and says what is wrong with their number.
+    pub(crate) async fn permits(&mut self) -> Vec<String> {
+        let alice = self.open_all(Key::Alice).await;
+        let bob = self.open_all(Key::Bob).await;
+        let mut found = levels::permits("alice", OF_KEY, alice.len());
+        found.extend(levels::permits("bob beside alice", OF_ALL - OF_KEY, bob.len()));
+        drop((alice, bob));
+        found.extend(self.quiet().await.err().unwrap_or_default());
+        let bob = self.open_all(Key::Bob).await;
+        found.extend(levels::permits("bob", OF_KEY, bob.len()));
+        drop(bob);
+        self.book.all_over().await;
+        self.book.clear();
+        found
+    }
+
+    /// Opens streams that stay open until one is refused.
+    async fn open_all(&mut self, key: Key) -> Vec<Connection> {
+        let mut open = Vec::new();
+        loop {
+            self.next += 1;
+            let mut connection = self.server.connect().await;
+            let mut answer = connection.ask(&client::request(&Plan::held(self.next, key))).await;
+            if answer.status() == 429 {
+                return open;
+            }
+            assert!(matches!(answer.piece().await, Piece::Data(_)));
+            open.push(connection);
+        }
+    }
+
+    /// Tokens that are left of all keys' budget, and of how many.
+    pub(crate) async fn budget(&self) -> (u64, u64) {
+        let ask = Request::new("GET", "/v1/models").bearer(Key::Alice.secret());
+        let answer = self.server.ask(&ask).await;
+        (TOKENS, answer.header("x-ratelimit-remaining-tokens").unwrap().parse().unwrap())
+    }
+
+    /// Every usage record in the database.
+    pub(crate) async fn rows(&self) -> Vec<Row> {
+        rows(&self.server.database()).await
+    }
+
+    /// Stops the server, then the upstreams.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+        drop((self.steady, self.shaky));
+    }
+}
+
+fn file([one, two]: &[Upstream; 2], [away, gone]: &[Upstream; 2]) -> String {
+    let url = |upstream: &Upstream| format!("base_url: 'http://{}/v1'", upstream.address);
+    let ejection = "ejection: {failures: 3, base: 100ms, max: 400ms}";
+    let short = "timeouts: {first_token: 400ms, idle: 400ms, total: 1500ms}";
+    format!(
+        "
+keys:
+  - {{name: alice, key: {}, limits: {{concurrent_streams: {OF_KEY}}}}}
+  - {{name: bob, key: {}, limits: {{concurrent_streams: {OF_KEY}}}}}
+limits:
+  total: {{concurrent_streams: {OF_ALL}, tokens_per_minute: {TOKENS}}}
+  write_idle: 2s
+  frame: 64KiB
+metrics: {{listen: 127.0.0.1:0}}
+hold: 500ms
+heartbeat: 1s
+models:
+  - {{name: solo, upstreams: [{{{one}}}]}}
+  - {{name: pair, {ejection}, upstreams: [{{{away}, weight: 3}}, {{{two}}}]}}
+  - {{name: tiers, {ejection}, upstreams: [{{{two}}}, {{{gone}}}, {{{one}, priority: 1, usage: running}}]}}
+  - {{name: hasty, {ejection}, upstreams: [{{{one}, {short}}}, {{{two}, {short}}}]}}
+",
+        Key::Alice.secret(),
+        Key::Bob.secret(),
+        one = url(one),
+        two = url(two),
+        away = url(away),
+        gone = url(gone),
+    )
+}
+
+/// One client after the other, until no plan is left.
+async fn ask_all(
+    server: SocketAddr,
+    plans: Arc<Mutex<VecDeque<Plan>>>,
+    book: Arc<Book>,
+    finished: watch::Sender<usize>,
+) -> Vec<Case> {
+    let mut cases = Vec::new();
+    loop {
+        let next = plans.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(plan) = next else { return cases };
+        let seen = client::run(server, &plan, &book).await;
+        cases.push(Case { plan, seen, said: Vec::new() });
+        finished.send_modify(|finished| *finished += 1);
+    }
+}
+
+/// Upstreams go away and come back as requests finish.
+async fn weather(shaky: &mut [Upstream; 2], mut random: Random, finished: &watch::Sender<usize>, count: usize) {
+    let mut finished = finished.subscribe();
+    for spell in 1..=SPELLS {
+        let begin = count * spell / (SPELLS + 2);
+        soon("a spell to begin", finished.wait_for(|finished| *finished >= begin)).await.unwrap();
+        let (which, tearing) = (random.between(1, 3), random.percent(60));
+        for (at, upstream) in shaky.iter_mut().enumerate() {
+            if which & (1 << at) != 0 {
+                upstream.go_away(tearing).await;
+            }
+        }
+        let end = begin + count / 16;
+        soon("a spell to end", finished.wait_for(|finished| *finished >= end)).await.unwrap();
+        for (at, upstream) in shaky.iter_mut().enumerate() {
+            if which & (1 << at) != 0 {
+                upstream.come_back();
+            }
+        }
+    }
+}

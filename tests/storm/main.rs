@@ -1,0 +1,131 @@
+//! A storm: hundreds of requests at once with faults, disconnects, slow readers, and upstreams that go away and come
+//! back, drawn from a seed. Afterwards everything must add up: what clients saw, what upstreams say they sent, what the
+//! records, the metrics and the limits tell.
+//!
+//! `STORM_SEED=n cargo test --test storm` lets another one loose; a failure says which seed it had.
+#![cfg(test)]
+
+mod arena;
+mod book;
+mod check;
+mod client;
+mod fate;
+mod found;
+mod plan;
+mod random;
+mod rows;
+#[allow(dead_code, unused_imports, reason = "the other test binary uses the rest")]
+#[path = "../it/support/mod.rs"]
+mod support;
+mod transcript;
+mod upstream;
+
+use std::time::{Duration, Instant};
+
+use arena::Arena;
+use check::Case;
+use check::{answers, levels, records};
+use fate::Fate;
+use plan::{Behaviour, Script};
+use transcript::Ending;
+
+/// The storm that everybody has.
+const SEED: u64 = 20_260_711;
+/// Requests of one storm.
+const SIZE: usize = 200;
+/// Longest time that a storm may take; it takes some ten seconds.
+const MOST: Duration = Duration::from_secs(90);
+/// Objections that are shown of each kind: one fault makes many.
+const SHOWN: usize = 20;
+
+/// Two storms of one size, so that memory can be compared, and one of the reader's choice.
+fn seeds() -> Vec<u64> {
+    let own = std::env::var("STORM_SEED").ok();
+    let own = own.map(|seed| seed.parse().unwrap_or_else(|e| panic!("STORM_SEED={seed:?}: {e}")));
+    [SEED, SEED + 1].into_iter().chain(own).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_a_storm_everything_adds_up() {
+    let mut arena = Arena::start().await;
+    let mut resident = Vec::new();
+    let mut known = 0;
+    for seed in seeds() {
+        let began = Instant::now();
+        eprintln!("storm {seed}");
+        let storm = tokio::time::timeout(MOST, arena.storm(seed, SIZE));
+        let cases = storm.await.unwrap_or_else(|_| panic!("storm {seed} has no end"));
+        eprintln!("storm {seed}: {SIZE} requests in {:?}, {}", began.elapsed(), tally(&cases));
+        let mut found: Vec<String> = cases.iter().flat_map(answers::check).take(SHOWN).collect();
+        found.extend(untried(&cases));
+        let page = arena.quiet().await;
+        let rows = arena.rows().await;
+        found.extend(records::check(&cases, &rows[known..]).into_iter().take(SHOWN));
+        match page {
+            Ok(page) => found.extend(levels::counters(&page, &rows)),
+            Err(gauges) => found.extend(gauges),
+        }
+        let (limit, remaining) = arena.budget().await;
+        found.extend(levels::budget(limit, remaining, &rows));
+        found.extend(arena.permits().await);
+        found.extend(arena.quiet().await.err().unwrap_or_default());
+        assert!(found.is_empty(), "storm {seed}:\n{}", found.join("\n"));
+        drop((cases, rows));
+        known = arena.rows().await.len();
+        resident.extend(levels::resident());
+    }
+    if let [first, second, ..] = resident[..] {
+        eprintln!("resident: {} MiB, then {} MiB", first >> 20, second >> 20);
+        let found = levels::memory(first, second);
+        assert!(found.is_empty(), "{found:?}");
+    }
+    arena.stop().await;
+}
+
+/// How the answers ended, for whoever watches.
+fn tally(cases: &[Case]) -> String {
+    let count = |of: fn(&Ending) -> bool| cases.iter().filter(|case| of(&case.seen.ending)).count();
+    format!(
+        "{} complete, {} failed, {} cut, {} left, {} refused by limits, {} attempts, {} disturbed",
+        count(|ending| *ending == Ending::Complete),
+        count(|ending| matches!(ending, Ending::Failed(_))),
+        count(|ending| *ending == Ending::Cut),
+        count(|ending| *ending == Ending::Left),
+        cases.iter().filter(|case| case.is_limited()).count(),
+        cases.iter().map(|case| case.said.len()).sum::<usize>(),
+        cases.iter().flat_map(|case| &case.said).filter(|said| said.disturbed).count(),
+    )
+}
+
+/// What the storm should have brought and did not: a storm that proves nothing must not pass.
+fn untried(cases: &[Case]) -> Vec<String> {
+    let seen = |of: &dyn Fn(&Case) -> bool| cases.iter().any(of);
+    let streamed = |case: &Case| case.plan.streamed && case.seen.status == Some(200);
+    let paused = |case: &Case| case.plan.client == Behaviour::Pause && case.said.iter().any(|said| said.held_back);
+    let wanted: [(&str, &dyn Fn(&Case) -> bool); 8] = [
+        ("a stream that completes", &|case| streamed(case) && case.seen.ending == Ending::Complete),
+        ("a plain answer that completes", &|case| !case.plan.streamed && case.seen.ending == Ending::Complete),
+        ("an error frame", &|case| streamed(case) && matches!(case.seen.ending, Ending::Failed(_))),
+        ("a status with an envelope", &|case| case.seen.status.is_some_and(|status| status >= 500)),
+        ("a reader that is cut", &|case| case.seen.ending == Ending::Cut),
+        ("a reader that goes on", &|case| paused(case) && case.seen.ending == Ending::Complete),
+        ("a client that leaves", &|case| case.seen.ending == Ending::Left),
+        ("another attempt that completes", &|case| case.said.len() > 1 && case.seen.ending == Ending::Complete),
+    ];
+    let fates: Vec<Fate> = cases.iter().flat_map(|case| &case.said).map(|said| said.script.fate).collect();
+    let silent = fates.iter().any(|fate| matches!(fate, Fate::SilentInside | Fate::SilentFirst | Fate::SilentHead));
+    let missing = wanted.iter().filter(|(_, of)| !seen(of)).map(|(what, _)| format!("the storm did not bring {what}"));
+    missing.chain((!silent).then(|| "the storm did not bring silence".to_owned())).collect()
+}
+
+#[test]
+fn the_same_seed_draws_the_same_storm() {
+    let draw = |seed| {
+        let mut random = random::Random::new(seed);
+        (0..SIZE).map(|id| plan::Plan::draw(id, &mut random).body().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+    assert!(draw(1).iter().any(|body| body.contains("Endless")), "long ones are among them");
+    assert_eq!(Script::clean(1).fate.failure(), None);
+}
