@@ -16,7 +16,7 @@ async fn limited(upstream: &Upstream, entry: &str, tokens: u32, stop: bool) -> S
 /// Checks the end: each choice has reached a limit, the error says which, and nothing else.
 #[track_caller]
 fn assert_stopped(transcript: &Transcript, choices: u64) -> Value {
-    let Ending::Failed(error) = &transcript.ending else { panic!("{transcript:#?}") };
+    let Ending::Failed(error) = &transcript.ending else { panic!("it was not stopped: {:?}", transcript.text(0)) };
     assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("tokens"), Some("token_budget_exhausted")));
     assert!(error["message"].as_str().unwrap().contains("tokens per minute"), "{error}");
     for index in 0..choices {

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +37,8 @@ pub(crate) struct Recorded {
     pub(crate) head: String,
     /// The exact bytes.
     pub(crate) body: Vec<u8>,
+    /// When it was whole.
+    pub(crate) at: Instant,
 }
 
 struct Shared {

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use socket2::SockRef;
@@ -77,7 +78,7 @@ impl Connection {
         };
         let head = String::from_utf8(self.buffer.split_to(end).to_vec()).map_err(|error| error.to_string())?;
         self.buffer.advance(4);
-        let mut request = Recorded { connection: self.number, head, body: Vec::new() };
+        let mut request = Recorded { connection: self.number, head, body: Vec::new(), at: Instant::now() };
         let length = match request.header("content-length") {
             Some(length) => length.parse().map_err(|_| format!("a length of {length:?}"))?,
             None if request.header("transfer-encoding").is_some() => return Err("a chunked request".to_owned()),
@@ -89,6 +90,7 @@ impl Connection {
             }
         }
         request.body = self.buffer.split_to(length).to_vec();
+        request.at = Instant::now();
         Ok(Some(request))
     }
 
