@@ -139,9 +139,9 @@ impl Plan {
     /// Draws request number `id`.
     pub(crate) fn draw(id: usize, random: &mut Random) -> Self {
         // Some that are rare and long come in every storm, whatever the seed.
-        let client = match id % 50 {
-            7 => Behaviour::Stall,
-            31 => Behaviour::Pause,
+        let client = match id % 100 {
+            7 | 41 => Behaviour::Stall,
+            23 | 61 => Behaviour::Pause,
             _ => Behaviour::Read,
         };
         if client != Behaviour::Read {
