@@ -10,7 +10,7 @@
 //! | 6 | [`api`] | the HTTP surface: one file per resource, the numbered stack of layers |
 //! | 5 | [`layer`], [`relay`] | tower layers; one completion from end to end |
 //! | 4 | [`error`] | the only file that chooses status codes |
-//! | 3 | [`keyring`], [`limiter`], [`responder`], [`upstream`] | who may, how much, the local model, the remote ones |
+//! | 3 | [`hub`], [`keyring`], [`limiter`], [`responder`], [`sessions`], [`upstream`] | live events, who may, how much, the local model, browsers, the remote models |
 //! | 2 | [`petstore`], [`store`], [`telemetry`] | pets; the database below them; logs |
 //! | 1 | [`config`] | what a person wrote -> what runs |
 //! | 0 | [`wire`] | pure data and codecs, no I/O |
@@ -23,9 +23,11 @@ pub mod petstore;
 pub mod store;
 pub mod telemetry;
 
+pub mod hub;
 pub mod keyring;
 pub mod limiter;
 pub mod responder;
+pub mod sessions;
 pub mod upstream;
 
 pub mod error;

@@ -154,9 +154,15 @@ mod tests {
         for right in ["*", "https://shop.example", "http://localhost:3000", "http://[::1]:8080", "http://127.0.0.1"] {
             assert_eq!(origin(&text(right)).as_deref(), Ok(right));
         }
-        for wrong in
-            ["", "null", "shop.example", "https://shop.example/", "https://Shop.example", "https://shop.example:443", "file:///"]
-        {
+        for wrong in [
+            "",
+            "null",
+            "shop.example",
+            "https://shop.example/",
+            "https://Shop.example",
+            "https://shop.example:443",
+            "file:///",
+        ] {
             assert!(origin(&text(wrong)).is_err(), "{wrong}");
         }
     }

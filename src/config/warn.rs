@@ -90,7 +90,8 @@ fn beyond(place: &str, limits: RateLimits, total: RateLimits, warnings: &mut Vec
 }
 
 fn silence(config: &Config, warnings: &mut Vec<String>) {
-    let silences = [("hold", config.hold), ("heartbeat", config.heartbeat), ("events.heartbeat", config.events.heartbeat)];
+    let silences =
+        [("hold", config.hold), ("heartbeat", config.heartbeat), ("events.heartbeat", config.events.heartbeat)];
     for (name, silence) in silences {
         if silence >= PATIENCE {
             let silence = shown_duration(silence);

@@ -4,6 +4,7 @@
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
 mod keys;
+mod sessions;
 
 pub use keys::{CreateKeyError, NewKey, StoredKey};
 

@@ -222,7 +222,8 @@ mod tests {
         Notice { name: "connected", id: Some(&cursor), data: "{}" }.push(&mut out);
         Notice { name: "heartbeat", id: None, data: "{}" }.push(&mut out);
         push_id(&mut out, &cursor);
-        let expected = "retry: 1500\n\nid: e.9\nevent: connected\ndata: {}\n\nevent: heartbeat\ndata: {}\n\nid: e.9\n\n";
+        let expected =
+            "retry: 1500\n\nid: e.9\nevent: connected\ndata: {}\n\nevent: heartbeat\ndata: {}\n\nid: e.9\n\n";
         assert_eq!(out, expected.as_bytes());
     }
 
