@@ -9,18 +9,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{AppState, BodyReader, router};
-use crate::config::{Auth, Config, UnknownParameters};
+use crate::api::events::{self, Events};
+use crate::api::{AppState, BodyReader, PublicPath, router};
+use crate::config::{Auth, Config, EventsConfig, UnknownParameters};
+use crate::hub::{Hub, retain};
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
+use crate::layer::browser::Browsers;
 use crate::limiter::{Clock, Limiter};
 use crate::petstore::PetStore;
+use crate::petstore::log::EventLog;
 use crate::relay::Relay;
 use crate::responder::Responder;
+use crate::sessions::Sessions;
 use crate::store::{Store, StoreError};
 use crate::upstream::{RemoteModels, Routes, TlsError};
 use crate::wire::key::Scopes;
@@ -110,7 +116,10 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let tasks = TaskTracker::new();
     let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
     let routes = Arc::new(Routes::new(&config.models).map_err(AppError::Tls)?);
+    let ended = CancellationToken::new();
+    let events = events(&config, &store, &stopping, &ended, &tasks).await.map_err(AppError::Store)?;
     let state = AppState {
+        events,
         relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes), cutting.clone()),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes: Arc::clone(&routes),
@@ -125,11 +134,12 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         stopping: stopping.clone(),
     };
     tasks.spawn(stopping.clone().run_until_cancelled_owned(sweep(routes)));
-    let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
+    let router = router(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
     let drain = config.drain;
     let done = tokio::spawn(async move {
         server.run(drain).await;
+        ended.cancel();
         tasks.close();
         tasks.wait().await;
         store.close().await;
@@ -164,6 +174,27 @@ async fn gate(
     let first = keyring.ensure_first().await.map_err(AppError::FirstKey)?;
     tasks.spawn(keyring.clone().watch(stopping.clone()));
     Ok((Gate::keys(keyring, clock.clone()), first))
+}
+
+/// Live events, and the tasks that bring them and forget them: the first until the last connection has `ended`.
+async fn events(
+    config: &Config,
+    store: &Store,
+    stopping: &CancellationToken,
+    ended: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Events, StoreError> {
+    let log = EventLog::new(store.clone());
+    let EventsConfig { keep, keep_count, subscribers, .. } = config.events;
+    tasks.spawn(retain(log.clone(), keep, keep_count, stopping.clone()));
+    let hub = Hub::open(log, subscribers).await?;
+    // Nobody rings yet.
+    let (_, doorbell) = watch::channel(0);
+    tasks.spawn(ended.clone().run_until_cancelled_owned(hub.clone().run(doorbell, stopping.clone())));
+    let public_path = PublicPath::new(&config.public_path);
+    let sessions = Sessions::new(store.clone());
+    let browsers = Browsers::new(sessions, &public_path.of(events::PATH), config.secure_cookies);
+    Ok(Events::new(hub, browsers, &config.events, public_path))
 }
 
 async fn sweep(routes: Arc<Routes>) {

@@ -2,10 +2,12 @@
 
 mod body;
 mod chat;
+pub mod events;
 mod models;
 mod ops;
 mod parameters;
 pub mod pets;
+mod public_path;
 
 use std::sync::Arc;
 
@@ -17,9 +19,13 @@ use axum::routing::{get, post};
 use http::{Method, Uri};
 use tokio_util::sync::CancellationToken;
 
+use self::events::Events;
+use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
 use crate::layer::authenticate::{Gate, Guard, authenticate};
+use crate::layer::browser::Browsers;
+use crate::layer::cors::{Cors, cors};
 use crate::layer::observe::observe;
 use crate::layer::rate_limit::{Meter, rate_limit};
 use crate::limiter::Limiter;
@@ -31,6 +37,7 @@ use crate::wire::key::Scope;
 use crate::wire::request::Unknown;
 
 pub use body::BodyReader;
+pub use public_path::PublicPath;
 
 /// Handles to everything that handlers use; cheap to clone.
 #[derive(Clone)]
@@ -43,6 +50,8 @@ pub struct AppState {
     pub remote_models: RemoteModels,
     /// Pets.
     pub pets: PetStore,
+    /// Live events.
+    pub events: Events,
     /// The database, for the readiness probe.
     pub store: Store,
     /// Reads bodies within bounds.
@@ -61,28 +70,43 @@ impl FromRef<AppState> for PetStore {
     }
 }
 
+impl FromRef<AppState> for Events {
+    fn from_ref(state: &AppState) -> Self {
+        state.events.clone()
+    }
+}
+
 /// All routes behind their layers. A request passes them in this order:
 ///
 /// 1. `observe`: id, log line, panics; every path.
-/// 2. `authenticate`: key and scope; not for probes and unknown paths.
-/// 3. `rate_limit`: requests a minute, `x-ratelimit-*`.
-/// 4. the handler.
-pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
-    let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface| {
+/// 2. `cors`: pages of other origins; not for probes.
+/// 3. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
+/// 4. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
+/// 5. `rate_limit`: requests a minute, `x-ratelimit-*`.
+/// 6. the handler.
+pub fn router(state: AppState, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
+    let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface, browsers: Option<Browsers>| {
+        let guard = Guard { gate: gate.clone(), scope, surface, browsers };
         routes
-            .route_layer(from_fn_with_state(Meter { limiter: limiter.clone(), surface }, rate_limit)) // 3
-            .route_layer(from_fn_with_state(Guard { gate: gate.clone(), scope, surface }, authenticate)) // 2
+            .route_layer(from_fn_with_state(Meter { limiter: limiter.clone(), surface }, rate_limit)) // 5
+            .route_layer(from_fn_with_state(guard, authenticate)) // 4
     };
+    let read = |routes, browsers| guarded(routes, Scope::StoreRead, Surface::Problem, browsers);
+    let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let chat = Router::new()
         .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
         .route("/v1/models", get(models::list).fallback(no_method))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
     Router::new()
-        .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
-        .merge(guarded(pets::router(), Scope::StoreRead, Surface::Problem))
+        .merge(guarded(chat, Scope::Chat, Surface::OpenAi, None))
+        .merge(read(pets::router(), None))
+        .merge(events::patient(streams)) // 3
+        .merge(read(events::entrance(), None))
+        .merge(events::exit())
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(no_path)
+        .layer(from_fn_with_state(Cors::new(origins), cors)) // 2
         .layer(from_fn(observe)) // 1
         .with_state(state)
 }

@@ -1,5 +1,7 @@
 //! Tower layers: what stands between the socket and the handlers.
 
 pub mod authenticate;
+pub mod browser;
+pub mod cors;
 pub mod observe;
 pub mod rate_limit;
