@@ -109,7 +109,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     // Building the encoder's tables takes a moment, which the first question need not wait for.
     std::thread::spawn(tokens::warm);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
-    let pets = PetStore::new(store.clone());
+    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
     pets.seed().await.map_err(AppError::Store)?;
     let stopping = CancellationToken::new();
     let cutting = CancellationToken::new();
@@ -117,13 +117,14 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let (gate, first_key) = gate(&config, &store, &clock, &stopping, &tasks).await?;
     let routes = Arc::new(Routes::new(&config.models).map_err(AppError::Tls)?);
     let ended = CancellationToken::new();
-    let events = events(&config, &store, &stopping, &ended, &tasks).await.map_err(AppError::Store)?;
+    let events = events(&config, &store, pets.doorbell(), &stopping, &ended, &tasks).await.map_err(AppError::Store)?;
     let state = AppState {
         events,
         relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes), cutting.clone()),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes: Arc::clone(&routes),
         pets,
+        public_reads: config.petstore.public_reads,
         store: store.clone(),
         bodies: BodyReader::new(&config.limits),
         json_depth: config.limits.json_depth,
@@ -180,6 +181,7 @@ async fn gate(
 async fn events(
     config: &Config,
     store: &Store,
+    doorbell: watch::Receiver<u64>,
     stopping: &CancellationToken,
     ended: &CancellationToken,
     tasks: &TaskTracker,
@@ -188,8 +190,6 @@ async fn events(
     let EventsConfig { keep, keep_count, subscribers, .. } = config.events;
     tasks.spawn(retain(log.clone(), keep, keep_count, stopping.clone()));
     let hub = Hub::open(log, subscribers).await?;
-    // Nobody rings yet.
-    let (_, doorbell) = watch::channel(0);
     tasks.spawn(ended.clone().run_until_cancelled_owned(hub.clone().run(doorbell, stopping.clone())));
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());

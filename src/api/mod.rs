@@ -2,12 +2,17 @@
 
 mod body;
 mod chat;
+mod document;
 pub mod events;
+pub mod inventory;
+mod listing;
 mod models;
 mod ops;
+pub mod orders;
 mod parameters;
 pub mod pets;
 mod public_path;
+mod resource;
 
 use std::sync::Arc;
 
@@ -27,6 +32,7 @@ use crate::layer::authenticate::{Gate, Guard, authenticate};
 use crate::layer::browser::Browsers;
 use crate::layer::cors::{Cors, cors};
 use crate::layer::observe::observe;
+use crate::layer::public_reads::{PublicGuard, public_reads};
 use crate::layer::rate_limit::{Meter, rate_limit};
 use crate::limiter::Limiter;
 use crate::petstore::PetStore;
@@ -52,6 +58,8 @@ pub struct AppState {
     pub pets: PetStore,
     /// Live events.
     pub events: Events,
+    /// Whether pets, orders and the inventory may be read without a key.
+    pub public_reads: bool,
     /// The database, for the readiness probe.
     pub store: Store,
     /// Reads bodies within bounds.
@@ -76,32 +84,50 @@ impl FromRef<AppState> for Events {
     }
 }
 
+impl FromRef<AppState> for BodyReader {
+    fn from_ref(state: &AppState) -> Self {
+        state.bodies.clone()
+    }
+}
+
 /// All routes behind their layers. A request passes them in this order:
 ///
 /// 1. `observe`: id, log line, panics; every path.
 /// 2. `cors`: pages of other origins; not for probes.
 /// 3. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
 /// 4. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
+///    `public_reads` where reading needs no key.
 /// 5. `rate_limit`: requests a minute, `x-ratelimit-*`.
 /// 6. the handler.
 pub fn router(state: AppState, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
-    let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface, browsers: Option<Browsers>| {
-        let guard = Guard { gate: gate.clone(), scope, surface, browsers };
-        routes
-            .route_layer(from_fn_with_state(Meter { limiter: limiter.clone(), surface }, rate_limit)) // 5
-            .route_layer(from_fn_with_state(guard, authenticate)) // 4
+    let metered = |routes: Router<AppState>, surface: Surface| {
+        routes.route_layer(from_fn_with_state(Meter { limiter: limiter.clone(), surface }, rate_limit)) // 5
     };
-    let read = |routes, browsers| guarded(routes, Scope::StoreRead, Surface::Problem, browsers);
+    let guarded = |routes: Router<AppState>, scope: Scope, surface: Surface| {
+        let guard = Guard { gate: gate.clone(), scope, surface, browsers: None };
+        metered(routes, surface).route_layer(from_fn_with_state(guard, authenticate)) // 4
+    };
+    let read = |routes: Router<AppState>, browsers: Option<Browsers>| {
+        let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem, browsers };
+        let routes = metered(routes, Surface::Problem);
+        if state.public_reads {
+            return routes.route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)); // 4
+        }
+        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
+    };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let chat = Router::new()
         .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
         .route("/v1/models", get(models::list).fallback(no_method))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
+    let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
+        .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed());
     Router::new()
-        .merge(guarded(chat, Scope::Chat, Surface::OpenAi, None))
-        .merge(read(pets::router(), None))
+        .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
+        .merge(store)
         .merge(events::patient(streams)) // 3
-        .merge(read(events::entrance(), None))
+        .merge(guarded(events::entrance(), Scope::StoreRead, Surface::Problem))
         .merge(events::exit())
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

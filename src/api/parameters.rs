@@ -70,7 +70,7 @@ impl Parameters {
     }
 
     fn refuse(&mut self, field: &str, detail: String) {
-        self.errors.push(FieldError { field: field.to_owned(), detail });
+        self.errors.push(FieldError::parameter(field, detail));
     }
 }
 
@@ -80,6 +80,33 @@ pub(super) fn path_with(path: &str, query: &str, name: &str, value: &str) -> Str
     let start = target.len();
     let others = form_urlencoded::parse(query.as_bytes()).filter(|(given, _)| given != name);
     form_urlencoded::Serializer::for_suffix(target, start).extend_pairs(others).append_pair(name, value).finish()
+}
+
+/// A parameter that lists values of a vocabulary, written in any case.
+pub(super) fn named<T: Copy>(
+    given: &mut Parameters,
+    parameter: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+    from_name: fn(&str) -> Option<T>,
+) -> Vec<T> {
+    let expected = one_of(all.iter().map(|value| name(*value)));
+    given.list(parameter, &expected, |word| from_name(&word.to_ascii_uppercase()))
+}
+
+/// Words as a person is told them.
+pub(super) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    format!("one of {}", words.collect::<Vec<_>>().join(", "))
+}
+
+/// Digits and nothing else, as a number.
+pub(super) fn read_number(text: &str) -> Option<u32> {
+    if is_digits(text) { text.parse().ok() } else { None }
+}
+
+/// Whether `text` is digits, at least one, and nothing else.
+pub(super) fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

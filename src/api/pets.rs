@@ -1,61 +1,110 @@
-//! `GET /api/pets` and `GET /api/pets/{id}`: the inventory, read only.
+//! `/api/pets`: the inventory.
 //!
-//! The list takes `species`, `status`, `size`, `gender`, `breed`, `color` and `name` (several values by commas
+//! `GET /api/pets` takes `species`, `status`, `size`, `gender`, `breed`, `color` and `name` (several values by commas
 //! or by repetition), `minPrice` and `maxPrice`, `minAge` and `maxAge` in months, `goodWithKids`, `sort`
 //! (`createdAt`, `price`, `-price`, `age`, `-age`, `name`; default `createdAt`) and `limit` (1 to 100, default
-//! 20). Its `next` is the path of the following page, or null. Failures are [`Problem`]s.
+//! 20). Its `next` is the path of the following page, or null. `POST` adds a pet.
+//!
+//! `GET`, `PUT`, `PATCH` (a merge patch, RFC 7396) and `DELETE /api/pets/{id}` honour `If-Match`; a patch that changes
+//! nothing leaves the version as it is. Members of a pet: `body`. Failures are [`Problem`]s.
 
+mod body;
 mod query;
 #[cfg(test)]
 mod tests;
 
+pub(super) use body::{SERVERS, named};
+
+use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRef, Path, RawQuery, State};
+use axum::extract::{FromRef, Path, RawQuery, Request, State};
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
-use serde::Serialize;
+use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
 use self::query::ListQuery;
-use super::parameters;
+use super::body::BodyReader;
+use super::document::{Document, JSON, MERGE_PATCH};
+use super::resource::Resource;
+use super::{listing, resource};
 use crate::error::problem::Problem;
 use crate::petstore::PetStore;
 use crate::petstore::pet::Pet;
 
-const PATH: &str = "/api/pets";
+const ONE: &str = "/api/pets/{id}";
 
-/// A page of the list.
-#[derive(Debug, Serialize)]
-struct PetList {
-    data: Vec<Pet>,
-    next: Option<String>,
-}
+/// A pet's id in a path.
+type Id = Result<Path<Uuid>, PathRejection>;
 
-/// The routes of pets. Who may use them is a layer's business.
-pub fn router<S>() -> Router<S>
+/// The routes that read. Who may use them is a layer's business.
+pub fn reads<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
-    Router::new()
-        .route(PATH, get(list))
-        .route("/api/pets/{id}", get(one))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+    Router::new().route(Pet::LIST, get(list)).route(ONE, get(one))
 }
 
-async fn list(State(pets): State<PetStore>, RawQuery(query): RawQuery) -> Result<Json<PetList>, Problem> {
+/// The routes that change something.
+pub fn writes<S>() -> Router<S>
+where
+    PetStore: FromRef<S>,
+    BodyReader: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new()
+        .route(Pet::LIST, axum::routing::post(create))
+        .route(ONE, axum::routing::put(replace).patch(patch).delete(delete))
+}
+
+async fn list(State(pets): State<PetStore>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let wanted = ListQuery::parse(&query).map_err(Problem::invalid)?;
-    let page = pets.find(&wanted.filter, wanted.sort, wanted.limit, wanted.after).await?;
-    let next = page.next.map(|key| parameters::path_with(PATH, &query, query::AFTER, &key.to_token()));
-    Ok(Json(PetList { data: page.pets, next }))
+    let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
+    let page = pets.list(&wanted.filter, wanted.sort, wanted.limit, behind).await?;
+    let next = page.value.next.map(|key| key.to_token());
+    Ok(listing::page(Pet::LIST, &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
 }
 
-/// What is no id names no pet: 404 for both.
-async fn one(State(pets): State<PetStore>, id: Result<Path<Uuid>, PathRejection>) -> Result<Json<Pet>, Problem> {
-    let pet = match id {
-        Ok(Path(id)) => pets.get(id).await?,
-        Err(_) => None,
-    };
-    pet.map(Json).ok_or_else(|| Problem::not_found("There is no pet with this id."))
+async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
+    let pet = pets.get(resource::id(id, "pet")?).await?.ok_or_else(|| resource::absent("pet"))?;
+    Ok(resource::if_changed(&pet, &headers))
+}
+
+async fn create(
+    State(pets): State<PetStore>,
+    State(bodies): State<BodyReader>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let document = Document::read(&bodies, request, &JSON).await?;
+    let (fields, key) = (body::new(&document)?, document.idempotency_key()?);
+    Ok(resource::created(&pets.create_pet(fields, key.as_ref()).await?))
+}
+
+async fn replace(
+    State(pets): State<PetStore>,
+    State(bodies): State<BodyReader>,
+    id: Id,
+    request: Request,
+) -> Result<Response, Problem> {
+    let document = Document::read(&bodies, request, &JSON).await?;
+    let (id, edit) = (resource::id(id, "pet")?, body::replacement(&document)?);
+    Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
+}
+
+async fn patch(
+    State(pets): State<PetStore>,
+    State(bodies): State<BodyReader>,
+    id: Id,
+    request: Request,
+) -> Result<Response, Problem> {
+    let document = Document::read(&bodies, request, &MERGE_PATCH).await?;
+    let (id, edit) = (resource::id(id, "pet")?, body::patch(&document)?);
+    Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
+}
+
+async fn delete(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    pets.delete_pet(resource::id(id, "pet")?, &resource::expected(&headers)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

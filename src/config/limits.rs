@@ -1,4 +1,4 @@
-//! Reads the sections `limits` and `responder`, and a key's own `limits`.
+//! Reads the sections `limits`, `responder` and `petstore`, and a key's own `limits`.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::duration::duration;
 use super::value::{flag, number, shown_size, size, whole};
 use super::walk::{Field, Section, Walk};
-use super::{Limits, RateLimits, ResponderConfig};
+use super::{Limits, PetStoreConfig, RateLimits, ResponderConfig};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -98,4 +98,17 @@ pub(super) fn responder(walk: &mut Walk, root: &mut Section) -> ResponderConfig 
     let tokens_per_second = walk.read(&mut section, "tokens_per_second", number(0.1, 100_000.0));
     walk.finish(section);
     ResponderConfig { tokens_per_second }
+}
+
+/// Reads `petstore`.
+pub(super) fn petstore(walk: &mut Walk, root: &mut Section) -> PetStoreConfig {
+    let field = walk.take(root, "petstore");
+    let mut section = walk.section("petstore", field);
+    let default = PetStoreConfig::default();
+    let petstore = PetStoreConfig {
+        public_reads: walk.read(&mut section, "public_reads", flag).unwrap_or(default.public_reads),
+        low_stock: walk.read(&mut section, "low_stock", whole(0, 1_000_000)).unwrap_or(default.low_stock),
+    };
+    walk.finish(section);
+    petstore
 }

@@ -219,6 +219,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         keys: keys::keys(walk, &mut root),
         unknown_parameters: walk.read(&mut root, "unknown_parameters", choice(UNKNOWN)).unwrap_or_default(),
         responder: limits::responder(walk, &mut root),
+        petstore: limits::petstore(walk, &mut root),
         models: models::models(walk, &mut root),
         drain: walk.read(&mut root, "drain", span(Duration::ZERO, HOUR)).unwrap_or(default.drain),
         hold: walk.read(&mut root, "hold", span(Duration::ZERO, FIVE_MINUTES)).unwrap_or(default.hold),

@@ -62,6 +62,8 @@ pub struct Config {
     pub unknown_parameters: UnknownParameters,
     /// The local model.
     pub responder: ResponderConfig,
+    /// Pets and orders.
+    pub petstore: PetStoreConfig,
     /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
     pub models: Vec<ModelConfig>,
     /// How long running requests may go on after SIGTERM; what is left then gets one error frame. Default 25 s, which
@@ -98,6 +100,7 @@ impl Default for Config {
             limits: Limits::default(),
             unknown_parameters: UnknownParameters::default(),
             responder: ResponderConfig::default(),
+            petstore: PetStoreConfig::default(),
             models: Vec::new(),
             drain: Duration::from_secs(25),
             hold: Duration::from_secs(10),
@@ -221,6 +224,22 @@ pub struct Limits {
 pub struct ResponderConfig {
     /// Tokens a second, for demonstrations; none: as fast as it can. 0.1 to 100,000.
     pub tokens_per_second: Option<f64>,
+}
+
+/// Pets and orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PetStoreConfig {
+    /// Whether pets, orders, the inventory and events may be read without a key. Default false.
+    pub public_reads: bool,
+    /// Available pets of a species at which, or below which, a notification says that it runs low. Default 2, 0 to
+    /// 1,000,000.
+    pub low_stock: u32,
+}
+
+impl Default for PetStoreConfig {
+    fn default() -> Self {
+        Self { public_reads: false, low_stock: 2 }
+    }
 }
 
 /// Text that must not be shown: `Debug` prints asterisks.

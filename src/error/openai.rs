@@ -178,6 +178,12 @@ impl ApiError {
         &self.body.message
     }
 
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The failure as the last data of a stream whose status is long gone.
     pub fn push_frame(&self, out: &mut BytesMut) {
         push_frame(out, &Envelope { error: self.body.clone() }.to_json());

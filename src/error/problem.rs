@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use super::openai::ApiError;
 use crate::hub::Refused;
+use crate::petstore::refusal::Refusal;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
 
@@ -28,6 +30,20 @@ pub struct Problem {
     errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after: Option<Duration>,
+    #[serde(skip)]
+    accepted: Option<&'static Accepted>,
+    /// The request was not read to its end, so the connection can't go on.
+    #[serde(skip)]
+    close: bool,
+}
+
+/// The media types that a method takes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The header of a 415 that lists them, in lower case.
+    pub header: &'static str,
+    /// Their names, separated by a comma and a blank.
+    pub types: &'static str,
 }
 
 /// What is wrong with one field or parameter of a request.
@@ -37,6 +53,26 @@ pub struct FieldError {
     pub field: String,
     /// What was expected.
     pub detail: String,
+    /// Where it stands in the request's body, as a JSON pointer in a URI fragment: `#/price`. None for what stands
+    /// elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
+impl FieldError {
+    /// A parameter or header; `detail` goes on from its name: `must be …`.
+    #[must_use]
+    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: name.into(), detail: detail.into(), pointer: None }
+    }
+
+    /// A member of the body's object; `detail` goes on from its name.
+    #[must_use]
+    pub fn member(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        let name = name.into();
+        let pointer = format!("#/{}", name.replace('~', "~0").replace('/', "~1"));
+        Self { field: name, detail: detail.into(), pointer: Some(pointer) }
+    }
 }
 
 impl Problem {
@@ -51,6 +87,8 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            accepted: None,
+            close: false,
         }
     }
 
@@ -65,7 +103,13 @@ impl Problem {
     /// 400: the one field or parameter `field`; `detail` goes on from its name: `must be …`.
     #[must_use]
     pub fn invalid_parameter(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::invalid(vec![FieldError { field: field.into(), detail: detail.into() }])
+        Self::invalid(vec![FieldError::parameter(field, detail)])
+    }
+
+    /// 400: a body that is not what it says it is; `detail` is a sentence.
+    #[must_use]
+    pub fn unreadable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// 401, with the challenge that asks for a bearer key.
@@ -90,6 +134,13 @@ impl Problem {
     #[must_use]
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "This resource has no such method; `Allow` lists those it has.")
+    }
+
+    /// 415: a body of another type; a header tells which are `accepted`.
+    #[must_use]
+    pub fn unsupported_type(accepted: &'static Accepted) -> Self {
+        let detail = format!("The Content-Type must be one of these: {}.", accepted.types);
+        Self { accepted: Some(accepted), ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail) }
     }
 
     /// 429; `retry_after` is left out when waiting would not help.
@@ -119,7 +170,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, retry_after) = (self.status, self.retry_after);
+        let (status, retry_after, accepted, close) = (self.status, self.retry_after, self.accepted, self.close);
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
         if let Some(wait) = retry_after {
             // Whole seconds, rounded up: who comes back at 1 s when 1.2 s was meant is refused again.
@@ -129,7 +180,38 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(Accepted { header, types }) = accepted {
+            response.headers_mut().insert(HeaderName::from_static(header), HeaderValue::from_static(types));
+        }
+        if close {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
+    }
+}
+
+/// What befell the body of a request: 413, 408, 400, 503.
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        let busy = error.status() == StatusCode::SERVICE_UNAVAILABLE;
+        let retry_after = busy.then_some(Duration::from_secs(1));
+        Self { retry_after, close: !busy, ..Self::new(error.status(), error.message()) }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::NoPet(_) | Refusal::NoOrder(_) => Self::not_found(detail),
+            Refusal::Version { .. } => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            Refusal::OpenOrder(_) | Refusal::NotAvailable(_) | Refusal::Move { .. } => {
+                Self::new(StatusCode::CONFLICT, detail)
+            }
+            Refusal::Decimals { .. } => Self::invalid(vec![FieldError::member("price", detail)]),
+            Refusal::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            Refusal::Store(error) => error.into(),
+        }
     }
 }
 
@@ -197,6 +279,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::petstore::order::OrderStatus;
+    use crate::petstore::pet::Status;
     use crate::store::Store;
 
     async fn body(response: Response) -> Value {
@@ -246,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_hostile_list_of_errors_is_cut() {
-        let error = FieldError { field: "x".to_owned(), detail: "is unknown".to_owned() };
+        let error = FieldError::parameter("x", "is unknown");
         assert_eq!(Problem::invalid(vec![error; 1_000]).errors.len(), Problem::MAX_ERRORS);
     }
 
@@ -272,5 +356,60 @@ mod tests {
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *impatient).await.unwrap();
         let error = sqlx::query("DELETE FROM pets").execute(&mut *impatient).await.unwrap_err();
         assert_eq!(Problem::from(StoreError::from(error)).status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn a_member_of_a_body_is_pointed_at() {
+        let error = FieldError::member("a/b~c", "is unknown");
+        let body = body(Problem::invalid(vec![error]).into_response()).await;
+        assert_eq!(body["errors"], json!([{"field": "a/b~c", "detail": "is unknown", "pointer": "#/a~1b~0c"}]));
+    }
+
+    #[tokio::test]
+    async fn every_refusal_has_its_status() {
+        let id = uuid::Uuid::now_v7();
+        for (refusal, status, told) in [
+            (Refusal::NoPet(id), 404, id.to_string()),
+            (Refusal::NoOrder(id), 404, id.to_string()),
+            (Refusal::Version { current: 7 }, 412, "version 7".to_owned()),
+            (Refusal::OpenOrder(id), 409, id.to_string()),
+            (Refusal::NotAvailable(Status::Adopted), 409, "ADOPTED".to_owned()),
+            (Refusal::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "PLACED".to_owned()),
+            (Refusal::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "SHIPPED".to_owned()),
+            (
+                Refusal::Decimals { currency: "JPY".to_owned(), most: 0 },
+                400,
+                "`price` must have no decimals".to_owned(),
+            ),
+            (Refusal::KeyReused, 422, "new key".to_owned()),
+            (Refusal::Store(StoreError::Corrupt("secret".to_owned())), 500, "log".to_owned()),
+        ] {
+            let response = Problem::from(refusal).into_response();
+            assert_eq!(response.status(), status);
+            let detail = body(response).await["detail"].clone();
+            assert!(detail.as_str().unwrap().contains(&told), "{detail}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_befalls_a_body_is_told_and_closes_the_connection() {
+        let response = Problem::from(ApiError::body_too_large(10)).into_response();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[CONNECTION]),
+            (413, &HeaderValue::from_static("close"))
+        );
+        let response = Problem::from(ApiError::overloaded()).into_response();
+        assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (503, &HeaderValue::from(1)));
+        assert!(!response.headers().contains_key(CONNECTION));
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_the_right_ones() {
+        static TYPES: Accepted = Accepted { header: "accept-patch", types: "a/b, c/d" };
+        let response = Problem::unsupported_type(&TYPES).into_response();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["accept-patch"]),
+            (415, &HeaderValue::from_static("a/b, c/d"))
+        );
     }
 }

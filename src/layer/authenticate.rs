@@ -79,6 +79,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Everybody's, where `scope` needs no key.
+    pub(super) fn everybody(scope: Scope) -> Self {
+        Self { keyring: None, key: KeyHash::of(""), scope }
+    }
+
     /// The hash of the key; of nothing where no keys are asked for.
     #[must_use]
     pub const fn key(&self) -> KeyHash {

@@ -4,4 +4,5 @@ pub mod authenticate;
 pub mod browser;
 pub mod cors;
 pub mod observe;
+pub mod public_reads;
 pub mod rate_limit;

@@ -1,9 +1,10 @@
-//! A page of pets, and the key from which the next one begins.
+//! A page of pets, the key from which the next one begins, and the cursor that a page is consistent with.
 
 use uuid::Uuid;
 
+use super::money;
 use super::pet::Pet;
-use super::row;
+use crate::wire::event::Cursor;
 
 /// Some of the pets that a filter takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,16 @@ pub struct PetPage {
     pub pets: Vec<Pet>,
     /// Where the next page begins; `None` when there are no more.
     pub next: Option<PageKey>,
+}
+
+/// An answer, and how much of the log it has seen: applying the events behind the cursor by version leads from this
+/// answer to the present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot<T> {
+    /// What was asked for.
+    pub value: T,
+    /// The log as it stood in the same snapshot of the database.
+    pub cursor: Cursor,
 }
 
 /// The place behind one pet, in every order there is.
@@ -36,7 +47,7 @@ impl PageKey {
     pub fn behind(pet: &Pet) -> Self {
         Self {
             id: pet.id,
-            price_e4: row::price_rounded_down(pet.price),
+            price_e4: money::rounded_down(pet.price),
             age_months: pet.age_months,
             name: pet.name.clone(),
         }

@@ -5,30 +5,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            /// Every value, in the order in which it is listed.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word on the wire and in the database.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// The value of that name; names are upper case.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
+use super::money;
 
 vocabulary! {
     /// What kind of animal.
@@ -94,7 +71,7 @@ pub struct Pet {
     pub id: Uuid,
     /// What kind of animal.
     pub species: Species,
-    /// A single word, unique among the seeded pets.
+    /// What it is called. Among the seeded pets a single word, and unique.
     pub name: String,
     /// The breed, as people write it: `Golden Retriever`.
     pub breed: String,
@@ -122,4 +99,129 @@ pub struct Pet {
     pub updated_at: Timestamp,
     /// 1 at creation, one more at each change.
     pub version: u64,
+}
+
+/// What people set of a pet; the rest is kept by the store.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PetFields {
+    /// See [`Pet::species`].
+    pub species: Species,
+    /// See [`Pet::name`].
+    pub name: String,
+    /// See [`Pet::breed`].
+    pub breed: String,
+    /// See [`Pet::age_months`].
+    pub age_months: u32,
+    /// See [`Pet::size`].
+    pub size: Size,
+    /// See [`Pet::color`].
+    pub color: String,
+    /// See [`Pet::gender`].
+    pub gender: Gender,
+    /// See [`Pet::good_with_kids`].
+    pub good_with_kids: bool,
+    /// Not negative, with no more decimals than its currency has; see [`super::money::decimals`].
+    pub price: Decimal,
+    /// See [`Pet::currency`].
+    pub currency: String,
+    /// See [`Pet::description`].
+    pub description: String,
+    /// See [`Pet::status`].
+    pub status: Status,
+}
+
+/// Some of [`PetFields`]; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PetEdit {
+    /// See [`Pet::species`].
+    pub species: Option<Species>,
+    /// See [`Pet::name`].
+    pub name: Option<String>,
+    /// See [`Pet::breed`].
+    pub breed: Option<String>,
+    /// See [`Pet::age_months`].
+    pub age_months: Option<u32>,
+    /// See [`Pet::size`].
+    pub size: Option<Size>,
+    /// See [`Pet::color`].
+    pub color: Option<String>,
+    /// See [`Pet::gender`].
+    pub gender: Option<Gender>,
+    /// See [`Pet::good_with_kids`].
+    pub good_with_kids: Option<bool>,
+    /// See [`PetFields::price`].
+    pub price: Option<Decimal>,
+    /// See [`Pet::currency`].
+    pub currency: Option<String>,
+    /// See [`Pet::description`].
+    pub description: Option<String>,
+    /// See [`Pet::status`].
+    pub status: Option<Status>,
+}
+
+impl PetEdit {
+    /// The fields, when none is missing.
+    #[must_use]
+    pub fn whole(self) -> Option<PetFields> {
+        Some(PetFields {
+            species: self.species?,
+            name: self.name?,
+            breed: self.breed?,
+            age_months: self.age_months?,
+            size: self.size?,
+            color: self.color?,
+            gender: self.gender?,
+            good_with_kids: self.good_with_kids?,
+            price: self.price?,
+            currency: self.currency?,
+            description: self.description?,
+            status: self.status?,
+        })
+    }
+}
+
+impl Pet {
+    /// A new pet, made at `at`.
+    pub(super) fn new(fields: PetFields, at: Timestamp) -> Self {
+        Self {
+            // Version 7 ids made in one process increase, even within a millisecond.
+            id: Uuid::now_v7(),
+            species: fields.species,
+            name: fields.name,
+            breed: fields.breed,
+            age_months: fields.age_months,
+            size: fields.size,
+            color: fields.color,
+            gender: fields.gender,
+            good_with_kids: fields.good_with_kids,
+            price: money::shown(fields.price),
+            currency: fields.currency,
+            description: fields.description,
+            status: fields.status,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        }
+    }
+
+    /// This pet after `edit`, in the same version.
+    pub(super) fn edited(&self, edit: PetEdit) -> Self {
+        let old = self.clone();
+        Self {
+            species: edit.species.unwrap_or(old.species),
+            name: edit.name.unwrap_or(old.name),
+            breed: edit.breed.unwrap_or(old.breed),
+            age_months: edit.age_months.unwrap_or(old.age_months),
+            size: edit.size.unwrap_or(old.size),
+            color: edit.color.unwrap_or(old.color),
+            gender: edit.gender.unwrap_or(old.gender),
+            good_with_kids: edit.good_with_kids.unwrap_or(old.good_with_kids),
+            price: edit.price.map_or(old.price, money::shown),
+            currency: edit.currency.unwrap_or(old.currency),
+            description: edit.description.unwrap_or(old.description),
+            status: edit.status.unwrap_or(old.status),
+            ..old
+        }
+    }
 }

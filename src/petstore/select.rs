@@ -4,9 +4,10 @@ use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::filter::{PetFilter, Sort};
+use super::money;
+use super::order::{OrderFilter, OrderStatus};
 use super::page::PageKey;
 use super::pet::{Gender, Size, Species, Status};
-use super::row;
 
 /// Every word in use, with its column before it; sorted as a person would.
 pub(super) const VOCABULARY: &str = "\
@@ -19,6 +20,30 @@ pub(super) const VOCABULARY: &str = "\
 pub(super) fn one(id: Uuid) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT * FROM pets WHERE id = ");
     query.push_bind(id.to_string());
+    query
+}
+
+/// The id of a pet's open order.
+pub(super) const OPEN_ORDER: &str =
+    "SELECT id FROM orders WHERE pet_id = ? AND status IN ('PLACED', 'APPROVED', 'SHIPPED')";
+
+/// The order of that id.
+pub(super) fn order(id: Uuid) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM orders WHERE id = ");
+    query.push_bind(id.to_string());
+    query
+}
+
+/// The first `limit` orders behind `after`, oldest first.
+pub(super) fn orders(filter: &OrderFilter, limit: i64, after: Option<Uuid>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM orders WHERE true");
+    push_names(&mut query, "status", OrderStatus::ALL, &filter.status, OrderStatus::name);
+    for (condition, id) in [("pet_id = ", filter.pet), ("id > ", after)] {
+        if let Some(id) = id {
+            query.push(" AND ").push(condition).push_bind(id.to_string());
+        }
+    }
+    query.push(" ORDER BY id LIMIT ").push_bind(limit);
     query
 }
 
@@ -80,8 +105,8 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &PetFilter) {
     push_texts(query, &filter.breed, "instr(lower(breed), value) > 0");
     push_texts(query, &filter.color, "instr(lower(color), value) > 0");
     push_texts(query, &filter.name, "lower(name) = value");
-    push_bound(query, "price_e4 >= ", filter.min_price.map(row::price_rounded_up));
-    push_bound(query, "price_e4 <= ", filter.max_price.map(row::price_rounded_down));
+    push_bound(query, "price_e4 >= ", filter.min_price.map(money::rounded_up));
+    push_bound(query, "price_e4 <= ", filter.max_price.map(money::rounded_down));
     push_bound(query, "age_months >= ", filter.min_age_months.map(i64::from));
     push_bound(query, "age_months <= ", filter.max_age_months.map(i64::from));
     push_bound(query, "good_with_kids = ", filter.good_with_kids.map(i64::from));

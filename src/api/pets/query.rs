@@ -2,18 +2,13 @@
 
 use rust_decimal::Decimal;
 
-use crate::api::parameters::Parameters;
+use crate::api::listing::{AFTER, LIMIT, MAX_LIMIT, Place, read_limit};
+use crate::api::parameters::{Parameters, is_digits, named, one_of, read_number};
 use crate::error::problem::FieldError;
 use crate::petstore::filter::{PetFilter, Sort};
 use crate::petstore::page::PageKey;
 use crate::petstore::pet::{Gender, Size, Species, Status};
 
-/// The parameter that holds the token of a page.
-pub(super) const AFTER: &str = "after";
-/// Pets of a page unless `limit` says otherwise.
-const DEFAULT_LIMIT: u32 = 20;
-/// Most pets of a page.
-const MAX_LIMIT: u32 = 100;
 /// Longest text that a breed, colour or name is compared with, in characters.
 const MAX_TEXT: usize = 100;
 
@@ -33,7 +28,7 @@ pub(super) struct ListQuery {
     pub(super) filter: PetFilter,
     pub(super) sort: Sort,
     pub(super) limit: u32,
-    pub(super) after: Option<PageKey>,
+    pub(super) after: Option<Place<PageKey>>,
 }
 
 impl ListQuery {
@@ -60,28 +55,12 @@ impl ListQuery {
                 good_with_kids: given.one("goodWithKids", "true or false", |word| word.parse().ok()),
             },
             sort: given.one("sort", &sorts, read_sort).unwrap_or_default(),
-            limit: given.one("limit", &limit, read_limit).unwrap_or(DEFAULT_LIMIT),
-            after: given.one(AFTER, "a token taken from `next`", PageKey::from_token),
+            limit: given.one("limit", &limit, read_limit).unwrap_or(LIMIT),
+            after: given.one(AFTER, "a token taken from `next`", |token| Place::read(token, PageKey::from_token)),
         };
         given.finish()?;
         Ok(wanted)
     }
-}
-
-/// A list of values of a vocabulary, written in any case.
-fn named<T: Copy>(
-    given: &mut Parameters,
-    parameter: &str,
-    all: &[T],
-    name: fn(T) -> &'static str,
-    from_name: fn(&str) -> Option<T>,
-) -> Vec<T> {
-    let expected = one_of(all.iter().map(|value| name(*value)));
-    given.list(parameter, &expected, |word| from_name(&word.to_ascii_uppercase()))
-}
-
-fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    format!("one of {}", words.collect::<Vec<_>>().join(", "))
 }
 
 fn read_text(text: &str) -> Option<String> {
@@ -90,21 +69,9 @@ fn read_text(text: &str) -> Option<String> {
 }
 
 /// Digits, and a point between digits if need be. `Decimal` alone would take signs and underscores too.
-fn read_amount(text: &str) -> Option<Decimal> {
+pub(super) fn read_amount(text: &str) -> Option<Decimal> {
     let (whole, cents) = text.split_once('.').unwrap_or((text, "0"));
     if is_digits(whole) && is_digits(cents) { Decimal::from_str_exact(text).ok() } else { None }
-}
-
-fn read_number(text: &str) -> Option<u32> {
-    if is_digits(text) { text.parse().ok() } else { None }
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn read_limit(text: &str) -> Option<u32> {
-    read_number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit))
 }
 
 fn read_sort(text: &str) -> Option<Sort> {

@@ -13,7 +13,8 @@ async fn seeded() -> (Store, Router) {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let pets = PetStore::new(store.clone());
     pets.seed().await.unwrap();
-    (store, router::<PetStore>().with_state(pets))
+    let app = reads::<PetStore>().method_not_allowed_fallback(async || Problem::method_not_allowed());
+    (store, app.with_state(pets))
 }
 
 async fn ask(app: &Router, method: &str, path: &str) -> (StatusCode, header::HeaderMap, Value) {
@@ -214,8 +215,8 @@ async fn hostile_queries_are_never_a_fault_of_the_server() {
         "minPrice=99999999999999999999999999999999",
         "maxAge=4294967295",
         "maxAge=99999999999999999999",
-        &format!("after={token}"),
-        &format!("after={far}&sort=name"),
+        &format!("after={token}.a.1"),
+        &format!("after={far}.a.1&sort=name"),
         &format!("breed={long}"),
         &long.replace(',', "=1&"),
     ] {

@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rust_decimal::Decimal;
+
 use super::*;
 use crate::petstore::PetStore;
 use crate::petstore::filter::{PetFilter, Sort};
+use crate::petstore::pet::{Gender, Size, Species, Status};
 use crate::store::Store;
 
 /// Words that questions and answers are made of; a name among them, or a typo away, would be misunderstood.
@@ -23,7 +26,7 @@ const SPOKEN: &str = "a about above adopted adult affordable age all already als
     under unknown up us usd want what when where which white who why will with without would year years yellow yes you \
     young younger youngest your";
 
-fn pets() -> Vec<Seed> {
+fn pets() -> Vec<PetFields> {
     read(DATA).unwrap()
 }
 
@@ -78,7 +81,7 @@ fn names_are_no_typo_away_from_a_word_that_is_spoken() {
 fn the_inventory_has_something_of_everything() {
     let pets = pets();
     assert!(pets.len() >= 48, "{} pets", pets.len());
-    let count = |takes: &dyn Fn(&Seed) -> bool| pets.iter().filter(|pet| takes(pet)).count();
+    let count = |takes: &dyn Fn(&PetFields) -> bool| pets.iter().filter(|pet| takes(pet)).count();
     for species in Species::ALL.iter().copied() {
         let breeds: HashSet<_> = pets.iter().filter(|pet| pet.species == species).map(|pet| &pet.breed).collect();
         assert!(breeds.len() >= 4, "{}: {} breeds", species.name(), breeds.len());

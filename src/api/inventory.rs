@@ -1,0 +1,38 @@
+//! `GET /api/inventory`: how many pets there are, by status, by species, and by both.
+//!
+//! The events `inventory-changed` carry the same, without the cursor, which is not of the counts but of this reading.
+
+use axum::extract::{FromRef, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::listing::with_cursor;
+use crate::error::problem::Problem;
+use crate::petstore::PetStore;
+use crate::petstore::inventory::Inventory;
+
+/// The counts and the cursor that they are consistent with.
+#[derive(Debug, Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    inventory: Inventory,
+    cursor: String,
+}
+
+/// The route. Who may use it is a layer's business.
+pub fn reads<S>() -> Router<S>
+where
+    PetStore: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new().route("/api/inventory", get(count))
+}
+
+async fn count(State(pets): State<PetStore>) -> Result<Response, Problem> {
+    let snapshot = pets.inventory().await?;
+    let cursor = snapshot.cursor.to_string();
+    let counted = Json(Counted { inventory: snapshot.value, cursor: cursor.clone() });
+    Ok(with_cursor(counted.into_response(), &cursor))
+}

@@ -1,0 +1,119 @@
+//! `/api/orders`: who gets which pet.
+//!
+//! `POST` with `petId` orders an available pet, which becomes `PENDING`; price and currency are the pet's of that
+//! moment. `GET` lists, oldest first, and takes `status` (several by commas or by repetition), `petId` and `limit`.
+//! `PATCH /api/orders/{id}` sets the `status`: `PLACED` to `APPROVED` to `SHIPPED` to `DELIVERED`, which makes the pet
+//! `ADOPTED`; `PLACED` or `APPROVED` to `CANCELLED`, which makes it `AVAILABLE`. What has been shipped can't be
+//! cancelled. Other moves are 409; the status that an order has already changes nothing.
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRef, Path, RawQuery, Request, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::HeaderMap;
+use uuid::Uuid;
+
+use super::body::BodyReader;
+use super::document::{Document, JSON, MERGE_PATCH, Otherwise, Purpose, text};
+use super::listing::{self, AFTER, LIMIT, MAX_LIMIT, Place};
+use super::parameters::{Parameters, named};
+use super::pets;
+use super::resource::{self, Resource};
+use crate::error::problem::{FieldError, Problem};
+use crate::petstore::PetStore;
+use crate::petstore::order::{Order, OrderFilter, OrderStatus};
+
+const ONE: &str = "/api/orders/{id}";
+
+/// An order's id in a path.
+type Id = Result<Path<Uuid>, PathRejection>;
+
+/// The routes that read. Who may use them is a layer's business.
+pub fn reads<S>() -> Router<S>
+where
+    PetStore: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new().route(Order::LIST, get(list)).route(ONE, get(one))
+}
+
+/// The routes that change something.
+pub fn writes<S>() -> Router<S>
+where
+    PetStore: FromRef<S>,
+    BodyReader: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new().route(Order::LIST, axum::routing::post(place)).route(ONE, axum::routing::patch(patch))
+}
+
+/// A list of orders as it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct ListQuery {
+    filter: OrderFilter,
+    limit: u32,
+    after: Option<Place<Uuid>>,
+}
+
+impl ListQuery {
+    fn parse(query: &str) -> Result<Self, Vec<FieldError>> {
+        let id = |text: &str| Uuid::try_parse(text).ok();
+        let limit = format!("a whole number from 1 to {MAX_LIMIT}");
+        let mut given = Parameters::read(query);
+        let wanted = Self {
+            filter: OrderFilter {
+                status: named(&mut given, "status", OrderStatus::ALL, OrderStatus::name, OrderStatus::from_name),
+                pet: given.one("petId", "the id of a pet", id),
+            },
+            limit: given.one("limit", &limit, listing::read_limit).unwrap_or(LIMIT),
+            after: given.one(AFTER, "a token taken from `next`", |token| Place::read(token, id)),
+        };
+        given.finish()?;
+        Ok(wanted)
+    }
+}
+
+async fn list(State(store): State<PetStore>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let query = query.unwrap_or_default();
+    let wanted = ListQuery::parse(&query).map_err(Problem::invalid)?;
+    let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
+    let page = store.orders(&wanted.filter, wanted.limit, behind).await?;
+    let next = page.value.next.map(|id| id.to_string());
+    Ok(listing::page(Order::LIST, &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
+}
+
+async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
+    let order = store.order(resource::id(id, "order")?).await?.ok_or_else(|| resource::absent("order"))?;
+    Ok(resource::if_changed(&order, &headers))
+}
+
+async fn place(
+    State(store): State<PetStore>,
+    State(bodies): State<BodyReader>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let document = Document::read(&bodies, request, &JSON).await?;
+    let mut given = document.object(Purpose::Whole)?;
+    let id = |json: &str| Uuid::try_parse(&text(json)?).ok();
+    let pet = given.member("petId", "the id of a pet", Otherwise::Required, id);
+    given.finish()?;
+    let (pet, key) = (pet.ok_or_else(Problem::internal)?, document.idempotency_key()?);
+    Ok(resource::created(&store.place_order(pet, key.as_ref()).await?))
+}
+
+async fn patch(
+    State(store): State<PetStore>,
+    State(bodies): State<BodyReader>,
+    id: Id,
+    request: Request,
+) -> Result<Response, Problem> {
+    let document = Document::read(&bodies, request, &MERGE_PATCH).await?;
+    let id = resource::id(id, "order")?;
+    let mut given = document.object(Purpose::Patch)?;
+    given.ignore(&pets::SERVERS);
+    let (all, unchanged) = (OrderStatus::ALL, Otherwise::Unchanged);
+    let to = pets::named(&mut given, "status", all, unchanged, OrderStatus::name, OrderStatus::from_name);
+    given.finish()?;
+    Ok(resource::whole(&store.move_order(id, to, &resource::expected(&document.headers)).await?))
+}

@@ -1,0 +1,119 @@
+//! A pet as it is sent: which members there are, and what they may hold.
+//!
+//! Required: `species`, `name`, `breed`, `ageMonths`, `size`, `color`, `price`. Left out, `gender` is `UNKNOWN`,
+//! `goodWithKids` false, `currency` `USD`, `description` empty, and `status` `AVAILABLE` for a new pet; PUT leaves the
+//! status as it is. The server's own members (`id`, `createdAt`, `updatedAt`, `version`) are ignored, so that what was
+//! read can be changed and sent back; any other member is refused.
+
+use rust_decimal::Decimal;
+
+use super::query::read_amount;
+use crate::api::document::{Document, Object, Otherwise, Purpose, scalar, text};
+use crate::api::parameters::one_of;
+use crate::error::problem::Problem;
+use crate::petstore::money;
+use crate::petstore::pet::{Gender, PetEdit, PetFields, Size, Species, Status};
+use crate::petstore::refusal::Refusal;
+
+/// Members that only the server sets.
+pub(in crate::api) const SERVERS: [&str; 4] = ["id", "createdAt", "updatedAt", "version"];
+/// Longest name, breed and colour, characters.
+const LONGEST_WORD: usize = 60;
+/// Longest description, characters.
+const LONGEST_TEXT: usize = 2_000;
+/// Oldest pet, months.
+const OLDEST: u32 = 1_200;
+/// Highest price, units of its currency.
+const DEAREST: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+const CURRENCY: &str = "USD";
+
+/// A new pet.
+pub(super) fn new(document: &Document) -> Result<PetFields, Problem> {
+    let edit = read(document, Purpose::Whole, Otherwise::Default(Status::Available))?;
+    edit.whole().ok_or_else(|| {
+        tracing::error!("a required member of a pet was not asked for");
+        Problem::internal()
+    })
+}
+
+/// A pet in place of another.
+pub(super) fn replacement(document: &Document) -> Result<PetEdit, Problem> {
+    read(document, Purpose::Whole, Otherwise::Unchanged)
+}
+
+/// A merge patch.
+pub(super) fn patch(document: &Document) -> Result<PetEdit, Problem> {
+    read(document, Purpose::Patch, Otherwise::Unchanged)
+}
+
+fn read(document: &Document, purpose: Purpose, status: Otherwise<Status>) -> Result<PetEdit, Problem> {
+    use Otherwise::{Default, Required};
+    let mut given = document.object(purpose)?;
+    let word = format!("a text of 1 to {LONGEST_WORD} characters, not blank, without control characters");
+    let long =
+        format!("a text of at most {LONGEST_TEXT} characters, without control characters but line breaks and tabs");
+    let months = format!("a whole number from 0 to {OLDEST}");
+    let amount = format!("a decimal in quotes such as \"149.99\", from 0 to {DEAREST}");
+    given.ignore(&SERVERS);
+    let edit = PetEdit {
+        species: named(&mut given, "species", Species::ALL, Required, Species::name, Species::from_name),
+        name: given.member("name", &word, Required, read_word),
+        breed: given.member("breed", &word, Required, read_word),
+        age_months: given.member("ageMonths", &months, Required, |json| scalar(json).filter(|age| *age <= OLDEST)),
+        size: named(&mut given, "size", Size::ALL, Required, Size::name, Size::from_name),
+        color: given.member("color", &word, Required, read_word),
+        gender: named(&mut given, "gender", Gender::ALL, Default(Gender::Unknown), Gender::name, Gender::from_name),
+        good_with_kids: given.member("goodWithKids", "true or false", Default(false), scalar),
+        price: given.member("price", &amount, Required, read_price),
+        currency: given.member(
+            "currency",
+            "an ISO 4217 code of three upper-case letters such as USD",
+            Default(CURRENCY.to_owned()),
+            read_currency,
+        ),
+        description: given.member("description", &long, Default(String::new()), read_long),
+        status: named(&mut given, "status", Status::ALL, status, Status::name, Status::from_name),
+    };
+    if let (Some(price), Some(currency)) = (edit.price, &edit.currency)
+        && !money::fits(price, currency)
+    {
+        // Again in the store, which knows what an edit leaves as it is; here it is told along with all else.
+        let most = money::decimals(currency);
+        given.refuse::<()>("price", Refusal::Decimals { currency: currency.clone(), most }.to_string());
+    }
+    given.finish()?;
+    Ok(edit)
+}
+
+/// A member that holds a word of a vocabulary.
+pub(in crate::api) fn named<T: Copy>(
+    given: &mut Object<'_>,
+    member: &str,
+    all: &[T],
+    otherwise: Otherwise<T>,
+    name: fn(T) -> &'static str,
+    from_name: fn(&str) -> Option<T>,
+) -> Option<T> {
+    let expected = one_of(all.iter().map(|value| name(*value)));
+    given.member(member, &expected, otherwise, |json| from_name(&text(json)?))
+}
+
+fn read_word(json: &str) -> Option<String> {
+    text(json).filter(|word| {
+        !word.trim().is_empty() && word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control)
+    })
+}
+
+fn read_long(json: &str) -> Option<String> {
+    let is_fine = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    text(json).filter(|text| text.chars().count() <= LONGEST_TEXT && text.chars().all(is_fine))
+}
+
+/// A string, since numbers of JSON lose digits on their way through many a client.
+fn read_price(json: &str) -> Option<Decimal> {
+    read_amount(&text(json)?).filter(|price| *price <= DEAREST)
+}
+
+fn read_currency(json: &str) -> Option<String> {
+    text(json).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
+}

@@ -1,0 +1,148 @@
+//! One resource as an answer, and the conditions under which it is read or changed (RFC 9110, section 13).
+//!
+//! The entity tag of a resource is its version in quotes, `"7"`. `If-Match` is optional on every change.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::response::{IntoResponse, Response};
+use http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::error::problem::Problem;
+use crate::petstore::order::Order;
+use crate::petstore::pet::Pet;
+use crate::petstore::refusal::Expected;
+use crate::petstore::replay::Done;
+
+/// Tells that an answer was given before, to the same `Idempotency-Key`.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Something with an address and versions.
+pub(super) trait Resource: Serialize {
+    /// The list that it stands in.
+    const LIST: &'static str;
+
+    /// Its id.
+    fn id(&self) -> Uuid;
+
+    /// Its version.
+    fn version(&self) -> u64;
+}
+
+impl Resource for Pet {
+    const LIST: &'static str = "/api/pets";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Resource for Order {
+    const LIST: &'static str = "/api/orders";
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// 200 with the resource and its tag.
+pub(super) fn whole<R: Resource>(resource: &R) -> Response {
+    ([(ETAG, tag(resource.version()))], Json(resource)).into_response()
+}
+
+/// 200, or 304 when `If-None-Match` names the version that there is.
+pub(super) fn if_changed<R: Resource>(resource: &R, headers: &HeaderMap) -> Response {
+    if any_tag(headers, IF_NONE_MATCH) || tags(headers, IF_NONE_MATCH, true).any(|tag| tag == resource.version()) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag(resource.version()))]).into_response();
+    }
+    whole(resource)
+}
+
+/// 201 with the resource, its tag and its address.
+pub(super) fn created<R: Resource>(done: &Done<R>) -> Response {
+    let mut response = (StatusCode::CREATED, whole(&done.value)).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", R::LIST, done.value.id())) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    if done.replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// The id in a path. What is no id names nothing: 404.
+pub(super) fn id(path: Result<Path<Uuid>, PathRejection>, what: &str) -> Result<Uuid, Problem> {
+    path.map(|Path(id)| id).map_err(|_| absent(what))
+}
+
+/// 404 for a resource of the kind `what`.
+pub(super) fn absent(what: &str) -> Problem {
+    Problem::not_found(format!("There is no {what} with this id."))
+}
+
+/// What `If-Match` asks for. Tags that are weak, or none of ours, match nothing.
+pub(super) fn expected(headers: &HeaderMap) -> Expected {
+    if !headers.contains_key(IF_MATCH) || any_tag(headers, IF_MATCH) {
+        return Expected::Any;
+    }
+    Expected::OneOf(tags(headers, IF_MATCH, false).collect())
+}
+
+fn tag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+fn any_tag(headers: &HeaderMap, name: HeaderName) -> bool {
+    headers.get(name).is_some_and(|value| value == "*")
+}
+
+/// The versions that a header's tags stand for; weak tags count if `weak`.
+fn tags(headers: &HeaderMap, name: HeaderName, weak: bool) -> impl Iterator<Item = u64> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(move |tag| {
+        let tag = tag.trim();
+        let strong = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+        let version = strong.strip_prefix('"')?.strip_suffix('"')?;
+        // As it is written by `tag`, and in no other way: "07" and "+7" are not ours.
+        version.parse().ok().filter(|number: &u64| number.to_string() == version)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn if_match_names_versions_by_strong_tags() {
+        let expected = |values: &[&'static str]| expected(&headers(IF_MATCH, values));
+        assert_eq!(expected(&[]), Expected::Any);
+        assert_eq!(expected(&["*"]), Expected::Any);
+        assert_eq!(expected(&["\"7\""]), Expected::OneOf(vec![7]));
+        assert_eq!(expected(&["\"7\", \"8\"", "\"9\""]), Expected::OneOf(vec![7, 8, 9]));
+        for foreign in ["7", "W/\"7\"", "\"07\"", "\"+7\"", "\"x\"", "\"", "", ",", "\"99999999999999999999\""] {
+            assert_eq!(expected(&[foreign]), Expected::OneOf(Vec::new()), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let version =
+            |values: &[&'static str]| tags(&headers(IF_NONE_MATCH, values), IF_NONE_MATCH, true).collect::<Vec<_>>();
+        assert_eq!(version(&["W/\"7\", \"8\""]), [7, 8]);
+    }
+}

@@ -1,0 +1,236 @@
+//! What commands about pets do to the rows, and what they tell the log.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::petstore::filter::PetFilter;
+use crate::petstore::log::{EventLog, LoggedEvent};
+use crate::petstore::pet::{Gender, Size, Species, Status};
+use crate::store::Store;
+use crate::wire::event::{Kind, Topics};
+
+pub(in crate::petstore) fn fields() -> PetFields {
+    PetFields {
+        species: Species::Fish,
+        name: "Wanda".to_owned(),
+        breed: "Angelfish".to_owned(),
+        age_months: 3,
+        size: Size::Small,
+        color: "silver".to_owned(),
+        gender: Gender::Female,
+        good_with_kids: true,
+        price: "19.9".parse().unwrap(),
+        currency: "USD".to_owned(),
+        description: "Line one\nline \"two\".".to_owned(),
+        status: Status::Available,
+    }
+}
+
+pub(in crate::petstore) async fn empty() -> (Store, PetStore) {
+    let store = Store::open("sqlite::memory:").await.unwrap();
+    (store.clone(), PetStore::new(store))
+}
+
+/// A new pet.
+pub(in crate::petstore) async fn made(pets: &PetStore) -> Pet {
+    pets.create_pet(fields(), None).await.unwrap().value
+}
+
+/// Everything in the log behind `after`.
+pub(in crate::petstore) async fn told(store: &Store, after: u64) -> Vec<LoggedEvent> {
+    EventLog::new(store.clone()).page(Topics::ALL, after, u64::MAX >> 1, 1_000).await.unwrap()
+}
+
+pub(in crate::petstore) fn kinds(events: &[LoggedEvent]) -> Vec<Kind> {
+    events.iter().map(|event| event.kind).collect()
+}
+
+pub(in crate::petstore) fn body(event: &LoggedEvent) -> Value {
+    serde_json::from_str(&format!("{{{}}}", event.body)).unwrap()
+}
+
+fn priced(price: &str, currency: &str) -> PetEdit {
+    PetEdit { price: Some(price.parse().unwrap()), currency: Some(currency.to_owned()), ..PetEdit::default() }
+}
+
+#[tokio::test]
+async fn a_new_pet_is_told_whole_with_the_counts() {
+    let (store, pets) = empty().await;
+    let pet = made(&pets).await;
+    assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet.clone()));
+    assert_eq!((pet.version, pet.price.to_string().as_str()), (1, "19.90"));
+    let events = told(&store, 0).await;
+    assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
+    assert_eq!((events[0].id.as_str(), events[0].version), (pet.id.to_string().as_str(), 1));
+    assert_eq!(body(&events[0]), json!({"resource": pet}));
+    assert_eq!(events[0].at, pet.created_at);
+    let counts = pets.inventory().await.unwrap();
+    assert_eq!(body(&events[1]), json!({"resource": counts.value}));
+    assert_eq!((events[1].id.as_str(), events[1].version), ("inventory", counts.value.version));
+    assert_eq!((counts.cursor.seq, counts.value.total, counts.value.available(Species::Fish)), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn an_edit_makes_one_event_of_the_topic_and_counts_only_what_is_counted() {
+    let (store, pets) = empty().await;
+    let pet = made(&pets).await;
+    let mut seen = 2;
+    let name = PetEdit { name: Some("Nemo".to_owned()), ..PetEdit::default() };
+    let both = PetEdit { status: Some(Status::Pending), age_months: Some(4), ..PetEdit::default() };
+    let species = PetEdit { species: Some(Species::Other), ..PetEdit::default() };
+    let cases = [
+        (name, vec![Kind::PetUpdate], json!({})),
+        (both, vec![Kind::PetStatusChanged, Kind::InventoryChanged], json!({"old": "AVAILABLE", "new": "PENDING"})),
+        (species, vec![Kind::PetUpdate, Kind::InventoryChanged], json!({})),
+    ];
+    for (version, (edit, expected, mut words)) in (2..).zip(cases) {
+        let after = pets.edit_pet(pet.id, edit, &Expected::Any).await.unwrap();
+        assert_eq!((after.version, Some(&after)), (version, pets.get(pet.id).await.unwrap().as_ref()));
+        let events = told(&store, seen).await;
+        seen += events.len() as u64;
+        assert_eq!(kinds(&events), expected);
+        words["resource"] = serde_json::to_value(&after).unwrap();
+        assert_eq!(body(&events[0]), words);
+        assert_eq!(events[0].version, version);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_changes_nothing_leaves_no_trace() {
+    let (store, pets) = empty().await;
+    let pet = made(&pets).await;
+    let same = PetEdit { name: Some("Wanda".to_owned()), status: Some(Status::Available), ..priced("19.900", "USD") };
+    for edit in [PetEdit::default(), same] {
+        assert_eq!(pets.edit_pet(pet.id, edit, &Expected::OneOf(vec![1])).await.unwrap(), pet);
+    }
+    assert_eq!(told(&store, 2).await, []);
+    assert_eq!(*pets.doorbell().borrow(), 2);
+}
+
+#[tokio::test]
+async fn a_deleted_pet_leaves_a_version_without_a_resource() {
+    let (store, pets) = empty().await;
+    let pet = made(&pets).await;
+    pets.delete_pet(pet.id, &Expected::OneOf(vec![3, 1])).await.unwrap();
+    assert_eq!(pets.get(pet.id).await.unwrap(), None);
+    let events = told(&store, 2).await;
+    assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
+    assert_eq!((events[0].version, body(&events[0])), (2, json!({"resource": null})));
+    assert_eq!(body(&events[1])["resource"]["total"], 0);
+    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(Refusal::NoPet(id)) if id == pet.id));
+}
+
+#[tokio::test]
+async fn what_is_refused_changes_nothing_and_tells_nothing() {
+    let (store, pets) = empty().await;
+    let pet = made(&pets).await;
+    let stale = Expected::OneOf(vec![2, 7]);
+    let status = PetEdit { status: Some(Status::Adopted), ..PetEdit::default() };
+    assert!(matches!(pets.edit_pet(pet.id, status, &stale).await, Err(Refusal::Version { current: 1 })));
+    assert!(matches!(pets.delete_pet(pet.id, &stale).await, Err(Refusal::Version { current: 1 })));
+    let yen = PetEdit { currency: Some("JPY".to_owned()), ..PetEdit::default() };
+    assert!(matches!(pets.edit_pet(pet.id, yen, &Expected::Any).await, Err(Refusal::Decimals { most: 0, .. })));
+    let edit = priced("1.999", "USD");
+    assert!(matches!(pets.edit_pet(pet.id, edit, &Expected::Any).await, Err(Refusal::Decimals { most: 2, .. })));
+    let dear = PetFields { price: "0.001".parse().unwrap(), ..fields() };
+    assert!(matches!(pets.create_pet(dear, None).await, Err(Refusal::Decimals { .. })));
+    assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet));
+    assert_eq!(pets.count(&PetFilter::default()).await.unwrap(), 1);
+    assert_eq!(told(&store, 2).await, []);
+}
+
+#[tokio::test]
+async fn a_species_that_runs_low_is_told_once_until_it_has_recovered() {
+    let (store, pets) = empty().await;
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.push(made(&pets).await.id);
+    }
+    let change = async |id: uuid::Uuid, status| {
+        let seen = *pets.doorbell().borrow();
+        let edit = PetEdit { status: Some(status), ..PetEdit::default() };
+        pets.edit_pet(id, edit, &Expected::Any).await.unwrap();
+        told(&store, seen).await.into_iter().find(|event| event.kind == Kind::Notification)
+    };
+    assert_eq!(change(all[0], Status::Pending).await, None, "three are left");
+    let event = change(all[1], Status::Adopted).await.unwrap();
+    assert_eq!((event.version, uuid::Uuid::try_parse(&event.id).unwrap().get_version_num()), (1, 7));
+    let resource = json!({"level": "warning", "message": "FISH is running low: 2 are available.", "species": "FISH",
+        "available": 2});
+    assert_eq!(body(&event), json!({"resource": resource}));
+    assert_eq!(change(all[2], Status::Pending).await, None, "it was low before");
+    assert_eq!(change(all[2], Status::Available).await, None);
+    assert_eq!(change(all[1], Status::Available).await, None, "three again");
+    assert!(change(all[1], Status::Pending).await.is_some(), "and low again");
+}
+
+#[tokio::test]
+async fn the_configured_number_is_what_low_means() {
+    let (store, pets) = empty().await;
+    let pets = pets.with_low_stock(0);
+    let pet = made(&pets).await;
+    pets.delete_pet(pet.id, &Expected::Any).await.unwrap();
+    let events = told(&store, 2).await;
+    assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged, Kind::Notification]);
+    assert_eq!(body(&events[2])["resource"]["level"], "critical");
+}
+
+#[tokio::test]
+async fn the_doorbell_rings_after_the_commit_and_for_other_processes() {
+    let (store, pets) = empty().await;
+    let mut bell = pets.doorbell();
+    assert_eq!(*bell.borrow_and_update(), 0);
+    made(&pets).await;
+    assert!(bell.has_changed().unwrap());
+    assert_eq!(*bell.borrow_and_update(), told(&store, 0).await.last().unwrap().seq);
+    pets.ring(1);
+    assert!(!bell.has_changed().unwrap(), "that was heard before");
+    pets.ring(9);
+    assert_eq!(*bell.borrow_and_update(), 9);
+}
+
+#[tokio::test]
+async fn a_list_is_read_with_its_cursor() {
+    let (_store, pets) = empty().await;
+    made(&pets).await;
+    let page = pets.list(&PetFilter::default(), crate::petstore::filter::Sort::Name, 20, None).await.unwrap();
+    assert_eq!((page.cursor.seq, page.value.pets.len()), (2, 1));
+}
+
+fn key(key: &str, request: &str) -> IdempotencyKey {
+    IdempotencyKey { caller: "me".to_owned(), key: key.to_owned(), request: request.to_owned() }
+}
+
+#[tokio::test]
+async fn a_key_makes_one_pet_which_is_answered_as_it_was_made() {
+    let (store, pets) = empty().await;
+    let first = pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap();
+    assert!(!first.replayed);
+    let edit = PetEdit { name: Some("Nemo".to_owned()), ..PetEdit::default() };
+    pets.edit_pet(first.value.id, edit, &Expected::Any).await.unwrap();
+    let seen = *pets.doorbell().borrow();
+    let again = pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap();
+    assert_eq!((again.replayed, &again.value), (true, &first.value));
+    assert_eq!(serde_json::to_string(&again.value).unwrap(), serde_json::to_string(&first.value).unwrap());
+    assert_eq!(told(&store, seen).await, []);
+    assert!(matches!(pets.create_pet(fields(), Some(&key("k", "other"))).await, Err(Refusal::KeyReused)));
+    let other = IdempotencyKey { caller: "you".to_owned(), ..key("k", "other") };
+    assert!(!pets.create_pet(fields(), Some(&other)).await.unwrap().replayed);
+}
+
+#[tokio::test]
+async fn keys_are_forgotten_after_a_day() {
+    let (store, pets) = empty().await;
+    pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap();
+    let back = |millis: i64| {
+        let store = store.clone();
+        async move {
+            let moved = sqlx::query("UPDATE idempotency_keys SET at = at - ?").bind(millis);
+            moved.execute(store.writer()).await.unwrap();
+        }
+    };
+    back(23 * 60 * 60 * 1_000).await;
+    assert!(pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap().replayed);
+    back(60 * 60 * 1_000).await;
+    assert!(!pets.create_pet(fields(), Some(&key("k", "another"))).await.unwrap().replayed);
+}
