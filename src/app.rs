@@ -120,6 +120,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let events = events(&config, &store, pets.doorbell(), &stopping, &ended, &tasks).await.map_err(AppError::Store)?;
     let state = AppState {
         events,
+        public_path: PublicPath::new(&config.public_path),
         relay: Relay::new(&config, Responder::new(pets.clone()), Arc::clone(&routes), cutting.clone()),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes: Arc::clone(&routes),

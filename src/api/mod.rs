@@ -58,6 +58,8 @@ pub struct AppState {
     pub pets: PetStore,
     /// Live events.
     pub events: Events,
+    /// Where clients see this server's `/`.
+    pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
     pub public_reads: bool,
     /// The database, for the readiness probe.
@@ -81,6 +83,12 @@ impl FromRef<AppState> for PetStore {
 impl FromRef<AppState> for Events {
     fn from_ref(state: &AppState) -> Self {
         state.events.clone()
+    }
+}
+
+impl FromRef<AppState> for PublicPath {
+    fn from_ref(state: &AppState) -> Self {
+        state.public_path.clone()
     }
 }
 
