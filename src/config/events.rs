@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::duration::span;
 use super::value::{flag, whole};
@@ -117,12 +117,8 @@ fn origin(value: &Value) -> Result<String, String> {
     let expected = "an origin such as https://shop.example or http://localhost:3000, or \"*\"";
     let text = value.as_text().ok_or(expected)?;
     let exact = |url: Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
-    let plain = text == "*" || Url::parse(text).is_ok_and(|url| url.host().is_some_and(known) && exact(url));
+    let plain = text == "*" || Url::parse(text).is_ok_and(exact);
     plain.then(|| text.to_owned()).ok_or_else(|| expected.to_owned())
-}
-
-fn known(host: Host<&str>) -> bool {
-    !matches!(host, Host::Domain(""))
 }
 
 /// A path that begins and ends with a slash, of characters that mean nothing in a URL, a header or a cookie.

@@ -4,9 +4,11 @@
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
 mod keys;
+mod restore;
 mod sessions;
 
 pub use keys::{CreateKeyError, NewKey, StoredKey};
+pub use restore::{Backup, RestoreError};
 
 use std::path::PathBuf;
 use std::str::FromStr;

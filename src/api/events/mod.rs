@@ -136,7 +136,7 @@ impl Events {
         match answer {
             Answer::Stream { named } => {
                 let (start, subscription) = self.hub.subscribe(topics, since).await?;
-                Ok(stream::respond(start, subscription, self.settings, standing, named))
+                Ok(stream::respond(&start, subscription, self.settings, standing, named))
             }
             Answer::Page { wait, limit } => {
                 Ok(poll::page(&self.hub, &self.settings, topics, since, wait, limit).await?)

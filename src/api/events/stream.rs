@@ -41,7 +41,7 @@ pub(super) fn head(headers: &mut HeaderMap) {
 
 /// The answer that a subscription becomes.
 pub(super) fn respond(
-    start: Start,
+    start: &Start,
     subscription: Subscription,
     settings: Arc<Settings>,
     standing: Standing,
@@ -49,7 +49,7 @@ pub(super) fn respond(
 ) -> Response {
     let mut greeting = BytesMut::with_capacity(256);
     push_retry(&mut greeting, settings.retry);
-    notices::connected(&mut greeting, &start);
+    notices::connected(&mut greeting, start);
     if let Some(reset) = &start.reset {
         notices::stream_reset(&mut greeting, reset, subscription.topics(), &settings.public_path);
     }
