@@ -123,13 +123,13 @@ fn tags(headers: &HeaderMap, name: HeaderName, weak: bool) -> impl Iterator<Item
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
     #[test]
     fn if_match_names_versions_by_strong_tags() {
-        let expected = |values: &[&'static str]| expected(&headers(IF_MATCH, values));
+        let expected = |values: &[&'static str]| expected(&headers(&IF_MATCH, values));
         assert_eq!(expected(&[]), Expected::Any);
         assert_eq!(expected(&["*"]), Expected::Any);
         assert_eq!(expected(&["\"7\""]), Expected::OneOf(vec![7]));
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn if_none_match_compares_weakly() {
         let version =
-            |values: &[&'static str]| tags(&headers(IF_NONE_MATCH, values), IF_NONE_MATCH, true).collect::<Vec<_>>();
+            |values: &[&'static str]| tags(&headers(&IF_NONE_MATCH, values), IF_NONE_MATCH, true).collect::<Vec<_>>();
         assert_eq!(version(&["W/\"7\", \"8\""]), [7, 8]);
     }
 }

@@ -97,3 +97,32 @@ impl Change {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::petstore::pet::Pet;
+    use crate::petstore::pets::tests::{empty, made};
+
+    #[tokio::test]
+    async fn the_oldest_answers_to_a_caller_go_and_nobody_elses() {
+        let (_store, pets) = empty().await;
+        let pet = made(&pets).await;
+        let key = |caller: &str, key: usize| IdempotencyKey {
+            caller: caller.to_owned(),
+            key: key.to_string(),
+            request: "r".to_owned(),
+        };
+        let mut change = Change::begin(&pets).await.unwrap();
+        change.remember(Some(&key("you", 0)), &pet).await.unwrap();
+        for number in 0..5 {
+            change.remember(Some(&key("me", number)), &pet).await.unwrap();
+        }
+        change.forget_beyond("me", 2).await.unwrap();
+        for (asked, kept) in [(key("me", 2), false), (key("me", 3), true), (key("me", 4), true), (key("you", 0), true)]
+        {
+            let done = change.replay::<Pet>(Some(&asked)).await.unwrap();
+            assert_eq!(done.is_some(), kept, "{asked:?}");
+        }
+    }
+}
