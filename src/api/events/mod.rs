@@ -1,9 +1,9 @@
 //! Live events: `GET /api/events`, as a stream or as pages of JSON.
 //!
 //! `/api/events/{topic}` carries one topic; `/api/events` those of `topics`, all of them unless given, and
-//! `/api/events/data` is another name for it. With `after` or `wait` the answer is a page of JSON ([`poll`]), otherwise
-//! a stream of Server-Sent Events ([`stream`]). All speak of the same cursors. A browser gets in through [`doors`], and is
-//! never sent away with a status that it would take for the end ([`patience`]).
+//! `/api/events/data` is another name for it. With `after` or `wait` the answer is a page of JSON (`poll`), otherwise
+//! a stream of Server-Sent Events (`stream`). All speak of the same cursors. A browser gets in through `doors`, and is
+//! never sent away with a status that it would take for the end (`patience`).
 
 mod doors;
 mod jitter;
