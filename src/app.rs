@@ -9,20 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{AppState, BodyReader, open_router, router};
-use crate::config::{Auth, Config, Limits, UnknownParameters};
+use crate::api::events::{self, Events};
+use crate::api::{AppState, BodyReader, PublicPath, open_router, router};
+use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
 use crate::deadline::Signal;
+use crate::hub::{Hub, retain};
 use crate::keyring::{FirstKeyError, Keyring, Principal};
 use crate::layer::authenticate::Gate;
+use crate::layer::browser::Browsers;
 use crate::ledger::Ledger;
 use crate::limiter::{Clock, Limiter};
 use crate::petstore::PetStore;
+use crate::petstore::log::EventLog;
 use crate::relay::{Parts, Relay};
 use crate::responder::Responder;
+use crate::sessions::Sessions;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes, TlsError};
@@ -128,7 +134,10 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
-    let state = assemble(&config, store.clone(), pets, ledger, (&stopping, &cutting))?;
+    let ended = CancellationToken::new();
+    let events =
+        events(&config, &store, pets.doorbell(), stopping.token(), &ended, &tasks).await.map_err(AppError::Store)?;
+    let state = assemble(&config, store.clone(), pets, events, ledger, (&stopping, &cutting))?;
     let routes = Arc::clone(&state.routes);
     let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
@@ -137,12 +146,13 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         let limits = Limits { connections: SCRAPERS, ..config.limits };
         serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), Signal::default())
     });
-    let router = router(state, &gate, &Limiter::new(config.limits.total, clock));
+    let router = router(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
     let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
     let drain = config.drain;
     let done = tokio::spawn(async move {
         let main = async {
             server.run(drain).await;
+            ended.cancel();
             // The last request has ended, so the last usage has been recorded.
             written.cancel();
             let _ = writing.await;
@@ -167,6 +177,7 @@ fn assemble(
     config: &Config,
     store: Store,
     pets: PetStore,
+    events: Events,
     ledger: Ledger,
     (stopping, cutting): (&Signal, &Signal),
 ) -> Result<AppState, AppError> {
@@ -180,6 +191,8 @@ fn assemble(
         cutting: cutting.clone(),
     };
     Ok(AppState {
+        events,
+        public_path: PublicPath::new(&config.public_path),
         relay: Relay::new(config, parts),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes,
@@ -237,6 +250,26 @@ async fn gate(
     let first = keyring.ensure_first().await.map_err(AppError::FirstKey)?;
     tasks.spawn(keyring.clone().watch(stopping.clone()));
     Ok((Gate::keys(keyring, clock.clone()), first))
+}
+
+/// Live events, and the tasks that bring them and forget them: the first until the last connection has `ended`.
+async fn events(
+    config: &Config,
+    store: &Store,
+    doorbell: watch::Receiver<u64>,
+    stopping: &CancellationToken,
+    ended: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Events, StoreError> {
+    let log = EventLog::new(store.clone());
+    let EventsConfig { keep, keep_count, subscribers, .. } = config.events;
+    tasks.spawn(retain(log.clone(), keep, keep_count, stopping.clone()));
+    let hub = Hub::open(log, subscribers).await?;
+    tasks.spawn(ended.clone().run_until_cancelled_owned(hub.clone().run(doorbell, stopping.clone())));
+    let public_path = PublicPath::new(&config.public_path);
+    let sessions = Sessions::new(store.clone());
+    let browsers = Browsers::new(sessions, &public_path.of(events::PATH), config.secure_cookies);
+    Ok(Events::new(hub, browsers, &config.events, public_path))
 }
 
 async fn sweep(routes: Arc<Routes>) {

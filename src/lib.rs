@@ -10,8 +10,8 @@
 //! | 6 | [`api`] | the HTTP surface: one file per resource, the numbered stack of layers |
 //! | 5 | [`layer`], [`relay`] | tower layers; one completion from end to end |
 //! | 4 | [`error`] | the only file that chooses status codes |
-//! | 3 | [`keyring`], [`ledger`], [`limiter`], [`responder`], [`upstream`] | who may, what was used, how much, the local model, the remote ones |
-//! | 2 | [`petstore`], [`store`], [`telemetry`], [`deadline`] | pets; the database below them; logs and metrics; when a connection must be done |
+//! | 3 | [`hub`], [`keyring`], [`ledger`], [`limiter`], [`responder`], [`sessions`], [`upstream`] | live events, who may, what was used, how much, the local model, browsers, the remote models |
+//! | 2 | [`petstore`], [`store`], [`telemetry`], [`deadline`] | pets; the database below them; logs and metrics; when things must be over |
 //! | 1 | [`config`] | what a person wrote -> what runs |
 //! | 0 | [`wire`] | pure data and codecs, no I/O |
 
@@ -24,10 +24,12 @@ pub mod petstore;
 pub mod store;
 pub mod telemetry;
 
+pub mod hub;
 pub mod keyring;
 pub mod ledger;
 pub mod limiter;
 pub mod responder;
+pub mod sessions;
 pub mod upstream;
 
 pub mod error;

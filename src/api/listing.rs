@@ -43,7 +43,8 @@ struct List<T> {
     cursor: String,
 }
 
-/// Answers with a page of the list at `path` that was asked for with `query`. `next` is the key of the following one.
+/// Answers with a page of the list at `path`, as clients see it, that was asked for with `query`. `next` is the key of
+/// the following one.
 pub(super) fn page<T: Serialize>(
     path: &str,
     query: &str,

@@ -3,6 +3,7 @@
 mod body;
 mod chat;
 mod document;
+pub mod events;
 pub mod inventory;
 mod listing;
 mod metrics;
@@ -11,6 +12,7 @@ mod ops;
 pub mod orders;
 mod parameters;
 pub mod pets;
+mod public_path;
 mod resource;
 
 use std::sync::Arc;
@@ -23,9 +25,13 @@ use axum::routing::{get, post};
 use http::{Method, Uri};
 use tokio_util::sync::CancellationToken;
 
+use self::events::Events;
+use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
 use crate::layer::authenticate::{Gate, Guard, authenticate};
+use crate::layer::browser::Browsers;
+use crate::layer::cors::{Cors, cors};
 use crate::layer::observe::observe;
 use crate::layer::public_reads::{PublicGuard, public_reads};
 use crate::layer::rate_limit::{Meter, rate_limit};
@@ -41,6 +47,7 @@ use crate::wire::request::Unknown;
 
 pub use body::BodyReader;
 pub use metrics::open_router;
+pub use public_path::PublicPath;
 
 /// Handles to everything that handlers use; cheap to clone.
 #[derive(Clone)]
@@ -53,6 +60,10 @@ pub struct AppState {
     pub remote_models: RemoteModels,
     /// Pets.
     pub pets: PetStore,
+    /// Live events.
+    pub events: Events,
+    /// Where clients see this server's `/`.
+    pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
     pub public_reads: bool,
     /// The database, for the readiness probe.
@@ -77,6 +88,18 @@ impl FromRef<AppState> for PetStore {
     }
 }
 
+impl FromRef<AppState> for Events {
+    fn from_ref(state: &AppState) -> Self {
+        state.events.clone()
+    }
+}
+
+impl FromRef<AppState> for PublicPath {
+    fn from_ref(state: &AppState) -> Self {
+        state.public_path.clone()
+    }
+}
+
 impl FromRef<AppState> for BodyReader {
     fn from_ref(state: &AppState) -> Self {
         state.bodies.clone()
@@ -86,41 +109,51 @@ impl FromRef<AppState> for BodyReader {
 /// All routes behind their layers. A request passes them in this order:
 ///
 /// 1. `observe`: id, log line, count, panics; every path.
-/// 2. `authenticate`: key and scope; not for probes and unknown paths. `public_reads` where reading needs no key.
-/// 3. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
-/// 4. the handler.
-pub fn router(state: AppState, gate: &Gate, limiter: &Limiter) -> Router {
-    let (limiter, metrics) = (limiter.clone(), state.metrics.clone());
+/// 2. `cors`: pages of other origins; not for probes.
+/// 3. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
+/// 4. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
+///    `public_reads` where reading needs no key.
+/// 5. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
+/// 6. the handler.
+pub fn router(state: AppState, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
+    let metrics = state.metrics.clone();
     let metered = |routes: Router<AppState>, surface: Surface| {
         let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
-        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 3
+        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 5
     };
     let known = |routes: Router<AppState>, scope: Scope, surface: Surface| {
-        routes.route_layer(from_fn_with_state(Guard { gate: gate.clone(), scope, surface }, authenticate)) // 2
+        let guard = Guard { gate: gate.clone(), scope, surface, browsers: None };
+        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
     };
     let guarded =
         |routes: Router<AppState>, scope: Scope, surface: Surface| known(metered(routes, surface), scope, surface);
-    let read = |routes: Router<AppState>| {
-        if !state.public_reads {
-            return guarded(routes, Scope::StoreRead, Surface::Problem);
+    let read = |routes: Router<AppState>, browsers: Option<Browsers>| {
+        let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem, browsers };
+        let routes = metered(routes, Surface::Problem);
+        if state.public_reads {
+            return routes.route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)); // 4
         }
-        let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem };
-        metered(routes, Surface::Problem).route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)) // 2
+        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
     };
+    let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let chat = Router::new()
         .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
         .route("/v1/models", get(models::list).fallback(no_method))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
-    let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()))
+    let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
         .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
     Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
         .merge(store)
+        .merge(events::patient(streams)) // 3
+        .merge(guarded(events::entrance(), Scope::StoreRead, Surface::Problem))
+        .merge(events::exit())
         .merge(known(metrics::router(), Scope::Stats, Surface::Problem))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(no_path)
+        .layer(from_fn_with_state(Cors::new(origins), cors)) // 2
         .layer(from_fn_with_state(metrics.clone(), observe)) // 1
         .with_state(state)
 }

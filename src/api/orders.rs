@@ -19,6 +19,7 @@ use super::document::{Document, JSON, MERGE_PATCH, Otherwise, Purpose, text};
 use super::listing::{self, AFTER, LIMIT, MAX_LIMIT, Place};
 use super::parameters::{Parameters, named};
 use super::pets;
+use super::public_path::PublicPath;
 use super::resource::{self, Resource};
 use crate::error::problem::{FieldError, Problem};
 use crate::petstore::PetStore;
@@ -33,6 +34,7 @@ type Id = Result<Path<Uuid>, PathRejection>;
 pub fn reads<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
+    PublicPath: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
     Router::new().route(Order::LIST, get(list)).route(ONE, get(one))
@@ -74,13 +76,17 @@ impl ListQuery {
     }
 }
 
-async fn list(State(store): State<PetStore>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+async fn list(
+    State(store): State<PetStore>,
+    State(public): State<PublicPath>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let wanted = ListQuery::parse(&query).map_err(Problem::invalid)?;
     let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
     let page = store.orders(&wanted.filter, wanted.limit, behind).await?;
     let next = page.value.next.map(|id| id.to_string());
-    Ok(listing::page(Order::LIST, &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
+    Ok(listing::page(&public.of(Order::LIST), &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
 }
 
 async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {

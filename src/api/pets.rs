@@ -26,6 +26,7 @@ use uuid::Uuid;
 use self::query::ListQuery;
 use super::body::BodyReader;
 use super::document::{Document, JSON, MERGE_PATCH};
+use super::public_path::PublicPath;
 use super::resource::Resource;
 use super::{listing, resource};
 use crate::error::problem::Problem;
@@ -41,6 +42,7 @@ type Id = Result<Path<Uuid>, PathRejection>;
 pub fn reads<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
+    PublicPath: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
     Router::new().route(Pet::LIST, get(list)).route(ONE, get(one))
@@ -58,13 +60,17 @@ where
         .route(ONE, axum::routing::put(replace).patch(patch).delete(delete))
 }
 
-async fn list(State(pets): State<PetStore>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+async fn list(
+    State(pets): State<PetStore>,
+    State(public): State<PublicPath>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let wanted = ListQuery::parse(&query).map_err(Problem::invalid)?;
     let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
     let page = pets.list(&wanted.filter, wanted.sort, wanted.limit, behind).await?;
     let next = page.value.next.map(|key| key.to_token());
-    Ok(listing::page(Pet::LIST, &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
+    Ok(listing::page(&public.of(Pet::LIST), &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
 }
 
 async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {

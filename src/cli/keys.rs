@@ -9,7 +9,7 @@ use petstream::store::{CreateKeyError, NewKey, Store, StoredKey};
 use petstream::wire::key::{Scope, Scopes, new_secret};
 use serde_json::{Value, json};
 
-use super::{Failure, answer, note};
+use super::{Failure, answer, fault, in_a_file, note};
 
 /// Longest name of a key, characters.
 const LONGEST_NAME: usize = 64;
@@ -62,10 +62,7 @@ pub(super) struct Create {
 
 pub(super) fn run(command: Command, sources: &Sources) -> Result<(), Failure> {
     let ForKeys { database, names } = load_for_keys(sources).map_err(Failure::Configuration)?;
-    if database.starts_with("sqlite::memory:") {
-        let problem = "a database in memory is the server's own; name its file with --database sqlite:PATH";
-        return Err(Failure::Usage(problem.to_owned()));
-    }
+    in_a_file(&database)?;
     if let Command::Create(create) = &command
         && names.contains(&create.name)
     {
@@ -141,10 +138,6 @@ async fn revoke(store: &Store, name_or_id: &str) -> Result<(), Failure> {
     };
     note(&format!("Revoked the key {:?}; running servers refuse it within a second.", stored.key.name));
     Ok(())
-}
-
-fn fault(error: impl std::fmt::Display) -> Failure {
-    Failure::Fault(error.to_string())
 }
 
 /// Columns as wide as their widest cell, two blanks apart; the last one is as wide as it is.

@@ -3,7 +3,10 @@
 //! Answers go to stdout, everything said about them to stderr.
 
 mod check;
+mod epoch;
+mod events;
 mod keys;
+mod restore;
 mod serve;
 mod usage;
 
@@ -13,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use petstream::config::{ConfigError, DEFAULT_FILE, Flags, Sources};
+use petstream::config::{ConfigError, DEFAULT_FILE, Flags, ForKeys, Sources, load_for_keys};
 
 /// Wrong usage or configuration, as in sysexits.h.
 const USAGE: u8 = 64;
@@ -68,6 +71,13 @@ enum Command {
     Keys(keys::Command),
     /// Sum up what requests used, also while the server runs
     Usage(usage::Command),
+    /// Print a server's events as they happen, one line of JSON each
+    Events(events::Command),
+    /// The name of the log of events
+    #[command(subcommand)]
+    Epoch(epoch::Command),
+    /// Put a backup in the place of the database, while no server runs
+    Restore(restore::Command),
 }
 
 /// Why a command did not succeed.
@@ -103,6 +113,9 @@ fn dispatch(command: Option<Command>, sources: &Sources) -> Result<(), Failure> 
         Command::Config => answer(DEFAULT_FILE),
         Command::Keys(command) => keys::run(command, sources),
         Command::Usage(command) => usage::run(&command, sources),
+        Command::Events(command) => events::run(command, sources),
+        Command::Epoch(command) => epoch::run(&command, sources),
+        Command::Restore(command) => restore::run(&command, sources),
     }
 }
 
@@ -115,6 +128,25 @@ fn sources(options: Options) -> Result<Sources, Failure> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let environment: HashMap<_, _> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     Ok(Sources { flags: Flags { config, listen, database, log_format }, environment, folder })
+}
+
+/// The database, which must be a file: one in memory is a running server's own.
+fn database_file(sources: &Sources) -> Result<String, Failure> {
+    let ForKeys { database, .. } = load_for_keys(sources).map_err(Failure::Configuration)?;
+    in_a_file(&database)?;
+    Ok(database)
+}
+
+fn in_a_file(database: &str) -> Result<(), Failure> {
+    if !database.starts_with("sqlite::memory:") {
+        return Ok(());
+    }
+    let problem = "a database in memory is the server's own; name its file with --database sqlite:PATH";
+    Err(Failure::Usage(problem.to_owned()))
+}
+
+fn fault(error: impl std::fmt::Display) -> Failure {
+    Failure::Fault(error.to_string())
 }
 
 impl Failure {

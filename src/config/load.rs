@@ -15,7 +15,7 @@ use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
 use super::{
-    ANY_MODEL, AccountingConfig, Auth, Config, Environment, LogFormat, UnknownParameters, keys, limits, models,
+    ANY_MODEL, AccountingConfig, Auth, Config, Environment, LogFormat, UnknownParameters, events, keys, limits, models,
     variable,
 };
 
@@ -226,6 +226,10 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         heartbeat: walk.read(&mut root, "heartbeat", span(SECOND, FIVE_MINUTES)).unwrap_or(default.heartbeat),
         metrics_listen,
         accounting: accounting(walk, &mut root),
+        events: events::events(walk, &mut root),
+        allow_origins: events::cors(walk, &mut root),
+        secure_cookies: events::cookies(walk, &mut root),
+        public_path: walk.read(&mut root, "public_path", events::public_path).unwrap_or(default.public_path),
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);

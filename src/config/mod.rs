@@ -7,6 +7,7 @@
 
 mod duration;
 mod error;
+mod events;
 mod failover;
 mod keys;
 mod limits;
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 use crate::wire::key::{KeyHash, Scopes};
 
 pub use error::{ConfigError, Origin};
+pub use events::{AllowOrigins, EventsConfig};
 pub use failover::{Ejection, Retries};
 pub use load::{DEFAULT_FILE, Flags, ForKeys, Loaded, Sources, load, load_for_keys};
 pub use models::{AskUsage, ModelConfig, Timeouts, UpstreamConfig};
@@ -77,6 +79,15 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Usage records.
     pub accounting: AccountingConfig,
+    /// Live events.
+    pub events: EventsConfig,
+    /// Whose pages may read answers from another origin. Default: nobody's.
+    pub allow_origins: AllowOrigins,
+    /// Whether cookies are marked `Secure`, for https only. Default false: nothing tells the server reliably what stands
+    /// in front of it.
+    pub secure_cookies: bool,
+    /// Path under which browsers see `/`, from slash to slash: what a proxy in front takes away. Default `/`.
+    pub public_path: String,
 }
 
 impl Default for Config {
@@ -97,6 +108,10 @@ impl Default for Config {
             heartbeat: Duration::from_secs(15),
             metrics_listen: None,
             accounting: AccountingConfig::default(),
+            events: EventsConfig::default(),
+            allow_origins: AllowOrigins::default(),
+            secure_cookies: false,
+            public_path: "/".to_owned(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestam
     access(config, now, &mut warnings);
     rates(config, &mut warnings);
     silence(config, &mut warnings);
+    events(config, &mut warnings);
     for model in &config.models {
         retries(model, &mut warnings);
         for (index, upstream) in model.upstreams.iter().enumerate() {
@@ -89,12 +90,22 @@ fn beyond(place: &str, limits: RateLimits, total: RateLimits, warnings: &mut Vec
 }
 
 fn silence(config: &Config, warnings: &mut Vec<String>) {
-    for (name, silence) in [("hold", config.hold), ("heartbeat", config.heartbeat)] {
+    let silences =
+        [("hold", config.hold), ("heartbeat", config.heartbeat), ("events.heartbeat", config.events.heartbeat)];
+    for (name, silence) in silences {
         if silence >= PATIENCE {
             let silence = shown_duration(silence);
             warnings
                 .push(format!("{name}: {silence} without a byte is as long as many load balancers wait, or longer"));
         }
+    }
+}
+
+fn events(config: &Config, warnings: &mut Vec<String>) {
+    let (window, drain) = (config.events.shutdown_window, config.drain);
+    if window > drain {
+        let (window, drain) = (shown_duration(window), shown_duration(drain));
+        warnings.push(format!("events.shutdown_window: {window} can't be used up, as drain is {drain}"));
     }
 }
 

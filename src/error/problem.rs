@@ -12,7 +12,9 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::openai::ApiError;
+use crate::hub::Refused;
 use crate::petstore::refusal::Refusal;
+use crate::sessions::SessionError;
 use crate::store::StoreError;
 
 /// A failed request, in the shape of its JSON.
@@ -222,6 +224,35 @@ impl From<StoreError> for Problem {
         }
         tracing::error!(%error, "the database failed");
         Self::internal()
+    }
+}
+
+/// 503 with a wait where there is no room, 500 for all else.
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::TooMany => {
+                Self::unavailable("Too many tickets wait to be used; try again.", Some(Duration::from_secs(5)))
+            }
+            SessionError::Store(error) => Self::from(error),
+            SessionError::Random(error) => {
+                tracing::error!(%error, "no random bytes");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// 503 when there are as many subscribers as there may be; as the database's own failures otherwise.
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => {
+                let detail = "There are as many subscribers as this server takes; try again.";
+                Self::unavailable(detail, Some(Duration::from_secs(30)))
+            }
+            Refused::Store(error) => Self::from(error),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who is it, and may they.
 //!
 //! Answers 401 and 403 in the surface's format. Ends at the headers: a key that expires during an answer does not cut
-//! it. Puts the [`Principal`] among the request's extensions.
+//! it. Puts the [`Principal`] among the request's extensions, and its [`Standing`]. Where browsers are let in, a ticket that
+//! was good is exchanged for a cookie.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -11,19 +12,22 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, SET_COOKIE};
 use tokio::sync::Semaphore;
 
+use super::browser::{Browsers, Offered, Shown};
+use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::keyring::{Keyring, Principal};
 use crate::limiter::Clock;
+use crate::store::StoreError;
 use crate::telemetry::record::Record;
 use crate::wire::key::{KeyHash, Scope, mask};
 
@@ -66,6 +70,38 @@ pub struct Guard {
     pub scope: Scope,
     /// The format of a refusal.
     pub surface: Surface,
+    /// Lets browsers in, that can't show a key; none: it does not.
+    pub browsers: Option<Browsers>,
+}
+
+/// Whether a principal may still do what it was let in for. A stream that goes on for days asks again.
+#[derive(Clone)]
+pub struct Standing {
+    /// None: everybody may.
+    keyring: Option<Keyring>,
+    key: KeyHash,
+    scope: Scope,
+}
+
+impl Standing {
+    /// Everybody's, where `scope` needs no key.
+    pub(super) fn everybody(scope: Scope) -> Self {
+        Self { keyring: None, key: KeyHash::of(""), scope }
+    }
+
+    /// The hash of the key; of nothing where no keys are asked for.
+    #[must_use]
+    pub const fn key(&self) -> KeyHash {
+        self.key
+    }
+
+    /// Whether the key is neither revoked nor expired, and has its scope.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let Some(keyring) = &self.keyring else { return true };
+        let good = |principal: &Principal| !principal.is_expired(jiff::Timestamp::now()) && principal.has(self.scope);
+        keyring.find(&self.key).is_some_and(|principal| good(&principal))
+    }
 }
 
 impl Gate {
@@ -93,22 +129,19 @@ impl Gate {
         }
     }
 
-    async fn admit(&self, headers: &HeaderMap) -> Result<Arc<Principal>, Denied> {
+    /// Whose key has this hash, if it is good.
+    async fn find(&self, key: &KeyHash) -> Option<Arc<Principal>> {
         let keyring = match &self.keyring {
             Ok(keyring) => keyring,
-            Err(everybody) => return Ok(Arc::clone(everybody)),
+            Err(everybody) => return Some(Arc::clone(everybody)),
         };
-        let secret = bearer(headers)?;
-        let hash = KeyHash::of(secret);
-        let mut found = keyring.find(&hash);
+        let mut found = keyring.find(key);
         if found.is_none() {
             // Perhaps it was made a moment ago, by another process.
             keyring.refresh().await;
-            found = keyring.find(&hash);
+            found = keyring.find(key);
         }
-        found
-            .filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
-            .ok_or_else(|| Denied::WrongKey(mask(secret)))
+        found.filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
     }
 
     /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits.
@@ -138,11 +171,54 @@ impl Gate {
     }
 }
 
+/// Somebody who is let in.
+struct Admitted {
+    principal: Arc<Principal>,
+    key: KeyHash,
+    /// A ticket was used up for it.
+    by_ticket: bool,
+}
+
+/// Why somebody is not.
+enum Refusal {
+    Denied(Denied),
+    Store(StoreError),
+}
+
+impl Guard {
+    async fn admit(&self, headers: &HeaderMap, offered: Offered) -> Result<Admitted, Refusal> {
+        let (key, by_ticket, otherwise) = match bearer(headers) {
+            _ if self.gate.keyring.is_err() => (KeyHash::of(""), false, Denied::NoKey),
+            Ok(secret) => (KeyHash::of(secret), false, Denied::WrongKey(mask(secret))),
+            Err(denied) => {
+                let shown = match &self.browsers {
+                    Some(browsers) => browsers.accept(offered).await.map_err(Refusal::Store)?,
+                    None => None,
+                };
+                match shown {
+                    Some(Shown::Ticket(key)) => (key, true, denied),
+                    Some(Shown::Session(key)) => (key, false, denied),
+                    None => return Err(Refusal::Denied(denied)),
+                }
+            }
+        };
+        let principal = self.gate.find(&key).await.ok_or(Refusal::Denied(otherwise))?;
+        Ok(Admitted { principal, key, by_ticket })
+    }
+
+    /// Whether somebody still may.
+    fn standing(&self, key: KeyHash) -> Standing {
+        Standing { keyring: self.gate.keyring.as_ref().ok().cloned(), key, scope: self.scope }
+    }
+}
+
 /// The middleware.
 pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let principal = match guard.gate.admit(request.headers()).await {
-        Ok(principal) => principal,
-        Err(denied) => {
+    let offered = if guard.browsers.is_some() { Offered::by(&request) } else { Offered::default() };
+    let Admitted { principal, key, by_ticket } = match guard.admit(request.headers(), offered).await {
+        Ok(admitted) => admitted,
+        Err(Refusal::Store(error)) => return Problem::from(error).into_response(),
+        Err(Refusal::Denied(denied)) => {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
             guard.gate.slow_down(peer).await;
             return denied.answer(guard.surface);
@@ -155,7 +231,25 @@ pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next
         return Denied::NoScope(guard.scope.name()).answer(guard.surface);
     }
     request.extensions_mut().insert(principal);
-    next.run(request).await
+    request.extensions_mut().insert(guard.standing(key));
+    let response = next.run(request).await;
+    match &guard.browsers {
+        Some(browsers) if by_ticket && response.status().is_success() => exchange(browsers, key, response).await,
+        _ => response,
+    }
+}
+
+/// Adds the cookie that the browser comes back with, now that its ticket is used up.
+async fn exchange(browsers: &Browsers, key: KeyHash, mut response: Response) -> Response {
+    match browsers.sessions.open(key).await {
+        Ok(token) => {
+            if let Some(cookie) = browsers.cookie(&token) {
+                response.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 /// The key of `Authorization: Bearer KEY`; the scheme in any case (RFC 9110, section 11.1).

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::header::AUTHORIZATION;
 
-use super::authenticate::{Guard, authenticate};
+use super::authenticate::{Guard, Standing, authenticate};
 use crate::config::RateLimits;
 use crate::keyring::Principal;
 use crate::telemetry::record::Record;
@@ -49,5 +49,6 @@ pub async fn public_reads(State(public): State<PublicGuard>, mut request: Reques
         record.facts().key = Some(Arc::clone(&public.anonymous.name));
     }
     request.extensions_mut().insert(public.anonymous);
+    request.extensions_mut().insert(Standing::everybody(public.guard.scope));
     next.run(request).await
 }

@@ -133,7 +133,7 @@ fn body(event: &NewEvent) -> String {
     body
 }
 
-/// Reads the log.
+/// Reads the log, and keeps it in bounds.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     store: Store,
@@ -159,18 +159,38 @@ impl EventLog {
     /// # Errors
     /// Whatever the database says.
     pub async fn page(&self, topics: Topics, after: u64, to: u64, limit: u32) -> Result<Vec<LoggedEvent>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM events WHERE seq > ");
-        query.push_bind(after.cast_signed()).push(" AND seq <= ").push_bind(to.cast_signed());
-        if topics != Topics::ALL {
-            query.push(" AND topic IN (");
-            let mut list = query.separated(", ");
-            for topic in topics.iter() {
-                list.push_bind(topic.name());
-            }
-            query.push(")");
-        }
-        query.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
-        query.build().fetch_all(self.store.reader()).await?.iter().map(event).collect()
+        page(&mut *self.store.reader().acquire().await?, topics, after, to, limit).await
+    }
+
+    /// The first `limit` events of `topics` after number `after`, in order, and where the log stood when they were read:
+    /// if it has been pruned beyond `after`, some may be missing.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn read(
+        &self,
+        topics: Topics,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Position, Vec<LoggedEvent>), StoreError> {
+        let mut transaction = self.store.reader().begin().await?;
+        // The first statement fixes what the second one sees.
+        let at = position(&sqlx::query("SELECT * FROM event_head").fetch_one(&mut *transaction).await?)?;
+        let events = page(&mut transaction, topics, after, at.head, limit).await?;
+        transaction.commit().await?;
+        Ok((at, events))
+    }
+
+    /// Writes events that tell of no change in the store, such as a notification, in a transaction of their own; gives
+    /// the number of the last one. Nobody's doorbell rings: readers find them when they look the next time.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn append_alone(&self, events: &[NewEvent]) -> Result<u64, StoreError> {
+        let mut transaction = self.store.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let head = append(&mut transaction, Timestamp::now(), events).await?;
+        transaction.commit().await?;
+        Ok(head)
     }
 
     /// Deletes what is older than `before` or is not among the last `keep`, at most `most` events; gives how many went.
@@ -204,6 +224,27 @@ impl EventLog {
                 .await?;
         epoch.parse().map_err(|_| StoreError::Corrupt("event_head.epoch".to_owned()))
     }
+}
+
+async fn page(
+    connection: &mut SqliteConnection,
+    topics: Topics,
+    after: u64,
+    to: u64,
+    limit: u32,
+) -> Result<Vec<LoggedEvent>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM events WHERE seq > ");
+    query.push_bind(after.cast_signed()).push(" AND seq <= ").push_bind(to.cast_signed());
+    if topics != Topics::ALL {
+        query.push(" AND topic IN (");
+        let mut list = query.separated(", ");
+        for topic in topics.iter() {
+            list.push_bind(topic.name());
+        }
+        query.push(")");
+    }
+    query.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
+    query.build().fetch_all(connection).await?.iter().map(event).collect()
 }
 
 pub(super) fn position(row: &SqliteRow) -> Result<Position, StoreError> {

@@ -4,9 +4,12 @@
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
 mod keys;
+mod restore;
+mod sessions;
 mod usage;
 
 pub use keys::{CreateKeyError, NewKey, StoredKey};
+pub use restore::{Backup, RestoreError};
 pub use usage::{UsageColumn, UsageCounts, UsageGroup, UsageRow};
 
 use std::path::PathBuf;

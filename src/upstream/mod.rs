@@ -23,4 +23,4 @@ pub use failure::{Deadline, Failure, Refusal};
 pub use models::RemoteModels;
 pub use routes::{Lease, Pick, Route, Routes};
 pub use target::{Ask, Target};
-pub use tls::TlsError;
+pub use tls::{TlsError, system_tls};

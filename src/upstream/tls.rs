@@ -42,6 +42,14 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
     })
 }
 
+/// Trusts whom the system trusts.
+///
+/// # Errors
+/// [`TlsError::Provider`]
+pub fn system_tls() -> Result<Arc<ClientConfig>, TlsError> {
+    client_config(None)
+}
+
 /// Trusts nobody: for upstreams that are spoken to in plain text.
 pub(super) fn untrusting() -> Result<Arc<ClientConfig>, TlsError> {
     with_roots(RootCertStore::empty())

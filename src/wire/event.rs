@@ -55,6 +55,12 @@ impl Topics {
         self.0 & (1 << topic as u8) != 0
     }
 
+    /// Whether there is no topic in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The members, in the order of [`Topic::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Topic> {
         Topic::ALL.into_iter().filter(move |topic| self.contains(*topic))

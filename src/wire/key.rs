@@ -12,9 +12,17 @@ pub const SECRET_PREFIX: &str = "sk-petstream-";
 /// # Errors
 /// When the operating system has no random bytes to give.
 pub fn new_secret() -> Result<String, getrandom::Error> {
+    Ok(format!("{SECRET_PREFIX}{}", new_token()?))
+}
+
+/// Makes a token: 256 random bits in hexadecimal.
+///
+/// # Errors
+/// When the operating system has no random bytes to give.
+pub fn new_token() -> Result<String, getrandom::Error> {
     let mut bits = [0_u8; 32];
     getrandom::fill(&mut bits)?;
-    Ok(format!("{SECRET_PREFIX}{}", hex::encode(bits)))
+    Ok(hex::encode(bits))
 }
 
 /// The SHA-256 of a secret: all that is ever stored or compared.

@@ -4,6 +4,7 @@ pub mod chat;
 pub mod chunk;
 pub mod envelope;
 pub mod event;
+pub mod event_frame;
 pub mod go_duration;
 pub mod key;
 pub mod members;

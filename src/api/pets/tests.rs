@@ -9,6 +9,12 @@ use tower::ServiceExt;
 use super::*;
 use crate::store::Store;
 
+impl FromRef<PetStore> for PublicPath {
+    fn from_ref(_: &PetStore) -> Self {
+        Self::new("/")
+    }
+}
+
 async fn seeded() -> (Store, Router) {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let pets = PetStore::new(store.clone());

@@ -30,6 +30,10 @@ pub struct Decoder {
     data: BytesMut,
     has_data: bool,
     name: Option<Bytes>,
+    /// The last `id` field; it counts from the end of its block on.
+    id: Option<Bytes>,
+    last_id: Option<Bytes>,
+    retry: Option<u64>,
     /// The last byte read was a CR that ended a line: an LF right after belongs to it.
     after_cr: bool,
     at_start: bool,
@@ -49,6 +53,9 @@ impl Decoder {
             data: BytesMut::new(),
             has_data: false,
             name: None,
+            id: None,
+            last_id: None,
+            retry: None,
             after_cr: false,
             at_start: true,
         }
@@ -82,6 +89,19 @@ impl Decoder {
         Ok(None)
     }
 
+    /// The last event ID as of the event given last, or, when there is none to give, of the last whole block; empty
+    /// where the stream said so, none where it never said anything. Not checked for UTF-8.
+    #[must_use]
+    pub fn last_id(&self) -> Option<&[u8]> {
+        self.last_id.as_deref()
+    }
+
+    /// The reconnection time that the stream asked for last, milliseconds.
+    #[must_use]
+    pub const fn retry(&self) -> Option<u64> {
+        self.retry
+    }
+
     /// The event that the end of the input left unfinished. The standard discards it; a relay looks at it,
     /// because some upstreams forget the blank line after their last frame.
     ///
@@ -109,6 +129,7 @@ impl Decoder {
             return Err(self.poison());
         }
         self.at_start = false;
+        self.last_id.clone_from(&self.id);
         let frame = self.input.split_to(end + 2);
         Ok(Some(Event { data: frame.slice(EXACT.len()..end), name: None, verbatim: Some(frame) }))
     }
@@ -163,13 +184,18 @@ impl Decoder {
                 self.has_data = true;
             }
             b"event" => self.name = Some(value).filter(|name| !name.is_empty()),
-            // `id` and `retry` mean nothing on a chat stream; an empty field is a comment; others are ignored.
+            b"id" if !value.contains(&0) => self.id = Some(value),
+            b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
+                self.retry = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
+            }
+            // An empty field is a comment; others are ignored.
             _ => {}
         }
         Ok(None)
     }
 
     fn dispatch(&mut self) -> Option<Event> {
+        self.last_id.clone_from(&self.id);
         let name = self.name.take();
         if !std::mem::take(&mut self.has_data) {
             return None;
@@ -230,6 +256,23 @@ mod tests {
     #[test]
     fn comments_ids_retries_and_unknown_fields_dispatch_nothing() {
         assert_eq!(data(&[b": hi\n\nid: 1\nretry: 5\nfoo: x\nbar\n\nevent: ping\n\ndata: a\n\n"]), ["a"]);
+    }
+
+    #[test]
+    fn ids_stay_until_the_next_and_count_from_the_end_of_their_block() {
+        let mut decoder = Decoder::new(64);
+        let mut ids = |chunk: &'static [u8]| {
+            decoder.push(Bytes::from_static(chunk));
+            let event = decoder.next_event().unwrap().map(|event| event.data);
+            (event.is_some(), decoder.last_id().map(|id| String::from_utf8_lossy(id).into_owned()), decoder.retry())
+        };
+        assert_eq!(ids(b"data: a\n\n"), (true, None, None));
+        assert_eq!(ids(b"id: 1\n"), (false, None, None));
+        assert_eq!(ids(b"data: b\n\n"), (true, Some("1".to_owned()), None));
+        assert_eq!(ids(b"data: c\n\n"), (true, Some("1".to_owned()), None));
+        assert_eq!(ids(b"id: 2\nretry: 5x\n\n"), (false, Some("2".to_owned()), None));
+        assert_eq!(ids(b"id: 3\0\nretry: 50\n\n"), (false, Some("2".to_owned()), Some(50)));
+        assert_eq!(ids(b"id\n\n"), (false, Some(String::new()), Some(50)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) static QUESTIONS: &[(Concept, &str)] = &[
         "sort|arrange|rank|which|show|show me|list|list out|give me|find|find me|get me|who|display|see|\
          view|browse|let me see|search|search for|looking for|look for|look at|searching for|\
          interested in|recommend|suggest|i want|i need|we want|we need|i would like|want|need|pick|\
-         pull up|fetch|bring up|which one*|which of|enumerate|are there|is there|any|available pets|\
+         pull up|fetch|bring up|which one*|which of|enumerate|are there|is there|any|\
          show us|what other|whose|give us|hunting for|which are|which is|who is|who are|let us see|\
          shopping for|in the market for|can i see|what options|options|name all|list all|show all",
     ),

@@ -1,0 +1,146 @@
+//! Live events: `GET /api/events`, as a stream or as pages of JSON.
+//!
+//! `/api/events/{topic}` carries one topic; `/api/events` those of `topics`, all of them unless given, and
+//! `/api/events/data` is another name for it. With `after` or `wait` the answer is a page of JSON (`poll`), otherwise
+//! a stream of Server-Sent Events (`stream`). All speak of the same cursors. A browser gets in through `doors`, and is
+//! never sent away with a status that it would take for the end (`patience`).
+
+mod doors;
+mod jitter;
+mod notices;
+mod patience;
+mod poll;
+mod query;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRef, Path, RawQuery, State};
+use axum::middleware::from_fn;
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use http::HeaderMap;
+
+use self::query::{Answer, Wanted};
+use super::public_path::PublicPath;
+use crate::config::EventsConfig;
+use crate::error::problem::Problem;
+use crate::hub::Hub;
+use crate::layer::authenticate::Standing;
+use crate::layer::browser::Browsers;
+use crate::wire::event::{Topic, Topics};
+
+pub use jitter::jitter;
+
+/// Where browsers' cookies are good: the streams, and nothing else.
+pub const PATH: &str = "/api/events";
+
+/// What these handlers use; cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    hub: Hub,
+    browsers: Browsers,
+    settings: Arc<Settings>,
+}
+
+/// How streams behave.
+struct Settings {
+    heartbeat: Duration,
+    retry: Duration,
+    shutdown_window: Duration,
+    public_path: PublicPath,
+}
+
+impl Events {
+    /// Streams of what `hub` gives.
+    #[must_use]
+    pub fn new(hub: Hub, browsers: Browsers, config: &EventsConfig, public_path: PublicPath) -> Self {
+        let EventsConfig { heartbeat, retry, shutdown_window, .. } = *config;
+        Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path }) }
+    }
+
+    /// Tickets, sessions and cookies.
+    #[must_use]
+    pub const fn browsers(&self) -> &Browsers {
+        &self.browsers
+    }
+}
+
+/// The routes that a browser can use without a key of its own. Who may use them is a layer's business.
+pub fn streams<S>() -> Router<S>
+where
+    Events: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new()
+        .route(PATH, get(several))
+        .route("/api/events/data", get(several))
+        .route("/api/events/{topic}", get(one))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+}
+
+/// The routes on which a key is exchanged for what a browser can show.
+pub fn entrance<S>() -> Router<S>
+where
+    Events: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new()
+        .route("/api/events/tickets", post(doors::ticket))
+        .route("/api/events/sessions", post(doors::sign_in))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+}
+
+/// The route on which a session ends. The cookie is all that it asks for.
+pub fn exit<S>() -> Router<S>
+where
+    Events: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new().route("/api/events/sessions", delete(doors::sign_out))
+}
+
+/// The layer that stands before every other one in front of [`streams`].
+pub fn patient<S: Clone + Send + Sync + 'static>(streams: Router<S>) -> Router<S> {
+    streams.route_layer(from_fn(patience::patience))
+}
+
+async fn several(
+    State(events): State<Events>,
+    Extension(standing): Extension<Standing>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = Wanted::parse(None, &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
+    events.answer(wanted, standing).await
+}
+
+async fn one(
+    State(events): State<Events>,
+    Extension(standing): Extension<Standing>,
+    Path(topic): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let topic = Topic::from_name(&topic).ok_or_else(|| Problem::not_found("There is no such topic."))?;
+    let topics: Topics = [topic].into_iter().collect();
+    let wanted = Wanted::parse(Some(topics), &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
+    events.answer(wanted, standing).await
+}
+
+impl Events {
+    async fn answer(self, wanted: Wanted, standing: Standing) -> Result<Response, Problem> {
+        let Wanted { topics, since, answer } = wanted;
+        match answer {
+            Answer::Stream { named } => {
+                let (start, subscription) = self.hub.subscribe(topics, since).await?;
+                Ok(stream::respond(&start, subscription, self.settings, standing, named))
+            }
+            Answer::Page { wait, limit } => {
+                Ok(poll::page(&self.hub, &self.settings, topics, since, wait, limit).await?)
+            }
+        }
+    }
+}

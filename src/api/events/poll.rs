@@ -1,0 +1,115 @@
+//! Events as a page of JSON, for those who ask again and again: at once (`wait=0`), or as soon as there are any.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::BytesMut;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use tokio::time::{Instant, timeout_at};
+
+use super::jitter::jitter;
+use super::{Settings, notices};
+use crate::hub::{Hub, News, Refused, Reset, Since};
+use crate::wire::event::{Cursor, Topics};
+
+/// Bytes after which a page is full.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A page being filled.
+struct Page {
+    topics: Topics,
+    limit: usize,
+    count: usize,
+    events: BytesMut,
+    cursor: Cursor,
+    reset: Option<Reset>,
+}
+
+/// At most `limit` events of `topics`; waits for the first of them for at most `wait`.
+pub(super) async fn page(
+    hub: &Hub,
+    settings: &Settings,
+    topics: Topics,
+    since: Since,
+    wait: Duration,
+    limit: usize,
+) -> Result<Response, Refused> {
+    let mut deadline = Instant::now() + wait;
+    // Who polls after a change that it made itself must find it.
+    hub.refresh().await?;
+    let (start, subscription) = hub.subscribe(topics, since).await?;
+    let mut page = Page { topics, limit, count: 0, events: BytesMut::new(), cursor: start.from, reset: start.reset };
+    let mut subscription = pin!(subscription);
+    while !page.is_full() {
+        if let Some(news) = subscription.ready(page.room()).await? {
+            page.take(news, subscription.cursor());
+        } else if page.count > 0 {
+            break;
+        } else {
+            match timeout_at(deadline, subscription.next(page.room())).await {
+                // They ask again at once: not all in the same moment.
+                Ok(Ok(News::Closing)) => deadline = deadline.min(Instant::now() + jitter(settings.shutdown_window)),
+                Ok(news) => page.take(news?, subscription.cursor()),
+                Err(_elapsed) => break,
+            }
+        }
+    }
+    if page.reset.is_none() && !page.is_full() {
+        // Events of other topics that have been passed by need not be passed by again.
+        page.cursor = subscription.cursor();
+    }
+    Ok(page.respond(settings))
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.count >= self.limit || self.events.len() >= MOST_BYTES || self.reset.is_some()
+    }
+
+    fn room(&self) -> usize {
+        self.limit - self.count
+    }
+
+    fn take(&mut self, news: News, cursor: Cursor) {
+        match news {
+            News::Events(events) => {
+                for event in &events {
+                    if self.count > 0 {
+                        self.events.extend_from_slice(b",");
+                    }
+                    event.push_json(&mut self.events, self.topics);
+                    self.count += 1;
+                }
+                self.cursor = cursor;
+            }
+            News::Reset(reset) if self.count == 0 => {
+                self.cursor = reset.cursor.clone();
+                self.reset = Some(reset);
+            }
+            // The page ends before it; the next one begins with it.
+            News::Reset(_) => self.limit = self.count,
+            News::Closing => {}
+        }
+    }
+
+    fn respond(self, settings: &Settings) -> Response {
+        let reset = self.reset.map(|reset| notices::reset_json(&reset, self.topics, &settings.public_path));
+        let cursor = self.cursor.to_string();
+        let mut body = BytesMut::with_capacity(self.events.len() + 256);
+        body.extend_from_slice(b"{\"events\":[");
+        body.extend_from_slice(&self.events);
+        let reset = reset.as_deref().unwrap_or("null");
+        body.extend_from_slice(format!("],\"cursor\":\"{cursor}\",\"reset\":{reset}}}").as_bytes());
+        let mut response = Response::new(Body::from(body.freeze()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(cursor) = HeaderValue::try_from(cursor) {
+            headers.insert("petstream-cursor", cursor);
+        }
+        response
+    }
+}

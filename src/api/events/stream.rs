@@ -1,0 +1,173 @@
+//! A stream of Server-Sent Events.
+//!
+//! `retry:`, then `connected`, then a `stream-reset` if the client asked for what is no longer there, then events. Every
+//! 15 s (unless configured) a comment and a `heartbeat`, and, if the stream has moved on past events of other topics, a
+//! block with an id alone: the browser keeps the id and dispatches nothing. A stream ends when the server stops, when its
+//! key is no longer good, or when the log can't be read; never because its reader is slow.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body as HttpBody, Frame};
+use jiff::Timestamp;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+
+use super::jitter::jitter;
+use super::{Settings, notices};
+use crate::hub::{News, Start, Subscription};
+use crate::layer::authenticate::Standing;
+use crate::store::StoreError;
+use crate::wire::event_frame::{push_id, push_retry};
+
+/// Most events written at once.
+const BATCH: usize = 64;
+/// A proxy that buffers would hold events back.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The headers of a stream.
+pub(super) fn head(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
+/// The answer that a subscription becomes.
+pub(super) fn respond(
+    start: &Start,
+    subscription: Subscription,
+    settings: Arc<Settings>,
+    standing: Standing,
+    named: bool,
+) -> Response {
+    let mut greeting = BytesMut::with_capacity(256);
+    push_retry(&mut greeting, settings.retry);
+    notices::connected(&mut greeting, start);
+    if let Some(reset) = &start.reset {
+        notices::stream_reset(&mut greeting, reset, subscription.topics(), &settings.public_path);
+    }
+    let body = EventStream {
+        greeting: Some(greeting.freeze()),
+        named,
+        told: start.from.seq,
+        farewell: None,
+        ended: false,
+        standing,
+        tick: tokio::time::sleep(settings.heartbeat),
+        settings,
+        subscription,
+    };
+    let mut response = Response::new(Body::new(body));
+    head(response.headers_mut());
+    response
+}
+
+pin_project! {
+    struct EventStream {
+        greeting: Option<Bytes>,
+        named: bool,
+        // The number of the last id that the client was sent.
+        told: u64,
+        // The server is stopping: at the next tick this is the last word.
+        farewell: Option<Duration>,
+        ended: bool,
+        standing: Standing,
+        settings: Arc<Settings>,
+        // The next heartbeat, or the end.
+        #[pin]
+        tick: Sleep,
+        #[pin]
+        subscription: Subscription,
+    }
+}
+
+impl EventStream {
+    /// What is sent at a tick; nothing: the key is no longer good.
+    fn tick(self: Pin<&mut Self>) -> BytesMut {
+        let mut this = self.project();
+        let mut out = BytesMut::new();
+        if let Some(wait) = *this.farewell {
+            *this.ended = true;
+            push_retry(&mut out, wait);
+            return out;
+        }
+        this.tick.as_mut().reset(Instant::now() + this.settings.heartbeat);
+        if !this.standing.holds() {
+            *this.ended = true;
+            return out;
+        }
+        if this.subscription.seq() > *this.told {
+            *this.told = this.subscription.seq();
+            push_id(&mut out, &this.subscription.cursor());
+        }
+        notices::heartbeat(&mut out, Timestamp::now());
+        out
+    }
+
+    fn write(self: Pin<&mut Self>, news: Result<News, StoreError>) -> BytesMut {
+        let mut this = self.project();
+        let mut out = BytesMut::new();
+        match news {
+            Ok(News::Events(events)) => {
+                let topics = this.subscription.topics();
+                out.reserve(events.iter().map(|event| event.len() + 24).sum());
+                events.iter().for_each(|event| event.push_block(&mut out, topics, *this.named));
+                // Behind the last of them; and further, if others have been passed by since.
+                let last = events.last().map_or(*this.told, |event| event.seq);
+                *this.told = last;
+                if events.is_empty() {
+                    *this.told = this.subscription.seq();
+                    push_id(&mut out, &this.subscription.cursor());
+                }
+            }
+            Ok(News::Reset(reset)) => {
+                *this.told = reset.cursor.seq;
+                notices::stream_reset(&mut out, &reset, this.subscription.topics(), &this.settings.public_path);
+            }
+            Ok(News::Closing) => {
+                let window = this.settings.shutdown_window;
+                let stay = jitter(window);
+                // They come back over a window as long as the one over which they left, which begins when that ends.
+                *this.farewell = Some(window - stay + this.settings.retry + jitter(window));
+                this.tick.as_mut().reset(Instant::now() + stay);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a stream of events ends: the log can't be read");
+                *this.ended = true;
+                push_retry(&mut out, this.settings.retry + jitter(this.settings.retry));
+            }
+        }
+        out
+    }
+}
+
+impl HttpBody for EventStream {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(greeting) = self.as_mut().project().greeting.take() {
+            return Poll::Ready(Some(Ok(Frame::data(greeting))));
+        }
+        while !self.ended {
+            let ticked = self.as_mut().project().tick.poll(cx).is_ready();
+            let out = if ticked {
+                self.as_mut().tick()
+            } else {
+                let news = ready!(self.as_mut().project().subscription.poll_next(cx, BATCH));
+                self.as_mut().write(news)
+            };
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+            }
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,184 @@
+//! Pages of other origins.
+//!
+//! Answers preflights of allowed origins, which browsers send without a key, with 204; every other request goes on, and
+//! its answer says whether the page may read it. Covers `/v1` and `/api`. Ends at the headers.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::config::AllowOrigins;
+
+/// Headers that pages may send.
+const ALLOWED: &str = "authorization, content-type, last-event-id, if-match, idempotency-key";
+/// What OpenAI's own client adds to every request begins with this.
+const OF_SDKS: &str = "x-stainless-";
+/// Most bytes of such names that are repeated.
+const MOST_NAMES: usize = 1024;
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
+/// Headers that pages may read. Browsers know no wildcard within a name.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "x-request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
+     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, retry-after, etag, \
+     petstream-cursor",
+);
+/// How long a browser remembers a preflight, seconds; none remembers longer.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+
+/// Who may; cheap to clone.
+#[derive(Clone)]
+pub struct Cors {
+    origins: Arc<AllowOrigins>,
+}
+
+impl Cors {
+    /// Allows `origins`.
+    #[must_use]
+    pub fn new(origins: AllowOrigins) -> Self {
+        Self { origins: Arc::new(origins) }
+    }
+
+    /// The value of `Access-Control-Allow-Origin` for a request with these headers.
+    fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        if *self.origins == AllowOrigins::Any {
+            return Some(HeaderValue::from_static("*"));
+        }
+        self.origins.allows(origin.to_str().ok()?).then(|| origin.clone())
+    }
+
+    /// Whether answers depend on who asks.
+    fn varies(&self) -> bool {
+        matches!(&*self.origins, AllowOrigins::These(origins) if !origins.is_empty())
+    }
+}
+
+/// The middleware.
+pub async fn cors(State(cors): State<Cors>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let covered = ["/v1", "/api"].iter().any(|root| path.strip_prefix(root).is_some_and(at_a_slash));
+    if !covered {
+        return next.run(request).await;
+    }
+    let allowed = cors.allowed(request.headers());
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match &allowed {
+        Some(_) if preflight => answer(request.headers()),
+        _ => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    if cors.varies() {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
+    let Some(origin) = allowed else { return response };
+    if !preflight {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+    if origin != "*" {
+        // An EventSource comes back with its cookie only if this is said.
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    response
+}
+
+fn at_a_slash(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
+}
+
+fn answer(request: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    response
+}
+
+fn allowed_headers(request: &HeaderMap) -> HeaderValue {
+    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut allowed = ALLOWED.to_owned();
+    for name in asked.split(',').map(str::trim).filter(|name| name.starts_with(OF_SDKS)) {
+        if allowed.len() + name.len() > MOST_NAMES {
+            break;
+        }
+        allowed.push_str(", ");
+        allowed.push_str(name);
+    }
+    HeaderValue::try_from(allowed).unwrap_or(HeaderValue::from_static(ALLOWED))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(origins: AllowOrigins, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        let router: Router = Router::new()
+            .route("/api/pets", get(|| async { "pets" }))
+            .route("/healthz", get(|| async { "ok" }))
+            .layer(from_fn_with_state(Cors::new(origins), cors));
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    fn these(origin: &str) -> AllowOrigins {
+        AllowOrigins::These(vec![origin.to_owned()])
+    }
+
+    const SHOP: (&str, &str) = ("origin", "https://shop.example");
+    const ASKS: (&str, &str) = ("access-control-request-method", "GET");
+
+    #[tokio::test]
+    async fn a_preflight_of_an_allowed_origin_is_answered_here() {
+        let asked = ("access-control-request-headers", "authorization,x-stainless-os,x-other");
+        let response = ask(these(SHOP.1), "OPTIONS", "/api/pets", &[SHOP, ASKS, asked]).await;
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+        let headers = response.headers();
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], SHOP.1);
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], format!("{ALLOWED}, x-stainless-os"));
+        assert_eq!(headers[VARY], "origin");
+    }
+
+    #[tokio::test]
+    async fn others_hear_nothing_of_it() {
+        for origins in [AllowOrigins::default(), these("https://other.example")] {
+            let preflight = ask(origins.clone(), "OPTIONS", "/api/pets", &[SHOP, ASKS]).await;
+            assert_eq!(preflight.status(), StatusCode::METHOD_NOT_ALLOWED);
+            let plain = ask(origins, "GET", "/api/pets", &[SHOP]).await;
+            assert_eq!(plain.status(), StatusCode::OK);
+            for response in [preflight, plain] {
+                assert!(!response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+            }
+        }
+        let probe = ask(AllowOrigins::Any, "GET", "/healthz", &[SHOP]).await;
+        assert!(!probe.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+
+    #[tokio::test]
+    async fn everybody_is_allowed_without_cookies() {
+        let response = ask(AllowOrigins::Any, "GET", "/api/pets", &[SHOP]).await;
+        let headers = response.headers();
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert!(headers[ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap().contains("petstream-cursor"));
+        assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS) && !headers.contains_key(VARY));
+    }
+}

@@ -1,0 +1,84 @@
+//! More than the server takes: an `EventSource` must be able to come back by itself.
+
+use std::time::Duration;
+
+use super::shop::Shop;
+use super::source::{Ending, Seen, Stream, get};
+use super::support::http::Request;
+
+/// A stream that only says when to come back.
+async fn sent_away(shop: &Shop, request: Request) -> Duration {
+    let mut stream = Stream::open(shop.address, request).await;
+    let (seen, ending) = stream.to_the_end().await;
+    let [Seen::Retry(wait)] = seen.as_slice() else { panic!("{seen:?}") };
+    assert_eq!(ending, Ending::Whole);
+    *wait
+}
+
+#[tokio::test]
+async fn one_subscriber_too_many_is_told_to_come_back_later_in_a_way_that_it_understands() {
+    let shop = Shop::open("auth: none\nevents: {subscribers: 1}\n").await;
+    let (_, stream) = shop.stream("/api/events").await;
+    let waits = [sent_away(&shop, get("/api/events")).await, sent_away(&shop, get("/api/events/pets")).await];
+    for wait in waits {
+        assert!(wait >= Duration::from_secs(30) && wait <= Duration::from_secs(60), "{wait:?}");
+    }
+    assert_ne!(waits[0], waits[1], "not all at the same moment");
+    for target in ["/api/events", "/api/events?wait=0"] {
+        let accept = if target == "/api/events" { "*/*" } else { "text/event-stream" };
+        let refused = shop.ask(&Request::new("GET", target).header("accept", accept)).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("30")), "{target}");
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    }
+    // Its place is free as soon as it has gone.
+    drop(stream);
+    let mut attempts = 0;
+    while shop.get("/api/events?wait=0").await.status != 200 {
+        attempts += 1;
+        assert!(attempts < 1_000);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_requests_is_no_end_either() {
+    let shop = Shop::open("keys: [{name: k, key: key-0123456789abcdef, limits: {requests_per_minute: 1}}]\n").await;
+    let key = "key-0123456789abcdef";
+    let _first = Stream::open(shop.address, get("/api/events").bearer(key)).await;
+    assert!(sent_away(&shop, get("/api/events").bearer(key)).await >= Duration::from_secs(1));
+    let refused = shop.ask(&Request::new("GET", "/api/events").bearer(key)).await;
+    assert_eq!(refused.status, 429);
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_closed() {
+    let shop = Shop::open("auth: none\nlimits: {write_idle: 500ms}\nevents: {subscribers: 1}\n").await;
+    let since = shop.id(shop.head().await).await;
+    let resource = Some(serde_json::json!({ "text": "x".repeat(100_000) }));
+    let event = petstream::petstore::log::NewEvent {
+        kind: petstream::wire::event::Kind::Notification,
+        id: "x".into(),
+        version: 1,
+        resource,
+        old: None,
+        new: None,
+    };
+    for _ in 0..4 {
+        shop.log.append_alone(&vec![event.clone(); 50]).await.unwrap();
+    }
+    let mut silent = super::support::http::Connection::open_narrow(shop.address, 4_096).await;
+    silent.send(&get(&format!("/api/events?last_event_id={since}"))).await;
+    // Its place becomes free again, although it is still there.
+    let mut taken = false;
+    super::support::soon("the silent reader to be closed", async {
+        loop {
+            let free = shop.get("/api/events?wait=0").await.status == 200;
+            if taken && free {
+                return;
+            }
+            taken |= !free;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,140 @@
+//! A server with its database in a file, that can be stopped and started again, and its log, read and written past it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use petstream::app::{Running, start};
+use petstream::config::{Environment, Flags, Sources, load};
+use petstream::petstore::log::{EventLog, LoggedEvent};
+use petstream::store::Store;
+use petstream::wire::event::Topics;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::source::{Greeting, Stream, get};
+use super::support::http::{self, Request, Whole};
+use super::support::soon;
+
+/// A configuration without keys.
+pub(crate) const OPEN: &str = "auth: none\n";
+
+pub(crate) struct Shop {
+    pub(crate) address: SocketAddr,
+    pub(crate) log: EventLog,
+    pub(crate) store: Store,
+    running: Running,
+    yaml: String,
+    folder: TempDir,
+    names: AtomicU64,
+}
+
+impl Shop {
+    pub(crate) async fn open(yaml: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let running = boot(yaml, &folder).await;
+        let store = Store::open(&database(&folder)).await.unwrap();
+        let log = EventLog::new(store.clone());
+        let (address, names) = (running.address, AtomicU64::new(0));
+        Self { address, log, store, running, yaml: yaml.to_owned(), folder, names }
+    }
+
+    /// Begins to stop; streams end by and by.
+    pub(crate) fn stop(&self) {
+        self.running.stop();
+    }
+
+    /// Stops, and starts again over the same database, on another port.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { log, store, running, yaml, folder, names, .. } = self;
+        running.stop();
+        soon("the server to stop", running.stopped()).await;
+        let running = boot(&yaml, &folder).await;
+        Self { address: running.address, log, store, running, yaml, folder, names }
+    }
+
+    /// Stops, and gives what is needed to look at what is left.
+    pub(crate) async fn stopped(self) -> TempDir {
+        self.running.stop();
+        soon("the server to stop", self.running.stopped()).await;
+        self.store.close().await;
+        self.folder
+    }
+
+    pub(crate) fn database(&self) -> String {
+        database(&self.folder)
+    }
+
+    pub(crate) async fn ask(&self, request: &Request) -> Whole {
+        http::ask(self.address, request).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Whole {
+        self.ask(&Request::new("GET", target)).await
+    }
+
+    /// Asks for JSON that must come.
+    pub(crate) async fn json(&self, target: &str) -> Value {
+        let answer = self.get(target).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    pub(crate) async fn send(&self, method: &str, target: &str, body: &Value) -> Value {
+        let request = Request::new(method, target).header("content-type", "application/json").body(body.to_string());
+        let answer = self.ask(&request).await;
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
+        answer.json()
+    }
+
+    /// A new pet.
+    pub(crate) async fn pet(&self) -> Value {
+        self.pet_described("A pet").await
+    }
+
+    pub(crate) async fn pet_described(&self, description: &str) -> Value {
+        let name = format!("Pet {}", self.names.fetch_add(1, Ordering::Relaxed));
+        let pet = json!({"species": "FISH", "name": name, "breed": "Angelfish", "ageMonths": 3, "size": "SMALL",
+            "color": "silver", "price": "0.10", "description": description});
+        self.send("POST", "/api/pets", &pet).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, of: &Value, change: Value) -> Value {
+        self.send("PATCH", &format!("{path}/{}", of["id"].as_str().unwrap()), &change).await
+    }
+
+    /// A stream that has greeted.
+    pub(crate) async fn stream(&self, target: &str) -> (Greeting, Stream) {
+        Stream::greeted(self.address, get(target)).await
+    }
+
+    /// A stream that continues behind `id`.
+    pub(crate) async fn resume(&self, target: &str, id: &str) -> (Greeting, Stream) {
+        Stream::greeted(self.address, get(target).header("last-event-id", id)).await
+    }
+
+    /// The id of event `seq`.
+    pub(crate) async fn id(&self, seq: u64) -> String {
+        format!("{}.{seq}", self.log.position().await.unwrap().epoch.as_str())
+    }
+
+    pub(crate) async fn head(&self) -> u64 {
+        self.log.position().await.unwrap().head
+    }
+
+    /// The log after `after`, of some topics.
+    pub(crate) async fn told(&self, topics: Topics, after: u64) -> Vec<LoggedEvent> {
+        self.log.page(topics, after, u64::MAX >> 1, 1_000_000).await.unwrap()
+    }
+}
+
+fn database(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("petstream.db").display())
+}
+
+async fn boot(yaml: &str, folder: &TempDir) -> Running {
+    std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
+    let flags = Flags { listen: Some("127.0.0.1:0".into()), database: Some(database(folder)), ..Flags::default() };
+    let sources = Sources { flags, environment: Environment::new(), folder: folder.path().to_owned() };
+    let config = load(&sources).unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
+    soon("the server to start", start(config)).await.unwrap()
+}
