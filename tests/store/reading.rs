@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{JSON, Shop, created, ok, order_path, pet_path, problem, wanda};
+use super::{JSON, Shop, created, ok, pet_path, problem, wanda};
 use crate::support::http::Request;
 use crate::support::server::Server;
 

@@ -60,6 +60,48 @@ async fn streams_that_break_off_one_after_the_other_add_up() {
 }
 
 #[tokio::test]
+async fn a_target_that_breaks_every_stream_is_left_alone_however_its_streams_begin() {
+    let [a, b] = targets().await;
+    let server = preferring(&a, &b, "failures: 3, base: 1h, max: 1h").await;
+    let opens = || Script::stream().frame(&first()).frame(&text("half"));
+    let breaks =
+        [opens().close(), opens().end(), opens().frame("{\"error\":{\"message\":\"Gone.\",\"code\":500}}").end()];
+    for script in breaks {
+        a.answer(script);
+        let broken = server.ask(&stream()).await.transcript();
+        assert!(matches!(broken.ending, Ending::Failed(_)), "{broken:#?}");
+    }
+    assert_eq!(answerers(&server, 3).await, "bbb");
+    assert_eq!(asked(&[&a, &b]), [3, 3]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_whole_stream_among_broken_ones_makes_the_count_begin_anew() {
+    let [a, b] = targets().await;
+    let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
+    for _ in 0..2 {
+        a.answer(Script::stream().frame(&first()).close());
+        assert!(matches!(server.ask(&stream()).await.transcript().ending, Ending::Failed(_)));
+        assert_eq!(answerer(&server).await, "a");
+    }
+    assert_eq!(asked(&[&a, &b]), [4, 0]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_refuses_our_key_is_left_alone_and_nobody_notices() {
+    for status in [401, 403] {
+        let [a, b] = targets().await;
+        let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
+        a.answer_otherwise(refuses(status));
+        assert_eq!(answerers(&server, 4).await, "bbbb");
+        assert_eq!(asked(&[&a, &b]), [2, 4]);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_is_not_held_against_the_target() {
     let never = Gate::new();
     let [a, b] = targets().await;
