@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -40,7 +41,7 @@ impl Connection {
     }
 
     /// Passes a write's outcome on, unless it has been waiting for too long.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch(&mut self, cx: &mut Context<'_>, bytes: &[u8], write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if write.is_ready() {
             self.waiting = false;
             return write;
@@ -53,11 +54,20 @@ impl Connection {
             self.waiting = true;
         }
         match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                self.ends_at.cut();
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
             Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                self.waiting = false;
+                // The kernel tells of room only when a third of its buffer is free: a reader that takes a little all the
+                // time is slow and not silent, so it is asked directly.
+                let late = self.ends_at.get().is_some_and(|ends_at| ends_at <= Instant::now());
+                match SockRef::from(&self.tcp).send(bytes) {
+                    Ok(taken) if taken > 0 && !late => Poll::Ready(Ok(taken)),
+                    _ => {
+                        self.ends_at.cut();
+                        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                    }
+                }
+            }
         }
     }
 }
@@ -71,7 +81,7 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.watch(cx, write)
+        self.watch(cx, buf, write)
     }
 
     fn poll_write_vectored(
@@ -80,7 +90,8 @@ impl AsyncWrite for Connection {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        self.watch(cx, write)
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        self.watch(cx, first, write)
     }
 
     fn is_write_vectored(&self) -> bool {

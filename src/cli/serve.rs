@@ -10,8 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 
+/// Files that the server needs beside its connections: the database's, listeners, the log.
+const OWN_FILES: u64 = 64;
+
 pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
-    let loaded = load(sources).map_err(Failure::Configuration)?;
+    let mut loaded = load(sources).map_err(Failure::Configuration)?;
     telemetry::init(loaded.config.log_format);
     if let Some(file) = &loaded.file {
         tracing::info!(file = %file.display(), "configuration read");
@@ -19,7 +22,8 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("configuration: {warning}");
     }
-    raise_open_files(loaded.config.limits.connections);
+    let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
+    loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Fault(format!("no threads for the server: {error}")))?;
     let served = runtime.block_on(run(loaded.config));
@@ -79,16 +83,18 @@ fn introduce(address: SocketAddr, secret: &str) {
     let _ = std::io::stdout().flush();
 }
 
-/// Each stream takes two sockets, one on either side.
-fn raise_open_files(connections: usize) {
-    let wanted = (connections as u64).saturating_mul(2).saturating_add(64);
+/// Raises the limit of open files to what so many connections take; gives how many there is room for. A proxied stream
+/// takes two sockets, one on either side.
+fn raise_open_files(connections: usize, sockets: u64) -> usize {
+    let wanted = (connections as u64).saturating_mul(sockets).saturating_add(OWN_FILES);
     let got = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
-    if got < wanted {
-        tracing::warn!(
-            open_files = got,
-            "at most {} connections can be proxied at once: raise the limit of open files \
-             (ulimit -n) or lower limits.connections",
-            got.saturating_sub(64) / 2
-        );
+    if got >= wanted {
+        return connections;
     }
+    let room = usize::try_from(got.saturating_sub(OWN_FILES) / sockets).unwrap_or(usize::MAX).max(1);
+    tracing::warn!(
+        open_files = got,
+        "at most {room} connections at once, and not {connections}: raise the limit of open files (ulimit -n)"
+    );
+    room
 }

@@ -130,7 +130,9 @@ impl Account {
     pub(super) fn can_afford(&mut self) -> bool {
         let used = self.tally.so_far();
         let Some(reservation) = &mut self.reservation else { return true };
-        used <= reservation.tokens() || reservation.extend((used - reservation.tokens()).max(MORE))
+        let missing = used.saturating_sub(reservation.tokens());
+        // Not for every token, but the last ones one by one.
+        missing == 0 || reservation.extend(missing.max(MORE)) || reservation.extend(missing)
     }
 
     /// The answer is complete.
@@ -173,6 +175,7 @@ impl Account {
             self.fail(Terminal::Shutdown, &error);
             return self.ending();
         }
+        self.status = CLIENT_CLOSED_REQUEST;
         (if self.socket.was_cut() { Terminal::ClientStalled } else { Terminal::ClientGone }, None)
     }
 }
@@ -185,13 +188,15 @@ impl Tally {
         }
     }
 
-    fn settled(&self, streamed: bool) -> (Usage, Source) {
+    /// None where there was nothing to count.
+    fn settled(&self, streamed: bool) -> (Usage, Option<Source>) {
         match self.usage {
-            Some(usage) if self.usage_is_final => (usage, Source::Exact),
-            Some(usage) => (usage, Source::Running),
+            Some(usage) if self.usage_is_final => (usage, Some(Source::Exact)),
+            Some(usage) => (usage, Some(Source::Running)),
+            None if self.prompt_estimate == 0 && self.counted == 0 => (Usage::default(), None),
             None => {
                 let usage = Usage { prompt_tokens: self.prompt_estimate, completion_tokens: self.counted };
-                (usage, if streamed { Source::Counted } else { Source::Estimated })
+                (usage, Some(if streamed { Source::Counted } else { Source::Estimated }))
             }
         }
     }
@@ -209,11 +214,11 @@ impl Drop for Account {
         let mut facts = self.record.facts();
         facts.prompt_tokens = prompt_tokens;
         facts.completion_tokens = completion_tokens;
-        facts.source = Some(source);
+        facts.source = source;
         facts.terminal = Some(terminal);
         let (target, attempts, first_token) = (facts.target.clone(), facts.attempts.len(), facts.first_token);
         drop(facts);
-        let (source, gaps) = (Some(source), &self.tally.gaps);
+        let gaps = &self.tally.gaps;
         self.metrics.ended(&Ended { terminal, duration, prompt_tokens, completion_tokens, source, gaps });
         self.ledger.record(Entry {
             at: Timestamp::now(),

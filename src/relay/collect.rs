@@ -185,7 +185,8 @@ impl Collector {
         }
         // The first chunk names the role, and most upstreams put no text into it.
         let opening = std::mem::take(&mut self.fresh) && is_without_text(&event.data);
-        if !opening && !facts.no_choices {
+        // The last one only says why it is the last.
+        if !opening && !facts.no_choices && facts.finished.is_empty() {
             account.counted(1);
         }
         let cut_usage = self.terms.hide_usage && (facts.null_usage || self.running && facts.usage.is_some());

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use async_openai::types::chat::FinishReason;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -21,7 +22,7 @@ use crate::telemetry::record::Terminal;
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
 use crate::wire::request::{ChatRequest, Invalid};
-use crate::wire::sse::DONE;
+use crate::wire::sse::{COMMENT, DONE};
 
 /// Answers from the live inventory.
 pub(super) async fn complete(relay: &Relay, mut account: Account, request: &ChatRequest) -> Result<Response, ApiError> {
@@ -40,9 +41,19 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
     if request.stream {
         let writer = ChunkWriter::new(&head, request.include_usage);
         account.begin();
-        let cut = relay.cutting.listen();
-        let stream = LocalStream::new(account, completion, writer, request.include_usage, interval, cut);
-        return Ok(respond::stream(stream));
+        return Ok(respond::stream(LocalStream {
+            account,
+            completion,
+            writer,
+            include_usage: request.include_usage,
+            stop_at_budget: relay.limits.stop_at_budget,
+            piece: 0,
+            choice: 0,
+            sent_tokens: 0,
+            stage: Stage::First,
+            pace: interval.map(|interval| Pace::new(interval, relay.heartbeat)),
+            cut: relay.cutting.listen(),
+        }));
     }
     if let Some(interval) = interval {
         tokio::time::sleep(interval.saturating_mul(completion_tokens(&completion))).await;
@@ -75,6 +86,8 @@ struct LocalStream {
     completion: Completion,
     writer: ChunkWriter,
     include_usage: bool,
+    /// End the stream when its key's tokens are used up.
+    stop_at_budget: bool,
     /// Which piece is next, of which choice.
     piece: usize,
     choice: usize,
@@ -96,12 +109,24 @@ enum Stage {
 struct Pace {
     interval: Duration,
     next: Pin<Box<Sleep>>,
+    heartbeat: Duration,
+    /// Rings when the stream has been silent for so long.
+    alarm: Pin<Box<Sleep>>,
 }
 
 /// Timers ring in milliseconds: what one rings late for is made up, but not what a slow client has missed.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
 impl Pace {
+    fn new(interval: Duration, heartbeat: Duration) -> Self {
+        let next = Box::pin(tokio::time::sleep(interval));
+        Self { interval, next, heartbeat, alarm: Box::pin(tokio::time::sleep(heartbeat)) }
+    }
+
+    fn sent(&mut self) {
+        self.alarm.as_mut().reset(Instant::now() + self.heartbeat);
+    }
+
     /// How many tokens have come due; sets the time of the next.
     fn tokens_due(&mut self) -> u32 {
         let now = Instant::now();
@@ -117,19 +142,6 @@ impl Pace {
 }
 
 impl LocalStream {
-    fn new(
-        account: Account,
-        completion: Completion,
-        writer: ChunkWriter,
-        include_usage: bool,
-        interval: Option<Duration>,
-        cut: Listener,
-    ) -> Self {
-        let pace = interval.map(|interval| Pace { interval, next: Box::pin(tokio::time::sleep(interval)) });
-        let (piece, choice, sent_tokens, stage) = (0, 0, 0, Stage::First);
-        Self { account, completion, writer, include_usage, piece, choice, sent_tokens, stage, pace, cut }
-    }
-
     /// The one end of a stream that the server's own end cuts short.
     fn cut_short(&mut self) -> Bytes {
         let error = ApiError::shutting_down();
@@ -139,6 +151,18 @@ impl LocalStream {
         error.push_frame(&mut out);
         out.extend_from_slice(DONE);
         out.freeze()
+    }
+
+    /// The one end of a stream whose key's tokens are used up.
+    fn budget_used_up(&mut self, out: &mut BytesMut) {
+        for choice in 0..self.completion.choices.len() {
+            self.writer.last(out, index(choice), FinishReason::Length);
+        }
+        let error = ApiError::budget_used_up();
+        self.account.fail(Terminal::BudgetSpent, &error);
+        self.stage = Stage::Over;
+        error.push_frame(out);
+        out.extend_from_slice(DONE);
     }
 
     /// Writes the next frame.
@@ -220,12 +244,23 @@ impl Body for LocalStream {
         if this.stage == Stage::Pieces
             && let Some(pace) = &mut this.pace
         {
-            ready!(pace.next.as_mut().poll(cx));
+            if pace.next.as_mut().poll(cx).is_pending() {
+                ready!(pace.alarm.as_mut().poll(cx));
+                pace.sent();
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
+            }
             due = pace.tokens_due();
+            pace.sent();
         }
         let mut out = BytesMut::with_capacity(1024);
         while this.stage != Stage::Over && out.len() < BATCH {
             this.step(&mut out);
+            if this.stop_at_budget && this.stage == Stage::Pieces {
+                this.count();
+                if !this.account.can_afford() {
+                    this.budget_used_up(&mut out);
+                }
+            }
             due = due.saturating_sub(1);
             if due == 0 && this.pace.is_some() && this.stage == Stage::Pieces {
                 break;

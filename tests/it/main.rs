@@ -3,6 +3,7 @@
 
 mod accounting;
 mod async_openai;
+mod connections;
 mod contract_errors;
 mod faults;
 mod heartbeats;

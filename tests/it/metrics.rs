@@ -93,3 +93,19 @@ async fn the_drain_is_seen_on_the_metrics_own_listener() {
     stopped.await.unwrap();
     assert!(tokio::net::TcpStream::connect(open).await.is_err());
 }
+
+#[tokio::test]
+async fn a_head_is_answered_and_not_a_client_that_left() {
+    let server = Server::start("auth: none\nmetrics: {listen: 127.0.0.1:0}\n").await;
+    let open = server.metrics.unwrap();
+    for (path, route) in [("/healthz", "/healthz"), ("/v1/models/petstore-ai", "/v1/models/{*id}"), ("/no", "other")] {
+        let mut connection = server.connect().await;
+        let status = connection.ask(&Request::new("HEAD", path)).await.status();
+        let over = async { while !has(&page(open).await, "petstream_requests_in_flight 0") {} };
+        soon("the request to be over", over).await;
+        let page = page(open).await;
+        let series = format!(r#"petstream_requests_total{{route="{route}",method="HEAD",status="{status}"}} 1"#);
+        assert!(has(&page, &series) && !page.contains(r#"status="499""#), "{series}\n{page}");
+    }
+    server.stop().await;
+}

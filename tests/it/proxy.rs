@@ -3,6 +3,7 @@
 mod cancel;
 mod connections;
 mod decoding;
+mod first_frames;
 mod forwarding;
 mod models;
 mod refusals;

@@ -167,7 +167,7 @@ keys:
   - {{name: bob, key: {}, limits: {{concurrent_streams: {OF_KEY}}}}}
 limits:
   total: {{concurrent_streams: {OF_ALL}, tokens_per_minute: {TOKENS}}}
-  write_idle: 2s
+  write_idle: 5s
   frame: 64KiB
 metrics: {{listen: 127.0.0.1:0}}
 hold: 500ms

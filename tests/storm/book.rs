@@ -1,6 +1,7 @@
 //! What the upstreams say that they said: one page a request, one entry an attempt.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -126,9 +127,8 @@ pub(crate) fn brief(text: &str) -> String {
     if text.len() <= SHORT {
         return text.to_owned();
     }
-    let digest = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mut digest = DefaultHasher::new();
+    text.hash(&mut digest);
     let begin = &text[..text.floor_char_boundary(SHORT / 2)];
-    format!("{begin}… {} bytes {digest:016x}", text.len())
+    format!("{begin}… {} bytes {:016x}", text.len(), digest.finish())
 }

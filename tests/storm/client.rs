@@ -11,8 +11,12 @@ use crate::transcript::{Ending, Transcript, code};
 
 /// The window of one who lets the server wait for ever.
 const NARROW: u32 = 4 << 10;
-/// The window of one who goes on: with a smaller one the kernel would take seconds for a few kilobytes.
-const MODEST: u32 = 128 << 10;
+/// The window of one who goes on. Loopback's segments are as long as 64 KiB, and the kernel passes a segment that does
+/// not fit into the window only in small pieces and five times a second: that would be the kernel's slowness.
+const MODEST: u32 = 256 << 10;
+
+/// Chunks of a flood, by which the server waits for its client, or soon will.
+const ENOUGH: usize = 150;
 
 /// What a client saw.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ async fn stream(answer: &mut Answer<'_>, plan: &Plan, book: &Book) -> (Transcrip
     match plan.client {
         Behaviour::Pause => {
             let held = book.wait_for(plan.id, "the upstream to be held back", |page| {
-                page.iter().any(|said| said.held_back || said.over)
+                page.iter().any(|said| said.held_back || said.over || said.frames.len() > ENOUGH)
             });
             held.await;
         }

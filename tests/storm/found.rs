@@ -1,10 +1,12 @@
 //! What storms have found, each reduced to one request.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::check::records::Row;
 use crate::rows::rows;
-use crate::support::frames::{first, request, text};
+use crate::support::frames::{first, last, request, text};
 use crate::support::http::{Connection, Piece, Request};
 use crate::support::server::{Server, one_model};
 use crate::support::soon;
@@ -72,21 +74,26 @@ async fn an_attempt_that_its_client_did_not_wait_for_is_an_attempt() {
     }
 }
 
-/// A reader that takes a little all the time is slow, not silent. The kernel tells a writer of room in its buffer only
-/// when a third of it is free, which with a small window took longer than the patience with readers.
+/// A reader that takes a little all the time is slow, not silent. The kernel lets a writer go on only when a third of
+/// its buffer is free, some megabytes later: until then the server took this reader for one that takes nothing.
 #[tokio::test]
 async fn a_reader_that_takes_a_little_all_the_time_is_not_cut() {
-    const FRAMES: usize = 100;
-    let frames =
-        (0..FRAMES).fold(Script::stream().frame(&first()), |script, _| script.frame(&text(&"x".repeat(32 << 10))));
-    let script = frames.frame(&crate::support::frames::last("stop")).frame("[DONE]").end();
+    const PIECES: usize = 150;
+    const PACE: Duration = Duration::from_millis(20);
+    let flood = (0..800).fold(Script::stream().frame(&first()), |script, _| script.frame(&text(&"x".repeat(16 << 10))));
+    let script = flood.frame(&last("stop")).frame("[DONE]").end();
     let upstream = Upstream::start([script]).await;
     let file = format!("{}limits: {{write_idle: 1s}}\n", one_model(&upstream, ""));
-    let server = Server::start_on_disk(&file).await;
-    let mut connection = Connection::open_narrow(server.address, 4096).await;
+    let server = Server::start(&file).await;
+    let mut connection = Connection::open_narrow(server.address, 256 << 10).await;
     let mut answer = connection.ask(&stream()).await;
+    let mut pace = tokio::time::interval(PACE);
+    for piece in 0..PIECES {
+        pace.tick().await;
+        assert!(matches!(answer.piece().await, Piece::Data(_)), "cut at piece {piece}");
+    }
     let (body, whole) = answer.rest().await;
-    assert!(whole, "cut after {} bytes", body.len());
+    assert!(whole, "cut after {PIECES} pieces and {} bytes", body.len());
     drop(connection);
     server.stop().await;
 }

@@ -139,9 +139,9 @@ impl Plan {
     /// Draws request number `id`.
     pub(crate) fn draw(id: usize, random: &mut Random) -> Self {
         // Some that are rare and long come in every storm, whatever the seed.
-        let client = match id % 50 {
-            7 => Behaviour::Stall,
-            23 | 31 => Behaviour::Pause,
+        let client = match id % 100 {
+            7 | 41 => Behaviour::Stall,
+            23 | 61 => Behaviour::Pause,
             _ => Behaviour::Read,
         };
         if client != Behaviour::Read {
@@ -167,7 +167,7 @@ impl Plan {
 
     /// A stream of more than all buffers hold, for a reader that lets it wait.
     fn flood(id: usize, client: Behaviour, random: &mut Random) -> Self {
-        let (chunks, size) = if client == Behaviour::Stall { (600, 48 << 10) } else { (200, 32 << 10) };
+        let (chunks, size) = if client == Behaviour::Stall { (600, 48 << 10) } else { (300, 32 << 10) };
         let script = Script { chunks, size, split: Split::Frames, pause: 0, late: 0, ..Script::clean(random.any()) };
         let (model, key) = (Model::Solo, random.one(&[Key::Alice, Key::Bob]));
         Self { id, key, model, streamed: true, include_usage: random.percent(50), client, scripts: vec![script] }

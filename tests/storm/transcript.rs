@@ -36,7 +36,8 @@ impl Transcript {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
         while let Some(end) = memchr::memmem::find(&self.rest, b"\n\n") {
-            let frame: Vec<u8> = self.rest.drain(..end + 2).take(end).collect();
+            let frame = self.rest[..end].to_vec();
+            self.rest.drain(..end + 2);
             if let Err(what) = self.frame(&frame) {
                 self.broken.get_or_insert(what);
             }
@@ -66,7 +67,7 @@ impl Transcript {
         if self.done {
             return Err(format!("behind [DONE]: {}", brief(text)));
         }
-        if text.contains(['\n', '\r']) {
+        if memchr::memchr2(b'\n', b'\r', frame).is_some() {
             return Err(format!("a frame of several lines: {:?}", brief(text)));
         }
         if text.starts_with(':') {

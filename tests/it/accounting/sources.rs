@@ -3,9 +3,12 @@
 use serde_json::json;
 
 use super::{PROMPT, ask, only, read_words, recording, stream, words};
-use crate::support::frames::{answer, first, last, text, usage};
+use crate::support::frames::{answer, first, frame, last, text, usage};
+use crate::support::full::Full;
 use crate::support::server::{Server, one_model};
 use crate::support::upstream::{Gate, Script, Upstream};
+
+const SHORT: &str = "timeouts: {connect: 100ms}";
 
 /// `data` with the counts so far on it.
 fn with_usage(data: &str, prompt: u64, completion: u64) -> String {
@@ -55,6 +58,22 @@ async fn running_for_a_client_that_leaves() {
     connection.reset();
     upstream.await_closed().await;
     assert_eq!(only(server).await.counts(), (11, 7, Some("running")));
+}
+
+#[tokio::test]
+async fn running_is_for_us_and_hidden_from_a_client_that_did_not_ask() {
+    let bare = [first(), text("a"), text("b"), last("stop")];
+    let counted = bare.iter().zip(0..).map(|(data, so_far)| with_usage(data, 11, so_far));
+    let upstream = Upstream::start([Script::sse(counted.chain(["[DONE]".to_owned()]))]).await;
+    let server = a_thousand(&upstream, "usage: running").await;
+    let whole = server.ask(&ask(&json!({"stream": true, "max_tokens": 500}))).await;
+    let expected: String = bare.iter().map(|data| frame(data)).collect();
+    assert_eq!(whole.text(), expected + &frame("[DONE]"));
+    let options = serde_json::from_str::<serde_json::Value>(upstream.request(1).await.text()).unwrap();
+    assert_eq!(options["stream_options"], json!({"include_usage": true, "continuous_usage_stats": true}));
+    assert_eq!(remaining(&server).await, (1000 - 11 - 3).to_string());
+    let record = only(server).await;
+    assert_eq!((record.prompt_tokens, record.completion_tokens), (11, 3), "{record:?}");
 }
 
 #[tokio::test]
@@ -148,4 +167,21 @@ async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
     assert_eq!(remaining(&server).await, (1000 - 3 * PROMPT - 30).to_string());
     let spent: u32 = server.records().await.iter().map(|record| record.prompt_tokens + record.completion_tokens).sum();
     assert_eq!(spent, 3 * PROMPT + 30, "limits and records agree");
+}
+
+#[tokio::test]
+async fn what_never_reached_an_upstream_is_charged_to_nobody() {
+    let mut gone = Upstream::start([]).await;
+    gone.unlisten().await;
+    let full = Full::open().await;
+    let slow = format!("auth: none\nmodels: [{{name: m, upstreams: [{{base_url: '{}', {SHORT}}}]}}]\n", full.url());
+    for (yaml, code, status) in [(one_model(&gone, ""), "upstream_unreachable", 502), (slow, "upstream_timeout", 504)] {
+        let server = Server::start(&(yaml + "limits: {per_key: {tokens_per_minute: 1000}}\n")).await;
+        for streaming in [true, false] {
+            let whole = server.ask(&ask(&json!({"stream": streaming, "max_tokens": 500}))).await;
+            assert_eq!(whole.error(status)["code"], code);
+            assert_eq!(remaining(&server).await, "1000", "streaming: {streaming}");
+        }
+        server.stop().await;
+    }
 }

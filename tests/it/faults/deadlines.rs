@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{fails, one_at_a_time, stream};
 use crate::support::frames::{first, frame, last, request, text};
+use crate::support::full::Full;
 use crate::support::http::{Connection, Piece, Request};
 use crate::support::server::Server;
 use crate::support::sse::Ending;
@@ -144,26 +145,15 @@ async fn the_silence_of_a_client_is_not_the_upstreams() {
 
 #[tokio::test]
 async fn no_connection_in_time() {
-    // A queue of one that is full: the kernel drops further attempts without a word.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let full = socket.listen(0).unwrap();
-    let address = full.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(Ok(one)) =
-        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
-    {
-        queued.push(one);
-        assert!(queued.len() < 100, "the queue does not fill");
-    }
+    let full = Full::open().await;
     let yaml = format!(
-        "auth: none\nmodels: [{{name: m, upstreams: [{{base_url: 'http://{address}/v1', timeouts: {{connect: 100ms}}}}]}}]\n"
+        "auth: none\nmodels: [{{name: m, upstreams: [{{base_url: '{}', timeouts: {{connect: 100ms}}}}]}}]\n",
+        full.url()
     );
     let server = Server::start(&yaml).await;
     for stream in [true, false] {
         let error = server.ask(&Request::chat(&request(&json!({ "stream": stream })))).await.error(504);
         assert_eq!(error["code"], "upstream_timeout");
     }
-    drop(queued);
     server.stop().await;
 }

@@ -51,13 +51,16 @@ async fn what_came_with_the_failure_still_goes_out() {
 #[tokio::test]
 async fn a_finish_reason_of_one_choice_is_not_the_end_of_two() {
     let other = first().replace("\"index\":0", "\"index\":1");
-    let upstream = Upstream::start([Script::sse([first(), other.clone(), last("stop")])]).await;
-    let server = Server::in_front_of(&upstream).await;
-    let ask = crate::support::frames::request(&json!({"stream": true, "n": 2}));
-    let transcript = server.ask(&crate::support::http::Request::chat(&ask)).await.transcript();
-    let crate::support::sse::Ending::Failed(error) = &transcript.ending else { panic!("{transcript:#?}") };
-    assert_eq!(error["code"], "upstream_closed");
-    server.stop().await;
+    // The other has begun, or has not even come.
+    for before in [vec![first(), other], vec![first(), text("a")]] {
+        let upstream = Upstream::start([Script::sse(before.into_iter().chain([last("stop")]))]).await;
+        let server = Server::in_front_of(&upstream).await;
+        let ask = crate::support::frames::request(&json!({"stream": true, "n": 2}));
+        let transcript = server.ask(&crate::support::http::Request::chat(&ask)).await.transcript();
+        let crate::support::sse::Ending::Failed(error) = &transcript.ending else { panic!("{transcript:#?}") };
+        assert_eq!(error["code"], "upstream_closed");
+        server.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -89,18 +92,25 @@ async fn a_frame_over_the_limit() {
 async fn an_error_of_the_upstreams_own() {
     let cases = [
         (json!({"error": {"message": "Gone.", "type": "x", "param": null, "code": "gone"}}), "gone"),
-        (json!({"error": {"message": "Gone.", "type": "x", "param": "n", "code": 500}}), ""),
-        (json!({"error": {"message": "Gone."}}), ""),
-        (json!({"error": "Gone."}), ""),
-        (json!({"error": {"message": "Gone.", "code": 429}, "choices": []}), ""),
+        (json!({"error": {"message": "Gone.", "type": "x", "param": "n", "code": 500}}), "500"),
+        (json!({"error": {"message": "Gone."}}), "upstream_error"),
+        (json!({"error": "Gone."}), "upstream_error"),
+        (json!({"error": {"message": "Gone.", "code": 429}, "choices": []}), "429"),
+        (json!({"object": "error", "message": "Gone.", "code": 400}), "400"),
     ];
-    for (error, _code) in cases {
+    for (error, code) in cases {
         let failed = fails(|script| script.frame(&error.to_string()), "", "").await;
-        let crate::support::sse::Ending::Failed(shown) = &failed.transcript.ending else { panic!("{error}") };
-        let code = shown["code"].as_str().expect("a code").to_owned();
         // The reader has checked the four keys and their types.
-        assert_eq!(failed.assert(&[first()], &code)["message"], "Gone.", "{error}");
+        assert_eq!(failed.assert(&[first()], code)["message"], "Gone.", "{error}");
     }
+}
+
+#[tokio::test]
+async fn all_that_an_upstreams_error_says_is_passed_on() {
+    let error = r#"{"error":{"message":"Gone.","type":"x","param":"n","code":"content_filter"}}"#;
+    let failed = fails(|script| script.frame(error), "", "").await;
+    let shown = failed.assert(&[first()], "content_filter");
+    assert_eq!(*shown, serde_json::from_str::<serde_json::Value>(error).unwrap()["error"]);
 }
 
 #[tokio::test]

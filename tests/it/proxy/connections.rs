@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::says;
-use crate::support::frames::{answer, first, request};
+use crate::support::frames::{answer, first, last, request};
 use crate::support::http::Request;
 use crate::support::server::{Server, one_model};
+use crate::support::sse;
 use crate::support::upstream::{Gate, Script, Upstream};
 
 fn ask(stream: bool) -> Request {
@@ -54,6 +55,53 @@ async fn a_kept_connection_that_closes_on_the_request_is_replaced_in_silence() {
     }
 }
 
+/// Two streams at once, which leave two idle connections behind.
+async fn two_idle(upstream: &Upstream, gate: &Gate, server: &Server) {
+    let script = || Script::stream().frame(&first()).wait(gate).frame(&last("stop")).frame("[DONE]").end();
+    let mut clients = [server.connect().await, server.connect().await];
+    for client in &mut clients {
+        upstream.answer(script());
+        client.send(&ask(true)).await;
+    }
+    upstream.request(2).await;
+    for client in &mut clients {
+        gate.open();
+        gate.open();
+        sse::read(&client.answer().await.body().await).assert_contract(1, false);
+    }
+    upstream.await_idle(2).await;
+    assert_eq!(upstream.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_request_is_sent_again_once_and_not_on_another_kept_connection() {
+    for streaming in [true, false] {
+        let (gate, upstream) = (Gate::new(), Upstream::start([]).await);
+        let server = Server::in_front_of(&upstream).await;
+        two_idle(&upstream, &gate, &server).await;
+        // The kept one and the new one: both die of it.
+        upstream.answer(Script::new().close());
+        upstream.answer(Script::new().close());
+        assert_eq!(server.ask(&ask(streaming)).await.error(502)["code"], "upstream_closed");
+        let asked: Vec<_> = upstream.requests()[2..].iter().map(|request| request.connection).collect();
+        assert!(matches!(asked[..], [1 | 2, 3]), "{asked:?}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn however_many_kept_connections_are_closed_a_request_is_sent_once() {
+    let (gate, upstream) = (Gate::new(), Upstream::start([]).await);
+    let server = Server::in_front_of(&upstream).await;
+    two_idle(&upstream, &gate, &server).await;
+    upstream.close_idle().await;
+    upstream.answer(says(&["b"]));
+    assert_eq!(server.ask(&ask(true)).await.transcript().text(0), "b");
+    let asked: Vec<_> = upstream.requests()[2..].iter().map(|request| request.connection).collect();
+    assert_eq!(asked, [3]);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn what_was_half_answered_is_not_asked_again() {
     let half = Script::new().write("HTTP/1.1 200 OK\r\ncontent-").close();
@@ -81,8 +129,7 @@ async fn a_connection_whose_answer_says_close_is_not_kept() {
 #[tokio::test]
 async fn a_connection_is_kept_even_when_the_end_of_its_stream_comes_late() {
     let late = Gate::new();
-    let stream =
-        Script::stream().frame(&first()).frame(&crate::support::frames::last("stop")).frame("[DONE]").wait(&late).end();
+    let stream = Script::stream().frame(&first()).frame(&last("stop")).frame("[DONE]").wait(&late).end();
     let upstream = Upstream::start([stream]).await;
     let server = Server::in_front_of(&upstream).await;
     // The client is done at `[DONE]`, whatever the upstream still does.

@@ -108,3 +108,13 @@ async fn an_upstream_that_is_not_there_or_silent_does_not_keep_the_list_waiting(
     }
     silent.await_closed().await;
 }
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_nobodys() {
+    let server = Server::start("auth: none\n").await;
+    for name in ["%ff", "petstore-ai%ff", "a%2Fb%c3", "%ff%fe/b"] {
+        let error = server.ask(&Request::new("GET", &format!("/v1/models/{name}"))).await.error(404);
+        assert_eq!((&error["type"], &error["code"]), (&json!("invalid_request_error"), &json!("model_not_found")));
+    }
+    server.stop().await;
+}

@@ -1,6 +1,6 @@
 //! Usage: asked of every upstream, shown to those who asked.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::frames::{first, frame, last, request, text, usage};
 use crate::support::http::Request;
@@ -116,4 +116,28 @@ async fn an_error_of_null_is_cut_out() {
     assert!(!answer.text().contains("\"error\""), "{}", answer.text());
     assert_eq!(answer.transcript().text(0), "a");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn an_error_and_a_usage_of_null_are_both_cut_out() {
+    // In every order, next to each other and apart, at either end.
+    let members = [
+        |chunk: &str| chunk.replacen('{', r#"{"error":null,"usage":null,"#, 1),
+        |chunk: &str| chunk.replacen('{', r#"{ "usage" : null , "error" : null , "#, 1),
+        |chunk: &str| chunk.replace(r#""choices""#, r#""error":null,"choices""#).replacen('{', r#"{"usage":null,"#, 1),
+        |chunk: &str| format!(r#"{},"error":null,"usage":null}}"#, chunk.strip_suffix('}').unwrap()),
+        |chunk: &str| format!(r#"{},"usage":null,"error":null}}"#, chunk.strip_suffix('}').unwrap()),
+    ];
+    let bare = [first(), text("a"), last("stop")];
+    for (at, with) in members.iter().enumerate() {
+        let frames = bare.iter().map(|chunk| with(chunk)).chain(["[DONE]".to_owned()]);
+        let upstream = Upstream::start([Script::sse(frames)]).await;
+        let server = Server::in_front_of(&upstream).await;
+        let answer = server.ask(&Request::chat(&request(&json!({"stream": true})))).await;
+        let transcript = answer.transcript();
+        transcript.assert_contract(1, false);
+        let expected: Vec<Value> = bare.iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
+        assert_eq!(transcript.json().cloned().collect::<Vec<_>>(), expected, "case {at}: {}", answer.text());
+        server.stop().await;
+    }
 }

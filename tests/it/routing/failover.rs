@@ -126,6 +126,10 @@ async fn an_error_as_the_first_event_of_a_success() {
         fails_over(Script::sse([error.as_str()]), "", true).await;
         fails_over(Script::json(200, &error), "", true).await;
     }
+    let named = Script::stream().chunk("event: error\ndata: {\"message\":\"Busy.\"}\n\n").end();
+    fails_over(named, "", true).await;
+    fails_over(Script::stream().chunk("data: {\"error\":{\"message\":\"Busy.\"}}").end(), "", true).await;
+    fails_over(Script::sse(["[DONE]"]), "", true).await;
 }
 
 #[tokio::test]

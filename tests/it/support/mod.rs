@@ -1,6 +1,7 @@
 //! What the tests stand on: peers that can misbehave, and readers that trust nothing of the crate's own.
 
 pub(crate) mod frames;
+pub(crate) mod full;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod records;

@@ -141,6 +141,12 @@ impl Upstream {
         soon("upstream connections to close", open.wait_for(|open| *open == 0)).await.unwrap();
     }
 
+    /// Waits until so many connections are idle.
+    pub(crate) async fn await_idle(&self, count: usize) {
+        let mut idle = self.shared.idle.subscribe();
+        soon("idle upstream connections", idle.wait_for(|idle| *idle >= count)).await.unwrap();
+    }
+
     /// Waits until a connection is idle, and closes all that are.
     pub(crate) async fn close_idle(&self) {
         let mut idle = self.shared.idle.subscribe();

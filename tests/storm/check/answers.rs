@@ -73,6 +73,12 @@ fn end(case: &Case) -> Option<String> {
     }
 }
 
+/// Whether its connection was torn; or it had failed before it began, and the next one's was, before that was written
+/// down.
+fn may_be_torn(said: &Said) -> bool {
+    said.disturbed || (said.script.fate.failure().is_some() && said.frames.is_empty())
+}
+
 /// A failure must be one that happened.
 fn failure(case: &Case, code: &str) -> Option<String> {
     if case.is_limited() {
@@ -86,7 +92,7 @@ fn failure(case: &Case, code: &str) -> Option<String> {
     let shaken = matches!(case.plan.model, Model::Pair | Model::Tiers);
     let honest = own
         || (case.plan.model == Model::Hasty && happened((504, "upstream_timeout")))
-        || (shaken && last.is_none_or(|said| said.disturbed) && happened((502, "upstream_closed")))
+        || (shaken && last.is_none_or(may_be_torn) && happened((502, "upstream_closed")))
         // Asked for in vain, perhaps after others had failed.
         || (shaken && happened((502, "upstream_unreachable")))
         || (!case.plan.model.is_alone() && happened((503, "server_is_overloaded")));

@@ -1,0 +1,97 @@
+//! What an upstream's first frame decides: the status, and whether there is a stream at all.
+
+use serde_json::{Value, json};
+
+use crate::support::frames::{answer, first, frame, last, request};
+use crate::support::http::{Request, Whole};
+use crate::support::server::Server;
+use crate::support::sse::Ending;
+use crate::support::upstream::{Script, Upstream};
+
+/// What the client gets for a stream that is `script`.
+async fn through(script: Script) -> Whole {
+    let upstream = Upstream::start([script]).await;
+    let server = Server::in_front_of(&upstream).await;
+    let answer = server.ask(&Request::chat(&request(&json!({"stream": true})))).await;
+    server.stop().await;
+    answer
+}
+
+#[tokio::test]
+async fn all_that_an_error_says_is_passed_on() {
+    let error = r#"{"error":{"message":"No.","type":"x","param":"n","code":"content_filter"}}"#;
+    let expected: Value = serde_json::from_str(error).unwrap();
+    assert_eq!(through(Script::sse([error])).await.error(502), expected["error"]);
+}
+
+#[tokio::test]
+async fn an_event_named_error_is_one_although_it_looks_like_none() {
+    for (data, status) in [
+        (json!({"message": "No."}), 502),
+        (json!({"message": "No.", "code": 400}), 400),
+        (json!({"detail": "No.", "choices": []}), 502),
+        (json!({"error": {"message": "No."}}), 502),
+    ] {
+        let answer = through(Script::stream().chunk(format!("event: error\ndata: {data}\n\n")).end()).await;
+        assert_eq!(answer.error(status)["message"], "No.", "{data}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_lacks_its_blank_line_is_one_all_the_same() {
+    let error = r#"{"error":{"message":"No.","type":"x","param":null,"code":400}}"#;
+    for end in ["", "\n"] {
+        // The body ends by its framing, or with the connection.
+        let data = format!("data: {error}{end}");
+        let until_closed = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        for script in
+            [Script::stream().chunk(&data).end(), Script::new().write(until_closed).write(data.clone()).close()]
+        {
+            let shown = through(script).await.error(400);
+            assert_eq!((&shown["message"], &shown["type"]), (&json!("No."), &json!("x")));
+        }
+        let named = Script::stream().chunk(format!("event: error\ndata: {{\"message\":\"No.\"}}{end}")).end();
+        assert_eq!(through(named).await.error(502)["message"], "No.");
+    }
+}
+
+#[tokio::test]
+async fn a_chunk_that_lacks_its_blank_line_is_passed_on_whole() {
+    let answer = through(Script::stream().chunk(format!("data: {}", first())).end()).await;
+    let Ending::Failed(error) = answer.transcript().ending else { panic!("{}", answer.text()) };
+    assert_eq!(error["code"], "upstream_closed");
+    assert!(answer.text().starts_with(&frame(&first())), "{}", answer.text());
+
+    // One that says everything is an answer.
+    let all = first().replace(r#""content":"""#, r#""content":"a""#).replace(r#"reason":null"#, r#"reason":"stop""#);
+    for end in ["", "\n", "\r\n"] {
+        let answer = through(Script::stream().chunk(format!("data: {all}{end}")).end()).await;
+        assert_eq!(answer.text(), frame(&all) + &frame("[DONE]"));
+    }
+}
+
+#[tokio::test]
+async fn an_end_without_a_beginning_is_no_stream() {
+    for script in [
+        Script::sse(["[DONE]"]),
+        Script::stream().chunk("data: [DONE]").end(),
+        Script::stream().chunk(": hello\n\ndata:\n\ndata: [DONE]\n\n").end().close(),
+        Script::sse(["[DONE]".to_owned(), first(), last("stop")]),
+    ] {
+        let error = through(script).await.error(502);
+        assert_eq!((&error["code"], &error["type"]), (&json!("upstream_malformed"), &json!("server_error")));
+    }
+}
+
+#[tokio::test]
+async fn an_encoding_that_changes_nothing_is_none() {
+    let headers = |kind: &str| format!("content-type: {kind}\r\ncontent-encoding: identity\r\n");
+    let body = frame(&first()) + &frame(&last("stop")) + &frame("[DONE]");
+    assert_eq!(through(Script::whole(200, &headers("text/event-stream"), &body)).await.text(), body);
+
+    let upstream = Upstream::start([Script::whole(200, &headers("application/json"), &answer("hi"))]).await;
+    let server = Server::in_front_of(&upstream).await;
+    let whole = server.ask(&Request::chat(&request(&json!({})))).await;
+    assert_eq!((whole.status, whole.text()), (200, answer("hi").as_str()));
+    server.stop().await;
+}
