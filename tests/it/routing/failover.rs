@@ -43,7 +43,7 @@ async fn fails_over(script: Script, entry: &str, streaming: bool) -> Vec<Usage> 
 #[tokio::test]
 async fn statuses_that_say_not_here_or_not_now() {
     for streaming in [true, false] {
-        for status in [401, 403, 408, 429, 500, 502, 503, 504, 529] {
+        for status in [302, 401, 403, 408, 429, 500, 502, 503, 504, 529] {
             fails_over(refuses(status), "", streaming).await;
         }
         for status in [429, 503] {
