@@ -32,7 +32,7 @@ use transcript::Ending;
 /// The storm that everybody has.
 const SEED: u64 = 20_260_711;
 /// Requests of one storm.
-const SIZE: usize = 200;
+const SIZE: usize = 160;
 /// Longest time that a storm may take; it takes some ten seconds.
 const MOST: Duration = Duration::from_secs(90);
 /// Objections that are shown of each kind: one fault makes many.
@@ -99,22 +99,29 @@ fn tally(cases: &[Case]) -> String {
 
 /// What the storm should have brought and did not: a storm that proves nothing must not pass.
 fn untried(cases: &[Case]) -> Vec<String> {
-    let seen = |of: &dyn Fn(&Case) -> bool| cases.iter().any(of);
-    let streamed = |case: &Case| case.plan.streamed && case.seen.status == Some(200);
-    let paused = |case: &Case| case.plan.client == Behaviour::Pause;
-    let wanted: [(&str, &dyn Fn(&Case) -> bool); 8] = [
-        ("a stream that completes", &|case| streamed(case) && case.seen.ending == Ending::Complete),
-        ("a plain answer that completes", &|case| !case.plan.streamed && case.seen.ending == Ending::Complete),
-        ("an error frame", &|case| streamed(case) && matches!(case.seen.ending, Ending::Failed(_))),
-        ("a status with an envelope", &|case| case.seen.status.is_some_and(|status| status >= 500)),
-        ("a reader that is cut", &|case| case.seen.ending == Ending::Cut),
-        ("a reader that goes on", &|case| paused(case) && case.seen.ending == Ending::Complete),
-        ("a client that leaves", &|case| case.seen.ending == Ending::Left),
-        ("another attempt that completes", &|case| case.said.len() > 1 && case.seen.ending == Ending::Complete),
+    type Test = fn(&Case) -> bool;
+    fn streamed(case: &Case) -> bool {
+        case.plan.streamed && case.seen.status == Some(200)
+    }
+    fn paused(case: &Case) -> bool {
+        case.plan.client == Behaviour::Pause
+    }
+    let wanted: [(&str, Test); 8] = [
+        ("a stream that completes", |case| streamed(case) && case.seen.ending == Ending::Complete),
+        ("a plain answer that completes", |case| !case.plan.streamed && case.seen.ending == Ending::Complete),
+        ("an error frame", |case| streamed(case) && matches!(case.seen.ending, Ending::Failed(_))),
+        ("a status with an envelope", |case| case.seen.status.is_some_and(|status| status >= 500)),
+        ("a reader that is cut", |case| case.seen.ending == Ending::Cut),
+        ("a reader that goes on", |case| paused(case) && case.seen.ending == Ending::Complete),
+        ("a client that leaves", |case| case.seen.ending == Ending::Left),
+        ("another attempt that completes", |case| case.said.len() > 1 && case.seen.ending == Ending::Complete),
     ];
     let fates: Vec<Fate> = cases.iter().flat_map(|case| &case.said).map(|said| said.script.fate).collect();
     let silent = fates.iter().any(|fate| matches!(fate, Fate::SilentInside | Fate::SilentFirst | Fate::SilentHead));
-    let missing = wanted.iter().filter(|(_, of)| !seen(of)).map(|(what, _)| format!("the storm did not bring {what}"));
+    let missing = wanted
+        .iter()
+        .filter(|(_, of)| !cases.iter().any(of))
+        .map(|(what, _)| format!("the storm did not bring {what}"));
     missing.chain((!silent).then(|| "the storm did not bring silence".to_owned())).collect()
 }
 

@@ -110,6 +110,10 @@ async fn attend(tcp: TcpStream, place: String, book: Arc<Book>, mut storm: watch
 /// Answers requests until somebody closes.
 async fn serve(line: &mut Line, place: &str, book: &Book, last: &Mutex<Option<Entry>>) {
     while let Some(order) = line.request().await {
+        if line.is_deserted() {
+            // Given up before it was read: the next attempt may have been written down already.
+            return;
+        }
         let (entry, script) = book.begin(order.id, place, &order.scripts);
         *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
         let kept = speak::answer(line, book, entry, &script, &order).await;

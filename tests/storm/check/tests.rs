@@ -258,9 +258,9 @@ fn levels_that_are_not_back_are_objected_to() {
 fn sums_that_differ_are_objected_to() {
     let (_, row) = good();
     let spent = row.prompt + row.completion;
-    assert_eq!(levels::budget(2_000_000, 2_000_000 - spent, &[row.clone()]), [""; 0]);
-    assert_eq!(levels::budget(2_000_000, 2_000_001 - spent, &[row.clone()]).len(), 1);
-    assert_eq!(levels::counters(PAGE, &[row.clone()]), [""; 0]);
+    assert_eq!(levels::budget(2_000_000, 2_000_000 - spent, std::slice::from_ref(&row)), [""; 0]);
+    assert_eq!(levels::budget(2_000_000, 2_000_001 - spent, std::slice::from_ref(&row)).len(), 1);
+    assert_eq!(levels::counters(PAGE, std::slice::from_ref(&row)), [""; 0]);
     assert_eq!(levels::counters(PAGE, &[]).len(), 3, "tokens of both kinds, and a request");
     assert_eq!(levels::counters(PAGE, &[Row { completion: 11, ..row.clone() }]).len(), 1);
     assert_eq!(levels::counters(PAGE, &[Row { terminal: "failed".to_owned(), ..row }]).len(), 2);

@@ -1,11 +1,14 @@
 //! A connection as the upstream sees it: requests come in, bytes go out, and the other side may leave at any time.
 
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use serde::Deserialize;
 use serde_json::Value;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,6 +74,13 @@ impl Line {
         let body: Value = serde_json::from_slice(&self.buffer[..length]).unwrap();
         self.buffer.advance(length);
         Some(order(&body))
+    }
+
+    /// Whether the other side has left already, and nobody has looked.
+    pub(super) fn is_deserted(&self) -> bool {
+        // Past tokio, which knows of it only once its driver has run.
+        let next = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
+        !matches!(next, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Reads what is there; none when the other side has left.
