@@ -77,10 +77,10 @@ async fn a_long_poll_answers_with_the_first_event_or_with_nothing_after_its_wait
     // Not what it is about: it goes on waiting.
     let pet = shop.pet().await;
     shop.send("POST", "/api/orders", &json!({"petId": pet["id"]})).await;
-    let mut answer = connection.answer().await;
+    let answer = connection.answer().await;
     assert_eq!(answer.header("content-type"), Some("application/json"), "whatever it accepts");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    let page = answer.json().await;
+    let page = answer.whole().await.json();
     assert_eq!(page["events"].as_array().unwrap().len(), 1);
     assert_eq!(page["events"][0]["event"], "order-created");
     let missed = shop.json(&format!("/api/events/orders?wait=0&after={}", page["cursor"].as_str().unwrap())).await;

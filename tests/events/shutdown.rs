@@ -61,7 +61,7 @@ async fn a_long_poll_is_answered_when_the_server_stops() {
     tokio::task::yield_now().await;
     shop.get("/healthz").await;
     shop.stop();
-    let page = connection.answer().await.json().await;
+    let page = connection.answer().await.whole().await.json();
     assert_eq!(page["cursor"], cursor.as_str());
     shop.stopped().await;
 }
