@@ -15,7 +15,7 @@ mod subscription;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -53,8 +53,8 @@ struct Shared {
     /// Wakes everybody: the ring has grown, or it is closing time.
     news: Arc<Notify>,
     closing: AtomicBool,
-    /// One look at the log at a time fills the ring.
-    looking: Mutex<()>,
+    /// When the last look at the log began that filled the ring. One at a time does.
+    looked: Mutex<Option<Instant>>,
     paging: Semaphore,
     places: Arc<Semaphore>,
 }
@@ -150,7 +150,7 @@ impl Hub {
             ring: RwLock::new(Ring::new(at.epoch, base, at.pruned)),
             news: Arc::default(),
             closing: AtomicBool::new(false),
-            looking: Mutex::default(),
+            looked: Mutex::default(),
             paging: Semaphore::new(READERS),
             places: Arc::new(Semaphore::new(subscribers.min(Semaphore::MAX_PERMITS))),
         };
@@ -226,9 +226,14 @@ impl Shared {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the ring to the head of the log.
+    /// Brings the ring to the head of the log. Callers at the same time share a look.
     async fn catch_up(&self) -> Result<(), StoreError> {
-        let _only = self.looking.lock().await;
+        let called = Instant::now();
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|began| began > called) {
+            return Ok(());
+        }
+        let began = Instant::now();
         loop {
             let head = self.ring().head();
             let (at, events) = self.log.read(Topics::ALL, head, PAGE).await?;
@@ -238,6 +243,8 @@ impl Shared {
                 self.news.notify_waiters();
             }
             if self.ring().head() >= at.head {
+                // Only now: if this future is dropped while it looks, those who wait must look themselves.
+                *looked = Some(began);
                 return Ok(());
             }
         }

@@ -106,7 +106,7 @@ async fn a_revoked_key_ends_its_streams_and_its_sessions() {
     let mut by_cookie = Stream::open(shop.address, get("/api/events").header("cookie", &pair)).await;
     shop.store.revoke_key("made").await.unwrap();
     for stream in [&mut by_key, &mut by_cookie] {
-        assert_eq!(stream.to_the_end().await.1, Ending::Whole);
+        assert_eq!(stream.rest().await.1, Ending::Whole);
     }
     assert_eq!(status(&shop, get("/api/events").header("cookie", &pair)).await, 401);
     assert_eq!(status(&shop, get("/api/events").bearer(secret)).await, 401);

@@ -9,7 +9,7 @@ use super::support::http::Request;
 /// A stream that only says when to come back.
 async fn sent_away(shop: &Shop, request: Request) -> Duration {
     let mut stream = Stream::open(shop.address, request).await;
-    let (seen, ending) = stream.to_the_end().await;
+    let (seen, ending) = stream.rest().await;
     let [Seen::Retry(wait)] = seen.as_slice() else { panic!("{seen:?}") };
     assert_eq!(ending, Ending::Whole);
     *wait

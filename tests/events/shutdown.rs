@@ -23,7 +23,7 @@ async fn streams_end_spread_over_a_window_and_their_clients_come_back_over_anoth
     let mut ends = JoinSet::new();
     for mut stream in streams {
         ends.spawn(async move {
-            let (seen, ending) = stream.to_the_end().await;
+            let (seen, ending) = stream.rest().await;
             let Some(Seen::Retry(wait)) = seen.last() else { panic!("{seen:?}") };
             assert_eq!(ending, Ending::Whole);
             (began.elapsed(), *wait)
@@ -84,7 +84,7 @@ async fn what_happens_while_streams_end_is_still_told_or_found_afterwards() {
     shop.stop();
     busy.send_raw(pet.as_bytes()).await;
     assert_eq!(busy.answer().await.status(), 201);
-    let (seen, _) = stream.to_the_end().await;
+    let (seen, _) = stream.rest().await;
     let told =
         seen.iter().filter(|seen| matches!(seen, Seen::Message(message) if message.event == "pet-update")).count();
     let shop = shop.restart().await;

@@ -71,17 +71,17 @@ pub(crate) fn seq(id: &str) -> u64 {
 /// Bytes -> blocks.
 #[derive(Default)]
 pub(crate) struct Parser {
-    rest: Vec<u8>,
+    unfinished: Vec<u8>,
     last_id: String,
 }
 
 impl Parser {
     /// What these bytes complete.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Seen> {
-        self.rest.extend_from_slice(bytes);
+        self.unfinished.extend_from_slice(bytes);
         let mut seen = Vec::new();
-        while let Some(at) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
-            let block: Vec<u8> = self.rest.drain(..at + 2).collect();
+        while let Some(at) = self.unfinished.windows(2).position(|pair| pair == b"\n\n") {
+            let block: Vec<u8> = self.unfinished.drain(..at + 2).collect();
             let block = String::from_utf8(block).expect("UTF-8");
             seen.push(self.block(block.trim_end_matches('\n')));
         }
@@ -90,7 +90,7 @@ impl Parser {
 
     /// Whether everything was whole blocks.
     pub(crate) fn is_at_a_boundary(&self) -> bool {
-        self.rest.is_empty()
+        self.unfinished.is_empty()
     }
 
     fn block(&mut self, block: &str) -> Seen {
@@ -244,7 +244,7 @@ impl Stream {
     }
 
     /// Everything to the end of the stream, and how it ended.
-    pub(crate) async fn to_the_end(&mut self) -> (Vec<Seen>, Ending) {
+    pub(crate) async fn rest(&mut self) -> (Vec<Seen>, Ending) {
         let mut all = Vec::new();
         loop {
             match soon("the end of a stream", self.seen.recv()).await {
