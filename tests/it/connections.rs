@@ -48,15 +48,6 @@ async fn a_kept_connection_that_stays_silent_is_closed() {
 }
 
 #[tokio::test]
-async fn a_first_head_has_its_own_time_whatever_is_kept() {
-    let server = Server::start("auth: none\nlimits: {header_read: 400ms, keep_alive: 50ms}\n").await;
-    for begin in ["", "GET /healthz HTTP/1.1\r\n"] {
-        assert!(never_asks(&server, begin).await >= Duration::from_millis(400), "after {begin:?}");
-    }
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn refusals_reach_clients_that_send_all_of_a_body_before_they_read() {
     let yaml = "keys: [{name: alice, key: sk-alice-0123456789}]\nlimits: {body: 1MiB}\n";
     let server = Server::start(yaml).await;
