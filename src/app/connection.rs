@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -35,13 +34,36 @@ pub(super) struct Connection {
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
+/// Most bytes that the kernel takes from us before it has sent them. It tells of room only when a third of its buffer is
+/// free, which may be megabytes: a slow reader would look silent, and cost as much memory.
+const UNSENT: u32 = 128 * 1024;
+
+/// Prepares an accepted socket: a token must not wait for the acknowledgement of the one before it, and a write must
+/// not look stuck while its reader takes bytes.
+pub(super) fn prepare(tcp: &TcpStream) {
+    let prepared = tcp.set_nodelay(true).and_then(|()| unsent(tcp));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "a socket's options");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn unsent(tcp: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unsent(_: &TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
 impl Connection {
     pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt, unread: Arc<AtomicBool>) -> Self {
         Self { tcp, write_idle, ends_at, unread, deadline: None, waiting: false, lingering: None }
     }
 
     /// Passes a write's outcome on, unless it has been waiting for too long.
-    fn watch(&mut self, cx: &mut Context<'_>, bytes: &[u8], write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn watch(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if write.is_ready() {
             self.waiting = false;
             return write;
@@ -56,17 +78,8 @@ impl Connection {
         match deadline.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
-                self.waiting = false;
-                // The kernel tells of room only when a third of its buffer is free: a reader that takes a little all the
-                // time is slow and not silent, so it is asked directly.
-                let late = self.ends_at.get().is_some_and(|ends_at| ends_at <= Instant::now());
-                match SockRef::from(&self.tcp).send(bytes) {
-                    Ok(taken) if taken > 0 && !late => Poll::Ready(Ok(taken)),
-                    _ => {
-                        self.ends_at.cut();
-                        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-                    }
-                }
+                self.ends_at.cut();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
     }
@@ -81,7 +94,7 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.watch(cx, buf, write)
+        self.watch(cx, write)
     }
 
     fn poll_write_vectored(
@@ -90,8 +103,7 @@ impl AsyncWrite for Connection {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-        self.watch(cx, first, write)
+        self.watch(cx, write)
     }
 
     fn is_write_vectored(&self) -> bool {

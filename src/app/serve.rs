@@ -25,7 +25,7 @@ use tokio::time::Sleep;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::connection::Connection;
+use super::connection::{Connection, prepare};
 use crate::config::Limits;
 use crate::deadline::{EndsAt, Listener, Signal};
 use crate::layer::authenticate::Peer;
@@ -117,10 +117,7 @@ impl Server {
         peer: SocketAddr,
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
-        // A token must not wait for the acknowledgement of the one before it.
-        if let Err(error) = tcp.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
+        prepare(&tcp);
         let router = self.router.clone();
         let ends_at = EndsAt::default();
         let greeted = Arc::new(AtomicBool::new(false));

@@ -205,7 +205,7 @@ pub struct Limits {
     pub json_depth: usize,
     /// Connections at once. Default 20,000, 1 to 1,000,000. Further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Longest time for the head of a connection's first request to arrive. Default 10 s, 1 ms to 24 h.
+    /// Longest time for the head of a connection's first request to arrive; `keep_alive` where that is shorter. Default 10 s, 1 ms to 24 h.
     pub header_read: Duration,
     /// How long a kept connection may be idle between requests, the head of the next one included. Default 75 s, 1 ms to
     /// 24 h: longer than the 60 s of common balancers, which must be the ones to close. Then the connection is closed.
