@@ -39,7 +39,9 @@ impl Printed {
     }
 
     async fn next(&mut self) -> Value {
-        let line = soon("a line", self.lines.next_line()).await.unwrap().expect("a line");
+        let Some(line) = soon("a line", self.lines.next_line()).await.unwrap() else {
+            panic!("no line, but an end: {:?}", self.child.wait().await)
+        };
         serde_json::from_str(&line).unwrap()
     }
 }
@@ -78,7 +80,7 @@ async fn events_are_printed_as_lines_from_wherever_one_likes() {
     drop(printed.lines);
     shop.log.append_alone(&events).await.unwrap();
     let ended = soon("the command to notice that nobody reads", printed.child.wait()).await.unwrap();
-    assert_eq!(ended.code(), Some(0));
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
 }
 
 #[tokio::test]
