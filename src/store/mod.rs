@@ -78,7 +78,8 @@ impl Store {
             .map_err(|_| StoreError::Url(url.to_owned()))?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            // An event that was sent must not be rolled back by a power cut: its number would be given out again.
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(PATIENCE)
             .foreign_keys(true);
         let folder = options.get_filename().parent().map(PathBuf::from).unwrap_or_default();

@@ -100,9 +100,11 @@ impl Fate {
                 (502, "upstream_malformed")
             }
             Self::Refuse(401) => (502, "upstream_auth"),
-            // What an upstream says with 400, 429 or 503 is passed on.
-            Self::Refuse(status @ (400 | 429 | 503)) => (status, "storm"),
-            Self::Refuse(_) | Self::ErrorInside | Self::ErrorFirst => (502, "upstream_error"),
+            // What an upstream says with 400 or 429 is passed on, and its word for an error within an answer.
+            Self::Refuse(status @ (400 | 429)) => (status, "storm"),
+            Self::Refuse(503) => (503, "server_is_overloaded"),
+            Self::Refuse(_) => (502, "upstream_error"),
+            Self::ErrorInside | Self::ErrorFirst => (502, "storm"),
             Self::SilentHead | Self::SilentFirst | Self::SilentInside | Self::Endless | Self::Hold => {
                 (504, "upstream_timeout")
             }

@@ -135,6 +135,8 @@ fn tokens(case: &Case, row: &Row) -> Option<String> {
             let due = if complete { bytes / 4 } else { 0 };
             (row.completion != due).then(|| format!("{due} tokens are due")).or_else(|| prompt(case, row))
         }
+        // Nothing was counted, because there was nothing.
+        None if told == (0, 0) && !complete => prompt(case, row),
         source => Some(format!("not a source of this: {source:?}")),
     }
 }
