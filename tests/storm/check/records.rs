@@ -165,7 +165,8 @@ fn counted(case: &Case, row: &Row) -> Option<String> {
 fn prompt(case: &Case, row: &Row) -> Option<String> {
     let estimate = case.plan.prompt();
     let reason = row.reason.as_deref().unwrap_or_default();
-    let unasked = matches!(reason, "upstream_unreachable" | "server_is_overloaded");
+    // Where all targets were out and one was asked all the same, it counts how that one failed.
+    let unasked = reason == "upstream_unreachable" || reason == "server_is_overloaded" && case.last().is_none();
     let refused = case.last().is_some_and(|said| said.script.fate.is_refusal()) && row.reason.is_some();
     // A deadline may have been faster than the refusal.
     let refused = refused && !matches!(reason, "upstream_timeout" | "upstream_closed");

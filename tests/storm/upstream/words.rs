@@ -76,8 +76,7 @@ impl Words<'_> {
         let (text, without, usage) = match self.order.usage {
             Usage::Nothing => (bare.clone(), brief(&bare), None),
             Usage::Last => (with(&Value::Null), brief(&bare), None),
-            // What nobody has to hide stays.
-            Usage::Running => (with(&self.counts()), brief(&with(&self.counts())), Some(self.total())),
+            Usage::Running => (with(&self.counts()), brief(&bare), Some(self.total())),
         };
         let sent = Sent { with_usage: brief(&text), without: Some(without), counts, usage };
         (text, sent)
