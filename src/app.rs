@@ -2,9 +2,11 @@
 
 mod connection;
 mod serve;
+mod workers;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::serve::Server;
+use self::workers::Workers;
 use crate::api::events::{self, Events};
 use crate::api::{AppState, BodyReader, PublicPath, open_router, router};
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
@@ -59,6 +63,8 @@ pub enum AppError {
     FirstKey(FirstKeyError),
     /// An upstream's TLS settings can't be used.
     Tls(TlsError),
+    /// There are no threads to serve with.
+    Threads(std::io::Error),
     /// The client for model lists can't be built.
     Http(String),
 }
@@ -75,6 +81,7 @@ impl fmt::Display for AppError {
             Self::Store(error) => error.fmt(f),
             Self::FirstKey(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Threads(error) => write!(f, "threads: {error}; raise the limit of processes or files, or set fewer"),
             Self::Http(error) => write!(f, "the HTTP client can't be built: {error}"),
         }
     }
@@ -142,12 +149,16 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
     let closing = Signal::default();
+    let workers = Workers::start(config.threads).map_err(AppError::Threads)?;
     let open = open.map(|listener| {
+        let scraped = Workers::start(NonZeroUsize::MIN).map_err(AppError::Threads)?;
         let limits = Limits { connections: SCRAPERS, ..config.limits };
-        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), Signal::default())
+        let signals = (closing.clone(), Signal::default());
+        Ok(Server::new(listener, open_router(Arc::clone(&state)), &limits, scraped, signals))
     });
+    let open = open.transpose()?;
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
-    let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
+    let server = Server::new(listener, router, &config.limits, workers, (stopping.clone(), cutting));
     let drain = config.drain;
     let done = tokio::spawn(async move {
         let main = async {
@@ -180,7 +191,7 @@ fn assemble(
     events: Events,
     ledger: Ledger,
     (stopping, cutting): (&Signal, &Signal),
-) -> Result<AppState, AppError> {
+) -> Result<Arc<AppState>, AppError> {
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let parts = Parts {
@@ -190,7 +201,7 @@ fn assemble(
         metrics: metrics.clone(),
         cutting: cutting.clone(),
     };
-    Ok(AppState {
+    Ok(Arc::new(AppState {
         events,
         public_path: PublicPath::new(&config.public_path),
         relay: Relay::new(config, parts),
@@ -208,7 +219,7 @@ fn assemble(
         metrics,
         ledger,
         stopping: stopping.token().clone(),
-    })
+    }))
 }
 
 /// A listener, and where it listens.

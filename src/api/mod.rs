@@ -49,8 +49,7 @@ pub use body::BodyReader;
 pub use metrics::open_router;
 pub use public_path::PublicPath;
 
-/// Handles to everything that handlers use; cheap to clone.
-#[derive(Clone)]
+/// Handles to everything that handlers use. Every request passes it through each layer, so it is shared whole.
 pub struct AppState {
     /// Completions.
     pub relay: Relay,
@@ -82,26 +81,26 @@ pub struct AppState {
     pub stopping: CancellationToken,
 }
 
-impl FromRef<AppState> for PetStore {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for PetStore {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.pets.clone()
     }
 }
 
-impl FromRef<AppState> for Events {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for Events {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.events.clone()
     }
 }
 
-impl FromRef<AppState> for PublicPath {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for PublicPath {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.public_path.clone()
     }
 }
 
-impl FromRef<AppState> for BodyReader {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for BodyReader {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.bodies.clone()
     }
 }
@@ -115,19 +114,19 @@ impl FromRef<AppState> for BodyReader {
 ///    `public_reads` where reading needs no key.
 /// 5. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
 /// 6. the handler.
-pub fn router(state: AppState, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
+pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
     let metrics = state.metrics.clone();
-    let metered = |routes: Router<AppState>, surface: Surface| {
+    let metered = |routes: Router<Arc<AppState>>, surface: Surface| {
         let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
         routes.route_layer(from_fn_with_state(meter, rate_limit)) // 5
     };
-    let known = |routes: Router<AppState>, scope: Scope, surface: Surface| {
+    let known = |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| {
         let guard = Guard { gate: gate.clone(), scope, surface, browsers: None };
         routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
     };
     let guarded =
-        |routes: Router<AppState>, scope: Scope, surface: Surface| known(metered(routes, surface), scope, surface);
-    let read = |routes: Router<AppState>, browsers: Option<Browsers>| {
+        |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| known(metered(routes, surface), scope, surface);
+    let read = |routes: Router<Arc<AppState>>, browsers: Option<Browsers>| {
         let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem, browsers };
         let routes = metered(routes, Surface::Problem);
         if state.public_reads {
