@@ -11,7 +11,7 @@ use super::classify::{Meaning, classify};
 use super::open::{Opened, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Target};
-use crate::wire::chunk::{Depth, Facts, Malformed, is_without_text, last_chunk, look, without};
+use crate::wire::chunk::{Depth, Facts, Malformed, is_without_text, last_chunk, look, push_without};
 use crate::wire::request::ChatRequest;
 use crate::wire::sse::{Decoder, Event, push_frame};
 
@@ -193,7 +193,7 @@ impl Collector {
         if facts.null_error || cut_usage {
             // Checked to be UTF-8 when it was looked at.
             let text = std::str::from_utf8(&event.data).unwrap_or_default();
-            push_frame(self.outbox.write(), without(text, cut_usage).as_bytes());
+            push_without(self.outbox.write(), text, facts, cut_usage);
             return;
         }
         match &event.verbatim {

@@ -1,22 +1,22 @@
 //! One frame of an upstream's chat stream: what a relay must know of it, found without building a tree.
 //!
-//! Most frames carry a piece of text and nothing else. Three searches for the keys that matter tell them from the
-//! others; a hit only means "look closer". Every frame is checked to be well-formed UTF-8 JSON.
+//! One pass checks that the frame is well-formed UTF-8 JSON and picks up the few members that matter.
 
 use std::sync::LazyLock;
 
+use bytes::BytesMut;
 use memchr::memmem::Finder;
-use serde::de::IgnoredAny;
 
 use super::envelope::{ErrorBody, read_error};
-use super::members::{Member, elements, members, span};
+use super::members::{Member, members, span};
+use super::scan::Scanner;
+use super::sse::{push_frame, push_frame_of};
 
-static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
-static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"choices\""));
+pub use super::scan::Malformed;
+
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"content\""));
-static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
 
+/// How OpenAI ends every chunk but the last, once usage is asked for.
 const NULL_USAGE: &str = ",\"usage\":null}";
 
 /// What a frame is.
@@ -41,6 +41,8 @@ pub struct Facts {
     pub usage: Option<Usage>,
     /// `choices` is there and empty.
     pub no_choices: bool,
+    /// Members of the two kinds below, and usage.
+    pub hideable: u32,
     /// It has a member that no client is to see: `"error":null`, which the AI SDK takes for a failure.
     pub null_error: bool,
     /// It has a member that only clients who asked for usage are to see: `"usage":null`.
@@ -59,15 +61,11 @@ pub struct Usage {
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// At what the searches find.
+    /// At how choices end.
     Keys,
-    /// At every frame's choices: streams with more than one choice.
+    /// At every choice: streams with more than one.
     Choices,
 }
-
-/// The frame is neither `[DONE]` nor a JSON object in UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed;
 
 /// Looks at the data of one frame.
 ///
@@ -78,20 +76,66 @@ pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
         return Ok(Frame::Done);
     }
     let text = std::str::from_utf8(data).map_err(|_| Malformed)?;
-    // OpenAI ends every chunk so, once usage is asked for: as usual as a chunk without.
-    let null_usage = text.ends_with(NULL_USAGE);
-    let head = if null_usage { &text[..text.len() - NULL_USAGE.len()] } else { text };
-    let usual = depth == Depth::Keys
-        && values_after(head, &CHOICES).any(|value| value.starts_with("[{"))
-        && !has_value(head, &FINISH)
-        && !has_key(head, &USAGE)
-        && !has_key(head, &ERROR);
-    if !usual {
-        return look_closer(text);
+    let mut facts = Facts::default();
+    let (mut has_choices, mut has_error) = (false, false);
+    let mut scanner = Scanner::new(text);
+    scanner.object(|scanner, key| {
+        match &*key {
+            "choices" => {
+                has_choices = true;
+                choices(scanner, depth, &mut facts)?;
+            }
+            "usage" => {
+                facts.hideable += 1;
+                match scanner.value()? {
+                    "null" => facts.null_usage = true,
+                    usage => facts.usage = read_usage(usage),
+                }
+            }
+            "error" if scanner.value()? == "null" => {
+                facts.hideable += 1;
+                facts.null_error = true;
+            }
+            "error" => has_error = true,
+            _ => drop(scanner.value()?),
+        }
+        Ok(())
+    })?;
+    scanner.end()?;
+    if has_error {
+        return Ok(Frame::Error(error_of(text)));
     }
-    let object = text.trim_ascii_start().starts_with('{');
-    let well_formed = object && serde_json::from_str::<IgnoredAny>(text).is_ok();
-    if well_formed { Ok(Frame::Chunk(Facts { null_usage, ..Facts::default() })) } else { Err(Malformed) }
+    // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
+    let other = if has_choices { None } else { error_of(text) };
+    Ok(other.map_or(Frame::Chunk(facts), |error| Frame::Error(Some(error))))
+}
+
+/// Reads the value of `choices`.
+fn choices(scanner: &mut Scanner<'_>, depth: Depth, facts: &mut Facts) -> Result<(), Malformed> {
+    if scanner.peek() == Some(b'n') {
+        return scanner.value().map(drop);
+    }
+    facts.no_choices = true;
+    scanner.array(|scanner| {
+        facts.no_choices = false;
+        let (mut index, mut finished) = (0, false);
+        scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            match &*key {
+                "index" => index = value.parse().unwrap_or(0),
+                "finish_reason" => finished = value != "null",
+                _ => {}
+            }
+            Ok(())
+        })?;
+        if depth == Depth::Choices {
+            facts.seen.push(index);
+        }
+        if finished {
+            facts.finished.push(index);
+        }
+        Ok(())
+    })
 }
 
 /// Whether a first chunk only names the role, as those of most servers do.
@@ -137,16 +181,6 @@ pub fn read_usage(json: &str) -> Option<Usage> {
     })
 }
 
-/// Whether the key stands somewhere in the text, followed by its colon.
-fn has_key(text: &str, key: &Finder<'_>) -> bool {
-    values_after(text, key).next().is_some()
-}
-
-/// Whether the key stands somewhere with a value that is not null.
-fn has_value(text: &str, key: &Finder<'_>) -> bool {
-    values_after(text, key).any(|value| !value.starts_with("null"))
-}
-
 /// The text from each value on that follows the key.
 fn values_after<'a>(text: &'a str, key: &'a Finder<'_>) -> impl Iterator<Item = &'a str> {
     key.find_iter(text.as_bytes()).filter_map(|at| {
@@ -155,44 +189,21 @@ fn values_after<'a>(text: &'a str, key: &'a Finder<'_>) -> impl Iterator<Item = 
     })
 }
 
-fn look_closer(text: &str) -> Result<Frame, Malformed> {
-    let all = members(text).map_err(|_| Malformed)?;
-    let mut facts = Facts::default();
-    let mut has_choices = false;
-    for member in &all {
-        match (&*member.key, member.value) {
-            ("error", "null") => facts.null_error = true,
-            ("error", _) => return Ok(Frame::Error(error_of(text))),
-            ("usage", "null") => facts.null_usage = true,
-            ("usage", usage) => facts.usage = read_usage(usage),
-            ("choices", choices) => {
-                has_choices = true;
-                look_at_choices(choices, &mut facts)?;
-            }
-            _ => {}
-        }
-    }
-    // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
-    match error_of(text) {
-        Some(error) if !has_choices => Ok(Frame::Error(Some(error))),
-        _ => Ok(Frame::Chunk(facts)),
-    }
-}
-
 fn error_of(text: &str) -> Option<ErrorBody> {
     serde_json::from_str(text).ok().as_ref().and_then(read_error)
 }
 
-/// The chunk without the members that a client is not to see: `"error":null` in any case, with `usage` also the usage.
-#[must_use]
-pub fn without(text: &str, usage: bool) -> String {
-    if usage
-        && let Some(head) = text.strip_suffix(NULL_USAGE)
-        && !has_key(head, &USAGE)
-        && !has_key(head, &ERROR)
-    {
-        return format!("{head}}}");
+/// Appends the chunk as a frame without the members that a client is not to see: `"error":null` in any case, with `usage`
+/// also the usage. `facts` are those of this chunk.
+pub fn push_without(out: &mut BytesMut, text: &str, facts: &Facts, usage: bool) {
+    match text.strip_suffix(NULL_USAGE) {
+        // As good as every chunk of some streams.
+        Some(head) if usage && facts.hideable == 1 => push_frame_of(out, &[head.as_bytes(), b"}"]),
+        _ => push_frame(out, without(text, usage).as_bytes()),
     }
+}
+
+fn without(text: &str, usage: bool) -> String {
     let Ok(all) = members(text) else { return text.to_owned() };
     let mut kept = String::with_capacity(text.len());
     let mut from = 0;
@@ -209,24 +220,6 @@ pub fn without(text: &str, usage: bool) -> String {
     }
     kept.push_str(if kept.is_empty() { "{}" } else { "}" });
     kept
-}
-
-fn look_at_choices(choices: &str, facts: &mut Facts) -> Result<(), Malformed> {
-    if choices == "null" {
-        return Ok(());
-    }
-    let all = elements(choices).map_err(|_| Malformed)?;
-    facts.no_choices = all.is_empty();
-    for choice in all {
-        let choice = members(choice).map_err(|_| Malformed)?;
-        let value = |key: &str| choice.iter().find(|member| member.key == key).map(|member| member.value);
-        let index = value("index").and_then(|index| index.parse().ok()).unwrap_or(0);
-        facts.seen.push(index);
-        if value("finish_reason").is_some_and(|reason| reason != "null") {
-            facts.finished.push(index);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -249,7 +242,9 @@ mod tests {
     #[test]
     fn the_end_of_a_choice_is_seen_with_any_white_space() {
         let facts = chunk(r#"{"choices":[{"index":1,"delta":{},"finish_reason" :  "stop"}]}"#);
-        assert_eq!((facts.finished, facts.seen), (vec![1], vec![1]));
+        assert_eq!((facts.finished, facts.seen), (vec![1], vec![]));
+        let each = look(br#"{"choices":[{"index":1},{"index":0}]}"#, Depth::Choices).unwrap();
+        assert_eq!(each, Frame::Chunk(Facts { seen: vec![1, 0], ..Facts::default() }));
     }
 
     #[test]
@@ -274,7 +269,9 @@ mod tests {
             (r#"{"x":{"usage":null},"a":1}"#, r#"{"x":{"usage":null},"a":1}"#),
         ];
         for (text, kept) in cases {
-            assert_eq!(without(text, true), kept, "{text}");
+            let mut out = BytesMut::new();
+            push_without(&mut out, text, &chunk(text), true);
+            assert_eq!(out, format!("data: {kept}\n\n"), "{text}");
         }
         assert_eq!(without(r#"{"error":null,"usage":null}"#, false), r#"{"usage":null}"#);
     }

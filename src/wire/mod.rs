@@ -9,5 +9,6 @@ pub mod go_duration;
 pub mod key;
 pub mod members;
 pub mod request;
+pub mod scan;
 pub mod sse;
 pub mod tokens;
