@@ -6,10 +6,12 @@ mod document;
 pub mod events;
 pub mod inventory;
 mod listing;
+mod me;
 mod metrics;
 mod models;
 mod ops;
 pub mod orders;
+pub mod page;
 mod parameters;
 pub mod pets;
 mod public_path;
@@ -35,6 +37,7 @@ use crate::layer::cors::{Cors, cors};
 use crate::layer::observe::observe;
 use crate::layer::public_reads::{PublicGuard, public_reads};
 use crate::layer::rate_limit::{Meter, rate_limit};
+use crate::layer::strangers::{Strangers, strangers};
 use crate::ledger::Ledger;
 use crate::limiter::Limiter;
 use crate::petstore::PetStore;
@@ -65,6 +68,8 @@ pub struct AppState {
     pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
     pub public_reads: bool,
+    /// Whether there is a page for people.
+    pub page: bool,
     /// The database, for the readiness probe.
     pub store: Store,
     /// Reads bodies within bounds.
@@ -109,30 +114,33 @@ impl FromRef<Arc<AppState>> for BodyReader {
 ///
 /// 1. `observe`: id, log line, count, panics; every path.
 /// 2. `cors`: pages of other origins; not for probes.
-/// 3. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
-/// 4. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
-///    `public_reads` where reading needs no key.
-/// 5. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
-/// 6. the handler.
+/// 3. `strangers`: pages of other sites; only where no key is asked for.
+/// 4. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
+/// 5. `authenticate`: key and scope; not for the page, probes and unknown paths. Browsers' tickets and cookies, for those
+///    streams. `public_reads` where reading needs no key.
+/// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached,
+///    nor for what a key is told about itself.
+/// 7. the handler.
 pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
     let metrics = state.metrics.clone();
     let metered = |routes: Router<Arc<AppState>>, surface: Surface| {
         let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
-        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 5
+        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 6
     };
-    let known = |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| {
+    let known = |routes: Router<Arc<AppState>>, scope: Option<Scope>, surface: Surface| {
         let guard = Guard { gate: gate.clone(), scope, surface, browsers: None };
-        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
+        routes.route_layer(from_fn_with_state(guard, authenticate)) // 5
     };
-    let guarded =
-        |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| known(metered(routes, surface), scope, surface);
+    let guarded = |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| {
+        known(metered(routes, surface), Some(scope), surface)
+    };
     let read = |routes: Router<Arc<AppState>>, browsers: Option<Browsers>| {
-        let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem, browsers };
+        let guard = Guard { gate: gate.clone(), scope: Some(Scope::StoreRead), surface: Surface::Problem, browsers };
         let routes = metered(routes, Surface::Problem);
         if state.public_reads {
-            return routes.route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)); // 4
+            return routes.route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)); // 5
         }
-        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
+        routes.route_layer(from_fn_with_state(guard, authenticate)) // 5
     };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let chat = Router::new()
@@ -142,16 +150,25 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
     let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
         .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    Router::new()
+    let page = if state.page { page::router() } else { Router::new() };
+    let routes = Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
         .merge(store)
-        .merge(events::patient(streams)) // 3
+        .merge(events::patient(streams)) // 4
         .merge(guarded(events::entrance(), Scope::StoreRead, Surface::Problem))
         .merge(events::exit())
-        .merge(known(metrics::router(), Scope::Stats, Surface::Problem))
+        .merge(known(me::router(), None, Surface::Problem))
+        .merge(known(metrics::router(), Some(Scope::Stats), Surface::Problem))
+        .merge(page)
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
-        .fallback(no_path)
+        .fallback(no_path);
+    let routes = if gate.asks_for_keys() {
+        routes
+    } else {
+        routes.layer(from_fn_with_state(Strangers::all_but(origins.clone()), strangers)) // 3
+    };
+    routes
         .layer(from_fn_with_state(Cors::new(origins), cors)) // 2
         .layer(from_fn_with_state(metrics.clone(), observe)) // 1
         .with_state(state)

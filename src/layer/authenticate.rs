@@ -29,7 +29,7 @@ use crate::keyring::{Keyring, Principal};
 use crate::limiter::Clock;
 use crate::store::StoreError;
 use crate::telemetry::record::Record;
-use crate::wire::key::{KeyHash, Scope, mask};
+use crate::wire::key::{KeyHash, Scope, Scopes, mask};
 
 /// Failures a minute from one address that are answered at once.
 const FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -66,8 +66,8 @@ pub struct Gate {
 pub struct Guard {
     /// Who is let in at all.
     pub gate: Gate,
-    /// What a key must be allowed to do.
-    pub scope: Scope,
+    /// What a key must be allowed to do; none: any good key will do.
+    pub scope: Option<Scope>,
     /// The format of a refusal.
     pub surface: Surface,
     /// Lets browsers in, that can't show a key; none: it does not.
@@ -80,13 +80,25 @@ pub struct Standing {
     /// None: everybody may.
     keyring: Option<Keyring>,
     key: KeyHash,
-    scope: Scope,
+    scopes: Scopes,
 }
 
 impl Standing {
-    /// Everybody's, where `scope` needs no key.
-    pub(super) fn everybody(scope: Scope) -> Self {
-        Self { keyring: None, key: KeyHash::of(""), scope }
+    /// Everybody's, where no key is needed.
+    pub(super) fn everybody() -> Self {
+        Self { keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+    }
+
+    /// Asks for one more scope from now on.
+    #[must_use]
+    pub fn and(self, scope: Scope) -> Self {
+        Self { scopes: self.scopes.iter().chain([scope]).collect(), ..self }
+    }
+
+    /// Whether it is that of a key.
+    #[must_use]
+    pub const fn is_a_keys(&self) -> bool {
+        self.keyring.is_some()
     }
 
     /// The hash of the key; of nothing where no keys are asked for.
@@ -95,11 +107,13 @@ impl Standing {
         self.key
     }
 
-    /// Whether the key is neither revoked nor expired, and has its scope.
+    /// Whether the key is neither revoked nor expired, and has its scopes.
     #[must_use]
     pub fn holds(&self) -> bool {
         let Some(keyring) = &self.keyring else { return true };
-        let good = |principal: &Principal| !principal.is_expired(jiff::Timestamp::now()) && principal.has(self.scope);
+        let good = |principal: &Principal| {
+            !principal.is_expired(jiff::Timestamp::now()) && self.scopes.iter().all(|scope| principal.has(scope))
+        };
         keyring.find(&self.key).is_some_and(|principal| good(&principal))
     }
 }
@@ -127,6 +141,12 @@ impl Gate {
             clock,
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
         }
+    }
+
+    /// Whether it asks for keys.
+    #[must_use]
+    pub const fn asks_for_keys(&self) -> bool {
+        self.keyring.is_ok()
     }
 
     /// Whose key has this hash, if it is good.
@@ -208,7 +228,8 @@ impl Guard {
 
     /// Whether somebody still may.
     fn standing(&self, key: KeyHash) -> Standing {
-        Standing { keyring: self.gate.keyring.as_ref().ok().cloned(), key, scope: self.scope }
+        let scopes = self.scope.into_iter().collect();
+        Standing { keyring: self.gate.keyring.as_ref().ok().cloned(), key, scopes }
     }
 }
 
@@ -227,8 +248,8 @@ pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next
     if let Some(record) = request.extensions().get::<Record>() {
         record.facts().key = Some(Arc::clone(&principal.name));
     }
-    if !principal.scopes.contains(guard.scope) {
-        return Denied::NoScope(guard.scope.name()).answer(guard.surface);
+    if let Some(lacking) = guard.scope.filter(|scope| !principal.has(*scope)) {
+        return Denied::NoScope(lacking.name()).answer(guard.surface);
     }
     request.extensions_mut().insert(principal);
     request.extensions_mut().insert(guard.standing(key));

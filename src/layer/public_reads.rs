@@ -33,7 +33,7 @@ impl PublicGuard {
             name: "anonymous".into(),
             expires_at: None,
             models: Some(Vec::new()),
-            scopes: [guard.scope].into_iter().collect(),
+            scopes: guard.scope.into_iter().collect(),
             limits: RateLimits::default(),
         };
         Self { guard, anonymous: Arc::new(anonymous) }
@@ -49,6 +49,6 @@ pub async fn public_reads(State(public): State<PublicGuard>, mut request: Reques
         record.facts().key = Some(Arc::clone(&public.anonymous.name));
     }
     request.extensions_mut().insert(public.anonymous);
-    request.extensions_mut().insert(Standing::everybody(public.guard.scope));
+    request.extensions_mut().insert(Standing::everybody());
     next.run(request).await
 }

@@ -76,7 +76,7 @@ async fn what_happens_while_streams_end_is_still_told_or_found_afterwards() {
     .to_string();
     // Half a request keeps its connection until it is answered.
     let head = format!(
-        "POST /api/pets HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /api/pets HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         pet.len()
     );
     busy.send_raw(head.as_bytes()).await;

@@ -20,7 +20,7 @@ pub(crate) struct Request {
 impl Request {
     /// A request without a body.
     pub(crate) fn new(method: &str, target: &str) -> Self {
-        Self { head: format!("{method} {target} HTTP/1.1\r\nhost: petstream.test\r\n"), body: Vec::new() }
+        Self { head: format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n"), body: Vec::new() }
     }
 
     /// `POST /v1/chat/completions` with this body.
