@@ -31,12 +31,12 @@ use self::events::Events;
 use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
-use crate::layer::authenticate::{Gate, Guard, authenticate};
+use crate::layer::authenticate::{AuthenticateLayer, Gate, Guard};
 use crate::layer::browser::Browsers;
-use crate::layer::cors::{Cors, cors};
-use crate::layer::observe::observe;
-use crate::layer::public_reads::{PublicGuard, public_reads};
-use crate::layer::rate_limit::{Meter, rate_limit};
+use crate::layer::cors::Cors;
+use crate::layer::observe::ObserveLayer;
+use crate::layer::public_reads::anonymous;
+use crate::layer::rate_limit::{Meter, RateLimitLayer};
 use crate::layer::strangers::{Strangers, strangers};
 use crate::ledger::Ledger;
 use crate::limiter::Limiter;
@@ -121,26 +121,25 @@ impl FromRef<Arc<AppState>> for BodyReader {
 /// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached,
 ///    nor for what a key is told about itself.
 /// 7. the handler.
+///
+/// Layers that stand together are put on together: axum keeps a service on the heap for each time that layers are put on,
+/// and copies it for each request.
 pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
-    let metrics = state.metrics.clone();
-    let metered = |routes: Router<Arc<AppState>>, surface: Surface| {
-        let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
-        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 6
+    let guard = |scope, surface| Guard { gate: gate.clone(), scope, surface, browsers: None, anonymous: None };
+    let meter = |surface| {
+        let meter = Meter { limiter: limiter.clone(), metrics: state.metrics.clone(), surface };
+        RateLimitLayer::new(meter) // 6
     };
     let known = |routes: Router<Arc<AppState>>, scope: Option<Scope>, surface: Surface| {
-        let guard = Guard { gate: gate.clone(), scope, surface, browsers: None };
-        routes.route_layer(from_fn_with_state(guard, authenticate)) // 5
+        routes.route_layer(AuthenticateLayer::new(guard(scope, surface))) // 5
     };
     let guarded = |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| {
-        known(metered(routes, surface), Some(scope), surface)
+        routes.route_layer((AuthenticateLayer::new(guard(Some(scope), surface)), meter(surface))) // 5, 6
     };
     let read = |routes: Router<Arc<AppState>>, browsers: Option<Browsers>| {
-        let guard = Guard { gate: gate.clone(), scope: Some(Scope::StoreRead), surface: Surface::Problem, browsers };
-        let routes = metered(routes, Surface::Problem);
-        if state.public_reads {
-            return routes.route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)); // 5
-        }
-        routes.route_layer(from_fn_with_state(guard, authenticate)) // 5
+        let anonymous = state.public_reads.then(|| anonymous(Scope::StoreRead));
+        let guard = Guard { browsers, anonymous, ..guard(Some(Scope::StoreRead), Surface::Problem) };
+        routes.route_layer((AuthenticateLayer::new(guard), meter(Surface::Problem))) // 5, 6
     };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let chat = Router::new()
@@ -168,10 +167,7 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
     } else {
         routes.layer(from_fn_with_state(Strangers::all_but(origins.clone()), strangers)) // 3
     };
-    routes
-        .layer(from_fn_with_state(Cors::new(origins), cors)) // 2
-        .layer(from_fn_with_state(metrics.clone(), observe)) // 1
-        .with_state(state)
+    routes.layer((ObserveLayer::new(state.metrics.clone()), Cors::new(origins))).with_state(state) // 1, 2
 }
 
 async fn no_path(method: Method, uri: Uri) -> Response {

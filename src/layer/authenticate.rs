@@ -3,16 +3,22 @@
 //! Answers 401 and 403 in the surface's format. Ends at the headers: a key that expires during an answer does not cut
 //! it. Puts the [`Principal`] among the request's extensions, and its [`Standing`]. Where browsers are let in, a ticket that
 //! was good is exchanged for a cookie.
+//!
+//! Nearly every request shows a key that is known: it passes without a wait, and so without a task's memory of its own.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -21,6 +27,7 @@ use governor::{Quota, RateLimiter};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, SET_COOKIE};
 use tokio::sync::Semaphore;
+use tower::{Layer, Service};
 
 use super::browser::{Browsers, Offered, Shown};
 use crate::error::problem::Problem;
@@ -72,6 +79,8 @@ pub struct Guard {
     pub surface: Surface,
     /// Lets browsers in, that can't show a key; none: it does not.
     pub browsers: Option<Browsers>,
+    /// Who those are that show no key; none: they are not let in.
+    pub anonymous: Option<Arc<Principal>>,
 }
 
 /// Whether a principal may still do what it was let in for. A stream that goes on for days asks again.
@@ -85,7 +94,7 @@ pub struct Standing {
 
 impl Standing {
     /// Everybody's, where no key is needed.
-    pub(super) fn everybody() -> Self {
+    fn everybody() -> Self {
         Self { keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
     }
 
@@ -149,19 +158,23 @@ impl Gate {
         self.keyring.is_ok()
     }
 
-    /// Whose key has this hash, if it is good.
-    async fn find(&self, key: &KeyHash) -> Option<Arc<Principal>> {
+    /// Whose key has this hash, if it is known and good.
+    fn known(&self, key: &KeyHash) -> Option<Arc<Principal>> {
         let keyring = match &self.keyring {
             Ok(keyring) => keyring,
             Err(everybody) => return Some(Arc::clone(everybody)),
         };
-        let mut found = keyring.find(key);
-        if found.is_none() {
-            // Perhaps it was made a moment ago, by another process.
+        keyring.find(key).filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
+    }
+
+    /// As [`Gate::known`]; perhaps the key was made a moment ago, by another process.
+    async fn find(&self, key: &KeyHash) -> Option<Arc<Principal>> {
+        let known = self.known(key);
+        if let (None, Ok(keyring)) = (&known, &self.keyring) {
             keyring.refresh().await;
-            found = keyring.find(key);
+            return self.known(key);
         }
-        found.filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
+        known
     }
 
     /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits.
@@ -194,9 +207,9 @@ impl Gate {
 /// Somebody who is let in.
 struct Admitted {
     principal: Arc<Principal>,
-    key: KeyHash,
-    /// A ticket was used up for it.
-    by_ticket: bool,
+    standing: Standing,
+    /// A ticket for this key was used up for it.
+    ticket: Option<KeyHash>,
 }
 
 /// Why somebody is not.
@@ -206,24 +219,49 @@ enum Refusal {
 }
 
 impl Guard {
+    /// Lets somebody in of whom everything is known already; none: that takes a closer look.
+    fn admit_at_once(&self, headers: &HeaderMap) -> Option<Admitted> {
+        if let Some(anonymous) = &self.anonymous
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            let principal = Arc::clone(anonymous);
+            return Some(Admitted { principal, standing: Standing::everybody(), ticket: None });
+        }
+        let key = if self.gate.asks_for_keys() { KeyHash::of(bearer(headers).ok()?) } else { KeyHash::of("") };
+        let principal = self.gate.known(&key)?;
+        Some(Admitted { principal, standing: self.standing(key), ticket: None })
+    }
+
     async fn admit(&self, headers: &HeaderMap, offered: Offered) -> Result<Admitted, Refusal> {
-        let (key, by_ticket, otherwise) = match bearer(headers) {
-            _ if self.gate.keyring.is_err() => (KeyHash::of(""), false, Denied::NoKey),
-            Ok(secret) => (KeyHash::of(secret), false, Denied::WrongKey(mask(secret))),
+        let (key, ticket, otherwise) = match bearer(headers) {
+            Ok(secret) => (KeyHash::of(secret), None, Denied::WrongKey(mask(secret))),
             Err(denied) => {
                 let shown = match &self.browsers {
                     Some(browsers) => browsers.accept(offered).await.map_err(Refusal::Store)?,
                     None => None,
                 };
                 match shown {
-                    Some(Shown::Ticket(key)) => (key, true, denied),
-                    Some(Shown::Session(key)) => (key, false, denied),
+                    Some(Shown::Ticket(key)) => (key, Some(key), denied),
+                    Some(Shown::Session(key)) => (key, None, denied),
                     None => return Err(Refusal::Denied(denied)),
                 }
             }
         };
         let principal = self.gate.find(&key).await.ok_or(Refusal::Denied(otherwise))?;
-        Ok(Admitted { principal, key, by_ticket })
+        Ok(Admitted { principal, standing: self.standing(key), ticket })
+    }
+
+    /// Marks the request as that of somebody who is let in, if they may do what it asks for.
+    fn mark(&self, request: &mut Request, principal: Arc<Principal>, standing: Standing) -> Result<(), Denied> {
+        if let Some(record) = request.extensions().get::<Record>() {
+            record.facts().key = Some(Arc::clone(&principal.name));
+        }
+        if let Some(lacking) = self.scope.filter(|scope| !principal.has(*scope)) {
+            return Err(Denied::NoScope(lacking.name()));
+        }
+        request.extensions_mut().insert(principal);
+        request.extensions_mut().insert(standing);
+        Ok(())
     }
 
     /// Whether somebody still may.
@@ -233,31 +271,86 @@ impl Guard {
     }
 }
 
-/// The middleware.
-pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+/// Puts a [`Guard`] in front of a service.
+#[derive(Clone)]
+pub struct AuthenticateLayer {
+    guard: Arc<Guard>,
+}
+
+impl AuthenticateLayer {
+    /// Asks `guard`.
+    #[must_use]
+    pub fn new(guard: Guard) -> Self {
+        Self { guard: Arc::new(guard) }
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Authenticate<S> {
+        Authenticate { guard: Arc::clone(&self.guard), inner }
+    }
+}
+
+/// The service; see the module.
+#[derive(Clone)]
+pub struct Authenticate<S> {
+    guard: Arc<Guard>,
+    inner: S,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+impl<S> Service<Request> for Authenticate<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, Answering>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let admitted = self.guard.admit_at_once(request.headers());
+        if let Some(Admitted { principal, standing, .. }) = admitted {
+            return match self.guard.mark(&mut request, principal, standing) {
+                Ok(()) => Either::Left(self.inner.call(request)),
+                Err(denied) => Either::Right(Box::pin(std::future::ready(Ok(denied.answer(self.guard.surface))))),
+            };
+        }
+        // The one that is ready is the one that is called.
+        let waiting = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, waiting);
+        Either::Right(Box::pin(look_closer(Arc::clone(&self.guard), request, inner)))
+    }
+}
+
+async fn look_closer<S>(guard: Arc<Guard>, mut request: Request, mut inner: S) -> Result<Response, Infallible>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let offered = if guard.browsers.is_some() { Offered::by(&request) } else { Offered::default() };
-    let Admitted { principal, key, by_ticket } = match guard.admit(request.headers(), offered).await {
+    let Admitted { principal, standing, ticket } = match guard.admit(request.headers(), offered).await {
         Ok(admitted) => admitted,
-        Err(Refusal::Store(error)) => return Problem::from(error).into_response(),
+        Err(Refusal::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Refusal::Denied(denied)) => {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
             guard.gate.slow_down(peer).await;
-            return denied.answer(guard.surface);
+            return Ok(denied.answer(guard.surface));
         }
     };
-    if let Some(record) = request.extensions().get::<Record>() {
-        record.facts().key = Some(Arc::clone(&principal.name));
+    if let Err(denied) = guard.mark(&mut request, principal, standing) {
+        return Ok(denied.answer(guard.surface));
     }
-    if let Some(lacking) = guard.scope.filter(|scope| !principal.has(*scope)) {
-        return Denied::NoScope(lacking.name()).answer(guard.surface);
-    }
-    request.extensions_mut().insert(principal);
-    request.extensions_mut().insert(guard.standing(key));
-    let response = next.run(request).await;
-    match &guard.browsers {
-        Some(browsers) if by_ticket && response.status().is_success() => exchange(browsers, key, response).await,
+    let response = inner.call(request).await?;
+    Ok(match (&guard.browsers, ticket) {
+        (Some(browsers), Some(key)) if response.status().is_success() => exchange(browsers, key, response).await,
         _ => response,
-    }
+    })
 }
 
 /// Adds the cookie that the browser comes back with, now that its ticket is used up.
