@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::dispatcher;
 
 /// See the module. Dropping it ends the threads, and what still runs there.
 pub(super) struct Workers {
@@ -74,7 +75,10 @@ impl Worker {
     fn start(number: usize, ending: CancellationToken) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || run(runtime, &ending))?;
+        // What happens there is logged where whoever starts it logs.
+        let log = dispatcher::get_default(Clone::clone);
+        let run = move || dispatcher::with_default(&log, || run(runtime, &ending));
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(run)?;
         Ok(Self { handle, load: Arc::default() })
     }
 }

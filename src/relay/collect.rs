@@ -1,20 +1,26 @@
 //! From an upstream's events to the client's frames.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::account::Account;
 use super::classify::{Meaning, classify};
-use super::open::{Opened, too_long};
+use super::open::{Opened, Order, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Target};
 use crate::wire::chunk::{Depth, Facts, Malformed, is_without_text, last_chunk, look, push_without};
-use crate::wire::request::ChatRequest;
 use crate::wire::sse::{Decoder, Event, push_frame};
 
+/// An upstream that writes at such intervals is in a hurry: no model generates so fast, but what was held back somewhere
+/// arrives so.
+const HURRY: Duration = Duration::from_millis(1);
+/// How many turns of the scheduler output waits for more.
+const TURNS: u8 = 2;
 /// Most choices that the contract knows.
 const MOST_CHOICES: usize = 128;
 
@@ -30,9 +36,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) const fn of(request: &ChatRequest, stop_at_budget: bool) -> Self {
-        let depth = if request.n > 1 { Depth::Choices } else { Depth::Keys };
-        Self { hide_usage: !request.include_usage, depth, choices: request.n, stop_at_budget }
+    pub(super) const fn of(order: &Order, stop_at_budget: bool) -> Self {
+        let request = &order.request;
+        Self { hide_usage: !request.include_usage, depth: order.depth(), choices: request.n, stop_at_budget }
     }
 }
 
@@ -52,12 +58,16 @@ pub(super) struct Collector {
     body: AnswerBody,
     decoder: Decoder,
     /// The event that opened the stream.
-    first: Option<Event>,
+    first: Option<(Event, Facts)>,
     outbox: Outbox,
     /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
     last_data: Instant,
+    /// What came last came right behind what came before.
+    hurried: bool,
+    /// Turns that the output has waited for more.
+    turns: u8,
     choices: Choices,
     terms: Terms,
     /// Usage on every chunk was asked for by us alone.
@@ -74,12 +84,14 @@ impl Collector {
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
-            head: terms.stop_at_budget.then(|| opened.first.data.clone()),
+            head: terms.stop_at_budget.then(|| opened.first.0.data.clone()),
             fresh: true,
             first: Some(opened.first),
             outbox: Outbox::default(),
             waiting_since: None,
             last_data: Instant::now(),
+            hurried: false,
+            turns: 0,
             choices: Choices { wanted: terms.choices, ..Choices::default() },
             running: opened.running,
             terms,
@@ -90,8 +102,22 @@ impl Collector {
         !self.outbox.is_empty()
     }
 
+    /// Whether the output had better wait for a turn of the scheduler: an upstream in a hurry has more in the meantime,
+    /// and one write of ten tokens costs what a write of one does. Never for a moment of time: when nothing has come
+    /// after two turns, the output goes out. If so, the task is woken.
+    pub(super) fn waits(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.hurried || self.turns == TURNS {
+            return false;
+        }
+        self.turns += 1;
+        // Wakes the task when the others have had their turn, and the sockets have been looked at.
+        let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+        true
+    }
+
     pub(super) fn take_output(&mut self) -> Bytes {
         self.waiting_since = None;
+        self.turns = 0;
         self.outbox.take()
     }
 
@@ -125,8 +151,7 @@ impl Collector {
     /// has nothing more right now.
     pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<Option<End>> {
         loop {
-            while let Some(event) = self.next_event() {
-                let end = event.map_or_else(Some, |event| self.take(&event, account));
+            while let Some(end) = self.poll_event(account) {
                 if end.is_some() || self.outbox.is_full() {
                     return Poll::Ready(end);
                 }
@@ -138,7 +163,9 @@ impl Collector {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
                     let now = Instant::now();
-                    account.gap(now - std::mem::replace(&mut self.last_data, now));
+                    let gap = now - std::mem::replace(&mut self.last_data, now);
+                    self.hurried = gap < HURRY;
+                    account.gap(gap);
                     self.decoder.push(data);
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
@@ -151,10 +178,15 @@ impl Collector {
         }
     }
 
-    fn next_event(&mut self) -> Option<Result<Event, End>> {
-        match self.first.take() {
-            Some(event) => Some(Ok(event)),
-            None => self.decoder.next_event().map_err(|_| End::Failed(too_long())).transpose(),
+    /// Passes the next event on, if there is one, and says whether the stream ends with it.
+    fn poll_event(&mut self, account: &mut Account) -> Option<Option<End>> {
+        if let Some((event, facts)) = self.first.take() {
+            self.pass(&event, &facts, account);
+            return Some(None);
+        }
+        match self.decoder.next_event() {
+            Ok(event) => event.map(|event| self.take(&event, account)),
+            Err(_) => Some(Some(End::Failed(too_long()))),
         }
     }
 

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::classify::{Meaning, classify};
 
 use crate::deadline::EndsAt;
-use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Refusal, Target};
-use crate::wire::chunk::Depth;
+use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
+use crate::wire::chunk::{Depth, Facts};
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::request::{ChatRequest, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
@@ -30,7 +29,8 @@ pub(super) struct Opened {
     pub(super) body: AnswerBody,
     /// Holds what came with the first event.
     pub(super) decoder: Decoder,
-    pub(super) first: Event,
+    /// The event and what it says: a chunk.
+    pub(super) first: (Event, Facts),
     /// Usage on every chunk was asked for, by us and not by the client.
     pub(super) running: bool,
 }
@@ -47,6 +47,11 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// How closely the chunks of its stream are looked at.
+    pub(super) const fn depth(&self) -> Depth {
+        if self.request.n > 1 { Depth::Choices } else { Depth::Keys }
+    }
+
     fn asks_running(&self, target: &Target) -> bool {
         target.ask_usage() == UsageAsk::Running && !self.request.include_usage
     }
@@ -83,7 +88,7 @@ async fn open_once(target: Arc<Target>, body: Bytes, order: &Order) -> Result<Op
         let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
         let mut answer = check_head(&target, answer).await?;
         let mut decoder = Decoder::new(order.frame_limit);
-        let first = first_event(&target, &mut answer.body, &mut decoder).await?;
+        let first = first_event(&target, &mut answer.body, &mut decoder, order.depth()).await?;
         Ok((answer.body, decoder, first))
     };
     let (body, decoder, first) = timed(limit, Deadline::FirstToken, connect).await?;
@@ -108,23 +113,21 @@ async fn check_head(target: &Target, answer: Answer) -> Result<Answer, Failure> 
     if !answer.status.is_success() {
         return Err(refusal(target, answer).await);
     }
-    if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if answer.is_encoded {
         return Err(Failure::Malformed("its stream is encoded although that was not asked for"));
     }
-    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("text/event-stream") || kind.is_empty() || kind.eq_ignore_ascii_case("text/plain") {
-        return Ok(answer);
+    match answer.media {
+        Media::Events => Ok(answer),
+        Media::Json => {
+            // Some servers report errors with a success status.
+            let refusal = refusal(target, answer).await;
+            let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
+                return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
+            };
+            Err(refusal)
+        }
+        Media::Other => Err(Failure::Malformed("it is no event stream")),
     }
-    if kind.eq_ignore_ascii_case("application/json") {
-        // Some servers report errors with a success status.
-        let refusal = refusal(target, answer).await;
-        let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
-            return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
-        };
-        return Err(refusal);
-    }
-    Err(Failure::Malformed("it is no event stream"))
 }
 
 /// Reads the body of an answer that is no success.
@@ -132,9 +135,8 @@ pub(super) async fn refusal(target: &Target, mut answer: Answer) -> Failure {
     let body = tokio::time::timeout(ERROR_PATIENCE, answer.body.read_to_end(MOST_ERROR)).await;
     let body = body.ok().and_then(Result::ok).flatten().unwrap_or_default();
     let value = serde_json::from_slice(&body).ok();
-    let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let error = value.as_ref().and_then(read_error).map(|error| masked(target, error));
-    Failure::Refused(Refusal { status: answer.status, error, retry_after })
+    Failure::Refused(Refusal { status: answer.status, error, retry_after: answer.retry_after })
 }
 
 /// An error's text without the upstream's key.
@@ -149,10 +151,15 @@ pub(super) fn masked(target: &Target, error: ErrorBody) -> ErrorBody {
 }
 
 /// The first event that says something; an error is a failure like any other while nothing has been sent.
-async fn first_event(target: &Target, body: &mut AnswerBody, decoder: &mut Decoder) -> Result<Event, Failure> {
+async fn first_event(
+    target: &Target,
+    body: &mut AnswerBody,
+    decoder: &mut Decoder,
+    depth: Depth,
+) -> Result<(Event, Facts), Failure> {
     loop {
         while let Some(event) = decoder.next_event().map_err(|_| too_long())? {
-            if let Some(first) = first_of(target, event)? {
+            if let Some(first) = first_of(target, event, depth)? {
                 return Ok(first);
             }
         }
@@ -161,16 +168,16 @@ async fn first_event(target: &Target, body: &mut AnswerBody, decoder: &mut Decod
             // The last event may lack its blank line.
             None => {
                 let last = decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
-                return first_of(target, last)?.ok_or(Failure::Closed);
+                return first_of(target, last, depth)?.ok_or(Failure::Closed);
             }
         }
     }
 }
 
-fn first_of(target: &Target, event: Event) -> Result<Option<Event>, Failure> {
-    match classify(target, &event, Depth::Keys) {
+fn first_of(target: &Target, event: Event, depth: Depth) -> Result<Option<(Event, Facts)>, Failure> {
+    match classify(target, &event, depth) {
         Meaning::Nothing => Ok(None),
-        Meaning::Chunk(_) => Ok(Some(event)),
+        Meaning::Chunk(facts) => Ok(Some((event, facts))),
         Meaning::Done => Err(Failure::Malformed("its stream is empty")),
         Meaning::Failure(failure) => Err(failure),
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::CONTENT_ENCODING;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
@@ -64,7 +63,7 @@ async fn ask(
     if !answer.status.is_success() {
         return Err(refusal(target, answer).await);
     }
-    if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
     let body = read(&mut answer, target, relay.limits.answer).await?;
@@ -88,7 +87,7 @@ async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Byte
 
 /// A success is a JSON object with choices in it; gives its usage.
 fn check(target: &Target, body: &Bytes) -> Result<Option<Usage>, Failure> {
-    let text = std::str::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
+    let text = simdutf8::basic::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
     let all = members(text).map_err(|_| Failure::Malformed("it is not a JSON object"))?;
     if all.iter().any(|member| member.key == "choices") {
         return Ok(all.iter().find(|member| member.key == "usage").and_then(|member| read_usage(member.value)));

@@ -33,7 +33,7 @@ pub(super) async fn stream(
     route: Arc<Route>,
     order: Order,
 ) -> Result<Response, ApiError> {
-    let terms = Terms::of(&order.request, relay.limits.stop_at_budget);
+    let terms = Terms::of(&order, relay.limits.stop_at_budget);
     let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone());
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
@@ -162,6 +162,7 @@ impl ProxiedStream {
                 let since = collector.waiting_since();
                 self.poll_time(cx, since)
             }
+            Poll::Pending if collector.waits(cx) => Poll::Pending,
             Poll::Ready(None) | Poll::Pending => Poll::Ready(Some(collector.take_output())),
         }
     }

@@ -9,6 +9,8 @@ mod budget;
 mod dial;
 mod exchange;
 mod failure;
+mod framing;
+mod head;
 mod health;
 mod link;
 mod models;
@@ -20,6 +22,7 @@ mod tls;
 
 pub use answer::{Answer, AnswerBody};
 pub use failure::{Deadline, Failure, Refusal};
+pub use head::Media;
 pub use models::RemoteModels;
 pub use routes::{Lease, Pick, Route, Routes};
 pub use target::{Ask, Target};

@@ -3,17 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, Id};
-
-use super::link::Link;
+use super::link::{Home, Link};
 
 /// Most idle connections kept for one upstream; further ones are closed.
 const MOST_IDLE: usize = 256;
 /// How long a connection may be idle. Common servers close theirs after 60 to 75 s.
 const IDLE_FOR: Duration = Duration::from_secs(55);
 
-/// A stack: the connection used last is the one least likely to be stale. Each runtime has its own connections out of it:
-/// one of another runtime's would be woken there for everything that happens here.
+/// A stack: the connection used last is the one least likely to be stale. Connections that the thread's own runtime has
+/// registered come first: what arrives on another one's wakes that one's thread.
 #[derive(Default)]
 pub(super) struct Pool {
     // std Mutex: never held across .await
@@ -22,26 +20,27 @@ pub(super) struct Pool {
 
 struct Idle {
     link: Link,
-    runtime: Option<Id>,
     since: Instant,
 }
 
 impl Pool {
     /// A connection that looked alive a moment ago.
     pub(super) fn take(&self) -> Option<Link> {
-        let here = here();
         loop {
-            let mut idle = self.pop(here)?;
+            let mut idle = self.pop()?;
             if idle.since.elapsed() < IDLE_FOR && idle.link.is_usable() {
-                return Some(idle.link);
+                return idle.link.at_home();
             }
         }
     }
 
-    fn pop(&self, here: Option<Id>) -> Option<Idle> {
+    fn pop(&self) -> Option<Idle> {
+        let here = Home::here();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = idle.iter().rposition(|one| one.runtime == here)?;
-        Some(idle.remove(last))
+        if let Some(ours) = idle.iter().rposition(|one| one.link.home() == here) {
+            return Some(idle.remove(ours));
+        }
+        idle.pop()
     }
 
     /// Keeps a connection whose answer has been read to the end.
@@ -51,7 +50,7 @@ impl Pool {
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE {
-            idle.push(Idle { link, runtime: here(), since: Instant::now() });
+            idle.push(Idle { link, since: Instant::now() });
         }
     }
 
@@ -66,8 +65,4 @@ impl Pool {
     pub(super) fn len(&self) -> usize {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
-}
-
-fn here() -> Option<Id> {
-    Handle::try_current().ok().map(|runtime| runtime.id())
 }

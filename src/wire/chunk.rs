@@ -75,7 +75,7 @@ pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
     if data == b"[DONE]" || data.trim_ascii() == b"[DONE]" {
         return Ok(Frame::Done);
     }
-    let text = std::str::from_utf8(data).map_err(|_| Malformed)?;
+    let text = simdutf8::basic::from_utf8(data).map_err(|_| Malformed)?;
     let mut facts = Facts::default();
     let (mut has_choices, mut has_error) = (false, false);
     let mut scanner = Scanner::new(text);

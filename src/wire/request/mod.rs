@@ -74,7 +74,7 @@ impl ChatRequest {
         if members::deeper_than(&body, json_depth) {
             return Err(Invalid::too_deep(json_depth));
         }
-        let text = std::str::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
+        let text = simdutf8::basic::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
         let all = members(text).map_err(|_| Invalid::unreadable())?;
         let fields = Fields::take(&all, unknown)?;
         let model = check::model(fields.model)?;
