@@ -13,7 +13,7 @@ use super::classify::{Meaning, classify};
 use super::open::{Opened, Order, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Target};
-use crate::wire::chunk::{Depth, Facts, Malformed, is_without_text, last_chunk, look, push_without};
+use crate::wire::chunk::{Facts, Looker, is_without_text, last_chunk, push_without};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
 /// An upstream that writes at such intervals is in a hurry: no model generates so fast, but what was held back somewhere
@@ -29,7 +29,6 @@ const MOST_CHOICES: usize = 128;
 pub(super) struct Terms {
     /// The client did not ask for usage: what we asked for is not its business.
     hide_usage: bool,
-    depth: Depth,
     choices: u64,
     /// End the stream when its key's tokens are used up.
     stop_at_budget: bool,
@@ -38,7 +37,7 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) const fn of(order: &Order, stop_at_budget: bool) -> Self {
         let request = &order.request;
-        Self { hide_usage: !request.include_usage, depth: order.depth(), choices: request.n, stop_at_budget }
+        Self { hide_usage: !request.include_usage, choices: request.n, stop_at_budget }
     }
 }
 
@@ -57,6 +56,7 @@ pub(super) struct Collector {
     target: Arc<Target>,
     body: AnswerBody,
     decoder: Decoder,
+    looker: Looker,
     /// The event that opened the stream.
     first: Option<(Event, Facts)>,
     outbox: Outbox,
@@ -84,6 +84,7 @@ impl Collector {
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
+            looker: opened.looker,
             head: terms.stop_at_budget.then(|| opened.first.0.data.clone()),
             fresh: true,
             first: Some(opened.first),
@@ -192,7 +193,7 @@ impl Collector {
 
     /// Passes one event on, or says how it ends the stream.
     fn take(&mut self, event: &Event, account: &mut Account) -> Option<End> {
-        match classify(&self.target, event, self.terms.depth) {
+        match classify(&self.target, event, &mut self.looker) {
             Meaning::Nothing => None,
             Meaning::Done => Some(End::Done),
             Meaning::Failure(failure) => Some(End::Failed(failure)),
@@ -238,7 +239,7 @@ impl Collector {
     fn at_end(&mut self, account: &mut Account, failure: Option<Failure>) -> End {
         // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
-            && !matches!(look(&event.data, Depth::Keys), Err(Malformed))
+            && self.looker.look(&event.data).is_ok()
             && let Some(end) = self.take(&event, account)
         {
             return end;

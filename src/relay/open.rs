@@ -13,7 +13,7 @@ use super::classify::{Meaning, classify};
 
 use crate::deadline::EndsAt;
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
-use crate::wire::chunk::{Depth, Facts};
+use crate::wire::chunk::{Depth, Facts, Looker};
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::request::{ChatRequest, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
@@ -29,6 +29,7 @@ pub(super) struct Opened {
     pub(super) body: AnswerBody,
     /// Holds what came with the first event.
     pub(super) decoder: Decoder,
+    pub(super) looker: Looker,
     /// The event and what it says: a chunk.
     pub(super) first: (Event, Facts),
     /// Usage on every chunk was asked for, by us and not by the client.
@@ -48,7 +49,7 @@ pub(super) struct Order {
 
 impl Order {
     /// How closely the chunks of its stream are looked at.
-    pub(super) const fn depth(&self) -> Depth {
+    const fn depth(&self) -> Depth {
         if self.request.n > 1 { Depth::Choices } else { Depth::Keys }
     }
 
@@ -88,12 +89,13 @@ async fn open_once(target: Arc<Target>, body: Bytes, order: &Order) -> Result<Op
         let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
         let mut answer = check_head(&target, answer).await?;
         let mut decoder = Decoder::new(order.frame_limit);
-        let first = first_event(&target, &mut answer.body, &mut decoder, order.depth()).await?;
-        Ok((answer.body, decoder, first))
+        let mut looker = Looker::new(order.depth());
+        let first = first_event(&target, &mut answer.body, &mut decoder, &mut looker).await?;
+        Ok((answer.body, decoder, looker, first))
     };
-    let (body, decoder, first) = timed(limit, Deadline::FirstToken, connect).await?;
+    let (body, decoder, looker, first) = timed(limit, Deadline::FirstToken, connect).await?;
     let running = order.asks_running(&target);
-    Ok(Opened { target, body, decoder, first, running })
+    Ok(Opened { target, body, decoder, looker, first, running })
 }
 
 /// `work` within `limit`, if there is one.
@@ -155,11 +157,11 @@ async fn first_event(
     target: &Target,
     body: &mut AnswerBody,
     decoder: &mut Decoder,
-    depth: Depth,
+    looker: &mut Looker,
 ) -> Result<(Event, Facts), Failure> {
     loop {
         while let Some(event) = decoder.next_event().map_err(|_| too_long())? {
-            if let Some(first) = first_of(target, event, depth)? {
+            if let Some(first) = first_of(target, event, looker)? {
                 return Ok(first);
             }
         }
@@ -168,14 +170,14 @@ async fn first_event(
             // The last event may lack its blank line.
             None => {
                 let last = decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
-                return first_of(target, last, depth)?.ok_or(Failure::Closed);
+                return first_of(target, last, looker)?.ok_or(Failure::Closed);
             }
         }
     }
 }
 
-fn first_of(target: &Target, event: Event, depth: Depth) -> Result<Option<(Event, Facts)>, Failure> {
-    match classify(target, &event, depth) {
+fn first_of(target: &Target, event: Event, looker: &mut Looker) -> Result<Option<(Event, Facts)>, Failure> {
+    match classify(target, &event, looker) {
         Meaning::Nothing => Ok(None),
         Meaning::Chunk(facts) => Ok(Some((event, facts))),
         Meaning::Done => Err(Failure::Malformed("its stream is empty")),

@@ -126,11 +126,19 @@ fn line(inbox: &BytesMut, most: usize) -> Result<Option<usize>, Broken> {
 
 /// The size in a chunk's first line: hexadecimal digits, then perhaps extensions, which are nobody's business here.
 fn size(line: &[u8]) -> Result<u64, Broken> {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let mut size = 0_u64;
+    let mut digits = 0;
+    for digit in line.iter().map_while(|byte| char::from(*byte).to_digit(16)) {
+        // Sixteen of them fill it.
+        if digits == 16 {
+            return Err(Broken);
+        }
+        size = size << 4 | u64::from(digit);
+        digits += 1;
+    }
     let rest = line[digits..].trim_ascii_start();
     let plain = rest.is_empty() || rest[0] == b';';
-    let text = std::str::from_utf8(&line[..digits]).map_err(|_| Broken)?;
-    if plain { u64::from_str_radix(text, 16).map_err(|_| Broken) } else { Err(Broken) }
+    if plain && digits > 0 { Ok(size) } else { Err(Broken) }
 }
 
 #[cfg(test)]

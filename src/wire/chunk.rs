@@ -2,6 +2,7 @@
 //!
 //! One pass checks that the frame is well-formed UTF-8 JSON and picks up the few members that matter.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use bytes::BytesMut;
@@ -9,6 +10,7 @@ use memchr::memmem::Finder;
 
 use super::envelope::{ErrorBody, read_error};
 use super::members::{Member, members, span};
+use super::pattern::{self, Pattern};
 use super::scan::Scanner;
 use super::sse::{push_frame, push_frame_of};
 
@@ -16,6 +18,8 @@ pub use super::scan::Malformed;
 
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"content\""));
 
+/// How deep texts lie in a delta: those of a tool call's function.
+const DELTA_DEPTH: u8 = 4;
 /// How OpenAI ends every chunk but the last, once usage is asked for.
 const NULL_USAGE: &str = ",\"usage\":null}";
 
@@ -31,7 +35,7 @@ pub enum Frame {
 }
 
 /// What a relay must know of a chunk.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// The choices that this chunk finishes; most chunks: none.
     pub finished: Vec<u64>,
@@ -67,23 +71,70 @@ pub enum Depth {
     Choices,
 }
 
-/// Looks at the data of one frame.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
-    if data == b"[DONE]" || data.trim_ascii() == b"[DONE]" {
-        return Ok(Frame::Done);
+/// Looks at the frames of one stream, one after the other.
+#[derive(Debug)]
+pub struct Looker {
+    depth: Depth,
+    /// That of the last chunk that carried text and nothing else, and what such a chunk says.
+    usual: Option<(Pattern, Facts)>,
+    /// How many patterns may still be tried: in some streams no two chunks are alike.
+    tries: u8,
+}
+
+/// Patterns that are tried in vain before a stream's frames are all read in full.
+const TRIES: u8 = 8;
+
+impl Looker {
+    /// A look as close as `depth` says.
+    #[must_use]
+    pub const fn new(depth: Depth) -> Self {
+        Self { depth, usual: None, tries: TRIES }
     }
-    let text = simdutf8::basic::from_utf8(data).map_err(|_| Malformed)?;
-    let mut facts = Facts::default();
+
+    /// Looks at the data of one frame.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn look(&mut self, data: &[u8]) -> Result<Frame, Malformed> {
+        if data == b"[DONE]" || data.trim_ascii() == b"[DONE]" {
+            return Ok(Frame::Done);
+        }
+        let text = simdutf8::basic::from_utf8(data).map_err(|_| Malformed)?;
+        if let Some((pattern, facts)) = &self.usual
+            && pattern.fits(text)
+        {
+            self.tries = TRIES;
+            return Ok(Frame::Chunk(facts.clone()));
+        }
+        let (frame, texts) = read(text, self.depth)?;
+        if let Frame::Chunk(facts) = &frame
+            && facts.is_usual()
+            && self.tries > 0
+        {
+            self.tries -= 1;
+            self.usual = Pattern::of(text, &texts).map(|pattern| (pattern, facts.clone()));
+        }
+        Ok(frame)
+    }
+}
+
+impl Facts {
+    /// Whether the chunk carries text and nothing else.
+    fn is_usual(&self) -> bool {
+        self.finished.is_empty() && self.usage.is_none() && !self.null_error && !self.no_choices
+    }
+}
+
+/// Reads one frame; tells also where the texts that streams are about stand in it.
+fn read(text: &str, depth: Depth) -> Result<(Frame, Vec<Range<usize>>), Malformed> {
+    let (mut facts, mut texts) = (Facts::default(), Vec::new());
     let (mut has_choices, mut has_error) = (false, false);
     let mut scanner = Scanner::new(text);
     scanner.object(|scanner, key| {
         match &*key {
             "choices" => {
                 has_choices = true;
-                choices(scanner, depth, &mut facts)?;
+                choices(scanner, depth, &mut facts, &mut texts)?;
             }
             "usage" => {
                 facts.hideable += 1;
@@ -97,21 +148,28 @@ pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
                 facts.null_error = true;
             }
             "error" => has_error = true,
+            // OpenAI's padding, as long as a chunk's text is short.
+            "obfuscation" => pattern::texts(scanner, 0, &mut texts)?,
             _ => drop(scanner.value()?),
         }
         Ok(())
     })?;
     scanner.end()?;
     if has_error {
-        return Ok(Frame::Error(error_of(text)));
+        return Ok((Frame::Error(error_of(text)), texts));
     }
     // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
     let other = if has_choices { None } else { error_of(text) };
-    Ok(other.map_or(Frame::Chunk(facts), |error| Frame::Error(Some(error))))
+    Ok((other.map_or(Frame::Chunk(facts), |error| Frame::Error(Some(error))), texts))
 }
 
 /// Reads the value of `choices`.
-fn choices(scanner: &mut Scanner<'_>, depth: Depth, facts: &mut Facts) -> Result<(), Malformed> {
+fn choices(
+    scanner: &mut Scanner<'_>,
+    depth: Depth,
+    facts: &mut Facts,
+    texts: &mut Vec<Range<usize>>,
+) -> Result<(), Malformed> {
     if scanner.peek() == Some(b'n') {
         return scanner.value().map(drop);
     }
@@ -120,11 +178,11 @@ fn choices(scanner: &mut Scanner<'_>, depth: Depth, facts: &mut Facts) -> Result
         facts.no_choices = false;
         let (mut index, mut finished) = (0, false);
         scanner.object(|scanner, key| {
-            let value = scanner.value()?;
             match &*key {
-                "index" => index = value.parse().unwrap_or(0),
-                "finish_reason" => finished = value != "null",
-                _ => {}
+                "index" => index = scanner.value()?.parse().unwrap_or(0),
+                "finish_reason" => finished = scanner.value()? != "null",
+                "delta" => pattern::texts(scanner, DELTA_DEPTH, texts)?,
+                _ => drop(scanner.value()?),
             }
             Ok(())
         })?;
@@ -225,6 +283,30 @@ fn without(text: &str, usage: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
+        Looker::new(depth).look(data)
+    }
+
+    #[test]
+    fn a_chunk_like_the_one_before_says_the_same_and_one_that_is_not_is_read() {
+        let chunk = |text: &str, rest: &str| {
+            format!(r#"{{"choices":[{{"index":2,"delta":{{"content":{text}}},"finish_reason":null}}]{rest}}}"#)
+        };
+        for depth in [Depth::Keys, Depth::Choices] {
+            let mut looker = Looker::new(depth);
+            let mut look = |text: &str, rest: &str| looker.look(chunk(text, rest).as_bytes());
+            let usual = look("\"a\"", r#","usage":null"#).unwrap();
+            let Frame::Chunk(facts) = &usual else { panic!("{usual:?}") };
+            assert!(facts.null_usage && facts.seen == if depth == Depth::Keys { vec![] } else { vec![2] });
+            assert_eq!(look("\"finish_reason\\\":1\"", r#","usage":null"#).unwrap(), usual);
+            assert_eq!(look("\"b\"", r#","usage":nul"#), Err(Malformed));
+            let Ok(Frame::Chunk(facts)) = look("\"b\"", r#","usage":{"prompt_tokens":1}"#) else { panic!() };
+            assert!(facts.usage.is_some());
+            assert_eq!(look("\"c\"", r#","usage":null"#).unwrap(), usual);
+            assert!(matches!(look("\"c\"", r#","error":{"message":"m"}"#), Ok(Frame::Error(Some(_)))));
+        }
+    }
 
     fn chunk(text: &str) -> Facts {
         match look(text.as_bytes(), Depth::Keys).unwrap() {

@@ -189,33 +189,9 @@ impl<'a> Scanner<'a> {
 
     /// A string, from its opening quote on; whether anything in it is escaped.
     fn string(&mut self) -> Result<bool, Malformed> {
-        let bytes = self.text.as_bytes();
-        let (mut at, mut escaped) = (self.at + 1, false);
-        loop {
-            at = special(bytes, at).ok_or(Malformed)?;
-            match bytes[at] {
-                b'"' => {
-                    self.at = at + 1;
-                    return Ok(escaped);
-                }
-                b'\\' => {
-                    escaped = true;
-                    at += match bytes.get(at + 1) {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-                        Some(b'u') => {
-                            let digits = bytes.get(at + 2..at + 6).ok_or(Malformed)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return Err(Malformed);
-                            }
-                            6
-                        }
-                        _ => return Err(Malformed),
-                    };
-                }
-                // A control character, which must be escaped.
-                _ => return Err(Malformed),
-            }
-        }
+        let (end, escaped) = text_end(self.text.as_bytes(), self.at + 1)?;
+        self.at = end + 1;
+        Ok(escaped)
     }
 
     fn number(&mut self) -> Result<(), Malformed> {
@@ -257,6 +233,36 @@ impl<'a> Scanner<'a> {
         }
         self.at += word.len();
         Ok(())
+    }
+}
+
+/// Where the text that begins at `at`, behind its opening quote, has its closing one, and whether anything in it is escaped.
+///
+/// # Errors
+/// [`Malformed`] when it has none, or holds what a text must not.
+pub(super) fn text_end(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Malformed> {
+    let mut escaped = false;
+    loop {
+        at = special(bytes, at).ok_or(Malformed)?;
+        match bytes[at] {
+            b'"' => return Ok((at, escaped)),
+            b'\\' => {
+                escaped = true;
+                at += match bytes.get(at + 1) {
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+                    Some(b'u') => {
+                        let digits = bytes.get(at + 2..at + 6).ok_or(Malformed)?;
+                        if !digits.iter().all(u8::is_ascii_hexdigit) {
+                            return Err(Malformed);
+                        }
+                        6
+                    }
+                    _ => return Err(Malformed),
+                };
+            }
+            // A control character, which must be escaped.
+            _ => return Err(Malformed),
+        }
     }
 }
 
