@@ -1,6 +1,7 @@
 //! Opening a stream: from the request to the upstream's first event, while the status can still be chosen.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::classify::{Meaning, classify};
 
+use crate::config::Timeouts;
 use crate::deadline::EndsAt;
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
 use crate::wire::chunk::{Depth, Facts, Looker};
@@ -63,12 +65,13 @@ impl Order {
 pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) -> Result<Opened, Failure> {
     let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
     let body = order.request.forward(target.model(), target.ask_usage());
-    let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
-    let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
+    let limit = time_to_open(&target, spent);
+    let opened = timed(limit, pin!(open_once(&target, body, order))).await;
     match opened {
         Err(Failure::Refused(refusal)) if asked && refusal.names("stream_options") => {
             let body = order.request.forward(target.model(), UsageAsk::Nothing);
-            let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
+            // On the heap: it is rarely needed, and the room for it would be copied with every request.
+            let opened = timed(limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
             if opened.is_ok() {
                 // It was that, and not something else of the request that reads like it.
                 tracing::info!(
@@ -83,46 +86,64 @@ pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) ->
     }
 }
 
-async fn open_once(target: Arc<Target>, body: Bytes, order: &Order) -> Result<Opened, Failure> {
-    let limit = target.timeouts().first_token;
-    let connect = async {
-        let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
-        let mut answer = check_head(&target, answer).await?;
-        let mut decoder = Decoder::new(order.frame_limit);
-        let mut looker = Looker::new(order.depth());
-        let first = first_event(&target, &mut answer.body, &mut decoder, &mut looker).await?;
-        Ok((answer.body, decoder, looker, first))
-    };
-    let (body, decoder, looker, first) = timed(limit, Deadline::FirstToken, connect).await?;
-    let running = order.asks_running(&target);
-    Ok(Opened { target, body, decoder, looker, first, running })
+async fn open_once(target: &Arc<Target>, body: Bytes, order: &Order) -> Result<Opened, Failure> {
+    let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
+    let mut body = check_head(target, answer).await?;
+    let mut decoder = Decoder::new(order.frame_limit);
+    let mut looker = Looker::new(order.depth());
+    let first = first_event(target, &mut body, &mut decoder, &mut looker).await?;
+    let running = order.asks_running(target);
+    Ok(Opened { target: Arc::clone(target), body, decoder, looker, first, running })
 }
 
-/// `work` within `limit`, if there is one.
-pub(super) async fn timed<T>(
-    limit: Option<Duration>,
-    deadline: Deadline,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+/// The deadline that comes first, `spent` after the request's arrival.
+fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
+    let Timeouts { first_token, total, .. } = *target.timeouts();
+    let total = total.map(|total| Limit { time: total.saturating_sub(spent), deadline: Deadline::Total });
+    let first_token = first_token.map(|time| Limit { time, deadline: Deadline::FirstToken });
+    total.into_iter().chain(first_token).min_by_key(|limit| limit.time)
+}
+
+/// How long something may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) time: Duration,
+    /// Which deadline that is.
+    pub(super) deadline: Deadline,
+}
+
+impl Limit {
+    pub(super) fn new(time: Option<Duration>, deadline: Deadline) -> Option<Self> {
+        time.map(|time| Self { time, deadline })
+    }
+}
+
+/// `work` within `limit`, if there is one. It stays where it is: such futures are large.
+pub(super) async fn timed<T, F>(limit: Option<Limit>, work: Pin<&mut F>) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     match limit {
-        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_elapsed| Failure::Timeout(deadline))?,
+        Some(Limit { time, deadline }) => {
+            tokio::time::timeout(time, work).await.map_err(|_elapsed| Failure::Timeout(deadline))?
+        }
         None => work.await,
     }
 }
 
 /// Whether what comes can be a stream of events.
-async fn check_head(target: &Target, answer: Answer) -> Result<Answer, Failure> {
+async fn check_head(target: &Target, answer: Answer) -> Result<AnswerBody, Failure> {
     if !answer.status.is_success() {
-        return Err(refusal(target, answer).await);
+        return Err(Box::pin(refusal(target, answer)).await);
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its stream is encoded although that was not asked for"));
     }
     match answer.media {
-        Media::Events => Ok(answer),
+        Media::Events => Ok(answer.body),
         Media::Json => {
             // Some servers report errors with a success status.
-            let refusal = refusal(target, answer).await;
+            let refusal = Box::pin(refusal(target, answer)).await;
             let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
                 return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
             };

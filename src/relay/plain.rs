@@ -1,5 +1,6 @@
 //! A completion that is no stream: read whole and checked before a status goes out.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -8,7 +9,7 @@ use http::StatusCode;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
-use super::open::{Order, masked, refusal, timed};
+use super::open::{Limit, Order, masked, refusal, timed};
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::upstream::{Answer, Ask, Deadline, Failure, Refusal, Route, Target};
@@ -29,7 +30,7 @@ pub(super) async fn complete(
         let spent = record.elapsed();
         async move {
             let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
-            timed(total, Deadline::Total, ask(relay, &target, order)).await
+            timed(Limit::new(total, Deadline::Total), pin!(ask(relay, &target, order))).await
         }
     });
     match whole.await {
@@ -59,9 +60,9 @@ async fn ask(
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = Ask { body, stream: false, client: &order.client };
     let timeouts = target.timeouts();
-    let mut answer = timed(timeouts.first_token, Deadline::FirstToken, target.send(&ask)).await?;
+    let mut answer = timed(Limit::new(timeouts.first_token, Deadline::FirstToken), pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
-        return Err(refusal(target, answer).await);
+        return Err(Box::pin(refusal(target, answer)).await);
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
@@ -74,9 +75,8 @@ async fn ask(
 /// The body, as long as it does not fall silent.
 async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
-    while let Some(data) =
-        timed(target.timeouts().idle, Deadline::Idle, async { answer.body.data().await.transpose() }).await?
-    {
+    let idle = Limit::new(target.timeouts().idle, Deadline::Idle);
+    while let Some(data) = timed(idle, pin!(async { answer.body.data().await.transpose() })).await? {
         if whole.len() + data.len() > limit {
             return Err(Failure::Malformed("it is too long"));
         }

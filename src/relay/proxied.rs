@@ -44,16 +44,16 @@ pub(super) async fn stream(
         state: State::Opening(opening, terms),
         deadlines,
         account,
-        alarm: Box::pin(tokio::time::sleep(relay.heartbeat)),
+        alarm: Box::pin(tokio::time::sleep(relay.hold)),
         cut: relay.cutting.listen(),
     };
-    match tokio::time::timeout(relay.hold, std::future::poll_fn(|cx| stream.poll_open(cx))).await {
-        Ok(Err(failure)) => {
+    match std::future::poll_fn(|cx| stream.poll_held(cx)).await {
+        Err(failure) => {
             let error = ApiError::from(&failure);
             stream.account.fail_with(&failure, &error);
             Err(error)
         }
-        Ok(Ok(())) | Err(_) => {
+        Ok(()) => {
             stream.account.begin();
             Ok(respond::stream(stream))
         }
@@ -140,6 +140,12 @@ impl ProxiedStream {
         self.deadlines.socket.set(self.deadlines.ends_at);
         self.state = State::Streaming(Box::new(Collector::new(opened, *terms)), lease);
         Poll::Ready(Ok(()))
+    }
+
+    /// As [`Self::poll_open`], for as long as the status is held back: that is how long the alarm is set at first.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let opened = self.poll_open(cx);
+        if opened.is_pending() { self.alarm.as_mut().poll(cx).map(Ok) } else { opened }
     }
 
     /// What there is to send now.
