@@ -122,6 +122,9 @@ impl Program {
     pub(crate) async fn kill(mut self) {
         self.child.start_kill().unwrap();
         soon("the killed server to be gone", self.child.wait()).await.unwrap();
+        // Its last line may be half of one.
+        let strange = soon("the end of its log", self.strange).await.unwrap();
+        assert!(!strange.iter().any(|line| line.contains("panicked")), "{strange:?}");
     }
 
     /// Waits for its end. Gives its exit status, and all that it has printed on stdout.
