@@ -76,7 +76,12 @@ impl Folder {
 
     /// Starts a server on a port of its own; it accepts connections when this returns.
     pub(crate) async fn start(&self) -> Program {
-        Program::started(self.command(EXECUTABLE).args(["--listen", "127.0.0.1:0", "--log-format", "json"])).await
+        self.start_on("127.0.0.1:0").await
+    }
+
+    /// As [`Folder::start`], on this address.
+    pub(crate) async fn start_on(&self, address: &str) -> Program {
+        Program::started(self.command(EXECUTABLE).args(["--listen", address, "--log-format", "json"])).await
     }
 
     /// As [`Folder::start`], after this line of shell.
