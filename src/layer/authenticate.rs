@@ -18,8 +18,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, SET_COOKIE};
+use http::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::browser::{Browsers, Offered, Shown};
@@ -234,9 +234,14 @@ pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next
     request.extensions_mut().insert(guard.standing(key));
     let response = next.run(request).await;
     match &guard.browsers {
-        Some(browsers) if by_ticket && response.status().is_success() => exchange(browsers, key, response).await,
+        Some(browsers) if by_ticket && comes_back(response.status()) => exchange(browsers, key, response).await,
         _ => response,
     }
+}
+
+/// Whether a browser comes back to the same URL: to a stream that ended, or to one for which there was no place yet.
+fn comes_back(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// Adds the cookie that the browser comes back with, now that its ticket is used up.
