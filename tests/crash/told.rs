@@ -1,11 +1,19 @@
-//! One crash, without chance: an event that was committed and that nobody had been told of yet.
+//! Crashes without chance: an event that was committed and that nobody had been told of yet, and a reader that the
+//! product itself brings.
+
+use std::process::Stdio;
 
 use petstream::petstore::log::{EventLog, NewEvent};
 use petstream::store::Store;
 use petstream::wire::event::Kind;
 
-use crate::program::Folder;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::program::{EXECUTABLE, Folder, quiet_port};
 use crate::source::{Ending, Seen, Stream, get};
+use crate::support::http::Request;
+use crate::support::soon;
 
 #[tokio::test]
 async fn what_was_committed_and_not_told_is_told_after_the_crash() {
@@ -35,5 +43,46 @@ async fn what_was_committed_and_not_told_is_told_after_the_crash() {
         assert_eq!((missed.event.as_str(), missed.seq(), missed.prev()), ("order-created", 1, 0));
     }
     drop(stream);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn events_on_the_command_line_go_on_behind_the_last_line_after_each_crash() {
+    const CRASHES: usize = 3;
+    let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
+    let address = quiet_port();
+    let mut program = folder.start_on(address).await;
+    let url = format!("http://{address}");
+    let mut command = folder.command(EXECUTABLE);
+    command.args(["events", "--topics", "pets", "--from", "earliest", "--url", &url]).stderr(Stdio::null());
+    let mut reader = command.spawn().unwrap();
+    let mut lines = BufReader::new(reader.stdout.take().unwrap()).lines();
+    let pet = json!({"species": "CAT", "name": "Tom", "breed": "Siamese", "ageMonths": 3, "size": "SMALL",
+        "color": "grey", "price": "1.00"});
+    let create = Request::new("POST", "/api/pets").header("content-type", "application/json").body(pet.to_string());
+    let mut made = Vec::new();
+    let mut printed: Vec<Value> = Vec::new();
+    for crash in 0..=CRASHES {
+        // The last of them is committed in the moment before the crash, and most likely read behind it.
+        for _ in 0..5 {
+            let answer = program.ask(&create).await;
+            assert_eq!(answer.status, 201);
+            made.push(answer.json());
+        }
+        if crash < CRASHES {
+            program.kill().await;
+            program = folder.start_on(address).await;
+        }
+        while printed.len() < made.len() {
+            let line = soon("a line", lines.next_line()).await.unwrap().expect("it never ends by itself");
+            printed.push(serde_json::from_str(&line).unwrap());
+        }
+    }
+    let told: Vec<_> = printed.iter().map(|line| line["data"]["resource"].clone()).collect();
+    assert_eq!(told, made, "each once, in order");
+    let prev = printed.iter().skip(1).map(|line| line["data"]["prev"].as_u64().unwrap());
+    let before = printed.iter().map(|line| crate::source::seq(line["id"].as_str().unwrap()));
+    assert!(prev.eq(before.take(printed.len() - 1)), "{printed:?}");
+    reader.kill().await.unwrap();
     program.stop().await;
 }

@@ -2,7 +2,7 @@
 //! nothing.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use petstream::petstore::log::{EventLog, NewEvent};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::crowd::{Reader, Visit};
-use crate::program::Folder;
+use crate::program::{Folder, quiet_port};
 use crate::support::soon;
 
 const CROWD: usize = 1_000;
@@ -22,13 +22,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_secs(1);
 /// Most that may come in a tenth of the window, in which a tenth of them should.
 const SHARE: usize = CROWD * 3 / 10;
-
-/// A port that stays free while the server is away: none that the system gives to whoever asks for any.
-fn port() -> SocketAddr {
-    let first = 10_000 + u16::try_from(std::process::id() % 15_000).unwrap();
-    let mut ports = (first..).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    ports.find(|address| TcpListener::bind(address).is_ok()).unwrap()
-}
 
 /// What one subscriber lived through.
 struct Lived {
@@ -74,8 +67,8 @@ async fn a_thousand_subscribers_leave_and_come_back_spread_out_and_miss_nothing(
     let files = rlimit::increase_nofile_limit(2 * CROWD as u64).unwrap();
     assert!(files > CROWD as u64 + 100, "{files} open files are too few for this test (ulimit -n)");
     let folder = Folder::with("auth: none\nevents: {shutdown_window: 3s, retry: 2s}\n");
-    let address = port();
-    let program = folder.start_on(&address.to_string()).await;
+    let address = quiet_port();
+    let program = folder.start_on(address).await;
     let store = Store::open(&folder.database()).await.unwrap();
     let log = EventLog::new(store.clone());
     let cursor = log.position().await.unwrap().cursor().to_string();
@@ -93,7 +86,7 @@ async fn a_thousand_subscribers_leave_and_come_back_spread_out_and_miss_nothing(
     assert_eq!(program.ended().await.0.code(), Some(0));
     assert!(stopped.elapsed() < WINDOW + SLACK, "{:?}", stopped.elapsed());
     log.append_alone(&[event(2)]).await.unwrap();
-    let program = folder.start_on(&address.to_string()).await;
+    let program = folder.start_on(address).await;
     log.append_alone(&[event(3)]).await.unwrap();
     let lived = soon("all to come back", crowd.join_all()).await;
 
