@@ -83,7 +83,7 @@ async fn through_crashes_nothing_is_lost_and_nothing_told_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn through_crashes_who_loses_something_is_told_and_finds_the_state() {
-    let yaml = "auth: none\nevents: {heartbeat: 1s, retry: 100ms, keep_count: 40}\n";
+    let yaml = "auth: none\nevents: {heartbeat: 1s, retry: 100ms, keep_count: 25}\n";
     let habits = [
         restless(2, habit("pets", PETS, Way::Header, Begin::Now)),
         restless(2, habit("pets from their list", PETS, Way::Query, Begin::Snapshot)),
@@ -125,7 +125,7 @@ fn untried(outcome: &Outcome) -> Vec<String> {
     };
     let pages = |step: &Step| matches!(step, Step::Read(lists) if lists.iter().any(|list| list.pages > 1));
     let wanted = [
-        ("events by the hundred", outcome.log.events.len() > 500),
+        ("events by the hundred", outcome.log.events.len() > 300),
         ("streams that are cut", outcome.steps(|step| *step == Step::Cut) > 8),
         ("somebody who goes away", outcome.steps(|step| *step == Step::Left) > 0),
         ("somebody who comes back to what was missed", outcome.steps(behind) > 3),

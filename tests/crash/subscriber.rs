@@ -141,7 +141,7 @@ impl<'a> Subscriber<'a> {
         let (mut parser, world) = (Parser::default(), self.world);
         let leaves = self.habit.leaves.is_some() && !self.world.life().settled;
         // With room for streams that are left in their first moment, and for some that stay until they are cut.
-        let stay = Duration::from_millis(self.random.below(1_500) as u64);
+        let stay = Duration::from_millis(self.random.below(1_000) as u64);
         let leave = tokio::time::sleep_until(Instant::now() + stay);
         tokio::pin!(leave);
         let (mut end, mut quiet) = (None, false);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use petstream::wire::event::{Lasts, Topics};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::support::http::Connection;
 use crate::support::soon;
@@ -24,13 +24,13 @@ pub(crate) struct Life {
 /// What all writers and subscribers share.
 pub(crate) struct World {
     life: watch::Sender<Life>,
-    /// A request that changes something has gone out.
-    pub(crate) sent: Notify,
+    /// How many requests that change something have gone out.
+    sent: watch::Sender<usize>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { life: watch::Sender::new(Life::default()), sent: Notify::new() }
+        Self { life: watch::Sender::new(Life::default()), sent: watch::Sender::new(0) }
     }
 
     pub(crate) fn life(&self) -> Life {
@@ -52,6 +52,17 @@ impl World {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// A request that changes something is going out.
+    pub(crate) fn note_sent(&self) {
+        self.sent.send_modify(|sent| *sent += 1);
+    }
+
+    /// Waits until `count` more have gone out.
+    pub(crate) async fn sent(&self, count: usize) {
+        let enough = *self.sent.borrow() + count;
+        soon("writes", self.sent.subscribe().wait_for(|sent| *sent >= enough)).await.unwrap();
     }
 
     /// Waits for `restarts` further servers, or until there will be no more.

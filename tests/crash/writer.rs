@@ -230,7 +230,7 @@ impl<'a> Writer<'a> {
             None => self.world.connect().await,
         };
         if changes {
-            self.world.sent.notify_waiters();
+            self.world.note_sent();
         }
         let answer = connection.ask_unless_gone(request).await?;
         self.connection = Some(connection);
