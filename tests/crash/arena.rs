@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use petstream::wire::event::Topics;
+use petstream::wire::event::{Topic, Topics};
 use tokio::task::JoinSet;
 
-use crate::history::{History, Step};
+use crate::history::{History, List, Step};
 use crate::log::Log;
 use crate::program::{Folder, Program};
 use crate::random::Random;
@@ -32,6 +32,8 @@ pub(crate) struct Arena {
 /// What came of a storm.
 pub(crate) struct Outcome {
     pub(crate) log: Log,
+    /// The store at the end.
+    pub(crate) store: Vec<List>,
     pub(crate) writes: Vec<Write>,
     pub(crate) histories: Vec<History>,
 }
@@ -42,7 +44,7 @@ impl Arena {
         let mut random = Random::new(seed);
         let mut arena = Self::open(yaml).await;
         let known = Arc::new(Known::default());
-        let pets = arena.log.base.iter().filter(|list| list.topic == petstream::wire::event::Topic::Pets);
+        let pets = arena.log.base.iter().filter(|list| list.topic == Topic::Pets);
         pets.flat_map(|list| &list.resources).for_each(|pet| known.learn(pet));
         let (mut writers, mut subscribers) = (JoinSet::new(), JoinSet::new());
         for habit in habits.iter().copied() {
@@ -65,8 +67,9 @@ impl Arena {
         let ends = arena.log.ends();
         arena.world.change(|life| life.ends = Some(ends));
         let histories = soon("the subscribers to see the last event", subscribers.join_all()).await;
+        let store = snapshot::read(&arena.world, Topics::ALL, 100).await;
         arena.program.stop().await;
-        Outcome { log: arena.log, writes, histories }
+        Outcome { log: arena.log, store, writes, histories }
     }
 
     async fn open(yaml: &str) -> Self {

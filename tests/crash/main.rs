@@ -107,6 +107,7 @@ async fn storm(yaml: &str, seed: u64, habits: &[Habit], forgets: bool) -> Outcom
     let states = States::of(&outcome.log);
     let mut found = committed::check(&outcome.log);
     found.extend(writes::check(&outcome.log, &outcome.writes));
+    found.extend(outcome.store.iter().flat_map(|list| replica::read(&states, list)));
     for history in &outcome.histories {
         found.extend(delivery::check(&outcome.log, history, forgets));
         found.extend(replica::check(&outcome.log, &states, history));

@@ -57,7 +57,7 @@ fn apply<'a>(known: &mut Known<'a>, event: &'a Event) -> Option<String> {
 }
 
 /// A list must be the state of its cursor; where it was read in several pages, each resource may be newer.
-fn read(states: &States<'_>, list: &List) -> Vec<String> {
+pub(crate) fn read(states: &States<'_>, list: &List) -> Vec<String> {
     let mut found = Vec::new();
     let at = seq(&list.cursor);
     let mut listed = HashSet::new();
