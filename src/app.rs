@@ -287,7 +287,9 @@ async fn events(
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());
     let browsers = Browsers::new(sessions, &public_path.of(events::PATH), config.secure_cookies);
-    Ok(Events::new(hub, browsers, &config.events, public_path))
+    // Whoever is still there at the drain deadline would be cut without being told when to come back.
+    let shutdown_window = config.events.shutdown_window.min(config.drain);
+    Ok(Events::new(hub, browsers, &EventsConfig { shutdown_window, ..config.events }, public_path))
 }
 
 async fn sweep(routes: Arc<Routes>) {

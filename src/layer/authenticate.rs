@@ -24,8 +24,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, SET_COOKIE};
+use http::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
@@ -348,9 +348,14 @@ where
     }
     let response = inner.call(request).await?;
     Ok(match (&guard.browsers, ticket) {
-        (Some(browsers), Some(key)) if response.status().is_success() => exchange(browsers, key, response).await,
+        (Some(browsers), Some(key)) if comes_back(response.status()) => exchange(browsers, key, response).await,
         _ => response,
     })
+}
+
+/// Whether a browser comes back to the same URL: to a stream that ended, or to one for which there was no place yet.
+fn comes_back(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// Adds the cookie that the browser comes back with, now that its ticket is used up.

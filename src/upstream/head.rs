@@ -67,10 +67,9 @@ impl Head {
             };
             let head = Self::read(&response)?;
             inbox.advance(length);
-            match head {
-                Some(head) => return Ok(Some(head)),
-                // 1xx: the answer is still to come.
-                None => {}
+            // If not, it was a 1xx: the answer is still to come.
+            if head.is_some() {
+                return Ok(head);
             }
         }
     }

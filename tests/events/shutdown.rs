@@ -52,6 +52,26 @@ async fn streams_end_spread_over_a_window_and_their_clients_come_back_over_anoth
 }
 
 #[tokio::test]
+async fn where_the_drain_is_shorter_than_the_window_streams_end_within_it_and_not_without_a_word() {
+    const DRAIN: Duration = Duration::from_secs(1);
+    let shop = Shop::open("auth: none\ndrain: 1s\nevents: {shutdown_window: 5m, retry: 200ms}\n").await;
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(shop.stream("/api/events").await.1);
+    }
+    let began = Instant::now();
+    shop.stop();
+    for stream in &mut streams {
+        let (seen, ending) = stream.rest().await;
+        let Some(Seen::Retry(wait)) = seen.last() else { panic!("{seen:?}") };
+        assert_eq!(ending, Ending::Whole);
+        assert!(*wait <= DRAIN * 2 + RETRY, "{wait:?}");
+    }
+    assert!(began.elapsed() < DRAIN * 2, "{:?}", began.elapsed());
+    shop.stopped().await;
+}
+
+#[tokio::test]
 async fn a_long_poll_is_answered_when_the_server_stops() {
     let shop = Shop::open("auth: none\nevents: {shutdown_window: 100ms}\n").await;
     let cursor = shop.id(shop.head().await).await;
