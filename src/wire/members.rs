@@ -22,8 +22,16 @@ pub struct Member<'a> {
 /// # Errors
 /// When `text` is not one well-formed JSON object.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, Malformed> {
+    members_no_deeper_than(text, usize::MAX)
+}
+
+/// As [`members`], of an object that nests no deeper than `deepest`: an object of plain values is 1 deep.
+///
+/// # Errors
+/// As [`members`], and when it nests deeper.
+pub fn members_no_deeper_than(text: &str, deepest: usize) -> Result<Vec<Member<'_>>, Malformed> {
     let mut all = Vec::with_capacity(8);
-    let mut scanner = Scanner::new(text);
+    let mut scanner = Scanner::new(text).no_deeper_than(deepest.saturating_sub(1));
     scanner.object(|scanner, key| {
         all.push(Member { key, value: scanner.value()? });
         Ok(())
@@ -132,6 +140,12 @@ mod tests {
         assert!(!deeper_than(br#"{"a":["[[[[\"[[["]}"#, 2));
         assert!(deeper_than(br#"{"a":[[1]]}"#, 2));
         assert!(deeper_than(&vec![b'['; 100_000], 128));
+        for text in [r#"{"a":{}}"#, r#"{"a":{"b":[]}}"#, r#"{"a":[[1]],"b":1}"#, r#"{"a":"[[[[["}"#] {
+            for deepest in 1..5 {
+                let refused = members_no_deeper_than(text, deepest).is_err();
+                assert_eq!(refused, deeper_than(text.as_bytes(), deepest), "{text} {deepest}");
+            }
+        }
     }
 
     proptest! {

@@ -14,13 +14,21 @@ pub struct Malformed;
 pub struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// How deep a value may nest.
+    deepest: usize,
 }
 
 impl<'a> Scanner<'a> {
     /// Begins at the beginning.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, deepest: usize::MAX }
+    }
+
+    /// Takes values for malformed in which objects and arrays nest deeper than this.
+    #[must_use]
+    pub const fn no_deeper_than(self, deepest: usize) -> Self {
+        Self { deepest, ..self }
     }
 
     /// How far it is, bytes.
@@ -107,6 +115,9 @@ impl<'a> Scanner<'a> {
             let first = self.peek().ok_or(Malformed)?;
             match first {
                 b'{' | b'[' => {
+                    if nest.depth == self.deepest {
+                        return Err(Malformed);
+                    }
                     self.at += 1;
                     let end = first + 2; // As ASCII has them.
                     if self.peek() == Some(end) {
