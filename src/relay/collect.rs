@@ -138,7 +138,7 @@ impl Collector {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
                     let now = Instant::now();
-                    account.gap(now - std::mem::replace(&mut self.last_data, now));
+                    account.gap(now - std::mem::replace(&mut self.last_data, now), now);
                     self.decoder.push(data);
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
