@@ -153,10 +153,11 @@ mod tests {
     #[test]
     fn only_the_last_five_minutes_are_kept() {
         let samples = Samples::of(Metrics::new());
-        (1..=400).for_each(|second| drop(samples.take(at(second))));
+        let taken: Vec<_> = (1..=400).map(|second| samples.take(at(second))).collect();
         let all = samples.all();
         let ends: Vec<_> = [&all[0], &all[299]].map(|sample| sample.t / 1_000).into();
         assert_eq!((all.len(), ends), (300, vec![101, 400]));
+        assert_eq!(all, taken[100..]);
         assert_eq!(samples.history().readings.len(), WINDOW);
     }
 
