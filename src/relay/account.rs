@@ -120,7 +120,7 @@ impl Account {
 
     /// The stream goes on; says how far it is when it is time for that.
     pub(super) fn progress(&mut self, now: Instant) {
-        let tell_at = *self.tally.tell_at.get_or_insert(now + TELL);
+        let tell_at = *self.tally.tell_at.get_or_insert_with(|| now + TELL);
         if now < tell_at {
             return;
         }

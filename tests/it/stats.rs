@@ -169,6 +169,25 @@ async fn a_stream_is_seen_while_it_goes_on() {
 }
 
 #[tokio::test]
+async fn so_is_a_stream_of_the_local_model_at_its_pace() {
+    let server = Server::start("auth: none\nresponder: {tokens_per_second: 10}\n").await;
+    let mut connection = server.connect().await;
+    let question = json!({"stream": true, "messages": [{"role": "user", "content": "List all pets"}]});
+    let mut answer = connection.ask(&chat("petstore-ai", &question)).await;
+    let reading = async { while let Piece::Data(_) = answer.piece().await {} };
+    let watching = sample(&server, "tokens of a running stream", |sample| sample["completionTokens"] != 0);
+    tokio::select! {
+        () = reading => panic!("the stream ended before anything of it was seen"),
+        flowing = watching => {
+            assert_eq!((&flowing["streams"], &flowing["requests"]), (&json!(1), &json!(0)));
+            assert!(flowing["completionTokens"].as_u64() <= Some(30), "{flowing}");
+        }
+    }
+    drop(connection);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn upstreams_are_in_or_out() {
     let upstreams = [Upstream::start([]).await, Upstream::start([]).await];
     let [bad, good] = &upstreams;
