@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use self::serve::Server;
 use self::workers::Workers;
 use crate::api::events::{self, Events};
+use crate::api::stats::{Sources, Stats};
 use crate::api::{AppState, BodyReader, PublicPath, open_router, page, router};
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
 use crate::deadline::Signal;
@@ -151,6 +152,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let events =
         events(&config, &store, pets.doorbell(), stopping.token(), &ended, &tasks).await.map_err(AppError::Store)?;
     let state = assemble(&config, store.clone(), pets, events, ledger, (&stopping, &cutting))?;
+    tasks.spawn(ended.clone().run_until_cancelled_owned(state.stats.clone().run()));
     let routes = Arc::clone(&state.routes);
     let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
@@ -207,8 +209,15 @@ fn assemble(
         metrics: metrics.clone(),
         cutting: cutting.clone(),
     };
+    let stats = Stats::new(Sources {
+        metrics: metrics.clone(),
+        routes: Arc::clone(&routes),
+        ledger: ledger.clone(),
+        hub: events.hub().clone(),
+    });
     Ok(Arc::new(AppState {
         events,
+        stats,
         public_path: PublicPath::new(&config.public_path),
         relay: Relay::new(config, parts),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,

@@ -1,7 +1,9 @@
-//! The log: what goes to stderr, and in which form; the record that a request's line is written from; and metrics.
+//! The log: what goes to stderr, and in which form; the record that a request's line is written from; metrics, and
+//! samples of them.
 
 pub mod metrics;
 pub mod record;
+pub mod samples;
 
 use std::io::IsTerminal as _;
 

@@ -16,6 +16,7 @@ mod parameters;
 pub mod pets;
 mod public_path;
 mod resource;
+pub mod stats;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use http::{Method, Uri};
 use tokio_util::sync::CancellationToken;
 
 use self::events::Events;
+use self::stats::Stats;
 use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
@@ -64,6 +66,8 @@ pub struct AppState {
     pub pets: PetStore,
     /// Live events.
     pub events: Events,
+    /// What the server does, for people who watch.
+    pub stats: Stats,
     /// Where clients see this server's `/`.
     pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
@@ -98,6 +102,12 @@ impl FromRef<Arc<AppState>> for Events {
     }
 }
 
+impl FromRef<Arc<AppState>> for Stats {
+    fn from_ref(state: &Arc<AppState>) -> Self {
+        state.stats.clone()
+    }
+}
+
 impl FromRef<Arc<AppState>> for PublicPath {
     fn from_ref(state: &Arc<AppState>) -> Self {
         state.public_path.clone()
@@ -118,8 +128,8 @@ impl FromRef<Arc<AppState>> for BodyReader {
 /// 4. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
 /// 5. `authenticate`: key and scope; not for the page, probes and unknown paths. Browsers' tickets and cookies, for those
 ///    streams. `public_reads` where reading needs no key.
-/// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached,
-///    nor for what a key is told about itself.
+/// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics and statistics, which are wanted most when limits
+///    are reached, nor for what a key is told about itself.
 /// 7. the handler.
 ///
 /// Layers that stand together are put on together: axum keeps a service on the heap for each time that layers are put on,
@@ -157,7 +167,7 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
         .merge(guarded(events::entrance(), Scope::StoreRead, Surface::Problem))
         .merge(events::exit())
         .merge(known(me::router(), None, Surface::Problem))
-        .merge(known(metrics::router(), Some(Scope::Stats), Surface::Problem))
+        .merge(known(metrics::router().merge(stats::router()), Some(Scope::Stats), Surface::Problem))
         .merge(page)
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))

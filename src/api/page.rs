@@ -43,6 +43,8 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// Cargo looks only at the files that were there when it last did. That is enough: `index.html` names all others by what
+/// is in them, so it changes whenever any of them does.
 #[derive(Embed)]
 #[folder = "src/api/page/dist"]
 struct Dist;

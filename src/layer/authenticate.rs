@@ -388,3 +388,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

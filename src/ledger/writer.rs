@@ -37,13 +37,13 @@ pub struct Writer {
 /// What waits: in the channel, and at hand.
 #[derive(Debug)]
 struct Queue {
-    entries: Receiver<Entry>,
+    entries: Receiver<Arc<Entry>>,
     /// Stays here until it is written, so that it can be counted when it is given up.
-    batch: Vec<Entry>,
+    batch: Vec<Arc<Entry>>,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, keep: Option<Duration>, entries: Receiver<Entry>, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(store: Store, keep: Option<Duration>, entries: Receiver<Arc<Entry>>, tally: Arc<Tally>) -> Self {
         let queue = Queue { entries, batch: Vec::with_capacity(BATCH) };
         Self { store, keep, queue, tally }
     }

@@ -166,7 +166,7 @@ impl Collector {
                     let now = Instant::now();
                     let gap = now - std::mem::replace(&mut self.last_data, now);
                     self.hurried = gap < HURRY;
-                    account.gap(gap);
+                    account.gap(gap, now);
                     self.decoder.push(data);
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),

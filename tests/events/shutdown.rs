@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use super::shop::Shop;
 use super::source::{Ending, Seen};
 use super::support::http::Connection;
+use super::support::soon;
 
 const WINDOW: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(200);
@@ -78,8 +79,8 @@ async fn a_long_poll_is_answered_when_the_server_stops() {
     let mut connection = Connection::open(shop.address).await;
     connection.send(&super::source::get(&format!("/api/events?after={cursor}&wait=60"))).await;
     // It counts as a subscriber once it waits; until then the server could stop without having heard of it.
-    tokio::task::yield_now().await;
-    shop.get("/healthz").await;
+    let waits = async { while shop.json("/api/stats").await["subscribers"] != 1 {} };
+    soon("the poll to wait", waits).await;
     shop.stop();
     let page = connection.answer().await.whole().await.json();
     assert_eq!(page["cursor"], cursor.as_str());

@@ -14,6 +14,7 @@ mod metrics;
 mod page;
 mod proxy;
 mod routing;
+mod stats;
 mod strangers;
 mod support;
 mod wire;
