@@ -15,7 +15,7 @@ const OWN_FILES: u64 = 64;
 
 pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     let mut loaded = load(sources).map_err(Failure::Configuration)?;
-    telemetry::init(loaded.config.log_format);
+    let _log = telemetry::init(loaded.config.log_format);
     if let Some(file) = &loaded.file {
         tracing::info!(file = %file.display(), "configuration read");
     }

@@ -4,6 +4,7 @@
 //! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -207,8 +208,13 @@ impl Drop for Line {
 
 /// `a:unreachable:2ms b:ok:31ms`
 fn list(attempts: &[Attempt]) -> String {
-    let one = |attempt: &Attempt| format!("{}:{}:{}ms", attempt.target, attempt.outcome, attempt.duration.as_millis());
-    attempts.iter().map(one).collect::<Vec<_>>().join(" ")
+    let mut list = String::with_capacity(attempts.len() * 64);
+    for Attempt { target, outcome, duration } in attempts {
+        let gap = if list.is_empty() { "" } else { " " };
+        // Writing to a string does not fail.
+        let _ = write!(list, "{gap}{target}:{outcome}:{}ms", duration.as_millis());
+    }
+    list
 }
 
 /// A body that knows whether it was sent to its end.

@@ -109,12 +109,13 @@ impl Queue {
         if self.receive(stop).await == 0 {
             return false;
         }
-        let window = sleep(WINDOW);
-        tokio::pin!(window);
-        while self.batch.len() < BATCH {
-            tokio::select! {
-                received = self.receive(stop) => if received == 0 { break },
-                () = &mut window => break,
+        // The queue is not waited on meanwhile: whoever waits is woken by every entry. Unless there is much to do.
+        if self.batch.len() < BATCH {
+            stop.run_until_cancelled(sleep(WINDOW)).await;
+            while self.batch.len() < BATCH
+                && let Ok(entry) = self.entries.try_recv()
+            {
+                self.batch.push(entry);
             }
         }
         true
