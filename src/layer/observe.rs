@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -75,7 +75,7 @@ where
         let record = Record::begin(request_id());
         let line = Line {
             method: request.method().clone(),
-            uri: request.uri().clone(),
+            path: request.uri().path().to_owned(),
             status: None,
             failure: None,
             record: record.clone(),
@@ -128,7 +128,7 @@ impl Line {
     /// The head is there; none: there was a panic. The line goes on with the body.
     fn go_on(mut self, answered: Option<Response>) -> Response {
         let mut response = answered.unwrap_or_else(|| {
-            tracing::error!(request_id = self.record.id(), path = self.uri.path(), "a handler panicked");
+            tracing::error!(request_id = self.record.id(), path = self.path, "a handler panicked");
             ApiError::internal().into_response()
         });
         self.status = Some(response.status());
@@ -150,7 +150,8 @@ impl Line {
 /// The line in the log, written when it is dropped.
 struct Line {
     method: Method,
-    uri: Uri,
+    /// A copy: a piece of the request would keep the whole of its buffer.
+    path: String,
     /// None while there is no head.
     status: Option<StatusCode>,
     failure: Option<String>,
@@ -187,7 +188,7 @@ impl Drop for Line {
         tracing::info!(
             request_id = self.record.id(),
             method = self.method.as_str(),
-            path = self.uri.path(),
+            path = self.path,
             status,
             ms,
             key = key.as_deref(),

@@ -277,12 +277,14 @@ pub(super) fn text_end(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Mal
     }
 }
 
-/// The first quote, backslash or control character from `at` on: eight bytes at a time.
-fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
+/// The first quote, backslash or control character from `at` on: what a JSON text can't hold as it is.
+#[must_use]
+pub fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
     // The highest bit of each byte that is zero; of later ones too, perhaps, but never of an earlier one.
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    // Eight bytes at a time.
     while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         let word = u64::from_le_bytes(chunk);
         let quote = zero(word ^ (ONES * u64::from(b'"')));

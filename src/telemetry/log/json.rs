@@ -1,5 +1,6 @@
 //! A line of the log as one object of JSON, written straight into the line.
 
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Write as _};
 
 use jiff::Timestamp;
@@ -9,8 +10,15 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::wire::scan::special;
+
 /// `{"timestamp","level", the event's own fields, "target"}`, and a line end.
 pub(in crate::telemetry) struct JsonLines;
+
+thread_local! {
+    /// Where a line is put together: to write it piece by piece would pass each through three layers.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
@@ -18,91 +26,120 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let metadata = event.metadata();
-        write!(writer, "{{\"timestamp\":\"{:.6}\",\"level\":\"{}\"", Timestamp::now(), metadata.level().as_str())?;
-        let mut fields = Fields { writer: writer.by_ref(), outcome: Ok(()) };
-        event.record(&mut fields);
-        fields.outcome?;
-        writer.write_str(",\"target\":")?;
-        text(&mut writer, metadata.target())?;
-        writer.write_str("}\n")
+        // Something that logs while it is logged finds it taken, and makes one of its own.
+        LINE.with(|line| match line.try_borrow_mut() {
+            Ok(mut line) => {
+                line.clear();
+                push_event(&mut line, event)?;
+                writer.write_str(&line)
+            }
+            Err(_) => {
+                let mut line = String::new();
+                push_event(&mut line, event)?;
+                writer.write_str(&line)
+            }
+        })
     }
+}
+
+fn push_event(line: &mut String, event: &Event<'_>) -> fmt::Result {
+    let metadata = event.metadata();
+    write!(line, "{{\"timestamp\":\"{:.6}\",\"level\":\"", Timestamp::now())?;
+    line.push_str(metadata.level().as_str());
+    line.push('"');
+    let mut fields = Fields { line, outcome: Ok(()) };
+    event.record(&mut fields);
+    fields.outcome?;
+    line.push_str(",\"target\":");
+    push_text(line, metadata.target());
+    line.push_str("}\n");
+    Ok(())
 }
 
 /// Writes each field as a member.
 struct Fields<'a> {
-    writer: Writer<'a>,
+    line: &'a mut String,
     outcome: fmt::Result,
 }
 
 impl Fields<'_> {
-    fn member(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+    fn name(&mut self, field: &Field) {
         // Names are written in the code: identifiers, with dots at most.
-        let written = [",", "\"", field.name(), "\":"].iter().try_for_each(|part| self.writer.write_str(part));
-        self.outcome = self.outcome.and(written).and_then(|()| value(&mut self.writer));
+        self.line.push_str(",\"");
+        self.line.push_str(field.name());
+        self.line.push_str("\":");
+    }
+
+    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        self.name(field);
+        self.outcome = self.outcome.and(self.line.write_fmt(value));
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.member(field, |writer| {
-            writer.write_char('"')?;
-            write!(Escaped(writer), "{value:?}")?;
-            writer.write_char('"')
-        });
+        self.name(field);
+        self.line.push('"');
+        self.outcome = self.outcome.and(write!(Escaped(self.line), "{value:?}"));
+        self.line.push('"');
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, |writer| text(writer, value));
+        self.name(field);
+        push_text(self.line, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, |writer| write!(writer, "{value}"));
+        self.write(field, format_args!("{value}"));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, |writer| write!(writer, "{value}"));
+        self.write(field, format_args!("{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, |writer| writer.write_str(if value { "true" } else { "false" }));
+        self.write(field, format_args!("{value}"));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for the others.
-        self.member(
-            field,
-            |writer| if value.is_finite() { write!(writer, "{value}") } else { writer.write_str("null") },
-        );
+        if value.is_finite() {
+            self.write(field, format_args!("{value}"));
+        } else {
+            // JSON has no word for it.
+            self.write(field, format_args!("null"));
+        }
     }
 }
 
-fn text(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    Escaped(writer).write_str(text)?;
-    writer.write_char('"')
+fn push_text(line: &mut String, text: &str) {
+    line.push('"');
+    push_escaped(line, text);
+    line.push('"');
 }
 
 /// Escapes what a JSON text must not hold as it is.
-struct Escaped<'a, 'b>(&'a mut Writer<'b>);
-
-impl fmt::Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
-            let (plain, special) = rest.split_at(at);
-            self.0.write_str(plain)?;
-            match special.as_bytes()[0] {
-                b'"' => self.0.write_str("\\\"")?,
-                b'\\' => self.0.write_str("\\\\")?,
-                b'\n' => self.0.write_str("\\n")?,
-                b'\r' => self.0.write_str("\\r")?,
-                b'\t' => self.0.write_str("\\t")?,
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-            rest = &special[1..];
+fn push_escaped(line: &mut String, mut rest: &str) {
+    while let Some(at) = special(rest.as_bytes(), 0) {
+        line.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => line.push_str("\\\""),
+            b'\\' => line.push_str("\\\\"),
+            b'\n' => line.push_str("\\n"),
+            b'\r' => line.push_str("\\r"),
+            b'\t' => line.push_str("\\t"),
+            control => line.push_str(&format!("\\u{control:04x}")),
         }
-        self.0.write_str(rest)
+        rest = &rest[at + 1..];
+    }
+    line.push_str(rest);
+}
+
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text);
+        Ok(())
     }
 }
 
