@@ -1,0 +1,75 @@
+//! nginx as a plain relay: it looks at nothing and counts nothing. What is set is what makes it fast at that; with
+//! nchan, streams of events besides.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Gateway, free_address, listening, spawn};
+use crate::Done;
+use crate::events::Shop;
+
+pub(super) fn start(folder: TempDir, program: &str, nchan: Option<&str>, upstream: &str) -> Done<Gateway> {
+    let address = free_address()?;
+    let path = folder.path().display().to_string();
+    std::fs::write(folder.path().join("nginx.conf"), configuration(&path, &address, nchan, upstream))?;
+    let command = || {
+        let mut command = Command::new(program);
+        command.args(["-p", &path, "-c", "nginx.conf", "-e", super::LOG]);
+        command
+    };
+    let mut child = spawn(&mut command(), &folder)?;
+    let listening = listening(&address, &mut child);
+    let mut stop = command();
+    stop.args(["-s", "stop"]).stderr(std::process::Stdio::null());
+    let shop = nchan.map(|_| Shop::nchan());
+    let gateway = Gateway { address, shop, child: Some(child), stop: Some(stop), folder };
+    listening.map_err(|failure| format!("{failure}\n{}", gateway.log()))?;
+    Ok(gateway)
+}
+
+fn configuration(path: &str, address: &str, nchan: Option<&str>, upstream: &str) -> String {
+    let module = nchan.map_or_else(String::new, |module| format!("load_module {module};"));
+    let events = nchan.map_or("", |_| {
+        "location = /events { nchan_subscriber eventsource; nchan_channel_id pets; \
+                              nchan_subscriber_first_message newest; }
+         location = /publish { nchan_publisher; nchan_channel_id pets; \
+                               nchan_message_buffer_length 100; nchan_message_timeout 1m; }"
+    });
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {path}/{kind};"))
+        .join(" ");
+    format!(
+        "{module}
+daemon off;
+pid {path}/pid;
+error_log {path}/log warn;
+worker_processes auto;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off;
+    {temporary}
+    tcp_nodelay on;
+    keepalive_timeout 75s;
+    keepalive_requests 100000000;
+    upstream stub {{
+        server {upstream};
+        keepalive 2048;
+        keepalive_requests 100000000;
+    }}
+    server {{
+        listen {address} backlog=4096;
+        location / {{
+            proxy_pass http://stub;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_buffering off;
+            proxy_read_timeout 120s;
+        }}
+        {events}
+    }}
+}}
+"
+    )
+}

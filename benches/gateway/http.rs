@@ -1,0 +1,152 @@
+//! The client's side of HTTP/1.1: one request at a time, the answer's body piece by piece as it arrives.
+
+use std::ops::Range;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Done;
+use crate::clock::now;
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    socket: TcpStream,
+    buffer: Vec<u8>,
+    /// What of the buffer was used.
+    at: usize,
+    state: State,
+    /// When the last bytes came.
+    pub(crate) arrived: u64,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// So many bytes, and the end.
+    Length(usize),
+    /// The line with a chunk's size.
+    Size,
+    /// So many bytes of a chunk.
+    Chunk(usize),
+    /// The line end behind a chunk.
+    ChunkEnd,
+    /// The blank line behind the last chunk.
+    Last,
+    /// Nothing: the answer is over.
+    Over,
+}
+
+/// What there is in the buffer.
+enum Step {
+    Data(Range<usize>),
+    More,
+    End,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &str) -> Done<Self> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(Self { socket, buffer: Vec::with_capacity(4 << 10), at: 0, state: State::Over, arrived: 0 })
+    }
+
+    /// Sends a request and reads the head of its answer.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Done<u16> {
+        if self.at < self.buffer.len() {
+            return Err("there was something behind the end of an answer".into());
+        }
+        self.socket.write_all(request).await?;
+        let end = loop {
+            if let Some(end) = memmem::find(&self.buffer[self.at..], b"\r\n\r\n") {
+                break self.at + end;
+            }
+            self.read().await?;
+        };
+        let head = std::str::from_utf8(&self.buffer[self.at..end])?.to_ascii_lowercase();
+        self.at = end + 4;
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        self.state = match (field("content-length:"), field("transfer-encoding:")) {
+            (Some(length), _) => State::Length(length.parse()?),
+            (_, Some("chunked")) => State::Size,
+            // Until it is closed; only streams that are never read to their end are so.
+            _ => State::Length(usize::MAX),
+        };
+        let status = head.split(' ').nth(1).ok_or("no status")?;
+        Ok(status.parse()?)
+    }
+
+    /// Some more of the answer's body, or none at its end.
+    pub(crate) async fn data(&mut self) -> Done<Option<&[u8]>> {
+        loop {
+            match self.step()? {
+                Step::Data(range) => return Ok(Some(&self.buffer[range])),
+                Step::End => return Ok(None),
+                Step::More => self.read().await?,
+            }
+        }
+    }
+
+    /// The whole of a body that is not to be looked at closely.
+    pub(crate) async fn whole(&mut self) -> Done<Vec<u8>> {
+        let mut whole = Vec::new();
+        while let Some(data) = self.data().await? {
+            whole.extend_from_slice(data);
+        }
+        Ok(whole)
+    }
+
+    async fn read(&mut self) -> Done<()> {
+        if self.at == self.buffer.len() {
+            self.buffer.clear();
+        } else if self.at > 0 {
+            self.buffer.drain(..self.at);
+        }
+        self.at = 0;
+        if self.buffer.capacity() - self.buffer.len() < 1024 {
+            self.buffer.reserve(16 << 10);
+        }
+        if self.socket.read_buf(&mut self.buffer).await? == 0 {
+            return Err("the server closed the connection in the middle of an answer".into());
+        }
+        self.arrived = now();
+        Ok(())
+    }
+
+    fn step(&mut self) -> Done<Step> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            match self.state {
+                State::Over | State::Length(0) => return Ok(Step::End),
+                State::Length(left) | State::Chunk(left) if !rest.is_empty() => {
+                    let taken = left.min(rest.len());
+                    self.state = match self.state {
+                        State::Length(_) => State::Length(left - taken),
+                        _ if taken == left => State::ChunkEnd,
+                        _ => State::Chunk(left - taken),
+                    };
+                    self.at += taken;
+                    return Ok(Step::Data(self.at - taken..self.at));
+                }
+                State::Length(_) | State::Chunk(_) => return Ok(Step::More),
+                State::Size => {
+                    let Some(end) = memchr::memchr(b'\n', rest) else { return Ok(Step::More) };
+                    let size = std::str::from_utf8(&rest[..end])?.trim_end();
+                    let size = usize::from_str_radix(size, 16).map_err(|_| format!("no chunk's size: {size:?}"))?;
+                    self.state = if size == 0 { State::Last } else { State::Chunk(size) };
+                    self.at += end + 1;
+                }
+                State::ChunkEnd | State::Last => {
+                    if rest.len() < 2 {
+                        return Ok(Step::More);
+                    }
+                    if !rest.starts_with(b"\r\n") {
+                        return Err("a chunk is longer than it said".into());
+                    }
+                    self.at += 2;
+                    self.state = if matches!(self.state, State::Last) { State::Over } else { State::Size };
+                }
+            }
+        }
+    }
+}

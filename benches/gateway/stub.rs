@@ -1,0 +1,204 @@
+//! The upstream: answers like the real API, with the time of its writing in every token.
+
+use std::time::Duration;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock::{DIGITS, now, write_digits};
+use crate::workload::MODEL;
+use crate::{Done, Failure, runtime, say};
+
+/// The first argument that makes this program the upstream; the second is its [`Dialect`].
+pub(crate) const ROLE: &str = "upstream";
+
+/// Bytes of a token's frame, from `data:` to the blank line.
+const FRAME: usize = 250;
+/// What is written at once where tokens need not wait, bytes: a server under load writes what it has.
+const BATCH: usize = 16 << 10;
+const USAGE: &str = r#"{"prompt_tokens":60,"completion_tokens":0,"total_tokens":60}"#;
+
+/// What a chunk holds beside what is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Dialect {
+    /// OpenAI's: `"usage":null` in each chunk where usage was asked for, and an `obfuscation` behind it.
+    Openai,
+    /// vLLM's and llama.cpp's: neither.
+    Plain,
+}
+
+impl Dialect {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// Listens, says where, and answers until it is killed.
+pub(crate) fn run() -> Done<()> {
+    let dialect = match std::env::args().nth(2).as_deref() {
+        Some("plain") => Dialect::Plain,
+        _ => Dialect::Openai,
+    };
+    runtime()?.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        say(&listener.local_addr()?.to_string())?;
+        loop {
+            let (socket, _) = listener.accept().await?;
+            socket.set_nodelay(true)?;
+            // A gateway may close at any time.
+            tokio::spawn(async move { serve(socket, dialect).await });
+        }
+    })
+}
+
+/// What is asked for.
+struct Request {
+    stream: bool,
+    usage: bool,
+    tokens: usize,
+    gap: Duration,
+}
+
+impl Request {
+    fn read(body: &[u8]) -> Self {
+        let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
+        Self {
+            stream: has(r#""stream":true"#),
+            usage: has(r#""include_usage":true"#),
+            tokens: number(body, r#""max_tokens":"#).unwrap_or(1),
+            gap: Duration::from_micros(number(body, r#""user":"gap-"#).unwrap_or(0) as u64),
+        }
+    }
+}
+
+/// The number behind `key`.
+fn number(body: &[u8], key: &str) -> Option<usize> {
+    let rest = &body[memmem::find(body, key.as_bytes())? + key.len()..];
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+}
+
+async fn serve(mut socket: TcpStream, dialect: Dialect) -> Done<()> {
+    let mut buffer = Vec::with_capacity(4 << 10);
+    while let Some(end) = request(&mut socket, &mut buffer).await? {
+        let request = Request::read(&buffer[..end]);
+        buffer.drain(..end);
+        if request.stream {
+            stream(&mut socket, &request, dialect).await?;
+        } else {
+            socket.write_all(&whole()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads until there is a whole request, and gives where it ends.
+async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Done<Option<usize>> {
+    loop {
+        if let Some(head) = memmem::find(buffer, b"\r\n\r\n") {
+            let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+            let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+            let length: usize = length.ok_or("a request without its length")?.trim().parse()?;
+            if buffer.len() >= head + 4 + length {
+                return Ok(Some(head + 4 + length));
+            }
+        }
+        if socket.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> Result<(), Failure> {
+    let mut token = Token::new(dialect, request.usage);
+    let mut out = Vec::with_capacity(BATCH + 1024);
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n");
+    out.extend_from_slice(b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n");
+    let extras = extras(dialect, request.usage, "");
+    put_chunk(&mut out, &frame(r#"{"role":"assistant","content":"","refusal":null}"#, "null", &extras));
+    let began = Instant::now();
+    for index in 0..request.tokens {
+        if index > 0 && !request.gap.is_zero() {
+            sleep_until(began + request.gap * index as u32).await;
+        }
+        token.push(&mut out, index);
+        if out.len() >= BATCH || !request.gap.is_zero() {
+            socket.write_all(&out).await?;
+            out.clear();
+        }
+    }
+    put_chunk(&mut out, &frame("{}", r#""stop""#, &extras));
+    if request.usage {
+        let usage = format!("data: {}\"choices\":[],\"usage\":{USAGE}}}\n\n", begin());
+        put_chunk(&mut out, &usage);
+    }
+    put_chunk(&mut out, "data: [DONE]\n\n");
+    out.extend_from_slice(b"0\r\n\r\n");
+    Ok(socket.write_all(&out).await?)
+}
+
+/// An answer that is no stream.
+fn whole() -> Vec<u8> {
+    let body = format!(
+        r#"{{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"{MODEL}","choices":[{{"index":0,"message":{{"role":"assistant","content":"A small one.","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE}}}"#
+    );
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    [head, body].concat().into_bytes()
+}
+
+/// A chunk up to its choices.
+fn begin() -> String {
+    format!(r#"{{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"{MODEL}","#)
+}
+
+fn extras(dialect: Dialect, usage: bool, padding: &str) -> String {
+    match (dialect, usage) {
+        (Dialect::Plain, _) => String::new(),
+        (Dialect::Openai, false) => format!(r#","obfuscation":"{padding}""#),
+        (Dialect::Openai, true) => format!(r#","usage":null,"obfuscation":"{padding}""#),
+    }
+}
+
+fn frame(delta: &str, finish: &str, extras: &str) -> String {
+    let choice = format!(r#"{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}"#);
+    format!("data: {}\"choices\":[{choice}]{extras}}}\n\n", begin())
+}
+
+/// Each frame is one chunk of HTTP.
+fn put_chunk(out: &mut Vec<u8>, frame: &str) {
+    out.extend_from_slice(format!("{:x}\r\n{frame}\r\n", frame.len()).as_bytes());
+}
+
+/// A token's chunk, into which its number and the time are written.
+struct Token {
+    bytes: Vec<u8>,
+    number: usize,
+    stamp: usize,
+}
+
+impl Token {
+    fn new(dialect: Dialect, usage: bool) -> Self {
+        let content = |text: &str| format!(r#"{{"content":" #NNNNNN@{}{text}"}}"#, "S".repeat(DIGITS));
+        let bare = frame(&content(""), "null", &extras(dialect, usage, "")).len();
+        let padding = "x".repeat(FRAME.saturating_sub(bare));
+        let frame = match dialect {
+            Dialect::Openai => frame(&content(""), "null", &extras(dialect, usage, &padding)),
+            Dialect::Plain => frame(&content(&padding), "null", ""),
+        };
+        let mut bytes = Vec::new();
+        put_chunk(&mut bytes, &frame);
+        let number = memmem::find(&bytes, b"NNNNNN").unwrap_or(0);
+        Self { bytes, number, stamp: number + "NNNNNN@".len() }
+    }
+
+    fn push(&mut self, out: &mut Vec<u8>, index: usize) {
+        write_digits(&mut self.bytes[self.number..self.number + 6], index as u64);
+        write_digits(&mut self.bytes[self.stamp..self.stamp + DIGITS], now());
+        out.extend_from_slice(&self.bytes);
+    }
+}
