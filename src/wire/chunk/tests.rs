@@ -1,3 +1,5 @@
+//! Chunks as upstreams send them, one by one and one after the other.
+
 use super::*;
 
 fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {

@@ -1,3 +1,5 @@
+//! JSON as serde reads and writes it, and what only looks like it.
+
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
