@@ -8,10 +8,11 @@ pub mod samples;
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
-use self::log::{JsonLines, Lines};
+use self::log::{JsonLines, Lines, lost_as_json, lost_as_text};
 use crate::config::LogFormat;
 
 pub use self::log::Flush;
@@ -26,18 +27,18 @@ const DEFAULT_FILTER: &str = "info";
 pub fn init(format: LogFormat) -> Option<Flush> {
     let terminal = std::io::stderr().is_terminal();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let json = is_json(format, terminal);
     // Without a thread there is no server either, which will say why.
-    let lines = Lines::to(std::io::stderr(), terminal).ok()?;
-    let builder = SubscriberBuilder::default()
-        .with_env_filter(filter)
-        .with_writer(lines.clone())
-        // It would report a closed stderr on stderr, and panic.
-        .log_internal_errors(false);
-    let first = if is_json(format, terminal) {
-        builder.event_format(JsonLines).try_init()
+    let lines = Lines::to(std::io::stderr(), terminal, if json { lost_as_json } else { lost_as_text }).ok()?;
+    // The filter decides once for each place that logs, not for each line.
+    let registry = registry().with(filter);
+    let first = if json {
+        registry.with(JsonLines(lines.clone())).try_init()
     } else {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        builder.with_ansi(terminal && !plain).try_init()
+        let words = fmt::layer().with_writer(lines.clone()).with_ansi(terminal && !plain);
+        // It would report a line that can't be formatted on stderr, past the lines.
+        registry.with(words.log_internal_errors(false)).try_init()
     };
     let flush = lines.flushed_at_the_end();
     // An error means that someone was faster: that log is as good.

@@ -88,6 +88,8 @@ enum Failure {
     Configuration(Vec<ConfigError>),
     /// Something else went wrong.
     Fault(String),
+    /// So it did, and it has been said what.
+    Told,
 }
 
 /// Does what the command line asks for.
@@ -153,7 +155,7 @@ impl Failure {
     fn report(self) -> ExitCode {
         match self {
             Self::Usage(problem) => {
-                note(&format!("petstream: {problem}"));
+                note(&said(&problem));
                 ExitCode::from(USAGE)
             }
             Self::Configuration(errors) => {
@@ -166,9 +168,10 @@ impl Failure {
                 ExitCode::from(USAGE)
             }
             Self::Fault(problem) => {
-                note(&format!("petstream: {problem}"));
+                note(&said(&problem));
                 ExitCode::from(FAULT)
             }
+            Self::Told => ExitCode::from(FAULT),
         }
     }
 }
@@ -180,6 +183,11 @@ fn answer(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Fault(format!("stdout: {error}"))),
         _ => Ok(()),
     }
+}
+
+/// A problem as it is said on stderr.
+fn said(problem: &str) -> String {
+    format!("petstream: {problem}")
 }
 
 /// Writes a line to stderr; there is nobody to tell if that fails.

@@ -5,17 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 
 use petstream::app::{self, AppError, Running};
 use petstream::config::{Config, Sources, load};
-use petstream::telemetry;
+use petstream::telemetry::{self, Flush};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, said};
 
 /// Files that the server needs beside its connections: the database's, listeners, the log.
 const OWN_FILES: u64 = 64;
 
 pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     let mut loaded = load(sources).map_err(Failure::Configuration)?;
-    let _log = telemetry::init(loaded.config.log_format);
+    let log = telemetry::init(loaded.config.log_format);
     if let Some(file) = &loaded.file {
         tracing::info!(file = %file.display(), "configuration read");
     }
@@ -24,13 +24,26 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     }
     let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
     loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
+    block(loaded.config).map_err(|problem| fault(problem, log))
+}
+
+/// Serves to the end.
+fn block(config: Config) -> Result<(), String> {
     // Connections are served on threads of their own; this one accepts them and looks after everything else.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Fault(format!("no threads for the server: {error}")))?;
-    let served = runtime.block_on(run(loaded.config));
+    let runtime = runtime.map_err(|error| format!("no threads for the server: {error}"))?;
+    let served = runtime.block_on(run(config));
     // A look-up that still hangs in the system's resolver must not hold the process.
     runtime.shutdown_background();
-    served.map_err(|error| Failure::Fault(error.to_string()))
+    served.map_err(|error| error.to_string())
+}
+
+/// Says what went wrong by way of the log, if there is one: behind its lines, and without waiting for ever for somebody
+/// who does not read.
+fn fault(problem: String, log: Option<Flush>) -> Failure {
+    let Some(log) = log else { return Failure::Fault(problem) };
+    log.say(&said(&problem));
+    Failure::Told
 }
 
 async fn run(config: Config) -> Result<(), AppError> {

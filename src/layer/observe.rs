@@ -211,9 +211,14 @@ impl Drop for Line {
 fn list(attempts: &[Attempt]) -> String {
     let mut list = String::with_capacity(attempts.len() * 64);
     for Attempt { target, outcome, duration } in attempts {
-        let gap = if list.is_empty() { "" } else { " " };
+        if !list.is_empty() {
+            list.push(' ');
+        }
+        for part in [target, ":", outcome, ":"] {
+            list.push_str(part);
+        }
         // Writing to a string does not fail.
-        let _ = write!(list, "{gap}{target}:{outcome}:{}ms", duration.as_millis());
+        let _ = write!(list, "{}ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
     }
     list
 }

@@ -4,26 +4,36 @@
 //! once when one of them is a warning or worse. So no request waits for whoever reads stderr. What can be lost, and when:
 //!
 //! - The process is killed (`kill -9`): the lines of the last 50 ms.
-//! - Whoever reads stderr stops: lines that find the buffer full, 1 MiB. The log says how many, as soon as it can.
+//! - Whoever reads stderr stops, or it can't be written: lines that find the buffer full, 1 MiB, and those that were
+//!   refused. In their place a warning says how many, as soon as one gets through; no filter holds it back.
+//! - The process ends while nobody reads: what has not been read a second later.
 
 mod json;
+mod out;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-pub(super) use json::JsonLines;
+use self::out::Out;
+
+pub(super) use json::{JsonLines, lost as lost_as_json};
 
 /// How long lines gather.
 const WINDOW: Duration = Duration::from_millis(50);
 /// Most bytes that wait to be written.
 const MOST: usize = 1 << 20;
+/// So many do not wait for the window's end: behind a busy server they would be too many by then.
+const MANY: usize = MOST / 4;
 /// How long the end of the process waits for the last lines to be read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Who tells of lost lines.
+const TARGET: &str = module_path!();
 
 /// Where lines go; clones are the same.
 #[derive(Clone)]
@@ -45,9 +55,10 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     text: Vec<u8>,
-    /// Lines that there was no room for.
+    /// Lines that there was no room for, behind those that are in the text.
     lost: u64,
-    urgent: bool,
+    /// The text does not wait for the window's end.
+    due: bool,
     ending: bool,
     done: bool,
 }
@@ -57,14 +68,18 @@ struct Waiting {
 pub struct Flush(Lines);
 
 impl Lines {
-    /// Begins to write to `out`.
+    /// Begins to write to `out`. `lost` makes the line which says that so many are missing, and why.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub(super) fn to(out: impl Write + Send + 'static, at_once: bool) -> io::Result<Self> {
+    pub(super) fn to(
+        out: impl Write + Send + 'static,
+        at_once: bool,
+        lost: fn(u64, &str) -> Vec<u8>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new(), done: Condvar::new() });
         let writing = Arc::clone(&shared);
-        thread::Builder::new().name("log".to_owned()).spawn(move || writing.write(out))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || writing.write(Out::to(out, lost)))?;
         Ok(Self { shared, at_once })
     }
 
@@ -73,19 +88,34 @@ impl Lines {
         Flush(self)
     }
 
+    /// Adds a line of this level.
+    fn add_of(&self, level: Level, line: &[u8]) {
+        self.add(line, self.at_once || level <= Level::WARN);
+    }
+
     fn add(&self, line: &[u8], urgent: bool) {
         let mut waiting = self.shared.waiting();
         if waiting.text.len() + line.len() > MOST {
             waiting.lost += 1;
             return;
         }
-        let wakes = waiting.text.is_empty() || urgent && !waiting.urgent;
+        let first = waiting.text.is_empty();
         waiting.text.extend_from_slice(line);
-        waiting.urgent |= urgent;
+        let due = urgent || waiting.text.len() > MANY;
+        let wakes = first || due && !waiting.due;
+        waiting.due |= due;
         drop(waiting);
+        // Once for all the lines that are written together.
         if wakes {
             self.shared.more.notify_one();
         }
+    }
+}
+
+impl Flush {
+    /// Adds a line as it is: what is said to whoever started the process, behind all that was logged.
+    pub fn say(&self, line: &str) {
+        self.0.add(format!("{line}\n").as_bytes(), true);
     }
 }
 
@@ -106,42 +136,49 @@ impl Shared {
     }
 
     /// Writes until the end.
-    fn write(&self, mut out: impl Write) {
+    fn write(&self, mut out: Out<impl Write>) {
         let mut text = Vec::new();
         loop {
-            let idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.ending;
-            let waiting = self.more.wait_while(self.waiting(), idle).unwrap_or_else(PoisonError::into_inner);
-            let gathering = |waiting: &mut Waiting| !waiting.urgent && !waiting.ending;
-            let gathered = self.more.wait_timeout_while(waiting, WINDOW, gathering);
-            let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-            std::mem::swap(&mut text, &mut waiting.text);
-            let (lost, ending) = (std::mem::take(&mut waiting.lost), waiting.ending);
-            waiting.urgent = false;
-            drop(waiting);
-            // There is nobody to tell if stderr can't be written.
-            let _ = out.write_all(&text).and_then(|()| out.flush());
+            let (lost, ending) = self.take(&mut text);
+            out.put(&text, lost);
             text.clear();
-            if lost > 0 {
-                tracing::warn!(lines = lost, "the log lost lines: stderr was not read in time");
-            }
-            if ending && self.waiting().text.is_empty() {
-                self.waiting().done = true;
+            let mut waiting = self.waiting();
+            if ending && waiting.text.is_empty() {
+                waiting.done = true;
                 self.done.notify_all();
                 return;
             }
         }
     }
+
+    /// Waits for lines, and for more of them to gather; exchanges them for `text`, which is empty. Gives how many are
+    /// missing behind them, and whether it is the end.
+    fn take(&self, text: &mut Vec<u8>) -> (u64, bool) {
+        let idle = |waiting: &mut Waiting| waiting.text.is_empty() && !waiting.ending;
+        let waiting = self.more.wait_while(self.waiting(), idle).unwrap_or_else(PoisonError::into_inner);
+        let gathering = |waiting: &mut Waiting| !waiting.due && !waiting.ending;
+        let gathered = self.more.wait_timeout_while(waiting, WINDOW, gathering);
+        let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(text, &mut waiting.text);
+        waiting.due = false;
+        (std::mem::take(&mut waiting.lost), waiting.ending)
+    }
+}
+
+/// Says, as a line of text, that so many are missing.
+pub(super) fn lost_as_text(count: u64, why: &str) -> Vec<u8> {
+    format!("{:.6}  WARN {TARGET}: {why} lines={count}\n", Timestamp::now()).into_bytes()
 }
 
 /// Adds one line.
 pub(super) struct Line<'a> {
     lines: &'a Lines,
-    urgent: bool,
+    level: Level,
 }
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.lines.add(line, self.urgent);
+        self.lines.add_of(self.level, line);
         Ok(line.len())
     }
 
@@ -154,95 +191,13 @@ impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line { lines: self, urgent: true }
+        Line { lines: self, level: Level::ERROR }
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
-        Line { lines: self, urgent: self.at_once || *metadata.level() <= Level::WARN }
+        Line { lines: self, level: *metadata.level() }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    /// Somebody who reads only when told to.
-    struct Reader {
-        reads: mpsc::Receiver<()>,
-        heard: mpsc::Sender<String>,
-    }
-
-    impl Write for Reader {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.reads.recv().map_err(io::Error::other)?;
-            self.heard.send(String::from_utf8(bytes.to_vec()).unwrap()).map_err(io::Error::other)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn lines() -> (Lines, mpsc::Sender<()>, mpsc::Receiver<String>) {
-        let ((read, reads), (heard, hears)) = (mpsc::channel(), mpsc::channel());
-        (Lines::to(Reader { reads, heard }, false).unwrap(), read, hears)
-    }
-
-    #[test]
-    fn lines_keep_their_order_and_go_out_together() {
-        let (lines, read, heard) = lines();
-        for line in ["a\n", "b\n", "c\n"] {
-            lines.add(line.as_bytes(), false);
-        }
-        read.send(()).unwrap();
-        let mut text = heard.recv().unwrap();
-        if text.len() < 6 {
-            // The window ended between two of them, on a machine that was busy.
-            read.send(()).unwrap();
-            text += &heard.recv().unwrap();
-        }
-        assert_eq!(text, "a\nb\nc\n");
-    }
-
-    #[test]
-    fn nobody_waits_for_a_reader_that_stopped_and_what_is_lost_is_counted() {
-        let (lines, read, heard) = lines();
-        let line = [b'x'; 1024];
-        lines.add(b"first", true);
-        // Held by the thread that writes.
-        while !lines.shared.waiting().text.is_empty() {
-            thread::yield_now();
-        }
-        for _ in 0..MOST / line.len() + 7 {
-            lines.add(&line, false);
-        }
-        let waiting = lines.shared.waiting();
-        assert_eq!((waiting.text.len(), waiting.lost), (MOST, 7));
-        drop(waiting);
-        read.send(()).unwrap();
-        read.send(()).unwrap();
-        assert_eq!(heard.recv().unwrap(), "first");
-        assert_eq!(heard.recv().unwrap().len(), MOST);
-        assert_eq!(lines.shared.waiting().lost, 0);
-    }
-
-    #[test]
-    fn the_end_writes_what_has_gathered() {
-        let (lines, read, heard) = lines();
-        lines.add(b"last", false);
-        read.send(()).unwrap();
-        drop(lines.flushed_at_the_end());
-        assert_eq!(heard.try_recv().unwrap(), "last");
-    }
-
-    #[test]
-    fn the_end_does_not_wait_for_ever() {
-        let (lines, _read, heard) = lines();
-        lines.add(b"last", false);
-        drop(lines.flushed_at_the_end());
-        assert!(heard.try_recv().is_err());
-    }
-}
+mod tests;

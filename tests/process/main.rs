@@ -3,6 +3,7 @@
 
 mod crowd;
 mod kill;
+mod log;
 mod program;
 mod restart;
 mod shutdown;

@@ -15,7 +15,7 @@ use crate::support::http::{self, Request, Whole};
 use crate::support::soon;
 
 pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_petstream");
-const LISTENING: &str = "listening on http://";
+pub(crate) const LISTENING: &str = "listening on http://";
 
 /// A working folder.
 pub(crate) struct Folder(TempDir);
