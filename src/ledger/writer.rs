@@ -73,8 +73,10 @@ impl Writer {
 /// Writes until there will be no more entries.
 async fn write(store: &Store, queue: &mut Queue, tally: &Tally, stop: &CancellationToken) {
     while queue.fill(stop).await {
-        // With the same ids on every try: what was written although the database reported a failure is known.
-        let rows: Vec<_> = queue.batch.iter().map(|entry| entry.row(Uuid::now_v7())).collect();
+        // With the same ids on every try: what was written although the database reported a failure is known. One is
+        // made, the others follow it.
+        let ids = (Uuid::now_v7().as_u128()..).map(Uuid::from_u128);
+        let rows: Vec<_> = queue.batch.iter().zip(ids).map(|(entry, id)| entry.row(id)).collect();
         insist(store, &rows, stop).await;
         tally.written(rows.len());
         queue.batch.clear();

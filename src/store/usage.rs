@@ -1,14 +1,14 @@
 //! What completion requests used: rows in, sums out.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sqlx::query::Query;
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Row as _, Sqlite};
+use sqlx::{Arguments as _, Row as _};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -34,8 +34,8 @@ const COLUMNS: [&str; 17] = [
     "status",
 ];
 /// Rows of one INSERT, the most first. A few sizes, so that each statement is prepared only once: that takes longer than
-/// to write its rows.
-static INSERTS: LazyLock<[(usize, String); 3]> = LazyLock::new(|| [64, 8, 1].map(|rows| (rows, insert_of(rows))));
+/// to write its rows. More rows than 16 have more texts than SQLite keeps room for beforehand.
+static INSERTS: LazyLock<[(usize, String); 5]> = LazyLock::new(|| [16, 8, 4, 2, 1].map(|rows| (rows, insert_of(rows))));
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -132,10 +132,11 @@ impl Store {
     /// Whatever the database says.
     pub async fn record_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
-        let mut rest = rows;
+        let (mut rest, mut texts) = (rows, Texts::default());
         for (size, sql) in INSERTS.iter() {
             while let Some((some, others)) = rest.split_at_checked(*size) {
-                insert(sql, some).execute(&mut *transaction).await?;
+                let bound = bind(some, &mut texts).map_err(sqlx::Error::Encode)?;
+                sqlx::query_with(sql.as_str(), bound).execute(&mut *transaction).await?;
                 rest = others;
             }
         }
@@ -198,30 +199,56 @@ fn insert_of(rows: usize) -> String {
     format!("INSERT INTO usage ({}) VALUES {all} ON CONFLICT (at, id) DO NOTHING", COLUMNS.join(", "))
 }
 
-/// `rows`, as many as the statement takes.
-fn insert<'q>(sql: &'static str, rows: &[UsageRow<'q>]) -> Query<'q, Sqlite, SqliteArguments> {
+/// The values of `rows`, in the order of [`COLUMNS`].
+fn bind(rows: &[UsageRow<'_>], texts: &mut Texts) -> Result<SqliteArguments, BoxDynError> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    rows.iter().fold(sqlx::query(sql), |query, row| {
-        query
-            .bind(row.at.as_millisecond())
-            .bind(row.id.as_bytes().to_vec())
-            .bind(row.request_id)
-            .bind(row.key_id)
-            .bind(row.key)
-            .bind(row.model)
-            .bind(row.target)
-            .bind(row.attempts)
-            .bind(row.streamed)
-            .bind(whole(row.prompt_tokens))
-            .bind(whole(row.completion_tokens))
-            .bind(row.source)
-            .bind(row.first_token.map(micros))
-            .bind(micros(row.duration))
-            .bind(row.terminal)
-            .bind(row.reason)
-            .bind(row.status)
-    })
+    let mut values = SqliteArguments::default();
+    values.reserve(rows.len() * COLUMNS.len(), 0);
+    for row in rows {
+        values.add(row.at.as_millisecond())?;
+        values.add(row.id.as_bytes().to_vec())?;
+        values.add(row.request_id.map(Arc::<str>::from))?;
+        values.add(texts.key_id.shared(row.key_id))?;
+        values.add(texts.key.shared(row.key))?;
+        values.add(texts.model.shared(row.model))?;
+        values.add(row.target.map(|target| texts.target.shared(target)))?;
+        values.add(row.attempts)?;
+        values.add(row.streamed)?;
+        values.add(whole(row.prompt_tokens))?;
+        values.add(whole(row.completion_tokens))?;
+        values.add(row.source.map(|source| texts.source.shared(source)))?;
+        values.add(row.first_token.map(micros))?;
+        values.add(micros(row.duration))?;
+        values.add(texts.terminal.shared(row.terminal))?;
+        values.add(row.reason.map(|reason| texts.reason.shared(reason)))?;
+        values.add(row.status)?;
+    }
+    Ok(values)
+}
+
+/// The texts of the row before: most are the next one's too, and what is shared need not be copied to be bound.
+#[derive(Default)]
+struct Texts {
+    key_id: Text,
+    key: Text,
+    model: Text,
+    target: Text,
+    source: Text,
+    terminal: Text,
+    reason: Text,
+}
+
+#[derive(Default)]
+struct Text(Arc<str>);
+
+impl Text {
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if *self.0 != *text {
+            self.0 = text.into();
+        }
+        Arc::clone(&self.0)
+    }
 }
 
 fn sums(by: &[UsageColumn]) -> String {

@@ -157,6 +157,39 @@ async fn every_column_holds_what_was_given() {
 }
 
 #[tokio::test]
+async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
+    let store = store().await;
+    // None twice, so that each comes behind the same, behind another, and behind nothing.
+    let texts = [Some("a"), None, Some("a"), Some("a"), Some("b"), None, None, Some("")];
+    let rows: Vec<_> = (0_i64..)
+        .zip(texts)
+        .map(|(second, text)| UsageRow {
+            at: Timestamp::from_second(second).unwrap(),
+            request_id: text,
+            key_id: text.unwrap_or("id"),
+            key: text.unwrap_or("key"),
+            model: text.unwrap_or("model"),
+            target: text,
+            source: text,
+            terminal: text.unwrap_or("terminal"),
+            reason: text,
+            ..row("2026-01-01T00:00:00Z", "", "")
+        })
+        .collect();
+    store.record_usage(&rows).await.unwrap();
+    let columns = ["request_id", "key_id", "key_name", "model", "target", "source", "terminal", "reason"];
+    let read = sqlx::query("SELECT * FROM usage ORDER BY at").fetch_all(store.reader()).await.unwrap();
+    let read = read.iter().map(|row| columns.map(|column| row.get::<Option<String>, _>(column)));
+    let or = |text: Option<&str>, other: &str| Some(text.unwrap_or(other).to_owned());
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    let expected = texts.map(|text| {
+        let (key_id, key, model) = (or(text, "id"), or(text, "key"), or(text, "model"));
+        [own(text), key_id, key, model, own(text), own(text), or(text, "terminal"), own(text)]
+    });
+    assert_eq!(read.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
 async fn absurd_numbers_neither_fail_nor_wrap() {
     let store = store().await;
     let base = || row("2026-01-01T00:00:00Z", "k", "m");
@@ -176,7 +209,7 @@ async fn a_batch_is_written_whole_or_not_at_all() {
     let store = store().await;
     refuse(&store, "bad").await;
     // Statements of each size, and the last row is the bad one.
-    let last = INSERTS.iter().map(|(rows, _)| rows).sum::<usize>() + INSERTS[0].0;
+    let last = INSERTS.iter().map(|(rows, _)| rows).sum::<usize>() + INSERTS[0].0 - 1;
     let mut rows: Vec<_> = (0..=last).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
     rows[last].model = "bad";
     store.record_usage(&rows).await.unwrap_err();
