@@ -11,6 +11,7 @@
 //! A doorbell says that the log may have grown. It may come from anywhere; without one, the log is looked at once a
 //! second, which is how the commits of other processes are seen.
 
+mod bells;
 mod passing;
 mod retention;
 mod ring;
@@ -20,9 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::bells::Bells;
 use self::passing::Board;
 use self::ring::Ring;
 use crate::petstore::log::{EventLog, LoggedEvent};
@@ -55,7 +57,7 @@ struct Shared {
     // std RwLock: never held across .await
     ring: RwLock<Ring>,
     /// Wakes everybody: the ring has grown, or it is closing time.
-    news: Arc<Notify>,
+    news: Bells,
     closing: AtomicBool,
     /// When the last look at the log began that filled the ring. One at a time does.
     looked: Mutex<Option<Instant>>,
@@ -156,7 +158,7 @@ impl Hub {
         let shared = Shared {
             log,
             ring: RwLock::new(Ring::new(at.epoch, base, at.pruned)),
-            news: Arc::default(),
+            news: Bells::default(),
             closing: AtomicBool::new(false),
             looked: Mutex::default(),
             paging: Semaphore::new(READERS),
@@ -181,7 +183,7 @@ impl Hub {
             tokio::select! {
                 () = stop.cancelled(), if !closing => {
                     self.shared.closing.store(true, Ordering::Release);
-                    self.shared.news.notify_waiters();
+                    self.shared.news.ring();
                     continue;
                 }
                 rung = doorbell.changed(), if has_bell => has_bell = rung.is_ok(),
@@ -268,7 +270,7 @@ impl Shared {
             let encoded: Vec<_> = events.iter().map(|event| Arc::new(encode(&at.epoch, event))).collect();
             let changed = self.ring.write().unwrap_or_else(PoisonError::into_inner).follow(&at, encoded);
             if changed {
-                self.news.notify_waiters();
+                self.news.ring();
             }
             if self.ring().head() >= at.head {
                 // Only now: if this future is dropped while it looks, those who wait must look themselves.

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::passing::Reader;
 use super::ring::Read;
@@ -60,6 +60,8 @@ pin_project! {
         passing: Option<Pin<Box<Reader>>>,
         closing: bool,
         listening: bool,
+        // Of the runtime that it was made on, which is the one that runs it.
+        bell: Arc<Notify>,
         #[pin]
         news: OwnedNotified,
         place: OwnedSemaphorePermit,
@@ -74,7 +76,8 @@ impl Subscription {
         seq: u64,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let news = Arc::clone(&shared.news).notified_owned();
+        let bell = shared.news.here();
+        let news = Arc::clone(&bell).notified_owned();
         Self {
             shared,
             topics,
@@ -86,6 +89,7 @@ impl Subscription {
             closing: false,
             listening: true,
             news,
+            bell,
             place,
         }
     }
@@ -123,7 +127,7 @@ impl Subscription {
             let mut this = self.as_mut().project();
             // Before looking, so that whatever happens after the look wakes us.
             if !*this.listening {
-                this.news.set(Arc::clone(&this.shared.news).notified_owned());
+                this.news.set(Arc::clone(this.bell).notified_owned());
                 *this.listening = true;
             }
             if !*this.closing && this.shared.closing.load(Ordering::Acquire) {

@@ -39,7 +39,7 @@ impl Reader {
     /// Asks for all events of pets behind `cursor`; none when nobody listens.
     pub(crate) async fn open(server: SocketAddr, cursor: &str) -> Option<Self> {
         let mut stream = soon("a connection", TcpStream::connect(server)).await.ok()?;
-        let head = "GET /api/events/pets HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n";
+        let head = "GET /api/events/pets HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n";
         stream.write_all(format!("{head}last-event-id: {cursor}\r\n\r\n").as_bytes()).await.ok()?;
         let visit = Visit { cursor: cursor.to_owned(), ..Visit::default() };
         Some(Self { stream, raw: Vec::new(), visit })
