@@ -2,9 +2,11 @@
 
 mod connection;
 mod serve;
+mod workers;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::serve::Server;
+use self::workers::Workers;
 use crate::api::events::{self, Events};
+use crate::api::stats::{Sources, Stats};
 use crate::api::{AppState, BodyReader, PublicPath, open_router, router};
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
 use crate::deadline::Signal;
@@ -59,6 +64,8 @@ pub enum AppError {
     FirstKey(FirstKeyError),
     /// An upstream's TLS settings can't be used.
     Tls(TlsError),
+    /// There are no threads to serve with.
+    Threads(std::io::Error),
     /// The client for model lists can't be built.
     Http(String),
 }
@@ -75,6 +82,7 @@ impl fmt::Display for AppError {
             Self::Store(error) => error.fmt(f),
             Self::FirstKey(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
+            Self::Threads(error) => write!(f, "threads: {error}; raise the limit of processes or files, or set fewer"),
             Self::Http(error) => write!(f, "the HTTP client can't be built: {error}"),
         }
     }
@@ -138,16 +146,21 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let events =
         events(&config, &store, pets.doorbell(), stopping.token(), &ended, &tasks).await.map_err(AppError::Store)?;
     let state = assemble(&config, store.clone(), pets, events, ledger, (&stopping, &cutting))?;
+    tasks.spawn(ended.clone().run_until_cancelled_owned(state.stats.clone().run()));
     let routes = Arc::clone(&state.routes);
     let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
     let closing = Signal::default();
+    let workers = Workers::start(config.threads).map_err(AppError::Threads)?;
     let open = open.map(|listener| {
+        let scraped = Workers::start(NonZeroUsize::MIN).map_err(AppError::Threads)?;
         let limits = Limits { connections: SCRAPERS, ..config.limits };
-        serve::Server::new(listener, open_router(state.clone()), &limits, closing.clone(), Signal::default())
+        let signals = (closing.clone(), Signal::default());
+        Ok(Server::new(listener, open_router(Arc::clone(&state)), &limits, scraped, signals))
     });
+    let open = open.transpose()?;
     let router = router(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
-    let server = serve::Server::new(listener, router, &config.limits, stopping.clone(), cutting);
+    let server = Server::new(listener, router, &config.limits, workers, (stopping.clone(), cutting));
     let drain = config.drain;
     let done = tokio::spawn(async move {
         let main = async {
@@ -180,7 +193,7 @@ fn assemble(
     events: Events,
     ledger: Ledger,
     (stopping, cutting): (&Signal, &Signal),
-) -> Result<AppState, AppError> {
+) -> Result<Arc<AppState>, AppError> {
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let parts = Parts {
@@ -190,8 +203,15 @@ fn assemble(
         metrics: metrics.clone(),
         cutting: cutting.clone(),
     };
-    Ok(AppState {
+    let stats = Stats::new(Sources {
+        metrics: metrics.clone(),
+        routes: Arc::clone(&routes),
+        ledger: ledger.clone(),
+        hub: events.hub().clone(),
+    });
+    Ok(Arc::new(AppState {
         events,
+        stats,
         public_path: PublicPath::new(&config.public_path),
         relay: Relay::new(config, parts),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
@@ -208,7 +228,7 @@ fn assemble(
         metrics,
         ledger,
         stopping: stopping.token().clone(),
-    })
+    }))
 }
 
 /// A listener, and where it listens.
@@ -269,7 +289,9 @@ async fn events(
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());
     let browsers = Browsers::new(sessions, &public_path.of(events::PATH), config.secure_cookies);
-    Ok(Events::new(hub, browsers, &config.events, public_path))
+    // Whoever is still there at the drain deadline would be cut without being told when to come back.
+    let shutdown_window = config.events.shutdown_window.min(config.drain);
+    Ok(Events::new(hub, browsers, &EventsConfig { shutdown_window, ..config.events }, public_path))
 }
 
 async fn sweep(routes: Arc<Routes>) {

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// How often each gateway is measured with each workload. 3, or 1 with --tiny, unless given.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Which of burst, paced, short, plain, hold, events, idle. All unless given.
+    /// Which of burst, batched, paced, short, plain, hold, events, idle. All unless given.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     workloads: Vec<String>,
     /// Which of petstream, nginx (nchan for events), stub (no gateway). All unless given.

@@ -16,8 +16,6 @@ pub(crate) const ROLE: &str = "upstream";
 
 /// Bytes of a token's frame, from `data:` to the blank line.
 const FRAME: usize = 250;
-/// What is written at once where tokens need not wait, bytes: a server under load writes what it has.
-const BATCH: usize = 16 << 10;
 const USAGE: &str = r#"{"prompt_tokens":60,"completion_tokens":0,"total_tokens":60}"#;
 
 /// What a chunk holds beside what is needed.
@@ -62,6 +60,8 @@ struct Request {
     usage: bool,
     tokens: usize,
     gap: Duration,
+    /// Bytes that are collected before they are written.
+    batch: usize,
 }
 
 impl Request {
@@ -72,6 +72,7 @@ impl Request {
             usage: has(r#""include_usage":true"#),
             tokens: number(body, r#""max_tokens":"#).unwrap_or(1),
             gap: Duration::from_micros(number(body, r#""user":"gap-"#).unwrap_or(0) as u64),
+            batch: number(body, "-batch-").unwrap_or(0),
         }
     }
 }
@@ -116,7 +117,7 @@ async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Done<Option<us
 
 async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> Result<(), Failure> {
     let mut token = Token::new(dialect, request.usage);
-    let mut out = Vec::with_capacity(BATCH + 1024);
+    let mut out = Vec::with_capacity(request.batch + 1024);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n");
     out.extend_from_slice(b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n");
     let extras = extras(dialect, request.usage, "");
@@ -127,7 +128,7 @@ async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> 
             sleep_until(began + request.gap * index as u32).await;
         }
         token.push(&mut out, index);
-        if out.len() >= BATCH || !request.gap.is_zero() {
+        if out.len() >= request.batch || !request.gap.is_zero() {
             socket.write_all(&out).await?;
             out.clear();
         }

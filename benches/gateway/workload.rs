@@ -22,6 +22,8 @@ pub(crate) struct Workload {
     pub(crate) tokens: usize,
     /// Time between two tokens, µs; 0: as fast as possible.
     pub(crate) gap: u64,
+    /// What the upstream collects before it writes, bytes; 0: it writes each token by itself.
+    pub(crate) batch: usize,
     pub(crate) stream: bool,
     /// Whether what counts is the memory that an open stream takes.
     pub(crate) held: bool,
@@ -41,12 +43,12 @@ pub(crate) struct Audience {
 }
 
 impl Workload {
-    /// What the upstream is to do stands in the request: how many tokens, and how fast.
+    /// What the upstream is to do stands in the request: how many tokens, how fast, and in what writes.
     pub(crate) fn request(&self) -> String {
         let stream = if self.stream { r#""stream":true,"# } else { "" };
         format!(
-            r#"{{"model":"{MODEL}",{stream}"max_tokens":{},"user":"gap-{}","temperature":0.7,"messages":[{{"role":"system","content":"You are the friendly voice of a pet shop. Answer in one paragraph, name prices in dollars, and never promise an animal that is not in stock."}},{{"role":"user","content":"We live in a small flat on the third floor and have two children. Which of your dogs would you give us, and why?"}}]}}"#,
-            self.tokens, self.gap
+            r#"{{"model":"{MODEL}",{stream}"max_tokens":{},"user":"gap-{}-batch-{}","temperature":0.7,"messages":[{{"role":"system","content":"You are the friendly voice of a pet shop. Answer in one paragraph, name prices in dollars, and never promise an animal that is not in stock."}},{{"role":"user","content":"We live in a small flat on the third floor and have two children. Which of your dogs would you give us, and why?"}}]}}"#,
+            self.tokens, self.gap, self.batch
         )
     }
 
@@ -73,10 +75,12 @@ pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
     let workload = |name: &str, full: [usize; 3], small: [usize; 3], gap, warm| {
         let [connections, requests, tokens] = if tiny { small } else { full };
         let (stream, held) = (name != "plain", name == "hold");
-        Workload { name: name.to_owned(), connections, requests, tokens, gap, stream, held, warm }
+        let batch = if name == "batched" { 16 << 10 } else { 0 };
+        Workload { name: name.to_owned(), connections, requests, tokens, gap, batch, stream, held, warm }
     };
     vec![
         workload("burst", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
+        workload("batched", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
         workload("paced", [200, 4, 100], [10, 1, 50], 10_000, 1),
         workload("short", [32, 1_000, 1], [4, 25, 1], 0, if tiny { 1 } else { 100 }),
         workload("plain", [32, 1_000, 1], [4, 25, 1], 0, if tiny { 1 } else { 100 }),

@@ -15,7 +15,7 @@ use crate::telemetry::record::Record;
 use crate::wire::request::ChatRequest;
 
 /// One completion, streamed or whole. The content type is not looked at: `curl -d` sends that of a form.
-pub(super) async fn complete(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn complete(State(state): State<Arc<AppState>>, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let body = state.bodies.read(&head.headers, body).await?;
     let extensions = &head.extensions;

@@ -1,10 +1,12 @@
 //! A request's body as a JSON object, read member by member so that every complaint names its member.
 
+use std::collections::HashMap;
+
 use axum::extract::Request;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::body::BodyReader;
@@ -64,9 +66,7 @@ impl Document {
     pub(super) fn object(&self, purpose: Purpose) -> Result<Object<'_>, Problem> {
         let text = std::str::from_utf8(&self.bytes);
         let text = text.map_err(|_| Problem::unreadable("The body is not a JSON object: it is not UTF-8."))?;
-        // The error tells line and column, and quotes nothing.
-        let given =
-            members(text).map_err(|error| Problem::unreadable(format!("The body is not a JSON object: {error}.")))?;
+        let given = members(text).map_err(|_| not_an_object(text))?;
         Ok(Object { given, purpose, errors: Vec::new() })
     }
 
@@ -190,4 +190,11 @@ pub(super) fn text(json: &str) -> Option<String> {
 /// A JSON value that is read as Rust's type of the same name.
 pub(super) fn scalar<T: DeserializeOwned>(json: &str) -> Option<T> {
     serde_json::from_str(json).ok()
+}
+
+/// What is wrong with a body that is no object: serde tells line and column, and quotes nothing.
+fn not_an_object(text: &str) -> Problem {
+    let error = serde_json::from_str::<HashMap<String, IgnoredAny>>(text).err();
+    let error = error.map_or_else(|| "it can't be read".to_owned(), |error| error.to_string());
+    Problem::unreadable(format!("The body is not a JSON object: {error}."))
 }

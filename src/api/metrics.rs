@@ -1,5 +1,7 @@
 //! `GET /metrics`: what is measured, for Prometheus.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,13 +12,13 @@ use super::{AppState, no_method, no_path, ops};
 use crate::telemetry::metrics::Metrics;
 
 /// The one route.
-pub(super) fn router() -> Router<AppState> {
+pub(super) fn router() -> Router<Arc<AppState>> {
     Router::new().route("/metrics", get(metrics).fallback(no_method))
 }
 
 /// What the listener of its own serves, to everybody who reaches it. Neither logged nor counted: it is there to be asked
 /// all the time.
-pub fn open_router(state: AppState) -> Router {
+pub fn open_router(state: Arc<AppState>) -> Router {
     router()
         .route("/healthz", get(ops::healthz).fallback(no_method))
         .route("/readyz", get(ops::readyz).fallback(no_method))
@@ -24,7 +26,7 @@ pub fn open_router(state: AppState) -> Router {
         .with_state(state)
 }
 
-async fn metrics(State(state): State<AppState>) -> Response {
+async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     state.metrics.usage_records(state.ledger.len(), state.ledger.dropped());
     // OpenMetrics only: the older text format has no `info`, and whoever asks for that reads this too.
     ([(CONTENT_TYPE, Metrics::MEDIA_TYPE)], state.metrics.encode()).into_response()

@@ -6,6 +6,7 @@ mod document;
 pub mod events;
 pub mod inventory;
 mod listing;
+mod me;
 mod metrics;
 mod models;
 mod ops;
@@ -14,6 +15,7 @@ mod parameters;
 pub mod pets;
 mod public_path;
 mod resource;
+pub mod stats;
 
 use std::sync::Arc;
 
@@ -26,15 +28,17 @@ use http::{Method, Uri};
 use tokio_util::sync::CancellationToken;
 
 use self::events::Events;
+use self::stats::Stats;
 use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
-use crate::layer::authenticate::{Gate, Guard, authenticate};
+use crate::layer::authenticate::{AuthenticateLayer, Gate, Guard};
 use crate::layer::browser::Browsers;
-use crate::layer::cors::{Cors, cors};
-use crate::layer::observe::observe;
-use crate::layer::public_reads::{PublicGuard, public_reads};
-use crate::layer::rate_limit::{Meter, rate_limit};
+use crate::layer::cors::Cors;
+use crate::layer::observe::ObserveLayer;
+use crate::layer::public_reads::anonymous;
+use crate::layer::rate_limit::{Meter, RateLimitLayer};
+use crate::layer::strangers::{Strangers, strangers};
 use crate::ledger::Ledger;
 use crate::limiter::Limiter;
 use crate::petstore::PetStore;
@@ -49,8 +53,7 @@ pub use body::BodyReader;
 pub use metrics::open_router;
 pub use public_path::PublicPath;
 
-/// Handles to everything that handlers use; cheap to clone.
-#[derive(Clone)]
+/// Handles to everything that handlers use. Every request passes it through each layer, so it is shared whole.
 pub struct AppState {
     /// Completions.
     pub relay: Relay,
@@ -62,6 +65,8 @@ pub struct AppState {
     pub pets: PetStore,
     /// Live events.
     pub events: Events,
+    /// What the server does, for people who watch.
+    pub stats: Stats,
     /// Where clients see this server's `/`.
     pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
@@ -82,26 +87,32 @@ pub struct AppState {
     pub stopping: CancellationToken,
 }
 
-impl FromRef<AppState> for PetStore {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for PetStore {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.pets.clone()
     }
 }
 
-impl FromRef<AppState> for Events {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for Events {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.events.clone()
     }
 }
 
-impl FromRef<AppState> for PublicPath {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for Stats {
+    fn from_ref(state: &Arc<AppState>) -> Self {
+        state.stats.clone()
+    }
+}
+
+impl FromRef<Arc<AppState>> for PublicPath {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.public_path.clone()
     }
 }
 
-impl FromRef<AppState> for BodyReader {
-    fn from_ref(state: &AppState) -> Self {
+impl FromRef<Arc<AppState>> for BodyReader {
+    fn from_ref(state: &Arc<AppState>) -> Self {
         state.bodies.clone()
     }
 }
@@ -110,30 +121,32 @@ impl FromRef<AppState> for BodyReader {
 ///
 /// 1. `observe`: id, log line, count, panics; every path.
 /// 2. `cors`: pages of other origins; not for probes.
-/// 3. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
-/// 4. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
+/// 3. `strangers`: pages of other sites; only where no key is asked for.
+/// 4. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
+/// 5. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
 ///    `public_reads` where reading needs no key.
-/// 5. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics, which are wanted most when limits are reached.
-/// 6. the handler.
-pub fn router(state: AppState, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
-    let metrics = state.metrics.clone();
-    let metered = |routes: Router<AppState>, surface: Surface| {
-        let meter = Meter { limiter: limiter.clone(), metrics: metrics.clone(), surface };
-        routes.route_layer(from_fn_with_state(meter, rate_limit)) // 5
+/// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics and statistics, which are wanted most when limits
+///    are reached, nor for what a key is told about itself.
+/// 7. the handler.
+///
+/// Layers that stand together are put on together: axum keeps a service on the heap for each time that layers are put on,
+/// and copies it for each request.
+pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
+    let guard = |scope, surface| Guard { gate: gate.clone(), scope, surface, browsers: None, anonymous: None };
+    let meter = |surface| {
+        let meter = Meter { limiter: limiter.clone(), metrics: state.metrics.clone(), surface };
+        RateLimitLayer::new(meter) // 6
     };
-    let known = |routes: Router<AppState>, scope: Scope, surface: Surface| {
-        let guard = Guard { gate: gate.clone(), scope, surface, browsers: None };
-        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
+    let known = |routes: Router<Arc<AppState>>, scope: Option<Scope>, surface: Surface| {
+        routes.route_layer(AuthenticateLayer::new(guard(scope, surface))) // 5
     };
-    let guarded =
-        |routes: Router<AppState>, scope: Scope, surface: Surface| known(metered(routes, surface), scope, surface);
-    let read = |routes: Router<AppState>, browsers: Option<Browsers>| {
-        let guard = Guard { gate: gate.clone(), scope: Scope::StoreRead, surface: Surface::Problem, browsers };
-        let routes = metered(routes, Surface::Problem);
-        if state.public_reads {
-            return routes.route_layer(from_fn_with_state(PublicGuard::new(guard), public_reads)); // 4
-        }
-        routes.route_layer(from_fn_with_state(guard, authenticate)) // 4
+    let guarded = |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| {
+        routes.route_layer((AuthenticateLayer::new(guard(Some(scope), surface)), meter(surface))) // 5, 6
+    };
+    let read = |routes: Router<Arc<AppState>>, browsers: Option<Browsers>| {
+        let anonymous = state.public_reads.then(|| anonymous(Scope::StoreRead));
+        let guard = Guard { browsers, anonymous, ..guard(Some(Scope::StoreRead), Surface::Problem) };
+        routes.route_layer((AuthenticateLayer::new(guard), meter(Surface::Problem))) // 5, 6
     };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let chat = Router::new()
@@ -143,19 +156,23 @@ pub fn router(state: AppState, gate: &Gate, limiter: &Limiter, origins: AllowOri
     let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
         .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    Router::new()
+    let routes = Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
         .merge(store)
-        .merge(events::patient(streams)) // 3
+        .merge(events::patient(streams)) // 4
         .merge(guarded(events::entrance(), Scope::StoreRead, Surface::Problem))
         .merge(events::exit())
-        .merge(known(metrics::router(), Scope::Stats, Surface::Problem))
+        .merge(known(me::router(), None, Surface::Problem))
+        .merge(known(metrics::router().merge(stats::router()), Some(Scope::Stats), Surface::Problem))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
-        .fallback(no_path)
-        .layer(from_fn_with_state(Cors::new(origins), cors)) // 2
-        .layer(from_fn_with_state(metrics.clone(), observe)) // 1
-        .with_state(state)
+        .fallback(no_path);
+    let routes = if gate.asks_for_keys() {
+        routes
+    } else {
+        routes.layer(from_fn_with_state(Strangers::all_but(origins.clone()), strangers)) // 3
+    };
+    routes.layer((ObserveLayer::new(state.metrics.clone()), Cors::new(origins))).with_state(state) // 1, 2
 }
 
 async fn no_path(method: Method, uri: Uri) -> Response {

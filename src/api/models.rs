@@ -18,7 +18,7 @@ const RELEASED: u32 = 1_795_392_000;
 
 /// Every model that the key may use: the local one, the configured ones, then those of the `*` upstream.
 pub(super) async fn list(
-    State(state): State<AppState>,
+    State(state): State<Arc<AppState>>,
     Extension(principal): Extension<Arc<Principal>>,
 ) -> Json<ListModelResponse> {
     let data = all(&state).await.into_iter().filter(|model| principal.may_use(&model.id)).collect();
@@ -27,7 +27,7 @@ pub(super) async fn list(
 
 /// One model.
 pub(super) async fn retrieve(
-    State(state): State<AppState>,
+    State(state): State<Arc<AppState>>,
     Extension(principal): Extension<Arc<Principal>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {

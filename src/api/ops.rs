@@ -1,5 +1,7 @@
 //! Probes: `GET /healthz` (the process answers) and `GET /readyz` (it can serve).
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -13,7 +15,7 @@ pub(super) async fn healthz() -> Json<Value> {
 }
 
 /// 200 while new requests are welcome; 503 when the database does not answer or the server is shutting down.
-pub(super) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
     let problem = if state.stopping.is_cancelled() {
         Some("shutting down")
     } else if let Err(error) = state.store.ping().await {

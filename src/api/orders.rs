@@ -45,6 +45,7 @@ pub fn writes<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
     BodyReader: FromRef<S>,
+    PublicPath: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
     Router::new().route(Order::LIST, axum::routing::post(place)).route(ONE, axum::routing::patch(patch))
@@ -97,6 +98,7 @@ async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Resul
 async fn place(
     State(store): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &JSON).await?;
@@ -105,7 +107,7 @@ async fn place(
     let pet = given.member("petId", "the id of a pet", Otherwise::Required, id);
     given.finish()?;
     let (pet, key) = (pet.ok_or_else(Problem::internal)?, document.idempotency_key()?);
-    Ok(resource::created(&store.place_order(pet, key.as_ref()).await?))
+    Ok(resource::created(&store.place_order(pet, key.as_ref()).await?, &public))
 }
 
 async fn patch(

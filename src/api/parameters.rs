@@ -69,7 +69,8 @@ impl Parameters {
         value
     }
 
-    fn refuse(&mut self, field: &str, detail: String) {
+    /// Complains about a parameter.
+    pub(super) fn refuse(&mut self, field: &str, detail: String) {
         self.errors.push(FieldError::parameter(field, detail));
     }
 }

@@ -53,6 +53,7 @@ pub fn writes<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
     BodyReader: FromRef<S>,
+    PublicPath: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
     Router::new()
@@ -81,11 +82,12 @@ async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result
 async fn create(
     State(pets): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &JSON).await?;
     let (fields, key) = (body::new(&document)?, document.idempotency_key()?);
-    Ok(resource::created(&pets.create_pet(fields, key.as_ref()).await?))
+    Ok(resource::created(&pets.create_pet(fields, key.as_ref()).await?, &public))
 }
 
 async fn replace(

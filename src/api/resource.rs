@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::public_path::PublicPath;
 use crate::error::problem::Problem;
 use crate::petstore::order::Order;
 use crate::petstore::pet::Pet;
@@ -69,10 +70,10 @@ pub(super) fn if_changed<R: Resource>(resource: &R, headers: &HeaderMap) -> Resp
     whole(resource)
 }
 
-/// 201 with the resource, its tag and its address.
-pub(super) fn created<R: Resource>(done: &Done<R>) -> Response {
+/// 201 with the resource, its tag and its address as clients see it.
+pub(super) fn created<R: Resource>(done: &Done<R>, public: &PublicPath) -> Response {
     let mut response = (StatusCode::CREATED, whole(&done.value)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", R::LIST, done.value.id())) {
+    if let Ok(location) = HeaderValue::try_from(public.of(&format!("{}/{}", R::LIST, done.value.id()))) {
         response.headers_mut().insert(LOCATION, location);
     }
     if done.replayed {

@@ -22,10 +22,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
-use tokio_util::task::TaskTracker;
-use tower::Service;
+use tower::Service as _;
 
 use super::connection::{Connection, prepare};
+use super::workers::Workers;
 use crate::config::Limits;
 use crate::deadline::{EndsAt, Listener, Signal};
 use crate::layer::authenticate::Peer;
@@ -39,16 +39,21 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A listener and what it serves.
 pub(super) struct Server {
     listener: TcpListener,
+    places: Arc<Semaphore>,
+    workers: Workers,
+    service: Arc<Service>,
+}
+
+/// What every connection gets.
+struct Service {
     router: Router,
     http: http1::Builder,
     write_idle: Duration,
     header_read: Duration,
-    places: Arc<Semaphore>,
     /// Raised when shutdown begins.
     stopping: Signal,
     /// Raised when it may take no longer.
     cutting: Signal,
-    connections: TaskTracker,
 }
 
 impl Server {
@@ -56,8 +61,8 @@ impl Server {
         listener: TcpListener,
         router: Router,
         limits: &Limits,
-        stopping: Signal,
-        cutting: Signal,
+        workers: Workers,
+        (stopping, cutting): (Signal, Signal),
     ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -65,58 +70,70 @@ impl Server {
             .header_read_timeout(limits.keep_alive)
             .max_buf_size(limits.head)
             .pipeline_flush(false);
+        let Limits { write_idle, header_read, .. } = *limits;
         Self {
             listener,
-            router,
-            http,
-            write_idle: limits.write_idle,
-            header_read: limits.header_read,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
-            stopping,
-            cutting,
-            connections: TaskTracker::new(),
+            workers,
+            service: Arc::new(Service { router, http, write_idle, header_read, stopping, cutting }),
         }
     }
 
     /// Serves until shutdown begins, then lets running requests go on for at most `drain`.
     pub(super) async fn run(self, drain: Duration) {
-        while let Some((tcp, peer, place)) = self.stopping.token().run_until_cancelled(self.accept()).await {
-            self.connections.spawn(self.serve(tcp, peer, place));
+        let Self { listener, places, workers, service } = self;
+        let stopping = service.stopping.token();
+        while let Some((tcp, peer, place)) = stopping.run_until_cancelled(accept(&listener, &places)).await {
+            workers.spawn(serve(Arc::clone(&service), tcp, peer, place));
         }
         // New connections are refused from here on, and not left in a queue that nobody serves.
-        drop(self.listener);
-        self.connections.close();
-        if tokio::time::timeout(drain, self.connections.wait()).await.is_err() {
-            tracing::warn!(connections = self.connections.len(), "cut at the drain deadline");
-            self.cutting.raise();
-            self.connections.wait().await;
+        drop(listener);
+        if tokio::time::timeout(drain, workers.idle()).await.is_err() {
+            tracing::warn!(connections = workers.len(), "cut at the drain deadline");
+            service.cutting.raise();
+            workers.idle().await;
         }
     }
+}
 
-    /// The next connection, when there is a place for it. Further ones wait in the kernel's queue.
-    async fn accept(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-        loop {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                // Nobody closes the semaphore.
-                std::future::pending::<()>().await;
-                continue;
-            };
-            match self.listener.accept().await {
-                Ok((tcp, peer)) => return (tcp, peer, place),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection can't be accepted");
-                    tokio::time::sleep(BREATHER).await;
-                }
+/// The next connection, when there is a place for it. Further ones wait in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
+            // Nobody closes the semaphore.
+            std::future::pending::<()>().await;
+            continue;
+        };
+        // Away from this thread's poller: the connection is another thread's from here on.
+        let accepted = listener.accept().await.and_then(|(tcp, peer)| Ok((tcp.into_std()?, peer)));
+        match accepted {
+            Ok((tcp, peer)) => return (tcp, peer, place),
+            Err(error) => {
+                tracing::warn!(%error, "a connection can't be accepted");
+                tokio::time::sleep(BREATHER).await;
             }
         }
     }
+}
 
-    fn serve(
+/// Serves one connection to its end.
+async fn serve(service: Arc<Service>, tcp: std::net::TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    match TcpStream::from_std(tcp) {
+        Ok(tcp) => log(service.connection(tcp, peer, place).await),
+        Err(error) => tracing::warn!(%error, "a connection can't be served"),
+    }
+}
+
+impl Service {
+    fn connection(
         &self,
         tcp: TcpStream,
         peer: SocketAddr,
         place: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> impl Future<Output = Result<(), hyper::Error>> + Send + 'static {
         prepare(&tcp);
         let router = self.router.clone();
         let ends_at = EndsAt::default();
@@ -129,15 +146,14 @@ impl Server {
             let body = |incoming| Watched { incoming, unread: Arc::clone(&unread) };
             answer(router.clone(), request.map(body), peer, ends_at.clone())
         });
-        let served = Served {
+        Served {
             http: Box::pin(self.http.serve_connection(io, service)),
             stopping: Some(self.stopping.listen()),
             cutting: self.cutting.listen(),
             greeted,
             alarm: Some(Box::pin(tokio::time::sleep(self.header_read))),
             _place: place,
-        };
-        async move { log(served.await) }
+        }
     }
 }
 

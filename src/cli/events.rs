@@ -31,7 +31,7 @@ const LONGEST_EVENT: usize = 64 << 20;
 
 #[derive(Args)]
 pub(super) struct Command {
-    /// Among pets, orders, inventory and notifications, separated by commas [default: all]
+    /// Among pets, orders, inventory, notifications and stats, separated by commas [default: all but stats]
     #[arg(long, value_name = "A,B")]
     topics: Option<String>,
     /// Where to begin: the id of an event, or earliest [default: with what happens next]

@@ -15,7 +15,7 @@ const OWN_FILES: u64 = 64;
 
 pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     let mut loaded = load(sources).map_err(Failure::Configuration)?;
-    telemetry::init(loaded.config.log_format);
+    let _log = telemetry::init(loaded.config.log_format);
     if let Some(file) = &loaded.file {
         tracing::info!(file = %file.display(), "configuration read");
     }
@@ -24,7 +24,8 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     }
     let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
     loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // Connections are served on threads of their own; this one accepts them and looks after everything else.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Fault(format!("no threads for the server: {error}")))?;
     let served = runtime.block_on(run(loaded.config));
     // A look-up that still hangs in the system's resolver must not hold the process.

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use super::duration::{retention, span};
 use super::error::{ConfigError, Origin};
 use super::substitute::substitute;
-use super::value::{address, choice, database, shown};
+use super::value::{address, choice, database, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
@@ -210,8 +211,10 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let auth = walk.take(&mut root, "auth");
     let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
+    let threads = walk.read(&mut root, "threads", whole(1, 1_024)).and_then(NonZeroUsize::new);
     let config = Config {
         listen,
+        threads: threads.unwrap_or(default.threads),
         database,
         auth: auth.and_then(|field| walk.check(&field, choice(AUTH))).unwrap_or_default(),
         log_format: walk.read(&mut root, "log_format", choice(LOG_FORMATS)).unwrap_or_default(),

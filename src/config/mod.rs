@@ -24,7 +24,7 @@ mod yaml;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,6 +48,8 @@ pub const ANY_MODEL: &str = "*";
 pub struct Config {
     /// Where to listen. Default `127.0.0.1:4000`.
     pub listen: SocketAddr,
+    /// Threads that serve connections. Default: one for each core that the process may use; 1 to 1,024.
+    pub threads: NonZeroUsize,
     /// `sqlite:PATH` or `sqlite::memory:`. Default `sqlite:petstream.db`.
     pub database: String,
     /// Whether keys are asked for. Default [`Auth::Keys`].
@@ -94,6 +96,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             database: "sqlite:petstream.db".to_owned(),
             auth: Auth::default(),
             log_format: LogFormat::default(),

@@ -26,6 +26,10 @@ pub enum Denied {
     WrongKey(String),
     /// Its key may not do this; the scope that is lacking.
     NoScope(&'static str),
+    /// It is for a host that is not ours for certain.
+    StrangeHost,
+    /// It comes from a page of another origin.
+    StrangeOrigin,
     /// It is over a limit.
     Limited(Limited),
 }
@@ -39,6 +43,8 @@ impl Denied {
             Self::Malformed => ApiError::malformed_key(),
             Self::WrongKey(masked) => ApiError::wrong_key(masked),
             Self::NoScope(scope) => ApiError::no_scope(scope),
+            Self::StrangeHost => ApiError::strange_host(),
+            Self::StrangeOrigin => ApiError::strange_origin(),
             Self::Limited(limited) => ApiError::from(limited),
         };
         if surface == Surface::OpenAi {
@@ -48,7 +54,7 @@ impl Denied {
         let detail = api.message().to_owned();
         let problem = match self {
             Self::NoKey | Self::Malformed | Self::WrongKey(_) => Problem::unauthorized(detail),
-            Self::NoScope(_) => Problem::forbidden(detail),
+            Self::NoScope(_) | Self::StrangeHost | Self::StrangeOrigin => Problem::forbidden(detail),
             Self::Limited(limited) => Problem::too_many_requests(detail, limited.retry_after),
         };
         let mut response = problem.into_response();

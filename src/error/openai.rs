@@ -88,6 +88,21 @@ impl ApiError {
         Self::bad(StatusCode::FORBIDDEN, Some("insufficient_permissions"), message)
     }
 
+    /// A request for a host whose name others may have pointed here.
+    #[must_use]
+    pub fn strange_host() -> Self {
+        let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List                        the origin in cors.allow_origins, or ask for keys (auth: keys).";
+        Self::bad(StatusCode::FORBIDDEN, Some("host_not_allowed"), message)
+    }
+
+    /// A request of a page of another origin.
+    #[must_use]
+    pub fn strange_origin() -> Self {
+        let message = "This server asks for no keys, so it takes no requests from pages of other origins. List the \
+                       origin in cors.allow_origins, or ask for keys (auth: keys).";
+        Self::bad(StatusCode::FORBIDDEN, Some("origin_not_allowed"), message)
+    }
+
     /// A model that is unknown or not allowed for the key: one answer for both, so that names can't be probed.
     #[must_use]
     pub fn no_model(model: &str) -> Self {

@@ -6,9 +6,13 @@
 //! the log up to its head, so that there is neither a gap nor a repetition where one ends and the other begins, and lag
 //! is never loss. Only the log forgets: who is overtaken by that hears a [`Reset`].
 //!
+//! What is of the moment only, and never logged, stands on a board (`passing`) that those look at who have asked for it.
+//!
 //! A doorbell says that the log may have grown. It may come from anywhere; without one, the log is looked at once a
 //! second, which is how the commits of other processes are seen.
 
+mod bells;
+mod passing;
 mod retention;
 mod ring;
 mod subscription;
@@ -17,14 +21,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::bells::Bells;
+use self::passing::Board;
 use self::ring::Ring;
 use crate::petstore::log::{EventLog, LoggedEvent};
 use crate::store::StoreError;
 use crate::wire::event::{Cursor, Epoch, Topics};
-use crate::wire::event_frame::{Encoded, Parts};
+use crate::wire::event_frame::{Encoded, Parts, Passing};
 
 pub use retention::retain;
 pub use subscription::{News, Subscription};
@@ -51,12 +57,15 @@ struct Shared {
     // std RwLock: never held across .await
     ring: RwLock<Ring>,
     /// Wakes everybody: the ring has grown, or it is closing time.
-    news: Arc<Notify>,
+    news: Bells,
     closing: AtomicBool,
     /// When the last look at the log began that filled the ring. One at a time does.
     looked: Mutex<Option<Instant>>,
     paging: Semaphore,
     places: Arc<Semaphore>,
+    /// How many there are.
+    most: usize,
+    board: Arc<Board>,
 }
 
 /// Where a subscriber wants to begin.
@@ -144,15 +153,18 @@ impl Hub {
     /// Whatever the database says.
     pub async fn open(log: EventLog, subscribers: usize) -> Result<Self, StoreError> {
         let at = log.position().await?;
+        let most = subscribers.min(Semaphore::MAX_PERMITS);
         let base = at.pruned.max(at.head.saturating_sub(PRELOAD));
         let shared = Shared {
             log,
             ring: RwLock::new(Ring::new(at.epoch, base, at.pruned)),
-            news: Arc::default(),
+            news: Bells::default(),
             closing: AtomicBool::new(false),
             looked: Mutex::default(),
             paging: Semaphore::new(READERS),
-            places: Arc::new(Semaphore::new(subscribers.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(most)),
+            most,
+            board: Arc::default(),
         };
         let hub = Self { shared: Arc::new(shared) };
         hub.refresh().await?;
@@ -171,7 +183,7 @@ impl Hub {
             tokio::select! {
                 () = stop.cancelled(), if !closing => {
                     self.shared.closing.store(true, Ordering::Release);
-                    self.shared.news.notify_waiters();
+                    self.shared.news.ring();
                     continue;
                 }
                 rung = doorbell.changed(), if has_bell => has_bell = rung.is_ok(),
@@ -219,6 +231,24 @@ impl Hub {
     pub fn free_places(&self) -> usize {
         self.shared.places.available_permits()
     }
+
+    /// How many subscribers there are.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.shared.most.saturating_sub(self.free_places())
+    }
+
+    /// Tells something in passing to every subscription that is [`Subscription::with_passing`]. Nobody is waited for, and
+    /// nothing is kept but the last.
+    pub fn tell(&self, passing: Passing) {
+        self.shared.board.put(passing);
+    }
+
+    /// Whether there is anybody to tell something in passing.
+    #[must_use]
+    pub fn is_listened_to(&self) -> bool {
+        self.shared.board.is_read()
+    }
 }
 
 impl Shared {
@@ -240,7 +270,7 @@ impl Shared {
             let encoded: Vec<_> = events.iter().map(|event| Arc::new(encode(&at.epoch, event))).collect();
             let changed = self.ring.write().unwrap_or_else(PoisonError::into_inner).follow(&at, encoded);
             if changed {
-                self.news.notify_waiters();
+                self.news.ring();
             }
             if self.ring().head() >= at.head {
                 // Only now: if this future is dropped while it looks, those who wait must look themselves.

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::passing::Reader;
 use super::ring::Read;
 use super::{Reason, Reset, Shared, encode};
 use crate::store::StoreError;
 use crate::wire::event::{Cursor, Epoch, Topics};
-use crate::wire::event_frame::Encoded;
+use crate::wire::event_frame::{Encoded, Passing};
 
 /// Events of other topics after which a reader hears how far it is, though there is nothing for it.
 const MOST_SKIPPED: u64 = 1024;
@@ -26,6 +27,8 @@ pub enum News {
     Events(Vec<Arc<Encoded>>),
     /// Events may have been missed. The stream goes on from the reset's cursor.
     Reset(Reset),
+    /// Something told in passing, which has no place among the events.
+    Passing(Passing),
     /// The server is about to stop. Said once; what happens meanwhile still comes.
     Closing,
 }
@@ -53,8 +56,12 @@ pin_project! {
         // Where it was when something was last handed out.
         heard: u64,
         paging: Option<Paging>,
+        // Boxed: most have none.
+        passing: Option<Pin<Box<Reader>>>,
         closing: bool,
         listening: bool,
+        // Of the runtime that it was made on, which is the one that runs it.
+        bell: Arc<Notify>,
         #[pin]
         news: OwnedNotified,
         place: OwnedSemaphorePermit,
@@ -69,8 +76,28 @@ impl Subscription {
         seq: u64,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let news = Arc::clone(&shared.news).notified_owned();
-        Self { shared, topics, epoch, seq, heard: seq, paging: None, closing: false, listening: true, news, place }
+        let bell = shared.news.here();
+        let news = Arc::clone(&bell).notified_owned();
+        Self {
+            shared,
+            topics,
+            epoch,
+            seq,
+            heard: seq,
+            paging: None,
+            passing: None,
+            closing: false,
+            listening: true,
+            news,
+            bell,
+            place,
+        }
+    }
+
+    /// The same, which also hears what is told in passing from now on.
+    #[must_use]
+    pub fn with_passing(self) -> Self {
+        Self { passing: Some(Box::pin(self.shared.board.reader())), ..self }
     }
 
     /// What it is about.
@@ -100,12 +127,18 @@ impl Subscription {
             let mut this = self.as_mut().project();
             // Before looking, so that whatever happens after the look wakes us.
             if !*this.listening {
-                this.news.set(Arc::clone(&this.shared.news).notified_owned());
+                this.news.set(Arc::clone(this.bell).notified_owned());
                 *this.listening = true;
             }
             if !*this.closing && this.shared.closing.load(Ordering::Acquire) {
                 *this.closing = true;
                 return Poll::Ready(Ok(News::Closing));
+            }
+            // First: it comes seldom, and who reads events without end must hear it too.
+            if let Some(reader) = this.passing
+                && let Poll::Ready(passing) = reader.as_mut().poll_next(cx)
+            {
+                return Poll::Ready(Ok(News::Passing(passing)));
             }
             if let Some(news) = ready!(self.as_mut().poll_ready(cx, most))? {
                 return Poll::Ready(Ok(news));

@@ -78,7 +78,7 @@ async fn drain(subscription: Subscription, most: usize) -> (Vec<(u64, u64)>, Vec
         match news {
             News::Events(events) => seen.extend(events.iter().map(|event| numbers(event, topics))),
             News::Reset(reset) => resets.push(reset),
-            News::Closing => panic!("nobody closes"),
+            News::Passing(_) | News::Closing => panic!("nobody tells anything, nobody closes"),
         }
     }
     (seen, resets)

@@ -3,24 +3,31 @@
 //! Answers 401 and 403 in the surface's format. Ends at the headers: a key that expires during an answer does not cut
 //! it. Puts the [`Principal`] among the request's extensions, and its [`Standing`]. Where browsers are let in, a ticket that
 //! was good is exchanged for a cookie.
+//!
+//! Nearly every request shows a key that is known: it passes without a wait, and so without a task's memory of its own.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, SET_COOKIE};
+use http::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
+use tower::{Layer, Service};
 
 use super::browser::{Browsers, Offered, Shown};
 use crate::error::problem::Problem;
@@ -29,7 +36,7 @@ use crate::keyring::{Keyring, Principal};
 use crate::limiter::Clock;
 use crate::store::StoreError;
 use crate::telemetry::record::Record;
-use crate::wire::key::{KeyHash, Scope, mask};
+use crate::wire::key::{KeyHash, Scope, Scopes, mask};
 
 /// Failures a minute from one address that are answered at once.
 const FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -66,12 +73,14 @@ pub struct Gate {
 pub struct Guard {
     /// Who is let in at all.
     pub gate: Gate,
-    /// What a key must be allowed to do.
-    pub scope: Scope,
+    /// What a key must be allowed to do; none: any good key will do.
+    pub scope: Option<Scope>,
     /// The format of a refusal.
     pub surface: Surface,
     /// Lets browsers in, that can't show a key; none: it does not.
     pub browsers: Option<Browsers>,
+    /// Who those are that show no key; none: they are not let in.
+    pub anonymous: Option<Arc<Principal>>,
 }
 
 /// Whether a principal may still do what it was let in for. A stream that goes on for days asks again.
@@ -80,13 +89,25 @@ pub struct Standing {
     /// None: everybody may.
     keyring: Option<Keyring>,
     key: KeyHash,
-    scope: Scope,
+    scopes: Scopes,
 }
 
 impl Standing {
-    /// Everybody's, where `scope` needs no key.
-    pub(super) fn everybody(scope: Scope) -> Self {
-        Self { keyring: None, key: KeyHash::of(""), scope }
+    /// Everybody's, where no key is needed.
+    fn everybody() -> Self {
+        Self { keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+    }
+
+    /// Asks for one more scope from now on.
+    #[must_use]
+    pub fn and(self, scope: Scope) -> Self {
+        Self { scopes: self.scopes.iter().chain([scope]).collect(), ..self }
+    }
+
+    /// Whether it is that of a key.
+    #[must_use]
+    pub const fn is_a_keys(&self) -> bool {
+        self.keyring.is_some()
     }
 
     /// The hash of the key; of nothing where no keys are asked for.
@@ -95,11 +116,13 @@ impl Standing {
         self.key
     }
 
-    /// Whether the key is neither revoked nor expired, and has its scope.
+    /// Whether the key is neither revoked nor expired, and has its scopes.
     #[must_use]
     pub fn holds(&self) -> bool {
         let Some(keyring) = &self.keyring else { return true };
-        let good = |principal: &Principal| !principal.is_expired(jiff::Timestamp::now()) && principal.has(self.scope);
+        let good = |principal: &Principal| {
+            !principal.is_expired(jiff::Timestamp::now()) && self.scopes.iter().all(|scope| principal.has(scope))
+        };
         keyring.find(&self.key).is_some_and(|principal| good(&principal))
     }
 }
@@ -129,19 +152,29 @@ impl Gate {
         }
     }
 
-    /// Whose key has this hash, if it is good.
-    async fn find(&self, key: &KeyHash) -> Option<Arc<Principal>> {
+    /// Whether it asks for keys.
+    #[must_use]
+    pub const fn asks_for_keys(&self) -> bool {
+        self.keyring.is_ok()
+    }
+
+    /// Whose key has this hash, if it is known and good.
+    fn known(&self, key: &KeyHash) -> Option<Arc<Principal>> {
         let keyring = match &self.keyring {
             Ok(keyring) => keyring,
             Err(everybody) => return Some(Arc::clone(everybody)),
         };
-        let mut found = keyring.find(key);
-        if found.is_none() {
-            // Perhaps it was made a moment ago, by another process.
+        keyring.find(key).filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
+    }
+
+    /// As [`Gate::known`]; perhaps the key was made a moment ago, by another process.
+    async fn find(&self, key: &KeyHash) -> Option<Arc<Principal>> {
+        let known = self.known(key);
+        if let (None, Ok(keyring)) = (&known, &self.keyring) {
             keyring.refresh().await;
-            found = keyring.find(key);
+            return self.known(key);
         }
-        found.filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
+        known
     }
 
     /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits.
@@ -174,9 +207,9 @@ impl Gate {
 /// Somebody who is let in.
 struct Admitted {
     principal: Arc<Principal>,
-    key: KeyHash,
-    /// A ticket was used up for it.
-    by_ticket: bool,
+    standing: Standing,
+    /// A ticket for this key was used up for it.
+    ticket: Option<KeyHash>,
 }
 
 /// Why somebody is not.
@@ -186,57 +219,143 @@ enum Refusal {
 }
 
 impl Guard {
+    /// Lets somebody in of whom everything is known already; none: that takes a closer look.
+    fn admit_at_once(&self, headers: &HeaderMap) -> Option<Admitted> {
+        if let Some(anonymous) = &self.anonymous
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            let principal = Arc::clone(anonymous);
+            return Some(Admitted { principal, standing: Standing::everybody(), ticket: None });
+        }
+        let key = if self.gate.asks_for_keys() { KeyHash::of(bearer(headers).ok()?) } else { KeyHash::of("") };
+        let principal = self.gate.known(&key)?;
+        Some(Admitted { principal, standing: self.standing(key), ticket: None })
+    }
+
     async fn admit(&self, headers: &HeaderMap, offered: Offered) -> Result<Admitted, Refusal> {
-        let (key, by_ticket, otherwise) = match bearer(headers) {
-            _ if self.gate.keyring.is_err() => (KeyHash::of(""), false, Denied::NoKey),
-            Ok(secret) => (KeyHash::of(secret), false, Denied::WrongKey(mask(secret))),
+        let (key, ticket, otherwise) = match bearer(headers) {
+            Ok(secret) => (KeyHash::of(secret), None, Denied::WrongKey(mask(secret))),
             Err(denied) => {
                 let shown = match &self.browsers {
                     Some(browsers) => browsers.accept(offered).await.map_err(Refusal::Store)?,
                     None => None,
                 };
                 match shown {
-                    Some(Shown::Ticket(key)) => (key, true, denied),
-                    Some(Shown::Session(key)) => (key, false, denied),
+                    Some(Shown::Ticket(key)) => (key, Some(key), denied),
+                    Some(Shown::Session(key)) => (key, None, denied),
                     None => return Err(Refusal::Denied(denied)),
                 }
             }
         };
         let principal = self.gate.find(&key).await.ok_or(Refusal::Denied(otherwise))?;
-        Ok(Admitted { principal, key, by_ticket })
+        Ok(Admitted { principal, standing: self.standing(key), ticket })
+    }
+
+    /// Marks the request as that of somebody who is let in, if they may do what it asks for.
+    fn mark(&self, request: &mut Request, principal: Arc<Principal>, standing: Standing) -> Result<(), Denied> {
+        if let Some(record) = request.extensions().get::<Record>() {
+            record.facts().key = Some(Arc::clone(&principal.name));
+        }
+        if let Some(lacking) = self.scope.filter(|scope| !principal.has(*scope)) {
+            return Err(Denied::NoScope(lacking.name()));
+        }
+        request.extensions_mut().insert(principal);
+        request.extensions_mut().insert(standing);
+        Ok(())
     }
 
     /// Whether somebody still may.
     fn standing(&self, key: KeyHash) -> Standing {
-        Standing { keyring: self.gate.keyring.as_ref().ok().cloned(), key, scope: self.scope }
+        let scopes = self.scope.into_iter().collect();
+        Standing { keyring: self.gate.keyring.as_ref().ok().cloned(), key, scopes }
     }
 }
 
-/// The middleware.
-pub async fn authenticate(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+/// Puts a [`Guard`] in front of a service.
+#[derive(Clone)]
+pub struct AuthenticateLayer {
+    guard: Arc<Guard>,
+}
+
+impl AuthenticateLayer {
+    /// Asks `guard`.
+    #[must_use]
+    pub fn new(guard: Guard) -> Self {
+        Self { guard: Arc::new(guard) }
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Authenticate<S> {
+        Authenticate { guard: Arc::clone(&self.guard), inner }
+    }
+}
+
+/// The service; see the module.
+#[derive(Clone)]
+pub struct Authenticate<S> {
+    guard: Arc<Guard>,
+    inner: S,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+impl<S> Service<Request> for Authenticate<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, Answering>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let admitted = self.guard.admit_at_once(request.headers());
+        if let Some(Admitted { principal, standing, .. }) = admitted {
+            return match self.guard.mark(&mut request, principal, standing) {
+                Ok(()) => Either::Left(self.inner.call(request)),
+                Err(denied) => Either::Right(Box::pin(std::future::ready(Ok(denied.answer(self.guard.surface))))),
+            };
+        }
+        // The one that is ready is the one that is called.
+        let waiting = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, waiting);
+        Either::Right(Box::pin(look_closer(Arc::clone(&self.guard), request, inner)))
+    }
+}
+
+async fn look_closer<S>(guard: Arc<Guard>, mut request: Request, mut inner: S) -> Result<Response, Infallible>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let offered = if guard.browsers.is_some() { Offered::by(&request) } else { Offered::default() };
-    let Admitted { principal, key, by_ticket } = match guard.admit(request.headers(), offered).await {
+    let Admitted { principal, standing, ticket } = match guard.admit(request.headers(), offered).await {
         Ok(admitted) => admitted,
-        Err(Refusal::Store(error)) => return Problem::from(error).into_response(),
+        Err(Refusal::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Refusal::Denied(denied)) => {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
             guard.gate.slow_down(peer).await;
-            return denied.answer(guard.surface);
+            return Ok(denied.answer(guard.surface));
         }
     };
-    if let Some(record) = request.extensions().get::<Record>() {
-        record.facts().key = Some(Arc::clone(&principal.name));
+    if let Err(denied) = guard.mark(&mut request, principal, standing) {
+        return Ok(denied.answer(guard.surface));
     }
-    if !principal.scopes.contains(guard.scope) {
-        return Denied::NoScope(guard.scope.name()).answer(guard.surface);
-    }
-    request.extensions_mut().insert(principal);
-    request.extensions_mut().insert(guard.standing(key));
-    let response = next.run(request).await;
-    match &guard.browsers {
-        Some(browsers) if by_ticket && response.status().is_success() => exchange(browsers, key, response).await,
+    let response = inner.call(request).await?;
+    Ok(match (&guard.browsers, ticket) {
+        (Some(browsers), Some(key)) if comes_back(response.status()) => exchange(browsers, key, response).await,
         _ => response,
-    }
+    })
+}
+
+/// Whether a browser comes back to the same URL: to a stream that ended, or to one for which there was no place yet.
+fn comes_back(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// Adds the cookie that the browser comes back with, now that its ticket is used up.
@@ -269,3 +388,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,17 +3,23 @@
 //! Answers preflights of allowed origins, which browsers send without a key, with 204; every other request goes on, and
 //! its answer says whether the page may read it. Covers `/v1` and `/api`. Ends at the headers.
 
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
 
 use crate::config::AllowOrigins;
 
@@ -33,7 +39,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 /// How long a browser remembers a preflight, seconds; none remembers longer.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// Who may; cheap to clone.
+/// Who may; the layer. Cheap to clone.
 #[derive(Clone)]
 pub struct Cors {
     origins: Arc<AllowOrigins>,
@@ -61,34 +67,100 @@ impl Cors {
     }
 }
 
-/// The middleware.
-pub async fn cors(State(cors): State<Cors>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let covered = ["/v1", "/api"].iter().any(|root| path.strip_prefix(root).is_some_and(at_a_slash));
-    if !covered {
-        return next.run(request).await;
+impl<S> Layer<S> for Cors {
+    type Service = CorsService<S>;
+
+    fn layer(&self, inner: S) -> CorsService<S> {
+        CorsService { cors: self.clone(), inner }
     }
-    let allowed = cors.allowed(request.headers());
-    let preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match &allowed {
-        Some(_) if preflight => answer(request.headers()),
-        _ => next.run(request).await,
-    };
-    let headers = response.headers_mut();
-    if cors.varies() {
-        headers.append(VARY, HeaderValue::from_static("origin"));
+}
+
+/// The service; see the module.
+#[derive(Clone)]
+pub struct CorsService<S> {
+    cors: Cors,
+    inner: S,
+}
+
+impl<S> Service<Request> for CorsService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Marked<S::Future>, Ready<Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
     }
-    let Some(origin) = allowed else { return response };
-    if !preflight {
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let path = request.uri().path();
+        let covered = ["/v1", "/api"].iter().any(|root| path.strip_prefix(root).is_some_and(at_a_slash));
+        let marks = covered.then(|| self.cors.marks(&request)).flatten();
+        if let Some(Marks { allowed: Some(_), preflight: true, .. }) = &marks {
+            let mut response = answer(request.headers());
+            marks.iter().for_each(|marks| marks.set(response.headers_mut()));
+            return Either::Right(ready(Ok(response)));
+        }
+        Either::Left(Marked { answer: self.inner.call(request), marks })
     }
-    if origin != "*" {
-        // An EventSource comes back with its cookie only if this is said.
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+}
+
+/// What an answer says about who may read it.
+struct Marks {
+    allowed: Option<HeaderValue>,
+    varies: bool,
+    preflight: bool,
+}
+
+impl Cors {
+    /// None: nothing at all.
+    fn marks(&self, request: &Request) -> Option<Marks> {
+        let headers = request.headers();
+        let (allowed, varies) = (self.allowed(headers), self.varies());
+        let preflight = || *request.method() == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        (allowed.is_some() || varies).then(|| Marks { allowed, varies, preflight: preflight() })
     }
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    response
+}
+
+impl Marks {
+    fn set(&self, headers: &mut HeaderMap) {
+        if self.varies {
+            headers.append(VARY, HeaderValue::from_static("origin"));
+        }
+        let Some(origin) = &self.allowed else { return };
+        if !self.preflight {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+        if origin != "*" {
+            // An EventSource comes back with its cookie only if this is said.
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+}
+
+pin_project! {
+    /// An answer on its way, which will say who may read it.
+    pub struct Marked<F> {
+        #[pin]
+        answer: F,
+        marks: Option<Marks>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Marked<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answer.poll(cx));
+        if let Some(marks) = this.marks {
+            marks.set(response.headers_mut());
+        }
+        Poll::Ready(Ok(response))
+    }
 }
 
 fn at_a_slash(rest: &str) -> bool {
@@ -121,7 +193,6 @@ fn allowed_headers(request: &HeaderMap) -> HeaderValue {
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
     use tower::ServiceExt;
 
@@ -131,7 +202,7 @@ mod tests {
         let router: Router = Router::new()
             .route("/api/pets", get(|| async { "pets" }))
             .route("/healthz", get(|| async { "ok" }))
-            .layer(from_fn_with_state(Cors::new(origins), cors));
+            .layer(Cors::new(origins));
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -6,3 +6,4 @@ pub mod cors;
 pub mod observe;
 pub mod public_reads;
 pub mod rate_limit;
+pub mod strangers;

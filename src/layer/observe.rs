@@ -3,18 +3,22 @@
 //! Answers 500 when a handler panics. Ends at the last body byte, or when the client leaves: only then is it known what
 //! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
 
-use std::panic::AssertUnwindSafe;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
@@ -26,46 +30,127 @@ const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms"
 /// What nginx logs when a client closes before it was answered; no client ever sees it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The middleware; a [`Record`] is among the request's extensions from here on.
-pub async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
-    let record = Record::begin(&format!("req_{}", Uuid::new_v4().simple()));
-    let line = Line {
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        status: None,
-        failure: None,
-        record: record.clone(),
-        complete: false,
-        route: request.extensions().get().cloned(),
-        _in_flight: metrics.request_begins(),
-        metrics,
-    };
-    request.extensions_mut().insert(record.clone());
-    // Dropped with this future when the client leaves before the head: that is logged too.
-    let mut line = line;
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_panic| {
-        tracing::error!(request_id = record.id(), path = line.path, "a handler panicked");
-        ApiError::internal().into_response()
-    });
-    line.status = Some(response.status());
-    line.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(record.id()) {
-        headers.insert(X_REQUEST_ID, id);
+/// Observes what a service does. A [`Record`] is among the request's extensions from here on.
+#[derive(Clone)]
+pub struct ObserveLayer {
+    metrics: Metrics,
+}
+
+impl ObserveLayer {
+    /// Counts in `metrics`.
+    #[must_use]
+    pub const fn new(metrics: Metrics) -> Self {
+        Self { metrics }
     }
-    let ms = u64::try_from(record.elapsed().as_millis()).unwrap_or(u64::MAX);
-    headers.insert(PROCESSING_MS, HeaderValue::from(ms));
-    response.map(|body| {
-        // The answer to HEAD loses its body further out.
-        line.complete = body.is_end_stream() || line.method == Method::HEAD;
-        Body::new(ObservedBody { body, line })
-    })
+}
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { metrics: self.metrics.clone(), inner }
+    }
+}
+
+/// The service; see the module.
+#[derive(Clone)]
+pub struct Observe<S> {
+    metrics: Metrics,
+    inner: S,
+}
+
+impl<S> Service<Request> for Observe<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Observed<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let record = Record::begin(request_id());
+        let line = Line {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            status: None,
+            failure: None,
+            record: record.clone(),
+            complete: false,
+            route: request.extensions().get().cloned(),
+            _in_flight: self.metrics.request_begins(),
+            metrics: self.metrics.clone(),
+        };
+        request.extensions_mut().insert(record);
+        let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
+        Observed { answer, line: Some(line) }
+    }
+}
+
+/// `req_` and 32 hexadecimal digits.
+fn request_id() -> Arc<str> {
+    let mut id = *b"req_00000000000000000000000000000000";
+    Uuid::new_v4().simple().encode_lower(&mut id[4..]);
+    // It is all ASCII.
+    std::str::from_utf8(&id).unwrap_or_default().into()
+}
+
+pin_project! {
+    /// An answer on its way. Dropped with its line when the client leaves before the head: that is logged too.
+    pub struct Observed<F> {
+        // None: the service panicked when it was called.
+        #[pin]
+        answer: Option<F>,
+        line: Option<Line>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Observed<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = this.answer.as_pin_mut();
+        let polled = answer.map(|answer| catch_unwind(AssertUnwindSafe(|| answer.poll(cx))));
+        let answered = match polled {
+            Some(Ok(polled)) => ready!(polled).ok(),
+            Some(Err(_)) | None => None,
+        };
+        let Some(line) = this.line.take() else { return Poll::Pending };
+        Poll::Ready(Ok(line.go_on(answered)))
+    }
+}
+
+impl Line {
+    /// The head is there; none: there was a panic. The line goes on with the body.
+    fn go_on(mut self, answered: Option<Response>) -> Response {
+        let mut response = answered.unwrap_or_else(|| {
+            tracing::error!(request_id = self.record.id(), path = self.path, "a handler panicked");
+            ApiError::internal().into_response()
+        });
+        self.status = Some(response.status());
+        self.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(self.record.id()) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+        let ms = u64::try_from(self.record.elapsed().as_millis()).unwrap_or(u64::MAX);
+        headers.insert(PROCESSING_MS, HeaderValue::from(ms));
+        response.map(|body| {
+            // The answer to HEAD loses its body further out.
+            self.complete = body.is_end_stream() || self.method == Method::HEAD;
+            Body::new(ObservedBody { body, line: self })
+        })
+    }
 }
 
 /// The line in the log, written when it is dropped.
 struct Line {
     method: Method,
+    /// A copy: a piece of the request would keep the whole of its buffer.
     path: String,
     /// None while there is no head.
     status: Option<StatusCode>,
@@ -124,8 +209,13 @@ impl Drop for Line {
 
 /// `a:unreachable:2ms b:ok:31ms`
 fn list(attempts: &[Attempt]) -> String {
-    let one = |attempt: &Attempt| format!("{}:{}:{}ms", attempt.target, attempt.outcome, attempt.duration.as_millis());
-    attempts.iter().map(one).collect::<Vec<_>>().join(" ")
+    let mut list = String::with_capacity(attempts.len() * 64);
+    for Attempt { target, outcome, duration } in attempts {
+        let gap = if list.is_empty() { "" } else { " " };
+        // Writing to a string does not fail.
+        let _ = write!(list, "{gap}{target}:{outcome}:{}ms", duration.as_millis());
+    }
+    list
 }
 
 /// A body that knows whether it was sent to its end.
@@ -157,12 +247,9 @@ impl HttpBody for ObservedBody {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use axum::Router;
-    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
-    use futures_util::stream;
+    use futures_util::{FutureExt, stream};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
@@ -176,7 +263,7 @@ mod tests {
             std::future::pending().await
         }
         let routes = Router::new().route("/things/{id}", get(two)).route("/never", get(never));
-        let app = routes.layer(from_fn_with_state(metrics.clone(), observe));
+        let app = routes.layer(ObserveLayer::new(metrics.clone()));
         app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
     }
 

@@ -4,12 +4,18 @@
 //! extensions is where a handler that knows the body takes a stream's permit, which it keeps to the last body byte, and
 //! reserves tokens. Adds `x-ratelimit-*` to every answer, for the limits that are set.
 
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
+use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
 
 use crate::error::{Denied, Surface};
 use crate::keyring::Principal;
@@ -46,24 +52,90 @@ static TOKENS: Names = Names {
     reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
 };
 
-/// The middleware. Stands behind `authenticate`.
-pub async fn rate_limit(State(meter): State<Meter>, mut request: Request, next: Next) -> Response {
-    let Some(principal) = request.extensions().get::<Arc<Principal>>() else {
-        return next.run(request).await;
-    };
-    let admission = match meter.limiter.request(&principal.id, principal.limits) {
-        Ok(admission) => admission,
-        Err(limited) => {
-            meter.metrics.refused(limited.reason(), limited.whose.name());
-            let mut response = Denied::Limited(limited.clone()).answer(meter.surface);
-            say(response.headers_mut(), &REQUESTS, refused(&limited));
-            return response;
+/// Puts a [`Meter`] in front of a service. Stands behind `authenticate`.
+#[derive(Clone)]
+pub struct RateLimitLayer {
+    meter: Arc<Meter>,
+}
+
+impl RateLimitLayer {
+    /// Asks `meter`.
+    #[must_use]
+    pub fn new(meter: Meter) -> Self {
+        Self { meter: Arc::new(meter) }
+    }
+}
+
+impl<S> Layer<S> for RateLimitLayer {
+    type Service = RateLimit<S>;
+
+    fn layer(&self, inner: S) -> RateLimit<S> {
+        RateLimit { meter: Arc::clone(&self.meter), inner }
+    }
+}
+
+/// The service; see the module.
+#[derive(Clone)]
+pub struct RateLimit<S> {
+    meter: Arc<Meter>,
+    inner: S,
+}
+
+impl<S> Service<Request> for RateLimit<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Told<S::Future>, Ready<Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Some(principal) = request.extensions().get::<Arc<Principal>>() else {
+            return Either::Left(Told { answer: self.inner.call(request), admission: None });
+        };
+        match self.meter.limiter.request(&principal.id, principal.limits) {
+            Ok(admission) => {
+                request.extensions_mut().insert(admission.clone());
+                Either::Left(Told { answer: self.inner.call(request), admission: Some(admission) })
+            }
+            Err(limited) => Either::Right(ready(Ok(self.meter.refuse(&limited)))),
         }
-    };
-    request.extensions_mut().insert(admission.clone());
-    let mut response = next.run(request).await;
-    tell(response.headers_mut(), &admission);
-    response
+    }
+}
+
+impl Meter {
+    fn refuse(&self, limited: &Limited) -> Response {
+        self.metrics.refused(limited.reason(), limited.whose.name());
+        let mut response = Denied::Limited(limited.clone()).answer(self.surface);
+        say(response.headers_mut(), &REQUESTS, refused(limited));
+        response
+    }
+}
+
+pin_project! {
+    /// An answer on its way, which will tell what is left of the limits.
+    pub struct Told<F> {
+        #[pin]
+        answer: F,
+        admission: Option<Admission>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Told<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.answer.poll(cx));
+        if let Some(admission) = this.admission {
+            tell(response.headers_mut(), admission);
+        }
+        Poll::Ready(Ok(response))
+    }
 }
 
 fn tell(headers: &mut HeaderMap, admission: &Admission) {

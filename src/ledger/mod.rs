@@ -12,6 +12,7 @@
 //! - Shutdown: nothing, if the database can be written within 3 seconds; else what is left is counted as above.
 
 mod entry;
+mod recent;
 mod retention;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use entry::Entry;
+pub use recent::RECENT;
 pub use writer::Writer;
 
+use self::recent::Recent;
 use crate::store::Store;
 
 /// Most entries that wait for the database. A full queue takes some 30 MB, and lasts for over a minute at a thousand
@@ -35,8 +38,9 @@ pub const QUEUE: usize = 65_536;
 /// Where requests leave their entries; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    entries: mpsc::Sender<Entry>,
+    entries: mpsc::Sender<Arc<Entry>>,
     tally: Arc<Tally>,
+    recent: Arc<Recent>,
 }
 
 /// What both ends of the queue count.
@@ -63,18 +67,27 @@ impl Ledger {
         let (sender, receiver) = mpsc::channel(most);
         let tally = Arc::<Tally>::default();
         let writer = Writer::new(store, keep, receiver, Arc::clone(&tally));
-        (Self { entries: sender, tally }, writer)
+        (Self { entries: sender, tally, recent: Arc::default() }, writer)
     }
 
     /// Takes `entry` down. Never waits: if the queue is full, or the writer has stopped, the entry is dropped and
     /// counted.
     pub fn record(&self, mut entry: Entry) {
         entry.shorten();
+        let entry = Arc::new(entry);
+        self.recent.push(Arc::clone(&entry));
         // Before it is in the queue: the writer must not take off what was not put on yet.
         self.tally.waiting.fetch_add(1, Ordering::Relaxed);
         if self.entries.try_send(entry).is_err() {
             self.tally.lose(1);
         }
+    }
+
+    /// Of the last [`RECENT`] entries those behind the first `seen`, the newest first; and how many have been recorded
+    /// ever, which is what has been seen then.
+    #[must_use]
+    pub fn recent(&self, seen: u64) -> (Vec<Arc<Entry>>, u64) {
+        self.recent.since(seen)
     }
 
     /// Entries recorded that are not in the database yet.

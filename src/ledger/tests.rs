@@ -245,3 +245,17 @@ async fn a_client_cannot_make_an_entry_large() {
     let groups = book.store.usage(None, None, &[UsageColumn::Model]).await.unwrap();
     assert_eq!(groups[0].model.as_ref().unwrap().len(), 256);
 }
+
+#[tokio::test]
+async fn the_last_hundred_are_remembered_whether_they_are_written_or_lost() {
+    let book = Book::with(None, 10).await;
+    assert!(book.ledger.recent(0).0.is_empty());
+    (0..105).for_each(|status| book.ledger.record(Entry { status, ..entry() }));
+    let statuses = |seen| {
+        let (entries, count) = book.ledger.recent(seen);
+        (entries.iter().map(|entry| entry.status).collect::<Vec<_>>(), count)
+    };
+    assert_eq!(statuses(0), ((5..105).rev().collect(), 105));
+    assert_eq!(statuses(103), (vec![104, 103], 105));
+    assert_eq!(statuses(105), (vec![], 105));
+}

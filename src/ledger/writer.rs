@@ -37,13 +37,13 @@ pub struct Writer {
 /// What waits: in the channel, and at hand.
 #[derive(Debug)]
 struct Queue {
-    entries: Receiver<Entry>,
+    entries: Receiver<Arc<Entry>>,
     /// Stays here until it is written, so that it can be counted when it is given up.
-    batch: Vec<Entry>,
+    batch: Vec<Arc<Entry>>,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, keep: Option<Duration>, entries: Receiver<Entry>, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(store: Store, keep: Option<Duration>, entries: Receiver<Arc<Entry>>, tally: Arc<Tally>) -> Self {
         let queue = Queue { entries, batch: Vec::with_capacity(BATCH) };
         Self { store, keep, queue, tally }
     }
@@ -109,12 +109,13 @@ impl Queue {
         if self.receive(stop).await == 0 {
             return false;
         }
-        let window = sleep(WINDOW);
-        tokio::pin!(window);
-        while self.batch.len() < BATCH {
-            tokio::select! {
-                received = self.receive(stop) => if received == 0 { break },
-                () = &mut window => break,
+        // The queue is not waited on meanwhile: whoever waits is woken by every entry. Unless there is much to do.
+        if self.batch.len() < BATCH {
+            stop.run_until_cancelled(sleep(WINDOW)).await;
+            while self.batch.len() < BATCH
+                && let Ok(entry) = self.entries.try_recv()
+            {
+                self.batch.push(entry);
             }
         }
         true

@@ -16,6 +16,31 @@ pub enum Limit {
     Streams,
 }
 
+impl Limit {
+    /// Every kind there is.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Tokens, Self::Streams];
+
+    /// The label for logs and metrics, which is its key in the configuration.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Requests => "requests_per_minute",
+            Self::Tokens => "tokens_per_minute",
+            Self::Streams => "concurrent_streams",
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Streams => "streams",
+        }
+    }
+}
+
 /// Whose limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -57,11 +82,7 @@ impl Limited {
     /// The label for logs and metrics.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
-        match self.what {
-            Limit::Requests => "requests_per_minute",
-            Limit::Tokens => "tokens_per_minute",
-            Limit::Streams => "concurrent_streams",
-        }
+        self.what.label()
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::deadline::{EndsAt, Signal};
 use crate::error::ApiError;
@@ -22,6 +23,8 @@ use super::Caller;
 pub(super) const BYTES_A_TOKEN: u64 = 4;
 /// How many tokens a stream that has used up its reservation sets aside at once.
 const MORE: u64 = 16;
+/// Time between two moments in which a stream tells how far it is: what it tells to is shared by all.
+const TELL: Duration = Duration::from_secs(1);
 /// What the log and the usage records say when the client left before there was a status.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -56,6 +59,10 @@ struct Tally {
     /// Tokens that went to the client, as far as we can tell: upstreams send one a chunk.
     counted: u64,
     gaps: Gaps,
+    /// Tokens of the completion that others have been told of.
+    told: u64,
+    /// When they are told of more; none: the stream has only begun.
+    tell_at: Option<Instant>,
 }
 
 impl Account {
@@ -105,9 +112,22 @@ impl Account {
         self.status = 200;
     }
 
-    /// So much time was between two chunks.
-    pub(super) fn gap(&mut self, gap: Duration) {
+    /// So much time was between two chunks, of which the second has come `now`.
+    pub(super) fn gap(&mut self, gap: Duration, now: Instant) {
         self.tally.gaps.note(gap);
+        self.progress(now);
+    }
+
+    /// The stream goes on; says how far it is when it is time for that.
+    pub(super) fn progress(&mut self, now: Instant) {
+        let tell_at = *self.tally.tell_at.get_or_insert_with(|| now + TELL);
+        if now < tell_at {
+            return;
+        }
+        self.tally.tell_at = Some(now + TELL);
+        let tokens = self.tally.completion_so_far();
+        self.metrics.progress(&mut self.tally.gaps, tokens.saturating_sub(self.tally.told));
+        self.tally.told = self.tally.told.max(tokens);
     }
 
     /// The counts of the whole answer, from whoever generated the tokens.
@@ -188,6 +208,10 @@ impl Tally {
         }
     }
 
+    fn completion_so_far(&self) -> u64 {
+        self.usage.map_or(self.counted, |usage| usage.completion_tokens)
+    }
+
     /// None where there was nothing to count.
     fn settled(&self, streamed: bool) -> (Usage, Option<Source>) {
         match self.usage {
@@ -218,8 +242,9 @@ impl Drop for Account {
         facts.terminal = Some(terminal);
         let (target, attempts, first_token) = (facts.target.clone(), facts.attempts.len(), facts.first_token);
         drop(facts);
-        let gaps = &self.tally.gaps;
-        self.metrics.ended(&Ended { terminal, duration, prompt_tokens, completion_tokens, source, gaps });
+        let Tally { gaps, told, .. } = &self.tally;
+        let ended = Ended { terminal, duration, prompt_tokens, completion_tokens, source, gaps, told: *told };
+        self.metrics.ended(&ended);
         self.ledger.record(Entry {
             at: Timestamp::now(),
             request_id: Some(self.record.id().to_owned()),

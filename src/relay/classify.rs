@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::open::masked;
 use crate::upstream::{Failure, Refusal, Target};
-use crate::wire::chunk::{Depth, Facts, Frame, look};
+use crate::wire::chunk::{Facts, Frame, Looker};
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::sse::Event;
 
@@ -21,11 +21,11 @@ pub(super) enum Meaning {
 }
 
 /// The same rules for the first event and for all others.
-pub(super) fn classify(target: &Target, event: &Event, depth: Depth) -> Meaning {
+pub(super) fn classify(target: &Target, event: &Event, looker: &mut Looker) -> Meaning {
     if event.data.is_empty() {
         return Meaning::Nothing;
     }
-    match look(&event.data, depth) {
+    match looker.look(&event.data) {
         Ok(Frame::Done) => Meaning::Done,
         Ok(Frame::Error(error)) => refused(target, error),
         // A bare `{"message":…}` named `error`: SDKs pass over it in silence.

@@ -1,20 +1,26 @@
 //! From an upstream's events to the client's frames.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::account::Account;
 use super::classify::{Meaning, classify};
-use super::open::{Opened, too_long};
+use super::open::{Opened, Order, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Target};
-use crate::wire::chunk::{Depth, Facts, Malformed, is_without_text, last_chunk, look, without};
-use crate::wire::request::ChatRequest;
+use crate::wire::chunk::{Facts, Looker, is_without_text, last_chunk, push_without};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
+/// An upstream that writes at such intervals is in a hurry: no model generates so fast, but what was held back somewhere
+/// arrives so.
+const HURRY: Duration = Duration::from_millis(1);
+/// How many turns of the scheduler output waits for more.
+const TURNS: u8 = 2;
 /// Most choices that the contract knows.
 const MOST_CHOICES: usize = 128;
 
@@ -23,16 +29,15 @@ const MOST_CHOICES: usize = 128;
 pub(super) struct Terms {
     /// The client did not ask for usage: what we asked for is not its business.
     hide_usage: bool,
-    depth: Depth,
     choices: u64,
     /// End the stream when its key's tokens are used up.
     stop_at_budget: bool,
 }
 
 impl Terms {
-    pub(super) const fn of(request: &ChatRequest, stop_at_budget: bool) -> Self {
-        let depth = if request.n > 1 { Depth::Choices } else { Depth::Keys };
-        Self { hide_usage: !request.include_usage, depth, choices: request.n, stop_at_budget }
+    pub(super) const fn of(order: &Order, stop_at_budget: bool) -> Self {
+        let request = &order.request;
+        Self { hide_usage: !request.include_usage, choices: request.n, stop_at_budget }
     }
 }
 
@@ -51,13 +56,18 @@ pub(super) struct Collector {
     target: Arc<Target>,
     body: AnswerBody,
     decoder: Decoder,
+    looker: Looker,
     /// The event that opened the stream.
-    first: Option<Event>,
+    first: Option<(Event, Facts)>,
     outbox: Outbox,
     /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
     last_data: Instant,
+    /// What came last came right behind what came before.
+    hurried: bool,
+    /// Turns that the output has waited for more.
+    turns: u8,
     choices: Choices,
     terms: Terms,
     /// Usage on every chunk was asked for by us alone.
@@ -74,12 +84,15 @@ impl Collector {
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
-            head: terms.stop_at_budget.then(|| opened.first.data.clone()),
+            looker: opened.looker,
+            head: terms.stop_at_budget.then(|| opened.first.0.data.clone()),
             fresh: true,
             first: Some(opened.first),
             outbox: Outbox::default(),
             waiting_since: None,
             last_data: Instant::now(),
+            hurried: false,
+            turns: 0,
             choices: Choices { wanted: terms.choices, ..Choices::default() },
             running: opened.running,
             terms,
@@ -90,8 +103,22 @@ impl Collector {
         !self.outbox.is_empty()
     }
 
+    /// Whether the output had better wait for a turn of the scheduler: an upstream in a hurry has more in the meantime,
+    /// and one write of ten tokens costs what a write of one does. Never for a moment of time: when nothing has come
+    /// after two turns, the output goes out. If so, the task is woken.
+    pub(super) fn waits(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.hurried || self.turns == TURNS {
+            return false;
+        }
+        self.turns += 1;
+        // Wakes the task when the others have had their turn, and the sockets have been looked at.
+        let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+        true
+    }
+
     pub(super) fn take_output(&mut self) -> Bytes {
         self.waiting_since = None;
+        self.turns = 0;
         self.outbox.take()
     }
 
@@ -125,8 +152,7 @@ impl Collector {
     /// has nothing more right now.
     pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<Option<End>> {
         loop {
-            while let Some(event) = self.next_event() {
-                let end = event.map_or_else(Some, |event| self.take(&event, account));
+            while let Some(end) = self.poll_event(account) {
                 if end.is_some() || self.outbox.is_full() {
                     return Poll::Ready(end);
                 }
@@ -138,7 +164,9 @@ impl Collector {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
                     let now = Instant::now();
-                    account.gap(now - std::mem::replace(&mut self.last_data, now));
+                    let gap = now - std::mem::replace(&mut self.last_data, now);
+                    self.hurried = gap < HURRY;
+                    account.gap(gap, now);
                     self.decoder.push(data);
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
@@ -151,16 +179,21 @@ impl Collector {
         }
     }
 
-    fn next_event(&mut self) -> Option<Result<Event, End>> {
-        match self.first.take() {
-            Some(event) => Some(Ok(event)),
-            None => self.decoder.next_event().map_err(|_| End::Failed(too_long())).transpose(),
+    /// Passes the next event on, if there is one, and says whether the stream ends with it.
+    fn poll_event(&mut self, account: &mut Account) -> Option<Option<End>> {
+        if let Some((event, facts)) = self.first.take() {
+            self.pass(&event, &facts, account);
+            return Some(None);
+        }
+        match self.decoder.next_event() {
+            Ok(event) => event.map(|event| self.take(&event, account)),
+            Err(_) => Some(Some(End::Failed(too_long()))),
         }
     }
 
     /// Passes one event on, or says how it ends the stream.
     fn take(&mut self, event: &Event, account: &mut Account) -> Option<End> {
-        match classify(&self.target, event, self.terms.depth) {
+        match classify(&self.target, event, &mut self.looker) {
             Meaning::Nothing => None,
             Meaning::Done => Some(End::Done),
             Meaning::Failure(failure) => Some(End::Failed(failure)),
@@ -193,7 +226,7 @@ impl Collector {
         if facts.null_error || cut_usage {
             // Checked to be UTF-8 when it was looked at.
             let text = std::str::from_utf8(&event.data).unwrap_or_default();
-            push_frame(self.outbox.write(), without(text, cut_usage).as_bytes());
+            push_without(self.outbox.write(), text, facts, cut_usage);
             return;
         }
         match &event.verbatim {
@@ -206,7 +239,7 @@ impl Collector {
     fn at_end(&mut self, account: &mut Account, failure: Option<Failure>) -> End {
         // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
-            && !matches!(look(&event.data, Depth::Keys), Err(Malformed))
+            && self.looker.look(&event.data).is_ok()
             && let Some(end) = self.take(&event, account)
         {
             return end;

@@ -123,13 +123,12 @@ impl Pace {
         Self { interval, next, heartbeat, alarm: Box::pin(tokio::time::sleep(heartbeat)) }
     }
 
-    fn sent(&mut self) {
-        self.alarm.as_mut().reset(Instant::now() + self.heartbeat);
+    fn sent(&mut self, now: Instant) {
+        self.alarm.as_mut().reset(now + self.heartbeat);
     }
 
     /// How many tokens have come due; sets the time of the next.
-    fn tokens_due(&mut self) -> u32 {
-        let now = Instant::now();
+    fn tokens_due(&mut self, now: Instant) -> u32 {
         let mut next = self.next.deadline().max(now.checked_sub(CATCH_UP).unwrap_or(now));
         let mut due = 0;
         while next <= now {
@@ -246,11 +245,13 @@ impl Body for LocalStream {
         {
             if pace.next.as_mut().poll(cx).is_pending() {
                 ready!(pace.alarm.as_mut().poll(cx));
-                pace.sent();
+                pace.sent(Instant::now());
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
             }
-            due = pace.tokens_due();
-            pace.sent();
+            let now = Instant::now();
+            due = pace.tokens_due(now);
+            pace.sent(now);
+            this.account.progress(now);
         }
         let mut out = BytesMut::with_capacity(1024);
         while this.stage != Stage::Over && out.len() < BATCH {

@@ -15,6 +15,7 @@ mod plain;
 mod proxied;
 mod respond;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,7 +112,7 @@ impl Relay {
     /// # Errors
     /// [`ApiError`] when it fails before the first byte of the answer.
     pub async fn complete(&self, caller: Caller, request: ChatRequest) -> Result<Response, ApiError> {
-        caller.record.facts().model = Some(request.model.chars().take(MOST_NAME).collect());
+        caller.record.facts().model = Some(beginning(&request.model).to_owned());
         if !caller.principal.may_use(&request.model) {
             return Err(ApiError::no_model(&request.model));
         }
@@ -128,17 +129,17 @@ impl Relay {
             ends_at: caller.ends_at,
             frame_limit: self.limits.frame,
         };
-        let answer = self.answer(account, route, order);
+        let answer = pin!(self.answer(account, route, order));
         // A stream that has begun says so itself.
         self.cutting.token().run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))
     }
 
     async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {
         match (route, order.request.stream) {
-            // On the heap: understanding a question takes more room than passing an answer on.
+            // On the heap, each: what they need differs, and the room for the largest would be copied with every request.
             (None, _) => Box::pin(local::complete(self, account, &order.request)).await,
             (Some(route), true) => proxied::stream(self, account, route, order).await,
-            (Some(route), false) => plain::complete(self, account, &route, &order).await,
+            (Some(route), false) => Box::pin(plain::complete(self, account, &route, &order)).await,
         }
     }
 
@@ -149,4 +150,13 @@ impl Relay {
         }
         self.routes.find(model).map(|route| Some(Arc::clone(route))).ok_or_else(|| ApiError::no_model(model))
     }
+}
+
+/// As much of a model's name as is logged.
+fn beginning(name: &str) -> &str {
+    // Bytes are never fewer than characters.
+    if name.len() <= MOST_NAME {
+        return name;
+    }
+    name.char_indices().nth(MOST_NAME).map_or(name, |(end, _)| &name[..end])
 }

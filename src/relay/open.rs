@@ -1,20 +1,21 @@
 //! Opening a stream: from the request to the upstream's first event, while the status can still be chosen.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::classify::{Meaning, classify};
 
+use crate::config::Timeouts;
 use crate::deadline::EndsAt;
-use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Refusal, Target};
-use crate::wire::chunk::Depth;
+use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
+use crate::wire::chunk::{Depth, Facts, Looker};
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::request::{ChatRequest, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
@@ -30,7 +31,9 @@ pub(super) struct Opened {
     pub(super) body: AnswerBody,
     /// Holds what came with the first event.
     pub(super) decoder: Decoder,
-    pub(super) first: Event,
+    pub(super) looker: Looker,
+    /// The event and what it says: a chunk.
+    pub(super) first: (Event, Facts),
     /// Usage on every chunk was asked for, by us and not by the client.
     pub(super) running: bool,
 }
@@ -47,6 +50,11 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// How closely the chunks of its stream are looked at.
+    const fn depth(&self) -> Depth {
+        if self.request.n > 1 { Depth::Choices } else { Depth::Keys }
+    }
+
     fn asks_running(&self, target: &Target) -> bool {
         target.ask_usage() == UsageAsk::Running && !self.request.include_usage
     }
@@ -57,12 +65,13 @@ impl Order {
 pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) -> Result<Opened, Failure> {
     let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
     let body = order.request.forward(target.model(), target.ask_usage());
-    let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
-    let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
+    let limit = time_to_open(&target, spent);
+    let opened = timed(limit, pin!(open_once(&target, body, order))).await;
     match opened {
         Err(Failure::Refused(refusal)) if asked && refusal.names("stream_options") => {
             let body = order.request.forward(target.model(), UsageAsk::Nothing);
-            let opened = timed(total, Deadline::Total, open_once(Arc::clone(&target), body, order)).await;
+            // On the heap: it is rarely needed, and the room for it would be copied with every request.
+            let opened = timed(limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
             if opened.is_ok() {
                 // It was that, and not something else of the request that reads like it.
                 tracing::info!(
@@ -77,54 +86,71 @@ pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) ->
     }
 }
 
-async fn open_once(target: Arc<Target>, body: Bytes, order: &Order) -> Result<Opened, Failure> {
-    let limit = target.timeouts().first_token;
-    let connect = async {
-        let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
-        let mut answer = check_head(&target, answer).await?;
-        let mut decoder = Decoder::new(order.frame_limit);
-        let first = first_event(&target, &mut answer.body, &mut decoder).await?;
-        Ok((answer.body, decoder, first))
-    };
-    let (body, decoder, first) = timed(limit, Deadline::FirstToken, connect).await?;
-    let running = order.asks_running(&target);
-    Ok(Opened { target, body, decoder, first, running })
+async fn open_once(target: &Arc<Target>, body: Bytes, order: &Order) -> Result<Opened, Failure> {
+    let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
+    let mut body = check_head(target, answer).await?;
+    let mut decoder = Decoder::new(order.frame_limit);
+    let mut looker = Looker::new(order.depth());
+    let first = first_event(target, &mut body, &mut decoder, &mut looker).await?;
+    let running = order.asks_running(target);
+    Ok(Opened { target: Arc::clone(target), body, decoder, looker, first, running })
 }
 
-/// `work` within `limit`, if there is one.
-pub(super) async fn timed<T>(
-    limit: Option<Duration>,
-    deadline: Deadline,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+/// The deadline that comes first, `spent` after the request's arrival.
+fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
+    let Timeouts { first_token, total, .. } = *target.timeouts();
+    let total = total.map(|total| Limit { time: total.saturating_sub(spent), deadline: Deadline::Total });
+    let first_token = first_token.map(|time| Limit { time, deadline: Deadline::FirstToken });
+    total.into_iter().chain(first_token).min_by_key(|limit| limit.time)
+}
+
+/// How long something may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) time: Duration,
+    /// Which deadline that is.
+    pub(super) deadline: Deadline,
+}
+
+impl Limit {
+    pub(super) fn new(time: Option<Duration>, deadline: Deadline) -> Option<Self> {
+        time.map(|time| Self { time, deadline })
+    }
+}
+
+/// `work` within `limit`, if there is one. It stays where it is: such futures are large.
+pub(super) async fn timed<T, F>(limit: Option<Limit>, work: Pin<&mut F>) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     match limit {
-        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_elapsed| Failure::Timeout(deadline))?,
+        Some(Limit { time, deadline }) => {
+            tokio::time::timeout(time, work).await.map_err(|_elapsed| Failure::Timeout(deadline))?
+        }
         None => work.await,
     }
 }
 
 /// Whether what comes can be a stream of events.
-async fn check_head(target: &Target, answer: Answer) -> Result<Answer, Failure> {
+async fn check_head(target: &Target, answer: Answer) -> Result<AnswerBody, Failure> {
     if !answer.status.is_success() {
-        return Err(refusal(target, answer).await);
+        return Err(Box::pin(refusal(target, answer)).await);
     }
-    if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if answer.is_encoded {
         return Err(Failure::Malformed("its stream is encoded although that was not asked for"));
     }
-    let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("text/event-stream") || kind.is_empty() || kind.eq_ignore_ascii_case("text/plain") {
-        return Ok(answer);
+    match answer.media {
+        Media::Events => Ok(answer.body),
+        Media::Json => {
+            // Some servers report errors with a success status.
+            let refusal = Box::pin(refusal(target, answer)).await;
+            let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
+                return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
+            };
+            Err(refusal)
+        }
+        Media::Other => Err(Failure::Malformed("it is no event stream")),
     }
-    if kind.eq_ignore_ascii_case("application/json") {
-        // Some servers report errors with a success status.
-        let refusal = refusal(target, answer).await;
-        let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
-            return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
-        };
-        return Err(refusal);
-    }
-    Err(Failure::Malformed("it is no event stream"))
 }
 
 /// Reads the body of an answer that is no success.
@@ -132,9 +158,8 @@ pub(super) async fn refusal(target: &Target, mut answer: Answer) -> Failure {
     let body = tokio::time::timeout(ERROR_PATIENCE, answer.body.read_to_end(MOST_ERROR)).await;
     let body = body.ok().and_then(Result::ok).flatten().unwrap_or_default();
     let value = serde_json::from_slice(&body).ok();
-    let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let error = value.as_ref().and_then(read_error).map(|error| masked(target, error));
-    Failure::Refused(Refusal { status: answer.status, error, retry_after })
+    Failure::Refused(Refusal { status: answer.status, error, retry_after: answer.retry_after })
 }
 
 /// An error's text without the upstream's key.
@@ -149,10 +174,15 @@ pub(super) fn masked(target: &Target, error: ErrorBody) -> ErrorBody {
 }
 
 /// The first event that says something; an error is a failure like any other while nothing has been sent.
-async fn first_event(target: &Target, body: &mut AnswerBody, decoder: &mut Decoder) -> Result<Event, Failure> {
+async fn first_event(
+    target: &Target,
+    body: &mut AnswerBody,
+    decoder: &mut Decoder,
+    looker: &mut Looker,
+) -> Result<(Event, Facts), Failure> {
     loop {
         while let Some(event) = decoder.next_event().map_err(|_| too_long())? {
-            if let Some(first) = first_of(target, event)? {
+            if let Some(first) = first_of(target, event, looker)? {
                 return Ok(first);
             }
         }
@@ -161,16 +191,16 @@ async fn first_event(target: &Target, body: &mut AnswerBody, decoder: &mut Decod
             // The last event may lack its blank line.
             None => {
                 let last = decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
-                return first_of(target, last)?.ok_or(Failure::Closed);
+                return first_of(target, last, looker)?.ok_or(Failure::Closed);
             }
         }
     }
 }
 
-fn first_of(target: &Target, event: Event) -> Result<Option<Event>, Failure> {
-    match classify(target, &event, Depth::Keys) {
+fn first_of(target: &Target, event: Event, looker: &mut Looker) -> Result<Option<(Event, Facts)>, Failure> {
+    match classify(target, &event, looker) {
         Meaning::Nothing => Ok(None),
-        Meaning::Chunk(_) => Ok(Some(event)),
+        Meaning::Chunk(facts) => Ok(Some((event, facts))),
         Meaning::Done => Err(Failure::Malformed("its stream is empty")),
         Meaning::Failure(failure) => Err(failure),
     }

@@ -29,6 +29,10 @@ impl Outbox {
             return;
         }
         self.spill();
+        // At once, and not by doubling: a second frame is seldom the last.
+        if self.buffer.capacity() - self.buffer.len() < frame.len() {
+            self.buffer.reserve(frame.len().max(BATCH));
+        }
         self.buffer.extend_from_slice(&frame);
     }
 

@@ -1,15 +1,15 @@
 //! A completion that is no stream: read whole and checked before a status goes out.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::CONTENT_ENCODING;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
-use super::open::{Order, masked, refusal, timed};
+use super::open::{Limit, Order, masked, refusal, timed};
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::upstream::{Answer, Ask, Deadline, Failure, Refusal, Route, Target};
@@ -30,7 +30,7 @@ pub(super) async fn complete(
         let spent = record.elapsed();
         async move {
             let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
-            timed(total, Deadline::Total, ask(relay, &target, order)).await
+            timed(Limit::new(total, Deadline::Total), pin!(ask(relay, &target, order))).await
         }
     });
     match whole.await {
@@ -60,11 +60,11 @@ async fn ask(
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = Ask { body, stream: false, client: &order.client };
     let timeouts = target.timeouts();
-    let mut answer = timed(timeouts.first_token, Deadline::FirstToken, target.send(&ask)).await?;
+    let mut answer = timed(Limit::new(timeouts.first_token, Deadline::FirstToken), pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
-        return Err(refusal(target, answer).await);
+        return Err(Box::pin(refusal(target, answer)).await);
     }
-    if answer.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
     let body = read(&mut answer, target, relay.limits.answer).await?;
@@ -75,9 +75,8 @@ async fn ask(
 /// The body, as long as it does not fall silent.
 async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
-    while let Some(data) =
-        timed(target.timeouts().idle, Deadline::Idle, async { answer.body.data().await.transpose() }).await?
-    {
+    let idle = Limit::new(target.timeouts().idle, Deadline::Idle);
+    while let Some(data) = timed(idle, pin!(async { answer.body.data().await.transpose() })).await? {
         if whole.len() + data.len() > limit {
             return Err(Failure::Malformed("it is too long"));
         }
@@ -88,7 +87,7 @@ async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Byte
 
 /// A success is a JSON object with choices in it; gives its usage.
 fn check(target: &Target, body: &Bytes) -> Result<Option<Usage>, Failure> {
-    let text = std::str::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
+    let text = simdutf8::basic::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
     let all = members(text).map_err(|_| Failure::Malformed("it is not a JSON object"))?;
     if all.iter().any(|member| member.key == "choices") {
         return Ok(all.iter().find(|member| member.key == "usage").and_then(|member| read_usage(member.value)));

@@ -33,7 +33,7 @@ pub(super) async fn stream(
     route: Arc<Route>,
     order: Order,
 ) -> Result<Response, ApiError> {
-    let terms = Terms::of(&order.request, relay.limits.stop_at_budget);
+    let terms = Terms::of(&order, relay.limits.stop_at_budget);
     let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone());
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
@@ -44,16 +44,16 @@ pub(super) async fn stream(
         state: State::Opening(opening, terms),
         deadlines,
         account,
-        alarm: Box::pin(tokio::time::sleep(relay.heartbeat)),
+        alarm: Box::pin(tokio::time::sleep(relay.hold)),
         cut: relay.cutting.listen(),
     };
-    match tokio::time::timeout(relay.hold, std::future::poll_fn(|cx| stream.poll_open(cx))).await {
-        Ok(Err(failure)) => {
+    match std::future::poll_fn(|cx| stream.poll_held(cx)).await {
+        Err(failure) => {
             let error = ApiError::from(&failure);
             stream.account.fail_with(&failure, &error);
             Err(error)
         }
-        Ok(Ok(())) | Err(_) => {
+        Ok(()) => {
             stream.account.begin();
             Ok(respond::stream(stream))
         }
@@ -142,6 +142,12 @@ impl ProxiedStream {
         Poll::Ready(Ok(()))
     }
 
+    /// As [`Self::poll_open`], for as long as the status is held back: that is how long the alarm is set at first.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let opened = self.poll_open(cx);
+        if opened.is_pending() { self.alarm.as_mut().poll(cx).map(Ok) } else { opened }
+    }
+
     /// What there is to send now.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if matches!(self.state, State::Over) {
@@ -162,6 +168,7 @@ impl ProxiedStream {
                 let since = collector.waiting_since();
                 self.poll_time(cx, since)
             }
+            Poll::Pending if collector.waits(cx) => Poll::Pending,
             Poll::Ready(None) | Poll::Pending => Poll::Ready(Some(collector.take_output())),
         }
     }

@@ -1,18 +1,41 @@
 //! What completion requests used: rows in, sums out.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// Rows of one INSERT; its variables stay far below SQLite's limit of 32,766 for each statement.
-const ROWS: usize = 1_000;
+/// The columns of a row, in the order in which they are bound.
+const COLUMNS: [&str; 17] = [
+    "at",
+    "id",
+    "request_id",
+    "key_id",
+    "key_name",
+    "model",
+    "target",
+    "attempts",
+    "streamed",
+    "prompt_tokens",
+    "completion_tokens",
+    "source",
+    "first_token_us",
+    "duration_us",
+    "terminal",
+    "reason",
+    "status",
+];
+/// Rows of one INSERT, the most first. A few sizes, so that each statement is prepared only once: that takes longer than
+/// to write its rows.
+static INSERTS: LazyLock<[(usize, String); 3]> = LazyLock::new(|| [64, 8, 1].map(|rows| (rows, insert_of(rows))));
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -109,9 +132,12 @@ impl Store {
     /// Whatever the database says.
     pub async fn record_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
-        for rows in rows.chunks(ROWS) {
-            // The text differs with the number of rows: kept, it would push other statements out of the cache.
-            insert(rows).build().persistent(false).execute(&mut *transaction).await?;
+        let mut rest = rows;
+        for (size, sql) in INSERTS.iter() {
+            while let Some((some, others)) = rest.split_at_checked(*size) {
+                insert(sql, some).execute(&mut *transaction).await?;
+                rest = others;
+            }
         }
         Ok(transaction.commit().await?)
     }
@@ -165,35 +191,37 @@ impl UsageCounts {
     }
 }
 
-fn insert(rows: &[UsageRow<'_>]) -> QueryBuilder<Sqlite> {
+/// The statement that writes so many rows.
+fn insert_of(rows: usize) -> String {
+    let row = format!("({})", vec!["?"; COLUMNS.len()].join(", "));
+    let all = vec![row; rows].join(", ");
+    format!("INSERT INTO usage ({}) VALUES {all} ON CONFLICT (at, id) DO NOTHING", COLUMNS.join(", "))
+}
+
+/// `rows`, as many as the statement takes.
+fn insert<'q>(sql: &'static str, rows: &[UsageRow<'q>]) -> Query<'q, Sqlite, SqliteArguments> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    let mut query = QueryBuilder::new(
-        "INSERT INTO usage (at, id, request_id, key_id, key_name, model, target, attempts, streamed, prompt_tokens, \
-         completion_tokens, source, first_token_us, duration_us, terminal, reason, status) ",
-    );
-    query.push_values(rows, |mut values, row| {
-        values
-            .push_bind(row.at.as_millisecond())
-            .push_bind(row.id.as_bytes().to_vec())
-            .push_bind(row.request_id)
-            .push_bind(row.key_id)
-            .push_bind(row.key)
-            .push_bind(row.model)
-            .push_bind(row.target)
-            .push_bind(row.attempts)
-            .push_bind(row.streamed)
-            .push_bind(whole(row.prompt_tokens))
-            .push_bind(whole(row.completion_tokens))
-            .push_bind(row.source)
-            .push_bind(row.first_token.map(micros))
-            .push_bind(micros(row.duration))
-            .push_bind(row.terminal)
-            .push_bind(row.reason)
-            .push_bind(row.status);
-    });
-    query.push(" ON CONFLICT (at, id) DO NOTHING");
-    query
+    rows.iter().fold(sqlx::query(sql), |query, row| {
+        query
+            .bind(row.at.as_millisecond())
+            .bind(row.id.as_bytes().to_vec())
+            .bind(row.request_id)
+            .bind(row.key_id)
+            .bind(row.key)
+            .bind(row.model)
+            .bind(row.target)
+            .bind(row.attempts)
+            .bind(row.streamed)
+            .bind(whole(row.prompt_tokens))
+            .bind(whole(row.completion_tokens))
+            .bind(row.source)
+            .bind(row.first_token.map(micros))
+            .bind(micros(row.duration))
+            .bind(row.terminal)
+            .bind(row.reason)
+            .bind(row.status)
+    })
 }
 
 fn sums(by: &[UsageColumn]) -> String {

@@ -2,12 +2,13 @@
 //!
 //! Everything that carries a label from outside is bounded: beyond the bound, values share the label `other`. Handles of
 //! models and targets are asked for once, at the start. A token touches nothing shared: a stream collects the times
-//! between its chunks in [`Gaps`], which are added when it ends.
+//! between its chunks in [`Gaps`], which are added at most once a second and when it ends.
 
 mod count;
 mod histogram;
 mod model;
 mod page;
+mod reading;
 mod route;
 mod target;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use route::RouteMetrics;
 pub use count::Held;
 pub use histogram::Gaps;
 pub use model::{Ended, ModelMetrics};
+pub use reading::{Distribution, Reading};
 pub use target::TargetMetrics;
 
 /// Most models that are told apart.
@@ -94,6 +96,14 @@ impl Metrics {
     /// A limit has refused a request: which kind of limit, and whose.
     pub fn refused(&self, limit: &'static str, whose: &'static str) {
         self.0.refusals.of((limit, whose)).add(1);
+    }
+
+    /// How often limits have refused a request: which kind of limit, whose, how often; the same words as given to
+    /// [`Metrics::refused`].
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let all = self.0.refusals.all();
+        all.map(|(pair, count)| pair.map_or((OTHER, OTHER, count), |(limit, whose)| (limit, whose, count))).collect()
     }
 
     /// So many usage records wait to be written, and so many were lost since the start.

@@ -126,7 +126,7 @@ pub struct Facts {
 impl Record {
     /// A record of a request that has just arrived.
     #[must_use]
-    pub fn begin(id: &str) -> Self {
+    pub fn begin(id: impl Into<Arc<str>>) -> Self {
         Self { id: id.into(), started: Instant::now(), facts: Arc::default() }
     }
 

@@ -1,16 +1,15 @@
 //! An answer: its head, and a body that drives its connection.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
-use http_body::Body;
-use hyper::body::Incoming;
+use http::StatusCode;
 
 use super::failure::Failure;
+use super::framing::{Framing, Piece};
+use super::head::Media;
 use super::link::Link;
 use super::target::Target;
 
@@ -23,55 +22,57 @@ const MOST_BEHIND: usize = 4 * 1024;
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
+    /// What it says that its body is.
+    pub media: Media,
+    /// Its body is encoded, although that was not asked for.
+    pub is_encoded: bool,
+    /// When it wants to be asked again, seconds.
+    pub retry_after: Option<u64>,
     /// Its body.
     pub body: AnswerBody,
 }
 
 /// The body. Polling it moves the connection; dropping it before its end closes the connection.
 pub struct AnswerBody {
-    incoming: Incoming,
-    /// None once the body has ended and the connection went back to its pool.
+    framing: Framing,
+    /// None once the body has ended, well or not.
     link: Option<Link>,
-    target: Arc<Target>,
+    /// Whose pool the connection goes back to, if it can be used again.
+    target: Option<Arc<Target>>,
 }
 
 impl AnswerBody {
-    pub(super) const fn new(incoming: Incoming, link: Link, target: Arc<Target>) -> Self {
-        Self { incoming, link: Some(link), target }
+    pub(super) const fn new(framing: Framing, link: Link, target: Option<Arc<Target>>) -> Self {
+        Self { framing, link: Some(link), target }
     }
 
     /// The next bytes; none at the end.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         loop {
-            let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
-            if frame.is_pending() {
-                let ended = match &mut self.link {
-                    Some(link) => link.poll_drive(cx).is_ready(),
-                    None => true,
-                };
-                frame = Pin::new(&mut self.incoming).poll_frame(cx);
-                if frame.is_pending() {
-                    // An ended connection has nothing left to wake us.
-                    return if ended { Poll::Ready(Some(Err(Failure::Closed))) } else { Poll::Pending };
-                }
-            }
-            match frame {
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers say nothing that a chat completion needs.
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(Failure::of_hyper(&error)))),
-                Poll::Ready(None) => {
+            let Some(link) = &mut self.link else { return Poll::Ready(None) };
+            match self.framing.next(link.inbox()) {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(Piece::End) => {
                     self.give_back();
                     return Poll::Ready(None);
                 }
-                Poll::Pending => return Poll::Pending,
+                Ok(Piece::More) => {}
+                Err(_broken) => return self.fail(Failure::Malformed("the framing of its body is broken")),
+            }
+            match ready!(link.poll_receive(cx)) {
+                Ok(true) => {}
+                Ok(false) if self.framing == Framing::Close => {
+                    self.link = None;
+                    return Poll::Ready(None);
+                }
+                Ok(false) | Err(_) => return self.fail(Failure::Closed),
             }
         }
+    }
+
+    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.link = None;
+        Poll::Ready(Some(Err(failure)))
     }
 
     /// The next bytes; none at the end.
@@ -102,9 +103,14 @@ impl AnswerBody {
     /// sends behind its last frame is a few bytes that are almost there: they are awaited for a moment, beside the
     /// client's answer, so that the connection can be used again.
     pub fn finish(mut self) {
-        if self.link.is_none() || hyper::body::Body::is_end_stream(&self.incoming) {
-            self.give_back();
-            return;
+        let mut behind = 0;
+        // It nearly always came with the last frame.
+        while let Poll::Ready(next) = self.poll_data(&mut Context::from_waker(Waker::noop())) {
+            let Some(Ok(data)) = next else { return };
+            behind += data.len();
+            if behind > MOST_BEHIND {
+                return;
+            }
         }
         tokio::spawn(async move {
             let _ = tokio::time::timeout(LAST_BYTES, self.read_to_end(MOST_BEHIND)).await;
@@ -112,8 +118,8 @@ impl AnswerBody {
     }
 
     fn give_back(&mut self) {
-        if let Some(link) = self.link.take() {
-            self.target.pool().put(link);
+        if let (Some(link), Some(target)) = (self.link.take(), self.target.take()) {
+            target.pool().put(link);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A new connection: name, TCP, TLS, HTTP.
+//! A new connection: name, TCP, TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -21,8 +19,6 @@ use super::tls::TlsError;
 
 /// How long the next address of a name waits for the one before it (RFC 8305 recommends 250 ms).
 const HEAD_START: Duration = Duration::from_millis(250);
-/// Longest head of an answer, and the most that is read ahead of the client.
-const READ_BUFFER: usize = 64 * 1024;
 
 /// Where to connect to.
 pub(super) struct Dialer {
@@ -41,14 +37,7 @@ impl Dialer {
                 .map_err(|_elapsed| Failure::Timeout(Deadline::Connect))?,
             None => self.stream().await,
         };
-        let stream = stream.map_err(Failure::Unreachable)?;
-        let heard = stream.heard();
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(READ_BUFFER)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| Failure::of_hyper(&error))?;
-        Ok(Link::new(sender, driver, heard))
+        stream.map(Link::new).map_err(Failure::Unreachable)
     }
 
     async fn stream(&self) -> io::Result<Stream> {
@@ -56,8 +45,8 @@ impl Dialer {
         // Without it a short answer waits 40 ms for the peer's delayed acknowledgement.
         tcp.set_nodelay(true)?;
         match &self.tls {
-            None => Ok(Stream::plain(tcp)),
-            Some((connector, name)) => connector.connect(name.clone(), tcp).await.map(Stream::tls),
+            None => Ok(Stream::Plain(tcp)),
+            Some((connector, name)) => connector.connect(name.clone(), tcp).await.map(|tls| Stream::Tls(Box::new(tls))),
         }
     }
 

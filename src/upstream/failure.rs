@@ -151,21 +151,6 @@ impl Failure {
             _ => None,
         }
     }
-
-    /// What hyper says of a connection, in these terms.
-    pub(super) fn of_hyper(error: &hyper::Error) -> Self {
-        if error.is_parse() || error.is_parse_too_large() {
-            return Self::Malformed("the answer is not HTTP/1.1");
-        }
-        // Hyper tells broken chunked framing only by the kind of the error beneath its own.
-        let beneath = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-        match beneath.map(io::Error::kind) {
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
-                Self::Malformed("the framing of its body is broken")
-            }
-            _ => Self::Closed,
-        }
-    }
 }
 
 impl fmt::Display for Failure {

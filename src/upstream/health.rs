@@ -62,6 +62,11 @@ impl Health {
         }
     }
 
+    /// Failures in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.state().failures
+    }
+
     /// A request goes to the target. Says whether it is the probe.
     pub(super) fn begin(&self, now: Instant) -> bool {
         let mut state = self.state();

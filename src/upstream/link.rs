@@ -1,83 +1,180 @@
 //! One HTTP/1.1 connection, driven by whoever holds it.
+//!
+//! It has no task and one buffer, which is there only while it holds something: a stream costs nearly nothing while its
+//! upstream is silent, and what was received is passed on without a copy.
 
-use std::future::Future;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Connection, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::runtime::{Handle, Id};
 
-use super::stream::{Heard, Stream};
+use super::failure::Failure;
+use super::head::Head;
+use super::stream::Stream;
 
-type Driver = Connection<TokioIo<Stream>, Full<Bytes>>;
+/// Room for what is received at once, bytes.
+const ROOM: usize = 8 * 1024;
+/// With less room than this left, a new buffer is begun.
+const LEAST_ROOM: usize = 2 * 1024;
 
-/// A connection and the half that sends on it.
+/// See the module.
 pub(super) struct Link {
-    sender: SendRequest<Full<Bytes>>,
-    /// None once the connection has ended.
-    driver: Option<Box<Driver>>,
-    heard: Heard,
+    stream: Stream,
+    /// Received and not yet read.
+    inbox: BytesMut,
+    /// What is left to send: a head and a body.
+    outbox: [Bytes; 2],
+    /// Nothing more can be sent. What the upstream had to say about that may still come.
+    deaf: bool,
+    /// Something was received since the last request was begun.
+    heard: bool,
+    home: Home,
+}
+
+/// The runtime that has registered a connection's socket, and hears first of what arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home(Option<Id>);
+
+impl Home {
+    /// The one that runs this thread.
+    pub(super) fn here() -> Self {
+        Self(Handle::try_current().ok().map(|runtime| runtime.id()))
+    }
 }
 
 /// A request that got no answer.
 pub(super) struct Unanswered {
-    pub(super) error: Option<hyper::Error>,
+    pub(super) failure: Failure,
     /// The upstream has sent nothing since the request: it may not have seen it.
     pub(super) unheard: bool,
 }
 
 impl Link {
-    pub(super) fn new(sender: SendRequest<Full<Bytes>>, driver: Driver, heard: Heard) -> Self {
-        Self { sender, driver: Some(Box::new(driver)), heard }
+    /// A connection that was made on this thread's runtime.
+    pub(super) fn new(stream: Stream) -> Self {
+        let (inbox, outbox) = (BytesMut::new(), [Bytes::new(), Bytes::new()]);
+        Self { stream, inbox, outbox, deaf: false, heard: false, home: Home::here() }
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Unanswered> {
-        self.heard.store(false, Ordering::Relaxed);
-        let mut response = std::pin::pin!(self.sender.send_request(request));
-        let answer = std::future::poll_fn(|cx| {
-            if let Poll::Ready(answer) = response.as_mut().poll(cx) {
-                return Poll::Ready(answer.map_err(Some));
-            }
-            let ended = drive(&mut self.driver, cx).is_ready();
-            // What the driver has just read may be the answer, or the reason why there is none.
-            match response.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(answer.map_err(Some)),
-                Poll::Pending if ended => Poll::Ready(Err(None)),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await;
-        answer.map_err(|error| Unanswered { error, unheard: !self.heard.load(Ordering::Relaxed) })
+    pub(super) const fn home(&self) -> Home {
+        self.home
     }
 
-    /// Moves bytes in both directions as far as they go. Ready once the connection has ended.
-    pub(super) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        drive(&mut self.driver, cx)
+    /// The same idle connection, registered here if it can be moved; none if that fails.
+    pub(super) fn at_home(self) -> Option<Self> {
+        let here = Home::here();
+        match self.stream {
+            Stream::Plain(tcp) if self.home != here => {
+                let tcp = tcp.into_std().and_then(TcpStream::from_std).ok()?;
+                Some(Self { stream: Stream::Plain(tcp), home: here, ..self })
+            }
+            // What is encrypted can't be taken apart, and a handshake costs more than waking a thread.
+            _ => Some(self),
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer, which may come before all has been sent.
+    pub(super) async fn send(&mut self, head: Bytes, body: Bytes) -> Result<Head, Unanswered> {
+        self.outbox = [head, body];
+        self.heard = false;
+        let head = std::future::poll_fn(|cx| self.poll_head(cx)).await;
+        head.map_err(|failure| Unanswered { failure, unheard: !self.heard })
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
+        loop {
+            let before = self.inbox.len();
+            match ready!(self.poll_receive(cx)) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Poll::Ready(Err(Failure::Closed)),
+            }
+            // A head can't end before a line does: one that comes byte by byte is not looked at for each.
+            if memchr::memchr(b'\n', &self.inbox[before..]).is_some() || self.inbox.len() > ROOM {
+                match Head::take(&mut self.inbox) {
+                    Ok(None) => {}
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                }
+            }
+        }
+    }
+
+    /// Receives more, and sends what is left to send; false at the end of what the upstream sends.
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.poll_send(cx);
+        let received = self.poll_fill(cx);
+        if received.is_pending() && self.inbox.is_empty() {
+            // Nobody knows for how long.
+            self.inbox = BytesMut::new();
+        }
+        received
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        ready!(self.stream.poll_readable(cx))?;
+        if self.inbox.capacity() - self.inbox.len() < LEAST_ROOM {
+            self.inbox.reserve(ROOM);
+        }
+        let count = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbox))?;
+        self.heard |= count > 0;
+        Poll::Ready(Ok(count > 0))
+    }
+
+    /// Sends as much as goes.
+    fn poll_send(&mut self, cx: &mut Context<'_>) {
+        if self.deaf || self.has_sent() {
+            return;
+        }
+        let [head, body] = &mut self.outbox;
+        loop {
+            let stream = Pin::new(&mut self.stream);
+            let sent = if head.is_empty() && body.is_empty() {
+                match stream.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => {
+                        // Gives the body's memory back, too.
+                        self.outbox = [Bytes::new(), Bytes::new()];
+                        return;
+                    }
+                    flushed => flushed.map_ok(|()| 0),
+                }
+            } else {
+                stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+            };
+            match sent {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    let of_head = count.min(head.len());
+                    head.advance(of_head);
+                    body.advance(count - of_head);
+                }
+                Poll::Ready(_) => {
+                    self.deaf = true;
+                    return;
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.outbox.iter().all(Bytes::is_empty)
+    }
+
+    /// Received and not yet read.
+    pub(super) const fn inbox(&mut self) -> &mut BytesMut {
+        &mut self.inbox
     }
 
     /// Whether another request can be sent; looks at the socket, so that a connection which the upstream has closed
     /// meanwhile is noticed.
     pub(super) fn is_usable(&mut self) -> bool {
-        // Nobody waits: the next look is at the next check-out or sweep.
-        let mut cx = Context::from_waker(Waker::noop());
-        self.poll_drive(&mut cx).is_pending() && self.sender.is_ready()
-    }
-}
-
-fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) -> Poll<()> {
-    let Some(connection) = driver else { return Poll::Ready(()) };
-    match Pin::new(connection.as_mut()).poll(cx) {
-        Poll::Pending => Poll::Pending,
-        // How it ended reaches the body or the answer; here it is only over.
-        Poll::Ready(_) => {
-            *driver = None;
-            Poll::Ready(())
+        if self.deaf || !self.has_sent() || !self.inbox.is_empty() {
+            return false;
         }
+        // Nobody waits: the next look is at the next check-out or sweep. Whatever there is, nobody asked for it.
+        self.poll_receive(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }

@@ -3,14 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::link::Link;
+use super::link::{Home, Link};
 
 /// Most idle connections kept for one upstream; further ones are closed.
 const MOST_IDLE: usize = 256;
 /// How long a connection may be idle. Common servers close theirs after 60 to 75 s.
 const IDLE_FOR: Duration = Duration::from_secs(55);
 
-/// A stack: the connection used last is the one least likely to be stale.
+/// A stack: the connection used last is the one least likely to be stale. Connections that the thread's own runtime has
+/// registered come first: what arrives on another one's wakes that one's thread.
 #[derive(Default)]
 pub(super) struct Pool {
     // std Mutex: never held across .await
@@ -26,11 +27,20 @@ impl Pool {
     /// A connection that looked alive a moment ago.
     pub(super) fn take(&self) -> Option<Link> {
         loop {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let mut idle = self.pop()?;
             if idle.since.elapsed() < IDLE_FOR && idle.link.is_usable() {
-                return Some(idle.link);
+                return idle.link.at_home();
             }
         }
+    }
+
+    fn pop(&self) -> Option<Idle> {
+        let here = Home::here();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ours) = idle.iter().rposition(|one| one.link.home() == here) {
+            return Some(idle.remove(ours));
+        }
+        idle.pop()
     }
 
     /// Keeps a connection whose answer has been read to the end.

@@ -20,7 +20,7 @@ use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
 pub struct Route {
     /// What clients ask for; `*` for the route that takes every other name.
     pub name: String,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     attempts: u32,
     budget: Budget,
     metrics: Arc<ModelMetrics>,
@@ -29,12 +29,12 @@ pub struct Route {
     turns: Mutex<Vec<i64>>,
 }
 
-struct Member {
-    target: Arc<Target>,
+pub(super) struct Member {
+    pub(super) target: Arc<Target>,
     weight: NonZeroU32,
     priority: u32,
-    in_flight: AtomicU32,
-    health: Health,
+    pub(super) in_flight: AtomicU32,
+    pub(super) health: Health,
     metrics: Arc<TargetMetrics>,
     /// Held while it is ejected, for the gauge.
     // std Mutex: never held across .await

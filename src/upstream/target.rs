@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Uri};
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue};
 use url::Position;
 
 use super::answer::Answer;
@@ -30,10 +32,10 @@ pub struct Target {
     /// It has refused `stream_options` once.
     knows_no_usage: AtomicBool,
     dialer: Dialer,
-    chat_path: Uri,
     models_url: String,
-    /// What every request says, made once.
-    headers: HeaderMap,
+    /// What the head of every request says, made once: of those for a stream, and of others.
+    stream_head: Bytes,
+    plain_head: Bytes,
     tls_config: Arc<rustls::ClientConfig>,
     pool: Pool,
 }
@@ -61,6 +63,7 @@ impl Target {
         let tls = if secure { Some(dial::tls(&tls_config, &host)?) } else { None };
         let path = url.path().trim_end_matches('/');
         let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let head = |accept| fixed_head(path, authority, config.api_key.as_ref(), accept);
         Ok(Arc::new(Self {
             name: format!("{authority}{path}"),
             model: config.model.clone(),
@@ -78,10 +81,9 @@ impl Target {
                 host,
                 tls,
             },
-            // A URL's path is already encoded, so it is a valid request target.
-            chat_path: format!("{path}/chat/completions").parse().unwrap_or_default(),
+            stream_head: head("text/event-stream"),
+            plain_head: head("application/json"),
             models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
-            headers: fixed_headers(authority, config.api_key.as_ref()),
             tls_config,
             pool: Pool::default(),
         }))
@@ -156,10 +158,6 @@ impl Target {
         &self.dialer
     }
 
-    pub(super) const fn chat_path(&self) -> &Uri {
-        &self.chat_path
-    }
-
     pub(super) fn models_url(&self) -> &str {
         &self.models_url
     }
@@ -168,33 +166,48 @@ impl Target {
         self.api_key.as_ref()
     }
 
-    pub(super) fn headers_for(&self, ask: &Ask<'_>) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        let accept = if ask.stream { "text/event-stream" } else { "application/json" };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    /// The head of a request.
+    pub(super) fn head_for(&self, ask: &Ask<'_>) -> Bytes {
+        let fixed = if ask.stream { &self.stream_head } else { &self.plain_head };
+        let mut head = BytesMut::with_capacity(fixed.len() + 256);
+        head.extend_from_slice(fixed);
         for name in &FORWARDED {
             if let Some(value) = ask.client.get(name) {
-                headers.insert(name.clone(), value.clone());
+                push_field(&mut head, name, value);
             }
         }
-        headers
+        push_field(&mut head, &CONTENT_LENGTH, &HeaderValue::from(ask.body.len()));
+        head.extend_from_slice(b"\r\n");
+        head.freeze()
     }
 }
 
-fn fixed_headers(authority: &str, api_key: Option<&Secret>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    if let Ok(host) = HeaderValue::from_str(authority) {
-        headers.insert(HOST, host);
+/// What the head of every request says; `accept` depends on what is wanted.
+fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
+    // A URL's path is already encoded, so it is a valid request target.
+    let mut head = BytesMut::from(&*format!("POST {path}/chat/completions HTTP/1.1\r\n"));
+    let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
+    let bearer = api_key.map(|key| format!("Bearer {}", key.reveal()));
+    let fields = [
+        (HOST, Some(authority)),
+        (CONTENT_TYPE, Some("application/json")),
+        (USER_AGENT, Some(agent)),
+        // Frames are looked at, so they must come as they are.
+        (ACCEPT_ENCODING, Some("identity")),
+        (ACCEPT, Some(accept)),
+        (AUTHORIZATION, bearer.as_deref()),
+    ];
+    for (name, value) in &fields {
+        // What can't stand in a field would break out of it.
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            push_field(&mut head, name, &value);
+        }
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("petstream/", env!("CARGO_PKG_VERSION"))));
-    // Frames are looked at, so they must come as they are.
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some(key) = api_key
-        && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
-    {
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
+    head.freeze()
+}
+
+fn push_field(head: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+        head.extend_from_slice(piece);
     }
-    headers
 }

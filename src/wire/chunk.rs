@@ -1,22 +1,26 @@
 //! One frame of an upstream's chat stream: what a relay must know of it, found without building a tree.
 //!
-//! Most frames carry a piece of text and nothing else. Three searches for the keys that matter tell them from the
-//! others; a hit only means "look closer". Every frame is checked to be well-formed UTF-8 JSON.
+//! One pass checks that the frame is well-formed UTF-8 JSON and picks up the few members that matter.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
+use bytes::BytesMut;
 use memchr::memmem::Finder;
-use serde::de::IgnoredAny;
 
 use super::envelope::{ErrorBody, read_error};
-use super::members::{Member, elements, members, span};
+use super::members::{Member, members, span};
+use super::pattern::{self, Pattern};
+use super::scan::Scanner;
+use super::sse::{push_frame, push_frame_of};
 
-static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
-static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"choices\""));
+pub use super::scan::Malformed;
+
 static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"content\""));
-static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"finish_reason\""));
 
+/// How deep texts lie in a delta: those of a tool call's function.
+const DELTA_DEPTH: u8 = 4;
+/// How OpenAI ends every chunk but the last, once usage is asked for.
 const NULL_USAGE: &str = ",\"usage\":null}";
 
 /// What a frame is.
@@ -31,7 +35,7 @@ pub enum Frame {
 }
 
 /// What a relay must know of a chunk.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// The choices that this chunk finishes; most chunks: none.
     pub finished: Vec<u64>,
@@ -41,6 +45,8 @@ pub struct Facts {
     pub usage: Option<Usage>,
     /// `choices` is there and empty.
     pub no_choices: bool,
+    /// Members of the two kinds below, and usage.
+    pub hideable: u32,
     /// It has a member that no client is to see: `"error":null`, which the AI SDK takes for a failure.
     pub null_error: bool,
     /// It has a member that only clients who asked for usage are to see: `"usage":null`.
@@ -59,39 +65,135 @@ pub struct Usage {
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// At what the searches find.
+    /// At how choices end.
     Keys,
-    /// At every frame's choices: streams with more than one choice.
+    /// At every choice: streams with more than one.
     Choices,
 }
 
-/// The frame is neither `[DONE]` nor a JSON object in UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed;
+/// Looks at the frames of one stream, one after the other.
+#[derive(Debug)]
+pub struct Looker {
+    depth: Depth,
+    /// That of the last chunk that carried text and nothing else, and what such a chunk says.
+    usual: Option<(Pattern, Facts)>,
+    /// How many patterns may still be tried: in some streams no two chunks are alike.
+    tries: u8,
+}
 
-/// Looks at the data of one frame.
-///
-/// # Errors
-/// [`Malformed`].
-pub fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
-    if data == b"[DONE]" || data.trim_ascii() == b"[DONE]" {
-        return Ok(Frame::Done);
+/// Patterns that are tried in vain before a stream's frames are all read in full.
+const TRIES: u8 = 8;
+
+impl Looker {
+    /// A look as close as `depth` says.
+    #[must_use]
+    pub const fn new(depth: Depth) -> Self {
+        Self { depth, usual: None, tries: TRIES }
     }
-    let text = std::str::from_utf8(data).map_err(|_| Malformed)?;
-    // OpenAI ends every chunk so, once usage is asked for: as usual as a chunk without.
-    let null_usage = text.ends_with(NULL_USAGE);
-    let head = if null_usage { &text[..text.len() - NULL_USAGE.len()] } else { text };
-    let usual = depth == Depth::Keys
-        && values_after(head, &CHOICES).any(|value| value.starts_with("[{"))
-        && !has_value(head, &FINISH)
-        && !has_key(head, &USAGE)
-        && !has_key(head, &ERROR);
-    if !usual {
-        return look_closer(text);
+
+    /// Looks at the data of one frame.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn look(&mut self, data: &[u8]) -> Result<Frame, Malformed> {
+        if data == b"[DONE]" || data.trim_ascii() == b"[DONE]" {
+            return Ok(Frame::Done);
+        }
+        let text = simdutf8::basic::from_utf8(data).map_err(|_| Malformed)?;
+        if let Some((pattern, facts)) = &self.usual
+            && pattern.fits(text)
+        {
+            self.tries = TRIES;
+            return Ok(Frame::Chunk(facts.clone()));
+        }
+        let (frame, texts) = read(text, self.depth)?;
+        if let Frame::Chunk(facts) = &frame
+            && facts.is_usual()
+            && self.tries > 0
+        {
+            self.tries -= 1;
+            self.usual = Pattern::of(text, &texts).map(|pattern| (pattern, facts.clone()));
+        }
+        Ok(frame)
     }
-    let object = text.trim_ascii_start().starts_with('{');
-    let well_formed = object && serde_json::from_str::<IgnoredAny>(text).is_ok();
-    if well_formed { Ok(Frame::Chunk(Facts { null_usage, ..Facts::default() })) } else { Err(Malformed) }
+}
+
+impl Facts {
+    /// Whether the chunk carries text and nothing else.
+    fn is_usual(&self) -> bool {
+        self.finished.is_empty() && self.usage.is_none() && !self.null_error && !self.no_choices
+    }
+}
+
+/// Reads one frame; tells also where the texts that streams are about stand in it.
+fn read(text: &str, depth: Depth) -> Result<(Frame, Vec<Range<usize>>), Malformed> {
+    let (mut facts, mut texts) = (Facts::default(), Vec::new());
+    let (mut has_choices, mut has_error) = (false, false);
+    let mut scanner = Scanner::new(text);
+    scanner.object(|scanner, key| {
+        match &*key {
+            "choices" => {
+                has_choices = true;
+                choices(scanner, depth, &mut facts, &mut texts)?;
+            }
+            "usage" => {
+                facts.hideable += 1;
+                match scanner.value()? {
+                    "null" => facts.null_usage = true,
+                    usage => facts.usage = read_usage(usage),
+                }
+            }
+            "error" if scanner.value()? == "null" => {
+                facts.hideable += 1;
+                facts.null_error = true;
+            }
+            "error" => has_error = true,
+            // OpenAI's padding, as long as a chunk's text is short.
+            "obfuscation" => pattern::texts(scanner, 0, &mut texts)?,
+            _ => drop(scanner.value()?),
+        }
+        Ok(())
+    })?;
+    scanner.end()?;
+    if has_error {
+        return Ok((Frame::Error(error_of(text)), texts));
+    }
+    // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
+    let other = if has_choices { None } else { error_of(text) };
+    Ok((other.map_or(Frame::Chunk(facts), |error| Frame::Error(Some(error))), texts))
+}
+
+/// Reads the value of `choices`.
+fn choices(
+    scanner: &mut Scanner<'_>,
+    depth: Depth,
+    facts: &mut Facts,
+    texts: &mut Vec<Range<usize>>,
+) -> Result<(), Malformed> {
+    if scanner.peek() == Some(b'n') {
+        return scanner.value().map(drop);
+    }
+    facts.no_choices = true;
+    scanner.array(|scanner| {
+        facts.no_choices = false;
+        let (mut index, mut finished) = (0, false);
+        scanner.object(|scanner, key| {
+            match &*key {
+                "index" => index = scanner.value()?.parse().unwrap_or(0),
+                "finish_reason" => finished = scanner.value()? != "null",
+                "delta" => pattern::texts(scanner, DELTA_DEPTH, texts)?,
+                _ => drop(scanner.value()?),
+            }
+            Ok(())
+        })?;
+        if depth == Depth::Choices {
+            facts.seen.push(index);
+        }
+        if finished {
+            facts.finished.push(index);
+        }
+        Ok(())
+    })
 }
 
 /// Whether a first chunk only names the role, as those of most servers do.
@@ -137,16 +239,6 @@ pub fn read_usage(json: &str) -> Option<Usage> {
     })
 }
 
-/// Whether the key stands somewhere in the text, followed by its colon.
-fn has_key(text: &str, key: &Finder<'_>) -> bool {
-    values_after(text, key).next().is_some()
-}
-
-/// Whether the key stands somewhere with a value that is not null.
-fn has_value(text: &str, key: &Finder<'_>) -> bool {
-    values_after(text, key).any(|value| !value.starts_with("null"))
-}
-
 /// The text from each value on that follows the key.
 fn values_after<'a>(text: &'a str, key: &'a Finder<'_>) -> impl Iterator<Item = &'a str> {
     key.find_iter(text.as_bytes()).filter_map(|at| {
@@ -155,44 +247,21 @@ fn values_after<'a>(text: &'a str, key: &'a Finder<'_>) -> impl Iterator<Item = 
     })
 }
 
-fn look_closer(text: &str) -> Result<Frame, Malformed> {
-    let all = members(text).map_err(|_| Malformed)?;
-    let mut facts = Facts::default();
-    let mut has_choices = false;
-    for member in &all {
-        match (&*member.key, member.value) {
-            ("error", "null") => facts.null_error = true,
-            ("error", _) => return Ok(Frame::Error(error_of(text))),
-            ("usage", "null") => facts.null_usage = true,
-            ("usage", usage) => facts.usage = read_usage(usage),
-            ("choices", choices) => {
-                has_choices = true;
-                look_at_choices(choices, &mut facts)?;
-            }
-            _ => {}
-        }
-    }
-    // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
-    match error_of(text) {
-        Some(error) if !has_choices => Ok(Frame::Error(Some(error))),
-        _ => Ok(Frame::Chunk(facts)),
-    }
-}
-
 fn error_of(text: &str) -> Option<ErrorBody> {
     serde_json::from_str(text).ok().as_ref().and_then(read_error)
 }
 
-/// The chunk without the members that a client is not to see: `"error":null` in any case, with `usage` also the usage.
-#[must_use]
-pub fn without(text: &str, usage: bool) -> String {
-    if usage
-        && let Some(head) = text.strip_suffix(NULL_USAGE)
-        && !has_key(head, &USAGE)
-        && !has_key(head, &ERROR)
-    {
-        return format!("{head}}}");
+/// Appends the chunk as a frame without the members that a client is not to see: `"error":null` in any case, with `usage`
+/// also the usage. `facts` are those of this chunk.
+pub fn push_without(out: &mut BytesMut, text: &str, facts: &Facts, usage: bool) {
+    match text.strip_suffix(NULL_USAGE) {
+        // As good as every chunk of some streams.
+        Some(head) if usage && facts.hideable == 1 => push_frame_of(out, &[head.as_bytes(), b"}"]),
+        _ => push_frame(out, without(text, usage).as_bytes()),
     }
+}
+
+fn without(text: &str, usage: bool) -> String {
     let Ok(all) = members(text) else { return text.to_owned() };
     let mut kept = String::with_capacity(text.len());
     let mut from = 0;
@@ -211,120 +280,5 @@ pub fn without(text: &str, usage: bool) -> String {
     kept
 }
 
-fn look_at_choices(choices: &str, facts: &mut Facts) -> Result<(), Malformed> {
-    if choices == "null" {
-        return Ok(());
-    }
-    let all = elements(choices).map_err(|_| Malformed)?;
-    facts.no_choices = all.is_empty();
-    for choice in all {
-        let choice = members(choice).map_err(|_| Malformed)?;
-        let value = |key: &str| choice.iter().find(|member| member.key == key).map(|member| member.value);
-        let index = value("index").and_then(|index| index.parse().ok()).unwrap_or(0);
-        facts.seen.push(index);
-        if value("finish_reason").is_some_and(|reason| reason != "null") {
-            facts.finished.push(index);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chunk(text: &str) -> Facts {
-        match look(text.as_bytes(), Depth::Keys).unwrap() {
-            Frame::Chunk(facts) => facts,
-            other => panic!("{text}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_piece_of_text_has_nothing_to_tell() {
-        let text = r#"{"choices":[{"index":0,"delta":{"content":"\"usage\": \"error\":1"},"finish_reason":null}]}"#;
-        assert_eq!(chunk(text), Facts::default());
-    }
-
-    #[test]
-    fn the_end_of_a_choice_is_seen_with_any_white_space() {
-        let facts = chunk(r#"{"choices":[{"index":1,"delta":{},"finish_reason" :  "stop"}]}"#);
-        assert_eq!((facts.finished, facts.seen), (vec![1], vec![1]));
-    }
-
-    #[test]
-    fn usage_is_read_and_an_azure_filter_chunk_is_no_usage_chunk() {
-        let facts = chunk(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#);
-        assert_eq!(facts.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 4 }));
-        assert!(facts.no_choices);
-        let azure = r#"{"choices":[],"prompt_filter_results":[],"usage":null}"#;
-        assert_eq!((chunk(azure).no_choices, chunk(azure).usage), (true, None));
-    }
-
-    #[test]
-    fn what_a_client_is_not_to_see_is_cut_wherever_it_stands() {
-        let cases = [
-            (r#"{"a":1,"usage":null}"#, r#"{"a":1}"#),
-            (r#"{"a":1, "usage" : null , "b":[1, 2]}"#, r#"{"a":1,"b":[1, 2]}"#),
-            (r#"{"usage":null,"a":1}"#, r#"{"a":1}"#),
-            (r#"{"usage":null}"#, "{}"),
-            (r#"{"error":null,"usage":null,"a":1}"#, r#"{"a":1}"#),
-            (r#"{"usage":null,"usage":null,"a":1}"#, r#"{"a":1}"#),
-            (r#"{"a":"\",","error":null,"usage":{"prompt_tokens":1}}"#, r#"{"a":"\","}"#),
-            (r#"{"x":{"usage":null},"a":1}"#, r#"{"x":{"usage":null},"a":1}"#),
-        ];
-        for (text, kept) in cases {
-            assert_eq!(without(text, true), kept, "{text}");
-        }
-        assert_eq!(without(r#"{"error":null,"usage":null}"#, false), r#"{"usage":null}"#);
-    }
-
-    #[test]
-    fn the_usual_null_usage_is_seen_without_a_closer_look_and_others_with_one() {
-        assert!(chunk(r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}"#).null_usage);
-        assert!(chunk(r#"{"usage":null,"choices":[]}"#).null_usage);
-        assert!(!chunk(r#"{"choices":[{"usage":null}]}"#).null_usage);
-        assert!(chunk(r#"{"error":null,"choices":[]}"#).null_error);
-    }
-
-    #[test]
-    fn errors_in_other_shapes_are_errors() {
-        for text in [r#"{"object":"error","message":"m","code":400}"#, r#"{"detail":"m"}"#] {
-            let frame = look(text.as_bytes(), Depth::Keys).unwrap();
-            assert!(matches!(frame, Frame::Error(Some(ref error)) if error.message == "m"), "{frame:?}");
-        }
-        assert_eq!(look(br#"{"ping":1}"#, Depth::Keys), Ok(Frame::Chunk(Facts::default())));
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn what_is_cut_leaves_json_with_the_rest_in_order(
-            order in proptest::collection::vec(0_usize..4, 0..7),
-            usage in proptest::bool::ANY,
-        ) {
-            let parts = [r#""usage":null"#, r#""error":null"#, r#""a":"x,y""#, r#" "choices" : [ {} ] "#];
-            let text = format!("{{{}}}", order.iter().map(|part| parts[*part]).collect::<Vec<_>>().join(","));
-            let keys = |text: &str| -> Vec<String> {
-                members(text).unwrap().into_iter().map(|member| member.key.into_owned()).collect()
-            };
-            let hidden = |key: &str| key == "error" || usage && key == "usage";
-            let left: Vec<_> = keys(&text).into_iter().filter(|key| !hidden(key)).collect();
-            proptest::prop_assert_eq!(keys(&without(&text, usage)), left);
-        }
-    }
-
-    #[test]
-    fn errors_are_told_from_chunks() {
-        let frame = look(br#"{"error":{"message":"m","code":429}}"#, Depth::Keys).unwrap();
-        let Frame::Error(Some(error)) = frame else { panic!("{frame:?}") };
-        assert_eq!((error.message.as_str(), error.code.as_deref()), ("m", Some("429")));
-    }
-
-    #[test]
-    fn broken_frames_are_malformed() {
-        for text in [&b"{"[..], b"", b"hello", b"[1]", b"1", b"{\"a\":\"\xff\"}", b"{\"usage\":}", b"[DONE", b"{} {}"] {
-            assert_eq!(look(text, Depth::Keys), Err(Malformed), "{}", String::from_utf8_lossy(text));
-        }
-        assert_eq!(look(b" [DONE] ", Depth::Keys), Ok(Frame::Done));
-    }
-}
+mod tests;

@@ -41,6 +41,10 @@ impl Topic {
     }
 }
 
+/// The name of one more topic, which is told to those who listen and logged for nobody: it has no numbers, no ids, and
+/// no place in a set of [`Topics`].
+pub const STATS: &str = "stats";
+
 /// A set of topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Topics(u8);
@@ -48,6 +52,8 @@ pub struct Topics(u8);
 impl Topics {
     /// All topics.
     pub const ALL: Self = Self(0b1111);
+    /// None.
+    pub const NONE: Self = Self(0);
 
     /// Whether `topic` is in the set.
     #[must_use]
@@ -231,6 +237,7 @@ mod tests {
         }
         for topic in Topic::ALL {
             assert_eq!(Topic::from_name(topic.name()), Some(topic));
+            assert_ne!(topic.name(), STATS);
         }
     }
 }

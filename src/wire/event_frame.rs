@@ -99,6 +99,34 @@ impl Encoded {
     }
 }
 
+/// A block that is told in passing: it has no id, and who was not there has missed it. Clones share its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passing {
+    bytes: Bytes,
+    /// Where the `data` line begins.
+    data: usize,
+}
+
+impl Passing {
+    /// Encodes the event `name`, whose data is `json`.
+    #[must_use]
+    pub fn new(name: &'static str, json: &str) -> Self {
+        let mut out = BytesMut::with_capacity(name.len() + json.len() + 32);
+        put(&mut out, &[b"event: ", name.as_bytes(), b"\n"]);
+        let data = out.len();
+        out.extend_from_slice(DATA);
+        put_on_one_line(&mut out, json);
+        out.extend_from_slice(b"\n\n");
+        Self { bytes: out.freeze(), data }
+    }
+
+    /// The block; the `event` line only if `named`.
+    #[must_use]
+    pub fn block(&self, named: bool) -> Bytes {
+        if named { self.bytes.clone() } else { self.bytes.slice(self.data..) }
+    }
+}
+
 /// A block that is about the stream itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Notice<'a> {
@@ -225,6 +253,13 @@ mod tests {
         let expected =
             "retry: 1500\n\nid: e.9\nevent: connected\ndata: {}\n\nevent: heartbeat\ndata: {}\n\nid: e.9\n\n";
         assert_eq!(out, expected.as_bytes());
+    }
+
+    #[test]
+    fn what_is_told_in_passing_has_no_id() {
+        let passing = Passing::new("stats", "{\"a\":\r\n1}");
+        assert_eq!(passing.block(true), "event: stats\ndata: {\"a\":  1}\n\n");
+        assert_eq!(passing.block(false), "data: {\"a\":  1}\n\n");
     }
 
     #[test]

@@ -118,6 +118,8 @@ pub struct Scopes(u8);
 impl Scopes {
     /// All scopes: keys from the environment and the first key made.
     pub const ALL: Self = Self(0b1111);
+    /// None.
+    pub const NONE: Self = Self(0);
 
     /// Whether `scope` is in the set.
     #[must_use]

@@ -4,12 +4,9 @@
 //! that it was (numbers keep all their digits), and knows where in the body it stands.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use super::scan::{Malformed, Scanner};
 
 /// One `"key": value` of an object.
 #[derive(Debug)]
@@ -24,16 +21,38 @@ pub struct Member<'a> {
 ///
 /// # Errors
 /// When `text` is not one well-formed JSON object.
-pub fn members(text: &str) -> Result<Vec<Member<'_>>, serde_json::Error> {
-    serde_json::from_str::<Members<'_>>(text).map(|all| all.0)
+pub fn members(text: &str) -> Result<Vec<Member<'_>>, Malformed> {
+    members_no_deeper_than(text, usize::MAX)
+}
+
+/// As [`members`], of an object that nests no deeper than `deepest`: an object of plain values is 1 deep.
+///
+/// # Errors
+/// As [`members`], and when it nests deeper.
+pub fn members_no_deeper_than(text: &str, deepest: usize) -> Result<Vec<Member<'_>>, Malformed> {
+    let mut all = Vec::with_capacity(8);
+    let mut scanner = Scanner::new(text).no_deeper_than(deepest.saturating_sub(1));
+    scanner.object(|scanner, key| {
+        all.push(Member { key, value: scanner.value()? });
+        Ok(())
+    })?;
+    scanner.end()?;
+    Ok(all)
 }
 
 /// The elements of the array that `text` is.
 ///
 /// # Errors
 /// When `text` is not one well-formed JSON array.
-pub fn elements(text: &str) -> Result<Vec<&str>, serde_json::Error> {
-    serde_json::from_str::<Elements<'_>>(text).map(|all| all.0)
+pub fn elements(text: &str) -> Result<Vec<&str>, Malformed> {
+    let mut all = Vec::new();
+    let mut scanner = Scanner::new(text);
+    scanner.array(|scanner| {
+        all.push(scanner.value()?);
+        Ok(())
+    })?;
+    scanner.end()?;
+    Ok(all)
 }
 
 /// Where `part`, a slice of `whole`, begins and ends in it.
@@ -88,58 +107,6 @@ pub fn deeper_than(json: &[u8], limit: usize) -> bool {
     false
 }
 
-struct Members<'a>(Vec<Member<'a>>);
-
-/// A key that borrows where it can.
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut all = Vec::with_capacity(8);
-                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    all.push(Member { key, value: value.get() });
-                }
-                Ok(Members(all))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-struct Elements<'a>(Vec<&'a str>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Array;
-        impl<'de> Visitor<'de> for Array {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut all = Vec::new();
-                while let Some(value) = seq.next_element::<&'de RawValue>()? {
-                    all.push(value.get());
-                }
-                Ok(Elements(all))
-            }
-        }
-        deserializer.deserialize_seq(Array)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +140,12 @@ mod tests {
         assert!(!deeper_than(br#"{"a":["[[[[\"[[["]}"#, 2));
         assert!(deeper_than(br#"{"a":[[1]]}"#, 2));
         assert!(deeper_than(&vec![b'['; 100_000], 128));
+        for text in [r#"{"a":{}}"#, r#"{"a":{"b":[]}}"#, r#"{"a":[[1]],"b":1}"#, r#"{"a":"[[[[["}"#] {
+            for deepest in 1..5 {
+                let refused = members_no_deeper_than(text, deepest).is_err();
+                assert_eq!(refused, deeper_than(text.as_bytes(), deepest), "{text} {deepest}");
+            }
+        }
     }
 
     proptest! {

@@ -8,6 +8,8 @@ pub mod event_frame;
 pub mod go_duration;
 pub mod key;
 pub mod members;
+mod pattern;
 pub mod request;
+pub mod scan;
 pub mod sse;
 pub mod tokens;

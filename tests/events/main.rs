@@ -9,6 +9,7 @@ mod replay;
 mod shop;
 mod shutdown;
 mod source;
+mod stats;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "shared with the binary that needs all of it")]
 mod support;

@@ -40,6 +40,22 @@ async fn one_subscriber_too_many_is_told_to_come_back_later_in_a_way_that_it_und
     }
 }
 
+/// It comes back by itself to the same URL, in which the ticket is used up.
+#[tokio::test]
+async fn a_ticket_that_finds_no_place_becomes_a_cookie_all_the_same() {
+    let key = "key-0123456789abcdef";
+    let shop = Shop::open(&format!("keys: [{{name: k, key: {key}}}]\nevents: {{subscribers: 1}}\n")).await;
+    let (_, stream) = Stream::greeted(shop.address, get("/api/events").bearer(key)).await;
+    let ticket = shop.ask(&Request::new("POST", "/api/events/tickets").bearer(key)).await.json();
+    let target = format!("/api/events?ticket={}", ticket["ticket"].as_str().unwrap());
+    let mut away = Stream::open(shop.address, get(&target)).await;
+    assert!(matches!(away.rest().await.0.as_slice(), [Seen::Retry(_)]));
+    let cookie = away.header("set-cookie").expect("a cookie").split(';').next().unwrap().to_owned();
+    drop(stream);
+    let back = get(&format!("{target}&wait=0")).header("cookie", &cookie);
+    super::support::soon("a place", async { while shop.ask(&back).await.status != 200 {} }).await;
+}
+
 #[tokio::test]
 async fn a_limit_of_requests_is_no_end_either() {
     let shop = Shop::open("keys: [{name: k, key: key-0123456789abcdef, limits: {requests_per_minute: 1}}]\n").await;

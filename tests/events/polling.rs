@@ -107,6 +107,10 @@ async fn a_poll_that_leads_nowhere_is_reset() {
     assert_eq!(page, json!({"events": [], "cursor": head_id, "reset": reset}));
     let list = shop.json("/api/pets?limit=1").await;
     assert!(list["next"].as_str().unwrap().starts_with("/shop/api/pets?"), "{list}");
+    let order = json!({"petId": shop.pet().await["id"]}).to_string();
+    let order = Request::new("POST", "/api/orders").header("content-type", "application/json").body(order);
+    let order = shop.ask(&order).await;
+    assert!(order.header("location").unwrap().starts_with("/shop/api/orders/"), "{:?}", order.header("location"));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use super::shop::Shop;
 use super::source::{Ending, Seen};
 use super::support::http::Connection;
+use super::support::soon;
 
 const WINDOW: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(200);
@@ -52,14 +53,34 @@ async fn streams_end_spread_over_a_window_and_their_clients_come_back_over_anoth
 }
 
 #[tokio::test]
+async fn where_the_drain_is_shorter_than_the_window_streams_end_within_it_and_not_without_a_word() {
+    const DRAIN: Duration = Duration::from_secs(1);
+    let shop = Shop::open("auth: none\ndrain: 1s\nevents: {shutdown_window: 5m, retry: 200ms}\n").await;
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(shop.stream("/api/events").await.1);
+    }
+    let began = Instant::now();
+    shop.stop();
+    for stream in &mut streams {
+        let (seen, ending) = stream.rest().await;
+        let Some(Seen::Retry(wait)) = seen.last() else { panic!("{seen:?}") };
+        assert_eq!(ending, Ending::Whole);
+        assert!(*wait <= DRAIN * 2 + RETRY, "{wait:?}");
+    }
+    assert!(began.elapsed() < DRAIN * 2, "{:?}", began.elapsed());
+    shop.stopped().await;
+}
+
+#[tokio::test]
 async fn a_long_poll_is_answered_when_the_server_stops() {
     let shop = Shop::open("auth: none\nevents: {shutdown_window: 100ms}\n").await;
     let cursor = shop.id(shop.head().await).await;
     let mut connection = Connection::open(shop.address).await;
     connection.send(&super::source::get(&format!("/api/events?after={cursor}&wait=60"))).await;
     // It counts as a subscriber once it waits; until then the server could stop without having heard of it.
-    tokio::task::yield_now().await;
-    shop.get("/healthz").await;
+    let waits = async { while shop.json("/api/stats").await["subscribers"] != 1 {} };
+    soon("the poll to wait", waits).await;
     shop.stop();
     let page = connection.answer().await.whole().await.json();
     assert_eq!(page["cursor"], cursor.as_str());
@@ -76,7 +97,7 @@ async fn what_happens_while_streams_end_is_still_told_or_found_afterwards() {
     .to_string();
     // Half a request keeps its connection until it is answered.
     let head = format!(
-        "POST /api/pets HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /api/pets HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         pet.len()
     );
     busy.send_raw(head.as_bytes()).await;

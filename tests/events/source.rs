@@ -11,7 +11,7 @@ use super::support::http::{Connection, Piece, Request};
 use super::support::soon;
 
 /// Names that the server may give to events.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "connected",
     "heartbeat",
     "stream-reset",
@@ -21,6 +21,7 @@ const NAMES: [&str; 9] = [
     "order-status-changed",
     "inventory-changed",
     "notification",
+    "stats",
 ];
 
 /// One block of a stream, or one of its comments.

@@ -265,7 +265,9 @@ async fn a_body_over_the_limit_is_refused_and_its_sender_reads_why() {
     assert_is(&answer, expected, "declared");
 
     let mut connection = server.connect().await;
-    connection.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    connection
+        .send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await;
     for _ in 0..size / 0x10000 {
         connection.send_raw(b"10000\r\n").await;
         connection.send_raw(&vec![b' '; 0x10000]).await;
@@ -276,8 +278,7 @@ async fn a_body_over_the_limit_is_refused_and_its_sender_reads_why() {
 
     // Who asks first is told before it sends anything.
     let mut connection = server.connect().await;
-    let head =
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 100000\r\n\r\n";
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 100000\r\n\r\n";
     connection.send_raw(head.as_bytes()).await;
     assert_is(&connection.answer().await.whole().await, expected, "asked first");
     server.stop().await;
@@ -298,7 +299,7 @@ async fn a_body_of_just_the_limit_is_read() {
 async fn bodies_that_do_not_fit_into_memory_together_are_refused() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
     let mut first = server.connect().await;
-    first.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 65536\r\n\r\n").await;
+    first.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 65536\r\n\r\n").await;
     first.send_raw(&vec![b' '; 65_535]).await;
     let expected = (503, "service_unavailable_error", Some("server_is_overloaded"), None, "");
     // The first body's bytes are counted as they are read, which is soon, but not at once.
@@ -334,7 +335,7 @@ async fn a_head_over_the_limit_is_refused() {
 async fn a_client_that_trickles_its_head_does_not_hold_a_connection() {
     let server = Server::start("auth: none\nlimits: {header_read: 50ms}\n").await;
     let mut connection = server.connect().await;
-    connection.send_raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+    connection.send_raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;
     assert!(connection.closed_cleanly().await);
     server.stop().await;
 }
@@ -343,7 +344,7 @@ async fn a_client_that_trickles_its_head_does_not_hold_a_connection() {
 async fn a_body_that_stops_arriving_is_answered() {
     let server = Server::start("auth: none\nlimits: {body_read: 50ms}\n").await;
     let mut connection = server.connect().await;
-    connection.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").await;
+    connection.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{").await;
     let answer = connection.answer().await.whole().await;
     assert_is(&answer, (408, BAD, Some("request_timeout"), None, ""), "a silent body");
     assert!(connection.closed_cleanly().await);

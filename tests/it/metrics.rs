@@ -83,7 +83,7 @@ async fn the_drain_is_seen_on_the_metrics_own_listener() {
     let server = Server::start("auth: none\nmetrics: {listen: 127.0.0.1:0}\n").await;
     let (main, open) = (server.address, server.metrics.unwrap());
     let mut slow = Connection::open(main).await;
-    slow.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{").await;
+    slow.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{").await;
     soon("the request to arrive", async { while !has(&page(open).await, "petstream_requests_in_flight 1") {} }).await;
     let stopped = tokio::spawn(server.stop());
     let ready = async || http::ask(open, &Request::new("GET", "/readyz")).await.status;

@@ -1,6 +1,6 @@
 //! The executable in a working folder of its own.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::support::http::{self, Request, Whole};
 use crate::support::soon;
 
-const EXECUTABLE: &str = env!("CARGO_BIN_EXE_petstream");
+pub(crate) const EXECUTABLE: &str = env!("CARGO_BIN_EXE_petstream");
 const LISTENING: &str = "listening on http://";
 
 /// A working folder.
@@ -76,7 +76,13 @@ impl Folder {
 
     /// Starts a server on a port of its own; it accepts connections when this returns.
     pub(crate) async fn start(&self) -> Program {
-        Program::started(self.command(EXECUTABLE).args(["--listen", "127.0.0.1:0", "--log-format", "json"])).await
+        self.start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    /// As [`Folder::start`], on this address.
+    pub(crate) async fn start_on(&self, address: SocketAddr) -> Program {
+        let address = address.to_string();
+        Program::started(self.command(EXECUTABLE).args(["--listen", &address, "--log-format", "json"])).await
     }
 
     /// As [`Folder::start`], after this line of shell.
@@ -84,6 +90,13 @@ impl Folder {
         let script = format!("{line}; exec \"$0\" --listen 127.0.0.1:0 --log-format json");
         Program::started(self.command("sh").args(["-c", &script, EXECUTABLE])).await
     }
+}
+
+/// A port that stays free while a server is away: none that the system gives to whoever asks for any.
+pub(crate) fn quiet_port() -> SocketAddr {
+    let first = 10_000 + u16::try_from(std::process::id() % 15_000).unwrap();
+    let mut ports = (first..).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    ports.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 impl Program {
@@ -122,6 +135,9 @@ impl Program {
     pub(crate) async fn kill(mut self) {
         self.child.start_kill().unwrap();
         soon("the killed server to be gone", self.child.wait()).await.unwrap();
+        // Its last line may be half of one.
+        let strange = soon("the end of its log", self.strange).await.unwrap();
+        assert!(!strange.iter().any(|line| line.contains("panicked")), "{strange:?}");
     }
 
     /// Waits for its end. Gives its exit status, and all that it has printed on stdout.

@@ -141,7 +141,7 @@ async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() 
     let mut half_a_head = Connection::open(program.address).await;
     half_a_head.send_raw(b"GET /readyz HT").await;
     let mut half_a_body = Connection::open(program.address).await;
-    half_a_body.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{").await;
+    half_a_body.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{").await;
     assert_eq!(program.ask(&Request::new("GET", "/healthz")).await.status, 200);
     program.signal("TERM").await;
     assert_eq!(program.ended().await.0.code(), Some(0));

@@ -2,7 +2,8 @@
 //!
 //! `/api/events/{topic}` carries one topic; `/api/events` those of `topics`, all of them unless given, and
 //! `/api/events/data` is another name for it. With `after` or `wait` the answer is a page of JSON (`poll`), otherwise
-//! a stream of Server-Sent Events (`stream`). All speak of the same cursors. A browser gets in through `doors`, and is
+//! a stream of Server-Sent Events (`stream`). All speak of the same cursors. Streams may also carry `stats`, which is
+//! told in passing, to keys with that scope. A browser gets in through `doors`, and is
 //! never sent away with a status that it would take for the end (`patience`).
 
 mod doors;
@@ -23,14 +24,16 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use http::HeaderMap;
 
-use self::query::{Answer, Wanted};
+use self::query::{Answer, Named, Wanted};
 use super::public_path::PublicPath;
 use crate::config::EventsConfig;
 use crate::error::problem::Problem;
+use crate::error::{Denied, Surface};
 use crate::hub::Hub;
+use crate::keyring::Principal;
 use crate::layer::authenticate::Standing;
 use crate::layer::browser::Browsers;
-use crate::wire::event::{Topic, Topics};
+use crate::wire::key::Scope;
 
 pub use jitter::jitter;
 
@@ -59,6 +62,12 @@ impl Events {
     pub fn new(hub: Hub, browsers: Browsers, config: &EventsConfig, public_path: PublicPath) -> Self {
         let EventsConfig { heartbeat, retry, shutdown_window, .. } = *config;
         Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path }) }
+    }
+
+    /// Where the events come from.
+    #[must_use]
+    pub const fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// Tickets, sessions and cookies.
@@ -110,32 +119,40 @@ pub fn patient<S: Clone + Send + Sync + 'static>(streams: Router<S>) -> Router<S
 async fn several(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
+    Extension(principal): Extension<Arc<Principal>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::parse(None, &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
-    events.answer(wanted, standing).await
+    events.answer(wanted, standing, &principal).await
 }
 
 async fn one(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
+    Extension(principal): Extension<Arc<Principal>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let topic = Topic::from_name(&topic).ok_or_else(|| Problem::not_found("There is no such topic."))?;
-    let topics: Topics = [topic].into_iter().collect();
-    let wanted = Wanted::parse(Some(topics), &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
-    events.answer(wanted, standing).await
+    let topic = Named::from_name(&topic).ok_or_else(|| Problem::not_found("There is no such topic."))?;
+    let wanted = Wanted::parse(Some(topic), &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
+    events.answer(wanted, standing, &principal).await
 }
 
 impl Events {
-    async fn answer(self, wanted: Wanted, standing: Standing) -> Result<Response, Problem> {
-        let Wanted { topics, since, answer } = wanted;
+    async fn answer(self, wanted: Wanted, standing: Standing, principal: &Principal) -> Result<Response, Problem> {
+        let Wanted { topics, stats, since, answer } = wanted;
+        if stats && !principal.has(Scope::Stats) {
+            return Ok(Denied::NoScope(Scope::Stats.name()).answer(Surface::Problem));
+        }
         match answer {
             Answer::Stream { named } => {
-                let (start, subscription) = self.hub.subscribe(topics, since).await?;
+                let (start, mut subscription) = self.hub.subscribe(topics, since).await?;
+                let mut standing = standing;
+                if stats {
+                    (subscription, standing) = (subscription.with_passing(), standing.and(Scope::Stats));
+                }
                 Ok(stream::respond(&start, subscription, self.settings, standing, named))
             }
             Answer::Page { wait, limit } => {

@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::BytesMut;
-use http::header::{ACCEPT, RETRY_AFTER};
+use http::header::{ACCEPT, RETRY_AFTER, SET_COOKIE};
 use http::{Method, StatusCode};
 use url::form_urlencoded;
 
@@ -51,6 +51,10 @@ fn later(refusal: &Response) -> Response {
     push_retry(&mut body, wait + jitter(wait));
     let mut response = Response::new(Body::from(body.freeze()));
     stream::head(response.headers_mut());
+    // It comes back with this: its ticket is used up.
+    if let Some(cookie) = refusal.headers().get(SET_COOKIE) {
+        response.headers_mut().insert(SET_COOKIE, cookie.clone());
+    }
     if let Some(reason) = refusal.extensions().get::<Reason>() {
         response.extensions_mut().insert(Reason(reason.0.clone()));
     }

@@ -91,7 +91,8 @@ impl Page {
             }
             // The page ends before it; the next one begins with it.
             News::Reset(_) => self.limit = self.count,
-            News::Closing => {}
+            // Only streams hear of it.
+            News::Passing(_) | News::Closing => {}
         }
     }
 

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::super::parameters::Parameters;
 use crate::error::problem::FieldError;
 use crate::hub::Since;
-use crate::wire::event::{Topic, Topics};
+use crate::wire::event::{STATS, Topic, Topics};
 
 /// Longest long poll, seconds.
 const MOST_WAIT: u64 = 60;
@@ -24,6 +24,8 @@ const EARLIEST: &str = "earliest";
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) topics: Topics,
+    /// Whether it is also about what the server does.
+    pub(super) stats: bool,
     pub(super) since: Since,
     pub(super) answer: Answer,
 }
@@ -42,24 +44,27 @@ pub(super) enum Answer {
 }
 
 impl Wanted {
-    /// Reads a request; `topics` are those that its path names.
-    pub(super) fn parse(topics: Option<Topics>, query: &str, headers: &HeaderMap) -> Result<Self, Vec<FieldError>> {
+    /// Reads a request; `named` is what its path names.
+    pub(super) fn parse(named: Option<Named>, query: &str, headers: &HeaderMap) -> Result<Self, Vec<FieldError>> {
         let mut given = Parameters::read(query);
-        let topics = match topics {
-            Some(topics) => topics,
+        let named = match named {
+            Some(named) => vec![named],
             None => {
                 let names = Topic::ALL.map(Topic::name).join(", ");
-                let list: Topics =
-                    given.list("topics", &format!("among {names}"), Topic::from_name).into_iter().collect();
-                if list.is_empty() { Topics::ALL } else { list }
+                given.list("topics", &format!("among {names}, {STATS}"), Named::from_name)
             }
         };
+        let stats = named.contains(&Named::Stats);
+        let topics = if named.is_empty() { Topics::ALL } else { named.into_iter().filter_map(Named::topic).collect() };
         // The gate has read it.
         given.one("ticket", "a text", |_| Some(()));
         let last = given.one("last_event_id", "an event's id", |text| Some(text.to_owned()));
         let after = given.one("after", "an event's id", |text| Some(text.to_owned()));
         let wait = given.one("wait", "0 to 60 seconds", |text| number(text).filter(|wait| *wait <= MOST_WAIT));
         let page = after.is_some() || wait.is_some();
+        if page && stats {
+            given.refuse("topics", format!("can't have {STATS} in a page: GET /api/stats has it"));
+        }
         let answer = if page {
             let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MOST_EVENTS).contains(n));
             let limit = given.one("limit", "1 to 1000", within).unwrap_or(EVENTS);
@@ -72,7 +77,27 @@ impl Wanted {
         // A header that is no text is no cursor of ours either.
         let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
         let cursor = [after.as_deref(), header, last.as_deref()].into_iter().flatten().find(|text| !text.is_empty());
-        Ok(Self { topics, since: cursor.map_or(Since::Now, since), answer })
+        Ok(Self { topics, stats, since: cursor.map_or(Since::Now, since), answer })
+    }
+}
+
+/// A topic as requests name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    Logged(Topic),
+    Stats,
+}
+
+impl Named {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        if name == STATS { Some(Self::Stats) } else { Topic::from_name(name).map(Self::Logged) }
+    }
+
+    const fn topic(self) -> Option<Topic> {
+        match self {
+            Self::Logged(topic) => Some(topic),
+            Self::Stats => None,
+        }
     }
 }
 
@@ -105,11 +130,22 @@ mod tests {
 
     #[test]
     fn a_stream_of_everything_from_now_on_is_the_default() {
-        let expected = Wanted { topics: Topics::ALL, since: Since::Now, answer: Answer::Stream { named: true } };
+        let answer = Answer::Stream { named: true };
+        let expected = Wanted { topics: Topics::ALL, stats: false, since: Since::Now, answer };
         assert_eq!(parse("", None), Ok(expected));
         let wanted = parse("topics=pets,orders&named=false&ticket=x", None).unwrap();
         assert_eq!(wanted.topics, [Topic::Orders, Topic::Pets].into_iter().collect());
         assert_eq!(wanted.answer, Answer::Stream { named: false });
+    }
+
+    #[test]
+    fn stats_are_no_topic_of_the_log() {
+        let wanted = |query| parse(query, None).map(|wanted| (wanted.topics, wanted.stats));
+        assert_eq!(wanted("topics=stats"), Ok((Topics::NONE, true)));
+        assert_eq!(wanted("topics=stats,pets"), Ok(([Topic::Pets].into_iter().collect(), true)));
+        let by_path = Wanted::parse(Some(Named::Stats), "", &HeaderMap::new()).unwrap();
+        assert_eq!((by_path.topics, by_path.stats), (Topics::NONE, true));
+        assert!(Wanted::parse(Some(Named::Stats), "wait=0", &HeaderMap::new()).is_err());
     }
 
     #[test]
@@ -143,6 +179,8 @@ mod tests {
         for (query, field) in [
             ("topics=pets,cats", "topics"),
             ("topics=", "topics"),
+            ("topics=pets,stats&wait=0", "topics"),
+            ("topics=stats&after=e.1", "topics"),
             ("wait=61", "wait"),
             ("wait=-1", "wait"),
             ("wait=", "wait"),
@@ -156,7 +194,7 @@ mod tests {
         ] {
             assert_eq!(parse(query, None).unwrap_err()[0].field, field, "{query}");
         }
-        let pets = [Topic::Pets].into_iter().collect();
+        let pets = Named::Logged(Topic::Pets);
         assert_eq!(Wanted::parse(Some(pets), "topics=pets", &HeaderMap::new()).unwrap_err()[0].field, "topics");
     }
 }

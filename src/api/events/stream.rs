@@ -2,7 +2,8 @@
 //!
 //! `retry:`, then `connected`, then a `stream-reset` if the client asked for what is no longer there, then events. Every
 //! 15 s (unless configured) a comment and a `heartbeat`, and, if the stream has moved on past events of other topics, a
-//! block with an id alone: the browser keeps the id and dispatches nothing. A stream ends when the server stops, when its
+//! block with an id alone: the browser keeps the id and dispatches nothing. What is told in passing (`stats`) stands
+//! between the events, without an id. A stream ends when the server stops, when its
 //! key is no longer good, or when the log can't be read; never because its reader is slow.
 
 use std::pin::Pin;
@@ -111,7 +112,7 @@ impl EventStream {
         out
     }
 
-    fn write(self: Pin<&mut Self>, news: Result<News, StoreError>) -> BytesMut {
+    fn write(self: Pin<&mut Self>, news: Result<News, StoreError>) -> Bytes {
         let mut this = self.project();
         let mut out = BytesMut::new();
         match news {
@@ -131,6 +132,8 @@ impl EventStream {
                 *this.told = reset.cursor.seq;
                 notices::stream_reset(&mut out, &reset, this.subscription.topics(), &this.settings.public_path);
             }
+            // Not copied: all have the same.
+            Ok(News::Passing(passing)) => return passing.block(*this.named),
             Ok(News::Closing) => {
                 let window = this.settings.shutdown_window;
                 let stay = jitter(window);
@@ -144,7 +147,7 @@ impl EventStream {
                 push_retry(&mut out, this.settings.retry + jitter(this.settings.retry));
             }
         }
-        out
+        out.freeze()
     }
 }
 
@@ -159,13 +162,13 @@ impl HttpBody for EventStream {
         while !self.ended {
             let ticked = self.as_mut().project().tick.poll(cx).is_ready();
             let out = if ticked {
-                self.as_mut().tick()
+                self.as_mut().tick().freeze()
             } else {
                 let news = ready!(self.as_mut().project().subscription.poll_next(cx, BATCH));
                 self.as_mut().write(news)
             };
             if !out.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+                return Poll::Ready(Some(Ok(Frame::data(out))));
             }
         }
         Poll::Ready(None)

@@ -175,14 +175,15 @@ async fn absurd_numbers_neither_fail_nor_wrap() {
 async fn a_batch_is_written_whole_or_not_at_all() {
     let store = store().await;
     refuse(&store, "bad").await;
-    // More than one statement's worth, and the last row is the bad one.
-    let mut rows: Vec<_> = (0..=ROWS).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
-    rows[ROWS].model = "bad";
+    // Statements of each size, and the last row is the bad one.
+    let last = INSERTS.iter().map(|(rows, _)| rows).sum::<usize>() + INSERTS[0].0;
+    let mut rows: Vec<_> = (0..=last).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
+    rows[last].model = "bad";
     store.record_usage(&rows).await.unwrap_err();
     assert_eq!(total(&store).await.requests, 0);
-    rows[ROWS].model = "good";
+    rows[last].model = "good";
     store.record_usage(&rows).await.unwrap();
-    assert_eq!(total(&store).await.requests, ROWS as u64 + 1);
+    assert_eq!(total(&store).await.requests, last as u64 + 1);
 }
 
 #[tokio::test]

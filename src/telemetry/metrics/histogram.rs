@@ -127,6 +127,19 @@ impl Histogram {
         self.sum.fetch_add(micros(gaps.sum), Ordering::Relaxed);
     }
 
+    /// As [`Histogram::merge`], of a stream that goes on: what is merged now is not merged again.
+    pub(super) fn drain(&self, gaps: &mut Gaps) {
+        self.merge(gaps);
+        *gaps = Gaps { merged: (gaps.count(), gaps.total()), ..Gaps::default() };
+    }
+
+    /// Adds the count of each bucket to those in `totals`.
+    pub(super) fn add_to(&self, totals: &mut [u64]) {
+        for (total, count) in totals.iter_mut().zip(&self.counts) {
+            *total += count.load(Ordering::Relaxed);
+        }
+    }
+
     fn add(&self, index: usize, more: u64) {
         if let Some(count) = self.counts.get(index) {
             count.fetch_add(more, Ordering::Relaxed);
@@ -149,11 +162,14 @@ impl Snapshot {
 }
 
 /// The times between one stream's chunks: plain numbers that nobody shares, so that a token costs nothing but a few
-/// comparisons. Given to [`super::ModelMetrics::ended`] at the stream's end.
+/// comparisons. Given to [`super::ModelMetrics::progress`] now and then, and to [`super::ModelMetrics::ended`] at the
+/// stream's end.
 #[derive(Clone, Debug, Default)]
 pub struct Gaps {
     counts: [u32; CHUNK_UPPER.len() + 1],
     sum: Duration,
+    /// Number and sum of those that are in the shared histogram already, and not in `counts` and `sum` any more.
+    merged: (u64, Duration),
 }
 
 impl Gaps {
@@ -168,13 +184,13 @@ impl Gaps {
     /// From the first chunk to the last.
     #[must_use]
     pub const fn total(&self) -> Duration {
-        self.sum
+        self.merged.1.saturating_add(self.sum)
     }
 
     /// How many were noted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts.iter().map(|count| u64::from(*count)).sum()
+        self.merged.0 + self.counts.iter().map(|count| u64::from(*count)).sum::<u64>()
     }
 }
 
@@ -227,6 +243,27 @@ mod tests {
         assert_eq!(merged.snapshot().sum, each.snapshot().sum);
         assert_eq!((gaps.count(), gaps.total()), (7, Duration::from_millis(100_425)));
         assert_eq!(filled(&merged).first(), Some(&(0.0001, 1)));
+    }
+
+    #[test]
+    fn gaps_that_are_merged_in_pieces_are_merged_once_and_known_to_the_end() {
+        let histogram = Histogram::new(&CHUNK);
+        let mut gaps = Gaps::default();
+        for pieces in 1..=3_u64 {
+            gaps.note(Duration::from_millis(30));
+            gaps.note(Duration::from_millis(1));
+            histogram.drain(&mut gaps);
+            assert_eq!(histogram.snapshot().count(), 2 * pieces);
+        }
+        histogram.drain(&mut gaps);
+        gaps.note(Duration::from_millis(7));
+        histogram.merge(&gaps);
+        assert_eq!(filled(&histogram), [(0.001, 3), (0.01, 1), (0.04, 3)]);
+        assert_eq!((gaps.count(), gaps.total()), (7, Duration::from_millis(100)));
+        assert_eq!(histogram.snapshot().sum, 0.1);
+        let mut totals = vec![1; CHUNK_UPPER.len() + 1];
+        histogram.add_to(&mut totals);
+        assert_eq!(totals.iter().sum::<u64>(), 7 + totals.len() as u64);
     }
 
     #[test]

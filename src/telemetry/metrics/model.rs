@@ -26,6 +26,8 @@ pub struct Ended<'a> {
     pub source: Option<Source>,
     /// The times between the stream's chunks; an empty one where there was no stream.
     pub gaps: &'a Gaps,
+    /// Tokens of the completion that [`ModelMetrics::progress`] has been told of.
+    pub told: u64,
 }
 
 /// One model's metrics. Ask for it once, at the start: using it takes no lock and looks nothing up.
@@ -38,6 +40,8 @@ pub struct ModelMetrics {
     pub(super) per_chunk: Histogram,
     pub(super) prompt: Tokens,
     pub(super) completion: Tokens,
+    /// Tokens of completions as they flow: not only when they have ended.
+    pub(super) flow: Counter,
     pub(super) targets: ByName<TargetMetrics>,
 }
 
@@ -71,6 +75,7 @@ impl Default for ModelMetrics {
             per_chunk: Histogram::new(&CHUNK),
             prompt: Tokens::default(),
             completion: Tokens::default(),
+            flow: Counter::default(),
             targets: ByName::new(MOST_TARGETS),
         }
     }
@@ -87,10 +92,18 @@ impl ModelMetrics {
         self.first_token.observe_time(after);
     }
 
+    /// A running stream has had `tokens` more than it has told of before. For each stream at most once a second: this is
+    /// shared by all.
+    pub fn progress(&self, gaps: &mut Gaps, tokens: u64) {
+        self.per_chunk.drain(gaps);
+        self.flow.add(tokens);
+    }
+
     /// A completion has ended. To be called once for each.
     pub fn ended(&self, ended: &Ended<'_>) {
         self.durations[ended.terminal as usize].observe_time(ended.duration);
         self.per_chunk.merge(ended.gaps);
+        self.flow.add(ended.completion_tokens.saturating_sub(ended.told));
         let Some(source) = ended.source else { return };
         self.prompt.add(ended.prompt_tokens, source);
         self.completion.add(ended.completion_tokens, source);

@@ -14,6 +14,7 @@ fn ended(gaps: &Gaps) -> Ended<'_> {
         completion_tokens: 5,
         source: Some(Source::Exact),
         gaps,
+        told: 0,
     }
 }
 

@@ -2,17 +2,46 @@
 
 use super::invalid::Invalid;
 use super::shape::{self, array, field, object, present, string};
+use crate::wire::scan::{Malformed, Scanner};
 
 const ROLES: [&str; 6] = ["system", "assistant", "user", "function", "tool", "developer"];
 const TEXT: &str = "one of a string or array of objects";
 
 /// Checks the value of `messages`.
 pub(super) fn check(value: &str) -> Result<(), Invalid> {
+    if are_plain(value) {
+        return Ok(());
+    }
     let all = array("messages", "an array of objects", value)?;
     if all.is_empty() {
         return Err(Invalid::empty_array("messages"));
     }
     all.iter().enumerate().try_for_each(|(at, message)| check_one(&format!("messages[{at}]"), message))
+}
+
+/// Whether it is a list of messages that have a role and a text: as good as always, and seen in one pass. Others are looked
+/// at more closely, to say what is wrong with them, if anything is.
+fn are_plain(value: &str) -> bool {
+    let mut plain = false;
+    let mut scanner = Scanner::new(value);
+    let read = scanner.array(|scanner| {
+        let (mut role, mut content) = (None, None);
+        scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            let place = match &*key {
+                "role" => &mut role,
+                "content" => &mut content,
+                "name" | "tool_call_id" | "tool_calls" => return Err(Malformed),
+                _ => return Ok(()),
+            };
+            // The last one counts; where there are two, somebody should look.
+            if place.replace(value).is_some() { Err(Malformed) } else { Ok(()) }
+        })?;
+        plain = matches!(role, Some("\"user\"" | "\"system\"" | "\"assistant\"" | "\"developer\""))
+            && content.is_some_and(|content| content.starts_with('"'));
+        if plain { Ok(()) } else { Err(Malformed) }
+    });
+    read.is_ok() && plain
 }
 
 fn check_one(path: &str, message: &str) -> Result<(), Invalid> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 pub use invalid::Invalid;
 
-use super::members::{self, Member, members, span};
+use super::members::{self, Member, members_no_deeper_than, span};
 
 /// Whether parameters that the API does not know are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +71,11 @@ impl ChatRequest {
     /// # Errors
     /// [`Invalid`] as the contract words it, for the first thing that is wrong.
     pub fn parse(body: Bytes, json_depth: usize, unknown: Unknown) -> Result<Self, Invalid> {
-        if members::deeper_than(&body, json_depth) {
-            return Err(Invalid::too_deep(json_depth));
-        }
-        let text = std::str::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
-        let all = members(text).map_err(|_| Invalid::unreadable())?;
+        let text = simdutf8::basic::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
+        let all = members_no_deeper_than(text, json_depth).map_err(|_| {
+            let too_deep = members::deeper_than(&body, json_depth);
+            if too_deep { Invalid::too_deep(json_depth) } else { Invalid::unreadable() }
+        })?;
         let fields = Fields::take(&all, unknown)?;
         let model = check::model(fields.model)?;
         let stream = check::boolean("stream", fields.stream)?;

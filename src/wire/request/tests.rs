@@ -200,3 +200,29 @@ fn both_edits_fit_together_in_either_order() {
         assert_eq!(value["stream_options"]["continuous_usage_stats"], true);
     }
 }
+
+#[test]
+fn plain_messages_and_others_are_judged_alike() {
+    let judged = |messages: &str| {
+        let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
+        ChatRequest::parse(Bytes::from(body), 128, Unknown::Pass).map(|_| ())
+    };
+    for good in [
+        r#"[{"role":"user","content":"a"},{"content":"b","role":"assistant","x":[{}]}]"#,
+        r#"[{"role":"us\u0065r","content":"a"}]"#,
+        r#"[{"role":"user","role":"system","content":"a"}]"#,
+        r#"[{"role":"assistant","content":null},{"role":"tool","tool_call_id":"1","content":"a"}]"#,
+    ] {
+        assert!(judged(good).is_ok(), "{good}");
+    }
+    for bad in [
+        r#"[{"role":"user","content":"a"},{"role":"user"}]"#,
+        r#"[{"role":"user","content":"a"},{"role":"nobody","content":"a"}]"#,
+        r#"[{"role":"user","content":"a","name":1}]"#,
+        r#"[{"role":"user","content":"a","content":3}]"#,
+        "[[]]",
+        "[]",
+    ] {
+        assert!(judged(bad).is_err(), "{bad}");
+    }
+}

@@ -13,16 +13,24 @@ pub const COMMENT: &[u8] = b": keep-alive\n\n";
 /// Line ends within become blanks, since `data` is JSON, where raw line ends are only white space
 /// between tokens: a strict client must get one `data:` line, and a lone CR must not end one.
 pub fn push_frame(out: &mut BytesMut, data: &[u8]) {
-    out.reserve(data.len() + 8);
+    push_frame_of(out, &[data]);
+}
+
+/// As [`push_frame`], of data in several pieces.
+pub fn push_frame_of(out: &mut BytesMut, data: &[&[u8]]) {
+    out.reserve(data.iter().map(|piece| piece.len()).sum::<usize>() + 8);
     out.extend_from_slice(b"data: ");
-    let mut rest = data;
+    data.iter().for_each(|piece| push_line(out, piece));
+    out.extend_from_slice(b"\n\n");
+}
+
+fn push_line(out: &mut BytesMut, mut rest: &[u8]) {
     while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(b" ");
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-    out.extend_from_slice(b"\n\n");
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) struct Request {
 impl Request {
     /// A request without a body.
     pub(crate) fn new(method: &str, target: &str) -> Self {
-        Self { head: format!("{method} {target} HTTP/1.1\r\nhost: petstream.test\r\n"), body: Vec::new() }
+        Self { head: format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n"), body: Vec::new() }
     }
 
     /// `POST /v1/chat/completions` with this body.
@@ -77,6 +77,16 @@ impl Connection {
         Self::connect(socket, server).await
     }
 
+    /// Connects; none when nobody listens there.
+    #[allow(dead_code, reason = "only servers that run as processes of their own are killed")]
+    pub(crate) async fn open_unless_gone(server: SocketAddr) -> Option<Self> {
+        let stream = soon("a connection", TcpSocket::new_v4().unwrap().connect(server)).await.ok()?;
+        // Where nobody listens, the kernel may give a socket the very port that it asks for: it would talk to itself.
+        let alone = stream.local_addr().ok()? == server;
+        stream.set_nodelay(true).ok()?;
+        (!alone).then(|| Self { stream, buffer: BytesMut::new() })
+    }
+
     async fn connect(socket: TcpSocket, server: SocketAddr) -> Self {
         let stream = soon("a connection", socket.connect(server)).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -102,10 +112,16 @@ impl Connection {
     /// Asks and reads the whole answer; none when the connection has ended before that.
     #[allow(dead_code, reason = "only servers that run as processes of their own are killed")]
     pub(crate) async fn ask_unless_gone(&mut self, request: &Request) -> Option<Whole> {
-        soon("the server to read", self.stream.write_all(&request.bytes())).await.ok()?;
-        let mut answer = self.answer_unless_gone().await.ok()?;
+        let mut answer = self.begin_unless_gone(request).await?;
         let (body, whole) = answer.rest().await;
         whole.then(|| Whole { status: answer.status(), headers: answer.headers, body })
+    }
+
+    /// Sends `request` and reads the head of its answer; none when the connection has ended before that.
+    #[allow(dead_code, reason = "only servers that run as processes of their own are killed")]
+    pub(crate) async fn begin_unless_gone(&mut self, request: &Request) -> Option<Answer<'_>> {
+        soon("the server to read", self.stream.write_all(&request.bytes())).await.ok()?;
+        self.answer_unless_gone().await.ok()
     }
 
     /// Reads the head of the next answer.

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// does, and other tests' threads have none. Two end that shortcut.
 static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
-/// Collects what this thread logs. Tests run their whole server on their own thread.
+/// Collects what this thread logs, and the servers that it starts.
 pub(crate) struct Log {
     text: Text,
     _guard: DefaultGuard,

@@ -171,5 +171,7 @@ fn prompt(case: &Case, row: &Row) -> Option<String> {
     // A deadline may have been faster than the refusal.
     let refused = refused && !matches!(reason, "upstream_timeout" | "upstream_closed");
     let due = if (unasked || refused) && row.completion == 0 { 0 } else { estimate };
-    (row.prompt != due).then(|| format!("a prompt of {due} is due"))
+    // So it may have been here; but of one that was asked because all were out, only that is told.
+    let hidden = refused && reason == "server_is_overloaded" && row.prompt == estimate;
+    (row.prompt != due && !hidden).then(|| format!("a prompt of {due} is due"))
 }

@@ -29,9 +29,9 @@ impl Words<'_> {
         self.chunk(&delta, None, true)
     }
 
-    /// The chunk that ends the choice.
+    /// The chunk that ends the choice, and has no text.
     pub(super) fn last(&mut self) -> (String, Sent) {
-        self.chunk("{}", Some("stop"), true)
+        self.chunk("{}", Some("stop"), false)
     }
 
     /// The chunk with the counts, if it was asked for.

@@ -1,0 +1,36 @@
+//! `GET /api/me`: whose key it is, and what it may do. For pages, which show what their reader may use.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use http::header::CACHE_CONTROL;
+use serde::Serialize;
+
+use crate::error::problem::Problem;
+use crate::keyring::Principal;
+use crate::layer::authenticate::Standing;
+use crate::wire::key::Scope;
+
+#[derive(Serialize)]
+struct Me<'a> {
+    key: &'a str,
+    scopes: Vec<&'static str>,
+    /// `keys`, or `none`: everybody may do everything.
+    auth: &'static str,
+}
+
+/// The route. Who may use it is a layer's business.
+pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/api/me", get(me)).method_not_allowed_fallback(async || Problem::method_not_allowed())
+}
+
+async fn me(Extension(principal): Extension<Arc<Principal>>, Extension(standing): Extension<Standing>) -> Response {
+    let me = Me {
+        key: &principal.name,
+        scopes: principal.scopes.iter().map(Scope::name).collect(),
+        auth: if standing.is_a_keys() { "keys" } else { "none" },
+    };
+    ([(CACHE_CONTROL, "no-store")], Json(me)).into_response()
+}

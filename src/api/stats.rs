@@ -1,0 +1,246 @@
+//! What the server does, for people who watch: `GET /api/stats`, and the topic `stats` on streams of events.
+//!
+//! The former has the last five minutes at once, the latter goes on from there: who subscribes first and then asks has
+//! missed nothing. Once a second a sample is taken; it is encoded and told only while somebody listens, once for all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRef, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::error::problem::Problem;
+use crate::hub::Hub;
+use crate::ledger::{Entry, Ledger};
+use crate::limiter::Limit;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::record::Source;
+use crate::telemetry::samples::{Sample, Samples};
+use crate::upstream::{Routes, TargetState, TargetStatus};
+use crate::wire::event::STATS;
+use crate::wire::event_frame::Passing;
+
+/// Time between two samples.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Where everything is known that is told here; cheap to clone.
+#[derive(Clone)]
+pub struct Stats {
+    started: Timestamp,
+    samples: Samples,
+    sources: Arc<Sources>,
+}
+
+/// What is asked for each answer.
+pub struct Sources {
+    /// What limits have refused.
+    pub metrics: Metrics,
+    /// How the upstreams are.
+    pub routes: Arc<Routes>,
+    /// What ended last.
+    pub ledger: Ledger,
+    /// Who listens.
+    pub hub: Hub,
+}
+
+/// The answer to a request.
+#[derive(Serialize)]
+struct Whole<'a> {
+    time: String,
+    started: String,
+    version: &'static str,
+    samples: Vec<Sample>,
+    #[serde(flatten)]
+    present: Present<'a>,
+}
+
+/// What is told every second.
+#[derive(Serialize)]
+struct Tick<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    sample: &'a Sample,
+    #[serde(flatten)]
+    present: Present<'a>,
+}
+
+#[derive(Serialize)]
+struct Present<'a> {
+    upstreams: Vec<Upstream>,
+    limits: Vec<Refusals>,
+    /// The newest first.
+    recent: Vec<Recent<'a>>,
+    subscribers: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Upstream {
+    model: String,
+    target: String,
+    state: &'static str,
+    out_until: Option<String>,
+    in_flight: u32,
+    failures_in_a_row: u32,
+    idle_connections: usize,
+}
+
+/// How often a limit has refused a request, since the start.
+#[derive(Serialize)]
+struct Refusals {
+    limit: &'static str,
+    whose: &'static str,
+    refused: u64,
+}
+
+/// A completion that has ended; nothing of what was said in it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Recent<'a> {
+    id: Option<&'a str>,
+    at: String,
+    key: &'a str,
+    model: &'a str,
+    target: Option<&'a str>,
+    streamed: bool,
+    status: u16,
+    terminal: &'static str,
+    reason: Option<&'a str>,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    source: Option<&'static str>,
+    first_token_ms: Option<f64>,
+    duration_ms: f64,
+    attempts: u32,
+}
+
+/// The route. Who may use it is a layer's business.
+pub(super) fn router<S>() -> Router<S>
+where
+    Stats: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new().route("/api/stats", get(stats)).method_not_allowed_fallback(async || Problem::method_not_allowed())
+}
+
+async fn stats(State(stats): State<Stats>) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    (headers, stats.whole(Timestamp::now())).into_response()
+}
+
+impl Stats {
+    /// From now on.
+    #[must_use]
+    pub fn new(sources: Sources) -> Self {
+        let samples = Samples::of(sources.metrics.clone());
+        Self { started: Timestamp::now(), samples, sources: Arc::new(sources) }
+    }
+
+    /// Takes a sample every second, and tells of it where anybody listens, for as long as it is polled.
+    pub async fn run(self) {
+        let mut seconds = interval_at(Instant::now() + SECOND, SECOND);
+        // Two samples at once would make one of them empty.
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = 0;
+        loop {
+            seconds.tick().await;
+            let now = Timestamp::now();
+            let sample = self.samples.take(now);
+            let (entries, count) = self.sources.ledger.recent(seen);
+            seen = count;
+            if self.sources.hub.is_listened_to() {
+                let tick = Tick { kind: STATS, sample: &sample, present: self.sources.present(now, &entries) };
+                self.sources.hub.tell(Passing::new(STATS, &json(&tick)));
+            }
+        }
+    }
+
+    fn whole(&self, now: Timestamp) -> String {
+        let (entries, _) = self.sources.ledger.recent(0);
+        json(&Whole {
+            time: written(now),
+            started: written(self.started),
+            version: env!("CARGO_PKG_VERSION"),
+            samples: self.samples.all(),
+            present: self.sources.present(now, &entries),
+        })
+    }
+}
+
+impl Sources {
+    fn present<'a>(&self, now: Timestamp, entries: &'a [Arc<Entry>]) -> Present<'a> {
+        let instant = Instant::now();
+        let upstreams = self.routes.status(instant).into_iter().map(|status| Upstream::of(status, now, instant));
+        let limits = self.metrics.refusals().into_iter().map(|(label, whose, refused)| {
+            let limit = Limit::ALL.into_iter().find(|limit| limit.label() == label).map_or(label, Limit::name);
+            Refusals { limit, whose, refused }
+        });
+        Present {
+            upstreams: upstreams.collect(),
+            limits: limits.collect(),
+            recent: entries.iter().map(|entry| Recent::of(entry)).collect(),
+            subscribers: self.hub.subscribers(),
+        }
+    }
+}
+
+impl Upstream {
+    /// `now` and `instant` are the same moment.
+    fn of(status: TargetStatus, now: Timestamp, instant: Instant) -> Self {
+        let until = |until: Instant| {
+            let left = SignedDuration::try_from(until.saturating_duration_since(instant)).ok()?;
+            now.checked_add(left).ok().map(written)
+        };
+        let out_until = if let TargetState::Out { until: at } = status.state { until(at) } else { None };
+        Self {
+            model: status.model,
+            target: status.target,
+            state: status.state.name(),
+            out_until,
+            in_flight: status.in_flight,
+            failures_in_a_row: status.failures,
+            idle_connections: status.idle_connections,
+        }
+    }
+}
+
+impl<'a> Recent<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        Self {
+            id: entry.request_id.as_deref(),
+            at: written(entry.at),
+            key: &entry.key,
+            model: &entry.model,
+            target: entry.target.as_deref(),
+            streamed: entry.streamed,
+            status: entry.status,
+            terminal: entry.terminal.name(),
+            reason: entry.reason.as_deref(),
+            prompt_tokens: entry.prompt_tokens,
+            completion_tokens: entry.completion_tokens,
+            source: entry.source.map(Source::name),
+            first_token_ms: entry.first_token.map(milliseconds),
+            duration_ms: milliseconds(entry.duration),
+            attempts: entry.attempts,
+        }
+    }
+}
+
+fn written(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// These are plain structures: they can always be written.
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

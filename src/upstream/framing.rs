@@ -1,0 +1,224 @@
+//! Where the body of an answer ends, and what of the bytes that came is body: RFC 9112, sections 6 and 7.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Longest line of a chunk's size with its extensions, bytes.
+const MOST_LINE: usize = 4 * 1024;
+/// Most bytes of all trailers. They say nothing that a chat completion needs, and are passed over.
+const MOST_TRAILERS: usize = 16 * 1024;
+
+/// How a body is framed, and how far it has been read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// So many bytes are left.
+    Length(u64),
+    /// In chunks.
+    Chunked(Chunks),
+    /// Until the connection closes.
+    Close,
+}
+
+/// What comes next of a body in chunks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Chunks {
+    /// The line with the next chunk's size.
+    Size,
+    /// So many bytes of a chunk.
+    Data(u64),
+    /// The line end behind a chunk.
+    Behind,
+    /// Trailers, of which so many bytes have been passed over, and the empty line at the very end.
+    Trailers(usize),
+    /// Nothing.
+    Ended,
+}
+
+/// What there is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// The next bytes of the body; never none.
+    Data(Bytes),
+    /// Nothing until more has been received.
+    More,
+    /// The end.
+    End,
+}
+
+/// The framing is not what the standard allows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Broken;
+
+impl Framing {
+    /// Takes the next piece of the body out of `inbox`, uncopied.
+    pub(super) fn next(&mut self, inbox: &mut BytesMut) -> Result<Piece, Broken> {
+        match self {
+            Self::Length(0) => Ok(Piece::End),
+            Self::Length(left) => Ok(take(left, inbox)),
+            Self::Chunked(chunks) => chunks.next(inbox),
+            Self::Close if inbox.is_empty() => Ok(Piece::More),
+            Self::Close => Ok(Piece::Data(inbox.split().freeze())),
+        }
+    }
+}
+
+impl Chunks {
+    fn next(&mut self, inbox: &mut BytesMut) -> Result<Piece, Broken> {
+        loop {
+            match self {
+                Self::Data(left) => {
+                    let piece = take(left, inbox);
+                    if *left == 0 {
+                        *self = Self::Behind;
+                    }
+                    return Ok(piece);
+                }
+                Self::Ended => return Ok(Piece::End),
+                Self::Behind => {
+                    if inbox.len() < 2 {
+                        return if b"\r\n".starts_with(inbox) { Ok(Piece::More) } else { Err(Broken) };
+                    }
+                    if !inbox.starts_with(b"\r\n") {
+                        return Err(Broken);
+                    }
+                    inbox.advance(2);
+                    *self = Self::Size;
+                }
+                Self::Size => {
+                    let Some(length) = line(inbox, MOST_LINE)? else { return Ok(Piece::More) };
+                    let size = size(&inbox[..length])?;
+                    inbox.advance(length + 2);
+                    *self = if size == 0 { Self::Trailers(0) } else { Self::Data(size) };
+                }
+                Self::Trailers(passed) => {
+                    let Some(length) = line(inbox, MOST_TRAILERS - *passed)? else { return Ok(Piece::More) };
+                    inbox.advance(length + 2);
+                    *passed = (*passed + length + 2).min(MOST_TRAILERS);
+                    if length == 0 {
+                        *self = Self::Ended;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What `inbox` has of the bytes that are left.
+fn take(left: &mut u64, inbox: &mut BytesMut) -> Piece {
+    let count = inbox.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+    if count == 0 {
+        return Piece::More;
+    }
+    *left -= count as u64;
+    // All of it: nothing of the buffer is left behind that would keep it alive.
+    let data = if count == inbox.len() { std::mem::take(inbox) } else { inbox.split_to(count) };
+    Piece::Data(data.freeze())
+}
+
+/// The length of the first line without its end, if all of it is there.
+fn line(inbox: &BytesMut, most: usize) -> Result<Option<usize>, Broken> {
+    match memchr::memchr(b'\n', inbox) {
+        Some(at) if at > 0 && at <= most + 1 && inbox[at - 1] == b'\r' => Ok(Some(at - 1)),
+        Some(_) => Err(Broken),
+        None if inbox.len() > most + 1 => Err(Broken),
+        None => Ok(None),
+    }
+}
+
+/// The size in a chunk's first line: hexadecimal digits, then perhaps extensions, which are nobody's business here.
+fn size(line: &[u8]) -> Result<u64, Broken> {
+    let mut size = 0_u64;
+    let mut digits = 0;
+    for digit in line.iter().map_while(|byte| char::from(*byte).to_digit(16)) {
+        // Sixteen of them fill it.
+        if digits == 16 {
+            return Err(Broken);
+        }
+        size = size << 4 | u64::from(digit);
+        digits += 1;
+    }
+    let rest = line[digits..].trim_ascii_start();
+    let plain = rest.is_empty() || rest[0] == b';';
+    if plain && digits > 0 { Ok(size) } else { Err(Broken) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All of a body that comes in these pieces, and whether its end was seen.
+    fn read(mut framing: Framing, pieces: &[&[u8]]) -> Result<(String, bool), Broken> {
+        let (mut inbox, mut body) = (BytesMut::new(), Vec::new());
+        for piece in pieces {
+            inbox.extend_from_slice(piece);
+            loop {
+                match framing.next(&mut inbox)? {
+                    Piece::Data(data) => body.extend_from_slice(&data),
+                    Piece::More => break,
+                    Piece::End => return Ok((String::from_utf8(body).unwrap(), true)),
+                }
+            }
+        }
+        Ok((String::from_utf8(body).unwrap(), false))
+    }
+
+    fn chunked(pieces: &[&[u8]]) -> Result<(String, bool), Broken> {
+        read(Framing::Chunked(Chunks::Size), pieces)
+    }
+
+    #[test]
+    fn a_length_is_a_length() {
+        assert_eq!(read(Framing::Length(5), &[b"ab", b"cdefg"]), Ok(("abcde".into(), true)));
+        assert_eq!(read(Framing::Length(5), &[b"ab"]), Ok(("ab".into(), false)));
+        assert_eq!(read(Framing::Length(0), &[b"x"]), Ok((String::new(), true)));
+    }
+
+    #[test]
+    fn without_a_length_everything_is_body() {
+        assert_eq!(read(Framing::Close, &[b"ab", b"c"]), Ok(("abc".into(), false)));
+    }
+
+    #[test]
+    fn chunks_are_read_in_any_split() {
+        let all = b"3\r\nabc\r\n00A ; x=\"y\"\r\n0123456789\r\nf\t\r\n0123456789abcde\r\n0\r\nDate: now\r\n\r\nrest";
+        let body = "abc01234567890123456789abcde".to_owned();
+        let bytewise: Vec<&[u8]> = all.chunks(1).collect();
+        assert_eq!(chunked(&bytewise), Ok((body.clone(), true)));
+        for at in 0..all.len() {
+            assert_eq!(chunked(&[&all[..at], &all[at..]]), Ok((body.clone(), true)), "{at}");
+        }
+        assert_eq!(chunked(&[&all[..60]]).map(|(_, over)| over), Ok(false));
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_is_left_alone() {
+        let mut inbox = BytesMut::from(&b"1\r\na\r\n0\r\n\r\nHTTP"[..]);
+        let mut framing = Framing::Chunked(Chunks::Size);
+        assert_eq!(framing.next(&mut inbox), Ok(Piece::Data(Bytes::from_static(b"a"))));
+        assert_eq!(framing.next(&mut inbox), Ok(Piece::End));
+        assert_eq!(&inbox[..], b"HTTP");
+    }
+
+    #[test]
+    fn broken_framing_is_refused() {
+        let (long, trailers) = (b"1;".repeat(4_096), b"a: b\r\n".repeat(4_096));
+        let long_trailers = [&b"0\r\n"[..], &trailers].concat();
+        let bad: [&[u8]; 12] = [
+            b"\r\n",
+            b"x\r\n",
+            b"-1\r\na",
+            b"0x1\r\na",
+            b"1 2\r\na",
+            b"1\na\r\n",
+            b"1\r\nab\r\n",
+            b"1\r\na\n0",
+            b"1\r\na\rb",
+            b"11111111111111111\r\n",
+            &long,
+            &long_trailers,
+        ];
+        for bytes in bad {
+            assert_eq!(chunked(&[bytes]), Err(Broken), "{}", String::from_utf8_lossy(&bytes[..bytes.len().min(40)]));
+        }
+        assert_eq!(chunked(&[b"ffffffffffffffff\r\na"]), Ok(("a".into(), false)));
+    }
+}

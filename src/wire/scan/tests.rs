@@ -1,0 +1,96 @@
+//! JSON as serde reads and writes it, and what only looks like it.
+
+use proptest::prelude::*;
+use serde::de::IgnoredAny;
+
+use super::*;
+
+fn is_json(text: &str) -> bool {
+    let mut scanner = Scanner::new(text);
+    scanner.value().and_then(|_| scanner.end()).is_ok()
+}
+
+#[test]
+fn members_and_elements_come_in_order_with_keys_unescaped() {
+    let text = r#" { "a" : 1.0e400 , "m\u006fd":[ {"x":[]} , -0 ,"]"], "a":{} } "#;
+    let mut seen = Vec::new();
+    let mut scanner = Scanner::new(text);
+    let mut parts = Vec::new();
+    let read = scanner.object(|scanner, key| {
+        if key == "mod" {
+            seen.push((key.into_owned(), "array"));
+            return scanner.array(|scanner| scanner.value().map(|part| parts.push(part)));
+        }
+        let value = scanner.value()?;
+        seen.push((key.into_owned(), value));
+        Ok(())
+    });
+    assert_eq!(read.and_then(|()| scanner.end()), Ok(()));
+    assert_eq!(seen, [("a".into(), "1.0e400"), ("mod".into(), "array"), ("a".into(), "{}")]);
+    assert_eq!(parts, [r#"{"x":[]}"#, "-0", r#""]""#]);
+}
+
+#[test]
+fn any_depth_is_read_and_a_missing_bracket_missed() {
+    for depth in [1, 63, 64, 65, 128, 129, 100_000] {
+        let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
+        assert!(is_json(&mixed), "{depth}");
+        assert!(!is_json(&mixed[..mixed.len() - 1]) && !is_json(&mixed.replace("1}", "1]")), "{depth}");
+    }
+}
+
+#[test]
+fn numbers_are_those_of_the_standard() {
+    for text in ["0", "-0", "10", "1.5", "1e5", "1E+05", "-1.25e-7"] {
+        assert!(is_json(text), "{text}");
+    }
+    for text in ["", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "1_0", "NaN", "--1"] {
+        assert!(!is_json(text), "{text}");
+    }
+}
+
+#[test]
+fn what_is_special_in_a_string_is_found_at_every_place() {
+    for at in 0..20 {
+        for (special, good) in [("\\n", true), ("\\u00e9", true), ("\n", false), ("\\x", false), ("\\u00g0", false)] {
+            let text = format!("\"{}{special}{}\"", "é".repeat(at), "x".repeat(20 - at));
+            assert_eq!(is_json(&text), good, "{text}");
+            assert!(!is_json(&text[..text.len() - 1]), "{text}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_takes_what_serde_takes_and_nothing_else(
+        text in "([{}\\[\\]:,]|\"[a\\\\u0nx\"é\u{1}]{0,12}\"|-?[0-9]{1,2}(\\.[0-9]?)?([eE][+-]?[0-9]?)?|true|fals|null| |\n){0,14}",
+    ) {
+        prop_assert_eq!(is_json(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
+    }
+
+    #[test]
+    fn what_serde_writes_is_read(value in tree()) {
+        let text = value.to_string();
+        prop_assert!(is_json(&text), "{}", text);
+        let cut = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+        let half = &text[..cut];
+        prop_assert_eq!(is_json(half), serde_json::from_str::<IgnoredAny>(half).is_ok(), "{}", half);
+    }
+}
+
+fn tree() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<String>().prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+            proptest::collection::vec((any::<String>(), inner), 0..6)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}

@@ -1,0 +1,172 @@
+//! One storm: a server, those who write, those who listen, and the one who kills.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use petstream::wire::event::{Topic, Topics};
+use tokio::task::JoinSet;
+
+use crate::history::{History, List, Step};
+use crate::log::Log;
+use crate::program::{Folder, Program};
+use crate::random::Random;
+use crate::snapshot;
+use crate::source::seq;
+use crate::subscriber::{Habit, Subscriber};
+use crate::support::http::Request;
+use crate::support::soon;
+use crate::world::World;
+use crate::writer::{Known, Outcome as Answer, Write, Writer};
+
+/// How often the server is killed.
+const KILLS: usize = 12;
+const WRITERS: usize = 5;
+
+pub(crate) struct Arena {
+    folder: Folder,
+    program: Program,
+    world: Arc<World>,
+    log: Log,
+}
+
+/// What came of a storm.
+pub(crate) struct Outcome {
+    pub(crate) log: Log,
+    /// The store at the end.
+    pub(crate) store: Vec<List>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) histories: Vec<History>,
+}
+
+impl Arena {
+    /// Lets a storm loose and waits until it is over.
+    pub(crate) async fn storm(yaml: &str, seed: u64, habits: &[Habit]) -> Outcome {
+        let mut random = Random::new(seed);
+        let mut arena = Self::open(yaml).await;
+        let known = Arc::new(Known::default());
+        let pets = arena.log.base.iter().filter(|list| list.topic == Topic::Pets);
+        pets.flat_map(|list| &list.resources).for_each(|pet| known.learn(pet));
+        let (mut writers, mut subscribers) = (JoinSet::new(), JoinSet::new());
+        for habit in habits.iter().copied() {
+            let (world, random) = (Arc::clone(&arena.world), Random::new(random.any()));
+            subscribers.spawn(async move { Subscriber::new(&world, habit, random).listen().await });
+        }
+        for number in 0..WRITERS {
+            let (world, known, random) = (Arc::clone(&arena.world), Arc::clone(&known), Random::new(random.any()));
+            let name = format!("{seed}-{number}");
+            writers.spawn(async move { Writer::new(&world, &known, random, name).write().await });
+        }
+        for _ in 0..KILLS {
+            arena.live(&mut random).await;
+            arena = arena.crash().await;
+        }
+        arena.live(&mut random).await;
+        arena.world.change(|life| life.settled = true);
+        let writes = soon("the writers to end", writers.join_all()).await.concat();
+        arena.read_to_the_end().await;
+        let ends = arena.log.ends();
+        arena.world.change(|life| life.ends = Some(ends));
+        let histories = soon("the subscribers to see the last event", subscribers.join_all()).await;
+        let store = snapshot::read(&arena.world, Topics::ALL, 100).await;
+        arena.program.stop().await;
+        Outcome { log: arena.log, store, writes, histories }
+    }
+
+    async fn open(yaml: &str) -> Self {
+        let folder = Folder::with(yaml);
+        let program = folder.start().await;
+        let world = Arc::new(World::new());
+        world.change(|life| life.address = Some(program.address));
+        let base = snapshot::read(&world, Topics::ALL, 100).await;
+        assert!(base.iter().all(|list| seq(&list.cursor) == 0), "nothing has happened yet: {base:?}");
+        let epoch = base[0].cursor.split('.').next().unwrap_or_default().to_owned();
+        Self { folder, program, world, log: Log { epoch, base, ..Log::default() } }
+    }
+
+    /// Lets the server live for a while: some die in their first moments, and most when a request has just been sent and
+    /// its answer is on its way, or not yet.
+    async fn live(&self, random: &mut Random) {
+        let moment = if random.percent(20) {
+            random.below(80_000)
+        } else {
+            self.world.sent(random.between(40, 120)).await;
+            random.below(8_000)
+        };
+        tokio::time::sleep(Duration::from_micros(moment as u64)).await;
+    }
+
+    /// Kills the server, looks at what it has left, and starts another one on that.
+    async fn crash(self) -> Self {
+        let Self { folder, program, world, mut log } = self;
+        // Whoever comes now waits for the next one.
+        world.change(|life| life.address = None);
+        program.kill().await;
+        log.read_left_behind(folder.path()).await;
+        let program = folder.start().await;
+        world.change(|life| (life.address, life.generation) = (Some(program.address), life.generation + 1));
+        Self { folder, program, world, log }
+    }
+
+    /// Reads what was committed since the last crash; and everything that is kept once more, which must be the same.
+    async fn read_to_the_end(&mut self) {
+        loop {
+            let page = self.page(&format!("{}.{}", self.log.epoch, self.log.head())).await;
+            if self.log.take(&page) {
+                break;
+            }
+        }
+        let mut kept = Log { epoch: self.log.epoch.clone(), ..Log::default() };
+        let mut after = "earliest".to_owned();
+        loop {
+            let page = self.page(&after).await;
+            if kept.take(&page) {
+                break;
+            }
+            page["cursor"].as_str().unwrap().clone_into(&mut after);
+        }
+        let all = &self.log.events;
+        assert!(all.ends_with(&kept.events), "the log is not what it was");
+        assert!(kept.events.len() >= all.len().min(25), "{} of {} events are kept", kept.events.len(), all.len());
+    }
+
+    async fn page(&self, after: &str) -> serde_json::Value {
+        let request = Request::new("GET", &format!("/api/events?after={after}&wait=0&limit=1000"));
+        let answer = self.program.ask(&request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+}
+
+impl Outcome {
+    /// How often something was told.
+    pub(crate) fn steps(&self, of: impl Fn(&Step) -> bool) -> usize {
+        self.histories.iter().map(|history| history.count(&of)).sum()
+    }
+
+    /// How many writes got no answer the first time.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.writes.iter().filter(|write| write.repeated || write.outcome == Answer::Doubt).count()
+    }
+
+    /// What happened, for whoever watches.
+    pub(crate) fn tally(&self) -> String {
+        format!(
+            "{KILLS} crashes, {} writes, {} of them without an answer, {} of those done all the same, {} events, \
+             {} told, {} cuts, {} resets",
+            self.writes.len(),
+            self.unanswered(),
+            self.writes.iter().filter(|write| write.replayed).count() + self.done_in_doubt(),
+            self.log.events.len(),
+            self.steps(|step| matches!(step, Step::Event(..))),
+            self.steps(|step| *step == Step::Cut),
+            self.steps(|step| matches!(step, Step::Reset { .. })),
+        )
+    }
+
+    /// Edits without an answer that were made.
+    fn done_in_doubt(&self) -> usize {
+        let doubts = self.writes.iter().filter(|write| write.outcome == Answer::Doubt);
+        let made = |tag: &str| self.log.events.iter().any(|event| event.data["resource"]["description"] == tag);
+        doubts.filter(|write| made(&write.tag)).count()
+    }
+}

@@ -1,0 +1,92 @@
+//! What was committed: the log itself, read past the server whenever there is none.
+
+use std::path::Path;
+
+use petstream::petstore::log::{EventLog, LoggedEvent};
+use petstream::store::Store;
+use petstream::wire::event::{Lasts, Topics};
+use serde_json::Value;
+
+use crate::history::{Event, Key, List};
+use crate::source::seq;
+
+/// Every event that was ever committed, and the state before the first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    /// The name of the log.
+    pub(crate) epoch: String,
+    /// What there was before the first event.
+    pub(crate) base: Vec<List>,
+    /// `prev` is that of a stream of all topics.
+    pub(crate) events: Vec<Event>,
+    /// The last event of each topic before each event, where the log itself has told.
+    pub(crate) lasts: Vec<Option<Lasts>>,
+}
+
+impl Log {
+    pub(crate) fn head(&self) -> u64 {
+        self.events.last().map_or(0, Event::seq)
+    }
+
+    /// What there was before the first event, each with its key.
+    pub(crate) fn base(&self) -> impl Iterator<Item = (Key, &Value)> {
+        self.base.iter().flat_map(|list| list.resources.iter().map(|resource| (list.key(resource), resource)))
+    }
+
+    /// The events of `topics`.
+    pub(crate) fn of(&self, topics: Topics) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |event| topics.contains(event.kind().topic()))
+    }
+
+    /// The last event of each topic.
+    pub(crate) fn ends(&self) -> Lasts {
+        let mut lasts = Lasts::default();
+        self.events.iter().for_each(|event| lasts.note(event.kind().topic(), event.seq()));
+        lasts
+    }
+
+    /// Reads on in the database that a killed server has left in `folder`: in a copy, since whoever opens it first puts
+    /// it in order, and that must be the next server.
+    pub(crate) async fn read_left_behind(&mut self, folder: &Path) {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["petstream.db", "petstream.db-wal"] {
+            if folder.join(name).exists() {
+                std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
+            }
+        }
+        let url = format!("sqlite:{}", copy.path().join("petstream.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let (at, events) = EventLog::new(store.clone()).read(Topics::ALL, self.head(), u32::MAX).await.unwrap();
+        store.close().await;
+        assert!(at.pruned <= self.head() && at.head >= self.head(), "unread events are gone: {at:?}, {}", self.head());
+        at.epoch.as_str().clone_into(&mut self.epoch);
+        for event in events {
+            self.lasts.push(Some(event.prev));
+            self.events.push(told(&self.epoch, &event));
+        }
+    }
+
+    /// Takes in a page of JSON that was asked for behind the head. Whether it was empty.
+    pub(crate) fn take(&mut self, page: &Value) -> bool {
+        assert_eq!(page["reset"], Value::Null);
+        let events = page["events"].as_array().unwrap();
+        for event in events {
+            let id = event["id"].as_str().unwrap();
+            assert!(seq(id) > self.head(), "{id} after {}", self.head());
+            self.lasts.push(None);
+            self.events.push(Event::new(id, event["data"].clone()));
+        }
+        events.is_empty()
+    }
+}
+
+/// An event of the log as a stream of all topics would tell it.
+fn told(epoch: &str, event: &LoggedEvent) -> Event {
+    let LoggedEvent { seq, kind, id, version, at, prev, body } = event;
+    let prev = prev.of(Topics::ALL);
+    let data = format!(
+        "{{\"type\":\"{}\",\"id\":\"{id}\",\"version\":{version},\"prev\":{prev},\"time\":\"{at:.3}\",{body}}}",
+        kind.name()
+    );
+    Event::new(&format!("{epoch}.{seq}"), serde_json::from_str(&data).unwrap())
+}

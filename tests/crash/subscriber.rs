@@ -1,0 +1,233 @@
+//! Those who listen, each in a way of its own.
+
+use std::time::Duration;
+
+use petstream::wire::event::{Topic, Topics};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::history::{Event, History, Step};
+use crate::random::Random;
+use crate::snapshot;
+use crate::source::{Parser, Seen, get, seq};
+use crate::support::http::{Answer, Piece, Request};
+use crate::world::World;
+
+/// Where a subscriber begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    Now,
+    Earliest,
+    /// With the present state, and the cursor that it is consistent with.
+    Snapshot,
+}
+
+/// By what means it hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A stream, continued by the header `Last-Event-ID`.
+    Header,
+    /// A stream, continued by a parameter.
+    Query,
+    /// Pages of JSON.
+    Poll,
+}
+
+/// What a subscriber does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habit {
+    pub(crate) name: &'static str,
+    pub(crate) topics: &'static [Topic],
+    pub(crate) way: Way,
+    pub(crate) named: bool,
+    pub(crate) begin: Begin,
+    /// It goes away by itself, and stays away for at most so many restarts; none: it always wants to listen.
+    pub(crate) leaves: Option<usize>,
+}
+
+pub(crate) struct Subscriber<'a> {
+    world: &'a World,
+    habit: Habit,
+    random: Random,
+    topics: Topics,
+    target: String,
+    /// What it continues from.
+    cursor: Option<String>,
+    history: History,
+}
+
+impl<'a> Subscriber<'a> {
+    pub(crate) fn new(world: &'a World, habit: Habit, random: Random) -> Self {
+        let topics: Topics = habit.topics.iter().copied().collect();
+        let names: Vec<_> = topics.iter().map(Topic::name).collect();
+        // Each by the address that suits it best.
+        let target = match names.as_slice() {
+            [one] => format!("/api/events/{one}?"),
+            all if topics == Topics::ALL && all.len() == 4 => "/api/events?".to_owned(),
+            some => format!("/api/events?topics={}&", some.join(",")),
+        };
+        let cursor = (habit.begin == Begin::Earliest).then(|| "earliest".to_owned());
+        let history = History { name: habit.name, topics, named: habit.named, steps: Vec::new() };
+        Self { world, habit, random, topics, target, cursor, history }
+    }
+
+    /// Listens until it has seen the last event there is; gives all that it was told.
+    pub(crate) async fn listen(mut self) -> History {
+        if self.habit.begin == Begin::Snapshot {
+            self.read_state().await;
+        }
+        loop {
+            let over = if self.habit.way == Way::Poll { self.poll().await } else { self.stream().await };
+            if over {
+                return self.history;
+            }
+        }
+    }
+
+    async fn read_state(&mut self) {
+        let limit = self.random.between(5, 30);
+        let lists = snapshot::read(self.world, self.topics, limit).await;
+        let step = Step::Read(lists);
+        // Whoever reads the state because of a reset has a cursor already, and a stream that goes on.
+        if self.cursor.is_none() {
+            self.cursor = step.cursor().map(str::to_owned);
+        }
+        self.history.steps.push(step);
+    }
+
+    /// Notes what was told, and reads the state where that was lost.
+    async fn note(&mut self, step: Step) {
+        if let Some(cursor) = step.cursor() {
+            self.cursor = Some(cursor.to_owned());
+        }
+        let reset = matches!(step, Step::Reset { .. });
+        self.history.steps.push(step);
+        if reset && self.topics.iter().any(|topic| snapshot::path(topic).is_some()) {
+            self.read_state().await;
+        }
+    }
+
+    /// Whether it has seen everything up to `end`.
+    fn has_seen(&self, end: u64) -> bool {
+        self.cursor.as_deref().is_some_and(|cursor| cursor != "earliest" && seq(cursor) >= end)
+    }
+
+    /// One stream from its beginning to its end; whether it has brought the last event.
+    async fn stream(&mut self) -> bool {
+        let mut target = self.target.clone();
+        if !self.habit.named {
+            target.push_str("named=false&");
+        }
+        let request = match (self.habit.way, &self.cursor) {
+            (Way::Query, Some(cursor)) => get(&format!("{target}last_event_id={cursor}")),
+            (_, Some(cursor)) => get(&target).header("last-event-id", cursor),
+            (_, None) => get(&target),
+        };
+        let asked = self.cursor.clone();
+        let mut connection = self.world.connect().await;
+        let Some(answer) = connection.begin_unless_gone(&request).await else { return false };
+        assert_eq!(answer.status(), 200, "{}", self.habit.name);
+        let Some(over) = self.hear(answer, asked.as_deref()).await else {
+            drop(connection);
+            let restarts = self.random.below(self.habit.leaves.unwrap_or(0) + 1);
+            self.world.away(restarts).await;
+            return false;
+        };
+        over
+    }
+
+    /// Whether the stream has brought the last event; none: the subscriber did not want to hear more.
+    async fn hear(&mut self, mut answer: Answer<'_>, asked: Option<&str>) -> Option<bool> {
+        let (mut parser, world) = (Parser::default(), self.world);
+        let leaves = self.habit.leaves.is_some() && !self.world.life().settled;
+        // With room for streams that are left in their first moment, and for some that stay until they are cut.
+        let stay = Duration::from_millis(self.random.below(1_000) as u64);
+        let leave = tokio::time::sleep_until(Instant::now() + stay);
+        tokio::pin!(leave);
+        let (mut end, mut quiet) = (None, false);
+        loop {
+            let piece = tokio::select! {
+                piece = answer.piece() => piece,
+                last = world.end(self.topics), if end.is_none() => {
+                    (end, quiet) = (Some(last), false);
+                    continue;
+                }
+                () = &mut leave, if leaves && end.is_none() => {
+                    self.history.steps.push(Step::Left);
+                    return None;
+                }
+            };
+            let Piece::Data(bytes) = piece else {
+                self.history.steps.push(Step::Cut);
+                return Some(false);
+            };
+            for seen in parser.push(&bytes) {
+                quiet = matches!(&seen, Seen::Message(message) if message.event == "heartbeat");
+                let step = match seen {
+                    Seen::Message(message) => Step::of(message, asked),
+                    Seen::Id(id) => Some(Step::Moved(id)),
+                    Seen::Retry(_) | Seen::Comment(_) => None,
+                };
+                if let Some(step) = step {
+                    self.note(step).await;
+                }
+            }
+            // A sign of life behind the last event: nothing came twice.
+            if quiet && end.is_some_and(|end| self.has_seen(end)) {
+                return Some(true);
+            }
+        }
+    }
+
+    /// Some pages on one connection; whether the last one has brought the last event.
+    async fn poll(&mut self) -> bool {
+        let limit = self.random.one(&[1, 7, 40, 1_000]);
+        let mut connection = self.world.connect().await;
+        for _ in 0..self.random.between(1, 30) {
+            // Once nothing more will happen, waiting for it is of no use.
+            let end = self.world.life().ends.map(|ends| ends.of(self.topics));
+            let wait = if end.is_some() { 0 } else { self.random.below(3) };
+            let after = self.cursor.as_ref().map_or(String::new(), |cursor| format!("&after={cursor}"));
+            let request = Request::new("GET", &format!("{}wait={wait}&limit={limit}{after}", self.target));
+            let Some(answer) = connection.ask_unless_gone(&request).await else {
+                self.history.steps.push(Step::Cut);
+                return false;
+            };
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let page = answer.json();
+            if page["events"] == json!([]) && end.is_some_and(|end| self.has_seen(end)) {
+                return true;
+            }
+            self.turn(&page).await;
+        }
+        false
+    }
+
+    /// Notes what a page tells.
+    async fn turn(&mut self, page: &Value) {
+        let cursor = page["cursor"].as_str().unwrap().to_owned();
+        let events = page["events"].as_array().unwrap();
+        let asked = self.cursor.clone();
+        if asked.as_deref().is_none_or(|asked| asked == "earliest") {
+            // What a stream says first, a page has no words for: that it begins before its first event.
+            let first = events.first().map(|event| seq(event["id"].as_str().unwrap()) - 1);
+            let from = if asked.is_some() { Some(0) } else { first };
+            let id = from.map_or_else(|| cursor.clone(), |from| format!("{}.{from}", epoch(&cursor)));
+            self.note(Step::Open { resumed: asked.is_some(), asked, id: Some(id), head: None }).await;
+        }
+        for event in events {
+            let name = event["event"].as_str().unwrap().to_owned();
+            let event = Event::new(event["id"].as_str().unwrap(), event["data"].clone());
+            self.note(Step::Event(event, name)).await;
+        }
+        if page["reset"].is_null() {
+            self.note(Step::Moved(cursor)).await;
+        } else {
+            self.note(Step::Reset { id: cursor, data: page["reset"].clone() }).await;
+        }
+    }
+}
+
+fn epoch(cursor: &str) -> &str {
+    cursor.split('.').next().unwrap_or_default()
+}

@@ -1,0 +1,88 @@
+//! Crashes without chance: an event that was committed and that nobody had been told of yet, and a reader that the
+//! product itself brings.
+
+use std::process::Stdio;
+
+use petstream::petstore::log::{EventLog, NewEvent};
+use petstream::store::Store;
+use petstream::wire::event::Kind;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::program::{EXECUTABLE, Folder, quiet_port};
+use crate::source::{Ending, Seen, Stream, get};
+use crate::support::http::Request;
+use crate::support::soon;
+
+#[tokio::test]
+async fn what_was_committed_and_not_told_is_told_after_the_crash() {
+    let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
+    let program = folder.start().await;
+    let (greeting, mut stream) = Stream::greeted(program.address, get("/api/events")).await;
+    let cursor = greeting.connected.last_id;
+    // By another process, as far as the server can tell: nothing rings its bell, and it looks by itself once a second.
+    let store = Store::open(&folder.database()).await.unwrap();
+    let event = NewEvent { kind: Kind::OrderCreated, id: "x".into(), version: 1, resource: None, old: None, new: None };
+    EventLog::new(store.clone()).append_alone(&[event]).await.unwrap();
+    program.kill().await;
+    store.close().await;
+    let (told, ending) = stream.rest().await;
+    assert_eq!(ending, Ending::Cut);
+    let told = told.iter().filter(|seen| matches!(seen, Seen::Message(message) if message.event == "order-created"));
+    let told = told.count();
+
+    let program = folder.start().await;
+    // A machine that is very busy may have let the server look in between: then it is not told again.
+    let next = if told == 0 { cursor } else { format!("{}.1", cursor.split('.').next().unwrap()) };
+    let (greeting, mut stream) =
+        Stream::greeted(program.address, get("/api/events").header("last-event-id", &next)).await;
+    assert_eq!(greeting.connected.data["resumed"], true);
+    if told == 0 {
+        let missed = stream.message().await;
+        assert_eq!((missed.event.as_str(), missed.seq(), missed.prev()), ("order-created", 1, 0));
+    }
+    drop(stream);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn events_on_the_command_line_go_on_behind_the_last_line_after_each_crash() {
+    const CRASHES: usize = 3;
+    let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
+    let address = quiet_port();
+    let mut program = folder.start_on(address).await;
+    let url = format!("http://{address}");
+    let mut command = folder.command(EXECUTABLE);
+    command.args(["events", "--topics", "pets", "--from", "earliest", "--url", &url]).stderr(Stdio::null());
+    let mut reader = command.spawn().unwrap();
+    let mut lines = BufReader::new(reader.stdout.take().unwrap()).lines();
+    let pet = json!({"species": "CAT", "name": "Tom", "breed": "Siamese", "ageMonths": 3, "size": "SMALL",
+        "color": "grey", "price": "1.00"});
+    let create = Request::new("POST", "/api/pets").header("content-type", "application/json").body(pet.to_string());
+    let mut made = Vec::new();
+    let mut printed: Vec<Value> = Vec::new();
+    for crash in 0..=CRASHES {
+        // The last of them is committed in the moment before the crash, and most likely read behind it.
+        for _ in 0..5 {
+            let answer = program.ask(&create).await;
+            assert_eq!(answer.status, 201);
+            made.push(answer.json());
+        }
+        if crash < CRASHES {
+            program.kill().await;
+            program = folder.start_on(address).await;
+        }
+        while printed.len() < made.len() {
+            let line = soon("a line", lines.next_line()).await.unwrap().expect("it never ends by itself");
+            printed.push(serde_json::from_str(&line).unwrap());
+        }
+    }
+    let told: Vec<_> = printed.iter().map(|line| line["data"]["resource"].clone()).collect();
+    assert_eq!(told, made, "each once, in order");
+    let prev = printed.iter().skip(1).map(|line| line["data"]["prev"].as_u64().unwrap());
+    let before = printed.iter().map(|line| crate::source::seq(line["id"].as_str().unwrap()));
+    assert!(prev.eq(before.take(printed.len() - 1)), "{printed:?}");
+    reader.kill().await.unwrap();
+    program.stop().await;
+}
