@@ -9,7 +9,7 @@ use crate::Done;
 use crate::clock::now;
 use crate::gateways::{Kind, Role};
 use crate::load::{self, Plan, Seen};
-use crate::procfs::{memory, processor_time};
+use crate::procfs::{ProcessorTime, memory};
 use crate::samples::median;
 use crate::workload::Workload;
 
@@ -35,12 +35,12 @@ pub(crate) fn measure(kind: &Kind, upstream: &str, workload: &Workload, keys: &[
     let measured = (|| {
         let mut clients = Role::ready(load::ROLE, &plan)?;
         let family = gateway.family();
-        let (time, empty) = (processor_time(&family), memory(&family)?);
+        let (time, empty) = (ProcessorTime::of(&family), memory(&family)?);
         clients.go()?;
         let held = if workload.held { Some(held(&mut clients, &family)?) } else { None };
         let seen: Seen = clients.result()?;
         sleep(AFTERMATH);
-        let time = processor_time(&family).saturating_sub(time);
+        let time = ProcessorTime::of(&family).since(time);
         let (held, looked) = held.unzip();
         if looked.is_some_and(|looked| looked > seen.first_end) {
             return Err("streams ended before all of them were open: this machine is too slow for so many".into());

@@ -11,7 +11,7 @@ use crate::Done;
 use crate::chat::AFTERMATH;
 use crate::gateways::{Gateway, Kind, Role};
 use crate::listeners::{self, Heard, Plan};
-use crate::procfs::{memory, processor_time};
+use crate::procfs::{ProcessorTime, memory};
 use crate::workload::Audience;
 
 /// Until memory that subscribing took is what subscribers hold.
@@ -101,11 +101,11 @@ fn listened(gateway: &Gateway, audience: &Audience) -> Done<Measurement> {
     let mut clients = Role::ready(listeners::ROLE, &plan)?;
     sleep(SETTLED);
     let held = memory(&family)?.saturating_sub(empty);
-    let time = processor_time(&family);
+    let time = ProcessorTime::of(&family);
     clients.go()?;
     let heard: Heard = clients.result()?;
     sleep(AFTERMATH);
-    let time = processor_time(&family).saturating_sub(time);
+    let time = ProcessorTime::of(&family).since(time);
     let cost = (heard.deliveries > 0).then(|| time.as_secs_f64() * 1e6 / heard.deliveries as f64);
     Ok(Measurement { cost, memory: held as f64 / audience.subscribers as f64, heard })
 }

@@ -16,8 +16,9 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::events::Shop;
+use crate::procfs::{self, ProcessorTime};
 use crate::stub::Dialect;
-use crate::{Done, Failure, procfs, stub};
+use crate::{Done, Failure, stub};
 
 /// How long something may take to start.
 const START: Duration = Duration::from_secs(30);
@@ -111,11 +112,11 @@ impl Gateway {
     /// Waits until it rests: what it has to do after its start is not what it is measured by.
     fn quiet(&self) -> Done<()> {
         let (began, family) = (Instant::now(), self.family());
-        let mut before = procfs::processor_time(&family);
+        let mut before = ProcessorTime::of(&family);
         while began.elapsed() < START {
             sleep(GLANCE);
-            let now = procfs::processor_time(&family);
-            if now.saturating_sub(before) < GLANCE / 100 {
+            let now = ProcessorTime::of(&family);
+            if now.since(before) < GLANCE / 100 {
                 return Ok(());
             }
             before = now;
@@ -182,9 +183,9 @@ pub(crate) struct Role {
 }
 
 impl Role {
-    pub(crate) fn start(role: &str, argument: &str) -> Done<Self> {
+    fn start(role: &str, arguments: &[&str]) -> Done<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([role, argument]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(role).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or("no pipes")?;
@@ -193,14 +194,16 @@ impl Role {
 
     /// The upstream, and where it is.
     pub(crate) fn upstream(dialect: Dialect) -> Done<(Self, String)> {
-        let mut upstream = Self::start(stub::ROLE, dialect.name())?;
+        let mut upstream = Self::start(stub::ROLE, &[dialect.name()])?;
         let address = upstream.line()?;
         Ok((upstream, address))
     }
 
     /// With a plan, and ready for what is to be measured.
     pub(crate) fn ready(role: &str, plan: &impl Serialize) -> Done<Self> {
-        let mut clients = Self::start(role, &serde_json::to_string(plan)?)?;
+        let mut clients = Self::start(role, &[])?;
+        // Not as an argument: a plan with many keys is longer than those may be.
+        writeln!(clients.input, "{}", serde_json::to_string(plan)?)?;
         clients.expect("ready")?;
         Ok(clients)
     }

@@ -16,9 +16,9 @@ use crate::clock::{DIGITS, now, read_digits};
 use crate::http::Connection;
 use crate::samples::{Percentiles, Samples};
 use crate::workload::Audience;
-use crate::{Done, ready, runtime, say};
+use crate::{Done, plan, ready, runtime, say};
 
-/// The first argument that makes this program the readers; the second is their [`Plan`].
+/// The first argument that makes this program the readers; their [`Plan`] comes on stdin.
 pub(crate) const ROLE: &str = "listeners";
 
 /// Subscriptions that are begun at the same time.
@@ -66,7 +66,7 @@ struct Listener {
 }
 
 pub(crate) fn run() -> Done<()> {
-    let plan: Plan = serde_json::from_str(&std::env::args().nth(2).ok_or("no plan")?)?;
+    let plan: Plan = plan()?;
     let patience = plan.audience.patience();
     LocalSet::new().block_on(&runtime()?, async {
         timeout(patience, listen(plan)).await.map_err(|_| format!("not done after {patience:?}"))?

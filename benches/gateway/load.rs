@@ -3,6 +3,7 @@
 //! Says `ready` when connections are open and warm, waits for a line, asks, says `open` where streams are held and all
 //! of them flow, and at last what it saw, as a line of JSON.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use crate::http::Connection;
 use crate::samples::{Percentiles, Samples};
 use crate::transcript::{Transcript, mark};
 use crate::workload::Workload;
-use crate::{Done, ready, runtime, say};
+use crate::{Done, plan, ready, runtime, say};
 
-/// The first argument that makes this program the clients; the second is their [`Plan`].
+/// The first argument that makes this program the clients; their [`Plan`] comes on stdin.
 pub(crate) const ROLE: &str = "clients";
 
 /// Held streams that are begun at the same time: more than that is a test of the listener's queue.
@@ -30,7 +31,7 @@ const FLOWING: usize = 3;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) address: String,
-    /// API keys, which connections take in turn.
+    /// API keys, all of one length, which requests take in turn.
     pub(crate) keys: Vec<String>,
     pub(crate) workload: Workload,
 }
@@ -80,11 +81,14 @@ struct Shared {
 struct Client {
     connection: Connection,
     request: Vec<u8>,
+    /// Where the key stands in it.
+    key: Range<usize>,
     index: usize,
+    asked: usize,
 }
 
 pub(crate) fn run() -> Done<()> {
-    let plan: Plan = serde_json::from_str(&std::env::args().nth(2).ok_or("no plan")?)?;
+    let plan: Plan = plan()?;
     let patience = plan.workload.patience();
     LocalSet::new().block_on(&runtime()?, async {
         timeout(patience, load(plan)).await.map_err(|_| format!("not done after {patience:?}"))?
@@ -136,7 +140,7 @@ async fn load(plan: Plan) -> Done<()> {
 
 impl Client {
     async fn open(plan: &Plan, index: usize) -> Done<Self> {
-        let (address, key) = (&plan.address, &plan.keys[index % plan.keys.len()]);
+        let (address, key) = (&plan.address, &plan.keys[0]);
         let body = plan.workload.request();
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\
@@ -144,12 +148,17 @@ impl Client {
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        Ok(Self { connection: Connection::open(address).await?, request: request.into_bytes(), index })
+        let begin = request.find(key.as_str()).ok_or("no key in the request")?;
+        let (request, key) = (request.into_bytes(), begin..begin + key.len());
+        Ok(Self { connection: Connection::open(address).await?, request, key, index, asked: 0 })
     }
 
     /// Asks once.
     async fn ask(&mut self, shared: &Shared, measured: &mut Measured) -> Done<()> {
         let workload = &shared.plan.workload;
+        let turn = (self.asked * workload.connections + self.index) % shared.plan.keys.len();
+        self.request[self.key.clone()].copy_from_slice(shared.plan.keys[turn].as_bytes());
+        self.asked += 1;
         let began = now();
         let status = self.connection.ask(&self.request).await?;
         if status != 200 {

@@ -29,6 +29,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::de::DeserializeOwned;
 
 /// Whatever went wrong, in words for the one who runs this.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -62,6 +63,13 @@ pub(crate) fn say(line: &str) -> Done<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// Reads the plan: the first line of stdin.
+pub(crate) fn plan<T: DeserializeOwned>() -> Done<T> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
 }
 
 /// Says that what is to be measured can begin, and waits until it may.

@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// How the upstream speaks.
     #[arg(long, value_enum, default_value_t = Dialect::Openai)]
     pub(crate) dialect: Dialect,
-    /// API keys, which connections take in turn.
+    /// API keys, which requests take in turn.
     #[arg(long, default_value_t = 1)]
     pub(crate) keys: usize,
     /// Streams at once of burst and paced, in place of 64 and 200, with as many tokens in all.
@@ -62,7 +62,13 @@ impl Options {
         let (mut kinds, mut left_out) = (Vec::new(), Vec::new());
         if wanted("nginx") {
             match Kind::nginx() {
-                Some(nginx) => kinds.push(nginx),
+                Some(nginx) => {
+                    if !nginx.has_events() {
+                        let package = "libnginx-mod-nchan";
+                        left_out.push(format!("nchan is not installed (Debian: apt-get install {package}): left out"));
+                    }
+                    kinds.push(nginx);
+                }
                 None => left_out.push("nginx is not installed (Debian: apt-get install nginx): left out".to_owned()),
             }
         }

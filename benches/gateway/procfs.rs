@@ -22,12 +22,27 @@ pub(crate) fn family(root: u32) -> Vec<u32> {
     family
 }
 
-/// The processor's time that they have had.
-///
-/// The scheduler's own nanoseconds, of all threads that live. The kernel's count of ticks holds threads that have ended
-/// too, and is never more than the truth: it counts where it is higher.
-pub(crate) fn processor_time(pids: &[u32]) -> Duration {
-    pids.iter().map(|pid| threads_time(*pid).unwrap_or_default().max(ticks(*pid).unwrap_or_default())).sum()
+/// The processor's time that processes have had.
+#[derive(Clone, Copy)]
+pub(crate) struct ProcessorTime {
+    /// The scheduler's own nanoseconds, of all threads that live.
+    threads: Duration,
+    /// In ticks, but with the threads that have ended.
+    ticks: Duration,
+}
+
+impl ProcessorTime {
+    pub(crate) fn of(pids: &[u32]) -> Self {
+        let sum = |time: fn(u32) -> Option<Duration>| pids.iter().filter_map(|pid| time(*pid)).sum();
+        Self { threads: sum(threads_time), ticks: sum(ticks) }
+    }
+
+    /// What they have had since then: to the nanosecond, unless so much is missing there that threads must have ended.
+    pub(crate) fn since(self, then: Self) -> Duration {
+        let threads = self.threads.saturating_sub(then.threads);
+        let ticks = self.ticks.saturating_sub(then.ticks);
+        if ticks > threads + 3 * TICK { ticks } else { threads }
+    }
 }
 
 fn threads_time(pid: u32) -> Option<Duration> {

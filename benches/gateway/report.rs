@@ -62,7 +62,7 @@ impl Report {
             ("The gateway's processor time, µs, and memory, KiB", self.costs()),
             ("Delay of a token; of plain, the whole answer: p50 / p99 / p99.9, µs", self.delays()),
             ("First token: p50 / p99 / p99.9, µs", self.firsts()),
-            ("Live events", self.live()),
+            ("Live events; those of nginx are its module nchan's", self.live()),
         ] {
             if !grid.is_empty() {
                 text += &format!("\n{title}\n\n{grid}");

@@ -10,8 +10,9 @@ use crate::Done;
 use crate::events::Shop;
 use crate::workload::MODEL;
 
-/// Every limit that there is, too high to be reached.
-const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrent_streams: 1000000}";
+/// Every limit that there is, too high to be reached; streams at once not above the connections that there may be, which
+/// petstream warns of.
+const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrent_streams: 20000}";
 
 pub(super) fn start(folder: TempDir, program: &str, upstream: &str, keys: &[String]) -> Done<Gateway> {
     let address = free_address()?;
