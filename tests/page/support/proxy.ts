@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { createServer, request as ask, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** A reverse proxy that serves a server below a path, which it takes away, and remembers what was asked. */
+export class Proxy {
+  readonly seen: string[] = [];
+  /** Streams of events that are open. */
+  streams = 0;
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async start(target: string, path: string): Promise<Proxy> {
+    const server = createServer((incoming, outgoing) => {
+      const wanted = incoming.url ?? "/";
+      proxy.seen.push(`${incoming.method} ${wanted}`);
+      if (!wanted.startsWith(path)) {
+        outgoing.writeHead(404).end();
+        return;
+      }
+      const { host: _, ...headers } = incoming.headers;
+      const options = { method: incoming.method ?? "GET", headers };
+      const upstream = ask(new URL(wanted.slice(path.length), target), options, (answer) => {
+        const streams = (answer.headers["content-type"] ?? "").startsWith("text/event-stream");
+        if (streams) proxy.streams += 1;
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+        answer.on("error", () => outgoing.destroy());
+        outgoing.on("close", () => {
+          if (streams) proxy.streams -= 1;
+          upstream.destroy();
+        });
+      });
+      upstream.on("error", () => (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end()));
+      incoming.pipe(upstream);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const proxy = new Proxy(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+    return proxy;
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, "close");
+  }
+}
