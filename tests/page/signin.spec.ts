@@ -1,7 +1,10 @@
-import { enter, enterLive, expect, isLive, test } from "./support/test.ts";
 import { KEY, READER } from "./support/server.ts";
+import { enter, enterLive, expect, isLive, test } from "./support/test.ts";
 
-test("a wrong key is refused, a right one lets in, and nothing is kept unless it is wished", async ({ page, server }) => {
+test("a wrong key is refused, a right one lets in, and nothing is kept unless it is wished", async ({
+  page,
+  server,
+}) => {
   await page.goto(server.url);
   const key = page.getByLabel("API key");
   await expect(key).toBeFocused();

@@ -107,13 +107,16 @@ export class Server {
     while (next !== null) {
       const page: { data: Pet[]; next: string | null } = await this.ask("GET", next);
       all.push(...page.data);
-      next = page.next;
+      // Below a path that a proxy takes away, it is not there.
+      next = page.next === null ? null : `api/pets${new URL(page.next, this.url).search}`;
     }
     return all;
   }
 
   async available(species?: string): Promise<Pet> {
-    const pet = (await this.pets()).find((one) => one.status === "AVAILABLE" && (species ?? one.species) === one.species);
+    const pet = (await this.pets()).find(
+      (one) => one.status === "AVAILABLE" && (species ?? one.species) === one.species,
+    );
     if (pet === undefined) throw new Error("no pet is available");
     return pet;
   }

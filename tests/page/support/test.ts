@@ -1,4 +1,4 @@
-import { test as base, type BrowserContext, expect, type Page } from "@playwright/test";
+import { type BrowserContext, test as base, expect, type Page } from "@playwright/test";
 
 import { KEY, type Pet, Server } from "./server.ts";
 
@@ -13,7 +13,6 @@ interface Fixtures {
 export const test = base.extend<Fixtures>({
   configuration: [{}, { option: true }],
 
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright asks for it.
   server: async ({ configuration }, use) => {
     const server = await Server.start(configuration);
     await use(server);

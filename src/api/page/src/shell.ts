@@ -75,7 +75,6 @@ export class Shell {
   private readonly show = (): void => {
     // The link that skips the header is no view.
     if (location.hash === "#main" || this.shown === wanted()) return;
-    const first = this.shown === null;
     const name = wanted();
     this.shown = name;
     for (const [other, link] of this.links) {
@@ -92,6 +91,6 @@ export class Shell {
     for (const [other, { root }] of this.views) root.hidden = other !== name;
     scrollTo(0, 0);
     // Who moves by keyboard goes on from the top of the new view.
-    if (!first) main.focus({ preventScroll: true });
+    main.focus({ preventScroll: true });
   };
 }

@@ -26,7 +26,7 @@ export class Answer {
     this.element = h(
       "article",
       { class: "message assistant busy", "aria-busy": "true" },
-      h("h3", { text: model }),
+      h("h2", { text: model }),
       this.body,
       this.problems,
       this.facts,

@@ -129,7 +129,7 @@ class Conversation {
     if (this.running !== null) return;
     this.empty.remove();
     this.log.append(
-      h("article", { class: "message user" }, h("h3", { class: "hidden", text: "You" }), h("p", { text })),
+      h("article", { class: "message user" }, h("h2", { class: "hidden", text: "You" }), h("p", { text })),
     );
     void this.answer(text);
   }

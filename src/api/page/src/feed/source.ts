@@ -9,6 +9,16 @@ const LONG_LEASH = 90_000;
 const SILENCE = 45_000;
 const MOST_SILENCE = 16 * 60_000;
 
+/** Why there is no ticket. */
+class Refused {
+  constructor(
+    /** How long to stay away, milliseconds. */
+    readonly wait: number,
+    /** Why there will never be one. */
+    readonly reason: string | null,
+  ) {}
+}
+
 /**
  * The stream, through an `EventSource`.
  *
@@ -21,7 +31,6 @@ export class Source implements Connection {
   private readonly watch = new Timer();
   private silence = SILENCE;
   private failures = 0;
-  private signedIn = false;
   private closed = false;
   private online = true;
   private generation = 0;
@@ -30,7 +39,6 @@ export class Source implements Connection {
     private readonly spec: Spec,
     private readonly sink: Sink,
   ) {
-    this.signedIn = spec.key === null;
     this.state("connecting");
     void this.open();
   }
@@ -81,30 +89,32 @@ export class Source implements Connection {
 
   private async open(): Promise<void> {
     const generation = this.generation;
-    if (!this.signedIn) {
-      const wait = await this.signIn();
+    const query = new URLSearchParams({ topics: this.spec.topics, named: "false" });
+    if (this.spec.key !== null) {
+      const ticket = await this.ticket();
       if (generation !== this.generation) return;
-      if (typeof wait === "string") return this.end(wait);
-      if (wait !== null) return this.later(wait);
-      this.signedIn = true;
+      if (ticket instanceof Refused) return ticket.reason === null ? this.later(ticket.wait) : this.end(ticket.reason);
+      query.set("ticket", ticket);
     }
     const at = this.sink.position();
-    const query = new URLSearchParams({ topics: this.spec.topics, named: "false" });
     if (at !== null) query.set("last_event_id", written(at));
     this.listen(new EventSource(new URL(`api/events?${query}`, this.spec.base)));
   }
 
-  /** Gets the cookie. Null: it is there; a number: come back then; a text: the key is not good for this. */
-  private async signIn(): Promise<number | string | null> {
+  /**
+   * Exchanges the key for what may stand in an address. It is good for one connection, and becomes a cookie, with which
+   * the browser reconnects. Asked for anew at each attempt made here: the cookie is that of whoever came in last.
+   */
+  private async ticket(): Promise<string | Refused> {
     try {
       const headers = { authorization: `Bearer ${this.spec.key}` };
-      const response = await fetch(new URL("api/events/sessions", this.spec.base), { method: "POST", headers });
-      if (response.ok) return null;
-      if (response.status === 401) return "The key is no longer good.";
-      if (response.status === 403) return "The key may not read the store.";
-      return retryAfter(response);
+      const response = await fetch(new URL("api/events/tickets", this.spec.base), { method: "POST", headers });
+      if (response.ok) return ((await response.json()) as { ticket: string }).ticket;
+      if (response.status === 401) return new Refused(0, "The key is no longer good.");
+      if (response.status === 403) return new Refused(0, "The key may not read the store.");
+      return new Refused(retryAfter(response), null);
     } catch {
-      return 0;
+      return new Refused(0, null);
     }
   }
 
@@ -160,11 +170,7 @@ export class Source implements Connection {
     source.addEventListener("error", () => {
       if (this.closed || this.source !== source) return;
       this.watch.clear();
-      if (source.readyState === EventSource.CLOSED) {
-        // Perhaps the cookie is no longer good: it is the one of whoever signed in last.
-        this.signedIn = this.spec.key === null;
-        this.later(0);
-      } else if (accepted) {
+      if (accepted && source.readyState !== EventSource.CLOSED) {
         this.state("reconnecting");
         this.retry.set(greeted ? LEASH : LONG_LEASH, () => this.later(0));
       } else {

@@ -1,3 +1,4 @@
+import { ApiError } from "../api.ts";
 import { type Link, link } from "./link.ts";
 import { type Cursor, cursor, type FromHost, type LiveEvent, type Spec, type State, written } from "./protocol.ts";
 
@@ -15,8 +16,15 @@ export interface Reader {
   rereading(reason: string | null): void;
 }
 
-/** How long to wait before a snapshot that could not be read is asked for again, milliseconds. */
-const AGAIN = 2_000;
+/** How long to wait before what could not be read is asked for again, milliseconds, at least and at most. */
+const AGAIN = 1_000;
+const MOST_AGAIN = 30_000;
+
+/** The wait after a failure; `n` of them came before. */
+function wait(failure: unknown, n: number): number {
+  const told = failure instanceof ApiError ? Number(failure.retryAfter ?? 0) * 1_000 : 0;
+  return Math.max(Number.isFinite(told) ? told : 0, Math.min(MOST_AGAIN, AGAIN * 2 ** n));
+}
 
 /**
  * Keeps a reader in step with the log. Snapshots are read by the tab itself, events come from the host; what came while
@@ -149,14 +157,14 @@ export class Sync {
     const signal = this.begin();
     this.held ??= [];
     this.at = null;
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted; failures += 1) {
       try {
         const at = cursor(await this.reader.load(signal));
         if (signal.aborted) return;
         this.at = at;
         return this.resume();
-      } catch {
-        await pause(AGAIN, signal);
+      } catch (failure) {
+        await pause(wait(failure, failures), signal);
       }
     }
   }
@@ -164,21 +172,23 @@ export class Sync {
   /** Asks the server itself for what the host can't tell. */
   private async fill(): Promise<void> {
     const signal = this.begin();
-    while (!signal.aborted && this.at !== null) {
+    for (let failures = 0; !signal.aborted && this.at !== null; ) {
       try {
         const page = await this.reader.fetchSince(written(this.at), signal);
         if (signal.aborted) return;
         if (page === null) return void this.reload();
         this.apply(page.events);
         this.at = cursor(page.cursor) ?? this.at;
+        failures = 0;
         if (page.events.length > 0) continue;
         // A host that knows another log than the server, or none: it will find out.
         await pause(Math.min(AGAIN, 50 * 2 ** this.unknown), signal);
         this.unknown += 1;
         if (!signal.aborted) this.resume();
         return;
-      } catch {
-        await pause(AGAIN, signal);
+      } catch (failure) {
+        await pause(wait(failure, failures), signal);
+        failures += 1;
       }
     }
   }

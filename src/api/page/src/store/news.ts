@@ -28,7 +28,7 @@ export class NewsList {
   constructor(private readonly model: Model) {
     this.element = h(
       "section",
-      { class: "card", "aria-labelledby": "news-title" },
+      { class: "card events-part", "aria-labelledby": "news-title" },
       h("div", { class: "title" }, h("h2", { id: "news-title", text: "Events" })),
       this.list,
       this.none,
@@ -53,12 +53,13 @@ export class NewsList {
 
   private entry(news: News): HTMLElement {
     const what = h("span", { class: "what" });
+    const kind = KINDS[news.data.type] ?? news.data.type;
     setText(what, headline(news, this.model));
     const element = h(
       "li",
       { class: news.past ? "past" : "flash", "data-id": news.id },
       h("time", { datetime: news.data.time, text: time(news.data.time) }),
-      h("span", { class: `kind ${KINDS[news.data.type] ?? ""}`, text: KINDS[news.data.type] ?? news.data.type }),
+      h("span", { class: "kind", "data-kind": kind, text: kind }),
       what,
       h("code", { text: news.id, title: `${news.data.type} ${news.id}` }),
     );

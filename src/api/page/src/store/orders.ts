@@ -23,7 +23,7 @@ export class OrderList {
     this.closed.addEventListener("change", () => this.draw(new Set(), false));
     this.element = h(
       "section",
-      { class: "card", "aria-labelledby": "orders-title" },
+      { class: "card orders-part", "aria-labelledby": "orders-title" },
       h(
         "div",
         { class: "title" },
@@ -73,6 +73,7 @@ class Row {
   private readonly status = h("span", { class: "badge" });
   private readonly moves = h("div", { class: "moves" });
   private drawn = "";
+  private moving = false;
 
   constructor(
     id: string,
@@ -105,9 +106,11 @@ class Row {
         "aria-label": `${label} the order of ${pet}`,
       });
       button.addEventListener("click", () => {
-        button.disabled = true;
+        // Not disabled meanwhile: it would lose the focus.
+        if (this.moving) return;
+        this.moving = true;
         void this.actions.move(order, to).finally(() => {
-          button.disabled = false;
+          this.moving = false;
         });
       });
       return button;

@@ -6,7 +6,7 @@ import type { Actions } from "./actions.ts";
 import type { Model } from "./model.ts";
 
 /** Cards drawn before somebody asks for more. */
-const PAGE = 60;
+const PAGE = 24;
 
 /** Makes what has just changed be seen for a moment. */
 export function flash(element: Element): void {
@@ -89,6 +89,7 @@ class Card {
   private readonly badge = h("span", { class: "status" });
   private readonly order = h("button", { type: "button", class: "small" }, "Order");
   private version = 0;
+  private ordering = false;
 
   constructor(
     private pet: Pet,
@@ -123,7 +124,10 @@ class Card {
     this.status.value = pet.status;
     this.status.setAttribute("aria-label", `Status of ${pet.name}`);
     setText(this.badge, word(pet.status));
+    const focused = this.order === document.activeElement;
     this.order.hidden = !this.actions.allowed || pet.status !== "AVAILABLE";
+    // Who pressed it by keyboard stays at this pet.
+    if (focused && this.order.hidden) this.status.focus();
     this.order.setAttribute("aria-label", `Order ${pet.name}`);
   }
 
@@ -133,9 +137,10 @@ class Card {
   }
 
   private async buy(): Promise<void> {
-    this.order.disabled = true;
+    // Not disabled meanwhile: it would lose the focus.
+    if (this.ordering) return;
+    this.ordering = true;
     await this.actions.order(this.pet);
-    this.order.disabled = false;
-    if (this.order.hidden) this.status.focus();
+    this.ordering = false;
   }
 }

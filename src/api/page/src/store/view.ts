@@ -38,9 +38,10 @@ export const store: View = {
 
     root.append(
       counts.element,
+      parts(),
       h(
         "div",
-        { class: "columns" },
+        { class: "columns", id: "columns", "data-part": "pets" },
         h(
           "section",
           { class: "pets", "aria-labelledby": "pets-title" },
@@ -80,6 +81,24 @@ export const store: View = {
     return unlisten;
   },
 };
+
+/** Where there is no room for all at once: which part is shown. */
+function parts(): HTMLElement {
+  const names = ["pets", "orders", "events"] as const;
+  const buttons = names.map((name) => h("button", { type: "button", "aria-controls": "columns", text: word(name) }));
+  const show = (shown: number): void => {
+    buttons.forEach((button, index) => {
+      button.setAttribute("aria-pressed", String(index === shown));
+    });
+    const columns = document.getElementById("columns");
+    if (columns !== null) columns.dataset.part = names[shown] ?? "pets";
+  };
+  buttons.forEach((button, index) => {
+    button.addEventListener("click", () => show(index));
+  });
+  show(0);
+  return h("div", { class: "parts", role: "group", "aria-label": "Part of the store" }, ...buttons);
+}
 
 /** How many pets there are. */
 class Counts {

@@ -71,7 +71,7 @@ export class Chart {
         this.values[index],
       ),
     );
-    const head = h("div", { class: "title" }, h("h3", { text: spec.title }), this.when, ...legend);
+    const head = h("div", { class: "title" }, h("h2", { text: spec.title }), this.when, ...legend);
     this.element = h("figure", { class: "card chart" }, head, this.canvas, this.probe);
     this.watch = new ResizeObserver(() => this.fit());
     this.watch.observe(this.canvas);
@@ -167,7 +167,7 @@ export class Chart {
         },
         {
           ...axis,
-          size: 44,
+          size: this.spec.unit === "ms" ? 54 : 44,
           space: 32,
           values: (_plot, at) => at.map((value) => (this.spec.unit === "ms" ? duration(value) : number(value))),
         },

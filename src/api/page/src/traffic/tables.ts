@@ -15,11 +15,17 @@ class Table<T> {
     title: string,
     id: string,
     columns: readonly string[],
+    /** The first of the columns that hold numbers. */
+    private readonly numbers: number,
     none: string,
-    private readonly read: (entry: T) => { readonly name: string; readonly cells: Cells; readonly numbers: number },
+    private readonly read: (entry: T) => { readonly name: string; readonly cells: Cells },
   ) {
     this.none = h("p", { class: "empty", text: none });
-    const head = h("tr", {}, ...columns.map((text) => h("th", { scope: "col", text })));
+    const head = h(
+      "tr",
+      {},
+      ...columns.map((text, column) => h("th", { scope: "col", class: column >= numbers ? "right" : null, text })),
+    );
     const table = h("table", { id }, h("thead", {}, head), this.body);
     this.element = h(
       "section",
@@ -39,14 +45,14 @@ class Table<T> {
   }
 
   private row(entry: T): HTMLElement {
-    const { name, cells, numbers } = this.read(entry);
+    const { name, cells } = this.read(entry);
     const key = cells.map((cell) => (typeof cell === "string" ? cell : cell.textContent)).join("\u0000");
     const known = this.rows.get(name);
     if (known?.key === key) return known.element;
     const element = h(
       "tr",
       {},
-      ...cells.map((cell, column) => h("td", { class: column >= numbers ? "right" : null }, cell)),
+      ...cells.map((cell, column) => h("td", { class: column >= this.numbers ? "right" : null }, cell)),
     );
     this.rows.set(name, { element, key });
     return element;
@@ -63,6 +69,7 @@ export function upstreams(): Table<Upstream> {
     "Upstreams",
     "upstreams",
     columns,
+    3,
     "No upstream is configured: petstore-ai alone answers.",
     (upstream) => {
       const { model, target, state, outUntil, inFlight, failuresInARow, idleConnections } = upstream;
@@ -76,7 +83,7 @@ export function upstreams(): Table<Upstream> {
         String(failuresInARow),
         String(idleConnections),
       ];
-      return { name: `${model} ${target}`, cells, numbers: 3 };
+      return { name: `${model} ${target}`, cells };
     },
   );
 }
@@ -86,10 +93,11 @@ export function limits(): Table<Refusals> {
     "Limits hit",
     "limits",
     ["Limit", "Whose", "Refused since the start"],
+    2,
     "No limit has refused anything.",
     (entry) => {
       const cells = [word(entry.limit), entry.whose === "key" ? "A key's" : word(entry.whose), number(entry.refused)];
-      return { name: `${entry.limit} ${entry.whose}`, cells, numbers: 2 };
+      return { name: `${entry.limit} ${entry.whose}`, cells };
     },
   );
 }
@@ -118,7 +126,7 @@ export function recent(): Table<Recent> {
     "Duration",
     "Attempts",
   ];
-  return new Table("Recent requests", "recent", columns, "Nobody has asked for a completion yet.", (entry) => {
+  return new Table("Recent requests", "recent", columns, 5, "Nobody has asked for a completion yet.", (entry) => {
     const ended = badge(word(entry.terminal), TONES[entry.terminal] ?? "plain", entry.reason ?? "");
     const why =
       entry.reason === null || entry.reason === entry.terminal ? ended : h("span", {}, ended, ` ${entry.reason}`);
@@ -136,6 +144,6 @@ export function recent(): Table<Recent> {
       duration(entry.durationMs),
       String(entry.attempts),
     ];
-    return { name: entry.id ?? `${entry.at} ${entry.key}`, cells, numbers: 5 };
+    return { name: entry.id ?? `${entry.at} ${entry.key}`, cells };
   });
 }

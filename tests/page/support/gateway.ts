@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { createServer, request as ask, type Server } from "node:http";
+import { request as ask, createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** A reverse proxy that serves a server below a path, which it takes away, and remembers what was asked. */
-export class Proxy {
+export class Gateway {
   readonly seen: string[] = [];
   /** Streams of events that are open. */
   streams = 0;
@@ -13,7 +13,7 @@ export class Proxy {
     readonly url: string,
   ) {}
 
-  static async start(target: string, path: string): Promise<Proxy> {
+  static async start(target: string, path: string): Promise<Gateway> {
     const server = createServer((incoming, outgoing) => {
       const wanted = incoming.url ?? "/";
       proxy.seen.push(`${incoming.method} ${wanted}`);
@@ -39,7 +39,7 @@ export class Proxy {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const proxy = new Proxy(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+    const proxy = new Gateway(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
     return proxy;
   }
 
