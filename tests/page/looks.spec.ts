@@ -12,7 +12,7 @@ const DIST = fileURLToPath(new URL("../../src/api/page/dist/", import.meta.url))
 async function barriers(page: Page): Promise<string[]> {
   // What fades has colours of neither state.
   await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finish())));
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  const { violations } = await new AxeBuilder({ page }).options({ resultTypes: ["violations"] }).analyze();
   return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
