@@ -1,7 +1,7 @@
 import type { Page } from "@playwright/test";
 
 import { Gateway } from "./support/gateway.ts";
-import type { Server } from "./support/server.ts";
+import { READER, type Server } from "./support/server.ts";
 import { agrees, badge, card, enterLive, expect, isLive, showAll, test } from "./support/test.ts";
 
 /** Changes of all kinds, by somebody else. */
@@ -134,9 +134,9 @@ for (const [how, path, prepare] of [
   ["without EventSource", "", () => Reflect.deleteProperty(window, "EventSource")],
 ] as const) {
   test(`it polls with the same cursors ${how}`, async ({ page, server }) => {
-    const proxy = await Gateway.start(server.url, "/");
+    const gateway = await Gateway.start(server.url, "/");
     await page.addInitScript(prepare);
-    await enterLive(page, `${proxy.url}${path}`);
+    await enterLive(page, `${gateway.url}${path}`);
     await expect(badge(page)).toHaveText("Live (polling)");
     await happenings(server, "Polled");
     await agrees(page, server);
@@ -146,24 +146,59 @@ for (const [how, path, prepare] of [
     await happenings(server, "Polled again");
     await expect(badge(page)).toHaveText("Live (polling)");
     await agrees(page, server);
-    const asked = proxy.seen.filter((line) => line.includes("/api/events?"));
+    const asked = gateway.seen.filter((line) => line.includes("/api/events?"));
     expect(asked.filter((line) => !/[?&](after|wait)=/.test(line))).toEqual([]);
     expect(asked.some((line) => line.includes("wait=25"))).toBe(true);
-    await proxy.stop();
+    await gateway.stop();
   });
 }
 
+test("an event that was lost on its way is missed, and everything is read anew", async ({ page, server }) => {
+  const gateway = await Gateway.start(server.url, "/");
+  await enterLive(page, gateway.url);
+  await showAll(page);
+  const pet = await server.available();
+  gateway.losses = 1;
+  await server.patch(pet, { name: "Unseen" });
+  await expect.poll(() => gateway.losses).toBe(0);
+  await expect(card(page, pet).locator("h3")).not.toHaveText("Unseen");
+  await server.add("Another");
+  await expect(badge(page)).toHaveText("Live · reset and refetched");
+  await expect(badge(page)).toHaveAttribute("title", /an event was missing/);
+  await expect(card(page, pet).locator("h3")).toHaveText("Unseen");
+  await expect(page.locator(".pet h3", { hasText: "Another" })).toHaveCount(1);
+  await gateway.stop();
+});
+
+test("tabs with different keys have connections of their own, and both come back", async ({ context, server }) => {
+  const [one, other] = [await context.newPage(), await context.newPage()];
+  await enterLive(one, server.url);
+  await enterLive(other, server.url, READER);
+  expect(await server.subscribers()).toBe(2);
+  await server.kill();
+  for (const page of [one, other]) await expect(badge(page)).toHaveText(/^Reconnecting/);
+  await server.restart();
+  await happenings(server, "For both");
+  for (const page of [one, other]) {
+    await isLive(page);
+    await agrees(page, server);
+  }
+  // The one that may sees statistics come, whoever signed in last.
+  await one.getByRole("link", { name: "Traffic" }).click();
+  await expect(one.locator("#traffic-line")).toContainText("2 event streams");
+});
+
 test("below a path of a proxy everything works", async ({ page, server }) => {
-  const proxy = await Gateway.start(server.url, "/shop/");
-  await page.goto(`${proxy.url}`);
-  await enterLive(page, proxy.url);
+  const gateway = await Gateway.start(server.url, "/shop/");
+  await page.goto(`${gateway.url}`);
+  await enterLive(page, gateway.url);
   const pet = await server.available();
   await showAll(page);
   await card(page, pet).getByRole("button").click();
   await expect(page.locator("#orders")).toContainText(pet.name);
   await agrees(page, server);
-  expect(proxy.seen.filter((line) => !/^[A-Z]+ \/shop\//.test(line) && !line.endsWith("/favicon.ico"))).toEqual([]);
-  await proxy.stop();
+  expect(gateway.seen.filter((line) => !/^[A-Z]+ \/shop\//.test(line) && !line.endsWith("/favicon.ico"))).toEqual([]);
+  await gateway.stop();
 });
 
 test.describe("below a path that the server knows", () => {
@@ -171,12 +206,12 @@ test.describe("below a path that the server knows", () => {
 
   test("pages, cookies and streams are found there", async ({ page, server }) => {
     for (let n = 0; n < 60; n += 1) await server.add(`Many ${n}`);
-    const proxy = await Gateway.start(server.url, "/shop/");
-    await enterLive(page, proxy.url);
+    const gateway = await Gateway.start(server.url, "/shop/");
+    await enterLive(page, gateway.url);
     await expect(page.locator(".shown")).toHaveText(/ of 116 pets$/);
-    await expect.poll(() => proxy.streams).toBe(1);
+    await expect.poll(() => gateway.streams).toBe(1);
     await happenings(server, "Shop");
     await agrees(page, server);
-    await proxy.stop();
+    await gateway.stop();
   });
 });

@@ -7,6 +7,8 @@ export class Gateway {
   readonly seen: string[] = [];
   /** Streams of events that are open. */
   streams = 0;
+  /** How many of the next events get lost here. */
+  losses = 0;
 
   private constructor(
     private readonly server: Server,
@@ -16,7 +18,7 @@ export class Gateway {
   static async start(target: string, path: string): Promise<Gateway> {
     const server = createServer((incoming, outgoing) => {
       const wanted = incoming.url ?? "/";
-      proxy.seen.push(`${incoming.method} ${wanted}`);
+      gateway.seen.push(`${incoming.method} ${wanted}`);
       if (!wanted.startsWith(path)) {
         outgoing.writeHead(404).end();
         return;
@@ -25,12 +27,18 @@ export class Gateway {
       const options = { method: incoming.method ?? "GET", headers };
       const upstream = ask(new URL(wanted.slice(path.length), target), options, (answer) => {
         const streams = (answer.headers["content-type"] ?? "").startsWith("text/event-stream");
-        if (streams) proxy.streams += 1;
+        if (streams) gateway.streams += 1;
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(outgoing);
+        // A server writes events whole.
+        answer.on("data", (piece: Buffer) => {
+          const event = streams && /^id: .*\ndata: /.test(piece.toString());
+          if (event && gateway.losses > 0) gateway.losses -= 1;
+          else outgoing.write(piece);
+        });
+        answer.on("end", () => outgoing.end());
         answer.on("error", () => outgoing.destroy());
         outgoing.on("close", () => {
-          if (streams) proxy.streams -= 1;
+          if (streams) gateway.streams -= 1;
           upstream.destroy();
         });
       });
@@ -39,8 +47,8 @@ export class Gateway {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const proxy = new Gateway(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
-    return proxy;
+    const gateway = new Gateway(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+    return gateway;
   }
 
   async stop(): Promise<void> {

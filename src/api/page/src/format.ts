@@ -15,6 +15,14 @@ export function time(at: string | number | Date): string {
   return Number.isNaN(date.getTime()) ? "–" : clock.format(date);
 }
 
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+/** A day and a time of day. */
+export function moment(at: string): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? "–" : `${day.format(date)}, ${clock.format(date)}`;
+}
+
 /** `149.99` and `USD`: the digits stay those that were sent. */
 export function money(price: string, currency: string): string {
   const [units = "", cents] = price.split(".");

@@ -87,12 +87,14 @@ export class Stats {
     private readonly session: Session,
     model: Model | null,
     private readonly onchange: () => void,
+    /** Whether anybody looks. */
+    private readonly watched: () => boolean,
   ) {
     // First listen, then ask: so nothing is missed.
     this.unlisten = model?.listen("stats", (data) => this.tick(data as Tick)) ?? (() => {});
     void this.ask();
     this.timer = setInterval(() => {
-      if (Date.now() - this.ticked > SILENT) void this.ask();
+      if (Date.now() - this.ticked > SILENT && this.watched()) void this.ask();
     }, POLL);
   }
 

@@ -1,5 +1,5 @@
 import { h, setText } from "../dom.ts";
-import { count, time } from "../format.ts";
+import { count, moment } from "../format.ts";
 import { onTheme } from "../header.ts";
 import { type Context, everyFrame, type View } from "../view.ts";
 import { CHARTS, Chart } from "./charts.ts";
@@ -38,17 +38,18 @@ export const traffic: View = {
       const { server, trouble, present } = stats;
       if (trouble !== null) setText(line, trouble);
       else if (server !== null) {
-        const since = `${new Date(server.started).toLocaleDateString()} ${time(server.started)}`;
         setText(
           line,
-          `petstream ${server.version}, running since ${since} · ${count(present.subscribers, "event stream")}`,
+          `petstream ${server.version}, running since ${moment(server.started)} · ${count(present.subscribers, "event stream")}`,
         );
       }
     };
+    const watched = (): boolean => !root.hidden && !document.hidden;
     const stats = new Stats(
       session,
       model,
       everyFrame(() => draw()),
+      watched,
     );
     const unlisten = onTheme(() => {
       for (const chart of charts) chart.recolour();
