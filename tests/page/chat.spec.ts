@@ -64,6 +64,7 @@ test("a pet that is ordered in another tab is told here, and the next answer kno
   await ask(chat, "Which cats are available?");
   await expect(fact(chat, "finish")).toHaveText("stop");
   await expect(answer(chat)).toContainText(pet.name);
+  await store.bringToFront();
   await showAll(store);
   await card(store, pet).getByRole("button").click();
   await expect(chat.locator(".strip")).toContainText(`${pet.name}: available → pending`);

@@ -153,6 +153,28 @@ for (const [how, path, prepare] of [
   });
 }
 
+test("a connection that broke is left to the browser, and what it missed is caught up with", async ({
+  page,
+  server,
+}) => {
+  const gateway = await Gateway.start(server.url, "/");
+  await enterLive(page, gateway.url);
+  gateway.hold();
+  gateway.cut();
+  await expect.poll(() => gateway.streams).toBe(0);
+  await happenings(server, "Missed");
+  await expect(badge(page)).toHaveText("Catching up…");
+  await expect(page.locator("#events")).not.toContainText("Missed is new in the store");
+  gateway.release();
+  await isLive(page);
+  await agrees(page, server);
+  const asked = gateway.seen.filter((line) => line.includes("/api/events?") && !line.includes("after="));
+  // The same address again: it was the browser.
+  expect(new Set(asked).size).toBe(1);
+  expect(asked.length).toBeGreaterThan(1);
+  await gateway.stop();
+});
+
 test("an event that was lost on its way is missed, and everything is read anew", async ({ page, server }) => {
   const gateway = await Gateway.start(server.url, "/");
   await enterLive(page, gateway.url);
@@ -165,6 +187,7 @@ test("an event that was lost on its way is missed, and everything is read anew",
   await server.add("Another");
   await expect(badge(page)).toHaveText("Live · reset and refetched");
   await expect(badge(page)).toHaveAttribute("title", /an event was missing/);
+  await expect(page.locator("#events")).toContainText("Everything was read anew: an event was missing");
   await expect(card(page, pet).locator("h3")).toHaveText("Unseen");
   await expect(page.locator(".pet h3", { hasText: "Another" })).toHaveCount(1);
   await gateway.stop();

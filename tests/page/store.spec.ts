@@ -21,6 +21,7 @@ test("a pet is ordered in one tab and seen in the other, and its order is moved 
     await expect(page.locator("#events")).toContainText(`${pet.name} was ordered`);
     await expect(page.locator("#events")).toContainText(`${pet.name}: available → pending`);
   }
+  await other.bringToFront();
   for (const [move, status] of [
     ["Approve", "Approved"],
     ["Ship", "Shipped"],

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { request as ask, createServer, type Server } from "node:http";
+import { request as ask, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** A reverse proxy that serves a server below a path, which it takes away, and remembers what was asked. */
@@ -9,6 +9,8 @@ export class Gateway {
   streams = 0;
   /** How many of the next events get lost here. */
   losses = 0;
+  private readonly open = new Set<ServerResponse>();
+  private held: (() => void)[] | null = null;
 
   private constructor(
     private readonly server: Server,
@@ -29,12 +31,8 @@ export class Gateway {
         const streams = (answer.headers["content-type"] ?? "").startsWith("text/event-stream");
         if (streams) gateway.streams += 1;
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        // A server writes events whole.
-        answer.on("data", (piece: Buffer) => {
-          const event = streams && /^id: .*\ndata: /.test(piece.toString());
-          if (event && gateway.losses > 0) gateway.losses -= 1;
-          else outgoing.write(piece);
-        });
+        if (streams) gateway.pass(answer, outgoing);
+        else answer.on("data", (piece: Buffer) => outgoing.write(piece));
         answer.on("end", () => outgoing.end());
         answer.on("error", () => outgoing.destroy());
         outgoing.on("close", () => {
@@ -49,6 +47,41 @@ export class Gateway {
     await once(server, "listening");
     const gateway = new Gateway(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
     return gateway;
+  }
+
+  /** Breaks all streams of events. */
+  cut(): void {
+    for (const stream of this.open) stream.destroy();
+  }
+
+  /** Keeps events back until `release`. */
+  hold(): void {
+    this.held ??= [];
+  }
+
+  release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const write of held) write();
+  }
+
+  /** Passes a stream on, block by block. */
+  private pass(answer: IncomingMessage, outgoing: ServerResponse): void {
+    let rest = "";
+    this.open.add(outgoing);
+    outgoing.on("close", () => this.open.delete(outgoing));
+    answer.setEncoding("utf8");
+    answer.on("data", (text: string) => {
+      const blocks = `${rest}${text}`.split("\n\n");
+      rest = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const write = (): void => void outgoing.write(`${block}\n\n`);
+        if (!/^id: .*\ndata: /.test(block)) write();
+        else if (this.losses > 0) this.losses -= 1;
+        else if (this.held !== null) this.held.push(write);
+        else write();
+      }
+    });
   }
 
   async stop(): Promise<void> {

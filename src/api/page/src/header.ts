@@ -1,6 +1,7 @@
 import { announce, h, setText } from "./dom.ts";
 import { time } from "./format.ts";
 import { icon } from "./icons.ts";
+import { because } from "./store/headline.ts";
 import type { Connection, Model } from "./store/model.ts";
 
 /** The name of the thing. */
@@ -53,13 +54,6 @@ export function themeButton(): HTMLElement {
 
 /** How long it is told that everything was read anew, milliseconds. */
 const TOLD = 20_000;
-const REASONS: Readonly<Record<string, string>> = {
-  "too-old": "what was missed is no longer kept",
-  "other-epoch": "the server has another log now",
-  "beyond-head": "the server's log has been set back",
-  "unknown-cursor": "the place in the log was not known",
-  gap: "an event was missing",
-};
 
 interface Told {
   readonly tone: "good" | "busy" | "bad";
@@ -77,11 +71,11 @@ function told({ state, rereading, reread }: Connection, now: number): Told {
     return { tone: "bad", text, title: "The connection was lost. Press to try now." };
   }
   if (state.phase === "connecting") return { tone: "busy", text: `Connecting…${way}`, title: "" };
-  if (rereading !== null) return { tone: "busy", text: "Reset, refetching…", title: REASONS[rereading] ?? rereading };
+  if (rereading !== null) return { tone: "busy", text: "Reset, refetching…", title: because(rereading) };
   if (state.phase === "catching-up")
     return { tone: "busy", text: `Catching up…${way}`, title: "Reading what was missed." };
   if (reread !== null && now - reread.at < TOLD) {
-    const title = `Read anew at ${time(reread.at)}: ${REASONS[reread.reason] ?? reread.reason}.`;
+    const title = `Read anew at ${time(reread.at)}: ${because(reread.reason)}.`;
     return { tone: "good", text: "Live · reset and refetched", title };
   }
   return { tone: "good", text: `Live${way}`, title: "Changes appear as they happen." };

@@ -14,6 +14,9 @@ const MOST_NEWS = 200;
 /** Events of before that are shown at first. */
 const PAST = 60;
 
+/** The type of an entry that is no event: events may be missing before it. */
+export const RESET = "reset";
+
 /** Something that happened, for the list. */
 export interface News {
   readonly id: string;
@@ -195,8 +198,12 @@ export class Model implements Reader {
   rereading(reason: string | null): void {
     const before = this.connection.rereading;
     if (reason === before) return;
-    const reread = reason === null && before !== null ? { at: Date.now(), reason: before } : this.connection.reread;
-    this.tellConnection({ ...this.connection, rereading: reason, reread });
+    if (reason !== null || before === null) return this.tellConnection({ ...this.connection, rereading: reason });
+    const [at, none] = [Date.now(), new Set<string>()];
+    const data = { type: RESET, id: before, version: 0, prev: 0, time: new Date(at).toISOString(), resource: null };
+    this.tell([{ id: `${RESET} ${at}`, data, past: false }]);
+    this.changed({ pets: none, orders: none, all: false });
+    this.tellConnection({ ...this.connection, rereading: null, reread: { at, reason: before } });
   }
 
   private tell(news: readonly News[]): void {
@@ -210,31 +217,5 @@ export class Model implements Reader {
   private tellConnection(connection: Connection): void {
     this.connection = connection;
     for (const listener of this.on.connection) listener(connection);
-  }
-}
-
-/** What happened, in words. */
-export function headline({ data }: News, model: Model): string {
-  const resource = data.resource as (Partial<Pet> & Partial<Order> & { message?: string; total?: number }) | null;
-  const pet = (id: string | undefined): string => model.pets.get(id ?? "")?.name ?? "a pet";
-  const words = (name: string | undefined): string => (name ?? "").toLowerCase();
-  switch (data.type) {
-    case "pet-status-changed":
-      return `${resource?.name ?? pet(data.id)}: ${words(data.old)} → ${words(data.new)}`;
-    case "pet-update":
-      if (resource === null) return "A pet was removed";
-      return data.version === 1 ? `${resource.name} is new in the store` : `${resource.name} was edited`;
-    case "order-created":
-      return `${pet(resource?.petId)} was ordered`;
-    case "order-status-changed":
-      return `Order of ${pet(resource?.petId)}: ${words(data.old)} → ${words(data.new)}`;
-    case "inventory-changed": {
-      const { total, byStatus } = (resource ?? {}) as Partial<Inventory>;
-      return `${byStatus?.AVAILABLE ?? "?"} of ${total ?? "?"} available`;
-    }
-    case "notification":
-      return resource?.message ?? "Notice";
-    default:
-      return data.type;
   }
 }

@@ -1,6 +1,7 @@
 import { h, setText } from "../dom.ts";
 import { time } from "../format.ts";
-import { headline, type Model, type News } from "./model.ts";
+import { headline } from "./headline.ts";
+import { type Model, type News, RESET } from "./model.ts";
 
 /** Entries that are drawn. */
 const MOST = 60;
@@ -11,6 +12,7 @@ const KINDS: Readonly<Record<string, string>> = {
   "order-status-changed": "order",
   "inventory-changed": "count",
   notification: "note",
+  reset: "reset",
 };
 
 /** What happens, the newest first: when, what, and the id of the event. */
@@ -61,7 +63,7 @@ export class NewsList {
       h("time", { datetime: news.data.time, text: time(news.data.time) }),
       h("span", { class: "kind", "data-kind": kind, text: kind }),
       what,
-      h("code", { text: news.id, title: `${news.data.type} ${news.id}` }),
+      news.data.type === RESET ? null : h("code", { text: news.id, title: `${news.data.type} ${news.id}` }),
     );
     this.drawn.set(news.id, element);
     return element;
