@@ -60,6 +60,9 @@ for (const colorScheme of ["light", "dark"] as const) {
           await expect(page.locator("#events")).toContainText(pet.name);
           await look("events");
           await page.getByRole("button", { name: "Pets" }).click();
+          await page.getByRole("button", { name: "Filters" }).click();
+          await page.getByLabel("Species").selectOption("DOG");
+          await look("filters");
         }
         await page.getByRole("button", { name: "Add a pet" }).click();
         await page.getByRole("button", { name: "Add the pet" }).click();

@@ -36,7 +36,17 @@ export class Filters {
 
   constructor() {
     for (const [value, [label]] of Object.entries(SORTS)) this.sort.append(h("option", { value, text: label }));
-    const clear = h("button", { class: "quiet small", type: "button", text: "Clear", onclick: () => this.clear() });
+    const clear = h("button", {
+      class: "quiet small clear",
+      type: "button",
+      text: "Clear",
+      onclick: () => this.clear(),
+    });
+    // On a phone the pets come first.
+    const unfold = h("button", { class: "unfold", type: "button", text: "Filters", "aria-expanded": "false" });
+    unfold.addEventListener("click", () => {
+      unfold.setAttribute("aria-expanded", String(this.element.classList.toggle("open")));
+    });
     this.element = h(
       "form",
       {
@@ -46,6 +56,7 @@ export class Filters {
         onsubmit: (event: Event) => event.preventDefault(),
       },
       field("Search", this.text, "search", icon("search")),
+      unfold,
       field("Species", this.species),
       field("Status", this.status),
       field("Size", this.size),
