@@ -4,20 +4,18 @@ import { promisify } from "node:util";
 import type { Page } from "@playwright/test";
 
 import { KEY, LIMITED, Server } from "./support/server.ts";
-import { card, enter, enterLive, expect, showAll, test } from "./support/test.ts";
+import { card, enter, enterLive, expect, type Stops, showAll, test } from "./support/test.ts";
 import { type Answer, type Script, Upstream } from "./support/upstream.ts";
 
 const run = promisify(execFile);
 
 /** A server in front of an upstream that does this. */
-async function behind(script: Script): Promise<{ server: Server; upstream: Upstream; stop: () => Promise<void> }> {
+async function behind(stops: Stops, script: Script): Promise<{ server: Server; upstream: Upstream }> {
   const upstream = await Upstream.start(script);
+  stops.push(upstream);
   const server = await Server.start(upstream.models());
-  const stop = async (): Promise<void> => {
-    await server.stop();
-    await upstream.stop();
-  };
-  return { server, upstream, stop };
+  stops.push(server);
+  return { server, upstream };
 }
 
 async function open(page: Page, server: Server, model: string): Promise<void> {
@@ -74,9 +72,9 @@ test("a pet that is ordered in another tab is told here, and the next answer kno
   await expect(answer(chat)).not.toContainText(pet.name);
 });
 
-test("tokens are shown as they come, and a stop reaches the upstream", async ({ page }) => {
+test("tokens are shown as they come, and a stop reaches the upstream", async ({ page, stops }) => {
   let gone = false;
-  const { server, upstream, stop } = await behind((told: Answer) => {
+  const { server, upstream } = await behind(stops, (told: Answer) => {
     told.say("One ", "two ", "three");
     void told.closed.then(() => {
       gone = true;
@@ -103,10 +101,9 @@ test("tokens are shown as they come, and a stop reaches the upstream", async ({ 
     ],
   });
   await expect(page.getByRole("button", { name: "Send" })).toBeVisible();
-  await stop();
 });
 
-test("errors are shown as what they are", async ({ page }) => {
+test("errors are shown as what they are", async ({ page, stops }) => {
   const scripts: Script[] = [
     (told) => told.refuse(400, { message: "No such tool.", type: "invalid_request_error", code: "bad_tool" }),
     (told) => {
@@ -115,7 +112,7 @@ test("errors are shown as what they are", async ({ page }) => {
     },
     (told) => told.say("Whole.").finish(1),
   ];
-  const { server, stop } = await behind((told) => scripts.shift()?.(told));
+  const { server } = await behind(stops, (told) => scripts.shift()?.(told));
   await open(page, server, "m");
   const problem = answer(page).getByRole("alert");
 
@@ -137,7 +134,6 @@ test("errors are shown as what they are", async ({ page }) => {
   await ask(page, "Is anybody there?");
   await expect(problem).toContainText("The server can't be reached.");
   await server.restart();
-  await stop();
 });
 
 test("a limit that is hit says when to come back", async ({ page, server }) => {
@@ -171,8 +167,8 @@ and <a href="http://evil.example" onclick="window.hacked=1">html</a> with &lt;i&
 <svg><animate onbegin=window.hacked=1></svg>
 `;
 
-test("what a model writes is never markup, whole or in pieces", async ({ page }) => {
-  const { server, stop } = await behind((told) => {
+test("what a model writes is never markup, whole or in pieces", async ({ page, stops }) => {
+  const { server } = await behind(stops, (told) => {
     for (let at = 0; at < HOSTILE.length; at += 7) told.say(HOSTILE.slice(at, at + 7));
     told.finish(9);
   });
@@ -190,7 +186,6 @@ test("what a model writes is never markup, whole or in pieces", async ({ page })
   const links = await text.locator("a").evaluateAll((all) => all.map((one) => one.getAttribute("href")));
   expect(links).toEqual(["http://evil.example/x.png", "https://example.org/path"]);
   expect(await page.evaluate(() => "hacked" in window)).toBe(false);
-  await stop();
 });
 
 test("the snippets are the same request, and say no secret", async ({ page, server, context }) => {

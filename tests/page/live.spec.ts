@@ -133,8 +133,9 @@ for (const [how, path, prepare] of [
   ["where it is asked for", "?transport=poll", () => {}],
   ["without EventSource", "", () => Reflect.deleteProperty(window, "EventSource")],
 ] as const) {
-  test(`it polls with the same cursors ${how}`, async ({ page, server }) => {
+  test(`it polls with the same cursors ${how}`, async ({ page, server, stops }) => {
     const gateway = await Gateway.start(server.url, "/");
+    stops.push(gateway);
     await page.addInitScript(prepare);
     await enterLive(page, `${gateway.url}${path}`);
     await expect(badge(page)).toHaveText("Live (polling)");
@@ -149,20 +150,23 @@ for (const [how, path, prepare] of [
     const asked = gateway.seen.filter((line) => line.includes("/api/events?"));
     expect(asked.filter((line) => !/[?&](after|wait)=/.test(line))).toEqual([]);
     expect(asked.some((line) => line.includes("wait=25"))).toBe(true);
-    await gateway.stop();
   });
 }
 
 test("a connection that broke is left to the browser, and what it missed is caught up with", async ({
   page,
   server,
+  stops,
 }) => {
   const gateway = await Gateway.start(server.url, "/");
+  stops.push(gateway);
   await enterLive(page, gateway.url);
   gateway.hold();
+  const admit = gateway.delay();
   gateway.cut();
-  await expect.poll(() => gateway.streams).toBe(0);
+  await expect(badge(page)).toHaveText("Reconnecting…");
   await happenings(server, "Missed");
+  admit();
   await expect(badge(page)).toHaveText("Catching up…");
   await expect(page.locator("#events")).not.toContainText("Missed is new in the store");
   gateway.release();
@@ -172,11 +176,11 @@ test("a connection that broke is left to the browser, and what it missed is caug
   // The same address again: it was the browser.
   expect(new Set(asked).size).toBe(1);
   expect(asked.length).toBeGreaterThan(1);
-  await gateway.stop();
 });
 
-test("an event that was lost on its way is missed, and everything is read anew", async ({ page, server }) => {
+test("an event that was lost on its way is missed, and everything is read anew", async ({ page, server, stops }) => {
   const gateway = await Gateway.start(server.url, "/");
+  stops.push(gateway);
   await enterLive(page, gateway.url);
   await showAll(page);
   const pet = await server.available();
@@ -190,7 +194,6 @@ test("an event that was lost on its way is missed, and everything is read anew",
   await expect(page.locator("#events")).toContainText("Everything was read anew: an event was missing");
   await expect(card(page, pet).locator("h3")).toHaveText("Unseen");
   await expect(page.locator(".pet h3", { hasText: "Another" })).toHaveCount(1);
-  await gateway.stop();
 });
 
 test("tabs with different keys have connections of their own, and both come back", async ({ context, server }) => {
@@ -211,8 +214,9 @@ test("tabs with different keys have connections of their own, and both come back
   await expect(one.locator("#traffic-line")).toContainText("2 event streams");
 });
 
-test("below a path of a proxy everything works", async ({ page, server }) => {
+test("below a path of a proxy everything works", async ({ page, server, stops }) => {
   const gateway = await Gateway.start(server.url, "/shop/");
+  stops.push(gateway);
   await page.goto(`${gateway.url}`);
   await enterLive(page, gateway.url);
   const pet = await server.available();
@@ -221,20 +225,19 @@ test("below a path of a proxy everything works", async ({ page, server }) => {
   await expect(page.locator("#orders")).toContainText(pet.name);
   await agrees(page, server);
   expect(gateway.seen.filter((line) => !/^[A-Z]+ \/shop\//.test(line) && !line.endsWith("/favicon.ico"))).toEqual([]);
-  await gateway.stop();
 });
 
 test.describe("below a path that the server knows", () => {
   test.use({ configuration: { public_path: "/shop/" } });
 
-  test("pages, cookies and streams are found there", async ({ page, server }) => {
+  test("pages, cookies and streams are found there", async ({ page, server, stops }) => {
     for (let n = 0; n < 60; n += 1) await server.add(`Many ${n}`);
     const gateway = await Gateway.start(server.url, "/shop/");
+    stops.push(gateway);
     await enterLive(page, gateway.url);
     await expect(page.locator(".shown")).toHaveText(/ of 116 pets$/);
     await expect.poll(() => gateway.streams).toBe(1);
     await happenings(server, "Shop");
     await agrees(page, server);
-    await gateway.stop();
   });
 });

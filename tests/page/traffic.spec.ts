@@ -25,7 +25,7 @@ for (const [how, query] of [
   ["from the stream", ""],
   ["by asking again", "?transport=poll"],
 ] as const) {
-  test(`charts fill and tables follow, ${how}`, async ({ page }) => {
+  test(`charts fill and tables follow, ${how}`, async ({ page, stops }) => {
     // The first answers slowly enough for gaps, the others never end.
     let served = 0;
     const upstream = await Upstream.start(async (told) => {
@@ -37,7 +37,9 @@ for (const [how, query] of [
       }
       told.finish(20);
     });
+    stops.push(upstream);
     const server = await Server.start(upstream.models());
+    stops.push(server);
     await complete(server, "m");
     await enter(page, `${server.url}${query}#/traffic`);
     // What was before this page was, is there.
@@ -76,8 +78,6 @@ for (const [how, query] of [
       .locator(".plot")
       .hover({ position: { x: width - 8, y: height / 2 } });
     await expect(chart(CHARTS[0]).locator(".when")).toHaveText(/^\d\d:\d\d:\d\d$/);
-    await server.stop();
-    await upstream.stop();
   });
 }
 

@@ -11,6 +11,7 @@ export class Gateway {
   losses = 0;
   private readonly open = new Set<ServerResponse>();
   private held: (() => void)[] | null = null;
+  private delayed: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly server: Server,
@@ -18,13 +19,14 @@ export class Gateway {
   ) {}
 
   static async start(target: string, path: string): Promise<Gateway> {
-    const server = createServer((incoming, outgoing) => {
+    const server = createServer(async (incoming, outgoing) => {
       const wanted = incoming.url ?? "/";
       gateway.seen.push(`${incoming.method} ${wanted}`);
       if (!wanted.startsWith(path)) {
         outgoing.writeHead(404).end();
         return;
       }
+      if (wanted.includes("/api/events?")) await gateway.delayed;
       const { host: _, ...headers } = incoming.headers;
       const options = { method: incoming.method ?? "GET", headers };
       const upstream = ask(new URL(wanted.slice(path.length), target), options, (answer) => {
@@ -52,6 +54,13 @@ export class Gateway {
   /** Breaks all streams of events. */
   cut(): void {
     for (const stream of this.open) stream.destroy();
+  }
+
+  /** Lets those who want a stream of events wait until the function that this gives is called. */
+  delay(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.delayed = promise;
+    return resolve;
   }
 
   /** Keeps events back until `release`. */

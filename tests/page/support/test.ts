@@ -2,10 +2,15 @@ import { type BrowserContext, test as base, expect, type Page } from "@playwrigh
 
 import { KEY, type Pet, Server } from "./server.ts";
 
+/** What a test has started. */
+export type Stops = { stop(): Promise<void> }[];
+
 interface Fixtures {
   /** What the server is configured with, besides keys. */
   configuration: object;
   server: Server;
+  /** Stops these when the test is over, however it ends. */
+  stops: Stops;
   /** Fails the test if the page did what no page of ours may do. */
   guard: undefined;
 }
@@ -17,6 +22,14 @@ export const test = base.extend<Fixtures>({
     const server = await Server.start(configuration);
     await use(server);
     await server.stop();
+  },
+
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright asks for it.
+  stops: async ({}, use) => {
+    const stops: Stops = [];
+    await use(stops);
+    // The newest first, so that none loses what it talks to.
+    for (const one of stops.toReversed()) await one.stop();
   },
 
   guard: [
