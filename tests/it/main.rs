@@ -10,6 +10,7 @@ mod heartbeats;
 mod keys;
 mod lifecycle;
 mod limits;
+mod me;
 mod metrics;
 mod page;
 mod proxy;

@@ -1,15 +1,10 @@
-//! The page for people, as browsers get it, and what it is told of its reader's key.
-
-use serde_json::{Value, json};
+//! The page for people, as browsers get it.
 
 use crate::support::http::{Request, Whole};
 use crate::support::server::Server;
 
-const KEYS: &str = "\
-keys:
-  - {name: alice, key: sk-alice-0123456789, limits: {requests_per_minute: 1}}
-  - {name: watcher, key: sk-watcher-0123456789, scopes: [stats]}
-";
+/// A server that asks for keys: the page is there without one.
+const KEYS: &str = "keys: [{name: alice, key: sk-alice-0123456789}]\n";
 
 /// What a page may do: no more than it needs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -105,42 +100,5 @@ async fn a_server_without_its_page_is_as_it_was() {
         assert_eq!(error["message"], format!("Invalid URL (GET {nowhere})"));
     }
     page.stop().await;
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_key_is_told_what_it_may_do() {
-    let server = Server::start(KEYS).await;
-    let me = async |secret: &str| server.ask(&get("/api/me").bearer(secret)).await;
-    // More often than its limit: a page must be able to say why nothing else works.
-    for _ in 0..3 {
-        let answer = me("sk-alice-0123456789").await;
-        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
-        let scopes = ["chat", "store:read", "store:write"];
-        assert_eq!(answer.json(), json!({"key": "alice", "scopes": scopes, "auth": "keys"}));
-    }
-    let answer = me("sk-watcher-0123456789").await.json();
-    assert_eq!(answer, json!({"key": "watcher", "scopes": ["stats"], "auth": "keys"}));
-    for (request, status) in [
-        (get("/api/me"), 401),
-        (get("/api/me").bearer("sk-wrong-0123456789"), 401),
-        (Request::new("POST", "/api/me").bearer("sk-alice-0123456789"), 405),
-    ] {
-        let refused = server.ask(&request).await;
-        assert_eq!((refused.status, refused.header("content-type")), (status, Some("application/problem+json")));
-    }
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn the_first_key_and_everybody_may_do_everything() {
-    let all = ["chat", "store:read", "store:write", "stats"];
-    let server = Server::start("").await;
-    let first = server.first_key.clone().unwrap();
-    let me: Value = server.ask(&get("/api/me").bearer(&first)).await.json();
-    assert_eq!(me, json!({"key": "first", "scopes": all, "auth": "keys"}));
-    server.stop().await;
-    let server = Server::start("auth: none\n").await;
-    assert_eq!(server.ask(&get("/api/me")).await.json(), json!({"key": "everybody", "scopes": all, "auth": "none"}));
     server.stop().await;
 }
