@@ -20,7 +20,7 @@ use self::serve::Server;
 use self::workers::Workers;
 use crate::api::events::{self, Events};
 use crate::api::stats::{Sources, Stats};
-use crate::api::{AppState, BodyReader, PublicPath, open_router, router};
+use crate::api::{AppState, BodyReader, PublicPath, open_router, page, router};
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
 use crate::deadline::Signal;
 use crate::hub::{Hub, retain};
@@ -131,8 +131,14 @@ pub async fn start(config: Config) -> Result<Running, AppError> {
 pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
     let (listener, address) = listen(config.listen).map_err(|error| AppError::Listen(config.listen, error))?;
     let (open, metrics_address) = listen_for_metrics(&config)?.unzip();
-    // Building the encoder's tables takes a moment, which the first question need not wait for.
-    std::thread::spawn(tokens::warm);
+    // Both take a moment, which the first question and the first reader need not wait for.
+    let page = config.page;
+    std::thread::spawn(move || {
+        tokens::warm();
+        if page {
+            page::warm();
+        }
+    });
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
     let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
     pets.seed().await.map_err(AppError::Store)?;
@@ -218,6 +224,7 @@ fn assemble(
         routes,
         pets,
         public_reads: config.petstore.public_reads,
+        page: config.page,
         store,
         bodies: BodyReader::new(&config.limits),
         json_depth: config.limits.json_depth,

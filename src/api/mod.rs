@@ -11,6 +11,7 @@ mod metrics;
 mod models;
 mod ops;
 pub mod orders;
+pub mod page;
 mod parameters;
 pub mod pets;
 mod public_path;
@@ -71,6 +72,8 @@ pub struct AppState {
     pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
     pub public_reads: bool,
+    /// Whether there is a page for people.
+    pub page: bool,
     /// The database, for the readiness probe.
     pub store: Store,
     /// Reads bodies within bounds.
@@ -123,8 +126,8 @@ impl FromRef<Arc<AppState>> for BodyReader {
 /// 2. `cors`: pages of other origins; not for probes.
 /// 3. `strangers`: pages of other sites; only where no key is asked for.
 /// 4. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
-/// 5. `authenticate`: key and scope; not for probes and unknown paths. Browsers' tickets and cookies, for those streams.
-///    `public_reads` where reading needs no key.
+/// 5. `authenticate`: key and scope; not for the page, probes and unknown paths. Browsers' tickets and cookies, for those
+///    streams. `public_reads` where reading needs no key.
 /// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics and statistics, which are wanted most when limits
 ///    are reached, nor for what a key is told about itself.
 /// 7. the handler.
@@ -156,6 +159,7 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
     let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
         .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
+    let page = if state.page { page::router() } else { Router::new() };
     let routes = Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
         .merge(store)
@@ -164,6 +168,7 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
         .merge(events::exit())
         .merge(known(me::router(), None, Surface::Problem))
         .merge(known(metrics::router().merge(stats::router()), Some(Scope::Stats), Surface::Problem))
+        .merge(page)
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(no_path);

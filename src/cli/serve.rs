@@ -49,10 +49,11 @@ fn fault(problem: String, log: Option<Flush>) -> Failure {
 async fn run(config: Config) -> Result<(), AppError> {
     // Before anything can be asked of us, so that no signal is lost.
     let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let page = config.page;
     let running = app::start(config).await?;
     tracing::info!("listening on http://{}", running.address);
     if let Some(secret) = &running.first_key {
-        introduce(running.address, secret);
+        introduce(running.address, secret, page);
     }
     match signals {
         Ok((mut term, mut int)) => {
@@ -81,7 +82,7 @@ async fn wind_down(running: Running, again: impl Future<Output = ()>) {
 }
 
 /// Shows the first key, once, and what to do with it. On stdout: stderr is the log, and a secret is not for logs.
-fn introduce(address: SocketAddr, secret: &str) {
+fn introduce(address: SocketAddr, secret: &str, page: bool) {
     let host = match address.ip() {
         ip if ip.is_unspecified() => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port()),
         _ => address,
@@ -94,6 +95,9 @@ fn introduce(address: SocketAddr, secret: &str) {
          '{{\"model\":\"petstore-ai\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"List available \
          pets\"}}]}}'\n\n"
     );
+    if page {
+        let _ = write!(std::io::stdout(), "Or open http://{host}/ in a browser, and sign in with it.\n\n");
+    }
     let _ = std::io::stdout().flush();
 }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::duration::{retention, span};
 use super::error::{ConfigError, Origin};
 use super::substitute::substitute;
-use super::value::{address, choice, database, shown, whole};
+use super::value::{address, choice, database, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
@@ -233,6 +233,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         allow_origins: events::cors(walk, &mut root),
         secure_cookies: events::cookies(walk, &mut root),
         public_path: walk.read(&mut root, "public_path", events::public_path).unwrap_or(default.public_path),
+        page: walk.read(&mut root, "page", flag).unwrap_or(default.page),
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);

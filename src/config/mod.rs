@@ -90,6 +90,8 @@ pub struct Config {
     pub secure_cookies: bool,
     /// Path under which browsers see `/`, from slash to slash: what a proxy in front takes away. Default `/`.
     pub public_path: String,
+    /// Whether `/` is a page for people. Default true.
+    pub page: bool,
 }
 
 impl Default for Config {
@@ -115,6 +117,7 @@ impl Default for Config {
             allow_origins: AllowOrigins::default(),
             secure_cookies: false,
             public_path: "/".to_owned(),
+            page: true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Piece, Request};
+use crate::support::http::{Connection, Piece, Request};
 use crate::support::server::Server;
 
 /// Status, type, code, param, and how the message begins.
@@ -295,28 +295,41 @@ async fn a_body_of_just_the_limit_is_read() {
     server.stop().await;
 }
 
+/// A request of 64 KiB whose body the server reads from now on: it says so, and has counted the first of it.
+async fn begun(server: &Server) -> Connection {
+    let mut connection = server.connect().await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 65536\r\n\r\n";
+    connection.send_raw(head.as_bytes()).await;
+    assert_eq!(connection.answer().await.status(), 100);
+    connection
+}
+
+const NO_ROOM: (u16, &str, Option<&str>, Option<&str>, &str) =
+    (503, "service_unavailable_error", Some("server_is_overloaded"), None, "");
+
 #[tokio::test]
 async fn bodies_that_do_not_fit_into_memory_together_are_refused() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
-    let mut first = server.connect().await;
-    first.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 65536\r\n\r\n").await;
-    first.send_raw(&vec![b' '; 65_535]).await;
-    let expected = (503, "service_unavailable_error", Some("server_is_overloaded"), None, "");
-    // The first body's bytes are counted as they are read, which is soon, but not at once.
-    let refused = async {
-        loop {
-            let answer = server.ask(&with(&json!({}))).await;
-            if answer.status != 200 {
-                return answer;
-            }
-        }
-    };
-    let answer = crate::support::soon("a refusal", refused).await;
-    assert_is(&answer, expected, "no room");
+    // Each has a quarter of the room when it begins.
+    let mut all = [begun(&server).await, begun(&server).await, begun(&server).await, begun(&server).await];
+    let answer = server.ask(&with(&json!({}))).await;
+    assert_is(&answer, NO_ROOM, "no room");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    first.send_raw(b" ").await;
-    assert_eq!(first.answer().await.whole().await.status, 400);
-    assert_eq!(server.ask(&with(&json!({}))).await.status, 200, "the room is there again");
+    let [first, ..] = &mut all;
+    first.send_raw(&vec![b' '; 65_536]).await;
+    assert_is(&first.answer().await.whole().await, NO_ROOM, "no room for the rest");
+    assert_eq!(server.ask(&with(&json!({}))).await.status, 200, "some room is there again");
+    drop(all);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_has_all_the_room_that_there_is() {
+    let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
+    let mut connection = begun(&server).await;
+    connection.send_raw(&vec![b' '; 65_536]).await;
+    assert_eq!(connection.answer().await.whole().await.status, 400, "read whole, and no JSON");
+    assert_eq!(server.ask(&with(&json!({}))).await.status, 200);
     server.stop().await;
 }
 

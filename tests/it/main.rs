@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod me;
 mod metrics;
+mod page;
 mod proxy;
 mod routing;
 mod stats;

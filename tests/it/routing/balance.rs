@@ -1,6 +1,7 @@
 //! Weights, least in flight, priorities.
 
 use super::{answerers, asked, refuses, says, stream, targets};
+use crate::support::becomes;
 use crate::support::frames::{first, last};
 use crate::support::http::{Connection, Piece};
 use crate::support::server::{Server, model};
@@ -50,7 +51,9 @@ async fn the_one_with_the_least_in_flight_for_its_weight_is_asked() {
     // Two streams for a weight of two, one for a weight of one. When the one has gone, its place is free at once.
     connections.remove(1).reset();
     b.await_closed().await;
+    a.answer_otherwise(says("a"));
     b.answer_otherwise(says("b"));
+    becomes(&"b".to_owned(), async || answerers(&server, 1).await).await;
     assert_eq!(answerers(&server, 3).await, "bbb", "the other target is busy");
     drop(connections);
     server.stop().await;

@@ -10,6 +10,7 @@ pub(crate) mod sse;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 /// Longest wait for something that must happen. Generous: reaching it is a failure, never a measure.
@@ -23,6 +24,24 @@ pub(crate) fn soon<F: Future>(what: &str, event: F) -> impl Future<Output = F::O
         match tokio::time::timeout(DEADLINE, event).await {
             Ok(output) => output,
             Err(_) => panic!("waited {DEADLINE:?} in vain for {what} (asked at {caller})"),
+        }
+    }
+}
+
+/// Asks until the answer is `expected`: what one thread of the server lets go of, another sees a moment later.
+#[track_caller]
+pub(crate) fn becomes<T: PartialEq + Debug>(expected: &T, ask: impl AsyncFn() -> T) -> impl Future<Output = ()> {
+    let what = format!("{expected:?}");
+    let caller = std::panic::Location::caller();
+    async move {
+        let mut last = None;
+        let asking = async {
+            while last.as_ref() != Some(expected) {
+                last = Some(ask().await);
+            }
+        };
+        if tokio::time::timeout(DEADLINE, asking).await.is_err() {
+            panic!("waited {DEADLINE:?} in vain for {what}, last was {last:?} (asked at {caller})");
         }
     }
 }

@@ -1,0 +1,124 @@
+import { PET_STATUSES } from "../api.ts";
+import { h, setText } from "../dom.ts";
+import { count, word } from "../format.ts";
+import { icon } from "../icons.ts";
+import { type Context, everyFrame, type View } from "../view.ts";
+import { Actions } from "./actions.ts";
+import { addPet } from "./add.ts";
+import { Filters } from "./filters.ts";
+import type { Changes, Model } from "./model.ts";
+import { NewsList } from "./news.ts";
+import { OrderList } from "./orders.ts";
+import { PetGrid } from "./pets.ts";
+
+/** The pets, what is ordered, and what happens, live. */
+export const store: View = {
+  title: "Store",
+
+  mount(root: HTMLElement, { session, model }: Context): () => void {
+    root.append(h("h1", { class: "hidden", text: "Store" }));
+    if (model === null) {
+      root.append(h("p", { class: "notice", text: "This key may not read the store: it lacks the scope store:read." }));
+      return () => {};
+    }
+    const actions = new Actions(session, model);
+    const counts = new Counts();
+    const filters = new Filters();
+    const grid = new PetGrid(model, actions);
+    const orders = new OrderList(model, actions);
+    const news = new NewsList(model);
+    const shown = h("p", { class: "muted shown", role: "status" });
+    const add = h(
+      "button",
+      { class: "primary", type: "button", onclick: () => addPet(session, model) },
+      icon("plus"),
+      "Add a pet",
+    );
+    add.hidden = !actions.allowed;
+
+    root.append(
+      counts.element,
+      parts(),
+      h(
+        "div",
+        { class: "columns", id: "columns", "data-part": "pets" },
+        h(
+          "section",
+          { class: "pets", "aria-labelledby": "pets-title" },
+          h("div", { class: "title" }, h("h2", { id: "pets-title", text: "Pets" }), shown, add),
+          filters.element,
+          grid.element,
+        ),
+        h("div", { class: "side" }, orders.element, news.element),
+      ),
+    );
+
+    let changed: { pets: Set<string>; orders: Set<string>; all: boolean } = {
+      pets: new Set(),
+      orders: new Set(),
+      all: true,
+    };
+    const draw = (): void => {
+      const { pets, orders: moved, all } = changed;
+      changed = { pets: new Set(), orders: new Set(), all: false };
+      counts.draw(model);
+      const visible = filters.choose(model.pets.values());
+      grid.draw(visible, pets);
+      orders.draw(moved, all);
+      news.draw();
+      const among = model.partial ? `the first ${count(model.pets.size, "pet")}` : count(model.pets.size, "pet");
+      setText(shown, model.loaded ? `${visible.length} of ${among}` : "Loading…");
+    };
+    const redraw = everyFrame(draw);
+    const unlisten = model.listen("changes", (changes: Changes) => {
+      for (const id of changes.pets) changed.pets.add(id);
+      for (const id of changes.orders) changed.orders.add(id);
+      changed.all ||= changes.all;
+      redraw();
+    });
+    filters.onchange = redraw;
+    draw();
+    return unlisten;
+  },
+};
+
+/** Where there is no room for all at once: which part is shown. */
+function parts(): HTMLElement {
+  const names = ["pets", "orders", "events"] as const;
+  const buttons = names.map((name) => h("button", { type: "button", "aria-controls": "columns", text: word(name) }));
+  const show = (shown: number): void => {
+    buttons.forEach((button, index) => {
+      button.setAttribute("aria-pressed", String(index === shown));
+    });
+    const columns = document.getElementById("columns");
+    if (columns !== null) columns.dataset.part = names[shown] ?? "pets";
+  };
+  buttons.forEach((button, index) => {
+    button.addEventListener("click", () => show(index));
+  });
+  show(0);
+  return h("div", { class: "parts", role: "group", "aria-label": "Part of the store" }, ...buttons);
+}
+
+/** How many pets there are. */
+class Counts {
+  readonly element = h("dl", { class: "counts" });
+  private readonly values = new Map<string, HTMLElement>();
+
+  constructor() {
+    for (const name of ["TOTAL", ...PET_STATUSES]) {
+      const value = h("dd", { text: "–" });
+      this.values.set(name, value);
+      const label = name === "TOTAL" ? "Pets" : word(name);
+      this.element.append(h("div", { class: `count ${name.toLowerCase()}` }, h("dt", { text: label }), value));
+    }
+  }
+
+  draw({ inventory }: Model): void {
+    if (inventory === null) return;
+    for (const [name, element] of this.values) {
+      const value = name === "TOTAL" ? inventory.total : inventory.byStatus[name as keyof typeof inventory.byStatus];
+      setText(element, String(value));
+    }
+  }
+}
