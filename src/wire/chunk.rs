@@ -20,8 +20,10 @@ static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"con
 
 /// How deep texts lie in a delta: those of a tool call's function.
 const DELTA_DEPTH: u8 = 4;
-/// How OpenAI ends every chunk but the last, once usage is asked for.
-const NULL_USAGE: &str = ",\"usage\":null}";
+/// What OpenAI says in every chunk but the last, once usage is asked for: behind everything else but the padding.
+const NULL_USAGE: &str = ",\"usage\":null";
+/// What stands before the padding's own opening quote.
+const PADDING: &str = ",\"obfuscation\":";
 
 /// What a frame is.
 #[derive(Debug, PartialEq)]
@@ -254,11 +256,24 @@ fn error_of(text: &str) -> Option<ErrorBody> {
 /// Appends the chunk as a frame without the members that a client is not to see: `"error":null` in any case, with `usage`
 /// also the usage. `facts` are those of this chunk.
 pub fn push_without(out: &mut BytesMut, text: &str, facts: &Facts, usage: bool) {
-    match text.strip_suffix(NULL_USAGE) {
+    match around_null_usage(text) {
         // As good as every chunk of some streams.
-        Some(head) if usage && facts.hideable == 1 => push_frame_of(out, &[head.as_bytes(), b"}"]),
+        Some((head, tail)) if usage && facts.hideable == 1 => push_frame_of(out, &[head.as_bytes(), tail.as_bytes()]),
         _ => push_frame(out, without(text, usage).as_bytes()),
     }
+}
+
+/// What stands on both sides of `"usage":null` where it is the chunk's last member, or the last before its padding. In a
+/// text no quote stands without a backslash, and the chunk's last brace closes the chunk: so what is found is a member of
+/// the chunk itself.
+fn around_null_usage(text: &str) -> Option<(&str, &str)> {
+    let members = text.strip_suffix('}')?;
+    let before_padding = || {
+        let padding = members.strip_suffix('"')?;
+        padding[..padding.rfind('"')?].strip_suffix(PADDING)
+    };
+    let head = before_padding().unwrap_or(members).strip_suffix(NULL_USAGE)?;
+    Some((head, &text[head.len() + NULL_USAGE.len()..]))
 }
 
 fn without(text: &str, usage: bool) -> String {
