@@ -241,15 +241,14 @@ impl Drop for Watched {
     }
 }
 
-async fn answer(
-    mut router: Router,
-    mut request: Request<Watched>,
-    peer: SocketAddr,
-    ends_at: EndsAt,
-) -> Result<Response, Infallible> {
+/// In a box of its own: hyper keeps the place of a request's future for as long as the connection lives, also while nothing
+/// but a stream of events is left of it.
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+fn answer(mut router: Router, mut request: Request<Watched>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(ends_at);
-    router.call(request.map(Body::new)).await
+    Box::pin(router.call(request.map(Body::new)))
 }
 
 /// A connection that broke is the client's business; the request's own line says what became of it.
