@@ -3,6 +3,7 @@
 mod body;
 mod chat;
 mod document;
+mod etag;
 pub mod events;
 pub mod inventory;
 mod listing;

@@ -21,7 +21,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use rust_embed::Embed;
 
-use super::no_method;
+use super::{etag, no_method};
 use crate::error::ApiError;
 
 /// Where assets are, for browsers and in the folder.
@@ -151,10 +151,8 @@ fn gzip(plain: &[u8]) -> Option<Bytes> {
 
 /// Whether `If-None-Match` names `tag`.
 fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let tag = tag.to_str().map(opaque).unwrap_or_default();
-    let lines = request.get_all(IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|other| other.trim() == "*" || opaque(other) == tag)
+    let tag = tag.to_str().ok().and_then(|tag| etag::opaque(tag, true));
+    etag::is_any(request, IF_NONE_MATCH) || etag::listed(request, IF_NONE_MATCH, true).any(|other| Some(other) == tag)
 }
 
 /// Whether `Accept-Encoding` allows gzip (RFC 9110, section 12.5.3): what is named itself counts before `*`.

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::etag;
 use super::public_path::PublicPath;
 use crate::error::problem::Problem;
 use crate::petstore::order::Order;
@@ -64,7 +65,7 @@ pub(super) fn whole<R: Resource>(resource: &R) -> Response {
 
 /// 200, or 304 when `If-None-Match` names the version that there is.
 pub(super) fn if_changed<R: Resource>(resource: &R, headers: &HeaderMap) -> Response {
-    if any_tag(headers, IF_NONE_MATCH) || tags(headers, IF_NONE_MATCH, true).any(|tag| tag == resource.version()) {
+    if etag::is_any(headers, IF_NONE_MATCH) || tags(headers, IF_NONE_MATCH, true).any(|tag| tag == resource.version()) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag(resource.version()))]).into_response();
     }
     whole(resource)
@@ -94,7 +95,7 @@ pub(super) fn absent(what: &str) -> Problem {
 
 /// What `If-Match` asks for. Tags that are weak, or none of ours, match nothing.
 pub(super) fn expected(headers: &HeaderMap) -> Expected {
-    if !headers.contains_key(IF_MATCH) || any_tag(headers, IF_MATCH) {
+    if !headers.contains_key(IF_MATCH) || etag::is_any(headers, IF_MATCH) {
         return Expected::Any;
     }
     Expected::OneOf(tags(headers, IF_MATCH, false).collect())
@@ -104,20 +105,11 @@ fn tag(version: u64) -> String {
     format!("\"{version}\"")
 }
 
-fn any_tag(headers: &HeaderMap, name: HeaderName) -> bool {
-    headers.get(name).is_some_and(|value| value == "*")
-}
-
 /// The versions that a header's tags stand for; weak tags count if `weak`.
 fn tags(headers: &HeaderMap, name: HeaderName, weak: bool) -> impl Iterator<Item = u64> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).filter_map(move |tag| {
-        let tag = tag.trim();
-        let strong = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
-        let version = strong.strip_prefix('"')?.strip_suffix('"')?;
-        // As it is written by `tag`, and in no other way: "07" and "+7" are not ours.
-        version.parse().ok().filter(|number: &u64| number.to_string() == version)
-    })
+    // As it is written by `tag`, and in no other way: "07" and "+7" are not ours.
+    let ours = |version: &str| version.parse().ok().filter(|number: &u64| number.to_string() == version);
+    etag::listed(headers, name, weak).filter_map(ours)
 }
 
 #[cfg(test)]
