@@ -20,7 +20,7 @@ use self::serve::Server;
 use self::workers::Workers;
 use crate::api::events::{self, Events};
 use crate::api::stats::{Sources, Stats};
-use crate::api::{AppState, BodyReader, PublicPath, open_router, page, router};
+use crate::api::{AppState, BodyReader, PublicPath, front, open_router, page};
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
 use crate::deadline::Signal;
 use crate::hub::{Hub, retain};
@@ -162,11 +162,11 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         let scraped = Workers::start(NonZeroUsize::MIN).map_err(AppError::Threads)?;
         let limits = Limits { connections: SCRAPERS, ..config.limits };
         let signals = (closing.clone(), Signal::default());
-        Ok(Server::new(listener, open_router(Arc::clone(&state)), &limits, scraped, signals))
+        Ok(Server::new(listener, open_router(Arc::clone(&state)).into(), &limits, scraped, signals))
     });
     let open = open.transpose()?;
-    let router = router(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
-    let server = Server::new(listener, router, &config.limits, workers, (stopping.clone(), cutting));
+    let front = front(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
+    let server = Server::new(listener, front, &config.limits, workers, (stopping.clone(), cutting));
     let drain = config.drain;
     let done = tokio::spawn(async move {
         let main = async {
@@ -207,7 +207,7 @@ fn assemble(
         routes: Arc::clone(&routes),
         ledger: ledger.clone(),
         metrics: metrics.clone(),
-        cutting: cutting.clone(),
+        cutting: cutting.flag(),
     };
     let stats = Stats::new(Sources {
         metrics: metrics.clone(),

@@ -1,8 +1,10 @@
 //! When things must be over: the answer on a connection, and everything at the end.
 
+mod alarm;
 mod signal;
 
-pub use signal::{Listener, Signal};
+pub use alarm::Alarm;
+pub use signal::{Flag, Listener, Signal};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

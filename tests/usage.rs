@@ -77,8 +77,8 @@ fn entry(at: &str, key: &str, model: &str) -> Entry {
         request_id: None,
         key_id: format!("config:{key}").into(),
         key: key.into(),
-        model: model.to_owned(),
-        target: Some("t".to_owned()),
+        model: model.into(),
+        target: Some("t".into()),
         attempts: 1,
         streamed: true,
         prompt_tokens: 100,
@@ -94,7 +94,7 @@ fn entry(at: &str, key: &str, model: &str) -> Entry {
 
 /// Two keys, two models, two days, every ending.
 fn some() -> Vec<Entry> {
-    let reason = Some("upstream_closed".to_owned());
+    let reason = Some("upstream_closed".into());
     vec![
         entry("2026-01-31T23:59:59.999Z", "alice", "gpt-5"),
         entry("2026-02-01T00:00:00Z", "alice", "gpt-5"),

@@ -7,6 +7,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -55,7 +56,10 @@ impl BodyReader {
         let mut bytes =
             BytesMut::with_capacity(declared.map_or(0, |length| usize::try_from(length).unwrap_or(0)).min(UNIT));
         let mut share = self.share(1)?;
-        while let Some(data) = self.next(&mut body).await? {
+        // Most bodies say how long they are, and need not be asked whether there is more.
+        while !body.is_end_stream()
+            && let Some(data) = self.next(&mut body).await?
+        {
             if bytes.len() as u64 + data.len() as u64 > self.limit {
                 return Err(ApiError::body_too_large(self.limit));
             }

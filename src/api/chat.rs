@@ -1,11 +1,15 @@
 //! `POST /v1/chat/completions`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use tower::Service;
 
 use super::AppState;
+use super::front::Answering;
 use crate::deadline::EndsAt;
 use crate::error::ApiError;
 use crate::keyring::Principal;
@@ -14,8 +18,30 @@ use crate::relay::Caller;
 use crate::telemetry::record::Record;
 use crate::wire::request::ChatRequest;
 
+/// Where completions are asked for.
+pub(super) const PATH: &str = "/v1/chat/completions";
+
+/// The handler.
+#[derive(Clone)]
+pub(super) struct Completions(pub(super) Arc<AppState>);
+
+impl Service<Request> for Completions {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answering {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move { Ok(complete(&state, request).await.into_response()) })
+    }
+}
+
 /// One completion, streamed or whole. The content type is not looked at: `curl -d` sends that of a form.
-pub(super) async fn complete(State(state): State<Arc<AppState>>, request: Request) -> Result<Response, ApiError> {
+async fn complete(state: &AppState, request: Request) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let body = state.bodies.read(&head.headers, body).await?;
     let extensions = &head.extensions;

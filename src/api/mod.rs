@@ -5,6 +5,7 @@ mod chat;
 mod document;
 mod etag;
 pub mod events;
+mod front;
 pub mod inventory;
 mod listing;
 mod me;
@@ -25,10 +26,12 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post_service};
 use http::{Method, Uri};
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
 
+use self::chat::Completions;
 use self::events::Events;
 use self::stats::Stats;
 use crate::config::AllowOrigins;
@@ -52,6 +55,7 @@ use crate::wire::key::Scope;
 use crate::wire::request::Unknown;
 
 pub use body::BodyReader;
+pub use front::{Answering, Front};
 pub use metrics::open_router;
 pub use public_path::PublicPath;
 
@@ -135,7 +139,7 @@ impl FromRef<Arc<AppState>> for BodyReader {
 ///
 /// Layers that stand together are put on together: axum keeps a service on the heap for each time that layers are put on,
 /// and copies it for each request.
-pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Router {
+pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Front {
     let guard = |scope, surface| Guard { gate: gate.clone(), scope, surface, browsers: None, anonymous: None };
     let meter = |surface| {
         let meter = Meter { limiter: limiter.clone(), metrics: state.metrics.clone(), surface };
@@ -153,8 +157,9 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
         routes.route_layer((AuthenticateLayer::new(guard), meter(Surface::Problem))) // 5, 6
     };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
+    let completions = Completions(Arc::clone(&state));
     let chat = Router::new()
-        .route("/v1/chat/completions", post(chat::complete).fallback(no_method))
+        .route(chat::PATH, post_service(completions.clone()).fallback(no_method))
         .route("/v1/models", get(models::list).fallback(no_method))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
     let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
@@ -173,12 +178,17 @@ pub fn router(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: All
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(no_path);
-    let routes = if gate.asks_for_keys() {
-        routes
-    } else {
-        routes.layer(from_fn_with_state(Strangers::all_but(origins.clone()), strangers)) // 3
-    };
-    routes.layer((ObserveLayer::new(state.metrics.clone()), Cors::new(origins))).with_state(state) // 1, 2
+    // The same again in one piece, for what is asked for most.
+    let completions = (AuthenticateLayer::new(guard(Some(Scope::Chat), Surface::OpenAi)), meter(Surface::OpenAi)) // 5, 6
+        .layer(completions);
+    let outer = (ObserveLayer::new(state.metrics.clone()), Cors::new(origins.clone())); // 1, 2
+    let observed = (outer.0.clone().of_route(chat::PATH), outer.1.clone());
+    if gate.asks_for_keys() {
+        return Front::new(observed.layer(completions), routes.layer(outer).with_state(state));
+    }
+    let strangers = from_fn_with_state(Strangers::all_but(origins), strangers); // 3
+    let others = routes.layer(strangers.clone()).layer(outer).with_state(state);
+    Front::new((observed, strangers).layer(completions), others)
 }
 
 async fn no_path(method: Method, uri: Uri) -> Response {

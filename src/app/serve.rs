@@ -1,6 +1,5 @@
 //! Accepting connections, serving them, and letting them end.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,9 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -22,10 +19,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
-use tower::Service as _;
 
 use super::connection::{Connection, prepare};
 use super::workers::Workers;
+use crate::api::{Answering, Front};
 use crate::config::Limits;
 use crate::deadline::{EndsAt, Listener, Signal};
 use crate::layer::authenticate::Peer;
@@ -46,7 +43,7 @@ pub(super) struct Server {
 
 /// What every connection gets.
 struct Service {
-    router: Router,
+    front: Front,
     http: http1::Builder,
     write_idle: Duration,
     header_read: Duration,
@@ -59,7 +56,7 @@ struct Service {
 impl Server {
     pub(super) fn new(
         listener: TcpListener,
-        router: Router,
+        front: Front,
         limits: &Limits,
         workers: Workers,
         (stopping, cutting): (Signal, Signal),
@@ -75,7 +72,7 @@ impl Server {
             listener,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             workers,
-            service: Arc::new(Service { router, http, write_idle, header_read, stopping, cutting }),
+            service: Arc::new(Service { front, http, write_idle, header_read, stopping, cutting }),
         }
     }
 
@@ -135,7 +132,7 @@ impl Service {
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = Result<(), hyper::Error>> + Send + 'static {
         prepare(&tcp);
-        let router = self.router.clone();
+        let front = self.front.clone();
         let ends_at = EndsAt::default();
         let greeted = Arc::new(AtomicBool::new(false));
         let unread = Arc::new(AtomicBool::new(false));
@@ -144,7 +141,7 @@ impl Service {
         let service = service_fn(move |request| {
             greets.store(true, Ordering::Relaxed);
             let body = |incoming| Watched { incoming, unread: Arc::clone(&unread) };
-            answer(router.clone(), request.map(body), peer, ends_at.clone())
+            answer(&front, request.map(body), peer, ends_at.clone())
         });
         Served {
             http: Box::pin(self.http.serve_connection(io, service)),
@@ -241,14 +238,12 @@ impl Drop for Watched {
     }
 }
 
-/// In a box of its own: hyper keeps the place of a request's future for as long as the connection lives, also while nothing
-/// but a stream of events is left of it.
-type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-fn answer(mut router: Router, mut request: Request<Watched>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
+/// The answer has a box of its own: hyper keeps the place of a request's future for as long as the connection lives, also
+/// while nothing but a stream of events is left of it.
+fn answer(front: &Front, mut request: Request<Watched>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(ends_at);
-    Box::pin(router.call(request.map(Body::new)))
+    front.answer(request.map(Body::new))
 }
 
 /// A connection that broke is the client's business; the request's own line says what became of it.

@@ -13,20 +13,39 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub struct Signal {
     token: CancellationToken,
     /// Set before the token is cancelled. Looking at the token takes a lock that all its clones share.
-    over: Arc<AtomicBool>,
+    over: Flag,
+}
+
+/// Whether a [`Signal`] was raised, for those who look at it whenever they are polled and leave it to somebody else to
+/// have them polled. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    /// Whether it was raised.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Signal {
     /// Raises it.
     pub fn raise(&self) {
-        self.over.store(true, Ordering::Release);
+        self.over.0.store(true, Ordering::Release);
         self.token.cancel();
     }
 
     /// Whether it was raised.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
+        self.over.is_up()
+    }
+
+    /// For those who only look.
+    #[must_use]
+    pub fn flag(&self) -> Flag {
+        self.over.clone()
     }
 
     /// For those who only wait.
@@ -39,14 +58,14 @@ impl Signal {
     #[must_use]
     pub fn listen(&self) -> Listener {
         let wait = Box::pin(self.token.clone().cancelled_owned());
-        Listener { over: Arc::clone(&self.over), wait, registered: None }
+        Listener { over: self.over.clone(), wait, registered: None }
     }
 }
 
 /// One task's ear for a [`Signal`], for hand-written polls.
 #[derive(Debug)]
 pub struct Listener {
-    over: Arc<AtomicBool>,
+    over: Flag,
     wait: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Whom it will wake. Registering takes a lock that all share, so it is done once and not at every token: a stream
     /// is nearly always polled by the same task.
@@ -56,7 +75,7 @@ pub struct Listener {
 impl Listener {
     /// Whether it was raised; if not, the task is woken when it is.
     pub fn poll_is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.over.load(Ordering::Acquire) {
+        if self.over.is_up() {
             return true;
         }
         let registered = self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));

@@ -91,7 +91,8 @@ impl ApiError {
     /// A request for a host whose name others may have pointed here.
     #[must_use]
     pub fn strange_host() -> Self {
-        let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List                        the origin in cors.allow_origins, or ask for keys (auth: keys).";
+        let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List \
+                       the origin in cors.allow_origins, or ask for keys (auth: keys).";
         Self::bad(StatusCode::FORBIDDEN, Some("host_not_allowed"), message)
     }
 

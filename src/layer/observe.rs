@@ -22,7 +22,7 @@ use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
-use crate::telemetry::metrics::{Held, Metrics};
+use crate::telemetry::metrics::{Held, Metrics, RouteMetrics};
 use crate::telemetry::record::{Attempt, Facts, Record, Terminal};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,13 +34,20 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 #[derive(Clone)]
 pub struct ObserveLayer {
     metrics: Metrics,
+    route: Option<Arc<RouteMetrics>>,
 }
 
 impl ObserveLayer {
     /// Counts in `metrics`.
     #[must_use]
     pub const fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+        Self { metrics, route: None }
+    }
+
+    /// In front of this route alone; otherwise axum tells which route each request came to.
+    #[must_use]
+    pub fn of_route(self, route: &str) -> Self {
+        Self { route: Some(self.metrics.route(route)), ..self }
     }
 }
 
@@ -48,7 +55,7 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { metrics: self.metrics.clone(), inner }
+        Observe { metrics: self.metrics.clone(), route: self.route.clone(), inner }
     }
 }
 
@@ -56,6 +63,7 @@ impl<S> Layer<S> for ObserveLayer {
 #[derive(Clone)]
 pub struct Observe<S> {
     metrics: Metrics,
+    route: Option<Arc<RouteMetrics>>,
     inner: S,
 }
 
@@ -80,9 +88,11 @@ where
             failure: None,
             record: record.clone(),
             complete: false,
-            route: request.extensions().get().cloned(),
+            route: match &self.route {
+                Some(route) => Route::Known(Arc::clone(route)),
+                None => Route::Matched(self.metrics.clone(), request.extensions().get().cloned()),
+            },
             _in_flight: self.metrics.request_begins(),
-            metrics: self.metrics.clone(),
         };
         request.extensions_mut().insert(record);
         let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
@@ -128,7 +138,7 @@ impl Line {
     /// The head is there; none: there was a panic. The line goes on with the body.
     fn go_on(mut self, answered: Option<Response>) -> Response {
         let mut response = answered.unwrap_or_else(|| {
-            tracing::error!(request_id = self.record.id(), path = self.path, "a handler panicked");
+            tracing::error!(request_id = &**self.record.id(), path = self.path, "a handler panicked");
             ApiError::internal().into_response()
         });
         self.status = Some(response.status());
@@ -157,10 +167,26 @@ struct Line {
     failure: Option<String>,
     record: Record,
     complete: bool,
-    /// None for paths that lead nowhere.
-    route: Option<MatchedPath>,
-    metrics: Metrics,
+    route: Route,
     _in_flight: Held,
+}
+
+/// Where a request is counted.
+enum Route {
+    Known(Arc<RouteMetrics>),
+    /// At the route that axum has matched; none for paths that lead nowhere.
+    Matched(Metrics, Option<MatchedPath>),
+}
+
+impl Route {
+    fn count(&self, method: &Method, status: u16) {
+        match self {
+            Self::Known(route) => route.count(method, status),
+            Self::Matched(metrics, path) => {
+                metrics.request_ended(path.as_ref().map(MatchedPath::as_str), method, status);
+            }
+        }
+    }
 }
 
 impl Drop for Line {
@@ -184,15 +210,15 @@ impl Drop for Line {
             terminal,
             failure,
         } = &*facts;
-        let failure = failure.as_ref().or(self.failure.as_ref());
+        let failure = failure.as_deref().or(self.failure.as_deref());
         tracing::info!(
-            request_id = self.record.id(),
+            request_id = &**self.record.id(),
             method = self.method.as_str(),
             path = self.path,
             status,
             ms,
             key = key.as_deref(),
-            model,
+            model = model.as_deref(),
             upstream = target.as_deref(),
             attempts = (!attempts.is_empty()).then(|| list(attempts)),
             first_token_ms = first_token.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
@@ -203,7 +229,7 @@ impl Drop for Line {
             failure,
             "request"
         );
-        self.metrics.request_ended(self.route.as_ref().map(MatchedPath::as_str), &self.method, status);
+        self.route.count(&self.method, status);
     }
 }
 
@@ -214,7 +240,7 @@ fn list(attempts: &[Attempt]) -> String {
         if !list.is_empty() {
             list.push(' ');
         }
-        for part in [target, ":", outcome, ":"] {
+        for part in [target.as_ref(), ":", outcome, ":"] {
             list.push_str(part);
         }
         // Writing to a string does not fail.

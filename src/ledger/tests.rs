@@ -239,7 +239,7 @@ async fn without_a_time_to_keep_everything_stays() {
 async fn a_client_cannot_make_an_entry_large() {
     let mut book = Book::open().await;
     let running = book.run();
-    book.ledger.record(Entry { model: "m".repeat(1 << 20), ..entry() });
+    book.ledger.record(Entry { model: "m".repeat(1 << 20).into(), ..entry() });
     book.stop.cancel();
     running.await.unwrap();
     let groups = book.store.usage(None, None, &[UsageColumn::Model]).await.unwrap();

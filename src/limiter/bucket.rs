@@ -96,8 +96,9 @@ impl Reservation {
     /// Takes `tokens` from both or from none.
     pub(super) fn take(key: &Arc<Scope>, total: &Arc<Scope>, tokens: u64) -> Result<Self, Limited> {
         // Always in this order: a key's bucket before the total's, so that two can't wait for each other.
-        let mut own = key.bucket().map(|bucket| (bucket, bucket.refilled(key.clock().nanos())));
-        let mut shared = total.bucket().map(|bucket| (bucket, bucket.refilled(total.clock().nanos())));
+        let now = total.clock().nanos();
+        let mut own = key.bucket().map(|bucket| (bucket, bucket.refilled(now)));
+        let mut shared = total.bucket().map(|bucket| (bucket, bucket.refilled(now)));
         for (scope, side) in [(key, &own), (total, &shared)] {
             let refused = side.as_ref().and_then(|(bucket, state)| bucket.refuses(scope, state.used, tokens));
             if let Some(limited) = refused {
@@ -127,9 +128,10 @@ impl Reservation {
 
     /// Replaces the estimate by the real number.
     pub fn settle(self, actual: u64) {
+        let now = self.total.clock().nanos();
         for scope in [&self.key, &self.total] {
             if let Some(bucket) = scope.bucket() {
-                let mut state = bucket.refilled(scope.clock().nanos());
+                let mut state = bucket.refilled(now);
                 state.used = (state.used + units(actual) - units(self.tokens)).max(0);
             }
         }

@@ -78,8 +78,9 @@ impl Limiter {
     /// [`Limited`] by the key's or the total limit of requests.
     pub fn request(&self, id: &Arc<str>, limits: RateLimits) -> Result<Admission, Limited> {
         let key = self.key(id, limits);
-        let own = key.request()?;
-        let shared = self.shared.total.request()?;
+        let now = self.shared.clock.nanos();
+        let own = key.request(now)?;
+        let shared = self.shared.total.request(now)?;
         let requests = tighter(own, shared);
         Ok(Admission { key, total: Arc::clone(&self.shared.total), requests })
     }
@@ -138,7 +139,8 @@ impl Admission {
     /// What is left of the tokens now; the tighter of the key's and the total.
     #[must_use]
     pub fn tokens(&self) -> Option<Quota> {
-        tighter(self.key.tokens(), self.total.tokens())
+        let now = self.total.clock().nanos();
+        tighter(self.key.tokens(now), self.total.tokens(now))
     }
 }
 

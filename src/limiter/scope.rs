@@ -83,10 +83,10 @@ impl Scope {
         self.streams.as_ref()
     }
 
-    /// Charges one request.
-    pub(super) fn request(&self) -> Result<Option<Quota>, Limited> {
+    /// Charges one request, `now` by the clock.
+    pub(super) fn request(&self, now: u64) -> Result<Option<Quota>, Limited> {
         let Some((limit, requests)) = &self.requests else { return Ok(None) };
-        self.last_request.store(self.clock.nanos(), Ordering::Relaxed);
+        self.last_request.store(now, Ordering::Relaxed);
         match requests.check() {
             Ok(after) => {
                 let used = limit.get().saturating_sub(after.remaining_burst_capacity());
@@ -107,9 +107,9 @@ impl Scope {
         }
     }
 
-    /// What is left of the tokens.
-    pub(super) fn tokens(&self) -> Option<Quota> {
-        self.tokens.as_ref().map(|bucket| bucket.quota(self.clock.nanos()))
+    /// What is left of the tokens, `now` by the clock.
+    pub(super) fn tokens(&self, now: u64) -> Option<Quota> {
+        self.tokens.as_ref().map(|bucket| bucket.quota(now))
     }
 
     /// Whether nothing of it is used up, so that it may be forgotten.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::deadline::{EndsAt, Signal};
+use crate::deadline::{EndsAt, Flag};
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::ledger::{Entry, Ledger};
@@ -34,18 +34,18 @@ pub(super) struct Account {
     ledger: Ledger,
     metrics: Arc<ModelMetrics>,
     principal: Arc<Principal>,
-    model: String,
+    model: Arc<str>,
     streamed: bool,
     socket: EndsAt,
     /// The end of the drain, which drops answers that have not begun.
-    ending: Signal,
+    ending: Flag,
     reservation: Option<Reservation>,
     /// Freed on drop.
     _permit: Option<StreamPermit>,
     _in_flight: Option<Held>,
     tally: Tally,
     /// How the answer ended. None: it has not, so what drops the account is the client's leaving.
-    ended: Option<(Terminal, Option<String>)>,
+    ended: Option<(Terminal, Option<Arc<str>>)>,
     status: u16,
 }
 
@@ -72,7 +72,7 @@ impl Account {
         request: &ChatRequest,
         ledger: &Ledger,
         metrics: &Arc<ModelMetrics>,
-        ending: &Signal,
+        ending: &Flag,
     ) -> Result<Self, Limited> {
         let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
         let prompt_estimate = request.messages_bytes as u64 / BYTES_A_TOKEN;
@@ -83,7 +83,7 @@ impl Account {
             ledger: ledger.clone(),
             metrics: Arc::clone(metrics),
             principal: Arc::clone(&caller.principal),
-            model: request.model.clone(),
+            model: Arc::clone(&request.model),
             streamed: request.stream,
             socket: caller.ends_at.clone(),
             ending: ending.clone(),
@@ -167,8 +167,9 @@ impl Account {
         if self.status != 200 {
             self.status = error.status().as_u16();
         }
-        self.record.facts().failure = Some(error.reason().to_owned());
-        self.ended = Some((terminal, Some(error.reason().to_owned())));
+        let reason = Arc::<str>::from(error.reason());
+        self.record.facts().failure = Some(Arc::clone(&reason));
+        self.ended = Some((terminal, Some(reason)));
     }
 
     /// As [`Account::fail`], for an upstream's failure. Where the upstream did no work, none is charged.
@@ -185,11 +186,11 @@ impl Account {
         self.tally.prompt_estimate = 0;
     }
 
-    fn ending(&mut self) -> (Terminal, Option<String>) {
+    fn ending(&mut self) -> (Terminal, Option<Arc<str>>) {
         if let Some(ended) = self.ended.take() {
             return ended;
         }
-        if self.ending.is_over() {
+        if self.ending.is_up() {
             // The answer was dropped before it had a head.
             let error = ApiError::shutting_down();
             self.fail(Terminal::Shutdown, &error);
@@ -247,10 +248,10 @@ impl Drop for Account {
         self.metrics.ended(&ended);
         self.ledger.record(Entry {
             at: Timestamp::now(),
-            request_id: Some(self.record.id().to_owned()),
+            request_id: Some(Arc::clone(self.record.id())),
             key_id: Arc::clone(&self.principal.id),
             key: Arc::clone(&self.principal.name),
-            model: std::mem::take(&mut self.model),
+            model: Arc::clone(&self.model),
             target,
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
             streamed: self.streamed,

@@ -56,10 +56,10 @@ where
 {
     let mut lease = route.lease(member);
     let target = Arc::clone(lease.target());
-    record.facts().target = Some(target.name().to_owned());
+    record.facts().target = Some(Arc::clone(target.name()));
     let began = Instant::now();
     // Overwritten when it has come to something: a client that leaves meanwhile leaves this.
-    let cancelled = Attempt { target: target.name().to_owned(), outcome: "cancelled", duration: Duration::ZERO };
+    let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
     record.facts().attempts.push(cancelled);
     let result = ask(target).await;
     if let Some(last) = record.facts().attempts.last_mut() {
@@ -73,7 +73,7 @@ where
         }
         Err(failure) => {
             // Why exactly is for the log alone.
-            tracing::warn!(request_id = record.id(), upstream = lease.target().name(), %failure, "an attempt failed");
+            tracing::warn!(request_id = &**record.id(), upstream = &**lease.target().name(), %failure, "an attempt failed");
             lease.failed(&failure);
             Err(failure)
         }

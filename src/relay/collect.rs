@@ -79,7 +79,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(opened: Opened, terms: Terms) -> Self {
+    pub(super) fn new(opened: Opened, terms: Terms, now: Instant) -> Self {
         Self {
             target: opened.target,
             body: opened.body,
@@ -90,7 +90,7 @@ impl Collector {
             first: Some(opened.first),
             outbox: Outbox::default(),
             waiting_since: None,
-            last_data: Instant::now(),
+            last_data: now,
             hurried: false,
             turns: 0,
             choices: Choices { wanted: terms.choices, ..Choices::default() },
@@ -144,13 +144,19 @@ impl Collector {
         }
     }
 
-    pub(super) const fn waiting_since(&self) -> Option<Instant> {
-        self.waiting_since
+    /// Since when we have been waiting for the upstream, which has nothing; `now`, if we have not been.
+    pub(super) fn wait_from(&mut self, now: Instant) -> Instant {
+        *self.waiting_since.get_or_insert(now)
     }
 
-    /// Collects what is ready, up to a batch. Ready with how the stream ends, if it does; pending when the upstream
+    /// Collects what is ready `now`, up to a batch. Ready with how the stream ends, if it does; pending when the upstream
     /// has nothing more right now.
-    pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<Option<End>> {
+    pub(super) fn poll_collect(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        account: &mut Account,
+    ) -> Poll<Option<End>> {
         loop {
             while let Some(end) = self.poll_event(account) {
                 if end.is_some() || self.outbox.is_full() {
@@ -163,7 +169,6 @@ impl Collector {
             match self.body.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
-                    let now = Instant::now();
                     let gap = now - std::mem::replace(&mut self.last_data, now);
                     self.hurried = gap < HURRY;
                     account.gap(gap, now);
@@ -171,10 +176,7 @@ impl Collector {
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
                 Poll::Ready(None) => return Poll::Ready(Some(self.at_end(account, None))),
-                Poll::Pending => {
-                    self.waiting_since.get_or_insert_with(Instant::now);
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -224,9 +226,7 @@ impl Collector {
         }
         let cut_usage = self.terms.hide_usage && (facts.null_usage || self.running && facts.usage.is_some());
         if facts.null_error || cut_usage {
-            // Checked to be UTF-8 when it was looked at.
-            let text = std::str::from_utf8(&event.data).unwrap_or_default();
-            push_without(self.outbox.write(), text, facts, cut_usage);
+            push_without(self.outbox.write(), event, facts, cut_usage);
             return;
         }
         match &event.verbatim {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use super::account::Account;
 use super::outbox::BATCH;
 use super::{Relay, respond};
-use crate::deadline::Listener;
+use crate::deadline::Flag;
 use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
 use crate::telemetry::record::Terminal;
@@ -26,7 +26,7 @@ use crate::wire::sse::{COMMENT, DONE};
 
 /// Answers from the live inventory.
 pub(super) async fn complete(relay: &Relay, mut account: Account, request: &ChatRequest) -> Result<Response, ApiError> {
-    account.record().facts().target = Some(MODEL.to_owned());
+    account.record().facts().target = Some(MODEL.into());
     let completion = match answer(relay, request).await {
         Ok(completion) => completion,
         Err(error) => {
@@ -52,7 +52,7 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
             sent_tokens: 0,
             stage: Stage::First,
             pace: interval.map(|interval| Pace::new(interval, relay.heartbeat)),
-            cut: relay.cutting.listen(),
+            cut: relay.cutting.clone(),
         }));
     }
     if let Some(interval) = interval {
@@ -94,7 +94,7 @@ struct LocalStream {
     sent_tokens: u64,
     stage: Stage,
     pace: Option<Pace>,
-    cut: Listener,
+    cut: Flag,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -236,7 +236,7 @@ impl Body for LocalStream {
         if this.stage == Stage::Over {
             return Poll::Ready(None);
         }
-        if this.cut.poll_is_over(cx) {
+        if this.cut.is_up() {
             return Poll::Ready(Some(Ok(Frame::data(this.cut_short()))));
         }
         let mut due = 1;

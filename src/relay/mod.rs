@@ -8,6 +8,7 @@ mod account;
 mod attempts;
 mod classify;
 mod collect;
+mod ear;
 mod local;
 mod open;
 mod outbox;
@@ -15,8 +16,10 @@ mod plain;
 mod proxied;
 mod respond;
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -24,7 +27,7 @@ use http::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::{Config, Limits};
-use crate::deadline::{EndsAt, Signal};
+use crate::deadline::{EndsAt, Flag};
 use crate::error::ApiError;
 use crate::keyring::Principal;
 use crate::ledger::Ledger;
@@ -54,8 +57,8 @@ pub struct Relay {
     tokens_per_second: Option<f64>,
     hold: Duration,
     heartbeat: Duration,
-    /// Cancelled when running requests may take no longer.
-    cutting: Signal,
+    /// Raised when running requests may take no longer. Whoever serves the connections has them polled then.
+    cutting: Flag,
 }
 
 /// Who asks, and what is known of the asking.
@@ -84,8 +87,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Where it is measured.
     pub metrics: Metrics,
-    /// Cancelled when running requests may take no longer.
-    pub cutting: Signal,
+    /// Raised when running requests may take no longer; they are polled then.
+    pub cutting: Flag,
 }
 
 impl Relay {
@@ -112,7 +115,7 @@ impl Relay {
     /// # Errors
     /// [`ApiError`] when it fails before the first byte of the answer.
     pub async fn complete(&self, caller: Caller, request: ChatRequest) -> Result<Response, ApiError> {
-        caller.record.facts().model = Some(beginning(&request.model).to_owned());
+        caller.record.facts().model = Some(beginning(&request.model));
         if !caller.principal.may_use(&request.model) {
             return Err(ApiError::no_model(&request.model));
         }
@@ -129,9 +132,12 @@ impl Relay {
             ends_at: caller.ends_at,
             frame_limit: self.limits.frame,
         };
-        let answer = pin!(self.answer(account, route, order));
+        let mut answer = pin!(self.answer(account, route, order));
         // A stream that has begun says so itself.
-        self.cutting.token().run_until_cancelled(answer).await.unwrap_or_else(|| Err(ApiError::shutting_down()))
+        poll_fn(|cx| {
+            if self.cutting.is_up() { Poll::Ready(Err(ApiError::shutting_down())) } else { answer.as_mut().poll(cx) }
+        })
+        .await
     }
 
     async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {
@@ -153,10 +159,8 @@ impl Relay {
 }
 
 /// As much of a model's name as is logged.
-fn beginning(name: &str) -> &str {
+fn beginning(name: &Arc<str>) -> Arc<str> {
     // Bytes are never fewer than characters.
-    if name.len() <= MOST_NAME {
-        return name;
-    }
-    name.char_indices().nth(MOST_NAME).map_or(name, |(end, _)| &name[..end])
+    let end = if name.len() > MOST_NAME { name.char_indices().nth(MOST_NAME) } else { None };
+    end.map_or_else(|| Arc::clone(name), |(end, _)| name[..end].into())
 }

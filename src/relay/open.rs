@@ -75,7 +75,7 @@ pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) ->
             if opened.is_ok() {
                 // It was that, and not something else of the request that reads like it.
                 tracing::info!(
-                    upstream = target.name(),
+                    upstream = &**target.name(),
                     "it does not know stream_options: not asked for usage any more"
                 );
                 target.never_ask_usage();

@@ -44,7 +44,13 @@ impl Outbox {
 
     /// Everything, as one piece.
     pub(super) fn take(&mut self) -> Bytes {
-        if self.buffer.is_empty() { std::mem::take(&mut self.run) } else { self.buffer.split().freeze() }
+        if self.buffer.is_empty() {
+            return std::mem::take(&mut self.run);
+        }
+        // A frame that was written alone has filled its buffer; what is left of another is for the next frames.
+        let full = self.buffer.len() == self.buffer.capacity();
+        let all = if full { std::mem::take(&mut self.buffer) } else { self.buffer.split() };
+        all.freeze()
     }
 
     fn spill(&mut self) {

@@ -10,14 +10,15 @@ use std::time::Duration;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::account::Account;
 use super::attempts::first_success;
 use super::collect::{Collector, End, Terms};
+use super::ear::Ear;
 use super::open::{Opened, Order, open};
 use super::{Relay, respond};
-use crate::deadline::{EndsAt, Listener};
+use crate::deadline::{Alarm, EndsAt, Flag};
 use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
 use crate::upstream::{Deadline, Failure, Lease, Route};
@@ -34,7 +35,8 @@ pub(super) async fn stream(
     order: Order,
 ) -> Result<Response, ApiError> {
     let terms = Terms::of(&order, relay.limits.stop_at_budget);
-    let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone());
+    let began = Instant::now();
+    let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone(), began);
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
         let order = &order;
@@ -44,10 +46,12 @@ pub(super) async fn stream(
         state: State::Opening(opening, terms),
         deadlines,
         account,
-        alarm: Box::pin(tokio::time::sleep(relay.hold)),
-        cut: relay.cutting.listen(),
+        alarm: Alarm::at(began + relay.hold),
+        cut: relay.cutting.clone(),
+        ear: Ear::new(),
+        rest: Rest::None,
     };
-    match std::future::poll_fn(|cx| stream.poll_held(cx)).await {
+    match std::future::poll_fn(|cx| stream.poll_held(cx, Instant::now())).await {
         Err(failure) => {
             let error = ApiError::from(&failure);
             stream.account.fail_with(&failure, &error);
@@ -67,8 +71,20 @@ struct ProxiedStream {
     account: Account,
     /// Rings when there may be something to do about time. Not moved at each token: when it rings too early it is
     /// set again.
-    alarm: Pin<Box<Sleep>>,
-    cut: Listener,
+    alarm: Alarm,
+    cut: Flag,
+    ear: Ear,
+    rest: Rest,
+}
+
+/// What there is no reason to look at again before the ear has heard something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    None,
+    /// The upstream has nothing more.
+    Upstream,
+    /// Nor is it time for anything.
+    All,
 }
 
 enum State {
@@ -103,30 +119,32 @@ enum Due {
 }
 
 impl Deadlines {
-    fn new(heartbeat: Duration, socket: EndsAt) -> Self {
-        let began = Instant::now();
+    fn new(heartbeat: Duration, socket: EndsAt, began: Instant) -> Self {
         Self { idle: None, ends_at: None, socket, heartbeat, began, last_sent: began }
     }
 
     fn due(&self, now: Instant, waiting_since: Option<Instant>) -> Due {
-        let idle_at = self.idle.zip(waiting_since).map(|(idle, since)| since + idle);
-        let heartbeat_at = self.last_sent + self.heartbeat;
+        let mut next = self.last_sent + self.heartbeat;
+        if let (Some(idle), Some(since)) = (self.idle, waiting_since) {
+            next = next.min(since + idle);
+        }
+        if let Some(ends_at) = self.ends_at {
+            next = next.min(ends_at);
+        }
+        if next > now {
+            return Due::At(next);
+        }
         if self.ends_at.is_some_and(|at| at <= now) {
             return Due::Ended(Deadline::Total);
         }
-        if idle_at.is_some_and(|at| at <= now) {
-            return Due::Ended(Deadline::Idle);
-        }
-        if heartbeat_at <= now {
-            return Due::Heartbeat;
-        }
-        Due::At([self.ends_at, idle_at].into_iter().flatten().fold(heartbeat_at, Instant::min))
+        let silent = self.idle.zip(waiting_since).is_some_and(|(idle, since)| since + idle <= now);
+        if silent { Due::Ended(Deadline::Idle) } else { Due::Heartbeat }
     }
 }
 
 impl ProxiedStream {
     /// Goes on opening; ready when the stream is open.
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
         let State::Opening(opening, terms) = &mut self.state else { return Poll::Ready(Ok(())) };
         let (opened, lease) = match opening.as_mut().poll(cx) {
             Poll::Ready(Ok(open)) => open,
@@ -138,58 +156,85 @@ impl ProxiedStream {
         self.deadlines.idle = timeouts.idle;
         self.deadlines.ends_at = timeouts.total.map(|total| self.deadlines.began + total);
         self.deadlines.socket.set(self.deadlines.ends_at);
-        self.state = State::Streaming(Box::new(Collector::new(opened, *terms)), lease);
+        self.state = State::Streaming(Box::new(Collector::new(opened, *terms, now)), lease);
         Poll::Ready(Ok(()))
     }
 
     /// As [`Self::poll_open`], for as long as the status is held back: that is how long the alarm is set at first.
-    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let opened = self.poll_open(cx);
-        if opened.is_pending() { self.alarm.as_mut().poll(cx).map(Ok) } else { opened }
+    fn poll_held(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+        let opened = self.poll_open(cx, now);
+        if opened.is_pending() { self.alarm.poll(cx, now).map(Ok) } else { opened }
     }
 
-    /// What there is to send now.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// As [`Self::poll_bytes`], if there is a reason to look.
+    fn poll_if_woken(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if matches!(self.state, State::Over) {
             return Poll::Ready(None);
         }
-        if self.cut.poll_is_over(cx) {
+        if self.cut.is_up() {
             return Poll::Ready(Some(self.end(End::Shutdown)));
         }
-        match self.poll_open(cx) {
+        if self.ear.was_woken(cx) {
+            self.rest = Rest::None;
+        } else if self.rest == Rest::All {
+            return Poll::Pending;
+        }
+        let waker = self.ear.waker().clone();
+        let now = Instant::now();
+        let bytes = self.poll_bytes(&mut Context::from_waker(&waker), now);
+        match &bytes {
+            Poll::Pending => self.rest = Rest::All,
+            Poll::Ready(_) => self.deadlines.last_sent = now,
+        }
+        bytes
+    }
+
+    /// What there is to send now.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
+        match self.poll_open(cx, now) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(failure)) => return Poll::Ready(Some(self.end(End::Failed(failure)))),
-            Poll::Pending => return self.poll_time(cx, None),
+            Poll::Pending => return self.poll_time(cx, now, None),
         }
         let State::Streaming(collector, _) = &mut self.state else { return Poll::Ready(None) };
-        match collector.poll_collect(cx, &mut self.account) {
+        if self.rest == Rest::Upstream {
+            let since = collector.wait_from(now);
+            return self.poll_time(cx, now, Some(since));
+        }
+        match collector.poll_collect(cx, now, &mut self.account) {
             Poll::Ready(Some(end)) => Poll::Ready(Some(self.end(end))),
             Poll::Pending if !collector.has_output() => {
-                let since = collector.waiting_since();
-                self.poll_time(cx, since)
+                let since = collector.wait_from(now);
+                self.poll_time(cx, now, Some(since))
             }
             Poll::Pending if collector.waits(cx) => Poll::Pending,
-            Poll::Ready(None) | Poll::Pending => Poll::Ready(Some(collector.take_output())),
+            Poll::Pending => {
+                self.rest = Rest::Upstream;
+                Poll::Ready(Some(collector.take_output()))
+            }
+            Poll::Ready(None) => Poll::Ready(Some(collector.take_output())),
         }
     }
 
     /// Nothing to pass on: is it time for something else?
-    fn poll_time(&mut self, cx: &mut Context<'_>, waiting_since: Option<Instant>) -> Poll<Option<Bytes>> {
+    fn poll_time(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut now: Instant,
+        waiting_since: Option<Instant>,
+    ) -> Poll<Option<Bytes>> {
         loop {
-            match self.deadlines.due(Instant::now(), waiting_since) {
+            match self.deadlines.due(now, waiting_since) {
                 Due::Ended(deadline) => {
                     return Poll::Ready(Some(self.end(End::Failed(Failure::Timeout(deadline)))));
                 }
                 Due::Heartbeat => return Poll::Ready(Some(Bytes::from_static(COMMENT))),
-                // It may ring too early, which costs one look; it must not ring too late.
-                Due::At(next) if self.alarm.deadline() > next || self.alarm.is_elapsed() => {
-                    self.alarm.as_mut().reset(next);
-                }
-                Due::At(_) => {}
+                Due::At(next) => self.alarm.set_by(next),
             }
-            if self.alarm.as_mut().poll(cx).is_pending() {
+            if self.alarm.poll(cx, now).is_pending() {
                 return Poll::Pending;
             }
+            now = Instant::now();
         }
     }
 
@@ -237,11 +282,7 @@ impl Body for ProxiedStream {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let this = &mut *self;
-        let bytes = this.poll_bytes(cx);
-        if let Poll::Ready(Some(_)) = bytes {
-            this.deadlines.last_sent = Instant::now();
-        }
+        let bytes = self.poll_if_woken(cx);
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 

@@ -47,7 +47,7 @@ pub struct UsageRow<'a> {
     /// Tells whether a row was written before.
     pub id: Uuid,
     /// As in the log.
-    pub request_id: Option<&'a str>,
+    pub request_id: Option<&'a Arc<str>>,
     /// Stable identity of the key.
     pub key_id: &'a str,
     /// Name of the key.
@@ -208,7 +208,7 @@ fn bind(rows: &[UsageRow<'_>], texts: &mut Texts) -> Result<SqliteArguments, Box
     for row in rows {
         values.add(row.at.as_millisecond())?;
         values.add(row.id.as_bytes().to_vec())?;
-        values.add(row.request_id.map(Arc::<str>::from))?;
+        values.add(row.request_id.map(Arc::clone))?;
         values.add(texts.key_id.shared(row.key_id))?;
         values.add(texts.key.shared(row.key))?;
         values.add(texts.model.shared(row.model))?;

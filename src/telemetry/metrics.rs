@@ -22,12 +22,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use count::{ByName, Counter, Level, OTHER, Slots};
-use route::RouteMetrics;
 
 pub use count::Held;
 pub use histogram::Gaps;
 pub use model::{Ended, ModelMetrics};
 pub use reading::{Distribution, Reading};
+pub use route::RouteMetrics;
 pub use target::TargetMetrics;
 
 /// Most models that are told apart.
@@ -87,10 +87,16 @@ impl Metrics {
         self.0.in_flight.hold()
     }
 
+    /// The metrics of the route `template`. Ask for it once, at the start, where a route is known beforehand.
+    #[must_use]
+    pub fn route(&self, template: &str) -> Arc<RouteMetrics> {
+        self.0.routes.get(template)
+    }
+
     /// A request to `route` has ended: the template that matched, none where none did. 499 is the status of one whose
     /// client left.
     pub fn request_ended(&self, route: Option<&str>, method: &Method, status: u16) {
-        self.0.routes.get(route.unwrap_or(OTHER)).count(method, status);
+        self.route(route.unwrap_or(OTHER)).count(method, status);
     }
 
     /// A limit has refused a request: which kind of limit, and whose.

@@ -91,7 +91,7 @@ pub struct Record {
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The target's name.
-    pub target: String,
+    pub target: Arc<str>,
     /// `ok`, or why it failed.
     pub outcome: &'static str,
     /// Until its first event, or until it failed.
@@ -104,9 +104,9 @@ pub struct Facts {
     /// Name of the key.
     pub key: Option<Arc<str>>,
     /// Model asked for.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// Where it was served.
-    pub target: Option<String>,
+    pub target: Option<Arc<str>>,
     /// Attempts at targets, in their order.
     pub attempts: Vec<Attempt>,
     /// From the request's arrival to its first token.
@@ -120,7 +120,7 @@ pub struct Facts {
     /// How the completion ended; none while it has not, and for requests that are none.
     pub terminal: Option<Terminal>,
     /// Why the request failed, if it did: the error's code.
-    pub failure: Option<String>,
+    pub failure: Option<Arc<str>>,
 }
 
 impl Record {
@@ -132,7 +132,7 @@ impl Record {
 
     /// The request's id, as in `x-request-id`.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub const fn id(&self) -> &Arc<str> {
         &self.id
     }
 

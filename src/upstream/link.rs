@@ -116,7 +116,9 @@ impl Link {
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         ready!(self.stream.poll_readable(cx))?;
-        if self.inbox.capacity() - self.inbox.len() < LEAST_ROOM {
+        if self.inbox.is_empty() && self.inbox.capacity() < LEAST_ROOM {
+            self.inbox = BytesMut::with_capacity(ROOM);
+        } else if self.inbox.capacity() - self.inbox.len() < LEAST_ROOM {
             self.inbox.reserve(ROOM);
         }
         let count = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbox))?;

@@ -86,7 +86,7 @@ async fn fetch(client: &reqwest::Client, target: &Target) -> Option<Vec<Model>> 
     match try_fetch(client, target).await {
         Ok(models) => Some(models),
         Err(error) => {
-            tracing::warn!(target = target.name(), %error, "the upstream's list of models can't be read");
+            tracing::warn!(target = &**target.name(), %error, "the upstream's list of models can't be read");
             None
         }
     }

@@ -221,7 +221,7 @@ impl Lease {
             Some(time) => health.wait(now, time),
             None if failure.is_the_targets_fault() => {
                 if health.failed(now) {
-                    tracing::warn!(upstream = self.target().name(), reason = failure.reason(), "ejected");
+                    tracing::warn!(upstream = &**self.target().name(), reason = failure.reason(), "ejected");
                     *chosen.ejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(chosen.metrics.ejected());
                 }
             }

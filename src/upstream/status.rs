@@ -63,7 +63,7 @@ impl Route {
     fn status(&self, now: Instant) -> impl Iterator<Item = TargetStatus> {
         self.members.iter().map(move |member| TargetStatus {
             model: self.name.clone(),
-            target: member.target.name().to_owned(),
+            target: member.target.name().to_string(),
             state: member.state(now),
             in_flight: member.in_flight.load(Ordering::Relaxed),
             failures: member.health.failures(),

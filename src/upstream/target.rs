@@ -24,7 +24,7 @@ const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), Head
 /// One place where a model is served.
 pub struct Target {
     /// `host:port/path`, for logs and metrics.
-    name: String,
+    name: Arc<str>,
     model: Option<String>,
     api_key: Option<Secret>,
     timeouts: Timeouts,
@@ -65,7 +65,7 @@ impl Target {
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         let head = |accept| fixed_head(path, authority, config.api_key.as_ref(), accept);
         Ok(Arc::new(Self {
-            name: format!("{authority}{path}"),
+            name: format!("{authority}{path}").into(),
             model: config.model.clone(),
             api_key: config.api_key.clone(),
             timeouts: config.timeouts,
@@ -99,7 +99,7 @@ impl Target {
 
     /// `host:port/path`, for logs and metrics.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
 

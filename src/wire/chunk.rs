@@ -12,7 +12,7 @@ use super::envelope::{ErrorBody, read_error};
 use super::members::{Member, members, span};
 use super::pattern::{self, Pattern};
 use super::scan::Scanner;
-use super::sse::{push_frame, push_frame_of};
+use super::sse::{Event, push_frame, push_line_of};
 
 pub use super::scan::Malformed;
 
@@ -21,9 +21,9 @@ static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"con
 /// How deep texts lie in a delta: those of a tool call's function.
 const DELTA_DEPTH: u8 = 4;
 /// What OpenAI says in every chunk but the last, once usage is asked for: behind everything else but the padding.
-const NULL_USAGE: &str = ",\"usage\":null";
+const NULL_USAGE: &[u8] = b",\"usage\":null";
 /// What stands before the padding's own opening quote.
-const PADDING: &str = ",\"obfuscation\":";
+const PADDING: &[u8] = b",\"obfuscation\":";
 
 /// What a frame is.
 #[derive(Debug, PartialEq)]
@@ -65,9 +65,10 @@ pub struct Usage {
 }
 
 /// How closely to look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Depth {
     /// At how choices end.
+    #[default]
     Keys,
     /// At every choice: streams with more than one.
     Choices,
@@ -77,8 +78,13 @@ pub enum Depth {
 #[derive(Debug)]
 pub struct Looker {
     depth: Depth,
+    /// How the last chunk began that was read from its beginning: up to its choices, if that says nothing to us. All chunks
+    /// of most streams begin so.
+    head: String,
     /// That of the last chunk that carried text and nothing else, and what such a chunk says.
     usual: Option<(Pattern, Facts)>,
+    /// A chunk is not made a pattern before another one came: the first one names the role, and is like no other.
+    begun: bool,
     /// How many patterns may still be tried: in some streams no two chunks are alike.
     tries: u8,
 }
@@ -90,7 +96,7 @@ impl Looker {
     /// A look as close as `depth` says.
     #[must_use]
     pub const fn new(depth: Depth) -> Self {
-        Self { depth, usual: None, tries: TRIES }
+        Self { depth, head: String::new(), usual: None, begun: false, tries: TRIES }
     }
 
     /// Looks at the data of one frame.
@@ -108,9 +114,10 @@ impl Looker {
             self.tries = TRIES;
             return Ok(Frame::Chunk(facts.clone()));
         }
-        let (frame, texts) = read(text, self.depth)?;
+        let (frame, texts) = self.read(text)?;
         if let Frame::Chunk(facts) = &frame
             && facts.is_usual()
+            && std::mem::replace(&mut self.begun, true)
             && self.tries > 0
         {
             self.tries -= 1;
@@ -127,16 +134,54 @@ impl Facts {
     }
 }
 
-/// Reads one frame; tells also where the texts that streams are about stand in it.
-fn read(text: &str, depth: Depth) -> Result<(Frame, Vec<Range<usize>>), Malformed> {
-    let (mut facts, mut texts) = (Facts::default(), Vec::new());
-    let (mut has_choices, mut has_error) = (false, false);
-    let mut scanner = Scanner::new(text);
-    scanner.object(|scanner, key| {
-        match &*key {
+impl Looker {
+    /// Reads one frame; tells also where the texts that streams are about stand in it.
+    fn read(&mut self, text: &str) -> Result<(Frame, Vec<Range<usize>>), Malformed> {
+        let mut reading = Reading { depth: self.depth, ..Reading::default() };
+        let mut scanner = Scanner::from(text, self.head.len());
+        if self.head.is_empty() || !text.starts_with(&self.head) {
+            scanner = Scanner::new(text);
+            scanner.object(|scanner, key| reading.member(scanner, &key))?;
+            self.head.clear();
+            self.head.push_str(&text[..reading.head]);
+        } else {
+            reading.choices(&mut scanner)?;
+            scanner.further_members(|scanner, key| reading.member(scanner, &key))?;
+        }
+        scanner.end()?;
+        let Reading { facts, texts, has_choices, has_error, .. } = reading;
+        if has_error {
+            return Ok((Frame::Error(error_of(text)), texts));
+        }
+        // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
+        let other = if has_choices { None } else { error_of(text) };
+        Ok((other.map_or(Frame::Chunk(facts), |error| Frame::Error(Some(error))), texts))
+    }
+}
+
+/// What a frame has said so far.
+#[derive(Default)]
+struct Reading {
+    depth: Depth,
+    facts: Facts,
+    texts: Vec<Range<usize>>,
+    has_choices: bool,
+    has_error: bool,
+    /// A member came that says something to us.
+    has_said: bool,
+    /// How long the frame is up to the value of its choices; 0 where something before them says something to us.
+    head: usize,
+}
+
+impl Reading {
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &str) -> Result<(), Malformed> {
+        let facts = &mut self.facts;
+        match key {
             "choices" => {
-                has_choices = true;
-                choices(scanner, depth, &mut facts, &mut texts)?;
+                if !self.has_said {
+                    self.head = scanner.at();
+                }
+                return self.choices(scanner);
             }
             "usage" => {
                 facts.hideable += 1;
@@ -149,20 +194,20 @@ fn read(text: &str, depth: Depth) -> Result<(Frame, Vec<Range<usize>>), Malforme
                 facts.hideable += 1;
                 facts.null_error = true;
             }
-            "error" => has_error = true,
+            "error" => self.has_error = true,
             // OpenAI's padding, as long as a chunk's text is short.
-            "obfuscation" => pattern::texts(scanner, 0, &mut texts)?,
-            _ => drop(scanner.value()?),
+            "obfuscation" => pattern::texts(scanner, 0, &mut self.texts)?,
+            _ => return scanner.value().map(drop),
         }
+        self.has_said = true;
         Ok(())
-    })?;
-    scanner.end()?;
-    if has_error {
-        return Ok((Frame::Error(error_of(text)), texts));
     }
-    // `{"object":"error","message":…}`, `{"detail":…}`: errors in other shapes.
-    let other = if has_choices { None } else { error_of(text) };
-    Ok((other.map_or(Frame::Chunk(facts), |error| Frame::Error(Some(error))), texts))
+
+    /// Reads the value of `choices`.
+    fn choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Malformed> {
+        (self.has_choices, self.has_said) = (true, true);
+        choices(scanner, self.depth, &mut self.facts, &mut self.texts)
+    }
 }
 
 /// Reads the value of `choices`.
@@ -253,27 +298,32 @@ fn error_of(text: &str) -> Option<ErrorBody> {
     serde_json::from_str(text).ok().as_ref().and_then(read_error)
 }
 
-/// Appends the chunk as a frame without the members that a client is not to see: `"error":null` in any case, with `usage`
+/// Appends a chunk as a frame without the members that a client is not to see: `"error":null` in any case, with `usage`
 /// also the usage. `facts` are those of this chunk.
-pub fn push_without(out: &mut BytesMut, text: &str, facts: &Facts, usage: bool) {
-    match around_null_usage(text) {
+pub fn push_without(out: &mut BytesMut, chunk: &Event, facts: &Facts, usage: bool) {
+    let alone = usage && facts.hideable == 1 && chunk.verbatim.is_some();
+    match around_null_usage(&chunk.data).filter(|_| alone) {
         // As good as every chunk of some streams.
-        Some((head, tail)) if usage && facts.hideable == 1 => push_frame_of(out, &[head.as_bytes(), tail.as_bytes()]),
-        _ => push_frame(out, without(text, usage).as_bytes()),
+        Some((head, tail)) => push_line_of(out, &[head, tail]),
+        None => {
+            // Checked to be UTF-8 when it was looked at.
+            let text = std::str::from_utf8(&chunk.data).unwrap_or_default();
+            push_frame(out, without(text, usage).as_bytes());
+        }
     }
 }
 
 /// What stands on both sides of `"usage":null` where it is the chunk's last member, or the last before its padding. In a
 /// text no quote stands without a backslash, and the chunk's last brace closes the chunk: so what is found is a member of
 /// the chunk itself.
-fn around_null_usage(text: &str) -> Option<(&str, &str)> {
-    let members = text.strip_suffix('}')?;
+fn around_null_usage(chunk: &[u8]) -> Option<(&[u8], &[u8])> {
+    let members = chunk.strip_suffix(b"}")?;
     let before_padding = || {
-        let padding = members.strip_suffix('"')?;
-        padding[..padding.rfind('"')?].strip_suffix(PADDING)
+        let padding = members.strip_suffix(b"\"")?;
+        padding[..memchr::memrchr(b'"', padding)?].strip_suffix(PADDING)
     };
     let head = before_padding().unwrap_or(members).strip_suffix(NULL_USAGE)?;
-    Some((head, &text[head.len() + NULL_USAGE.len()..]))
+    Some((head, &chunk[head.len() + NULL_USAGE.len()..]))
 }
 
 fn without(text: &str, usage: bool) -> String {

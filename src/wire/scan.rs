@@ -25,6 +25,12 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, deepest: usize::MAX }
     }
 
+    /// Begins in the middle, at a place that a scanner of another text has come to which is the same up to there.
+    #[must_use]
+    pub const fn from(text: &'a str, at: usize) -> Self {
+        Self { at, ..Self::new(text) }
+    }
+
     /// Takes values for malformed in which objects and arrays nest deeper than this.
     #[must_use]
     pub const fn no_deeper_than(self, deepest: usize) -> Self {
@@ -59,13 +65,24 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return Ok(());
         }
-        loop {
+        let key = self.key()?;
+        member(self, key)?;
+        self.further_members(member)
+    }
+
+    /// As [`Scanner::object`], from behind a member of the object on.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the object does not go on or end, and whatever `member` says.
+    pub fn further_members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        while self.goes_on(b'}')? {
             let key = self.key()?;
             member(self, key)?;
-            if !self.goes_on(b'}')? {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Reads an array: calls `element` to read each of its elements.

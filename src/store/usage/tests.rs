@@ -2,11 +2,13 @@
 
 use super::*;
 
+static REQUEST: LazyLock<Arc<str>> = LazyLock::new(|| "req_1".into());
+
 fn row<'a>(at: &str, key: &'a str, model: &'a str) -> UsageRow<'a> {
     UsageRow {
         at: at.parse().unwrap(),
         id: Uuid::now_v7(),
-        request_id: Some("req_1"),
+        request_id: Some(&REQUEST),
         key_id: key,
         key,
         model,
@@ -161,11 +163,12 @@ async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
     let store = store().await;
     // None twice, so that each comes behind the same, behind another, and behind nothing.
     let texts = [Some("a"), None, Some("a"), Some("a"), Some("b"), None, None, Some("")];
+    let requests = texts.map(|text| text.map(Arc::<str>::from));
     let rows: Vec<_> = (0_i64..)
-        .zip(texts)
-        .map(|(second, text)| UsageRow {
+        .zip(texts.into_iter().zip(&requests))
+        .map(|(second, (text, request))| UsageRow {
             at: Timestamp::from_second(second).unwrap(),
-            request_id: text,
+            request_id: request.as_ref(),
             key_id: text.unwrap_or("id"),
             key: text.unwrap_or("key"),
             model: text.unwrap_or("model"),

@@ -9,12 +9,13 @@ const MOST_PAIRS: usize = 48;
 
 /// One route's requests by method and status.
 #[derive(Debug, Default)]
-pub(super) struct RouteMetrics {
+pub struct RouteMetrics {
     pub(super) requests: Slots<(&'static str, u16), MOST_PAIRS>,
 }
 
 impl RouteMetrics {
-    pub(super) fn count(&self, method: &Method, status: u16) {
+    /// A request has ended.
+    pub fn count(&self, method: &Method, status: u16) {
         self.requests.of((label(method), status)).add(1);
     }
 }

@@ -1,6 +1,7 @@
 //! Chunks as upstreams send them, one by one and one after the other.
 
 use super::*;
+use crate::wire::sse::Decoder;
 
 fn look(data: &[u8], depth: Depth) -> Result<Frame, Malformed> {
     Looker::new(depth).look(data)
@@ -56,6 +57,13 @@ fn usage_is_read_and_an_azure_filter_chunk_is_no_usage_chunk() {
     assert_eq!((chunk(azure).no_choices, chunk(azure).usage), (true, None));
 }
 
+/// The chunk as the only event of a stream.
+fn event(text: &str) -> Event {
+    let mut decoder = Decoder::new(1 << 20);
+    decoder.push(format!("data: {text}\n\n").into());
+    decoder.next_event().unwrap().unwrap()
+}
+
 #[test]
 fn what_a_client_is_not_to_see_is_cut_wherever_it_stands() {
     let cases = [
@@ -77,7 +85,7 @@ fn what_a_client_is_not_to_see_is_cut_wherever_it_stands() {
     ];
     for (text, kept) in cases {
         let mut out = BytesMut::new();
-        push_without(&mut out, text, &chunk(text), true);
+        push_without(&mut out, &event(text), &chunk(text), true);
         assert_eq!(out, format!("data: {kept}\n\n"), "{text}");
     }
     assert_eq!(without(r#"{"error":null,"usage":null}"#, false), r#"{"usage":null}"#);
@@ -102,6 +110,33 @@ fn errors_in_other_shapes_are_errors() {
 
 proptest::proptest! {
     #[test]
+    fn what_came_before_changes_nothing_of_what_a_frame_says(
+        frames in proptest::collection::vec(proptest::collection::vec(0_usize..11, 0..6), 1..8),
+        closed in proptest::collection::vec(proptest::bool::weighted(0.9), 8),
+        depth in proptest::sample::select(vec![Depth::Keys, Depth::Choices]),
+    ) {
+        let parts = [
+            r#""id":"a""#,
+            r#""id":"b""#,
+            r#" "model" : "m""#,
+            r#""choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]"#,
+            r#""choices":[{"index":0,"delta":{"content":"b\""},"finish_reason":null}]"#,
+            r#""choices":[{"index":1,"delta":{},"finish_reason":"stop"}]"#,
+            r#""choices":[]"#,
+            r#""choices":nul"#,
+            r#""usage":null"#,
+            r#""usage":{"prompt_tokens":1}"#,
+            r#""error":null"#,
+        ];
+        let mut looker = Looker::new(depth);
+        for (frame, closed) in frames.iter().zip(closed) {
+            let members = frame.iter().map(|part| parts[*part]).collect::<Vec<_>>().join(",");
+            let text = format!("{{{members}{}", if closed { "}" } else { "" });
+            proptest::prop_assert_eq!(looker.look(text.as_bytes()), look(text.as_bytes(), depth), "{}", text);
+        }
+    }
+
+    #[test]
     fn what_is_cut_leaves_json_with_the_rest_in_order(
         order in proptest::collection::vec(0_usize..5, 0..7),
         usage in proptest::bool::ANY,
@@ -117,7 +152,7 @@ proptest::proptest! {
         proptest::prop_assert_eq!(&keys(&without(&text, usage)), &left);
         // The short way gives the same.
         let mut out = BytesMut::new();
-        push_without(&mut out, &text, &chunk(&text), usage);
+        push_without(&mut out, &event(&text), &chunk(&text), usage);
         let frame = std::str::from_utf8(&out).unwrap();
         let kept = frame.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n")).unwrap();
         proptest::prop_assert_eq!(keys(kept), left);

@@ -1,5 +1,7 @@
 //! The parameters beside `messages`: types and ranges of the contract.
 
+use std::sync::Arc;
+
 use super::invalid::Invalid;
 use super::shape::{self, array, decimal, field, integer, object, present, string};
 use crate::wire::members::Member;
@@ -62,10 +64,10 @@ pub(super) struct StreamOptions<'a> {
     pub(super) include_usage_value: Option<&'a str>,
 }
 
-pub(super) fn model(value: Option<&str>) -> Result<String, Invalid> {
+pub(super) fn model(value: Option<&str>) -> Result<Arc<str>, Invalid> {
     let value = present(value).ok_or_else(Invalid::no_model)?;
     let model = string("model", value)?;
-    if model.is_empty() { Err(Invalid::no_model()) } else { Ok(model.into_owned()) }
+    if model.is_empty() { Err(Invalid::no_model()) } else { Ok(model.into()) }
 }
 
 pub(super) fn boolean(param: &str, value: Option<&str>) -> Result<bool, Invalid> {

@@ -9,6 +9,7 @@ mod messages;
 mod shape;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -31,7 +32,7 @@ pub struct ChatRequest {
     /// Checked to be UTF-8.
     body: Bytes,
     /// What the client asked for.
-    pub model: String,
+    pub model: Arc<str>,
     model_at: Range<usize>,
     /// Whether a stream was asked for.
     pub stream: bool,
@@ -106,7 +107,7 @@ impl ChatRequest {
     #[must_use]
     pub fn forward(&self, model: Option<&str>, ask: UsageAsk) -> Bytes {
         let mut edits = Vec::new();
-        if let Some(model) = model.filter(|model| *model != self.model) {
+        if let Some(model) = model.filter(|model| *model != &*self.model) {
             edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
         }
         let UsageEdit { at, before, after } = &self.usage_edit;

@@ -78,6 +78,10 @@ impl Decoder {
     /// # Errors
     /// [`TooLong`], from then on always.
     pub fn next_event(&mut self) -> Result<Option<Event>, TooLong> {
+        // As it is behind nearly every frame of a model that thinks between its tokens.
+        if self.input.is_empty() && self.limit > 0 {
+            return Ok(None);
+        }
         if let Some(event) = self.exact_frame()? {
             return Ok(Some(event));
         }

@@ -13,18 +13,27 @@ pub const COMMENT: &[u8] = b": keep-alive\n\n";
 /// Line ends within become blanks, since `data` is JSON, where raw line ends are only white space
 /// between tokens: a strict client must get one `data:` line, and a lone CR must not end one.
 pub fn push_frame(out: &mut BytesMut, data: &[u8]) {
-    push_frame_of(out, &[data]);
+    push(out, &[data], push_in_one_line);
 }
 
-/// As [`push_frame`], of data in several pieces.
-pub fn push_frame_of(out: &mut BytesMut, data: &[&[u8]]) {
-    out.reserve(data.iter().map(|piece| piece.len()).sum::<usize>() + 8);
+/// Appends the pieces of what is one line already as one frame.
+pub fn push_line_of(out: &mut BytesMut, line: &[&[u8]]) {
+    push(out, line, |out, piece| out.extend_from_slice(piece));
+}
+
+fn push(out: &mut BytesMut, data: &[&[u8]], mut piece: impl FnMut(&mut BytesMut, &[u8])) {
+    let room = data.iter().map(|piece| piece.len()).sum::<usize>() + 8;
+    if out.capacity() == 0 {
+        // To the byte: a buffer that is full can be given away as it is.
+        *out = BytesMut::with_capacity(room);
+    }
+    out.reserve(room);
     out.extend_from_slice(b"data: ");
-    data.iter().for_each(|piece| push_line(out, piece));
+    data.iter().for_each(|data| piece(out, data));
     out.extend_from_slice(b"\n\n");
 }
 
-fn push_line(out: &mut BytesMut, mut rest: &[u8]) {
+fn push_in_one_line(out: &mut BytesMut, mut rest: &[u8]) {
     while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(b" ");

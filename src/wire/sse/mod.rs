@@ -8,4 +8,4 @@ mod decode;
 mod encode;
 
 pub use decode::{Decoder, Event, TooLong};
-pub use encode::{COMMENT, DONE, push_frame, push_frame_of};
+pub use encode::{COMMENT, DONE, push_frame, push_line_of};

@@ -1,0 +1,73 @@
+//! Whether there is any reason to look again.
+//!
+//! hyper asks a body three times for each token: for it, for more, and once more when it has written. Looking at the
+//! upstream's connection, the clock and the alarm each time would cost more than passing the token on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+
+/// What a stream waits with: it wakes the task that serves the client, and remembers that it did.
+pub(super) struct Ear {
+    shared: Arc<Shared>,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct Shared {
+    woken: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.task.wake();
+    }
+}
+
+impl Ear {
+    pub(super) fn new() -> Self {
+        let shared = Arc::new(Shared::default());
+        Self { waker: Waker::from(Arc::clone(&shared)), shared }
+    }
+
+    /// Whether something has happened since the last time, to whatever was polled with [`Ear::waker`]. If not, the task is
+    /// woken when it does.
+    pub(super) fn was_woken(&self, cx: &Context<'_>) -> bool {
+        // In this order: what happens in between is either seen now or wakes the task.
+        self.shared.task.register(cx.waker());
+        self.shared.woken.swap(false, Ordering::AcqRel)
+    }
+
+    /// What everything that the stream waits for is to be polled with.
+    pub(super) const fn waker(&self) -> &Waker {
+        &self.waker
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_is_heard_once_and_wakes_whoever_asked_last() {
+        let (ear, task) = (Ear::new(), Ear::new());
+        let mut cx = Context::from_waker(task.waker());
+        assert!(!ear.was_woken(&cx) && !task.shared.woken.load(Ordering::Relaxed));
+        ear.waker().wake_by_ref();
+        assert!(task.shared.woken.load(Ordering::Relaxed));
+        assert!(ear.was_woken(&cx) && !ear.was_woken(&cx));
+        let other = Ear::new();
+        cx = Context::from_waker(other.waker());
+        assert!(!ear.was_woken(&cx));
+        ear.waker().clone().wake();
+        assert!(other.shared.woken.load(Ordering::Relaxed) && ear.was_woken(&cx));
+    }
+}
