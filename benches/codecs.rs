@@ -92,7 +92,7 @@ fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
         let body = format!(r#"{{"model":"gpt-4o","stream":true,"temperature":0.7,"messages":[{messages}]}}"#);
         let body = Bytes::from(body);
         let parse = || ChatRequest::parse(black_box(body.clone()), DEPTH, Unknown::Pass);
-        expect(name, parse().is_ok_and(|request| request.stream && request.model == "gpt-4o"))?;
+        expect(name, parse().is_ok_and(|request| request.stream && &*request.model == "gpt-4o"))?;
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(name, |bench| bench.iter(parse));
     }

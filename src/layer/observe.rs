@@ -148,7 +148,9 @@ impl Line {
             headers.insert(X_REQUEST_ID, id);
         }
         let ms = u64::try_from(self.record.elapsed().as_millis()).unwrap_or(u64::MAX);
-        headers.insert(PROCESSING_MS, HeaderValue::from(ms));
+        if let Ok(ms) = HeaderValue::from_str(itoa::Buffer::new().format(ms)) {
+            headers.insert(PROCESSING_MS, ms);
+        }
         response.map(|body| {
             // The answer to HEAD loses its body further out.
             self.complete = body.is_end_stream() || self.method == Method::HEAD;

@@ -153,9 +153,14 @@ fn refused(limited: &Limited) -> Quota {
 }
 
 fn say(headers: &mut HeaderMap, names: &'static Names, quota: Quota) {
-    headers.insert(names.limit.clone(), HeaderValue::from(quota.limit));
-    headers.insert(names.remaining.clone(), HeaderValue::from(quota.remaining));
-    if let Ok(reset) = HeaderValue::from_str(&go_duration(quota.reset)) {
-        headers.insert(names.reset.clone(), reset);
-    }
+    let mut digits = itoa::Buffer::new();
+    let mut set = |name: &HeaderName, value: &str| {
+        // Digits and units are all that can stand in it.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name.clone(), value);
+        }
+    };
+    set(&names.limit, digits.format(quota.limit));
+    set(&names.remaining, digits.format(quota.remaining));
+    set(&names.reset, &go_duration(quota.reset));
 }

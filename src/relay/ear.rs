@@ -67,7 +67,7 @@ mod tests {
         let other = Ear::new();
         cx = Context::from_waker(other.waker());
         assert!(!ear.was_woken(&cx));
-        ear.waker().clone().wake();
+        ear.waker().wake_by_ref();
         assert!(other.shared.woken.load(Ordering::Relaxed) && ear.was_woken(&cx));
     }
 }

@@ -62,12 +62,11 @@ impl Store {
     async fn in_memory() -> Result<Self, StoreError> {
         // A database in memory belongs to its connection: one for all, never closed.
         let options = SqliteConnectOptions::from_str("sqlite::memory:")?.foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
+        let pool = pool()
             .min_connections(1)
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .acquire_timeout(PATIENCE)
             .connect_with(options)
             .await?;
         Ok(Self { reader: pool.clone(), writer: pool })
@@ -86,12 +85,8 @@ impl Store {
         if !folder.as_os_str().is_empty() && !folder.is_dir() {
             return Err(StoreError::Folder(folder));
         }
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options.clone()).await?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(PATIENCE)
-            .connect_lazy_with(options.read_only(true));
+        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        let reader = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
         Ok(Self { reader, writer })
     }
 
@@ -121,6 +116,12 @@ impl Store {
         self.reader.close().await;
         self.writer.close().await;
     }
+}
+
+/// What all connections have in common. None is asked whether it still works before it is used: it leads to a file and not
+/// over a network, and whoever gave up while it was being asked would have closed it, with everything that is in memory.
+fn pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false)
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -157,6 +158,22 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("p.db").display());
         Store::open(&url).await.unwrap().close().await;
         let store = Store::open(&url).await.unwrap();
+        let pets: i64 = sqlx::query_scalar("SELECT count(*) FROM pets").fetch_one(store.reader()).await.unwrap();
+        assert_eq!(pets, 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_in_the_middle_takes_no_database_in_memory_along() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        for polls in 0..200 {
+            let mut ping = Box::pin(store.ping());
+            for _ in 0..polls % 10 {
+                if futures_util::poll!(&mut ping).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
         let pets: i64 = sqlx::query_scalar("SELECT count(*) FROM pets").fetch_one(store.reader()).await.unwrap();
         assert_eq!(pets, 0);
     }

@@ -33,9 +33,13 @@ const COLUMNS: [&str; 17] = [
     "reason",
     "status",
 ];
-/// Rows of one INSERT, the most first. A few sizes, so that each statement is prepared only once: that takes longer than
-/// to write its rows. More rows than 16 have more texts than SQLite keeps room for beforehand.
-static INSERTS: LazyLock<[(usize, String); 5]> = LazyLock::new(|| [16, 8, 4, 2, 1].map(|rows| (rows, insert_of(rows))));
+/// Rows that are written at once, the most first. A few sizes, so that each statement is prepared only once: that takes
+/// longer than to write its rows.
+static INSERTS: LazyLock<[(usize, String); 6]> =
+    LazyLock::new(|| [16 * MOST_ROWS, MOST_ROWS, 8, 4, 2, 1].map(|rows| (rows, inserts_of(rows))));
+/// Most rows of one INSERT: more have more texts than SQLite keeps room for beforehand. Several INSERTs go to the
+/// database's thread together, since handing something over to it takes as long as to write ten rows.
+const MOST_ROWS: usize = 16;
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -190,6 +194,12 @@ impl UsageCounts {
         self.counted = self.counted.saturating_add(other.counted);
         self.estimated = self.estimated.saturating_add(other.estimated);
     }
+}
+
+/// The statements that write so many rows.
+fn inserts_of(rows: usize) -> String {
+    let one = insert_of(rows.min(MOST_ROWS));
+    vec![one; rows.div_ceil(MOST_ROWS)].join("; ")
 }
 
 /// The statement that writes so many rows.

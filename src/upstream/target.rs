@@ -173,10 +173,10 @@ impl Target {
         head.extend_from_slice(fixed);
         for name in &FORWARDED {
             if let Some(value) = ask.client.get(name) {
-                push_field(&mut head, name, value);
+                push_field(&mut head, name, value.as_bytes());
             }
         }
-        push_field(&mut head, &CONTENT_LENGTH, &HeaderValue::from(ask.body.len()));
+        push_field(&mut head, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
         head.extend_from_slice(b"\r\n");
         head.freeze()
     }
@@ -200,14 +200,14 @@ fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'s
     for (name, value) in &fields {
         // What can't stand in a field would break out of it.
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-            push_field(&mut head, name, &value);
+            push_field(&mut head, name, value.as_bytes());
         }
     }
     head.freeze()
 }
 
-fn push_field(head: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
-    for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+fn push_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+    for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(piece);
     }
 }
