@@ -13,7 +13,7 @@ use super::{Entry, Tally, retention};
 use crate::store::{Store, UsageRow};
 
 /// Most entries of one transaction: some milliseconds, for which other writers wait.
-pub(super) const BATCH: usize = 500;
+pub(super) const BATCH: usize = 512;
 /// How long a batch is collected, from its first entry on.
 const WINDOW: Duration = Duration::from_millis(250);
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
@@ -48,7 +48,7 @@ impl Writer {
         Self { store, keep, queue, tally }
     }
 
-    /// Writes entries, in batches of up to 500 or 250 ms, and removes those older than `keep`, at once and hourly.
+    /// Writes entries, in batches of up to 512 or 250 ms, and removes those older than `keep`, at once and hourly.
     ///
     /// Ends when all that was recorded before `stop` is written (or given up, 3 s later), or when the last
     /// [`Ledger`](super::Ledger) is gone. Entries recorded after `stop` are lost and counted: cancel it when the last

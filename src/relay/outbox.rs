@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 /// A batch is given away at this size; a single frame may be larger.
 pub(super) const BATCH: usize = 16 * 1024;
 
+/// Room for a few frames, bytes: a second one is seldom the last, and of small buffers few are out of the cache.
+const SOME: usize = 2 * 1024;
+
 /// Collects frames. A frame that goes out alone, as most do, is the slice of the input that it was, uncopied.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -28,35 +31,32 @@ impl Outbox {
             self.run = frame;
             return;
         }
-        self.spill();
-        // At once, and not by doubling: a second frame is seldom the last.
-        if self.buffer.capacity() - self.buffer.len() < frame.len() {
-            self.buffer.reserve(frame.len().max(BATCH));
-        }
+        self.make_room(frame.len());
         self.buffer.extend_from_slice(&frame);
     }
 
     /// The buffer, to write a frame into.
     pub(super) fn write(&mut self) -> &mut BytesMut {
-        self.spill();
+        if !self.is_empty() {
+            self.make_room(SOME / 2);
+        }
         &mut self.buffer
     }
 
-    /// Everything, as one piece.
+    /// Everything, as one piece. No room is kept for what comes next: nobody knows when it does, and a new buffer is one
+    /// that was just used.
     pub(super) fn take(&mut self) -> Bytes {
-        if self.buffer.is_empty() {
-            return std::mem::take(&mut self.run);
-        }
-        // A frame that was written alone has filled its buffer; what is left of another is for the next frames.
-        let full = self.buffer.len() == self.buffer.capacity();
-        let all = if full { std::mem::take(&mut self.buffer) } else { self.buffer.split() };
-        all.freeze()
+        if self.buffer.is_empty() { std::mem::take(&mut self.run) } else { std::mem::take(&mut self.buffer).freeze() }
     }
 
-    fn spill(&mut self) {
-        if !self.run.is_empty() {
-            self.buffer.extend_from_slice(&std::mem::take(&mut self.run));
+    /// Makes room for one more frame of this length.
+    fn make_room(&mut self, length: usize) {
+        let run = std::mem::take(&mut self.run);
+        let length = run.len() + length;
+        if self.buffer.capacity() - self.buffer.len() < length {
+            self.buffer.reserve(length.max(SOME));
         }
+        self.buffer.extend_from_slice(&run);
     }
 }
 
@@ -75,5 +75,16 @@ mod tests {
         outbox.pass(Bytes::from_static(b"three"));
         assert_eq!(&outbox.take()[..], b"onetwothree");
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_frame_that_is_written_alone_fills_its_buffer_and_a_second_one_finds_room_for_more() {
+        let mut outbox = Outbox::default();
+        crate::wire::sse::push_frame(outbox.write(), b"one");
+        assert_eq!(outbox.buffer.capacity(), outbox.buffer.len());
+        crate::wire::sse::push_frame(outbox.write(), b"two");
+        assert!(outbox.buffer.capacity() >= SOME);
+        assert_eq!(&outbox.take()[..], b"data: one\n\ndata: two\n\n");
+        assert_eq!(outbox.buffer.capacity(), 0);
     }
 }

@@ -35,8 +35,8 @@ const COLUMNS: [&str; 17] = [
 ];
 /// Rows that are written at once, the most first. A few sizes, so that each statement is prepared only once: that takes
 /// longer than to write its rows.
-static INSERTS: LazyLock<[(usize, String); 6]> =
-    LazyLock::new(|| [16 * MOST_ROWS, MOST_ROWS, 8, 4, 2, 1].map(|rows| (rows, inserts_of(rows))));
+static INSERTS: LazyLock<[(usize, String); 7]> =
+    LazyLock::new(|| [16 * MOST_ROWS, 4 * MOST_ROWS, MOST_ROWS, 8, 4, 2, 1].map(|rows| (rows, inserts_of(rows))));
 /// Most rows of one INSERT: more have more texts than SQLite keeps room for beforehand. Several INSERTs go to the
 /// database's thread together, since handing something over to it takes as long as to write ten rows.
 const MOST_ROWS: usize = 16;
