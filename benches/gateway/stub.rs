@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::{DIGITS, now, write_digits};
@@ -16,6 +16,8 @@ pub(crate) const ROLE: &str = "upstream";
 
 /// Bytes of a token's frame, from `data:` to the blank line.
 const FRAME: usize = 250;
+/// Most connections that wait to be accepted: all streams may begin at once.
+const BACKLOG: u32 = 4096;
 const USAGE: &str = r#"{"prompt_tokens":60,"completion_tokens":0,"total_tokens":60}"#;
 
 /// What a chunk holds beside what is needed.
@@ -43,7 +45,9 @@ pub(crate) fn run() -> Done<()> {
         _ => Dialect::Openai,
     };
     runtime()?.block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
         say(&listener.local_addr()?.to_string())?;
         loop {
             let (socket, _) = listener.accept().await?;
