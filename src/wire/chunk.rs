@@ -89,6 +89,9 @@ pub struct Looker {
     tries: u8,
 }
 
+/// Longest beginning of a chunk that is kept for as long as the stream goes on, bytes.
+const MOST_HEAD: usize = 1024;
+
 /// Patterns that are tried in vain before a stream's frames are all read in full.
 const TRIES: u8 = 8;
 
@@ -143,7 +146,9 @@ impl Looker {
             scanner = Scanner::new(text);
             scanner.object(|scanner, key| reading.member(scanner, &key))?;
             self.head.clear();
-            self.head.push_str(&text[..reading.head]);
+            if reading.head <= MOST_HEAD {
+                self.head.push_str(&text[..reading.head]);
+            }
         } else {
             reading.choices(&mut scanner)?;
             scanner.further_members(|scanner, key| reading.member(scanner, &key))?;

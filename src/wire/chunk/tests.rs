@@ -27,6 +27,16 @@ fn a_chunk_like_the_one_before_says_the_same_and_one_that_is_not_is_read() {
     }
 }
 
+#[test]
+fn the_beginning_of_a_chunk_is_kept_for_the_next_one_unless_it_is_long() {
+    let chunk = |id: usize| format!(r#"{{"id":"{}","choices":[]}}"#, "x".repeat(id));
+    let mut looker = Looker::new(Depth::Keys);
+    for (id, kept) in [(8, 27), (MOST_HEAD, 0), (1 << 20, 0), (9, 28)] {
+        assert!(looker.look(chunk(id).as_bytes()).is_ok());
+        assert_eq!((looker.head.len(), looker.head.capacity() <= MOST_HEAD), (kept, true), "{id}");
+    }
+}
+
 fn chunk(text: &str) -> Facts {
     match look(text.as_bytes(), Depth::Keys).unwrap() {
         Frame::Chunk(facts) => facts,
