@@ -38,7 +38,7 @@ const COLUMNS: [&str; 17] = [
 static INSERTS: LazyLock<[(usize, String); 7]> =
     LazyLock::new(|| [16 * MOST_ROWS, 4 * MOST_ROWS, MOST_ROWS, 8, 4, 2, 1].map(|rows| (rows, inserts_of(rows))));
 /// Most rows of one INSERT: more have more texts than SQLite keeps room for beforehand. Several INSERTs go to the
-/// database's thread together, since handing something over to it takes as long as to write ten rows.
+/// database's thread together, since each handing over wakes two threads.
 const MOST_ROWS: usize = 16;
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;

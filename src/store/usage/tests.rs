@@ -193,6 +193,34 @@ async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
 }
 
 #[tokio::test]
+async fn every_row_of_many_is_written_with_its_own_numbers_or_none_is() {
+    let store = store().await;
+    // One of each size.
+    let numbers = 0..INSERTS.iter().map(|(rows, _)| *rows as u64).sum();
+    let mut rows: Vec<_> = numbers
+        .clone()
+        .map(|number| UsageRow {
+            at: Timestamp::from_second(number.cast_signed()).unwrap(),
+            prompt_tokens: number,
+            completion_tokens: 1_000 - number,
+            ..row("2026-01-01T00:00:00Z", "k", "good")
+        })
+        .collect();
+    refuse(&store, "bad").await;
+    for bad in [0, 17, 255, 256, rows.len() - 1] {
+        rows[bad].model = "bad";
+        assert!(store.record_usage(&rows).await.is_err());
+        rows[bad].model = "good";
+    }
+    assert_eq!(total(&store).await.requests, 0);
+    store.record_usage(&rows).await.unwrap();
+    let sql = "SELECT at / 1000, prompt_tokens, completion_tokens FROM usage ORDER BY at";
+    let read: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
+    let expected: Vec<_> = numbers.map(u64::cast_signed).map(|number| (number, number, 1_000 - number)).collect();
+    assert_eq!(read, expected);
+}
+
+#[tokio::test]
 async fn absurd_numbers_neither_fail_nor_wrap() {
     let store = store().await;
     let base = || row("2026-01-01T00:00:00Z", "k", "m");
