@@ -53,6 +53,14 @@ async fn a_name_that_was_pointed_here_gets_nothing_either() {
         connection.send_raw(head.as_bytes()).await;
         is_forbidden(&connection.answer().await.whole().await);
     }
+    for line in ["GET /v1/models", "POST /v1/chat/completions"] {
+        let head = format!("{line} HTTP/1.1\r\nhost: evil.example\r\ncontent-length: 0\r\n\r\n");
+        connection.send_raw(head.as_bytes()).await;
+        let error = connection.answer().await.whole().await.error(403);
+        let message = error["message"].as_str().unwrap();
+        assert!(error["code"] == "host_not_allowed" && message.contains("cors.allow_origins"), "{error}");
+        assert!(!message.contains("  "), "{message}");
+    }
     connection.send_raw(b"GET /healthz HTTP/1.1\r\nhost: evil.example\r\n\r\n").await;
     assert_eq!(connection.answer().await.whole().await.status, 200, "a probe tells nothing");
     server.stop().await;
