@@ -158,6 +158,7 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
     };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
     let completions = Completions(Arc::clone(&state));
+    // POST does not come to the router, which must know of it for what it says of other methods.
     let chat = Router::new()
         .route(chat::PATH, post_service(completions.clone()).fallback(no_method))
         .route("/v1/models", get(models::list).fallback(no_method))
@@ -178,7 +179,7 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .fallback(no_path);
-    // The same again in one piece, for what is asked for most.
+    // The same layers in one piece, for what is asked for most.
     let completions = (AuthenticateLayer::new(guard(Some(Scope::Chat), Surface::OpenAi)), meter(Surface::OpenAi)) // 5, 6
         .layer(completions);
     let outer = (ObserveLayer::new(state.metrics.clone()), Cors::new(origins.clone())); // 1, 2

@@ -22,9 +22,9 @@ def main(weights: str, model: str, key: str) -> None:
     params.ui = False
     params.endpoint_slots = True
     params.endpoint_metrics = True
-    server = Server(params)
+    # Its own threads serve for as long as it is there.
+    _server = Server(params)
     threading.Event().wait()
-    del server
 
 
 if __name__ == "__main__":
