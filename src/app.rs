@@ -1,7 +1,7 @@
 //! From configuration to a running server, and back to nothing.
 
-mod connection;
 mod serve;
+mod tcp;
 mod workers;
 
 use std::fmt;

@@ -11,15 +11,16 @@
 //! | 5 | [`layer`], [`relay`] | tower layers; one completion from end to end |
 //! | 4 | [`error`] | the only file that chooses status codes |
 //! | 3 | [`hub`], [`keyring`], [`ledger`], [`limiter`], [`responder`], [`sessions`], [`upstream`] | live events, who may, what was used, how much, the local model, browsers, the remote models |
-//! | 2 | [`petstore`], [`store`], [`telemetry`], [`deadline`] | pets; the database below them; logs and metrics; when things must be over |
-//! | 1 | [`config`] | what a person wrote -> what runs |
+//! | 2 | [`http1`], [`petstore`], [`store`], [`telemetry`] | a client's connection; pets; the database below them; logs and metrics |
+//! | 1 | [`config`], [`deadline`] | what a person wrote -> what runs; when things must be over |
 //! | 0 | [`wire`] | pure data and codecs, no I/O |
 
 pub mod wire;
 
 pub mod config;
-
 pub mod deadline;
+
+pub mod http1;
 pub mod petstore;
 pub mod store;
 pub mod telemetry;

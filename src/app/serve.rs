@@ -1,30 +1,25 @@
 //! Accepting connections, serving them, and letting them end.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::Request;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
-use hyper::server::conn::http1;
-use hyper::service::{HttpService, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-use super::connection::{Connection, prepare};
+use super::tcp::{Tcp, prepare};
 use super::workers::Workers;
 use crate::api::{Answering, Front};
 use crate::config::Limits;
 use crate::deadline::{EndsAt, Listener, Signal};
+use crate::http1::{Connection, Incoming, Terms};
 use crate::layer::authenticate::Peer;
 
 /// Pause after a failed accept: what fails is memory or file descriptors, and those come back.
@@ -44,9 +39,8 @@ pub(super) struct Server {
 /// What every connection gets.
 struct Service {
     front: Front,
-    http: http1::Builder,
+    terms: Terms,
     write_idle: Duration,
-    header_read: Duration,
     /// Raised when shutdown begins.
     stopping: Signal,
     /// Raised when it may take no longer.
@@ -61,18 +55,12 @@ impl Server {
         workers: Workers,
         (stopping, cutting): (Signal, Signal),
     ) -> Self {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            // Runs while a kept connection is idle too; the head of the first request has a limit of its own.
-            .header_read_timeout(limits.keep_alive)
-            .max_buf_size(limits.head)
-            .pipeline_flush(false);
-        let Limits { write_idle, header_read, .. } = *limits;
+        let terms = Terms { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
         Self {
             listener,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             workers,
-            service: Arc::new(Service { front, http, write_idle, header_read, stopping, cutting }),
+            service: Arc::new(Service { front, terms, write_idle: limits.write_idle, stopping, cutting }),
         }
     }
 
@@ -130,124 +118,60 @@ impl Service {
         tcp: TcpStream,
         peer: SocketAddr,
         place: OwnedSemaphorePermit,
-    ) -> impl Future<Output = Result<(), hyper::Error>> + Send + 'static {
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         prepare(&tcp);
         let front = self.front.clone();
         let ends_at = EndsAt::default();
-        let greeted = Arc::new(AtomicBool::new(false));
-        let unread = Arc::new(AtomicBool::new(false));
-        let io = TokioIo::new(Connection::new(tcp, self.write_idle, ends_at.clone(), Arc::clone(&unread)));
-        let greets = Arc::clone(&greeted);
-        let service = service_fn(move |request| {
-            greets.store(true, Ordering::Relaxed);
-            let body = |incoming| Watched { incoming, unread: Arc::clone(&unread) };
-            answer(&front, request.map(body), peer, ends_at.clone())
-        });
+        let tcp = Tcp::new(tcp, self.write_idle, ends_at.clone());
+        let service = move |request| answer(&front, request, peer, ends_at.clone());
         Served {
-            http: Box::pin(self.http.serve_connection(io, service)),
+            http: Connection::new(tcp, self.terms, service),
             stopping: Some(self.stopping.listen()),
             cutting: self.cutting.listen(),
-            greeted,
-            alarm: Some(Box::pin(tokio::time::sleep(self.header_read))),
+            last_words: None,
             _place: place,
         }
     }
 }
 
-/// One connection until its end: its own, the shutdown's, or that of a client that never says what it wants.
-struct Served<C> {
-    http: Pin<Box<C>>,
+/// One connection until its end: its own, or the shutdown's.
+struct Served<S> {
+    http: Connection<Tcp, S, Answering, Body>,
     /// None once it has been told.
     stopping: Option<Listener>,
     cutting: Listener,
-    /// A first request has come.
-    greeted: Arc<AtomicBool>,
-    /// At first when the head of a first request must be there; after the drain deadline, how long last words may take.
-    alarm: Option<Pin<Box<Sleep>>>,
+    /// After the drain deadline, how long last words may take.
+    last_words: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
-impl<C: Gracefully> Future for Served<C> {
-    type Output = Result<(), hyper::Error>;
+impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
+    type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if this.stopping.as_mut().is_some_and(|stopping| stopping.poll_is_over(cx)) {
             this.stopping = None;
-            this.http.as_mut().finish();
+            this.http.finish();
         }
-        let cut = this.cutting.poll_is_over(cx);
-        if this.alarm.is_some() && !cut && this.greeted.load(Ordering::Relaxed) {
-            this.alarm = None;
-        }
-        if cut && (this.alarm.is_none() || !this.greeted.load(Ordering::Relaxed)) {
+        if this.cutting.poll_is_over(cx) && this.last_words.is_none() {
             // The streams hear that it is over when their connections do, and have a moment to tell their clients.
-            this.greeted.store(true, Ordering::Relaxed);
-            this.alarm = Some(Box::pin(tokio::time::sleep(LAST_WORDS)));
+            this.last_words = Some(Box::pin(tokio::time::sleep(LAST_WORDS)));
         }
-        let ended = this.http.as_mut().poll(cx);
-        let rung = this.alarm.as_mut().is_some_and(|alarm| alarm.as_mut().poll(cx).is_ready());
+        let ended = Pin::new(&mut this.http).poll(cx);
+        let rung = this.last_words.as_mut().is_some_and(|alarm| alarm.as_mut().poll(cx).is_ready());
         if ended.is_pending() && rung { Poll::Ready(Ok(())) } else { ended }
     }
 }
 
-/// A connection that can be asked to end after the answer that is on it.
-trait Gracefully: Future<Output = Result<(), hyper::Error>> {
-    fn finish(self: Pin<&mut Self>);
-}
-
-impl<I, S> Gracefully for http1::Connection<I, S>
-where
-    S: HttpService<Incoming, ResBody = Body>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: Read + Write + Unpin,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// A request's body, which tells when it is dropped before its end.
-struct Watched {
-    incoming: Incoming,
-    unread: Arc<AtomicBool>,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.incoming).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if !self.incoming.is_end_stream() {
-            self.unread.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// The answer has a box of its own: hyper keeps the place of a request's future for as long as the connection lives, also
-/// while nothing but a stream of events is left of it.
-fn answer(front: &Front, mut request: Request<Watched>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
+fn answer(front: &Front, mut request: Request<Incoming>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(ends_at);
     front.answer(request.map(Body::new))
 }
 
 /// A connection that broke is the client's business; the request's own line says what became of it.
-fn log(ended: Result<(), hyper::Error>) {
+fn log(ended: io::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }

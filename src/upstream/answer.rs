@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::failure::Failure;
-use super::framing::{Framing, Piece};
+use crate::http1::{Framing, Piece};
 use super::head::Media;
 use super::link::Link;
 use super::target::Target;

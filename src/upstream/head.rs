@@ -7,7 +7,7 @@ use http::StatusCode;
 use httparse::{Header, ParserConfig, Response, Status};
 
 use super::failure::Failure;
-use super::framing::{Chunks, Framing};
+use crate::http1::{Chunks, Framing};
 
 /// Longest head, bytes.
 const MOST_BYTES: usize = 64 * 1024;

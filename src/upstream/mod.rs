@@ -9,7 +9,6 @@ mod budget;
 mod dial;
 mod exchange;
 mod failure;
-mod framing;
 mod head;
 mod health;
 mod link;

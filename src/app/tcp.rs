@@ -4,8 +4,6 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,19 +12,18 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::deadline::EndsAt;
+use crate::http1::Socket;
 
 /// How long a client may go on sending after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A client's connection. The HTTP layer does not ask a body for more while its buffer is full, so a reader that has
-/// stopped reading can be noticed only here.
-pub(super) struct Connection {
+/// A client's socket. No body is asked for more while what it gave before has not been taken, so a reader that has stopped
+/// reading can be noticed only here.
+pub(super) struct Tcp {
     tcp: TcpStream,
     write_idle: Duration,
     /// When the answer that is being written must be over.
     ends_at: EndsAt,
-    /// A request's body was not read to its end.
-    unread: Arc<AtomicBool>,
     /// Set while a write waits. Made at the first wait: most connections never wait.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -57,9 +54,9 @@ fn unsent(_: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-impl Connection {
-    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt, unread: Arc<AtomicBool>) -> Self {
-        Self { tcp, write_idle, ends_at, unread, deadline: None, waiting: false, lingering: None }
+impl Tcp {
+    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt) -> Self {
+        Self { tcp, write_idle, ends_at, deadline: None, waiting: false, lingering: None }
     }
 
     /// Passes a write's outcome on, unless it has been waiting for too long.
@@ -85,13 +82,13 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for Tcp {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Tcp {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.watch(cx, write)
@@ -114,23 +111,32 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
-    /// Says that no more will come, then reads on without keeping anything until the client has closed too, for a
-    /// moment: closing with bytes unread would reset the connection, and the reset would overtake the last answer, which
-    /// is just what a client needs that is still sending a body nobody wants.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.lingering.is_none() {
-            ready!(Pin::new(&mut this.tcp).poll_shutdown(cx))?;
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+impl Socket for Tcp {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp.poll_read_ready(cx)
+    }
+
+    /// Says that no more will come, then, if something is `unread`, reads on without keeping anything until the client has
+    /// closed too, for a moment: closing with bytes unread would reset the connection, and the reset would overtake the last
+    /// answer, which is just what a client needs that is still sending a body nobody wants.
+    fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
+        if self.lingering.is_none() {
+            ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
         }
-        if !this.unread.load(Ordering::Relaxed) {
+        if !unread {
             return Poll::Ready(Ok(()));
         }
-        let until = this.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        let until = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
         let mut waste = [MaybeUninit::uninit(); 4096];
         // A bounded stretch, so that a client that pours does not keep this task from others.
         for _ in 0..64 {
             let mut buf = ReadBuf::uninit(&mut waste);
-            match Pin::new(&mut this.tcp).poll_read(cx, &mut buf) {
+            match Pin::new(&mut self.tcp).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => return until.as_mut().poll(cx).map(Ok),
@@ -155,7 +161,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Connection::new(tcp, Duration::from_millis(50), EndsAt::default(), Arc::default());
+        let mut connection = Tcp::new(tcp, Duration::from_millis(50), EndsAt::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
@@ -167,7 +173,7 @@ mod tests {
         let (tcp, _) = listener.accept().await.unwrap();
         let ends_at = EndsAt::default();
         ends_at.set(Some(Instant::now() + Duration::from_millis(50)));
-        let mut connection = Connection::new(tcp, Duration::from_secs(3_600), ends_at, Arc::default());
+        let mut connection = Tcp::new(tcp, Duration::from_secs(3_600), ends_at);
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }

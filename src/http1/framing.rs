@@ -9,7 +9,7 @@ const MOST_TRAILERS: usize = 16 * 1024;
 
 /// How a body is framed, and how far it has been read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// So many bytes are left.
     Length(u64),
     /// In chunks.
@@ -20,7 +20,7 @@ pub(super) enum Framing {
 
 /// What comes next of a body in chunks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(crate) enum Chunks {
     /// The line with the next chunk's size.
     Size,
     /// So many bytes of a chunk.
@@ -35,7 +35,7 @@ pub(super) enum Chunks {
 
 /// What there is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// The next bytes of the body; never none.
     Data(Bytes),
     /// Nothing until more has been received.
@@ -46,11 +46,11 @@ pub(super) enum Piece {
 
 /// The framing is not what the standard allows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Broken;
+pub(crate) struct Broken;
 
 impl Framing {
     /// Takes the next piece of the body out of `inbox`, uncopied.
-    pub(super) fn next(&mut self, inbox: &mut BytesMut) -> Result<Piece, Broken> {
+    pub(crate) fn next(&mut self, inbox: &mut BytesMut) -> Result<Piece, Broken> {
         match self {
             Self::Length(0) => Ok(Piece::End),
             Self::Length(left) => Ok(take(left, inbox)),

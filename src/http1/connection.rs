@@ -1,0 +1,373 @@
+//! One connection from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::framing::{Framing, Piece};
+use super::head::{Asked, Head};
+use super::incoming::{Arrival, Incoming, Moved};
+use super::outgoing::Outgoing;
+use super::reply::{self, Coding};
+use crate::deadline::Alarm;
+
+/// Room for what is received at once, bytes.
+const ROOM: usize = 8 * 1024;
+/// With less room than this left, more is made.
+const LEAST_ROOM: usize = 2 * 1024;
+/// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
+const MOST_PASSED_OVER: u64 = 64 * 1024;
+
+/// What bytes come from and go to.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// Ready when a read would not wait; takes no buffer to find out.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Closes it. `unread`: the client may still be sending what nobody reads, and must get its answer all the same.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>>;
+}
+
+/// What holds for a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Longest head of a request, bytes.
+    pub head: usize,
+    /// How long the first head may take; `idle` where that is shorter.
+    pub first_head: Duration,
+    /// How long each further one may, from the answer before it on.
+    pub idle: Duration,
+}
+
+/// A connection; polled, it serves. Ready when it is closed.
+pub struct Connection<I, S, F, B> {
+    io: I,
+    service: S,
+    terms: Terms,
+    state: State<F, B>,
+    /// Received and not yet read.
+    inbox: BytesMut,
+    /// How much of it has been looked at in vain.
+    looked: usize,
+    out: Outgoing,
+    /// The request's body, while there is more of it.
+    arrival: Option<Arrival>,
+    /// The client waits for a word before it sends the body.
+    waits: bool,
+    /// Another request may follow.
+    keeps: bool,
+    /// A request has come.
+    greeted: bool,
+    /// When the head of the next request must be there.
+    head_due: Instant,
+    alarm: Alarm,
+}
+
+enum State<F, B> {
+    /// A request is awaited, or its head is arriving.
+    Waiting,
+    /// The service is at work.
+    Answering(F, Asked),
+    /// The answer is on its way.
+    Sending(B, Coding),
+    /// What is left of a request's body is passed over.
+    Passing(Framing),
+    /// The last bytes are on their way, then it is closed.
+    Closing { unread: bool },
+}
+
+impl<I, S, F, B> Connection<I, S, F, B>
+where
+    I: Socket,
+    S: FnMut(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// Serves what comes from `io`.
+    pub fn new(io: I, terms: Terms, service: S) -> Self {
+        let head_due = Instant::now() + terms.first_head.min(terms.idle);
+        Self {
+            io,
+            service,
+            terms,
+            state: State::Waiting,
+            inbox: BytesMut::new(),
+            looked: 0,
+            out: Outgoing::default(),
+            arrival: None,
+            waits: false,
+            keeps: true,
+            greeted: false,
+            head_due,
+            alarm: Alarm::at(head_due),
+        }
+    }
+
+    /// Ends it after the answer that is on it, or at once where it waits for a further request. To be polled then.
+    pub fn finish(&mut self) {
+        self.keeps = false;
+        if self.greeted && matches!(self.state, State::Waiting) && self.inbox.is_empty() {
+            self.state = State::Closing { unread: false };
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match &mut self.state {
+            State::Waiting => self.poll_request(cx),
+            State::Answering(answer, asked) => match Pin::new(answer).poll(cx) {
+                Poll::Ready(Ok(response)) => {
+                    let asked = *asked;
+                    self.begin(response, asked);
+                    Poll::Ready(Ok(true))
+                }
+                Poll::Pending => self.poll_beside(cx).map_ok(|()| true),
+            },
+            State::Sending(..) => self.poll_send(cx).map_ok(|()| true),
+            State::Passing(_) => self.poll_pass(cx),
+            State::Closing { unread } => {
+                ready!(self.out.poll_flush(&mut self.io, cx))?;
+                self.io.poll_close(cx, *unread).map_ok(|()| false)
+            }
+        }
+    }
+
+    /// Awaits the next request and hands it to the service. False when none will come.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            // A head can't end before a line does: one that comes byte by byte is not looked at for each.
+            if memchr::memchr(b'\n', &self.inbox[self.looked..]).is_some() || self.inbox.len() > self.terms.head {
+                match Head::take(&mut self.inbox, self.terms.head) {
+                    Ok(Some(head)) => {
+                        self.call(head);
+                        return Poll::Ready(Ok(true));
+                    }
+                    Ok(None) => {}
+                    Err(status) => {
+                        self.refuse(status);
+                        return Poll::Ready(Ok(true));
+                    }
+                }
+            }
+            self.looked = self.inbox.len();
+            match self.poll_receive(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(Ok(false)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    ready!(self.poll_late(cx));
+                    return Poll::Ready(Ok(true));
+                }
+            }
+        }
+    }
+
+    /// Ready when the head of the next request should have been there.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = Instant::now();
+            if self.head_due <= now {
+                self.state = State::Closing { unread: false };
+                return Poll::Ready(());
+            }
+            self.alarm.set_by(self.head_due);
+            ready!(self.alarm.poll(cx, now));
+        }
+    }
+
+    fn call(&mut self, head: Head) {
+        let Head { request, framing, asked, keeps, waits } = head;
+        self.looked = 0;
+        self.greeted = true;
+        self.keeps &= keeps;
+        let body = self.body(framing);
+        self.waits = waits && self.arrival.is_some();
+        self.state = State::Answering((self.service)(request.map(|()| body)), asked);
+    }
+
+    /// The body that follows, which nearly always came with the head.
+    fn body(&mut self, framing: Framing) -> Incoming {
+        match framing {
+            Framing::Length(length) if length <= self.inbox.len() as u64 => {
+                // It is no more than there is.
+                let length = usize::try_from(length).unwrap_or_default();
+                let all = length == self.inbox.len();
+                let bytes = if all { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(length) };
+                Incoming::here(bytes.freeze())
+            }
+            framing => {
+                let (arrival, incoming) = Arrival::new(framing);
+                self.arrival = Some(arrival);
+                incoming
+            }
+        }
+    }
+
+    /// Answers what is no request, or none that can be served, and closes.
+    fn refuse(&mut self, status: StatusCode) {
+        self.greeted = true;
+        self.keeps = false;
+        reply::write_bare(self.out.buffer(), status);
+        self.state = State::Closing { unread: true };
+    }
+
+    /// While the service is at work: moves the request's body on if the service asks for it, and watches for a client that
+    /// leaves. Ready when the service should look again.
+    fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(arrival) = &mut self.arrival else { return self.poll_left(cx) };
+            match arrival.hand_on(&mut self.inbox, cx) {
+                Moved::On => {
+                    self.arrival.take_if(|arrival| arrival.is_over());
+                    return Poll::Ready(Ok(()));
+                }
+                Moved::Idle => return Poll::Pending,
+                Moved::Hungry => {}
+            }
+            if std::mem::take(&mut self.waits) {
+                self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            ready!(self.out.poll_flush(&mut self.io, cx))?;
+            if !matches!(ready!(self.poll_receive(cx)), Ok(true)) {
+                if let Some(arrival) = self.arrival.take() {
+                    arrival.break_off(cx);
+                }
+                self.keeps = false;
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// An error when the client leaves; what it sends ahead of time is kept for later. Never ready otherwise.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.inbox.is_empty() && self.arrival.is_none() {
+            if !ready!(self.poll_receive(cx))? {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Begins an answer.
+    fn begin(&mut self, response: Response<B>, asked: Asked) {
+        let (parts, body) = response.into_parts();
+        let passable = |arrival: &Arrival| arrival.left().is_some_and(|left| left <= MOST_PASSED_OVER);
+        // Who waited for a word in vain may send the body or not: nobody knows what comes next.
+        self.keeps &= self.arrival.as_ref().is_none_or(passable) && !self.waits;
+        // Its body did not come in time.
+        self.keeps &= parts.status != StatusCode::REQUEST_TIMEOUT;
+        let coding = reply::write(self.out.buffer(), &parts, body.size_hint().exact(), asked, &mut self.keeps);
+        self.state = State::Sending(body, coding);
+    }
+
+    /// Sends what the body has; ready when all of it is out.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let State::Sending(body, coding) = &mut self.state else { return Poll::Ready(Ok(())) };
+        loop {
+            let mut dry = false;
+            while *coding != Coding::Over && !self.out.is_full() {
+                match Pin::new(&mut *body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let Ok(data) = frame.into_data() {
+                            coding.push(&mut self.out, data, body.is_end_stream())?;
+                        }
+                    }
+                    Poll::Ready(None) => coding.end(&mut self.out)?,
+                    Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(io::Error::other("an answer broke off"))),
+                    Poll::Pending => {
+                        dry = true;
+                        break;
+                    }
+                }
+            }
+            let flushed = self.out.poll_flush(&mut self.io, cx)?;
+            if flushed.is_ready() && *coding == Coding::Over {
+                self.after();
+                return Poll::Ready(Ok(()));
+            }
+            if flushed.is_pending() || dry {
+                return self.poll_left(cx);
+            }
+        }
+    }
+
+    /// The answer is out.
+    fn after(&mut self) {
+        self.head_due = Instant::now() + self.terms.idle;
+        let arrival = self.arrival.take();
+        self.state = match arrival {
+            _ if !self.keeps => State::Closing { unread: arrival.is_some() },
+            Some(arrival) => State::Passing(arrival.into_rest()),
+            None => State::Waiting,
+        };
+    }
+
+    /// Passes over what is left of a body, which is not much.
+    fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let State::Passing(framing) = &mut self.state else { return Poll::Ready(Ok(true)) };
+        loop {
+            match framing.next(&mut self.inbox) {
+                Ok(Piece::Data(_)) => {}
+                Ok(Piece::End) => {
+                    self.state = State::Waiting;
+                    return Poll::Ready(Ok(true));
+                }
+                Ok(Piece::More) => break,
+                Err(_broken) => return Poll::Ready(Ok(false)),
+            }
+        }
+        match self.poll_receive(cx) {
+            Poll::Pending => {
+                ready!(self.poll_late(cx));
+                Poll::Ready(Ok(true))
+            }
+            received => received,
+        }
+    }
+
+    /// Receives more; false at the end of what the client sends.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.inbox.is_empty() {
+            ready!(self.io.poll_readable(cx))?;
+            if self.inbox.capacity() < LEAST_ROOM {
+                self.inbox = BytesMut::with_capacity(ROOM);
+            }
+        } else if self.inbox.capacity() - self.inbox.len() < LEAST_ROOM {
+            self.inbox.reserve(ROOM);
+        }
+        let received = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
+        if received.is_pending() && self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        received.map_ok(|count| count > 0)
+    }
+}
+
+impl<I, S, F, B> Future for Connection<I, S, F, B>
+where
+    I: Socket,
+    S: FnMut(Request<Incoming>) -> F + Unpin,
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        while ready!(this.poll_next(cx))? {}
+        Poll::Ready(Ok(()))
+    }
+}

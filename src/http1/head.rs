@@ -1,0 +1,152 @@
+//! The head of a request: RFC 9112, sections 2, 3 and 6.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use httparse::{Header, ParserConfig, Status};
+
+use super::framing::{Chunks, Framing};
+
+/// Most fields of a head.
+const MOST_FIELDS: usize = 100;
+/// Longest target, bytes: what `http::Uri` can hold.
+const MOST_TARGET: usize = u16::MAX as usize - 1;
+
+/// A request without its body.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) request: Request<()>,
+    pub(super) framing: Framing,
+    pub(super) asked: Asked,
+    /// The connection may go on behind it.
+    pub(super) keeps: bool,
+    /// The client waits for a word before it sends the body.
+    pub(super) waits: bool,
+}
+
+/// What the answer has to know of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The answer has no body, whatever its head says.
+    pub(super) head_only: bool,
+    /// HTTP/1.1, and not 1.0.
+    pub(super) knows_chunks: bool,
+}
+
+/// What the fields say that are the connection's business.
+#[derive(Default)]
+struct Notes {
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    keep: bool,
+    waits: bool,
+    hosts: usize,
+}
+
+impl Head {
+    /// Takes a head of at most `most` bytes out of `inbox`; none while it is not all there.
+    ///
+    /// # Errors
+    /// The status that says what is wrong with it.
+    pub(super) fn take(inbox: &mut BytesMut, most: usize) -> Result<Option<Self>, StatusCode> {
+        let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_FIELDS];
+        let mut parsed = httparse::Request::new(&mut []);
+        let config = ParserConfig::default();
+        let length = match config.parse_request_with_uninit_headers(&mut parsed, inbox, &mut fields) {
+            Ok(Status::Complete(length)) if length <= most => length,
+            Ok(Status::Partial) if inbox.len() <= most => return Ok(None),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Err(httparse::Error::Version) => return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
+            Err(_) => return Err(StatusCode::BAD_REQUEST),
+        };
+        let method = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes());
+        let method = method.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let is_new = parsed.version == Some(1);
+        // Names and values share one buffer of their own: the inbox's is larger, and will be used again.
+        let head = Bytes::copy_from_slice(&inbox[..length]);
+        let part = |part: &[u8]| {
+            let at = part.as_ptr() as usize - inbox.as_ptr() as usize;
+            head.slice(at..at + part.len())
+        };
+        let uri = target(part(parsed.path.unwrap_or_default().as_bytes()))?;
+        let mut notes = Notes::default();
+        let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+        for field in &*parsed.headers {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
+            let value = HeaderValue::from_maybe_shared(part(field.value)).map_err(|_| StatusCode::BAD_REQUEST)?;
+            notes.take(&name, &value)?;
+            headers.append(name, value);
+        }
+        inbox.advance(length);
+        let framing = notes.framing(is_new)?;
+        let asked = Asked { head_only: method == Method::HEAD, knows_chunks: is_new };
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.version_mut() = if is_new { Version::HTTP_11 } else { Version::HTTP_10 };
+        *request.headers_mut() = headers;
+        let keeps = !notes.close && (is_new || notes.keep);
+        Ok(Some(Self { request, framing, asked, keeps, waits: notes.waits && is_new }))
+    }
+}
+
+fn target(target: Bytes) -> Result<Uri, StatusCode> {
+    if target.len() > MOST_TARGET {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    Uri::from_maybe_shared(target).map_err(|_| StatusCode::BAD_REQUEST)
+}
+
+impl Notes {
+    fn take(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), StatusCode> {
+        match *name {
+            HOST => self.hosts += 1,
+            CONTENT_LENGTH => {
+                let length = number(value.as_bytes()).ok_or(StatusCode::BAD_REQUEST)?;
+                if self.length.replace(length).is_some_and(|other| other != length) {
+                    return Err(StatusCode::BAD_REQUEST);
+                }
+            }
+            TRANSFER_ENCODING => {
+                let mut codings = tokens(value).rev();
+                let last = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+                if !last || std::mem::replace(&mut self.chunked, true) {
+                    // Nobody could tell where the body ends.
+                    return Err(StatusCode::BAD_REQUEST);
+                }
+                if codings.next().is_some() {
+                    return Err(StatusCode::NOT_IMPLEMENTED);
+                }
+            }
+            CONNECTION => {
+                self.close |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"close"));
+                self.keep |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"keep-alive"));
+            }
+            EXPECT => self.waits |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn framing(&self, is_new: bool) -> Result<Framing, StatusCode> {
+        // Two lengths for one body, or chunks before there were any: a request within the request, for whoever reads it
+        // otherwise. And without a host nobody knows who is asked; with two of them, either.
+        let doubtful = self.chunked && (self.length.is_some() || !is_new);
+        if doubtful || self.hosts > 1 || is_new && self.hosts == 0 {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        Ok(if self.chunked { Framing::Chunked(Chunks::Size) } else { Framing::Length(self.length.unwrap_or(0)) })
+    }
+}
+
+fn tokens(value: &HeaderValue) -> impl DoubleEndedIterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+}

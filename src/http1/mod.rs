@@ -1,0 +1,19 @@
+//! HTTP/1.1 as a server speaks it (RFC 9112): one connection, its requests one after the other, and their answers.
+//!
+//! Everything is one future without a task, a channel or a timer of its own for each request: a token goes from the body
+//! that makes it into the socket in one poll. While a connection waits, for a request or for the next token, it holds no
+//! buffer.
+
+mod connection;
+mod date;
+mod framing;
+mod head;
+mod incoming;
+mod outgoing;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{Connection, Socket, Terms};
+pub(crate) use framing::{Chunks, Framing, Piece};
+pub use incoming::{BrokenOff, Incoming};
