@@ -2,9 +2,11 @@
 
 mod alarm;
 mod signal;
+mod within;
 
 pub use alarm::Alarm;
 pub use signal::{Flag, Listener, Signal};
+pub use within::within;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,6 @@
 //! Reading a request's body, within bounds of size, of time, and of memory for all of them together.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,14 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
+use crate::deadline::within;
 use crate::error::ApiError;
 
 /// The unit in which memory is counted, bytes.
 const UNIT: usize = 16 * 1024;
+/// Longest body that stays in the buffer that it came in, if it came in one piece: what else is in there is its head.
+const MOST_AS_IT_IS: usize = 8 * 1024;
+
 /// The bounds, and the memory that all bodies share; cheap to clone.
 #[derive(Clone)]
 pub struct BodyReader {
@@ -53,15 +58,21 @@ impl BodyReader {
         if declared.is_some_and(|length| length > self.limit) {
             return Err(ApiError::body_too_large(self.limit));
         }
-        let mut bytes =
-            BytesMut::with_capacity(declared.map_or(0, |length| usize::try_from(length).unwrap_or(0)).min(UNIT));
         let mut share = self.share(1)?;
+        let mut bytes = BytesMut::new();
         // Most bodies say how long they are, and need not be asked whether there is more.
         while !body.is_end_stream()
             && let Some(data) = self.next(&mut body).await?
         {
             if bytes.len() as u64 + data.len() as u64 > self.limit {
                 return Err(ApiError::body_too_large(self.limit));
+            }
+            if bytes.is_empty() {
+                if body.is_end_stream() && data.len() <= MOST_AS_IT_IS {
+                    return Ok(ReadBody { bytes: data, share });
+                }
+                let declared = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+                bytes.reserve(declared.min(UNIT));
             }
             bytes.extend_from_slice(&data);
             let units = bytes.capacity().div_ceil(UNIT);
@@ -74,8 +85,8 @@ impl BodyReader {
 
     async fn next(&self, body: &mut Body) -> Result<Option<Bytes>, ApiError> {
         loop {
-            let frame = tokio::time::timeout(self.silence, body.frame()).await;
-            match frame.map_err(|_elapsed| ApiError::body_timeout())? {
+            let frame = within(self.silence, pin!(body.frame())).await;
+            match frame.ok_or_else(ApiError::body_timeout)? {
                 None => return Ok(None),
                 Some(Err(_broken)) => return Err(ApiError::body_broken()),
                 Some(Ok(frame)) => {

@@ -10,9 +10,8 @@ use tower::Service;
 
 use super::AppState;
 use super::front::Answering;
-use crate::deadline::EndsAt;
 use crate::error::ApiError;
-use crate::keyring::Principal;
+use crate::layer::authenticate::{Peer, Standing};
 use crate::limiter::Admission;
 use crate::relay::Caller;
 use crate::telemetry::record::Record;
@@ -45,19 +44,19 @@ async fn complete(state: &AppState, request: Request) -> Result<Response, ApiErr
     let (head, body) = request.into_parts();
     let body = state.bodies.read(&head.headers, body).await?;
     let extensions = &head.extensions;
-    let (Some(principal), Some(admission), Some(record)) =
-        (extensions.get::<Arc<Principal>>(), extensions.get::<Admission>(), extensions.get::<Record>())
+    let (Some(standing), Some(admission), Some(record)) =
+        (extensions.get::<Standing>(), extensions.get::<Admission>(), extensions.get::<Record>())
     else {
         tracing::error!("a layer is missing in front of the handler");
         return Err(ApiError::internal());
     };
     let caller = Caller {
-        principal: Arc::clone(principal),
+        principal: Arc::clone(standing.principal()),
         admission: admission.clone(),
         record: record.clone(),
         headers: head.headers,
         memory: body.share,
-        ends_at: extensions.get::<EndsAt>().cloned().unwrap_or_default(),
+        ends_at: extensions.get::<Peer>().map(|peer| peer.ends_at.clone()).unwrap_or_default(),
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
     state.relay.complete(caller, request).await

@@ -1,6 +1,7 @@
 //! A request's body as a JSON object, read member by member so that every complaint names its member.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::body::BodyReader;
 use crate::error::problem::{Accepted, FieldError, Problem};
 use crate::keyring::Principal;
+use crate::layer::authenticate::Standing;
 use crate::petstore::replay::IdempotencyKey;
 use crate::wire::members::{Member, members};
 
@@ -35,7 +37,7 @@ pub(super) struct Document {
     bytes: Bytes,
     /// Method and path.
     target: String,
-    caller: Option<std::sync::Arc<Principal>>,
+    caller: Option<Arc<Principal>>,
     /// Given back when the request is done.
     _memory: tokio::sync::OwnedSemaphorePermit,
 }
@@ -55,7 +57,7 @@ impl Document {
         }
         Ok(Self {
             target: format!("{} {}", head.method, head.uri.path()),
-            caller: head.extensions.get().cloned(),
+            caller: head.extensions.get::<Standing>().map(|standing| Arc::clone(standing.principal())),
             headers: head.headers,
             bytes: body.bytes,
             _memory: body.share,

@@ -1,7 +1,5 @@
 //! `GET /api/me`: whose key it is, and what it may do. For pages, which show what their reader may use.
 
-use std::sync::Arc;
-
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -9,7 +7,6 @@ use http::header::CACHE_CONTROL;
 use serde::Serialize;
 
 use crate::error::problem::Problem;
-use crate::keyring::Principal;
 use crate::layer::authenticate::Standing;
 use crate::wire::key::Scope;
 
@@ -26,7 +23,8 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/api/me", get(me)).method_not_allowed_fallback(async || Problem::method_not_allowed())
 }
 
-async fn me(Extension(principal): Extension<Arc<Principal>>, Extension(standing): Extension<Standing>) -> Response {
+async fn me(Extension(standing): Extension<Standing>) -> Response {
+    let principal = standing.principal();
     let me = Me {
         key: &principal.name,
         scopes: principal.scopes.iter().map(Scope::name).collect(),

@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 
 use super::AppState;
 use crate::error::ApiError;
-use crate::keyring::Principal;
+use crate::layer::authenticate::Standing;
 use crate::responder::MODEL;
 
 /// When petstore-ai was released, seconds since 1970.
@@ -19,8 +19,9 @@ const RELEASED: u32 = 1_795_392_000;
 /// Every model that the key may use: the local one, the configured ones, then those of the `*` upstream.
 pub(super) async fn list(
     State(state): State<Arc<AppState>>,
-    Extension(principal): Extension<Arc<Principal>>,
+    Extension(standing): Extension<Standing>,
 ) -> Json<ListModelResponse> {
+    let principal = standing.principal();
     let data = all(&state).await.into_iter().filter(|model| principal.may_use(&model.id)).collect();
     Json(ListModelResponse { object: "list".to_owned(), data })
 }
@@ -28,11 +29,12 @@ pub(super) async fn list(
 /// One model.
 pub(super) async fn retrieve(
     State(state): State<Arc<AppState>>,
-    Extension(principal): Extension<Arc<Principal>>,
+    Extension(standing): Extension<Standing>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
     // What is not UTF-8 is no model's name.
     let Path(id) = id.map_err(|_| ApiError::no_model("\u{fffd}"))?;
+    let principal = standing.principal();
     let model = all(&state).await.into_iter().find(|model| model.id == id && principal.may_use(&id));
     model.map(Json).ok_or_else(|| ApiError::no_model(&id))
 }

@@ -17,6 +17,7 @@ use tokio::time::Sleep;
 use super::tcp::{Tcp, prepare};
 use super::workers::Workers;
 use crate::api::{Answering, Front};
+use crate::clock;
 use crate::config::Limits;
 use crate::deadline::{EndsAt, Listener, Signal};
 use crate::http1::{Connection, Incoming, Terms};
@@ -158,15 +159,14 @@ impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
             // The streams hear that it is over when their connections do, and have a moment to tell their clients.
             this.last_words = Some(Box::pin(tokio::time::sleep(LAST_WORDS)));
         }
-        let ended = Pin::new(&mut this.http).poll(cx);
+        let ended = clock::still(|| Pin::new(&mut this.http).poll(cx));
         let rung = this.last_words.as_mut().is_some_and(|alarm| alarm.as_mut().poll(cx).is_ready());
         if ended.is_pending() && rung { Poll::Ready(Ok(())) } else { ended }
     }
 }
 
 fn answer(front: &Front, mut request: Request<Incoming>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
-    request.extensions_mut().insert(Peer(peer));
-    request.extensions_mut().insert(ends_at);
+    request.extensions_mut().insert(Peer { address: peer, ends_at });
     front.answer(request.map(Body::new))
 }
 

@@ -18,6 +18,7 @@ use super::head::{Asked, Head};
 use super::incoming::{Arrival, Incoming, Moved};
 use super::outgoing::Outgoing;
 use super::reply::{self, Coding};
+use crate::clock;
 use crate::deadline::Alarm;
 
 /// Room for what is received at once, bytes.
@@ -84,6 +85,9 @@ enum State<F, B> {
     Answering(F, Asked),
     /// The answer is on its way.
     Sending(B, Coding),
+    /// All of the answer is there: whatever made it is gone before its last byte goes out, so that who reads that byte finds
+    /// everything settled.
+    Ending,
     /// What is left of a request's body is passed over.
     Passing(Framing),
     /// The last bytes are on their way, then it is closed.
@@ -99,7 +103,7 @@ where
 {
     /// Serves what comes from `io`.
     pub fn new(io: I, terms: Terms, service: S) -> Self {
-        let head_due = Instant::now() + terms.first_head.min(terms.idle);
+        let head_due = clock::now() + terms.first_head.min(terms.idle);
         Self {
             io,
             service,
@@ -137,6 +141,7 @@ where
                 Poll::Pending => self.poll_beside(cx).map_ok(|()| true),
             },
             State::Sending(..) => self.poll_send(cx).map_ok(|()| true),
+            State::Ending => self.poll_end(cx).map_ok(|()| true),
             State::Passing(_) => self.poll_pass(cx),
             State::Closing { unread } => {
                 ready!(self.out.poll_flush(&mut self.io, cx))?;
@@ -178,13 +183,14 @@ where
     /// Ready when the head of the next request should have been there.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             if self.head_due <= now {
                 self.state = State::Closing { unread: false };
                 return Poll::Ready(());
             }
             self.alarm.set_by(self.head_due);
             ready!(self.alarm.poll(cx, now));
+            clock::look();
         }
     }
 
@@ -273,10 +279,10 @@ where
         self.state = State::Sending(body, coding);
     }
 
-    /// Sends what the body has; ready when all of it is out.
+    /// Sends what the body has; ready when that was all.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let State::Sending(body, coding) = &mut self.state else { return Poll::Ready(Ok(())) };
         loop {
+            let State::Sending(body, coding) = &mut self.state else { return Poll::Ready(Ok(())) };
             let mut dry = false;
             while *coding != Coding::Over && !self.out.is_full() {
                 match Pin::new(&mut *body).poll_frame(cx) {
@@ -293,20 +299,27 @@ where
                     }
                 }
             }
-            let flushed = self.out.poll_flush(&mut self.io, cx)?;
-            if flushed.is_ready() && *coding == Coding::Over {
-                self.after();
+            if *coding == Coding::Over {
+                self.state = State::Ending;
                 return Poll::Ready(Ok(()));
             }
-            if flushed.is_pending() || dry {
+            if self.out.poll_flush(&mut self.io, cx)?.is_pending() || dry {
                 return self.poll_left(cx);
             }
         }
     }
 
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.out.poll_flush(&mut self.io, cx)?.is_pending() {
+            return self.poll_left(cx);
+        }
+        self.after();
+        Poll::Ready(Ok(()))
+    }
+
     /// The answer is out.
     fn after(&mut self) {
-        self.head_due = Instant::now() + self.terms.idle;
+        self.head_due = clock::now() + self.terms.idle;
         let arrival = self.arrival.take();
         self.state = match arrival {
             _ if !self.keeps => State::Closing { unread: arrival.is_some() },

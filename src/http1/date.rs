@@ -1,7 +1,6 @@
 //! The `Date` of answers.
 
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -9,7 +8,7 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 /// A date in words; one for each thread, made once a second.
 struct Date {
     /// Since 1970; none at first.
-    second: Option<u64>,
+    second: Option<i64>,
     words: String,
 }
 
@@ -18,21 +17,16 @@ thread_local! {
 }
 
 /// Gives the date as `Fri, 27 Nov 2026 21:00:00 GMT` (RFC 9110, section 5.6.7).
-pub(super) fn with_date<T>(now: SystemTime, then: impl FnOnce(&str) -> T) -> T {
-    let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+pub(super) fn with_date<T>(now: Timestamp, then: impl FnOnce(&str) -> T) -> T {
+    let second = now.as_second();
     DATE.with_borrow_mut(|date| {
         if date.second != Some(second) {
             date.second = Some(second);
-            date.words = in_words(second);
+            // Every time that can come of a clock has such words.
+            date.words = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
         }
         then(&date.words)
     })
-}
-
-fn in_words(second: u64) -> String {
-    let time = Timestamp::UNIX_EPOCH.saturating_add(Duration::from_secs(second)).unwrap_or_default();
-    // Every timestamp that can come of a clock has such words.
-    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -41,13 +35,12 @@ mod tests {
 
     #[test]
     fn a_date_changes_with_the_second() {
-        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_millis(second);
         for (ms, words) in [
             (784_111_777_000, "Sun, 06 Nov 1994 08:49:37 GMT"),
             (784_111_777_999, "Sun, 06 Nov 1994 08:49:37 GMT"),
             (784_111_778_000, "Sun, 06 Nov 1994 08:49:38 GMT"),
         ] {
-            with_date(at(ms), |date| assert_eq!(date, words));
+            with_date(Timestamp::from_millisecond(ms).unwrap(), |date| assert_eq!(date, words));
         }
     }
 }

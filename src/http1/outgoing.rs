@@ -44,11 +44,15 @@ impl Outgoing {
 
     /// Whether it has to go out before there is room for more.
     pub(super) fn is_full(&self) -> bool {
-        !self.piece.is_empty() || self.buffer.len() >= MANY
+        !self.piece.is_empty() || !self.tail.is_empty() || self.buffer.len() >= MANY
     }
 
     /// Writes all of it.
-    pub(super) fn poll_flush(&mut self, to: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(
+        &mut self,
+        to: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let to = Pin::new(&mut *to);
             let count = if !self.piece.is_empty() {
@@ -78,6 +82,60 @@ impl Outgoing {
         self.tail = &self.tail[count - of_buffer - of_piece..];
         if self.piece.is_empty() {
             self.piece = Bytes::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes so many bytes at a time, and then nothing for once.
+    struct Slow {
+        at_once: usize,
+        tired: bool,
+        taken: Vec<u8>,
+    }
+
+    impl AsyncWrite for Slow {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.tired = !self.tired;
+            if self.tired {
+                return Poll::Pending;
+            }
+            let count = buf.len().min(self.at_once);
+            self.taken.extend_from_slice(&buf[..count]);
+            Poll::Ready(Ok(count))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn everything_goes_out_in_its_order_however_little_is_taken_at_once() {
+        let mut cx = Context::from_waker(Waker::noop());
+        for at_once in [1, 2, 1_000, usize::MAX] {
+            let mut slow = Slow { at_once, tired: false, taken: Vec::new() };
+            let (mut out, mut expected) = (Outgoing::default(), Vec::new());
+            for size in [0, 1, COPIED, COPIED + 1, 3, COPIED + 2] {
+                // As a body is asked: whenever there is room.
+                while out.is_full() {
+                    let _ = out.poll_flush(&mut slow, &mut cx);
+                }
+                let piece = Bytes::from(vec![b'x'; size]);
+                out.push(b"<", piece.clone(), b">\r\n");
+                expected.extend_from_slice(&[b"<", &piece[..], b">\r\n"].concat());
+            }
+            while out.poll_flush(&mut slow, &mut cx).is_pending() {}
+            assert!(slow.taken == expected, "{at_once} bytes at a time");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The head of an answer, and how its body is framed.
 
 use std::io;
-use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::date::with_date;
 use super::head::Asked;
 use super::outgoing::Outgoing;
+use crate::clock;
 
 /// Room for a head without its fields, bytes.
 const LEAST_HEAD: usize = 128;
@@ -60,7 +60,7 @@ pub(super) fn write(out: &mut BytesMut, parts: &Parts, length: Option<u64>, aske
         field(out, "connection", b"keep-alive");
     }
     if !fields.date {
-        with_date(SystemTime::now(), |date| field(out, "date", date.as_bytes()));
+        with_date(clock::timestamp(), |date| field(out, "date", date.as_bytes()));
     }
     out.extend_from_slice(b"\r\n");
     coding
@@ -222,7 +222,14 @@ mod tests {
         for (response, length, asked, text, coding, keeps) in [
             (ok(), Some(3), usual, "HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 3\r\n\r\n", Coding::Length(3), true),
             (ok(), Some(0), usual, "HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 0\r\n\r\n", Coding::Over, true),
-            (ok(), None, usual, "HTTP/1.1 200 OK\r\nx-a: b\r\ntransfer-encoding: chunked\r\n\r\n", Coding::Chunked, true),
+            (
+                ok(),
+                None,
+                usual,
+                "HTTP/1.1 200 OK\r\nx-a: b\r\ntransfer-encoding: chunked\r\n\r\n",
+                Coding::Chunked,
+                true,
+            ),
             (ok(), None, old, "HTTP/1.1 200 OK\r\nx-a: b\r\nconnection: close\r\n\r\n", Coding::Close, false),
             (
                 ok(),

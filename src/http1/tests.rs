@@ -72,8 +72,7 @@ impl Socket for Plain {
 
 type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
-const TERMS: Terms =
-    Terms { head: 8 * 1024, first_head: Duration::from_secs(3_600), idle: Duration::from_secs(3_600) };
+const TERMS: Terms = Terms { head: 8 * 1024, first_head: Duration::from_secs(3_600), idle: Duration::from_secs(3_600) };
 
 /// A client's end of a connection, and how the server's end ended.
 struct Client {
@@ -163,7 +162,9 @@ async fn requests_follow_one_another_also_ahead_of_time() {
     let mut client = connect(TERMS, echo).await;
     client.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(client.until(">").await.ends_with("<GET /a >"));
-    client.send("\r\nPOST /b HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabcGET /c?d HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    client
+        .send("\r\nPOST /b HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabcGET /c?d HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await;
     assert!(client.until(">").await.ends_with("<POST /b abc>"));
     assert!(client.until(">").await.ends_with("<GET /c?d >"));
     client.send("GET /d HTTP/1.1\r\nhost: x\r\nconnection: x, close\r\n\r\n").await;

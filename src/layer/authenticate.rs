@@ -1,8 +1,8 @@
 //! Who is it, and may they.
 //!
 //! Answers 401 and 403 in the surface's format. Ends at the headers: a key that expires during an answer does not cut
-//! it. Puts the [`Principal`] among the request's extensions, and its [`Standing`]. Where browsers are let in, a ticket that
-//! was good is exchanged for a cookie.
+//! it. Puts the principal's [`Standing`] among the request's extensions. Where browsers are let in, a ticket that was good
+//! is exchanged for a cookie.
 //!
 //! Nearly every request shows a key that is known: it passes without a wait, and so without a task's memory of its own.
 
@@ -30,6 +30,8 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use super::browser::{Browsers, Offered, Shown};
+use crate::clock;
+use crate::deadline::EndsAt;
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::keyring::{Keyring, Principal};
@@ -49,9 +51,14 @@ const FIRST_PURGE: usize = 1_024;
 /// Most addresses told apart.
 const MOST_ADDRESSES: usize = 65_536;
 
-/// The peer's address, put among the request's extensions by the server.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+/// The other end of the request's connection, put among its extensions by the server.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// When the answer must be over, for the owner of the socket.
+    pub ends_at: EndsAt,
+}
 
 /// Failures by address.
 type Failures = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock, NoOpMiddleware<Nanos>>;
@@ -83,9 +90,10 @@ pub struct Guard {
     pub anonymous: Option<Arc<Principal>>,
 }
 
-/// Whether a principal may still do what it was let in for. A stream that goes on for days asks again.
+/// Who was let in, and whether it may still do what it was let in for. A stream that goes on for days asks again.
 #[derive(Clone)]
 pub struct Standing {
+    principal: Arc<Principal>,
     /// None: everybody may.
     keyring: Option<Keyring>,
     key: KeyHash,
@@ -94,8 +102,14 @@ pub struct Standing {
 
 impl Standing {
     /// Everybody's, where no key is needed.
-    fn everybody() -> Self {
-        Self { keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+    fn everybody(principal: Arc<Principal>) -> Self {
+        Self { principal, keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+    }
+
+    /// Who was let in, as it was then.
+    #[must_use]
+    pub const fn principal(&self) -> &Arc<Principal> {
+        &self.principal
     }
 
     /// Asks for one more scope from now on.
@@ -121,7 +135,7 @@ impl Standing {
     pub fn holds(&self) -> bool {
         let Some(keyring) = &self.keyring else { return true };
         let good = |principal: &Principal| {
-            !principal.is_expired(jiff::Timestamp::now()) && self.scopes.iter().all(|scope| principal.has(scope))
+            !principal.is_expired(clock::timestamp()) && self.scopes.iter().all(|scope| principal.has(scope))
         };
         keyring.find(&self.key).is_some_and(|principal| good(&principal))
     }
@@ -164,7 +178,7 @@ impl Gate {
             Ok(keyring) => keyring,
             Err(everybody) => return Some(Arc::clone(everybody)),
         };
-        keyring.find(key).filter(|principal| !principal.is_expired(jiff::Timestamp::now()))
+        keyring.find(key).filter(|principal| !principal.is_expired(clock::timestamp()))
     }
 
     /// As [`Gate::known`]; perhaps the key was made a moment ago, by another process.
@@ -206,7 +220,6 @@ impl Gate {
 
 /// Somebody who is let in.
 struct Admitted {
-    principal: Arc<Principal>,
     standing: Standing,
     /// A ticket for this key was used up for it.
     ticket: Option<KeyHash>,
@@ -224,12 +237,11 @@ impl Guard {
         if let Some(anonymous) = &self.anonymous
             && !headers.contains_key(AUTHORIZATION)
         {
-            let principal = Arc::clone(anonymous);
-            return Some(Admitted { principal, standing: Standing::everybody(), ticket: None });
+            return Some(Admitted { standing: Standing::everybody(Arc::clone(anonymous)), ticket: None });
         }
         let key = if self.gate.asks_for_keys() { KeyHash::of(bearer(headers).ok()?) } else { KeyHash::of("") };
         let principal = self.gate.known(&key)?;
-        Some(Admitted { principal, standing: self.standing(key), ticket: None })
+        Some(Admitted { standing: self.standing(principal, key), ticket: None })
     }
 
     async fn admit(&self, headers: &HeaderMap, offered: Offered) -> Result<Admitted, Refusal> {
@@ -248,26 +260,26 @@ impl Guard {
             }
         };
         let principal = self.gate.find(&key).await.ok_or(Refusal::Denied(otherwise))?;
-        Ok(Admitted { principal, standing: self.standing(key), ticket })
+        Ok(Admitted { standing: self.standing(principal, key), ticket })
     }
 
     /// Marks the request as that of somebody who is let in, if they may do what it asks for.
-    fn mark(&self, request: &mut Request, principal: Arc<Principal>, standing: Standing) -> Result<(), Denied> {
+    fn mark(&self, request: &mut Request, standing: Standing) -> Result<(), Denied> {
+        let principal = standing.principal();
         if let Some(record) = request.extensions().get::<Record>() {
             record.facts().key = Some(Arc::clone(&principal.name));
         }
         if let Some(lacking) = self.scope.filter(|scope| !principal.has(*scope)) {
             return Err(Denied::NoScope(lacking.name()));
         }
-        request.extensions_mut().insert(principal);
         request.extensions_mut().insert(standing);
         Ok(())
     }
 
     /// Whether somebody still may.
-    fn standing(&self, key: KeyHash) -> Standing {
+    fn standing(&self, principal: Arc<Principal>, key: KeyHash) -> Standing {
         let scopes = self.scope.into_iter().collect();
-        Standing { keyring: self.gate.keyring.as_ref().ok().cloned(), key, scopes }
+        Standing { principal, keyring: self.gate.keyring.as_ref().ok().cloned(), key, scopes }
     }
 }
 
@@ -316,8 +328,8 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let admitted = self.guard.admit_at_once(request.headers());
-        if let Some(Admitted { principal, standing, .. }) = admitted {
-            return match self.guard.mark(&mut request, principal, standing) {
+        if let Some(Admitted { standing, .. }) = admitted {
+            return match self.guard.mark(&mut request, standing) {
                 Ok(()) => Either::Left(self.inner.call(request)),
                 Err(denied) => Either::Right(Box::pin(std::future::ready(Ok(denied.answer(self.guard.surface))))),
             };
@@ -334,16 +346,16 @@ where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
     let offered = if guard.browsers.is_some() { Offered::by(&request) } else { Offered::default() };
-    let Admitted { principal, standing, ticket } = match guard.admit(request.headers(), offered).await {
+    let Admitted { standing, ticket } = match guard.admit(request.headers(), offered).await {
         Ok(admitted) => admitted,
         Err(Refusal::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Refusal::Denied(denied)) => {
-            let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+            let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
             guard.gate.slow_down(peer).await;
             return Ok(denied.answer(guard.surface));
         }
     };
-    if let Err(denied) = guard.mark(&mut request, principal, standing) {
+    if let Err(denied) = guard.mark(&mut request, standing) {
         return Ok(denied.answer(guard.surface));
     }
     let response = inner.call(request).await?;

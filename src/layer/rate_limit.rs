@@ -12,13 +12,14 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::BytesMut;
 use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::authenticate::Standing;
 use crate::error::{Denied, Surface};
-use crate::keyring::Principal;
 use crate::limiter::{Admission, Limit, Limited, Limiter, Quota};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::go_duration::go_duration;
@@ -94,7 +95,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(principal) = request.extensions().get::<Arc<Principal>>() else {
+        let Some(principal) = request.extensions().get::<Standing>().map(Standing::principal) else {
             return Either::Left(Told { answer: self.inner.call(request), admission: None });
         };
         match self.meter.limiter.request(&principal.id, principal.limits) {
@@ -154,13 +155,20 @@ fn refused(limited: &Limited) -> Quota {
 
 fn say(headers: &mut HeaderMap, names: &'static Names, quota: Quota) {
     let mut digits = itoa::Buffer::new();
-    let mut set = |name: &HeaderName, value: &str| {
+    // One piece of memory for all three.
+    let mut text = BytesMut::with_capacity(64);
+    text.extend_from_slice(digits.format(quota.limit).as_bytes());
+    let limit = text.len();
+    text.extend_from_slice(digits.format(quota.remaining).as_bytes());
+    let remaining = text.len();
+    text.extend_from_slice(go_duration(quota.reset).as_bytes());
+    let text = text.freeze();
+    let values =
+        [(&names.limit, 0..limit), (&names.remaining, limit..remaining), (&names.reset, remaining..text.len())];
+    for (name, value) in values {
         // Digits and units are all that can stand in it.
-        if let Ok(value) = HeaderValue::from_str(value) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(value)) {
             headers.insert(name.clone(), value);
         }
-    };
-    set(&names.limit, digits.format(quota.limit));
-    set(&names.remaining, digits.format(quota.remaining));
-    set(&names.reset, &go_duration(quota.reset));
+    }
 }

@@ -1,9 +1,12 @@
 //! Time for limits: the machine's, or one that a test moves.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, FakeRelativeClock};
 use governor::nanos::Nanos;
+use tokio::time::Instant;
+
+use crate::clock;
 
 /// Monotonic time. Governor's own clock is blind to tokio's, and a test must be able to move both.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ impl GovernorClock for Clock {
         match &self.0 {
             Source::Real(start) => {
                 // One second ahead, so that arithmetic into the past stays positive.
-                let elapsed = start.elapsed() + Duration::from_secs(1);
+                let elapsed = clock::now() - *start + Duration::from_secs(1);
                 Nanos::from(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
             }
             Source::Fake(fake) => fake.now(),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::deadline::{EndsAt, Flag};
 use crate::error::ApiError;
 use crate::keyring::Principal;
@@ -247,7 +247,7 @@ impl Drop for Account {
         let ended = Ended { terminal, duration, prompt_tokens, completion_tokens, source, gaps, told: *told };
         self.metrics.ended(&ended);
         self.ledger.record(Entry {
-            at: Timestamp::now(),
+            at: clock::timestamp(),
             request_id: Some(Arc::clone(self.record.id())),
             key_id: Arc::clone(&self.principal.id),
             key: Arc::clone(&self.principal.name),

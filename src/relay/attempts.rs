@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock;
 use crate::telemetry::record::{Attempt, Record};
 use crate::upstream::{Failure, Lease, Pick, Route, Target};
 
@@ -57,14 +58,14 @@ where
     let mut lease = route.lease(member);
     let target = Arc::clone(lease.target());
     record.facts().target = Some(Arc::clone(target.name()));
-    let began = Instant::now();
+    let began = clock::now();
     // Overwritten when it has come to something: a client that leaves meanwhile leaves this.
     let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
     record.facts().attempts.push(cancelled);
     let result = ask(target).await;
     if let Some(last) = record.facts().attempts.last_mut() {
         last.outcome = result.as_ref().err().map_or("ok", Failure::reason);
-        last.duration = began.elapsed();
+        last.duration = clock::now() - began;
     }
     match result {
         Ok(done) => {

@@ -13,8 +13,10 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::account::Account;
+use super::open::Order;
 use super::outbox::BATCH;
 use super::{Relay, respond};
+use crate::clock;
 use crate::deadline::Flag;
 use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
@@ -25,7 +27,8 @@ use crate::wire::request::{ChatRequest, Invalid};
 use crate::wire::sse::{COMMENT, DONE};
 
 /// Answers from the live inventory.
-pub(super) async fn complete(relay: &Relay, mut account: Account, request: &ChatRequest) -> Result<Response, ApiError> {
+pub(super) async fn complete(relay: &Relay, mut account: Account, order: Order) -> Result<Response, ApiError> {
+    let request = &order.request;
     account.record().facts().target = Some(MODEL.into());
     let completion = match answer(relay, request).await {
         Ok(completion) => completion,
@@ -69,7 +72,10 @@ pub(super) async fn complete(relay: &Relay, mut account: Account, request: &Chat
 
 async fn answer(relay: &Relay, request: &ChatRequest) -> Result<Completion, ApiError> {
     let body = serde_json::from_slice(request.body()).map_err(|_| Invalid::unreadable())?;
-    Ok(relay.responder.complete(&body).await?)
+    let completion = relay.responder.complete(&body).await;
+    // To understand a question may take long.
+    clock::look();
+    Ok(completion?)
 }
 
 fn text(choice: &Choice) -> String {
@@ -245,10 +251,10 @@ impl Body for LocalStream {
         {
             if pace.next.as_mut().poll(cx).is_pending() {
                 ready!(pace.alarm.as_mut().poll(cx));
-                pace.sent(Instant::now());
+                pace.sent(clock::now());
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
             }
-            let now = Instant::now();
+            let now = clock::now();
             due = pace.tokens_due(now);
             pace.sent(now);
             this.account.progress(now);

@@ -17,7 +17,7 @@ mod proxied;
 mod respond;
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -43,6 +43,9 @@ use open::Order;
 
 /// Most of a model's name that is logged, characters: a client can name a model as it likes.
 const MOST_NAME: usize = 200;
+
+/// An answer on its way, up to its head.
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'a>>;
 
 /// Handles to everything that serves completions; cheap to clone.
 #[derive(Clone)]
@@ -132,7 +135,7 @@ impl Relay {
             ends_at: caller.ends_at,
             frame_limit: self.limits.frame,
         };
-        let mut answer = pin!(self.answer(account, route, order));
+        let mut answer = self.answer(account, route, order);
         // A stream that has begun says so itself.
         poll_fn(|cx| {
             if self.cutting.is_up() { Poll::Ready(Err(ApiError::shutting_down())) } else { answer.as_mut().poll(cx) }
@@ -140,12 +143,12 @@ impl Relay {
         .await
     }
 
-    async fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Result<Response, ApiError> {
+    /// On the heap: what each kind needs differs, and the room for the largest would be copied with every request.
+    fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Answer<'_> {
         match (route, order.request.stream) {
-            // On the heap, each: what they need differs, and the room for the largest would be copied with every request.
-            (None, _) => Box::pin(local::complete(self, account, &order.request)).await,
-            (Some(route), true) => proxied::stream(self, account, route, order).await,
-            (Some(route), false) => Box::pin(plain::complete(self, account, &route, &order)).await,
+            (None, _) => Box::pin(local::complete(self, account, order)),
+            (Some(route), true) => Box::pin(proxied::stream(self, account, route, order)),
+            (Some(route), false) => Box::pin(plain::complete(self, account, route, order)),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::classify::{Meaning, classify};
 
 use crate::config::Timeouts;
-use crate::deadline::EndsAt;
+use crate::deadline::{EndsAt, within};
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
 use crate::wire::chunk::{Depth, Facts, Looker};
 use crate::wire::envelope::{ErrorBody, read_error};
@@ -124,9 +124,7 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     match limit {
-        Some(Limit { time, deadline }) => {
-            tokio::time::timeout(time, work).await.map_err(|_elapsed| Failure::Timeout(deadline))?
-        }
+        Some(Limit { time, deadline }) => within(time, work).await.ok_or(Failure::Timeout(deadline))?,
         None => work.await,
     }
 }

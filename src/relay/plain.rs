@@ -22,11 +22,12 @@ use crate::wire::request::UsageAsk;
 pub(super) async fn complete(
     relay: &Relay,
     mut account: Account,
-    route: &Arc<Route>,
-    order: &Order,
+    route: Arc<Route>,
+    order: Order,
 ) -> Result<Response, ApiError> {
+    let order = &order;
     let record = account.record().clone();
-    let whole = first_success(route, &record, |target| {
+    let whole = first_success(&route, &record, |target| {
         let spent = record.elapsed();
         async move {
             let total = target.timeouts().total.map(|total| total.saturating_sub(spent));

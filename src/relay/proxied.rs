@@ -18,6 +18,7 @@ use super::collect::{Collector, End, Terms};
 use super::ear::Ear;
 use super::open::{Opened, Order, open};
 use super::{Relay, respond};
+use crate::clock;
 use crate::deadline::{Alarm, EndsAt, Flag};
 use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
@@ -35,7 +36,7 @@ pub(super) async fn stream(
     order: Order,
 ) -> Result<Response, ApiError> {
     let terms = Terms::of(&order, relay.limits.stop_at_budget);
-    let began = Instant::now();
+    let began = clock::now();
     let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone(), began);
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
@@ -51,7 +52,7 @@ pub(super) async fn stream(
         ear: Ear::new(),
         rest: Rest::None,
     };
-    match std::future::poll_fn(|cx| stream.poll_held(cx, Instant::now())).await {
+    match std::future::poll_fn(|cx| stream.poll_held(cx, clock::now())).await {
         Err(failure) => {
             let error = ApiError::from(&failure);
             stream.account.fail_with(&failure, &error);
@@ -180,7 +181,7 @@ impl ProxiedStream {
             return Poll::Pending;
         }
         let waker = self.ear.waker().clone();
-        let now = Instant::now();
+        let now = clock::now();
         let bytes = self.poll_bytes(&mut Context::from_waker(&waker), now);
         match &bytes {
             Poll::Pending => self.rest = Rest::All,
@@ -234,7 +235,8 @@ impl ProxiedStream {
             if self.alarm.poll(cx, now).is_pending() {
                 return Poll::Pending;
             }
-            now = Instant::now();
+            clock::look();
+            now = clock::now();
         }
     }
 

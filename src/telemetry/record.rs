@@ -1,7 +1,11 @@
 //! What is known of one request: filled in by whoever learns something, logged once when the last byte is out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock;
 
 /// Where token counts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +131,7 @@ impl Record {
     /// A record of a request that has just arrived.
     #[must_use]
     pub fn begin(id: impl Into<Arc<str>>) -> Self {
-        Self { id: id.into(), started: Instant::now(), facts: Arc::default() }
+        Self { id: id.into(), started: clock::now(), facts: Arc::default() }
     }
 
     /// The request's id, as in `x-request-id`.
@@ -139,7 +143,7 @@ impl Record {
     /// Time since the request arrived.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        clock::now() - self.started
     }
 
     /// The facts, to read or to add to. Hold it for a moment only.

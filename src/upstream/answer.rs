@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::failure::Failure;
-use crate::http1::{Framing, Piece};
 use super::head::Media;
 use super::link::Link;
 use super::target::Target;
+use crate::http1::{Framing, Piece};
 
 /// How long the end of a body is awaited behind its last frame.
 const LAST_BYTES: Duration = Duration::from_secs(1);

@@ -1,13 +1,14 @@
 //! One request, one answer, on a kept connection or a new one.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::answer::{Answer, AnswerBody};
 use super::failure::Failure;
 use super::head::Head;
 use super::link::Link;
 use super::target::{Ask, Target};
+use crate::clock;
 
 /// How soon after a request a kept connection must break for the request to be taken as never seen. An upstream that
 /// works on it and then dies breaks the connection too.
@@ -20,10 +21,10 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answer, Failure> {
     let request = target.head_for(ask);
     if let Some(mut link) = target.pool().take() {
-        let sent = Instant::now();
+        let sent = clock::now();
         match link.send(request.clone(), ask.body.clone()).await {
             Ok(head) => return Ok(answer(head, link, target)),
-            Err(unanswered) if unanswered.unheard && sent.elapsed() < STALE_WITHIN => {}
+            Err(unanswered) if unanswered.unheard && clock::now() - sent < STALE_WITHIN => {}
             Err(unanswered) => return Err(unanswered.failure),
         }
     }

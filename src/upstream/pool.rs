@@ -1,9 +1,12 @@
 //! Idle connections to one upstream.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::link::{Home, Link};
+use crate::clock;
 
 /// Most idle connections kept for one upstream; further ones are closed.
 const MOST_IDLE: usize = 256;
@@ -28,7 +31,7 @@ impl Pool {
     pub(super) fn take(&self) -> Option<Link> {
         loop {
             let mut idle = self.pop()?;
-            if idle.since.elapsed() < IDLE_FOR && idle.link.is_usable() {
+            if clock::now() - idle.since < IDLE_FOR && idle.link.is_usable() {
                 return idle.link.at_home();
             }
         }
@@ -50,7 +53,7 @@ impl Pool {
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE {
-            idle.push(Idle { link, since: Instant::now() });
+            idle.push(Idle { link, since: clock::now() });
         }
     }
 
@@ -58,7 +61,7 @@ impl Pool {
     /// socket would stay half closed until somebody takes it.
     pub(super) fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain_mut(|one| one.since.elapsed() < IDLE_FOR && one.link.is_usable());
+        idle.retain_mut(|one| clock::now() - one.since < IDLE_FOR && one.link.is_usable());
     }
 
     /// How many are idle.

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::health::{Health, Standing};
 use super::target::Target;
 use super::tls::TlsError;
+use crate::clock;
 use crate::config::ModelConfig;
 use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
 
@@ -117,7 +118,7 @@ impl Route {
         if self.members.len() == 1 {
             return tried.is_empty().then_some(Pick::In(0));
         }
-        let now = Instant::now();
+        let now = clock::now();
         let open = |index: &usize| !tried.contains(index);
         let fit = |index: &usize| !matches!(self.members[*index].health.standing(now), Standing::Out { .. });
         let all: Vec<usize> = (0..self.members.len()).filter(open).collect();
@@ -163,7 +164,7 @@ impl Route {
     /// When the first member is due back.
     #[must_use]
     pub fn due_back(&self) -> Duration {
-        let now = Instant::now();
+        let now = clock::now();
         let soonest = (0..self.members.len()).map(|index| self.due(index, now)).min();
         soonest.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
     }
@@ -173,7 +174,7 @@ impl Route {
     pub fn lease(self: &Arc<Self>, member: usize) -> Lease {
         let chosen = &self.members[member];
         chosen.in_flight.fetch_add(1, Ordering::Relaxed);
-        Lease { route: Arc::clone(self), member, probe: chosen.health.begin(Instant::now()) }
+        Lease { route: Arc::clone(self), member, probe: chosen.health.begin(clock::now()) }
     }
 }
 
@@ -215,7 +216,7 @@ impl Lease {
             return;
         }
         self.probe = false;
-        let (now, chosen) = (Instant::now(), self.chosen());
+        let (now, chosen) = (clock::now(), self.chosen());
         let health = &chosen.health;
         match failure.retry_after() {
             Some(time) => health.wait(now, time),

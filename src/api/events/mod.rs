@@ -30,7 +30,6 @@ use crate::config::EventsConfig;
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::hub::Hub;
-use crate::keyring::Principal;
 use crate::layer::authenticate::Standing;
 use crate::layer::browser::Browsers;
 use crate::wire::key::Scope;
@@ -119,31 +118,29 @@ pub fn patient<S: Clone + Send + Sync + 'static>(streams: Router<S>) -> Router<S
 async fn several(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
-    Extension(principal): Extension<Arc<Principal>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::parse(None, &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
-    events.answer(wanted, standing, &principal).await
+    events.answer(wanted, standing).await
 }
 
 async fn one(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
-    Extension(principal): Extension<Arc<Principal>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let topic = Named::from_name(&topic).ok_or_else(|| Problem::not_found("There is no such topic."))?;
     let wanted = Wanted::parse(Some(topic), &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
-    events.answer(wanted, standing, &principal).await
+    events.answer(wanted, standing).await
 }
 
 impl Events {
-    async fn answer(self, wanted: Wanted, standing: Standing, principal: &Principal) -> Result<Response, Problem> {
+    async fn answer(self, wanted: Wanted, standing: Standing) -> Result<Response, Problem> {
         let Wanted { topics, stats, since, answer } = wanted;
-        if stats && !principal.has(Scope::Stats) {
+        if stats && !standing.principal().has(Scope::Stats) {
             return Ok(Denied::NoScope(Scope::Stats.name()).answer(Surface::Problem));
         }
         match answer {
