@@ -335,7 +335,7 @@ where
             match framing.next(&mut self.inbox) {
                 Ok(Piece::Data(_)) => {}
                 Ok(Piece::End) => {
-                    self.state = State::Waiting;
+                    self.state = if self.keeps { State::Waiting } else { State::Closing { unread: false } };
                     return Poll::Ready(Ok(true));
                 }
                 Ok(Piece::More) => break,

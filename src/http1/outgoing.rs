@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
 /// Pieces up to this are copied behind what waits: one write of one buffer costs less than one of several.
-const COPIED: usize = 4 * 1024;
+pub(super) const COPIED: usize = 4 * 1024;
 /// With so much waiting, it goes out before more is asked for, bytes.
 const MANY: usize = 16 * 1024;
 

@@ -9,13 +9,13 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::date::with_date;
 use super::head::Asked;
-use super::outgoing::Outgoing;
+use super::outgoing::{COPIED, Outgoing};
 use crate::clock;
 
 /// Room for a head without its fields, bytes.
-const LEAST_HEAD: usize = 128;
+const LEAST_HEAD: usize = 192;
 /// Room for each of its fields.
-const FIELD: usize = 56;
+const FIELD: usize = 48;
 
 /// How a body is framed, and what is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,9 @@ pub(super) enum Coding {
 /// unset where it can't.
 pub(super) fn write(out: &mut BytesMut, parts: &Parts, length: Option<u64>, asked: Asked, keeps: &mut bool) -> Coding {
     let Parts { status, headers, .. } = parts;
-    out.reserve(LEAST_HEAD + headers.len() * FIELD);
+    // With the body behind it, if that is short: it follows at once.
+    let short = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= COPIED);
+    out.reserve(LEAST_HEAD + headers.len() * FIELD + short.unwrap_or(0));
     line(out, *status);
     let fields = Fields::write(out, headers);
     let bodiless = status.is_informational() || matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

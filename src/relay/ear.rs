@@ -1,7 +1,7 @@
 //! Whether there is any reason to look again.
 //!
-//! hyper asks a body three times for each token: for it, for more, and once more when it has written. Looking at the
-//! upstream's connection, the clock and the alarm each time would cost more than passing the token on.
+//! A body is asked again for each token that it gave, and whenever its client's socket stirs. Looking at the upstream's
+//! connection, the clock and the alarm each time would cost as much as passing the token on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
