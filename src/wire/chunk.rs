@@ -251,7 +251,7 @@ fn choices(
 /// Whether a first chunk only names the role, as those of most servers do.
 #[must_use]
 pub fn is_without_text(data: &[u8]) -> bool {
-    values_after(std::str::from_utf8(data).unwrap_or_default(), &CONTENT)
+    values_after(simdutf8::basic::from_utf8(data).unwrap_or_default(), &CONTENT)
         .any(|value| value.starts_with("\"\"") || value.starts_with("null"))
 }
 
@@ -336,7 +336,7 @@ pub fn push_without(out: &mut BytesMut, chunk: &Event, facts: &Facts, usage: boo
         Some((head, tail)) => push_line_of(out, &[head, tail]),
         None => {
             // Checked to be UTF-8 when it was looked at.
-            let text = std::str::from_utf8(&chunk.data).unwrap_or_default();
+            let text = simdutf8::basic::from_utf8(&chunk.data).unwrap_or_default();
             push_frame(out, without(text, usage).as_bytes());
         }
     }

@@ -117,14 +117,14 @@ impl ChatRequest {
         let UsageEdit { at, before, after } = &self.usage_edit;
         if self.stream && !self.include_usage && ask != UsageAsk::Nothing {
             let running = if ask == UsageAsk::Running { ",\"continuous_usage_stats\":true" } else { "" };
-            edits.push((at.clone(), format!("{before}true{running}{after}")));
+            edits.push((at.clone(), [*before, "true", running, *after].concat()));
         }
         if edits.is_empty() {
             return self.body.clone();
         }
         edits.sort_by_key(|(range, _)| range.start);
         // Checked to be UTF-8 when it was parsed.
-        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        let text = simdutf8::basic::from_utf8(&self.body).unwrap_or_default();
         Bytes::from(members::patch(text, &edits))
     }
 }
@@ -184,7 +184,7 @@ fn usage_edit(text: &str, options: Option<&str>, include_usage: Option<&str>) ->
         (Some(null), None) => UsageEdit { at: span(text, null), before: "{\"include_usage\":", after: "}" },
         (None, None) => {
             // A valid request has members, so a comma after ours is right.
-            let inside = text.find('{').map_or(0, |at| at + 1);
+            let inside = memchr::memchr(b'{', text.as_bytes()).map_or(0, |at| at + 1);
             UsageEdit { at: inside..inside, before: "\"stream_options\":{\"include_usage\":", after: "}," }
         }
     }
