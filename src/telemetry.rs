@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, fmt, registry};
 use self::log::{JsonLines, Lines, lost_as_json, lost_as_text};
 use crate::config::LogFormat;
 
-pub use self::log::Flush;
+pub use self::log::{Flush, RequestLine};
 
 /// What is logged when `RUST_LOG` says nothing.
 const DEFAULT_FILTER: &str = "info";

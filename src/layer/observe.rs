@@ -4,7 +4,6 @@
 //! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -22,8 +21,9 @@ use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
+use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{Held, Metrics, RouteMetrics};
-use crate::telemetry::record::{Attempt, Facts, Record, Terminal};
+use crate::telemetry::record::Record;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
@@ -197,58 +197,19 @@ impl Drop for Line {
             Some(status) if self.complete => status.as_u16(),
             _ => CLIENT_CLOSED_REQUEST,
         };
-        let ms = self.record.elapsed().as_secs_f64() * 1e3;
-        let ms = (ms * 1e3).round() / 1e3;
         let facts = self.record.facts();
-        let Facts {
-            key,
-            model,
-            target,
-            attempts,
-            first_token,
-            prompt_tokens,
-            completion_tokens,
-            source,
-            terminal,
-            failure,
-        } = &*facts;
-        let failure = failure.as_deref().or(self.failure.as_deref());
-        tracing::info!(
-            request_id = &**self.record.id(),
-            method = self.method.as_str(),
-            path = self.path,
+        let line = RequestLine {
+            request_id: self.record.id(),
+            method: self.method.as_str(),
+            path: &self.path,
             status,
-            ms,
-            key = key.as_deref(),
-            model = model.as_deref(),
-            upstream = target.as_deref(),
-            attempts = (!attempts.is_empty()).then(|| list(attempts)),
-            first_token_ms = first_token.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-            prompt_tokens = source.map(|_| *prompt_tokens),
-            completion_tokens = source.map(|_| *completion_tokens),
-            usage = source.map(|source| source.name()),
-            terminal = terminal.map(Terminal::name),
-            failure,
-            "request"
-        );
+            took: self.record.elapsed(),
+            facts: &facts,
+            failure: facts.failure.as_deref().or(self.failure.as_deref()),
+        };
+        line.log();
         self.route.count(&self.method, status);
     }
-}
-
-/// `a:unreachable:2ms b:ok:31ms`
-fn list(attempts: &[Attempt]) -> String {
-    let mut list = String::with_capacity(attempts.len() * 64);
-    for Attempt { target, outcome, duration } in attempts {
-        if !list.is_empty() {
-            list.push(' ');
-        }
-        for part in [target.as_ref(), ":", outcome, ":"] {
-            list.push_str(part);
-        }
-        // Writing to a string does not fail.
-        let _ = write!(list, "{}ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-    }
-    list
 }
 
 /// A body that knows whether it was sent to its end.

@@ -1,45 +1,19 @@
 //! What completion requests used: rows in, sums out.
 
-use std::sync::{Arc, LazyLock};
+mod insert;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, Row as _};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// The columns of a row, in the order in which they are bound.
-const COLUMNS: [&str; 17] = [
-    "at",
-    "id",
-    "request_id",
-    "key_id",
-    "key_name",
-    "model",
-    "target",
-    "attempts",
-    "streamed",
-    "prompt_tokens",
-    "completion_tokens",
-    "source",
-    "first_token_us",
-    "duration_us",
-    "terminal",
-    "reason",
-    "status",
-];
-/// Rows that are written at once, the most first. A few sizes, so that each statement is prepared only once: that takes
-/// longer than to write its rows.
-static INSERTS: LazyLock<[(usize, String); 7]> =
-    LazyLock::new(|| [16 * MOST_ROWS, 4 * MOST_ROWS, MOST_ROWS, 8, 4, 2, 1].map(|rows| (rows, inserts_of(rows))));
-/// Most rows of one INSERT: more have more texts than SQLite keeps room for beforehand. Several INSERTs go to the
-/// database's thread together, since each handing over wakes two threads.
-const MOST_ROWS: usize = 16;
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -136,13 +110,8 @@ impl Store {
     /// Whatever the database says.
     pub async fn record_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
-        let (mut rest, mut texts) = (rows, Texts::default());
-        for (size, sql) in INSERTS.iter() {
-            while let Some((some, others)) = rest.split_at_checked(*size) {
-                let bound = bind(some, &mut texts).map_err(sqlx::Error::Encode)?;
-                sqlx::query_with(sql.as_str(), bound).execute(&mut *transaction).await?;
-                rest = others;
-            }
+        for (sql, values) in insert::inserts_of(rows).map_err(sqlx::Error::Encode)? {
+            sqlx::query_with(sql, values).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -193,71 +162,6 @@ impl UsageCounts {
         self.running = self.running.saturating_add(other.running);
         self.counted = self.counted.saturating_add(other.counted);
         self.estimated = self.estimated.saturating_add(other.estimated);
-    }
-}
-
-/// The statements that write so many rows.
-fn inserts_of(rows: usize) -> String {
-    let one = insert_of(rows.min(MOST_ROWS));
-    vec![one; rows.div_ceil(MOST_ROWS)].join("; ")
-}
-
-/// The statement that writes so many rows.
-fn insert_of(rows: usize) -> String {
-    let row = format!("({})", vec!["?"; COLUMNS.len()].join(", "));
-    let all = vec![row; rows].join(", ");
-    format!("INSERT INTO usage ({}) VALUES {all} ON CONFLICT (at, id) DO NOTHING", COLUMNS.join(", "))
-}
-
-/// The values of `rows`, in the order of [`COLUMNS`].
-fn bind(rows: &[UsageRow<'_>], texts: &mut Texts) -> Result<SqliteArguments, BoxDynError> {
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    let mut values = SqliteArguments::default();
-    values.reserve(rows.len() * COLUMNS.len(), 0);
-    for row in rows {
-        values.add(row.at.as_millisecond())?;
-        values.add(row.id.as_bytes().to_vec())?;
-        values.add(row.request_id.map(Arc::clone))?;
-        values.add(texts.key_id.shared(row.key_id))?;
-        values.add(texts.key.shared(row.key))?;
-        values.add(texts.model.shared(row.model))?;
-        values.add(row.target.map(|target| texts.target.shared(target)))?;
-        values.add(row.attempts)?;
-        values.add(row.streamed)?;
-        values.add(whole(row.prompt_tokens))?;
-        values.add(whole(row.completion_tokens))?;
-        values.add(row.source.map(|source| texts.source.shared(source)))?;
-        values.add(row.first_token.map(micros))?;
-        values.add(micros(row.duration))?;
-        values.add(texts.terminal.shared(row.terminal))?;
-        values.add(row.reason.map(|reason| texts.reason.shared(reason)))?;
-        values.add(row.status)?;
-    }
-    Ok(values)
-}
-
-/// The texts of the row before: most are the next one's too, and what is shared need not be copied to be bound.
-#[derive(Default)]
-struct Texts {
-    key_id: Text,
-    key: Text,
-    model: Text,
-    target: Text,
-    source: Text,
-    terminal: Text,
-    reason: Text,
-}
-
-#[derive(Default)]
-struct Text(Arc<str>);
-
-impl Text {
-    fn shared(&mut self, text: &str) -> Arc<str> {
-        if *self.0 != *text {
-            self.0 = text.into();
-        }
-        Arc::clone(&self.0)
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod json;
 mod out;
+mod request;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use self::out::Out;
 
 pub(super) use json::{JsonLines, lost as lost_as_json};
+pub use request::RequestLine;
 
 /// How long lines gather.
 const WINDOW: Duration = Duration::from_millis(50);

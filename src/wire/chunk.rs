@@ -251,7 +251,7 @@ fn choices(
 /// Whether a first chunk only names the role, as those of most servers do.
 #[must_use]
 pub fn is_without_text(data: &[u8]) -> bool {
-    values_after(std::str::from_utf8(data).unwrap_or_default(), &CONTENT)
+    values_after(simdutf8::basic::from_utf8(data).unwrap_or_default(), &CONTENT)
         .any(|value| value.starts_with("\"\"") || value.starts_with("null"))
 }
 
@@ -284,11 +284,35 @@ pub fn read_usage(json: &str) -> Option<Usage> {
         #[serde(default)]
         completion_tokens: Option<u64>,
     }
+    if let Ok(usage) = read_plain_usage(json) {
+        return Some(usage);
+    }
     let raw: Raw = serde_json::from_str(json).ok()?;
     (raw.prompt_tokens.is_some() || raw.completion_tokens.is_some()).then(|| Usage {
         prompt_tokens: raw.prompt_tokens.unwrap_or(0),
         completion_tokens: raw.completion_tokens.unwrap_or(0),
     })
+}
+
+/// As [`read_usage`], of an object that has both counts once, which is as good as all.
+fn read_plain_usage(json: &str) -> Result<Usage, Malformed> {
+    let (mut prompt, mut completion) = (None, None);
+    let mut scanner = Scanner::new(json);
+    scanner.object(|scanner, key| {
+        let value = scanner.value()?;
+        let place = match &*key {
+            "prompt_tokens" => &mut prompt,
+            "completion_tokens" => &mut completion,
+            _ => return Ok(()),
+        };
+        let count = value.parse().map_err(|_| Malformed)?;
+        if place.replace(count).is_some() { Err(Malformed) } else { Ok(()) }
+    })?;
+    scanner.end()?;
+    match (prompt, completion) {
+        (Some(prompt_tokens), Some(completion_tokens)) => Ok(Usage { prompt_tokens, completion_tokens }),
+        _ => Err(Malformed),
+    }
 }
 
 /// The text from each value on that follows the key.
@@ -312,7 +336,7 @@ pub fn push_without(out: &mut BytesMut, chunk: &Event, facts: &Facts, usage: boo
         Some((head, tail)) => push_line_of(out, &[head, tail]),
         None => {
             // Checked to be UTF-8 when it was looked at.
-            let text = std::str::from_utf8(&chunk.data).unwrap_or_default();
+            let text = simdutf8::basic::from_utf8(&chunk.data).unwrap_or_default();
             push_frame(out, without(text, usage).as_bytes());
         }
     }

@@ -22,18 +22,21 @@ pub struct Member<'a> {
 /// # Errors
 /// When `text` is not one well-formed JSON object.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, Malformed> {
-    members_no_deeper_than(text, usize::MAX)
+    read_members(Scanner::new(text), |scanner, _| scanner.value())
 }
 
-/// As [`members`], of an object that nests no deeper than `deepest`: an object of plain values is 1 deep.
+/// As [`members`], of what `scanner` is to read from here on. `value` reads the value of each key.
 ///
 /// # Errors
-/// As [`members`], and when it nests deeper.
-pub fn members_no_deeper_than(text: &str, deepest: usize) -> Result<Vec<Member<'_>>, Malformed> {
+/// As [`members`], and whatever `value` says.
+pub fn read_members<'a>(
+    mut scanner: Scanner<'a>,
+    mut value: impl FnMut(&mut Scanner<'a>, &str) -> Result<&'a str, Malformed>,
+) -> Result<Vec<Member<'a>>, Malformed> {
     let mut all = Vec::with_capacity(8);
-    let mut scanner = Scanner::new(text).no_deeper_than(deepest.saturating_sub(1));
     scanner.object(|scanner, key| {
-        all.push(Member { key, value: scanner.value()? });
+        let value = value(scanner, &key)?;
+        all.push(Member { key, value });
         Ok(())
     })?;
     scanner.end()?;
@@ -142,7 +145,9 @@ mod tests {
         assert!(deeper_than(&vec![b'['; 100_000], 128));
         for text in [r#"{"a":{}}"#, r#"{"a":{"b":[]}}"#, r#"{"a":[[1]],"b":1}"#, r#"{"a":"[[[[["}"#] {
             for deepest in 1..5 {
-                let refused = members_no_deeper_than(text, deepest).is_err();
+                // The object itself is one.
+                let scanner = Scanner::new(text).no_deeper_than(deepest - 1);
+                let refused = read_members(scanner, |scanner, _| scanner.value()).is_err();
                 assert_eq!(refused, deeper_than(text.as_bytes(), deepest), "{text} {deepest}");
             }
         }

@@ -48,7 +48,7 @@ impl Pattern {
         let Some((last, ends)) = self.ends.split_last() else { return false };
         for end in ends {
             let Some(after) = rest.strip_prefix(&self.fixed[from..*end]) else { return false };
-            let Ok((closing, _)) = text_end(after, 0) else { return false };
+            let Ok(closing) = text_end(after, 0) else { return false };
             (rest, from) = (&after[closing..], *end);
         }
         rest == &self.fixed[from..*last]

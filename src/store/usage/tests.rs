@@ -1,5 +1,7 @@
 //! Sums of usage over a real database file.
 
+use std::sync::LazyLock;
+
 use super::*;
 
 static REQUEST: LazyLock<Arc<str>> = LazyLock::new(|| "req_1".into());
@@ -34,11 +36,34 @@ async fn total(store: &Store) -> UsageCounts {
     store.usage(None, None, &[]).await.unwrap().first().map(|group| group.counts).unwrap_or_default()
 }
 
-async fn refuse(store: &Store, model: &str) {
-    let trigger = format!(
-        "CREATE TRIGGER refuse BEFORE INSERT ON usage WHEN NEW.model = '{model}' BEGIN SELECT raise(ABORT, 'no'); END"
-    );
+/// Makes the database refuse new rows of which `what` holds.
+async fn refuse(store: &Store, what: &str) {
+    let trigger =
+        format!("CREATE TRIGGER refuse BEFORE INSERT ON usage WHEN {what} BEGIN SELECT raise(ABORT, 'no'); END");
     sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(store.writer()).await.unwrap();
+}
+
+/// So many rows that all statements are used: for rows that have much in common, or for others.
+const ALL_SIZES: u64 = 256 + 64 + 16 + 8 + 4 + 2 + 1;
+
+#[test]
+fn all_statements_are_used() {
+    let sum = |statements: &[(usize, String)]| statements.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
+    assert_eq!(sum(&*insert::ANY), ALL_SIZES);
+    assert_eq!(sum(&*insert::ALIKE), ALL_SIZES - 15);
+}
+
+/// Rows with their number in them; alike else, or each with its own model.
+fn numbered(numbers: std::ops::Range<u64>, models: Option<&[String]>) -> Vec<UsageRow<'_>> {
+    numbers
+        .map(|number| UsageRow {
+            at: Timestamp::from_second(number.cast_signed()).unwrap(),
+            prompt_tokens: number,
+            completion_tokens: 1_000 - number,
+            model: models.map_or("m", |models| &models[number as usize]),
+            ..row("2026-01-01T00:00:00Z", "k", "")
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -194,30 +219,64 @@ async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
 
 #[tokio::test]
 async fn every_row_of_many_is_written_with_its_own_numbers_or_none_is() {
-    let store = store().await;
-    // One of each size.
-    let numbers = 0..INSERTS.iter().map(|(rows, _)| *rows as u64).sum();
-    let mut rows: Vec<_> = numbers
-        .clone()
-        .map(|number| UsageRow {
-            at: Timestamp::from_second(number.cast_signed()).unwrap(),
-            prompt_tokens: number,
-            completion_tokens: 1_000 - number,
-            ..row("2026-01-01T00:00:00Z", "k", "good")
-        })
-        .collect();
-    refuse(&store, "bad").await;
-    for bad in [0, 17, 255, 256, rows.len() - 1] {
-        rows[bad].model = "bad";
-        assert!(store.record_usage(&rows).await.is_err());
-        rows[bad].model = "good";
+    let names: Vec<_> = (0..ALL_SIZES).map(|number| format!("model {number}")).collect();
+    for models in [None, Some(&names[..])] {
+        let store = store().await;
+        let mut rows = numbered(0..ALL_SIZES, models);
+        refuse(&store, "NEW.duration_us = 7").await;
+        for bad in [0, 17, 255, 256, rows.len() - 1] {
+            let duration = std::mem::replace(&mut rows[bad].duration, Duration::from_micros(7));
+            assert!(store.record_usage(&rows).await.is_err());
+            rows[bad].duration = duration;
+        }
+        assert_eq!(total(&store).await.requests, 0);
+        store.record_usage(&rows).await.unwrap();
+        let sql = "SELECT at / 1000, prompt_tokens, completion_tokens, model FROM usage ORDER BY at";
+        let read: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
+        let expected = rows.iter().map(|row| {
+            let number = row.prompt_tokens.cast_signed();
+            (number, number, 1_000 - number, row.model.to_owned())
+        });
+        assert_eq!(read, expected.collect::<Vec<_>>());
     }
-    assert_eq!(total(&store).await.requests, 0);
+}
+
+#[tokio::test]
+async fn rows_that_differ_in_one_thing_have_nothing_in_common() {
+    type Change = fn(&mut UsageRow<'_>);
+    let changes: [Change; 10] = [
+        |row| row.key_id = "other",
+        |row| row.key = "other",
+        |row| row.model = "other",
+        |row| row.target = None,
+        |row| row.attempts = 0,
+        |row| row.streamed = false,
+        |row| row.source = None,
+        |row| row.terminal = "failed",
+        |row| row.reason = Some(""),
+        |row| row.status = 500,
+    ];
+    let sql = "SELECT count(*) FROM usage GROUP BY key_id, key_name, model, target, attempts, streamed, source, \
+               terminal, reason, status";
+    for change in changes {
+        let store = store().await;
+        let mut rows = numbered(0..80, None);
+        rows.iter_mut().step_by(2).for_each(change);
+        store.record_usage(&rows).await.unwrap();
+        let counts: Vec<i64> = sqlx::query_scalar(sql).fetch_all(store.reader()).await.unwrap();
+        assert_eq!(counts, [40, 40]);
+    }
+}
+
+#[tokio::test]
+async fn more_groups_than_are_told_apart_are_written_too() {
+    let store = store().await;
+    let names: Vec<_> = (0..ALL_SIZES).map(|number| format!("model {}", number % 12)).collect();
+    let rows = numbered(0..ALL_SIZES, Some(&names));
     store.record_usage(&rows).await.unwrap();
-    let sql = "SELECT at / 1000, prompt_tokens, completion_tokens FROM usage ORDER BY at";
-    let read: Vec<(i64, i64, i64)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
-    let expected: Vec<_> = numbers.map(u64::cast_signed).map(|number| (number, number, 1_000 - number)).collect();
-    assert_eq!(read, expected);
+    let sql = "SELECT prompt_tokens, model FROM usage ORDER BY at";
+    let read: Vec<(i64, String)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
+    assert_eq!(read, (0..).zip(names.iter().cloned()).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -238,9 +297,9 @@ async fn absurd_numbers_neither_fail_nor_wrap() {
 #[tokio::test]
 async fn a_batch_is_written_whole_or_not_at_all() {
     let store = store().await;
-    refuse(&store, "bad").await;
+    refuse(&store, "NEW.model = 'bad'").await;
     // Statements of each size, and the last row is the bad one.
-    let last = INSERTS.iter().map(|(rows, _)| rows).sum::<usize>() + INSERTS[0].0 - 1;
+    let last = ALL_SIZES as usize + 255;
     let mut rows: Vec<_> = (0..=last).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
     rows[last].model = "bad";
     store.record_usage(&rows).await.unwrap_err();
@@ -248,6 +307,12 @@ async fn a_batch_is_written_whole_or_not_at_all() {
     rows[last].model = "good";
     store.record_usage(&rows).await.unwrap();
     assert_eq!(total(&store).await.requests, last as u64 + 1);
+    // Once more, together with one that is new: what has been written stays as it is.
+    rows.iter_mut().for_each(|row| row.prompt_tokens += 1);
+    rows.push(row("2026-01-01T00:00:00Z", "k", "m"));
+    store.record_usage(&rows).await.unwrap();
+    let counts = total(&store).await;
+    assert_eq!((counts.requests, counts.prompt_tokens), (last as u64 + 2, 3 * (last as u64 + 2)));
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ use std::fmt::{self, Debug, Write as _};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::Lines;
+use super::request::{RequestLine, TARGET, whole_ms};
+use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
 use crate::wire::scan::special;
 
 /// Logs `{"timestamp","level", the event's own fields, "target"}` and a line end, to lines.
@@ -21,12 +22,27 @@ pub(in crate::telemetry) struct JsonLines(pub(in crate::telemetry) Lines);
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let level = *event.metadata().level();
+        self.add(*event.metadata().level(), |draft| draft.event(event));
+    }
+}
+
+impl JsonLines {
+    /// Adds the line of a request, as its event would be.
+    pub(super) fn add_request(&self, request: &RequestLine<'_>) {
+        self.add(Level::INFO, |draft| draft.request(request));
+    }
+
+    fn add(&self, level: Level, write: impl Fn(&mut Draft)) {
         DRAFT.with(|draft| match draft.try_borrow_mut() {
-            Ok(mut draft) => self.0.add_of(level, draft.event(event)),
+            Ok(mut draft) => self.add_drafted(level, &mut draft, write),
             // Something that logs while it is logged makes a draft of its own.
-            Err(_) => self.0.add_of(level, Draft::default().event(event)),
+            Err(_) => self.add_drafted(level, &mut Draft::default(), write),
         });
+    }
+
+    fn add_drafted(&self, level: Level, draft: &mut Draft, write: impl Fn(&mut Draft)) {
+        write(draft);
+        self.0.add_of(level, &draft.line);
     }
 }
 
@@ -34,10 +50,9 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 pub(in crate::telemetry) fn lost(count: u64, why: &str) -> Vec<u8> {
     let mut draft = Draft::default();
     draft.begin(Level::WARN);
-    draft.name("message");
-    draft.text(why);
+    draft.text("message", why);
     draft.name("lines");
-    draft.number(&count);
+    draft.whole(count);
     draft.end(super::TARGET);
     draft.line
 }
@@ -60,12 +75,72 @@ struct Draft {
 }
 
 impl Draft {
-    fn event(&mut self, event: &Event<'_>) -> &[u8] {
+    fn event(&mut self, event: &Event<'_>) {
         let metadata = event.metadata();
         self.begin(*metadata.level());
         event.record(self);
         self.end(metadata.target());
-        &self.line
+    }
+
+    /// The members of the event, in its order, each with its name at once.
+    fn request(&mut self, request: &RequestLine<'_>) {
+        let Facts { key, model, target, source, terminal, .. } = request.facts;
+        self.begin(Level::INFO);
+        self.text_of(b",\"message\":\"request\",\"request_id\":\"", Some(request.request_id));
+        self.text_of(b",\"method\":\"", Some(request.method));
+        self.text_of(b",\"path\":\"", Some(request.path));
+        self.whole_of(b",\"status\":", Some(request.status.into()));
+        self.line.extend_from_slice(b",\"ms\":");
+        self.decimal(request.ms());
+        self.text_of(b",\"key\":\"", key.as_deref());
+        self.text_of(b",\"model\":\"", model.as_deref());
+        self.text_of(b",\"upstream\":\"", target.as_deref());
+        self.attempts(&request.facts.attempts);
+        self.whole_of(b",\"first_token_ms\":", request.facts.first_token.map(whole_ms));
+        self.whole_of(b",\"prompt_tokens\":", source.map(|_| request.facts.prompt_tokens));
+        self.whole_of(b",\"completion_tokens\":", source.map(|_| request.facts.completion_tokens));
+        self.text_of(b",\"usage\":\"", source.map(Source::name));
+        self.text_of(b",\"terminal\":\"", terminal.map(Terminal::name));
+        self.text_of(b",\"failure\":\"", request.failure);
+        self.end(TARGET);
+    }
+
+    /// `a:unreachable:2ms b:ok:31ms`
+    fn attempts(&mut self, attempts: &[Attempt]) {
+        let mut before: &[u8] = b",\"attempts\":\"";
+        for Attempt { target, outcome, duration } in attempts {
+            self.line.extend_from_slice(before);
+            self.escaped(target);
+            self.line.push(b':');
+            self.escaped(outcome);
+            self.line.push(b':');
+            self.whole(whole_ms(*duration));
+            self.line.extend_from_slice(b"ms");
+            before = b" ";
+        }
+        if !attempts.is_empty() {
+            self.line.push(b'"');
+        }
+    }
+
+    /// A member, if there is one, whose name is written up to the opening quote of its text. Part of whoever calls it, to
+    /// whom the name's length is known: then it is copied in a few instructions.
+    #[inline(always)]
+    fn text_of(&mut self, name: &[u8], text: Option<&str>) {
+        if let Some(text) = text {
+            self.line.extend_from_slice(name);
+            self.escaped(text);
+            self.line.push(b'"');
+        }
+    }
+
+    /// As [`Draft::text_of`], of a number: its name up to the colon.
+    #[inline(always)]
+    fn whole_of(&mut self, name: &[u8], number: Option<u64>) {
+        if let Some(number) = number {
+            self.line.extend_from_slice(name);
+            self.whole(number);
+        }
     }
 
     fn begin(&mut self, level: Level) {
@@ -73,9 +148,13 @@ impl Draft {
         self.line.shrink_to(ROOM);
         self.line.extend_from_slice(b"{\"timestamp\":\"");
         self.now();
-        self.line.extend_from_slice(b"\",\"level\":\"");
-        self.line.extend_from_slice(level.as_str().as_bytes());
-        self.line.push(b'"');
+        self.line.extend_from_slice(match level {
+            Level::ERROR => b"\",\"level\":\"ERROR\"",
+            Level::WARN => b"\",\"level\":\"WARN\"",
+            Level::INFO => b"\",\"level\":\"INFO\"",
+            Level::DEBUG => b"\",\"level\":\"DEBUG\"",
+            Level::TRACE => b"\",\"level\":\"TRACE\"",
+        });
     }
 
     /// Where it was logged is written in the code, too.
@@ -113,14 +192,26 @@ impl Draft {
         self.line.extend_from_slice(b"\":");
     }
 
-    fn text(&mut self, text: &str) {
-        self.line.push(b'"');
+    fn text(&mut self, name: &str, text: &str) {
+        self.line.extend_from_slice(b",\"");
+        self.line.extend_from_slice(name.as_bytes());
+        self.line.extend_from_slice(b"\":\"");
         self.escaped(text);
         self.line.push(b'"');
     }
 
+    /// Written as it is, and only then looked through: there is nothing to escape as good as always.
     fn escaped(&mut self, text: &str) {
-        let mut rest = text.as_bytes();
+        let start = self.line.len();
+        self.line.extend_from_slice(text.as_bytes());
+        if let Some(at) = special(&self.line, start) {
+            self.line.truncate(at);
+            self.escape(&text.as_bytes()[at - start..]);
+        }
+    }
+
+    #[cold]
+    fn escape(&mut self, mut rest: &[u8]) {
         while let Some(at) = special(rest, 0) {
             self.line.extend_from_slice(&rest[..at]);
             match rest[at] {
@@ -136,10 +227,28 @@ impl Draft {
         self.line.extend_from_slice(rest);
     }
 
-    /// A number, or null for what JSON has no word for; a truth.
-    fn number(&mut self, number: &impl Serialize) {
+    fn whole(&mut self, number: impl itoa::Integer) {
+        self.line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// A number, or null for what JSON has no word for.
+    fn decimal(&mut self, number: f64) {
+        let thousandths = (number * 1e3 + 0.5) as u64;
+        // As most are: so many thousandths, and little enough that these digits are all that there are.
+        if number.is_sign_positive() && number < 1e12 && thousandths as f64 / 1e3 == number {
+            return self.thousandths(thousandths);
+        }
         // Writing to memory does not fail.
-        let _ = serde_json::to_writer(&mut self.line, number);
+        let _ = serde_json::to_writer(&mut self.line, &number);
+    }
+
+    fn thousandths(&mut self, number: u64) {
+        self.whole(number / 1_000);
+        let rest = number % 1_000;
+        let digits = [rest / 100, rest / 10 % 10, rest % 10].map(|digit| b'0' + digit as u8);
+        let shown = 3 - digits[1..].iter().rev().take_while(|digit| **digit == b'0').count();
+        self.line.push(b'.');
+        self.line.extend_from_slice(&digits[..shown]);
     }
 }
 
@@ -153,28 +262,27 @@ impl Visit for Draft {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field.name());
-        self.text(value);
+        self.text(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field.name());
-        self.number(&value);
+        self.whole(value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.name(field.name());
-        self.number(&value);
+        self.whole(value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.name(field.name());
-        self.number(&value);
+        self.line.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.name(field.name());
-        self.number(&value);
+        self.decimal(value);
     }
 }
 
@@ -188,85 +296,4 @@ impl fmt::Write for Escaped<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use tracing_subscriber::layer::SubscriberExt as _;
-
-    use super::super::tests::Heard;
-    use super::*;
-
-    fn logged(log: impl FnOnce()) -> Vec<Value> {
-        let heard = Heard::default();
-        let lines = Lines::to(heard.clone(), true, lost).unwrap();
-        let subscriber = tracing_subscriber::registry().with(JsonLines(lines.clone()));
-        tracing::subscriber::with_default(subscriber, log);
-        drop(lines.flushed_at_the_end());
-        heard.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_line_is_an_object_with_every_field_as_what_it_is() {
-        let odd = "a \"b\"\\ \n\r\t\u{1} é";
-        let all = logged(|| {
-            let error = std::io::Error::other(odd);
-            tracing::info!(
-                status = 200_u16,
-                ms = 1.25,
-                gone = f64::NAN,
-                down = -3,
-                most = u64::MAX,
-                model = odd,
-                none = None::<u64>,
-                "request"
-            );
-            tracing::warn!(%error, retried = true, wait = ?std::time::Duration::from_secs(1), "one {}", odd);
-        });
-        let [one, other] = &all[..] else { panic!("{all:?}") };
-        let expected = json!({ "level": "INFO", "status": 200, "ms": 1.25, "gone": null, "down": -3, "most": u64::MAX,
-            "model": odd, "message": "request", "target": module_path!(), "timestamp": one["timestamp"] });
-        assert_eq!(one, &expected);
-        assert_eq!((&other["error"], &other["retried"], &other["wait"]), (&json!(odd), &json!(true), &json!("1s")));
-        assert_eq!(other["message"], format!("one {odd}"));
-    }
-
-    #[test]
-    fn the_time_is_when_it_was_logged_to_the_microsecond() {
-        let micros = |time: Timestamp| time.as_microsecond();
-        let mut draft = Draft::default();
-        for second in [None, Some(1_i64), Some(-1)] {
-            // As it is at the first line, within a second, and when another one has begun, or it has been set back.
-            let before = micros(Timestamp::now());
-            if let Some(off) = second {
-                draft.second = draft.second.saturating_add_signed(off);
-            }
-            draft.line.clear();
-            draft.now();
-            let after = micros(Timestamp::now());
-            let text = std::str::from_utf8(&draft.line).unwrap();
-            assert_eq!((text.len(), text.ends_with('Z')), ("2026-01-01T00:00:00.000000Z".len(), true), "{text}");
-            let logged = micros(text.parse().unwrap());
-            assert!(before <= logged && logged <= after, "{before} {text} {after}");
-        }
-    }
-
-    #[test]
-    fn something_that_logs_while_it_is_logged_has_a_line_of_its_own() {
-        let all = logged(|| {
-            DRAFT.with(|draft| {
-                let mut outer = draft.borrow_mut();
-                outer.begin(Level::INFO);
-                tracing::info!("inner");
-                outer.end("outer");
-                assert!(serde_json::from_slice::<Value>(&outer.line).is_ok());
-            });
-        });
-        assert_eq!(all.iter().map(|line| &line["message"]).collect::<Vec<_>>(), ["inner"]);
-    }
-
-    #[test]
-    fn what_is_missing_is_a_line_too() {
-        let line: Value = serde_json::from_slice(&lost(7, "why")).unwrap();
-        assert_eq!((&line["lines"], &line["message"], &line["level"]), (&json!(7), &json!("why"), &json!("WARN")));
-        assert_eq!(line["target"], "petstream::telemetry::log");
-    }
-}
+mod tests;

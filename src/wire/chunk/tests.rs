@@ -67,6 +67,29 @@ fn usage_is_read_and_an_azure_filter_chunk_is_no_usage_chunk() {
     assert_eq!((chunk(azure).no_choices, chunk(azure).usage), (true, None));
 }
 
+#[test]
+fn counts_are_whole_numbers_that_stand_once() {
+    let both = |prompt_tokens, completion_tokens| Some(Usage { prompt_tokens, completion_tokens });
+    for (usage, read) in [
+        (r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"details":{"prompt_tokens":9}}"#, both(3, 4)),
+        (r#"{ "completion_tokens" : 4 , "prompt_tokens" : 18446744073709551615 }"#, both(u64::MAX, 4)),
+        (r#"{"prompt\u005ftokens":3,"completion_tokens":0}"#, both(3, 0)),
+        (r#"{"prompt_tokens":3}"#, both(3, 0)),
+        (r#"{"prompt_tokens":null,"completion_tokens":4}"#, both(0, 4)),
+        (r#"{"prompt_tokens":null,"completion_tokens":null}"#, None),
+        (r#"{"prompt_tokens":3,"prompt_tokens":3,"completion_tokens":4}"#, None),
+        (r#"{"prompt_tokens":3,"completion_tokens":4.0}"#, None),
+        (r#"{"prompt_tokens":-3,"completion_tokens":4}"#, None),
+        (r#"{"prompt_tokens":18446744073709551616,"completion_tokens":4}"#, None),
+        (r#"{"prompt_tokens":"3","completion_tokens":4}"#, None),
+        ("{}", None),
+        ("null", None),
+        ("7", None),
+    ] {
+        assert_eq!(read_usage(usage), read, "{usage}");
+    }
+}
+
 /// The chunk as the only event of a stream.
 fn event(text: &str) -> Event {
     let mut decoder = Decoder::new(1 << 20);

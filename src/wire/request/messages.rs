@@ -9,9 +9,6 @@ const TEXT: &str = "one of a string or array of objects";
 
 /// Checks the value of `messages`.
 pub(super) fn check(value: &str) -> Result<(), Invalid> {
-    if are_plain(value) {
-        return Ok(());
-    }
     let all = array("messages", "an array of objects", value)?;
     if all.is_empty() {
         return Err(Invalid::empty_array("messages"));
@@ -19,29 +16,41 @@ pub(super) fn check(value: &str) -> Result<(), Invalid> {
     all.iter().enumerate().try_for_each(|(at, message)| check_one(&format!("messages[{at}]"), message))
 }
 
-/// Whether it is a list of messages that have a role and a text: as good as always, and seen in one pass. Others are looked
-/// at more closely, to say what is wrong with them, if anything is.
-fn are_plain(value: &str) -> bool {
+/// Reads the value if it is a list of messages that have a role and a text, which is as good as always: then one pass both
+/// checks it and finds its end. None of others, whose value is still to be read; they are looked at more closely, to say what
+/// is wrong with them, if anything is.
+pub(super) fn plain<'a>(scanner: &mut Scanner<'a>) -> Option<&'a str> {
+    // A list, and objects in it.
+    if scanner.peek() != Some(b'[') || !scanner.may_nest(2) {
+        return None;
+    }
+    let mut reading = scanner.clone();
     let mut plain = false;
-    let mut scanner = Scanner::new(value);
-    let read = scanner.array(|scanner| {
-        let (mut role, mut content) = (None, None);
-        scanner.object(|scanner, key| {
-            let value = scanner.value()?;
-            let place = match &*key {
-                "role" => &mut role,
-                "content" => &mut content,
-                "name" | "tool_call_id" | "tool_calls" => return Err(Malformed),
-                _ => return Ok(()),
-            };
-            // The last one counts; where there are two, somebody should look.
-            if place.replace(value).is_some() { Err(Malformed) } else { Ok(()) }
-        })?;
-        plain = matches!(role, Some("\"user\"" | "\"system\"" | "\"assistant\"" | "\"developer\""))
-            && content.is_some_and(|content| content.starts_with('"'));
+    let read = reading.array(|scanner| {
+        plain = is_plain(scanner)?;
         if plain { Ok(()) } else { Err(Malformed) }
     });
-    read.is_ok() && plain
+    (read.is_ok() && plain).then(|| scanner.skip_to(&reading))
+}
+
+/// Reads a message; tells whether it is plain.
+fn is_plain(scanner: &mut Scanner<'_>) -> Result<bool, Malformed> {
+    let (mut role, mut content) = (None, None);
+    scanner.object(|scanner, key| {
+        let place = match &*key {
+            "role" => &mut role,
+            "content" => &mut content,
+            // Other members, and values of several parts, are not looked at here.
+            _ => return Err(Malformed),
+        };
+        if scanner.peek() != Some(b'"') {
+            return Err(Malformed);
+        }
+        // The last one counts; where there are two, somebody should look.
+        if place.replace(scanner.value()?).is_some() { Err(Malformed) } else { Ok(()) }
+    })?;
+    let known = matches!(role, Some("\"user\"" | "\"system\"" | "\"assistant\"" | "\"developer\""));
+    Ok(known && content.is_some())
 }
 
 fn check_one(path: &str, message: &str) -> Result<(), Invalid> {

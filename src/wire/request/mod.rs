@@ -15,7 +15,8 @@ use bytes::Bytes;
 
 pub use invalid::Invalid;
 
-use super::members::{self, Member, members_no_deeper_than, span};
+use super::members::{self, Member, read_members, span};
+use super::scan::{Malformed, Scanner};
 
 /// Whether parameters that the API does not know are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl ChatRequest {
     /// [`Invalid`] as the contract words it, for the first thing that is wrong.
     pub fn parse(body: Bytes, json_depth: usize, unknown: Unknown) -> Result<Self, Invalid> {
         let text = simdutf8::basic::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
-        let all = members_no_deeper_than(text, json_depth).map_err(|_| {
+        let (all, plain) = read(text, json_depth).map_err(|_| {
             let too_deep = members::deeper_than(&body, json_depth);
             if too_deep { Invalid::too_deep(json_depth) } else { Invalid::unreadable() }
         })?;
@@ -83,7 +84,10 @@ impl ChatRequest {
         let options = check::stream_options(fields.stream_options, stream)?;
         let counts = check::parameters(&all)?;
         let Some(list) = fields.messages else { return Err(Invalid::missing("messages")) };
-        messages::check(list)?;
+        // There is only one list of them.
+        if !plain {
+            messages::check(list)?;
+        }
         Ok(Self {
             model_at: fields.model.map(|value| span(text, value)).unwrap_or_default(),
             usage_edit: usage_edit(text, fields.stream_options, options.include_usage_value),
@@ -113,16 +117,29 @@ impl ChatRequest {
         let UsageEdit { at, before, after } = &self.usage_edit;
         if self.stream && !self.include_usage && ask != UsageAsk::Nothing {
             let running = if ask == UsageAsk::Running { ",\"continuous_usage_stats\":true" } else { "" };
-            edits.push((at.clone(), format!("{before}true{running}{after}")));
+            edits.push((at.clone(), [*before, "true", running, *after].concat()));
         }
         if edits.is_empty() {
             return self.body.clone();
         }
         edits.sort_by_key(|(range, _)| range.start);
         // Checked to be UTF-8 when it was parsed.
-        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        let text = simdutf8::basic::from_utf8(&self.body).unwrap_or_default();
         Bytes::from(members::patch(text, &edits))
     }
+}
+
+/// The members of a body, and whether its messages need no further look.
+fn read(text: &str, deepest: usize) -> Result<(Vec<Member<'_>>, bool), Malformed> {
+    // The body itself is an object.
+    let scanner = Scanner::new(text).no_deeper_than(deepest.saturating_sub(1));
+    let mut plain = false;
+    let all = read_members(scanner, |scanner, key| {
+        let messages = if key == "messages" { messages::plain(scanner) } else { None };
+        plain |= messages.is_some();
+        messages.map_or_else(|| scanner.value(), Ok)
+    })?;
+    Ok((all, plain))
 }
 
 /// The top-level members that may stand only once, because an upstream might read another of two than we do.
@@ -167,7 +184,7 @@ fn usage_edit(text: &str, options: Option<&str>, include_usage: Option<&str>) ->
         (Some(null), None) => UsageEdit { at: span(text, null), before: "{\"include_usage\":", after: "}" },
         (None, None) => {
             // A valid request has members, so a comma after ours is right.
-            let inside = text.find('{').map_or(0, |at| at + 1);
+            let inside = memchr::memchr(b'{', text.as_bytes()).map_or(0, |at| at + 1);
             UsageEdit { at: inside..inside, before: "\"stream_options\":{\"include_usage\":", after: "}," }
         }
     }

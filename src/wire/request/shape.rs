@@ -32,9 +32,9 @@ pub(super) fn string<'a>(param: &str, value: &'a str) -> Result<Cow<'a, str>, In
         return Err(Invalid::wrong_type(param, "a string", value));
     }
     // Borrowed where nothing is escaped.
-    match serde_json::from_str::<&str>(value) {
-        Ok(text) => Ok(Cow::Borrowed(text)),
-        Err(_) => serde_json::from_str(value).map(Cow::Owned).map_err(|_| Invalid::unreadable()),
+    match value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+        Some(text) if memchr::memchr(b'\\', text.as_bytes()).is_none() => Ok(Cow::Borrowed(text)),
+        _ => serde_json::from_str(value).map(Cow::Owned).map_err(|_| Invalid::unreadable()),
     }
 }
 

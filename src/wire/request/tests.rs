@@ -156,6 +156,12 @@ fn null_equals_absent_and_unknown_parameters_pass_unless_strict() {
 fn deep_nesting_is_refused_before_it_is_parsed() {
     let body = format!(r#"{{"model":"m",{MESSAGES},"x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
     assert!(parse(&body).unwrap_err().message.contains("nests deeper than 128"));
+    // The body, its list of messages, and a message.
+    let body = format!(r#"{{"model":"m",{MESSAGES}}}"#);
+    for (deepest, good) in [(1, false), (2, false), (3, true)] {
+        let parsed = ChatRequest::parse(Bytes::from(body.clone()), deepest, Unknown::Pass);
+        assert_eq!(parsed.is_ok(), good, "{deepest}");
+    }
 }
 
 #[test]
@@ -220,6 +226,11 @@ fn plain_messages_and_others_are_judged_alike() {
         r#"[{"role":"user","content":"a"},{"role":"nobody","content":"a"}]"#,
         r#"[{"role":"user","content":"a","name":1}]"#,
         r#"[{"role":"user","content":"a","content":3}]"#,
+        r#"[{"role":"user","content":"a"}],"messages":[{"role":"user","content":"a"}]"#,
+        r#"[{"role":"user","content":"a"}],"messages":3"#,
+        r#"3,"messages":[{"role":"user","content":"a"}]"#,
+        r#"[{"role":"user","content":"a"},]"#,
+        r#"[{"role":"user","content":"a"}"#,
         "[[]]",
         "[]",
     ] {

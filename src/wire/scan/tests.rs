@@ -51,11 +51,52 @@ fn numbers_are_those_of_the_standard() {
 
 #[test]
 fn what_is_special_in_a_string_is_found_at_every_place() {
-    for at in 0..20 {
+    for at in 0..40 {
         for (special, good) in [("\\n", true), ("\\u00e9", true), ("\n", false), ("\\x", false), ("\\u00g0", false)] {
-            let text = format!("\"{}{special}{}\"", "é".repeat(at), "x".repeat(20 - at));
+            let text = format!("\"{}{special}{}\"", "é".repeat(at), "x".repeat(40 - at));
             assert_eq!(is_json(&text), good, "{text}");
             assert!(!is_json(&text[..text.len() - 1]), "{text}");
+        }
+    }
+}
+
+#[test]
+fn every_byte_is_special_or_not_wherever_it_stands() {
+    for byte in 0..=u8::MAX {
+        for (before, behind) in [(0, 0), (3, 0), (0, 15), (15, 0), (16, 16), (7, 40), (40, 7)] {
+            let bytes = [vec![b'x'; before], vec![byte], vec![b'x'; behind]].concat();
+            let found = (byte < 0x20 || byte == b'"' || byte == b'\\').then_some(before);
+            assert_eq!(special(&bytes, 0), found, "{byte} {before} {behind}");
+            assert_eq!(special(&bytes, before + 1), None);
+        }
+    }
+}
+
+#[test]
+fn numbers_and_words_end_where_what_they_stand_in_goes_on() {
+    for value in ["0", "7", "1700000000", "null", "-1", "1.5", "true", "\"a\"", "[]"] {
+        for (text, good) in [
+            (format!("[{value}]"), true),
+            (format!("[{value},{value}]"), true),
+            (format!(r#"{{"a":{value}}}"#), true),
+            (format!(r#"{{"a" : {value} , "b":{value}}}"#), true),
+            (format!("[{value}x]"), false),
+            (format!("[{value}{value}]"), value == "7" || value == "1700000000"),
+            (format!("[0{value}]"), false),
+            (format!("[{value}"), false),
+        ] {
+            let mut scanner = Scanner::new(&text);
+            let mut read = Vec::new();
+            let got = match scanner.peek() {
+                Some(b'[') => scanner.array(|scanner| scanner.value().map(|value| read.push(value))),
+                _ => scanner.object(|scanner, _| scanner.value().map(|value| read.push(value))),
+            };
+            assert_eq!(got.and_then(|()| scanner.end()).is_ok(), good, "{text}");
+            assert_eq!(is_json(&text), good, "{text}");
+            assert!(
+                !good || text.contains(&value.repeat(2)) || read.iter().all(|one| *one == value),
+                "{text} {read:?}"
+            );
         }
     }
 }
