@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,13 +18,12 @@ use super::head::{Asked, Head};
 use super::incoming::{Arrival, Incoming, Moved};
 use super::outgoing::Outgoing;
 use super::reply::{self, Coding};
+use super::room;
 use crate::clock;
 use crate::deadline::Alarm;
 
-/// Room for what is received at once, bytes.
-const ROOM: usize = 8 * 1024;
-/// With less room than this left, more is made.
-const LEAST_ROOM: usize = 2 * 1024;
+/// Bodies up to this are copied: the buffer that they came in is used again at once.
+const COPIED: usize = 2 * 1024;
 /// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
 const MOST_PASSED_OVER: u64 = 64 * 1024;
 
@@ -210,6 +209,11 @@ where
             Framing::Length(length) if length <= self.inbox.len() as u64 => {
                 // It is no more than there is.
                 let length = usize::try_from(length).unwrap_or_default();
+                if length <= COPIED {
+                    let bytes = Bytes::copy_from_slice(&self.inbox[..length]);
+                    self.inbox.advance(length);
+                    return Incoming::here(bytes);
+                }
                 let all = length == self.inbox.len();
                 let bytes = if all { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(length) };
                 Incoming::here(bytes.freeze())
@@ -353,18 +357,17 @@ where
 
     /// Receives more; false at the end of what the client sends.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.inbox.is_empty() {
-            ready!(self.io.poll_readable(cx))?;
-            if self.inbox.capacity() < LEAST_ROOM {
-                self.inbox = BytesMut::with_capacity(ROOM);
-            }
-        } else if self.inbox.capacity() - self.inbox.len() < LEAST_ROOM {
-            self.inbox.reserve(ROOM);
+        let received = self.poll_fill(cx);
+        if received.is_pending() {
+            room::give_up(&mut self.inbox);
         }
+        received
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        ready!(self.io.poll_readable(cx))?;
+        room::make(&mut self.inbox);
         let received = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
-        if received.is_pending() && self.inbox.is_empty() {
-            self.inbox = BytesMut::new();
-        }
         received.map_ok(|count| count > 0)
     }
 }

@@ -7,6 +7,10 @@ const MOST_LINE: usize = 4 * 1024;
 /// Most bytes of all trailers. They say nothing that a chat completion needs, and are passed over.
 const MOST_TRAILERS: usize = 16 * 1024;
 
+/// Pieces up to this are copied, which costs no more than to share the buffer that they came in, and leaves that free to be
+/// used again at once.
+const COPIED: usize = 1024;
+
 /// How a body is framed, and how far it has been read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -49,7 +53,7 @@ pub(crate) enum Piece {
 pub(crate) struct Broken;
 
 impl Framing {
-    /// Takes the next piece of the body out of `inbox`, uncopied.
+    /// Takes the next piece of the body out of `inbox`, uncopied unless it is short.
     pub(crate) fn next(&mut self, inbox: &mut BytesMut) -> Result<Piece, Broken> {
         match self {
             Self::Length(0) => Ok(Piece::End),
@@ -109,6 +113,11 @@ fn take(left: &mut u64, inbox: &mut BytesMut) -> Piece {
         return Piece::More;
     }
     *left -= count as u64;
+    if count <= COPIED {
+        let data = Bytes::copy_from_slice(&inbox[..count]);
+        inbox.advance(count);
+        return Piece::Data(data);
+    }
     // All of it: nothing of the buffer is left behind that would keep it alive.
     let data = if count == inbox.len() { std::mem::take(inbox) } else { inbox.split_to(count) };
     Piece::Data(data.freeze())

@@ -11,6 +11,7 @@ mod head;
 mod incoming;
 mod outgoing;
 mod reply;
+pub(crate) mod room;
 #[cfg(test)]
 mod tests;
 

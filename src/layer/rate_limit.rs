@@ -22,7 +22,7 @@ use super::authenticate::Standing;
 use crate::error::{Denied, Surface};
 use crate::limiter::{Admission, Limit, Limited, Limiter, Quota};
 use crate::telemetry::metrics::Metrics;
-use crate::wire::go_duration::go_duration;
+use crate::wire::go_duration::write_go_duration;
 
 /// Limits in front of one surface.
 #[derive(Clone)]
@@ -52,6 +52,9 @@ static TOKENS: Names = Names {
     remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
     reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
 };
+
+/// Room for the values of all six, bytes.
+const TEXT: usize = 128;
 
 /// Puts a [`Meter`] in front of a service. Stands behind `authenticate`.
 #[derive(Clone)]
@@ -112,7 +115,7 @@ impl Meter {
     fn refuse(&self, limited: &Limited) -> Response {
         self.metrics.refused(limited.reason(), limited.whose.name());
         let mut response = Denied::Limited(limited.clone()).answer(self.surface);
-        say(response.headers_mut(), &REQUESTS, refused(limited));
+        say(response.headers_mut(), [Some((&REQUESTS, refused(limited))), None]);
         response
     }
 }
@@ -140,12 +143,10 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Told<F> {
 }
 
 fn tell(headers: &mut HeaderMap, admission: &Admission) {
-    if let Some(quota) = admission.requests() {
-        say(headers, &REQUESTS, quota);
-    }
-    if let Some(quota) = admission.tokens() {
-        say(headers, &TOKENS, quota);
-    }
+    say(
+        headers,
+        [admission.requests().map(|quota| (&REQUESTS, quota)), admission.tokens().map(|quota| (&TOKENS, quota))],
+    );
 }
 
 fn refused(limited: &Limited) -> Quota {
@@ -153,22 +154,29 @@ fn refused(limited: &Limited) -> Quota {
     Quota { limit: limited.limit, remaining: 0, reset: std::time::Duration::from_secs(60) }
 }
 
-fn say(headers: &mut HeaderMap, names: &'static Names, quota: Quota) {
-    let mut digits = itoa::Buffer::new();
-    // One piece of memory for all three.
-    let mut text = BytesMut::with_capacity(64);
-    text.extend_from_slice(digits.format(quota.limit).as_bytes());
-    let limit = text.len();
-    text.extend_from_slice(digits.format(quota.remaining).as_bytes());
-    let remaining = text.len();
-    text.extend_from_slice(go_duration(quota.reset).as_bytes());
+/// Says what is left of these, in one piece of memory.
+fn say(headers: &mut HeaderMap, quotas: [Option<(&'static Names, Quota)>; 2]) {
+    let mut text = BytesMut::with_capacity(TEXT);
+    let mut ends = [[0; 3]; 2];
+    for (ends, (_, quota)) in ends.iter_mut().zip(quotas.iter().flatten()) {
+        let mut digits = itoa::Buffer::new();
+        text.extend_from_slice(digits.format(quota.limit).as_bytes());
+        ends[0] = text.len();
+        text.extend_from_slice(digits.format(quota.remaining).as_bytes());
+        ends[1] = text.len();
+        // Writing to memory does not fail.
+        let _ = write_go_duration(&mut text, quota.reset);
+        ends[2] = text.len();
+    }
     let text = text.freeze();
-    let values =
-        [(&names.limit, 0..limit), (&names.remaining, limit..remaining), (&names.reset, remaining..text.len())];
-    for (name, value) in values {
-        // Digits and units are all that can stand in it.
-        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(value)) {
-            headers.insert(name.clone(), value);
+    let mut from = 0;
+    for (ends, (names, _)) in ends.into_iter().zip(quotas.into_iter().flatten()) {
+        for (end, name) in ends.into_iter().zip([&names.limit, &names.remaining, &names.reset]) {
+            // Digits and units are all that can stand in it.
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
+                headers.insert(name.clone(), value);
+            }
+            from = end;
         }
     }
 }

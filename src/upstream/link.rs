@@ -15,11 +15,7 @@ use tokio::runtime::{Handle, Id};
 use super::failure::Failure;
 use super::head::Head;
 use super::stream::Stream;
-
-/// Room for what is received at once, bytes.
-const ROOM: usize = 8 * 1024;
-/// With less room than this left, a new buffer is begun.
-const LEAST_ROOM: usize = 2 * 1024;
+use crate::http1::room::{self, ROOM};
 
 /// See the module.
 pub(super) struct Link {
@@ -107,20 +103,15 @@ impl Link {
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.poll_send(cx);
         let received = self.poll_fill(cx);
-        if received.is_pending() && self.inbox.is_empty() {
-            // Nobody knows for how long.
-            self.inbox = BytesMut::new();
+        if received.is_pending() {
+            room::give_up(&mut self.inbox);
         }
         received
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         ready!(self.stream.poll_readable(cx))?;
-        if self.inbox.is_empty() && self.inbox.capacity() < LEAST_ROOM {
-            self.inbox = BytesMut::with_capacity(ROOM);
-        } else if self.inbox.capacity() - self.inbox.len() < LEAST_ROOM {
-            self.inbox.reserve(ROOM);
-        }
+        room::make(&mut self.inbox);
         let count = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbox))?;
         self.heard |= count > 0;
         Poll::Ready(Ok(count > 0))

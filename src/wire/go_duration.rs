@@ -2,33 +2,50 @@
 //!
 //! Source: `time.Duration.String` of the Go standard library. <https://pkg.go.dev/time#Duration.String>
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 /// `duration`, rounded up to milliseconds.
 #[must_use]
 pub fn go_duration(duration: Duration) -> String {
-    let ms = duration.as_nanos().div_ceil(1_000_000);
-    if ms == 0 {
-        return "0s".to_owned();
-    }
-    if ms < 1_000 {
-        return format!("{ms}ms");
-    }
-    let (hours, minutes, seconds, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
     let mut text = String::new();
     // Writing to a String can't fail.
+    let _ = write_go_duration(&mut text, duration);
+    text
+}
+
+/// As [`go_duration`], behind what is in `to`.
+///
+/// # Errors
+/// Those of `to`.
+pub fn write_go_duration(to: &mut impl Write, duration: Duration) -> fmt::Result {
+    let ms =
+        duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_nanos().div_ceil(1_000_000)));
+    let mut digits = itoa::Buffer::new();
+    match ms {
+        0 => return to.write_str("0s"),
+        1..1_000 => {
+            to.write_str(digits.format(ms))?;
+            return to.write_str("ms");
+        }
+        _ => {}
+    }
+    let (hours, minutes, seconds, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
     if hours > 0 {
-        let _ = write!(text, "{hours}h");
+        to.write_str(digits.format(hours))?;
+        to.write_str("h")?;
     }
     if ms >= 60_000 {
-        let _ = write!(text, "{minutes}m");
+        to.write_str(digits.format(minutes))?;
+        to.write_str("m")?;
     }
-    let _ = match rest {
-        0 => write!(text, "{seconds}s"),
-        _ => write!(text, "{}s", format!("{seconds}.{rest:03}").trim_end_matches('0')),
-    };
-    text
+    to.write_str(digits.format(seconds))?;
+    if rest > 0 {
+        to.write_str(".")?;
+        // A thousand more, so that there are three digits behind the first, which is not written.
+        to.write_str(digits.format(1_000 + rest)[1..].trim_end_matches('0'))?;
+    }
+    to.write_str("s")
 }
 
 #[cfg(test)]
