@@ -1,7 +1,7 @@
 //! Who answers a request: completions have an entrance of their own, all else goes through axum's router.
 //!
 //! The router keeps what stands behind each layer on the heap, and copies it for every request. A completion passes the
-//! same layers in one piece.
+//! same layers in one piece, which each connection has for itself.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,13 +19,19 @@ use super::chat;
 /// An answer on its way.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-type Entrance = Arc<dyn Fn(Request) -> Answering + Send + Sync>;
+type Completions = Box<dyn FnMut(Request) -> Answering + Send>;
 
 /// Everything that is served; cheap to clone.
 #[derive(Clone)]
 pub struct Front {
     /// None: there are no completions here.
-    completions: Option<Entrance>,
+    completions: Option<Arc<dyn Fn() -> Completions + Send + Sync>>,
+    others: Router,
+}
+
+/// One connection's way to it.
+pub struct Entrance {
+    completions: Option<Completions>,
     others: Router,
 }
 
@@ -36,24 +42,35 @@ impl Front {
         S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>,
         S: Clone + Send + Sync + 'static,
     {
-        // No service here has to be waited for before it is called: limits answer when they are reached.
-        let entrance: Entrance = Arc::new(move |request| Box::pin(completions.clone().call(request)));
-        Self { completions: Some(entrance), others }
+        let completions = move || -> Completions {
+            let mut completions = completions.clone();
+            // No service here has to be waited for before it is called: limits answer when they are reached.
+            Box::new(move |request| Box::pin(completions.call(request)))
+        };
+        Self { completions: Some(Arc::new(completions)), others }
     }
 
-    /// Answers one request.
-    pub fn answer(&self, request: Request) -> Answering {
-        match &self.completions {
-            Some(entrance) if *request.method() == Method::POST && request.uri().path() == chat::PATH => {
-                entrance(request)
-            }
-            _ => Box::pin(self.others.clone().call(request)),
-        }
+    /// For one connection.
+    #[must_use]
+    pub fn entrance(&self) -> Entrance {
+        Entrance { completions: self.completions.as_ref().map(|completions| completions()), others: self.others.clone() }
     }
 }
 
 impl From<Router> for Front {
     fn from(others: Router) -> Self {
         Self { completions: None, others }
+    }
+}
+
+impl Entrance {
+    /// Answers one request.
+    pub fn answer(&mut self, request: Request) -> Answering {
+        match &mut self.completions {
+            Some(completions) if *request.method() == Method::POST && request.uri().path() == chat::PATH => {
+                completions(request)
+            }
+            _ => Box::pin(self.others.clone().call(request)),
+        }
     }
 }

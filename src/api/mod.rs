@@ -55,7 +55,7 @@ use crate::wire::key::Scope;
 use crate::wire::request::Unknown;
 
 pub use body::BodyReader;
-pub use front::{Answering, Front};
+pub use front::{Answering, Entrance, Front};
 pub use metrics::open_router;
 pub use public_path::PublicPath;
 

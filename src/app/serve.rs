@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 
 use super::tcp::{Tcp, prepare};
 use super::workers::Workers;
-use crate::api::{Answering, Front};
+use crate::api::{Answering, Entrance, Front};
 use crate::clock;
 use crate::config::Limits;
 use crate::deadline::{EndsAt, Listener, Signal};
@@ -121,10 +121,10 @@ impl Service {
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         prepare(&tcp);
-        let front = self.front.clone();
+        let mut entrance = self.front.entrance();
         let ends_at = EndsAt::default();
         let tcp = Tcp::new(tcp, self.write_idle, ends_at.clone());
-        let service = move |request| answer(&front, request, peer, ends_at.clone());
+        let service = move |request| answer(&mut entrance, request, peer, ends_at.clone());
         Served {
             http: Connection::new(tcp, self.terms, service),
             stopping: Some(self.stopping.listen()),
@@ -165,9 +165,9 @@ impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
     }
 }
 
-fn answer(front: &Front, mut request: Request<Incoming>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
+fn answer(entrance: &mut Entrance, mut request: Request<Incoming>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
     request.extensions_mut().insert(Peer { address: peer, ends_at });
-    front.answer(request.map(Body::new))
+    entrance.answer(request.map(Body::new))
 }
 
 /// A connection that broke is the client's business; the request's own line says what became of it.
