@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::{KeyConfig, Limits, RateLimits};
 use crate::store::{NewKey, Store, StoreError, StoredKey};
 use crate::wire::key::{KeyHash, Scope, Scopes, new_secret};
@@ -54,9 +55,13 @@ impl Principal {
         self.scopes.contains(scope)
     }
 
-    /// Whether its key has expired at `now`.
+    /// Whether its key has expired. Most never do, and need no look at the clock.
     #[must_use]
-    pub fn is_expired(&self, now: Timestamp) -> bool {
+    pub fn has_expired(&self) -> bool {
+        self.expires_at.is_some() && self.is_expired(clock::timestamp())
+    }
+
+    fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 }

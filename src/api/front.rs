@@ -53,7 +53,10 @@ impl Front {
     /// For one connection.
     #[must_use]
     pub fn entrance(&self) -> Entrance {
-        Entrance { completions: self.completions.as_ref().map(|completions| completions()), others: self.others.clone() }
+        Entrance {
+            completions: self.completions.as_ref().map(|completions| completions()),
+            others: self.others.clone(),
+        }
     }
 }
 

@@ -30,7 +30,6 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 use super::browser::{Browsers, Offered, Shown};
-use crate::clock;
 use crate::deadline::EndsAt;
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
@@ -134,9 +133,8 @@ impl Standing {
     #[must_use]
     pub fn holds(&self) -> bool {
         let Some(keyring) = &self.keyring else { return true };
-        let good = |principal: &Principal| {
-            !principal.is_expired(clock::timestamp()) && self.scopes.iter().all(|scope| principal.has(scope))
-        };
+        let good =
+            |principal: &Principal| !principal.has_expired() && self.scopes.iter().all(|scope| principal.has(scope));
         keyring.find(&self.key).is_some_and(|principal| good(&principal))
     }
 }
@@ -178,7 +176,7 @@ impl Gate {
             Ok(keyring) => keyring,
             Err(everybody) => return Some(Arc::clone(everybody)),
         };
-        keyring.find(key).filter(|principal| !principal.is_expired(clock::timestamp()))
+        keyring.find(key).filter(|principal| !principal.has_expired())
     }
 
     /// As [`Gate::known`]; perhaps the key was made a moment ago, by another process.

@@ -12,6 +12,7 @@
 //! - Shutdown: nothing, if the database can be written within 3 seconds; else what is left is counted as above.
 
 mod entry;
+mod queue;
 mod recent;
 mod retention;
 #[cfg(test)]
@@ -22,13 +23,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 pub use entry::Entry;
 pub use recent::RECENT;
 pub use writer::Writer;
 
-use self::recent::Recent;
+use self::queue::Queue;
 use crate::store::Store;
 
 /// Most entries that wait for the database. A full queue takes some 30 MB, and lasts for over a minute at a thousand
@@ -37,10 +36,19 @@ pub const QUEUE: usize = 65_536;
 
 /// Where requests leave their entries; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Ledger {
-    entries: mpsc::Sender<Arc<Entry>>,
+pub struct Ledger(Arc<Entrance>);
+
+/// What all ledgers are.
+#[derive(Debug)]
+struct Entrance {
+    queue: Arc<Queue>,
     tally: Arc<Tally>,
-    recent: Arc<Recent>,
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 /// What both ends of the queue count.
@@ -64,22 +72,20 @@ impl Ledger {
     }
 
     fn with_queue(store: Store, keep: Option<Duration>, most: usize) -> (Self, Writer) {
-        let (sender, receiver) = mpsc::channel(most);
-        let tally = Arc::<Tally>::default();
-        let writer = Writer::new(store, keep, receiver, Arc::clone(&tally));
-        (Self { entries: sender, tally, recent: Arc::default() }, writer)
+        let (queue, tally) = (Arc::new(Queue::new(most)), Arc::<Tally>::default());
+        let writer = Writer::new(store, keep, Arc::clone(&queue), Arc::clone(&tally));
+        (Self(Arc::new(Entrance { queue, tally })), writer)
     }
 
     /// Takes `entry` down. Never waits: if the queue is full, or the writer has stopped, the entry is dropped and
     /// counted.
     pub fn record(&self, mut entry: Entry) {
         entry.shorten();
-        let entry = Arc::new(entry);
-        self.recent.push(Arc::clone(&entry));
+        let Entrance { queue, tally } = &*self.0;
         // Before it is in the queue: the writer must not take off what was not put on yet.
-        self.tally.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.entries.try_send(entry).is_err() {
-            self.tally.lose(1);
+        tally.waiting.fetch_add(1, Ordering::Relaxed);
+        if !queue.push(Arc::new(entry)) {
+            tally.lose(1);
         }
     }
 
@@ -87,13 +93,13 @@ impl Ledger {
     /// ever, which is what has been seen then.
     #[must_use]
     pub fn recent(&self, seen: u64) -> (Vec<Arc<Entry>>, u64) {
-        self.recent.since(seen)
+        self.0.queue.recent(seen)
     }
 
     /// Entries recorded that are not in the database yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tally.waiting.load(Ordering::Relaxed)
+        self.0.tally.waiting.load(Ordering::Relaxed)
     }
 
     /// Whether everything recorded is in the database, or lost.
@@ -105,7 +111,7 @@ impl Ledger {
     /// Entries lost since the start: the queue was full, or the database failed at shutdown.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.tally.dropped.load(Ordering::Relaxed)
+        self.0.tally.dropped.load(Ordering::Relaxed)
     }
 }
 

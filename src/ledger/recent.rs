@@ -1,7 +1,7 @@
 //! The last entries, for people who watch.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::Entry;
 
@@ -11,12 +11,6 @@ pub const RECENT: usize = 100;
 /// The last entries.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    // std Mutex: never held across .await
-    last: Mutex<Last>,
-}
-
-#[derive(Debug, Default)]
-struct Last {
     /// Entries ever.
     count: u64,
     /// The oldest first.
@@ -24,20 +18,17 @@ struct Last {
 }
 
 impl Recent {
-    pub(super) fn push(&self, entry: Arc<Entry>) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.count += 1;
-        // Dropped when others may go on.
-        let oldest = if last.entries.len() >= RECENT { last.entries.pop_front() } else { None };
-        last.entries.push_back(entry);
-        drop(last);
-        drop(oldest);
+    /// Adds one; gives the one that goes.
+    pub(super) fn push(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
+        self.count += 1;
+        let oldest = if self.entries.len() >= RECENT { self.entries.pop_front() } else { None };
+        self.entries.push_back(entry);
+        oldest
     }
 
     /// Those behind the first `seen`, the newest first, and how many there have been ever.
     pub(super) fn since(&self, seen: u64) -> (Vec<Arc<Entry>>, u64) {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = usize::try_from(last.count.saturating_sub(seen)).unwrap_or(usize::MAX);
-        (last.entries.iter().rev().take(new).cloned().collect(), last.count)
+        let new = usize::try_from(self.count.saturating_sub(seen)).unwrap_or(usize::MAX);
+        (self.entries.iter().rev().take(new).cloned().collect(), self.count)
     }
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
-use tokio::sync::mpsc::Receiver;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::queue::Queue;
 use super::{Entry, Tally, retention};
 use crate::store::{Store, UsageRow};
 
 /// Most entries of one transaction: some milliseconds, for which other writers wait.
-pub(super) const BATCH: usize = 512;
+pub(super) const BATCH: usize = 2_048;
 /// How long a batch is collected, from its first entry on.
 const WINDOW: Duration = Duration::from_millis(250);
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE`].
@@ -30,39 +30,38 @@ const TELL: Duration = Duration::from_secs(1);
 pub struct Writer {
     store: Store,
     keep: Option<Duration>,
-    queue: Queue,
+    waiting: Waiting,
     tally: Arc<Tally>,
 }
 
-/// What waits: in the channel, and at hand.
+/// What waits: in the queue, and at hand.
 #[derive(Debug)]
-struct Queue {
-    entries: Receiver<Arc<Entry>>,
+struct Waiting {
+    queue: Arc<Queue>,
     /// Stays here until it is written, so that it can be counted when it is given up.
     batch: Vec<Arc<Entry>>,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, keep: Option<Duration>, entries: Receiver<Arc<Entry>>, tally: Arc<Tally>) -> Self {
-        let queue = Queue { entries, batch: Vec::with_capacity(BATCH) };
-        Self { store, keep, queue, tally }
+    pub(super) fn new(store: Store, keep: Option<Duration>, queue: Arc<Queue>, tally: Arc<Tally>) -> Self {
+        Self { store, keep, waiting: Waiting { queue, batch: Vec::new() }, tally }
     }
 
-    /// Writes entries, in batches of up to 512 or 250 ms, and removes those older than `keep`, at once and hourly.
+    /// Writes entries, in batches of up to 2,048 or 250 ms, and removes those older than `keep`, at once and hourly.
     ///
     /// Ends when all that was recorded before `stop` is written (or given up, 3 s later), or when the last
     /// [`Ledger`](super::Ledger) is gone. Entries recorded after `stop` are lost and counted: cancel it when the last
     /// request has ended, not when the shutdown begins.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, keep, mut queue, tally } = self;
+        let Self { store, keep, mut waiting, tally } = self;
         let given_up = async {
             stop.cancelled().await;
             sleep(LAST_TRIES).await;
         };
         let aside = join(stop.run_until_cancelled(retention::keep_for(&store, keep)), tell(&tally));
         tokio::select! {
-            () = write(&store, &mut queue, &tally, &stop) => {}
-            () = given_up => tally.lose(queue.give_up()),
+            () = write(&store, &mut waiting, &tally, &stop) => {}
+            () = given_up => tally.lose(waiting.give_up()),
             // Telling has no end.
             _ = aside => {}
         }
@@ -71,15 +70,15 @@ impl Writer {
 }
 
 /// Writes until there will be no more entries.
-async fn write(store: &Store, queue: &mut Queue, tally: &Tally, stop: &CancellationToken) {
-    while queue.fill(stop).await {
+async fn write(store: &Store, waiting: &mut Waiting, tally: &Tally, stop: &CancellationToken) {
+    while waiting.fill(stop).await {
         // With the same ids on every try: what was written although the database reported a failure is known. One is
         // made, the others follow it.
         let ids = (Uuid::now_v7().as_u128()..).map(Uuid::from_u128);
-        let rows: Vec<_> = queue.batch.iter().zip(ids).map(|(entry, id)| entry.row(id)).collect();
+        let rows: Vec<_> = waiting.batch.iter().zip(ids).map(|(entry, id)| entry.row(id)).collect();
         insist(store, &rows, stop).await;
         tally.written(rows.len());
-        queue.batch.clear();
+        waiting.batch.clear();
     }
 }
 
@@ -105,7 +104,7 @@ async fn tell(tally: &Tally) {
     }
 }
 
-impl Queue {
+impl Waiting {
     /// Waits for an entry, then collects more; false: there will be none any more.
     async fn fill(&mut self, stop: &CancellationToken) -> bool {
         if self.receive(stop).await == 0 {
@@ -114,11 +113,8 @@ impl Queue {
         // The queue is not waited on meanwhile: whoever waits is woken by every entry. Unless there is much to do.
         if self.batch.len() < BATCH {
             stop.run_until_cancelled(sleep(WINDOW)).await;
-            while self.batch.len() < BATCH
-                && let Ok(entry) = self.entries.try_recv()
-            {
-                self.batch.push(entry);
-            }
+            let room = BATCH - self.batch.len();
+            self.queue.take(&mut self.batch, room);
         }
         true
     }
@@ -129,21 +125,19 @@ impl Queue {
         let room = BATCH - self.batch.len();
         tokio::select! {
             biased;
-            () = stop.cancelled() => self.entries.close(),
-            received = self.entries.recv_many(&mut self.batch, room) => return received,
+            () = stop.cancelled() => self.queue.close(),
+            taken = self.queue.taken(&mut self.batch, room) => return taken,
         }
         // Closed: what is in it comes without a wait, and then none.
-        self.entries.recv_many(&mut self.batch, room).await
+        self.queue.taken(&mut self.batch, room).await
     }
 
     /// Empties it; tells how many were in it.
     fn give_up(&mut self) -> usize {
-        self.entries.close();
-        let mut lost = self.batch.len();
+        self.queue.close();
+        self.queue.take(&mut self.batch, usize::MAX);
+        let lost = self.batch.len();
         self.batch.clear();
-        while self.entries.try_recv().is_ok() {
-            lost += 1;
-        }
         lost
     }
 }

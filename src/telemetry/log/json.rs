@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write as _};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
@@ -14,6 +14,7 @@ use tracing_subscriber::layer::Context;
 
 use super::Lines;
 use super::request::{RequestLine, TARGET, whole_ms};
+use crate::clock;
 use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
 use crate::wire::scan::special;
 
@@ -166,9 +167,11 @@ impl Draft {
 
     /// The time, to the microsecond.
     fn now(&mut self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        if self.second != now.as_secs() || self.time.is_empty() {
-            self.second = now.as_secs();
+        let now = clock::timestamp();
+        // There was no log before 1970.
+        let second = u64::try_from(now.as_second()).unwrap_or_default();
+        if self.second != second || self.time.is_empty() {
+            self.second = second;
             self.time.clear();
             let second = Timestamp::UNIX_EPOCH.saturating_add(Duration::from_secs(self.second));
             // Writing to a string does not fail, and all seconds can be added to 1970.
@@ -177,7 +180,7 @@ impl Draft {
         }
         self.line.extend_from_slice(self.time.as_bytes());
         let mut fraction = *b".000000Z";
-        let mut micros = now.subsec_micros();
+        let mut micros = now.subsec_microsecond().unsigned_abs();
         for digit in fraction[1..7].iter_mut().rev() {
             *digit += (micros % 10) as u8;
             micros /= 10;
