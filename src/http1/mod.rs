@@ -6,6 +6,7 @@
 
 mod connection;
 mod date;
+mod fields;
 mod framing;
 mod head;
 mod incoming;
@@ -16,5 +17,6 @@ pub(crate) mod room;
 mod tests;
 
 pub use connection::{Connection, Socket, Terms};
+pub use fields::Fields;
 pub(crate) use framing::{Chunks, Framing, Piece};
 pub use incoming::{BrokenOff, Incoming};

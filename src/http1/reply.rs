@@ -8,6 +8,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::date::with_date;
+use super::fields::Fields as Written;
 use super::head::Asked;
 use super::outgoing::{COPIED, Outgoing};
 use crate::clock;
@@ -33,12 +34,14 @@ pub(super) enum Coding {
 /// Writes the head of an answer whose body has this `length`, where it is known. `keeps`: the connection goes on behind it;
 /// unset where it can't.
 pub(super) fn write(out: &mut BytesMut, parts: &Parts, length: Option<u64>, asked: Asked, keeps: &mut bool) -> Coding {
-    let Parts { status, headers, .. } = parts;
+    let Parts { status, headers, extensions, .. } = parts;
+    let more = extensions.get::<Written>().map(Written::as_bytes).unwrap_or_default();
     // With the body behind it, if that is short: it follows at once.
     let short = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= COPIED);
-    out.reserve(LEAST_HEAD + headers.len() * FIELD + short.unwrap_or(0));
+    out.reserve(LEAST_HEAD + headers.len() * FIELD + more.len() + short.unwrap_or(0));
     line(out, *status);
     let fields = Fields::write(out, headers);
+    out.extend_from_slice(more);
     let bodiless = status.is_informational() || matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let coding = match fields.length.or(length) {
         _ if bodiless => Coding::Over,

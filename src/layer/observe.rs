@@ -14,19 +14,18 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason};
+use crate::http1::Fields;
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{Held, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
 /// What nginx logs when a client closes before it was answered; no client ever sees it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -143,14 +142,10 @@ impl Line {
         });
         self.status = Some(response.status());
         self.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
-        let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(self.record.id()) {
-            headers.insert(X_REQUEST_ID, id);
-        }
         let ms = u64::try_from(self.record.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if let Ok(ms) = HeaderValue::from_str(itoa::Buffer::new().format(ms)) {
-            headers.insert(PROCESSING_MS, ms);
-        }
+        let fields = Fields::of(&mut response);
+        fields.push("x-request-id", |value| value.push_str(self.record.id()));
+        fields.push("openai-processing-ms", |value| value.push_str(itoa::Buffer::new().format(ms)));
         response.map(|body| {
             // The answer to HEAD loses its body further out.
             self.complete = body.is_end_stream() || self.method == Method::HEAD;

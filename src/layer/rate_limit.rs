@@ -12,14 +12,13 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::BytesMut;
 use futures_util::future::Either;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::authenticate::Standing;
 use crate::error::{Denied, Surface};
+use crate::http1::Fields;
 use crate::limiter::{Admission, Limit, Limited, Limiter, Quota};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::go_duration::write_go_duration;
@@ -37,24 +36,21 @@ pub struct Meter {
 
 /// The names for one kind of limit.
 struct Names {
-    limit: HeaderName,
-    remaining: HeaderName,
-    reset: HeaderName,
+    limit: &'static str,
+    remaining: &'static str,
+    reset: &'static str,
 }
 
 static REQUESTS: Names = Names {
-    limit: HeaderName::from_static("x-ratelimit-limit-requests"),
-    remaining: HeaderName::from_static("x-ratelimit-remaining-requests"),
-    reset: HeaderName::from_static("x-ratelimit-reset-requests"),
+    limit: "x-ratelimit-limit-requests",
+    remaining: "x-ratelimit-remaining-requests",
+    reset: "x-ratelimit-reset-requests",
 };
 static TOKENS: Names = Names {
-    limit: HeaderName::from_static("x-ratelimit-limit-tokens"),
-    remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
-    reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
+    limit: "x-ratelimit-limit-tokens",
+    remaining: "x-ratelimit-remaining-tokens",
+    reset: "x-ratelimit-reset-tokens",
 };
-
-/// Room for the values of all six, bytes.
-const TEXT: usize = 128;
 
 /// Puts a [`Meter`] in front of a service. Stands behind `authenticate`.
 #[derive(Clone)]
@@ -115,7 +111,7 @@ impl Meter {
     fn refuse(&self, limited: &Limited) -> Response {
         self.metrics.refused(limited.reason(), limited.whose.name());
         let mut response = Denied::Limited(limited.clone()).answer(self.surface);
-        say(response.headers_mut(), [Some((&REQUESTS, refused(limited))), None]);
+        say(Fields::of(&mut response), &REQUESTS, refused(limited));
         response
     }
 }
@@ -136,17 +132,19 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Told<F> {
         let this = self.project();
         let Ok(mut response) = ready!(this.answer.poll(cx));
         if let Some(admission) = this.admission {
-            tell(response.headers_mut(), admission);
+            tell(Fields::of(&mut response), admission);
         }
         Poll::Ready(Ok(response))
     }
 }
 
-fn tell(headers: &mut HeaderMap, admission: &Admission) {
-    say(
-        headers,
-        [admission.requests().map(|quota| (&REQUESTS, quota)), admission.tokens().map(|quota| (&TOKENS, quota))],
-    );
+fn tell(fields: &mut Fields, admission: &Admission) {
+    if let Some(quota) = admission.requests() {
+        say(fields, &REQUESTS, quota);
+    }
+    if let Some(quota) = admission.tokens() {
+        say(fields, &TOKENS, quota);
+    }
 }
 
 fn refused(limited: &Limited) -> Quota {
@@ -154,29 +152,12 @@ fn refused(limited: &Limited) -> Quota {
     Quota { limit: limited.limit, remaining: 0, reset: std::time::Duration::from_secs(60) }
 }
 
-/// Says what is left of these, in one piece of memory.
-fn say(headers: &mut HeaderMap, quotas: [Option<(&'static Names, Quota)>; 2]) {
-    let mut text = BytesMut::with_capacity(TEXT);
-    let mut ends = [[0; 3]; 2];
-    for (ends, (_, quota)) in ends.iter_mut().zip(quotas.iter().flatten()) {
-        let mut digits = itoa::Buffer::new();
-        text.extend_from_slice(digits.format(quota.limit).as_bytes());
-        ends[0] = text.len();
-        text.extend_from_slice(digits.format(quota.remaining).as_bytes());
-        ends[1] = text.len();
-        // Writing to memory does not fail.
-        let _ = write_go_duration(&mut text, quota.reset);
-        ends[2] = text.len();
-    }
-    let text = text.freeze();
-    let mut from = 0;
-    for (ends, (names, _)) in ends.into_iter().zip(quotas.into_iter().flatten()) {
-        for (end, name) in ends.into_iter().zip([&names.limit, &names.remaining, &names.reset]) {
-            // Digits and units are all that can stand in it.
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
-                headers.insert(name.clone(), value);
-            }
-            from = end;
-        }
-    }
+fn say(fields: &mut Fields, names: &Names, quota: Quota) {
+    let mut digits = itoa::Buffer::new();
+    fields.push(names.limit, |value| value.push_str(digits.format(quota.limit)));
+    fields.push(names.remaining, |value| value.push_str(digits.format(quota.remaining)));
+    fields.push(names.reset, |value| {
+        // Writing to a String does not fail.
+        let _ = write_go_duration(value, quota.reset);
+    });
 }

@@ -11,7 +11,7 @@ use http_body::Body as HttpBody;
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// How many fields a head gets, with those of the layers: its map need not grow for them.
-const FIELDS: usize = 12;
+const FIELDS: usize = 6;
 
 /// A stream's head, with `body` behind it.
 pub(super) fn stream<B>(body: B) -> Response
