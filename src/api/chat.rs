@@ -41,22 +41,23 @@ impl Service<Request> for Completions {
 
 /// One completion, streamed or whole. The content type is not looked at: `curl -d` sends that of a form.
 async fn complete(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let body = state.bodies.read(&head.headers, body).await?;
-    let extensions = &head.extensions;
+    // Nobody else needs them any more.
+    let extensions = &mut head.extensions;
     let (Some(standing), Some(admission), Some(record)) =
-        (extensions.get::<Standing>(), extensions.get::<Admission>(), extensions.get::<Record>())
+        (extensions.remove::<Standing>(), extensions.remove::<Admission>(), extensions.remove::<Record>())
     else {
         tracing::error!("a layer is missing in front of the handler");
         return Err(ApiError::internal());
     };
     let caller = Caller {
-        principal: Arc::clone(standing.principal()),
-        admission: admission.clone(),
-        record: record.clone(),
+        principal: standing.into_principal(),
+        admission,
+        record,
         headers: head.headers,
         memory: body.share,
-        ends_at: extensions.get::<Peer>().map(|peer| peer.ends_at.clone()).unwrap_or_default(),
+        ends_at: extensions.remove::<Peer>().map(|peer| peer.ends_at).unwrap_or_default(),
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
     state.relay.complete(caller, request).await

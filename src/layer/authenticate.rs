@@ -111,6 +111,12 @@ impl Standing {
         &self.principal
     }
 
+    /// Who was let in, and nothing else.
+    #[must_use]
+    pub fn into_principal(self) -> Arc<Principal> {
+        self.principal
+    }
+
     /// Asks for one more scope from now on.
     #[must_use]
     pub fn and(self, scope: Scope) -> Self {

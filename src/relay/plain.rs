@@ -75,15 +75,21 @@ async fn ask(
 
 /// The body, as long as it does not fall silent.
 async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Bytes, Failure> {
-    let mut whole = BytesMut::new();
+    // Most come in one piece.
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     let idle = Limit::new(target.timeouts().idle, Deadline::Idle);
     while let Some(data) = timed(idle, pin!(async { answer.body.data().await.transpose() })).await? {
-        if whole.len() + data.len() > limit {
+        if first.len() + whole.len() + data.len() > limit {
             return Err(Failure::Malformed("it is too long"));
         }
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+            continue;
+        }
+        whole.extend_from_slice(&std::mem::take(&mut first));
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    Ok(if first.is_empty() { whole.freeze() } else { first })
 }
 
 /// A success is a JSON object with choices in it; gives its usage.

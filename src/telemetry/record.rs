@@ -84,11 +84,14 @@ impl Terminal {
 
 /// A shared record of one request; clones are the same record.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct Record(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     id: Arc<str>,
     started: Instant,
     // std Mutex: never held across .await
-    facts: Arc<Mutex<Facts>>,
+    facts: Mutex<Facts>,
 }
 
 /// One attempt at a target.
@@ -131,23 +134,23 @@ impl Record {
     /// A record of a request that has just arrived.
     #[must_use]
     pub fn begin(id: impl Into<Arc<str>>) -> Self {
-        Self { id: id.into(), started: clock::now(), facts: Arc::default() }
+        Self(Arc::new(Inner { id: id.into(), started: clock::now(), facts: Mutex::default() }))
     }
 
     /// The request's id, as in `x-request-id`.
     #[must_use]
-    pub const fn id(&self) -> &Arc<str> {
-        &self.id
+    pub fn id(&self) -> &Arc<str> {
+        &self.0.id
     }
 
     /// Time since the request arrived.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        clock::now() - self.started
+        clock::now() - self.0.started
     }
 
     /// The facts, to read or to add to. Hold it for a moment only.
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
