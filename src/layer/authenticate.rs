@@ -6,6 +6,8 @@
 //!
 //! Nearly every request shows a key that is known: it passes without a wait, and so without a task's memory of its own.
 
+mod standing;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -29,6 +31,8 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
+pub use standing::Standing;
+
 use super::browser::{Browsers, Offered, Shown};
 use crate::deadline::EndsAt;
 use crate::error::problem::Problem;
@@ -37,7 +41,7 @@ use crate::keyring::{Keyring, Principal};
 use crate::limiter::Clock;
 use crate::store::StoreError;
 use crate::telemetry::record::Record;
-use crate::wire::key::{KeyHash, Scope, Scopes, mask};
+use crate::wire::key::{KeyHash, Scope, mask};
 
 /// Failures a minute from one address that are answered at once.
 const FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -87,62 +91,6 @@ pub struct Guard {
     pub browsers: Option<Browsers>,
     /// Who those are that show no key; none: they are not let in.
     pub anonymous: Option<Arc<Principal>>,
-}
-
-/// Who was let in, and whether it may still do what it was let in for. A stream that goes on for days asks again.
-#[derive(Clone)]
-pub struct Standing {
-    principal: Arc<Principal>,
-    /// None: everybody may.
-    keyring: Option<Keyring>,
-    key: KeyHash,
-    scopes: Scopes,
-}
-
-impl Standing {
-    /// Everybody's, where no key is needed.
-    fn everybody(principal: Arc<Principal>) -> Self {
-        Self { principal, keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
-    }
-
-    /// Who was let in, as it was then.
-    #[must_use]
-    pub const fn principal(&self) -> &Arc<Principal> {
-        &self.principal
-    }
-
-    /// Who was let in, and nothing else.
-    #[must_use]
-    pub fn into_principal(self) -> Arc<Principal> {
-        self.principal
-    }
-
-    /// Asks for one more scope from now on.
-    #[must_use]
-    pub fn and(self, scope: Scope) -> Self {
-        Self { scopes: self.scopes.iter().chain([scope]).collect(), ..self }
-    }
-
-    /// Whether it is that of a key.
-    #[must_use]
-    pub const fn is_a_keys(&self) -> bool {
-        self.keyring.is_some()
-    }
-
-    /// The hash of the key; of nothing where no keys are asked for.
-    #[must_use]
-    pub const fn key(&self) -> KeyHash {
-        self.key
-    }
-
-    /// Whether the key is neither revoked nor expired, and has its scopes.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        let Some(keyring) = &self.keyring else { return true };
-        let good =
-            |principal: &Principal| !principal.has_expired() && self.scopes.iter().all(|scope| principal.has(scope));
-        keyring.find(&self.key).is_some_and(|principal| good(&principal))
-    }
 }
 
 impl Gate {
@@ -282,8 +230,7 @@ impl Guard {
 
     /// Whether somebody still may.
     fn standing(&self, principal: Arc<Principal>, key: KeyHash) -> Standing {
-        let scopes = self.scope.into_iter().collect();
-        Standing { principal, keyring: self.gate.keyring.as_ref().ok().cloned(), key, scopes }
+        Standing::new(principal, self.gate.keyring.as_ref().ok().cloned(), key, self.scope)
     }
 }
 
@@ -404,6 +351,3 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
     }
 }
-
-#[cfg(test)]
-mod tests;

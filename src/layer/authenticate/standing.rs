@@ -1,0 +1,91 @@
+//! Who was let in, and for how long that holds.
+
+use std::sync::Arc;
+
+use crate::keyring::{Keyring, Principal};
+use crate::wire::key::{KeyHash, Scope, Scopes};
+
+/// Who was let in, and whether it may still do what it was let in for. A stream that goes on for days asks again.
+#[derive(Clone)]
+pub struct Standing {
+    principal: Arc<Principal>,
+    /// None: everybody may.
+    keyring: Option<Keyring>,
+    key: KeyHash,
+    scopes: Scopes,
+}
+
+impl Standing {
+    /// That of whoever has `key` in `keyring` (none: no keys are asked for), as long as it has `scope` too.
+    pub(super) fn new(principal: Arc<Principal>, keyring: Option<Keyring>, key: KeyHash, scope: Option<Scope>) -> Self {
+        Self { principal, keyring, key, scopes: scope.into_iter().collect() }
+    }
+
+    /// Everybody's, where no key is needed.
+    pub(super) fn everybody(principal: Arc<Principal>) -> Self {
+        Self { principal, keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+    }
+
+    /// Who was let in, as it was then.
+    #[must_use]
+    pub const fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// Who was let in, and nothing else.
+    #[must_use]
+    pub fn into_principal(self) -> Arc<Principal> {
+        self.principal
+    }
+
+    /// Asks for one more scope from now on.
+    #[must_use]
+    pub fn and(self, scope: Scope) -> Self {
+        Self { scopes: self.scopes.iter().chain([scope]).collect(), ..self }
+    }
+
+    /// Whether it is that of a key.
+    #[must_use]
+    pub const fn is_a_keys(&self) -> bool {
+        self.keyring.is_some()
+    }
+
+    /// The hash of the key; of nothing where no keys are asked for.
+    #[must_use]
+    pub const fn key(&self) -> KeyHash {
+        self.key
+    }
+
+    /// Whether the key is neither revoked nor expired, and has its scopes.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let Some(keyring) = &self.keyring else { return true };
+        let good =
+            |principal: &Principal| !principal.has_expired() && self.scopes.iter().all(|scope| principal.has(scope));
+        keyring.find(&self.key).is_some_and(|principal| good(&principal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::store::{NewKey, Store};
+
+    #[tokio::test]
+    async fn a_standing_holds_while_its_key_is_good_and_has_every_scope() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        store.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
+        let keyring = Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap();
+        let principal = keyring.find(&KeyHash::of("secret")).unwrap();
+        let read = [Scope::StoreRead].into_iter().collect();
+        let standing = Standing { principal, keyring: Some(keyring.clone()), key: KeyHash::of("secret"), scopes: read };
+        assert!(standing.holds() && standing.clone().and(Scope::StoreWrite).holds());
+        assert!(!standing.clone().and(Scope::Stats).holds(), "keys have all but that");
+        assert!(!Standing { key: KeyHash::of("other"), ..standing.clone() }.holds());
+        assert!(Standing::everybody(Arc::clone(&standing.principal)).and(Scope::Stats).holds());
+        store.revoke_key("k").await.unwrap();
+        keyring.refresh().await;
+        assert!(!standing.holds());
+    }
+}
