@@ -16,6 +16,8 @@ use crate::http1::Socket;
 
 /// How long a client may go on sending after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
+/// How much of that is read at once, bytes.
+const WASTE: usize = 4096;
 
 /// A client's socket. No body is asked for more while what it gave before has not been taken, so a reader that has stopped
 /// reading can be noticed only here.
@@ -121,32 +123,43 @@ impl Socket for Tcp {
         self.tcp.poll_read_ready(cx)
     }
 
-    /// Says that no more will come, then, if something is `unread`, reads on without keeping anything until the client has
-    /// closed too, for a moment: closing with bytes unread would reset the connection, and the reset would overtake the last
-    /// answer, which is just what a client needs that is still sending a body nobody wants.
+    /// Says that no more will come, then, if something is `unread` or still comes, reads on without keeping anything until the
+    /// client has closed too, for a moment: closing with bytes unread would reset the connection, and the reset would overtake
+    /// the last answer, which is just what a client needs that is still sending a body nobody wants.
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
-        }
-        if !unread {
-            return Poll::Ready(Ok(()));
+            if !unread && !self.reads_on(cx) {
+                return Poll::Ready(Ok(()));
+            }
         }
         let until = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        let mut waste = [MaybeUninit::uninit(); 4096];
+        let over = until.as_mut().poll(cx);
         // A bounded stretch, so that a client that pours does not keep this task from others.
         for _ in 0..64 {
+            let mut waste = [MaybeUninit::uninit(); WASTE];
             let mut buf = ReadBuf::uninit(&mut waste);
             match Pin::new(&mut self.tcp).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return until.as_mut().poll(cx).map(Ok),
+                Poll::Pending => return over.map(Ok),
             }
         }
-        if until.as_mut().poll(cx).is_pending() {
+        if over.is_pending() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Tcp {
+    /// Whether there was something to read, which is not kept.
+    fn reads_on(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut waste = [MaybeUninit::uninit(); WASTE];
+        let mut buf = ReadBuf::uninit(&mut waste);
+        let read = Pin::new(&mut self.tcp).poll_read(cx, &mut buf);
+        matches!(read, Poll::Ready(Ok(()))) && !buf.filled().is_empty()
     }
 }
 

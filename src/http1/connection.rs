@@ -22,8 +22,14 @@ use super::room;
 use crate::clock;
 use crate::deadline::Alarm;
 
-/// Bodies up to this are copied: the buffer that they came in is used again at once.
+/// Bodies up to this are copied: the buffer that they came in is used again at once. So are those that came in a buffer
+/// which is much larger than they are.
 const COPIED: usize = 2 * 1024;
+/// How long the head of a request may take that was not there when the connection was to be finished.
+const LAST_HEAD: Duration = Duration::from_secs(1);
+/// Most steps of one turn: a client that sends a body byte by byte, or requests ahead of time, does not keep the thread from
+/// others.
+const TURN: usize = 64;
 /// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
 const MOST_PASSED_OVER: u64 = 64 * 1024;
 
@@ -123,8 +129,12 @@ where
     /// Ends it after the answer that is on it, or at once where it waits for a further request. To be polled then.
     pub fn finish(&mut self) {
         self.keeps = false;
-        if self.greeted && matches!(self.state, State::Waiting) && self.inbox.is_empty() {
-            self.state = State::Closing { unread: false };
+        match self.state {
+            State::Waiting if self.greeted && self.inbox.is_empty() => self.state = State::Closing { unread: false },
+            // A request is perhaps on its way.
+            State::Waiting => self.head_due = self.head_due.min(clock::now() + LAST_HEAD),
+            State::Passing(_) => self.state = State::Closing { unread: true },
+            _ => {}
         }
     }
 
@@ -152,6 +162,7 @@ where
     /// Awaits the next request and hands it to the service. False when none will come.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
+            self.pass_over_empty_lines();
             // A head can't end before a line does: one that comes byte by byte is not looked at for each.
             if memchr::memchr(b'\n', &self.inbox[self.looked..]).is_some() || self.inbox.len() > self.terms.head {
                 match Head::take(&mut self.inbox, self.terms.head) {
@@ -176,6 +187,16 @@ where
                     return Poll::Ready(Ok(true));
                 }
             }
+        }
+    }
+
+    /// Those before a head are no part of it (RFC 9112, section 2.2).
+    fn pass_over_empty_lines(&mut self) {
+        while let Some(length) =
+            [&b"\r\n"[..], b"\n"].iter().find(|end| self.inbox.starts_with(end)).map(|end| end.len())
+        {
+            self.inbox.advance(length);
+            self.looked = 0;
         }
     }
 
@@ -209,7 +230,7 @@ where
             Framing::Length(length) if length <= self.inbox.len() as u64 => {
                 // It is no more than there is.
                 let length = usize::try_from(length).unwrap_or_default();
-                if length <= COPIED {
+                if length <= COPIED || self.inbox.capacity() > room::MOST_ROOM {
                     let bytes = Bytes::copy_from_slice(&self.inbox[..length]);
                     self.inbox.advance(length);
                     return Incoming::here(bytes);
@@ -244,7 +265,7 @@ where
                     self.arrival.take_if(|arrival| arrival.is_over());
                     return Poll::Ready(Ok(()));
                 }
-                Moved::Idle => return Poll::Pending,
+                Moved::Idle => return self.poll_left(cx),
                 Moved::Hungry => {}
             }
             if std::mem::take(&mut self.waits) {
@@ -263,7 +284,7 @@ where
 
     /// An error when the client leaves; what it sends ahead of time is kept for later. Never ready otherwise.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.inbox.is_empty() && self.arrival.is_none() {
+        while self.inbox.is_empty() {
             if !ready!(self.poll_receive(cx))? {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -276,7 +297,7 @@ where
         let (parts, body) = response.into_parts();
         let passable = |arrival: &Arrival| arrival.left().is_some_and(|left| left <= MOST_PASSED_OVER);
         // Who waited for a word in vain may send the body or not: nobody knows what comes next.
-        self.keeps &= self.arrival.as_ref().is_none_or(passable) && !self.waits;
+        self.keeps &= self.arrival.as_ref().is_none_or(|arrival| passable(arrival) && !self.waits);
         // Its body did not come in time.
         self.keeps &= parts.status != StatusCode::REQUEST_TIMEOUT;
         let coding = reply::write(self.out.buffer(), &parts, body.size_hint().exact(), asked, &mut self.keeps);
@@ -326,7 +347,7 @@ where
         self.head_due = clock::now() + self.terms.idle;
         let arrival = self.arrival.take();
         self.state = match arrival {
-            _ if !self.keeps => State::Closing { unread: arrival.is_some() },
+            _ if !self.keeps => State::Closing { unread: arrival.is_some() || !self.inbox.is_empty() },
             Some(arrival) => State::Passing(arrival.into_rest()),
             None => State::Waiting,
         };
@@ -383,7 +404,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        while ready!(this.poll_next(cx))? {}
-        Poll::Ready(Ok(()))
+        for _ in 0..TURN {
+            if !ready!(this.poll_next(cx))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

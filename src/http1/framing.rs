@@ -1,10 +1,10 @@
-//! Where the body of an answer ends, and what of the bytes that came is body: RFC 9112, sections 6 and 7.
+//! Where a body ends, and what of the bytes that came is body: RFC 9112, sections 6 and 7.
 
 use bytes::{Buf, Bytes, BytesMut};
 
 /// Longest line of a chunk's size with its extensions, bytes.
 const MOST_LINE: usize = 4 * 1024;
-/// Most bytes of all trailers. They say nothing that a chat completion needs, and are passed over.
+/// Most bytes of all trailers. They say nothing that anybody needs here, and are passed over.
 const MOST_TRAILERS: usize = 16 * 1024;
 
 /// Pieces up to this are copied, which costs no more than to share the buffer that they came in, and leaves that free to be
@@ -126,7 +126,8 @@ fn take(left: &mut u64, inbox: &mut BytesMut) -> Piece {
 /// The length of the first line without its end, if all of it is there.
 fn line(inbox: &BytesMut, most: usize) -> Result<Option<usize>, Broken> {
     match memchr::memchr(b'\n', inbox) {
-        Some(at) if at > 0 && at <= most + 1 && inbox[at - 1] == b'\r' => Ok(Some(at - 1)),
+        // A carriage return of its own might end the line for somebody else.
+        Some(at) if at > 0 && at <= most + 1 && memchr::memchr(b'\r', &inbox[..at]) == Some(at - 1) => Ok(Some(at - 1)),
         Some(_) => Err(Broken),
         None if inbox.len() > most + 1 => Err(Broken),
         None => Ok(None),
@@ -145,7 +146,8 @@ fn size(line: &[u8]) -> Result<u64, Broken> {
         size = size << 4 | u64::from(digit);
         digits += 1;
     }
-    let rest = line[digits..].trim_ascii_start();
+    let rest =
+        line[digits..].iter().position(|byte| !matches!(byte, b' ' | b'\t')).map_or(&[][..], |at| &line[digits + at..]);
     let plain = rest.is_empty() || rest[0] == b';';
     if plain && digits > 0 { Ok(size) } else { Err(Broken) }
 }
@@ -211,7 +213,11 @@ mod tests {
     fn broken_framing_is_refused() {
         let (long, trailers) = (b"1;".repeat(4_096), b"a: b\r\n".repeat(4_096));
         let long_trailers = [&b"0\r\n"[..], &trailers].concat();
-        let bad: [&[u8]; 12] = [
+        let bad: [&[u8]; 16] = [
+            b"5\r\r\nabcde",
+            b"5\x0c\r\nabcde",
+            b"5;a\rb\r\nabcde",
+            b"0\r\nx: \ry\r\n\r\n",
             b"\r\n",
             b"x\r\n",
             b"-1\r\na",

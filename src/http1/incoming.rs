@@ -174,13 +174,24 @@ impl Arrival {
     }
 
     /// What is left of it, for whoever passes over it.
-    pub(super) fn into_rest(self) -> Framing {
-        self.framing
+    pub(super) fn into_rest(mut self) -> Framing {
+        std::mem::replace(&mut self.framing, Framing::Length(0))
     }
 
     /// How much is left, if that is known.
     pub(super) const fn left(&self) -> Option<u64> {
         if let Framing::Length(left) = self.framing { Some(left) } else { None }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        // Whoever still reads would wait for ever.
+        state.over.get_or_insert(Err(BrokenOff));
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 }
 

@@ -40,9 +40,11 @@ pub(super) fn write(out: &mut BytesMut, parts: &Parts, length: Option<u64>, aske
     let short = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= COPIED);
     out.reserve(LEAST_HEAD + headers.len() * FIELD + more.len() + short.unwrap_or(0));
     line(out, *status);
-    let fields = Fields::write(out, headers);
+    // Those have no body, nor a length of it (RFC 9110, section 8.6).
+    let lengthless = status.is_informational() || *status == StatusCode::NO_CONTENT;
+    let fields = Fields::write(out, headers, lengthless);
     out.extend_from_slice(more);
-    let bodiless = status.is_informational() || matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless = lengthless || *status == StatusCode::NOT_MODIFIED;
     let coding = match fields.length.or(length) {
         _ if bodiless => Coding::Over,
         Some(length) => {
@@ -105,7 +107,7 @@ struct Fields {
 
 impl Fields {
     /// Writes them, but for those that only the connection can know.
-    fn write(out: &mut BytesMut, headers: &HeaderMap) -> Self {
+    fn write(out: &mut BytesMut, headers: &HeaderMap, lengthless: bool) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
             match *name {
@@ -116,7 +118,7 @@ impl Fields {
                 TRANSFER_ENCODING => continue,
                 CONTENT_LENGTH => {
                     let length = value.to_str().ok().and_then(|length| length.parse().ok());
-                    if length.is_none() || fields.length.is_some() {
+                    if lengthless || length.is_none() || fields.length.is_some() {
                         continue;
                     }
                     fields.length = length;
@@ -263,6 +265,14 @@ mod tests {
             ),
             (ok().status(304), None, usual, "HTTP/1.1 304 Not Modified\r\nx-a: b\r\n\r\n", Coding::Over, true),
             (ok().status(204), Some(0), usual, "HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n", Coding::Over, true),
+            (
+                ok().status(204).header("content-length", "3"),
+                Some(3),
+                usual,
+                "HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n",
+                Coding::Over,
+                true,
+            ),
         ] {
             assert_eq!(head(response, length, asked), (text.to_owned(), coding, keeps));
         }

@@ -14,7 +14,7 @@ pub(crate) const LEAST_ROOM: usize = 2 * 1024;
 /// Most buffers that are kept for one thread.
 const MOST_SPARE: usize = 16;
 /// Larger buffers than this are not kept: they grew for a single long message.
-const MOST_ROOM: usize = 2 * ROOM;
+pub(crate) const MOST_ROOM: usize = 2 * ROOM;
 
 thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };

@@ -259,6 +259,27 @@ async fn a_client_that_leaves_takes_its_answer_along() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_is_noticed_although_its_body_is_not_read() {
+    let (give, pieces) = mpsc::unbounded_channel();
+    let mut client = connect(TERMS, through(pieces)).await;
+    client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n").await;
+    give.send(Bytes::from_static(b"begun>")).unwrap();
+    client.until(">").await;
+    drop(client.tcp);
+    give.closed().await;
+    assert!(client.served.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_word_and_sends_all_the_same_may_go_on() {
+    let body = "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let mut client = connect(TERMS, echo).await;
+    client.send(&format!("POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n{body}")).await;
+    let answer = client.until(">").await;
+    assert!(answer.ends_with("<POST / abc>") && !answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn it_is_finished_behind_the_answer_or_at_once() {
     let (give, pieces) = mpsc::unbounded_channel();
     let mut client = connect(TERMS, through(pieces)).await;
@@ -275,6 +296,19 @@ async fn it_is_finished_behind_the_answer_or_at_once() {
     client.until(">").await;
     client.finish.take().unwrap().send(()).unwrap();
     assert_eq!(client.rest().await, "");
+
+    // What is left of a body that nobody wanted is not waited for, nor is what is no request.
+    for (service, text) in
+        [(deaf as fn(Request<Incoming>) -> Answer, "content-length: 60000\r\n\r\n"), (echo, "\r\n\r\n")]
+    {
+        let mut client = connect(TERMS, service).await;
+        client.send(&format!("POST / HTTP/1.1\r\nhost: x\r\n{text}")).await;
+        client.until(">").await;
+        client.finish.take().unwrap().send(()).unwrap();
+        client.tcp.shutdown().await.unwrap();
+        assert_eq!(client.rest().await, "");
+        client.served.await.unwrap().unwrap();
+    }
 
     // One that has not asked yet may: its request is perhaps on its way.
     let mut client = connect(TERMS, echo).await;
