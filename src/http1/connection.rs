@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,16 +15,13 @@ use tokio::time::Instant;
 
 use super::framing::{Framing, Piece};
 use super::head::{Asked, Head};
+use super::inbox::Inbox;
 use super::incoming::{Arrival, Incoming, Moved};
 use super::outgoing::Outgoing;
 use super::reply::{self, Coding};
-use super::room;
 use crate::clock;
 use crate::deadline::Alarm;
 
-/// Bodies up to this are copied: the buffer that they came in is used again at once. So are those that came in a buffer
-/// which is much larger than they are.
-const COPIED: usize = 2 * 1024;
 /// How long the head of a request may take that was not there when the connection was to be finished.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 /// Most steps of one turn: a client that sends a body byte by byte, or requests ahead of time, does not keep the thread from
@@ -65,10 +62,7 @@ pub struct Connection<I, S, F, B> {
     service: S,
     terms: Terms,
     state: State<F, B>,
-    /// Received and not yet read.
-    inbox: BytesMut,
-    /// How much of it has been looked at in vain.
-    looked: usize,
+    inbox: Inbox,
     out: Outgoing,
     /// The request's body, while there is more of it.
     arrival: Option<Arrival>,
@@ -114,8 +108,7 @@ where
             service,
             terms,
             state: State::Waiting,
-            inbox: BytesMut::new(),
-            looked: 0,
+            inbox: Inbox::default(),
             out: Outgoing::default(),
             arrival: None,
             waits: false,
@@ -162,23 +155,18 @@ where
     /// Awaits the next request and hands it to the service. False when none will come.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
-            self.pass_over_empty_lines();
-            // A head can't end before a line does: one that comes byte by byte is not looked at for each.
-            if memchr::memchr(b'\n', &self.inbox[self.looked..]).is_some() || self.inbox.len() > self.terms.head {
-                match Head::take(&mut self.inbox, self.terms.head) {
-                    Ok(Some(head)) => {
-                        self.call(head);
-                        return Poll::Ready(Ok(true));
-                    }
-                    Ok(None) => {}
-                    Err(status) => {
-                        self.refuse(status);
-                        return Poll::Ready(Ok(true));
-                    }
+            match self.inbox.take_head(self.terms.head) {
+                Ok(Some(head)) => {
+                    self.call(head);
+                    return Poll::Ready(Ok(true));
+                }
+                Ok(None) => {}
+                Err(status) => {
+                    self.refuse(status);
+                    return Poll::Ready(Ok(true));
                 }
             }
-            self.looked = self.inbox.len();
-            match self.poll_receive(cx) {
+            match self.inbox.poll_receive(&mut self.io, cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return Poll::Ready(Ok(false)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -187,16 +175,6 @@ where
                     return Poll::Ready(Ok(true));
                 }
             }
-        }
-    }
-
-    /// Those before a head are no part of it (RFC 9112, section 2.2).
-    fn pass_over_empty_lines(&mut self) {
-        while let Some(length) =
-            [&b"\r\n"[..], b"\n"].iter().find(|end| self.inbox.starts_with(end)).map(|end| end.len())
-        {
-            self.inbox.advance(length);
-            self.looked = 0;
         }
     }
 
@@ -216,7 +194,6 @@ where
 
     fn call(&mut self, head: Head) {
         let Head { request, framing, asked, keeps, waits } = head;
-        self.looked = 0;
         self.greeted = true;
         self.keeps &= keeps;
         let body = self.body(framing);
@@ -226,25 +203,14 @@ where
 
     /// The body that follows, which nearly always came with the head.
     fn body(&mut self, framing: Framing) -> Incoming {
-        match framing {
-            Framing::Length(length) if length <= self.inbox.len() as u64 => {
-                // It is no more than there is.
-                let length = usize::try_from(length).unwrap_or_default();
-                if length <= COPIED || self.inbox.capacity() > room::MOST_ROOM {
-                    let bytes = Bytes::copy_from_slice(&self.inbox[..length]);
-                    self.inbox.advance(length);
-                    return Incoming::here(bytes);
-                }
-                let all = length == self.inbox.len();
-                let bytes = if all { std::mem::take(&mut self.inbox) } else { self.inbox.split_to(length) };
-                Incoming::here(bytes.freeze())
-            }
-            framing => {
-                let (arrival, incoming) = Arrival::new(framing);
-                self.arrival = Some(arrival);
-                incoming
-            }
+        if let Framing::Length(length) = framing
+            && let Some(bytes) = self.inbox.take(length)
+        {
+            return Incoming::here(bytes);
         }
+        let (arrival, incoming) = Arrival::new(framing);
+        self.arrival = Some(arrival);
+        incoming
     }
 
     /// Answers what is no request, or none that can be served, and closes.
@@ -260,7 +226,7 @@ where
     fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(arrival) = &mut self.arrival else { return self.poll_left(cx) };
-            match arrival.hand_on(&mut self.inbox, cx) {
+            match arrival.hand_on(self.inbox.buffer(), cx) {
                 Moved::On => {
                     self.arrival.take_if(|arrival| arrival.is_over());
                     return Poll::Ready(Ok(()));
@@ -272,7 +238,7 @@ where
                 self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             ready!(self.out.poll_flush(&mut self.io, cx))?;
-            if !matches!(ready!(self.poll_receive(cx)), Ok(true)) {
+            if !matches!(ready!(self.inbox.poll_receive(&mut self.io, cx)), Ok(true)) {
                 if let Some(arrival) = self.arrival.take() {
                     arrival.break_off(cx);
                 }
@@ -285,7 +251,7 @@ where
     /// An error when the client leaves; what it sends ahead of time is kept for later. Never ready otherwise.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.inbox.is_empty() {
-            if !ready!(self.poll_receive(cx))? {
+            if !ready!(self.inbox.poll_receive(&mut self.io, cx))? {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
@@ -357,7 +323,7 @@ where
     fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let State::Passing(framing) = &mut self.state else { return Poll::Ready(Ok(true)) };
         loop {
-            match framing.next(&mut self.inbox) {
+            match framing.next(self.inbox.buffer()) {
                 Ok(Piece::Data(_)) => {}
                 Ok(Piece::End) => {
                     self.state = if self.keeps { State::Waiting } else { State::Closing { unread: false } };
@@ -367,29 +333,13 @@ where
                 Err(_broken) => return Poll::Ready(Ok(false)),
             }
         }
-        match self.poll_receive(cx) {
+        match self.inbox.poll_receive(&mut self.io, cx) {
             Poll::Pending => {
                 ready!(self.poll_late(cx));
                 Poll::Ready(Ok(true))
             }
             received => received,
         }
-    }
-
-    /// Receives more; false at the end of what the client sends.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let received = self.poll_fill(cx);
-        if received.is_pending() {
-            room::give_up(&mut self.inbox);
-        }
-        received
-    }
-
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        ready!(self.io.poll_readable(cx))?;
-        room::make(&mut self.inbox);
-        let received = tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.inbox);
-        received.map_ok(|count| count > 0)
     }
 }
 

@@ -9,6 +9,7 @@ mod date;
 mod fields;
 mod framing;
 mod head;
+mod inbox;
 mod incoming;
 mod outgoing;
 mod reply;
