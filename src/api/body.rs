@@ -18,7 +18,8 @@ use crate::error::ApiError;
 
 /// The unit in which memory is counted, bytes.
 const UNIT: usize = 16 * 1024;
-/// Longest body that stays in the buffer that it came in, if it came in one piece: what else is in there is its head.
+/// Longest body that stays in the buffer that it came in, if it came in one piece. Such a buffer is no larger than a unit:
+/// what came in a larger one was copied out of it.
 const MOST_AS_IT_IS: usize = 8 * 1024;
 
 /// The bounds, and the memory that all bodies share; cheap to clone.

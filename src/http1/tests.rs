@@ -225,6 +225,18 @@ async fn pieces_go_out_as_they_come_large_ones_too() {
     assert!(client.served.try_recv().is_err());
 }
 
+/// Sends `request`, leaves when the answer has begun, and waits until it is gone.
+async fn leaves_behind_the_head(request: &str) {
+    let (give, pieces) = mpsc::unbounded_channel();
+    let mut client = connect(TERMS, through(pieces)).await;
+    client.send(request).await;
+    give.send(Bytes::from_static(b"begun>")).unwrap();
+    client.until(">").await;
+    drop(client.tcp);
+    give.closed().await;
+    assert!(client.served.await.unwrap().is_err());
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_answer_along() {
     struct Told(Option<oneshot::Sender<()>>);
@@ -248,26 +260,12 @@ async fn a_client_that_leaves_takes_its_answer_along() {
     drop(client.tcp);
     told.await.unwrap();
 
-    let (give, pieces) = mpsc::unbounded_channel();
-    let mut client = connect(TERMS, through(pieces)).await;
-    client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    give.send(Bytes::from_static(b"begun>")).unwrap();
-    client.until(">").await;
-    drop(client.tcp);
-    give.closed().await;
-    assert!(client.served.await.unwrap().is_err());
+    leaves_behind_the_head("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_is_noticed_although_its_body_is_not_read() {
-    let (give, pieces) = mpsc::unbounded_channel();
-    let mut client = connect(TERMS, through(pieces)).await;
-    client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n").await;
-    give.send(Bytes::from_static(b"begun>")).unwrap();
-    client.until(">").await;
-    drop(client.tcp);
-    give.closed().await;
-    assert!(client.served.await.unwrap().is_err());
+    leaves_behind_the_head("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n").await;
 }
 
 #[tokio::test]
