@@ -201,7 +201,7 @@ async fn it_works_while_a_server_writes() {
     record(&store, vec![entry("2026-01-01T00:00:00Z", "k", "m")]).await;
     // A transaction that is open for as long as the command runs.
     let mut writing = store.writer().begin().await.unwrap();
-    sqlx::query("DELETE FROM usage").execute(&mut *writing).await.unwrap();
+    sqlx::query("DELETE FROM usage_requests").execute(&mut *writing).await.unwrap();
     assert_eq!(shop.json(&[])["total"]["requests"], 1);
     writing.commit().await.unwrap();
     assert_eq!(shop.json(&[])["total"]["requests"], 0);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::store::UsageRow;
 use crate::telemetry::record::{Source, Terminal};
@@ -60,7 +59,7 @@ impl Entry {
     }
 
     /// As it stands in the database, known by `id`.
-    pub(super) fn row(&self, id: Uuid) -> UsageRow<'_> {
+    pub(super) fn row(&self, id: i64) -> UsageRow<'_> {
         UsageRow {
             at: self.at,
             id,

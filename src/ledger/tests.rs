@@ -51,7 +51,7 @@ impl Book {
 
     /// Makes every try to write fail.
     async fn refuse(&self) {
-        self.sql("CREATE TRIGGER refuse BEFORE INSERT ON usage BEGIN SELECT raise(ABORT, 'no'); END").await;
+        self.sql("CREATE TRIGGER refuse BEFORE INSERT ON usage_requests BEGIN SELECT raise(ABORT, 'no'); END").await;
     }
 
     async fn accept(&self) {
@@ -214,7 +214,7 @@ async fn what_is_too_old_goes_at_the_start_and_the_rest_stays() {
     let now = jiff::Timestamp::now();
     let old: Vec<_> = (0..2_500).map(|_| Entry { at: now - hour * 4, ..entry() }).collect();
     let young = [Entry { at: now - hour * 2, ..entry() }];
-    let rows: Vec<_> = old.iter().chain(&young).map(|entry| entry.row(uuid::Uuid::now_v7())).collect();
+    let rows: Vec<_> = old.iter().chain(&young).zip(0..).map(|(entry, id)| entry.row(id)).collect();
     book.store.record_usage(&rows).await.unwrap();
     book.run();
     // Meanwhile entries are written.
@@ -227,7 +227,7 @@ async fn what_is_too_old_goes_at_the_start_and_the_rest_stays() {
 async fn without_a_time_to_keep_everything_stays() {
     let mut book = Book::open().await;
     let old = Entry { at: "1999-01-01T00:00:00Z".parse().unwrap(), ..entry() };
-    book.store.record_usage(&[old.row(uuid::Uuid::now_v7())]).await.unwrap();
+    book.store.record_usage(&[old.row(0)]).await.unwrap();
     book.run();
     // Old rows go at the start, so they would be gone when this is written.
     book.ledger.record(entry());

@@ -74,7 +74,8 @@ async fn write(store: &Store, waiting: &mut Waiting, tally: &Tally, stop: &Cance
     while waiting.fill(stop).await {
         // With the same ids on every try: what was written although the database reported a failure is known. One is
         // made, the others follow it.
-        let ids = (Uuid::now_v7().as_u128()..).map(Uuid::from_u128);
+        let first = Uuid::new_v4().as_u64_pair().0.cast_signed();
+        let ids = (0..).map(|number| first.wrapping_add(number));
         let rows: Vec<_> = waiting.batch.iter().zip(ids).map(|(entry, id)| entry.row(id)).collect();
         insist(store, &rows, stop).await;
         tally.written(rows.len());

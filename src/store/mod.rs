@@ -14,6 +14,7 @@ pub use usage::{UsageColumn, UsageCounts, UsageGroup, UsageRow};
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Store {
     reader: SqlitePool,
     writer: SqlitePool,
+    series: Arc<usage::Known>,
 }
 
 /// Why the database could not be opened or used.
@@ -69,7 +71,7 @@ impl Store {
             .max_lifetime(None)
             .connect_with(options)
             .await?;
-        Ok(Self { reader: pool.clone(), writer: pool })
+        Ok(Self { reader: pool.clone(), writer: pool, series: Arc::default() })
     }
 
     async fn on_disk(url: &str) -> Result<Self, StoreError> {
@@ -87,7 +89,7 @@ impl Store {
         }
         let writer = pool().max_connections(1).connect_with(options.clone()).await?;
         let reader = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self { reader, writer })
+        Ok(Self { reader, writer, series: Arc::default() })
     }
 
     /// Connections that only read.

@@ -1,6 +1,8 @@
 //! What completion requests used: rows in, sums out.
 
 mod insert;
+mod requests;
+mod series;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +12,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 
 use super::{Store, StoreError};
+
+pub(super) use series::Known;
 
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -22,8 +25,8 @@ const DAY: i64 = 24 * 60 * 60 * 1_000;
 pub struct UsageRow<'a> {
     /// When the request ended, kept to the millisecond.
     pub at: Timestamp,
-    /// Tells whether a row was written before.
-    pub id: Uuid,
+    /// Tells whether a row was written before: random.
+    pub id: i64,
     /// As in the log.
     pub request_id: Option<&'a Arc<str>>,
     /// Stable identity of the key.
@@ -109,11 +112,13 @@ impl Store {
     /// # Errors
     /// Whatever the database says.
     pub async fn record_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
-        for (sql, values) in insert::inserts_of(rows).map_err(sqlx::Error::Encode)? {
-            sqlx::query_with(sql, values).execute(&mut *transaction).await?;
-        }
-        Ok(transaction.commit().await?)
+        // At once the only writer: numbers of series are given out.
+        let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let (numbered, fresh) = self.series.number(rows, &mut transaction).await?;
+        requests::write(&numbered, &mut transaction).await?;
+        transaction.commit().await?;
+        self.series.remember(fresh);
+        Ok(())
     }
 
     /// Sums over the requests that ended at `since` or later and before `until` (none: no bound), one for each group
@@ -143,10 +148,16 @@ impl Store {
     /// Whatever the database says.
     pub async fn forget_usage(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         // A range of times, and not a list of rows, is removed in one walk; rows of one millisecond go together.
-        let sql = "DELETE FROM usage WHERE at < ?1 AND at <= coalesce(\
-                   (SELECT at FROM usage WHERE at < ?1 ORDER BY at LIMIT 1 OFFSET ?2), ?1)";
+        let sql = "DELETE FROM usage_requests WHERE at < ?1 AND at <= coalesce(\
+                   (SELECT at FROM usage_requests WHERE at < ?1 ORDER BY at LIMIT 1 OFFSET ?2), ?1)";
         let query = sqlx::query(sql).bind(before.as_millisecond()).bind(i64::from(limit.saturating_sub(1)));
-        Ok(query.execute(self.writer()).await?.rows_affected())
+        let removed = query.execute(self.writer()).await?.rows_affected();
+        if removed < u64::from(limit) {
+            // A day later than their last row could have gone: one that is written late finds its series.
+            let day = before.as_millisecond().div_euclid(DAY) - 1;
+            sqlx::query("DELETE FROM usage_series WHERE day < ?").bind(day).execute(self.writer()).await?;
+        }
+        Ok(removed)
     }
 }
 

@@ -1,15 +1,18 @@
 //! Sums of usage over a real database file.
 
+use std::str::FromStr as _;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
 
+static NEXT: AtomicI64 = AtomicI64::new(-3);
 static REQUEST: LazyLock<Arc<str>> = LazyLock::new(|| "req_1".into());
 
 fn row<'a>(at: &str, key: &'a str, model: &'a str) -> UsageRow<'a> {
     UsageRow {
         at: at.parse().unwrap(),
-        id: Uuid::now_v7(),
+        id: NEXT.fetch_add(1, Ordering::Relaxed),
         request_id: Some(&REQUEST),
         key_id: key,
         key,
@@ -38,32 +41,35 @@ async fn total(store: &Store) -> UsageCounts {
 
 /// Makes the database refuse new rows of which `what` holds.
 async fn refuse(store: &Store, what: &str) {
-    let trigger =
-        format!("CREATE TRIGGER refuse BEFORE INSERT ON usage WHEN {what} BEGIN SELECT raise(ABORT, 'no'); END");
+    let trigger = format!(
+        "CREATE TRIGGER refuse BEFORE INSERT ON usage_requests WHEN {what} BEGIN SELECT raise(ABORT, 'no'); END"
+    );
     sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(store.writer()).await.unwrap();
 }
 
-/// So many rows that all statements are used: for rows that have much in common, or for others.
+/// So many rows that all statements are used.
 const ALL_SIZES: u64 = 256 + 64 + 16 + 8 + 4 + 2 + 1;
 
 #[test]
 fn all_statements_are_used() {
-    let sum = |statements: &[(usize, String)]| statements.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
-    assert_eq!(sum(&*insert::ANY), ALL_SIZES);
-    assert_eq!(sum(&*insert::ALIKE), ALL_SIZES - 15);
+    assert_eq!(requests::REQUESTS.sizes.iter().map(|(rows, _)| *rows as u64).sum::<u64>(), ALL_SIZES);
 }
 
-/// Rows with their number in them; alike else, or each with its own model.
-fn numbered(numbers: std::ops::Range<u64>, models: Option<&[String]>) -> Vec<UsageRow<'_>> {
+/// Rows with their number in them.
+fn numbered(numbers: std::ops::Range<u64>, models: &[String]) -> Vec<UsageRow<'_>> {
     numbers
         .map(|number| UsageRow {
             at: Timestamp::from_second(number.cast_signed()).unwrap(),
             prompt_tokens: number,
             completion_tokens: 1_000 - number,
-            model: models.map_or("m", |models| &models[number as usize]),
+            model: &models[number as usize % models.len()],
             ..row("2026-01-01T00:00:00Z", "k", "")
         })
         .collect()
+}
+
+async fn series(store: &Store) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM usage_series").fetch_one(store.reader()).await.unwrap()
 }
 
 #[tokio::test]
@@ -156,7 +162,7 @@ async fn every_column_holds_what_was_given() {
     let row = sqlx::query("SELECT * FROM usage").fetch_one(store.reader()).await.unwrap();
     let text = |column: &str| row.get::<Option<String>, _>(column);
     let number = |column: &str| row.get::<i64, _>(column);
-    assert_eq!(row.get::<Vec<u8>, _>("id"), written.id.as_bytes());
+    assert_eq!(number("id"), written.id);
     for (column, expected) in [
         ("request_id", "req_1"),
         ("key_id", "k"),
@@ -219,17 +225,17 @@ async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
 
 #[tokio::test]
 async fn every_row_of_many_is_written_with_its_own_numbers_or_none_is() {
-    let names: Vec<_> = (0..ALL_SIZES).map(|number| format!("model {number}")).collect();
-    for models in [None, Some(&names[..])] {
+    for models in [1, 12, ALL_SIZES] {
+        let names: Vec<_> = (0..models).map(|number| format!("model {number}")).collect();
         let store = store().await;
-        let mut rows = numbered(0..ALL_SIZES, models);
+        let mut rows = numbered(0..ALL_SIZES, &names);
         refuse(&store, "NEW.duration_us = 7").await;
         for bad in [0, 17, 255, 256, rows.len() - 1] {
             let duration = std::mem::replace(&mut rows[bad].duration, Duration::from_micros(7));
             assert!(store.record_usage(&rows).await.is_err());
             rows[bad].duration = duration;
         }
-        assert_eq!(total(&store).await.requests, 0);
+        assert_eq!((total(&store).await.requests, series(&store).await), (0, 0));
         store.record_usage(&rows).await.unwrap();
         let sql = "SELECT at / 1000, prompt_tokens, completion_tokens, model FROM usage ORDER BY at";
         let read: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
@@ -238,13 +244,14 @@ async fn every_row_of_many_is_written_with_its_own_numbers_or_none_is() {
             (number, number, 1_000 - number, row.model.to_owned())
         });
         assert_eq!(read, expected.collect::<Vec<_>>());
+        assert_eq!(series(&store).await, models.cast_signed());
     }
 }
 
 #[tokio::test]
 async fn rows_that_differ_in_one_thing_have_nothing_in_common() {
     type Change = fn(&mut UsageRow<'_>);
-    let changes: [Change; 10] = [
+    let changes: [Change; 11] = [
         |row| row.key_id = "other",
         |row| row.key = "other",
         |row| row.model = "other",
@@ -255,28 +262,81 @@ async fn rows_that_differ_in_one_thing_have_nothing_in_common() {
         |row| row.terminal = "failed",
         |row| row.reason = Some(""),
         |row| row.status = 500,
+        |row| row.at += jiff::SignedDuration::from_hours(24),
     ];
     let sql = "SELECT count(*) FROM usage GROUP BY key_id, key_name, model, target, attempts, streamed, source, \
-               terminal, reason, status";
+               terminal, reason, status, at / 86400000";
+    let names = ["m".to_owned()];
     for change in changes {
         let store = store().await;
-        let mut rows = numbered(0..80, None);
+        let mut rows = numbered(0..80, &names);
         rows.iter_mut().step_by(2).for_each(change);
+        // Some find their series as those of the rows before them, some find it by its name.
+        rows.rotate_left(3);
+        rows[..40].sort_by_key(|row| row.prompt_tokens % 2);
         store.record_usage(&rows).await.unwrap();
         let counts: Vec<i64> = sqlx::query_scalar(sql).fetch_all(store.reader()).await.unwrap();
-        assert_eq!(counts, [40, 40]);
+        assert_eq!((counts, series(&store).await), (vec![40, 40], 2));
     }
 }
 
 #[tokio::test]
-async fn more_groups_than_are_told_apart_are_written_too() {
+async fn what_is_known_of_a_batch_that_failed_is_forgotten_and_of_one_that_did_not_is_kept() {
     let store = store().await;
-    let names: Vec<_> = (0..ALL_SIZES).map(|number| format!("model {}", number % 12)).collect();
-    let rows = numbered(0..ALL_SIZES, Some(&names));
-    store.record_usage(&rows).await.unwrap();
-    let sql = "SELECT prompt_tokens, model FROM usage ORDER BY at";
-    let read: Vec<(i64, String)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
-    assert_eq!(read, (0..).zip(names.iter().cloned()).collect::<Vec<_>>());
+    let names = ["a", "b"].map(str::to_owned);
+    let mut rows = numbered(0..10, &names);
+    rows[9].duration = Duration::from_micros(7);
+    refuse(&store, "NEW.duration_us = 7").await;
+    store.record_usage(&rows).await.unwrap_err();
+    rows[9].duration = Duration::ZERO;
+    // Of the same series, in two batches.
+    store.record_usage(&rows[..5]).await.unwrap();
+    store.record_usage(&rows[5..]).await.unwrap();
+    assert_eq!((total(&store).await.requests, series(&store).await), (10, 2));
+}
+
+#[tokio::test]
+async fn a_series_goes_a_day_after_its_records() {
+    let store = store().await;
+    let days = ["2026-01-01T12:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"];
+    store.record_usage(&days.map(|at| row(at, "k", "m"))).await.unwrap();
+    let left = async |before: &str| {
+        while store.forget_usage(before.parse().unwrap(), 2).await.unwrap() >= 2 {}
+        (total(&store).await.requests, series(&store).await)
+    };
+    assert_eq!(left("2026-01-01T11:00:00Z").await, (3, 3));
+    assert_eq!(left("2026-01-02T23:00:00Z").await, (1, 3));
+    assert_eq!(left("2026-01-03T00:00:00Z").await, (1, 2));
+    assert_eq!(left("2026-01-04T00:00:00Z").await, (0, 1));
+    assert_eq!(left("2026-01-05T00:00:00Z").await, (0, 0));
+}
+
+#[tokio::test]
+async fn records_of_older_versions_are_kept_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("old.db").display());
+    // As a version left it that had the first six migrations.
+    let all = sqlx::migrate!("src/store/migrations");
+    let some = all.iter().filter(|migration| migration.version <= 6).cloned().collect::<Vec<_>>();
+    let options = sqlx::sqlite::SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::migrate::Migrator { migrations: some.into(), ..sqlx::migrate::Migrator::DEFAULT }.run(&pool).await.unwrap();
+    let rows = "(1767225600001, x'01', 'req_1', 'id', 'k', 'm', 't', 1, 1, 3, 5, 'exact', 15, 20, 'completed', NULL, 200), \
+                (1767225600001, x'02', NULL, 'id', 'k', 'm', NULL, 0, 0, 0, 0, NULL, NULL, 9, 'failed', 'why', 502), \
+                (1767225600002, x'03', 'req_3', 'id', 'k', 'm', 't', 1, 1, 4, 6, 'exact', 25, 30, 'completed', NULL, 200), \
+                (1767312000000, x'04', 'req_4', 'id', 'k', 'm', 't', 1, 1, 4, 6, 'exact', 25, 30, 'completed', NULL, 200)";
+    sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO usage VALUES {rows}"))).execute(&pool).await.unwrap();
+    let columns = "at, request_id, key_id, key_name, model, target, attempts, streamed, prompt_tokens, completion_tokens, \
+                   source, first_token_us, duration_us, terminal, reason, status";
+    let sql = format!("SELECT json_array({columns}) FROM usage ORDER BY at, duration_us DESC");
+    let read = async |pool: &sqlx::SqlitePool| -> Vec<String> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(pool).await.unwrap()
+    };
+    let before = read(&pool).await;
+    pool.close().await;
+    let store = Store::open(&url).await.unwrap();
+    assert_eq!(before.len(), 4);
+    assert_eq!((read(store.reader()).await, series(&store).await), (before, 3));
 }
 
 #[tokio::test]
@@ -297,14 +357,14 @@ async fn absurd_numbers_neither_fail_nor_wrap() {
 #[tokio::test]
 async fn a_batch_is_written_whole_or_not_at_all() {
     let store = store().await;
-    refuse(&store, "NEW.model = 'bad'").await;
+    refuse(&store, "NEW.prompt_tokens = 99").await;
     // Statements of each size, and the last row is the bad one.
     let last = ALL_SIZES as usize + 255;
     let mut rows: Vec<_> = (0..=last).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
-    rows[last].model = "bad";
+    rows[last].prompt_tokens = 99;
     store.record_usage(&rows).await.unwrap_err();
     assert_eq!(total(&store).await.requests, 0);
-    rows[last].model = "good";
+    rows[last].prompt_tokens = 3;
     store.record_usage(&rows).await.unwrap();
     assert_eq!(total(&store).await.requests, last as u64 + 1);
     // Once more, together with one that is new: what has been written stays as it is.
@@ -351,5 +411,5 @@ async fn a_stretch_of_time_is_found_without_a_walk_through_all_rows() {
     let plan = format!("EXPLAIN QUERY PLAN {}", sums(&[UsageColumn::Key, UsageColumn::Day]));
     let rows = sqlx::query(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(store.reader()).await.unwrap();
     let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
-    assert!(steps[0].starts_with("SEARCH usage USING PRIMARY KEY (at>? AND at<?)"), "{steps:?}");
+    assert!(steps[0].starts_with("SEARCH usage_requests USING PRIMARY KEY (at>? AND at<?)"), "{steps:?}");
 }

@@ -3,7 +3,7 @@
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
-/// One row of the table `usage`.
+/// One row of the view `usage`.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub(crate) struct Usage {
     pub(crate) request_id: Option<String>,

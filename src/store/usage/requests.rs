@@ -1,0 +1,35 @@
+//! What each usage record has for itself.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use sqlx::Arguments as _;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+
+use super::insert::{Numbered, Statements};
+
+pub(super) static REQUESTS: LazyLock<Statements> = LazyLock::new(|| {
+    // In the order in which they are bound.
+    let columns =
+        ["at", "id", "series", "request_id", "prompt_tokens", "completion_tokens", "first_token_us", "duration_us"];
+    Statements::new("usage_requests", columns, "ON CONFLICT (at, id) DO NOTHING")
+});
+
+/// Writes `rows`, but for those that were written before.
+pub(super) async fn write(rows: &[Numbered<'_>], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    REQUESTS.write(rows, connection, bind).await
+}
+
+fn bind(values: &mut SqliteArguments, (series, row): Numbered<'_>) -> Result<(), BoxDynError> {
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    values.add(row.at.as_millisecond())?;
+    values.add(row.id)?;
+    values.add(series)?;
+    values.add(row.request_id.map(Arc::clone))?;
+    values.add(whole(row.prompt_tokens))?;
+    values.add(whole(row.completion_tokens))?;
+    values.add(row.first_token.map(micros))?;
+    values.add(micros(row.duration))
+}
