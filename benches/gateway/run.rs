@@ -58,6 +58,10 @@ fn chosen(options: &Options) -> Vec<Workload> {
         let all = workload.connections * workload.requests;
         (workload.connections, workload.requests) = (streams, all.div_ceil(streams.max(1)));
     }
+    // Where requests are counted, what is measured is not the first one of each key.
+    for workload in chosen.iter_mut().filter(|workload| !workload.per_token() && !workload.held) {
+        workload.warm = workload.warm.max(options.keys.div_ceil(workload.connections));
+    }
     chosen
 }
 

@@ -1,10 +1,11 @@
 //! Sums of usage over a real database file.
 
-use std::str::FromStr as _;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
+
+mod older;
 
 static NEXT: AtomicI64 = AtomicI64::new(-3);
 static REQUEST: LazyLock<Arc<str>> = LazyLock::new(|| "req_1".into());
@@ -309,34 +310,6 @@ async fn a_series_goes_a_day_after_its_records() {
     assert_eq!(left("2026-01-03T00:00:00Z").await, (1, 2));
     assert_eq!(left("2026-01-04T00:00:00Z").await, (0, 1));
     assert_eq!(left("2026-01-05T00:00:00Z").await, (0, 0));
-}
-
-#[tokio::test]
-async fn records_of_older_versions_are_kept_as_they_were() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("old.db").display());
-    // As a version left it that had the first six migrations.
-    let all = sqlx::migrate!("src/store/migrations");
-    let some = all.iter().filter(|migration| migration.version <= 6).cloned().collect::<Vec<_>>();
-    let options = sqlx::sqlite::SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
-    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    sqlx::migrate::Migrator { migrations: some.into(), ..sqlx::migrate::Migrator::DEFAULT }.run(&pool).await.unwrap();
-    let rows = "(1767225600001, x'01', 'req_1', 'id', 'k', 'm', 't', 1, 1, 3, 5, 'exact', 15, 20, 'completed', NULL, 200), \
-                (1767225600001, x'02', NULL, 'id', 'k', 'm', NULL, 0, 0, 0, 0, NULL, NULL, 9, 'failed', 'why', 502), \
-                (1767225600002, x'03', 'req_3', 'id', 'k', 'm', 't', 1, 1, 4, 6, 'exact', 25, 30, 'completed', NULL, 200), \
-                (1767312000000, x'04', 'req_4', 'id', 'k', 'm', 't', 1, 1, 4, 6, 'exact', 25, 30, 'completed', NULL, 200)";
-    sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO usage VALUES {rows}"))).execute(&pool).await.unwrap();
-    let columns = "at, request_id, key_id, key_name, model, target, attempts, streamed, prompt_tokens, completion_tokens, \
-                   source, first_token_us, duration_us, terminal, reason, status";
-    let sql = format!("SELECT json_array({columns}) FROM usage ORDER BY at, duration_us DESC");
-    let read = async |pool: &sqlx::SqlitePool| -> Vec<String> {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(pool).await.unwrap()
-    };
-    let before = read(&pool).await;
-    pool.close().await;
-    let store = Store::open(&url).await.unwrap();
-    assert_eq!(before.len(), 4);
-    assert_eq!((read(store.reader()).await, series(&store).await), (before, 3));
 }
 
 #[tokio::test]

@@ -1,0 +1,36 @@
+//! Records that older versions have written.
+
+use std::str::FromStr as _;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+
+use super::{Store, series};
+
+#[tokio::test]
+async fn records_of_older_versions_are_kept_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("old.db").display());
+    // As a version left it that had the first six migrations.
+    let all = sqlx::migrate!("src/store/migrations");
+    let some = all.iter().filter(|migration| migration.version <= 6).cloned().collect::<Vec<_>>();
+    let options = SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
+    let pool = SqlitePool::connect_with(options).await.unwrap();
+    Migrator { migrations: some.into(), ..Migrator::DEFAULT }.run(&pool).await.unwrap();
+    let rows = "(1767225600001, x'01', 'req_1', 'id', 'k', 'm', 't', 1, 1, 3, 5, 'exact', 15, 20, 'completed', NULL, 200), \
+                (1767225600001, x'02', NULL, 'id', 'k', 'm', NULL, 0, 0, 0, 0, NULL, NULL, 9, 'failed', 'why', 502), \
+                (1767225600002, x'03', 'req_3', 'id', 'k', 'm', 't', 1, 1, 4, 6, 'exact', 25, 30, 'completed', NULL, 200), \
+                (1767312000000, x'04', 'req_4', 'id', 'k', 'm', 't', 1, 1, 4, 6, 'exact', 25, 30, 'completed', NULL, 200)";
+    sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO usage VALUES {rows}"))).execute(&pool).await.unwrap();
+    let columns = "at, request_id, key_id, key_name, model, target, attempts, streamed, prompt_tokens, completion_tokens, \
+                   source, first_token_us, duration_us, terminal, reason, status";
+    let sql = format!("SELECT json_array({columns}) FROM usage ORDER BY at, duration_us DESC");
+    let read = async |pool: &SqlitePool| -> Vec<String> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(pool).await.unwrap()
+    };
+    let before = read(&pool).await;
+    pool.close().await;
+    let store = Store::open(&url).await.unwrap();
+    assert_eq!(before.len(), 4);
+    assert_eq!((read(store.reader()).await, series(&store).await), (before, 3));
+}
