@@ -4,9 +4,16 @@
 //! so that the answer is nearly always the same; and each look takes as long as a hundred instructions.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+/// What [`nanos`] gives at its first call. Clocks of tests may go before it.
+const FIRST: u64 = 1 << 62;
+
+static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
 thread_local! {
     static STILL: Cell<Option<Look>> = const { Cell::new(None) };
@@ -16,13 +23,15 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Look {
     now: Instant,
+    /// As a number; none while nobody has asked for it.
+    nanos: Option<u64>,
     /// None while nobody has asked for it.
     timestamp: Option<Timestamp>,
 }
 
 impl Look {
     fn new() -> Self {
-        Self { now: Instant::now(), timestamp: None }
+        Self { now: Instant::now(), nanos: None, timestamp: None }
     }
 }
 
@@ -52,6 +61,28 @@ pub fn look() {
 #[must_use]
 pub fn now() -> Instant {
     STILL.get().map_or_else(Instant::now, |look| look.now)
+}
+
+/// Now, on the clock that only goes forward: nanoseconds since some moment, the same for the whole process.
+#[must_use]
+pub fn nanos() -> u64 {
+    let count = |now: Instant| match now.into_std().checked_duration_since(*START) {
+        Some(after) => FIRST.saturating_add(whole(after)),
+        None => FIRST.saturating_sub(whole(*START - now.into_std())),
+    };
+    match STILL.get() {
+        None => count(Instant::now()),
+        Some(Look { nanos: Some(nanos), .. }) => nanos,
+        Some(look) => {
+            let nanos = count(look.now);
+            STILL.set(Some(Look { nanos: Some(nanos), ..look }));
+            nanos
+        }
+    }
+}
+
+fn whole(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Now, by the calendar.
@@ -87,14 +118,16 @@ mod tests {
         let (before, stamp) = (now(), timestamp());
         assert!(moves_on(before, stamp) && now() > before && timestamp() > stamp);
         still(|| {
-            let (seen, stamp) = (now(), timestamp());
+            let (seen, stamp, count) = (now(), timestamp(), nanos());
             assert!(seen > before && moves_on(seen, stamp));
-            assert_eq!((now(), timestamp()), (seen, stamp));
-            still(|| assert!(now() > seen));
-            assert_eq!(now(), seen);
+            assert_eq!((now(), timestamp(), nanos()), (seen, stamp, count));
+            still(|| assert!(now() > seen && nanos() > count));
+            assert_eq!((now(), nanos()), (seen, count));
             look();
             assert!(now() > seen && timestamp() > stamp);
+            assert_eq!(Duration::from_nanos(nanos() - count), now() - seen);
         });
+        assert!(nanos() >= FIRST && nanos() < FIRST + whole(Duration::from_secs(3_600)));
         let panicked = catch_unwind(AssertUnwindSafe(|| still(|| panic!("of the test"))));
         let since = now();
         assert!(panicked.is_err() && moves_on(since, timestamp()) && now() > since);

@@ -120,7 +120,7 @@ impl Keyring {
     /// Whose key has this hash: one look-up, however many keys there are. Expired keys are found, revoked ones not.
     #[must_use]
     pub fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
-        let keys = Arc::clone(&self.shared.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.get(hash).map(Arc::clone)
     }
 

@@ -12,7 +12,6 @@ use super::AppState;
 use super::front::Answering;
 use crate::error::ApiError;
 use crate::layer::authenticate::{Peer, Standing};
-use crate::limiter::Admission;
 use crate::relay::Caller;
 use crate::telemetry::record::Record;
 use crate::wire::request::ChatRequest;
@@ -45,14 +44,13 @@ async fn complete(state: &AppState, request: Request) -> Result<Response, ApiErr
     let body = state.bodies.read(&head.headers, body).await?;
     // Nobody else needs them any more.
     let extensions = &mut head.extensions;
-    let (Some(standing), Some(admission), Some(record)) =
-        (extensions.remove::<Standing>(), extensions.remove::<Admission>(), extensions.remove::<Record>())
-    else {
+    let standing = extensions.remove::<Standing>().map(Standing::into_parts);
+    let (Some((principal, Some(admission))), Some(record)) = (standing, extensions.remove::<Record>()) else {
         tracing::error!("a layer is missing in front of the handler");
         return Err(ApiError::internal());
     };
     let caller = Caller {
-        principal: standing.into_principal(),
+        principal,
         admission,
         record,
         headers: head.headers,

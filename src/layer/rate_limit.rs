@@ -1,7 +1,7 @@
 //! Requests a minute, and what is left of them.
 //!
-//! Answers 429 in the surface's format. The request is charged here; the [`Admission`] that it leaves among the request's
-//! extensions is where a handler that knows the body takes a stream's permit, which it keeps to the last body byte, and
+//! Answers 429 in the surface's format. The request is charged here; the [`Admission`] that it leaves with the caller's
+//! [`Standing`] is where a handler that knows the body takes a stream's permit, which it keeps to the last body byte, and
 //! reserves tokens. Adds `x-ratelimit-*` to every answer, for the limits that are set.
 
 use std::convert::Infallible;
@@ -94,12 +94,13 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(principal) = request.extensions().get::<Standing>().map(Standing::principal) else {
+        let Some(standing) = request.extensions_mut().get_mut::<Standing>() else {
             return Either::Left(Told { answer: self.inner.call(request), admission: None });
         };
+        let principal = standing.principal();
         match self.meter.limiter.request(&principal.id, principal.limits) {
             Ok(admission) => {
-                request.extensions_mut().insert(admission.clone());
+                standing.admit(admission.clone());
                 Either::Left(Told { answer: self.inner.call(request), admission: Some(admission) })
             }
             Err(limited) => Either::Right(ready(Ok(self.meter.refuse(&limited)))),

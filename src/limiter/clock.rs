@@ -1,10 +1,7 @@
 //! Time for limits: the machine's, or one that a test moves.
 
-use std::time::Duration;
-
 use governor::clock::{Clock as GovernorClock, FakeRelativeClock};
 use governor::nanos::Nanos;
-use tokio::time::Instant;
 
 use crate::clock;
 
@@ -14,15 +11,15 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    Real(Instant),
+    Real,
     Fake(FakeRelativeClock),
 }
 
 impl Clock {
     /// The machine's monotonic clock.
     #[must_use]
-    pub fn real() -> Self {
-        Self(Source::Real(Instant::now()))
+    pub const fn real() -> Self {
+        Self(Source::Real)
     }
 
     /// A clock that stands still until the other half moves it.
@@ -43,11 +40,7 @@ impl GovernorClock for Clock {
 
     fn now(&self) -> Nanos {
         match &self.0 {
-            Source::Real(start) => {
-                // One second ahead, so that arithmetic into the past stays positive.
-                let elapsed = clock::now() - *start + Duration::from_secs(1);
-                Nanos::from(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
-            }
+            Source::Real => Nanos::from(clock::nanos()),
             Source::Fake(fake) => fake.now(),
         }
     }

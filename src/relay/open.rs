@@ -96,12 +96,19 @@ async fn open_once(target: &Arc<Target>, body: Bytes, order: &Order) -> Result<O
     Ok(Opened { target: Arc::clone(target), body, decoder, looker, first, running })
 }
 
-/// The deadline that comes first, `spent` after the request's arrival.
-fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
+/// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first.
+pub(super) fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
     let Timeouts { first_token, total, .. } = *target.timeouts();
-    let total = total.map(|total| Limit { time: total.saturating_sub(spent), deadline: Deadline::Total });
-    let first_token = first_token.map(|time| Limit { time, deadline: Deadline::FirstToken });
-    total.into_iter().chain(first_token).min_by_key(|limit| limit.time)
+    Limit::first([
+        (total.map(|total| total.saturating_sub(spent)), Deadline::Total),
+        (first_token, Deadline::FirstToken),
+    ])
+}
+
+/// How long it has to go on with it.
+pub(super) fn time_to_go_on(target: &Target, spent: Duration) -> Option<Limit> {
+    let Timeouts { idle, total, .. } = *target.timeouts();
+    Limit::first([(total.map(|total| total.saturating_sub(spent)), Deadline::Total), (idle, Deadline::Idle)])
 }
 
 /// How long something may take.
@@ -113,8 +120,10 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(time: Option<Duration>, deadline: Deadline) -> Option<Self> {
-        time.map(|time| Self { time, deadline })
+    /// That of these which comes first, of those that are set.
+    fn first(limits: [(Option<Duration>, Deadline); 2]) -> Option<Self> {
+        let set = limits.into_iter().filter_map(|(time, deadline)| Some(Self { time: time?, deadline }));
+        set.min_by_key(|limit| limit.time)
     }
 }
 

@@ -9,10 +9,11 @@ use http::StatusCode;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
-use super::open::{Limit, Order, masked, refusal, timed};
+use super::open::{Order, masked, refusal, time_to_go_on, time_to_open, timed};
 use super::{Relay, respond};
 use crate::error::ApiError;
-use crate::upstream::{Answer, Ask, Deadline, Failure, Refusal, Route, Target};
+use crate::telemetry::record::Record;
+use crate::upstream::{Answer, Ask, Failure, Refusal, Route, Target};
 use crate::wire::chunk::{Usage, read_usage};
 use crate::wire::envelope::read_error;
 use crate::wire::members::members;
@@ -26,14 +27,8 @@ pub(super) async fn complete(
     order: Order,
 ) -> Result<Response, ApiError> {
     let order = &order;
-    let record = account.record().clone();
-    let whole = first_success(&route, &record, |target| {
-        let spent = record.elapsed();
-        async move {
-            let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
-            timed(Limit::new(total, Deadline::Total), pin!(ask(relay, &target, order))).await
-        }
-    });
+    let record = &account.record().clone();
+    let whole = first_success(&route, record, |target| async move { ask(relay, record, &target, order).await });
     match whole.await {
         Ok(((status, body, usage), mut lease)) => {
             lease.well();
@@ -55,30 +50,31 @@ pub(super) async fn complete(
 
 async fn ask(
     relay: &Relay,
+    record: &Record,
     target: &Arc<Target>,
     order: &Order,
 ) -> Result<(StatusCode, Bytes, Option<Usage>), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = Ask { body, stream: false, client: &order.client };
-    let timeouts = target.timeouts();
-    let mut answer = timed(Limit::new(timeouts.first_token, Deadline::FirstToken), pin!(target.send(&ask))).await?;
+    let mut answer = timed(time_to_open(target, record.elapsed()), pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
         return Err(Box::pin(refusal(target, answer)).await);
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
-    let body = read(&mut answer, target, relay.limits.answer).await?;
+    let body = read(&mut answer, record, target, relay.limits.answer).await?;
     let usage = check(target, &body)?;
     Ok((answer.status, body, usage))
 }
 
 /// The body, as long as it does not fall silent.
-async fn read(answer: &mut Answer, target: &Target, limit: usize) -> Result<Bytes, Failure> {
+async fn read(answer: &mut Answer, record: &Record, target: &Target, limit: usize) -> Result<Bytes, Failure> {
     // Most come in one piece.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
-    let idle = Limit::new(target.timeouts().idle, Deadline::Idle);
-    while let Some(data) = timed(idle, pin!(async { answer.body.data().await.transpose() })).await? {
+    loop {
+        let time = time_to_go_on(target, record.elapsed());
+        let Some(data) = timed(time, pin!(async { answer.body.data().await.transpose() })).await? else { break };
         if first.len() + whole.len() + data.len() > limit {
             return Err(Failure::Malformed("it is too long"));
         }

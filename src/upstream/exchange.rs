@@ -22,7 +22,7 @@ pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answ
     let request = target.head_for(ask);
     if let Some(mut link) = target.pool().take() {
         let sent = clock::now();
-        match link.send(request.clone(), ask.body.clone()).await {
+        match link.send(&request, &ask.body).await {
             Ok(head) => return Ok(answer(head, link, target)),
             Err(unanswered) if unanswered.unheard && clock::now() - sent < STALE_WITHIN => {}
             Err(unanswered) => return Err(unanswered.failure),
@@ -30,7 +30,7 @@ pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answ
     }
     // On the heap: a handshake takes much room, and kept connections need none.
     let mut link = Box::pin(target.dialer().dial()).await?;
-    match link.send(request, ask.body.clone()).await {
+    match link.send(&request, &ask.body).await {
         Ok(head) => Ok(answer(head, link, target)),
         Err(unanswered) => Err(unanswered.failure),
     }

@@ -22,8 +22,8 @@ pub(super) struct Link {
     stream: Stream,
     /// Received and not yet read.
     inbox: BytesMut,
-    /// What is left to send: a head and a body.
-    outbox: [Bytes; 2],
+    /// What is left to send, of a head and a body; none: all has been sent.
+    outbox: Option<[Bytes; 2]>,
     /// Nothing more can be sent. What the upstream had to say about that may still come.
     deaf: bool,
     /// Something was received since the last request was begun.
@@ -52,8 +52,7 @@ pub(super) struct Unanswered {
 impl Link {
     /// A connection that was made on this thread's runtime.
     pub(super) fn new(stream: Stream) -> Self {
-        let (inbox, outbox) = (BytesMut::new(), [Bytes::new(), Bytes::new()]);
-        Self { stream, inbox, outbox, deaf: false, heard: false, home: Home::here() }
+        Self { stream, inbox: BytesMut::new(), outbox: None, deaf: false, heard: false, home: Home::here() }
     }
 
     pub(super) const fn home(&self) -> Home {
@@ -74,10 +73,16 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of its answer, which may come before all has been sent.
-    pub(super) async fn send(&mut self, head: Bytes, body: Bytes) -> Result<Head, Unanswered> {
-        self.outbox = [head, body];
+    pub(super) async fn send(&mut self, head: &[u8], body: &Bytes) -> Result<Head, Unanswered> {
         self.heard = false;
-        let head = std::future::poll_fn(|cx| self.poll_head(cx)).await;
+        let mut request = Some((head, body));
+        let head = std::future::poll_fn(|cx| {
+            if let Some((head, body)) = request.take() {
+                self.begin(cx, head, body);
+            }
+            self.poll_head(cx)
+        });
+        let head = head.await;
         head.map_err(|failure| Unanswered { failure, unheard: !self.heard })
     }
 
@@ -117,19 +122,35 @@ impl Link {
         Poll::Ready(Ok(count > 0))
     }
 
+    /// Sends a request as far as it goes at once, which is nearly always to its end: only what is left has to be kept.
+    fn begin(&mut self, cx: &mut Context<'_>, head: &[u8], body: &Bytes) {
+        let both = [IoSlice::new(head), IoSlice::new(body)];
+        let count = match Pin::new(&mut self.stream).poll_write_vectored(cx, &both) {
+            Poll::Ready(Ok(count)) if count > 0 => count,
+            Poll::Ready(_) => {
+                self.deaf = true;
+                return;
+            }
+            Poll::Pending => 0,
+        };
+        let of_head = count.min(head.len());
+        self.outbox = Some([Bytes::copy_from_slice(&head[of_head..]), body.slice(count - of_head..)]);
+        self.poll_send(cx);
+    }
+
     /// Sends as much as goes.
     fn poll_send(&mut self, cx: &mut Context<'_>) {
-        if self.deaf || self.has_sent() {
+        if self.deaf {
             return;
         }
-        let [head, body] = &mut self.outbox;
+        let Some([head, body]) = &mut self.outbox else { return };
         loop {
             let stream = Pin::new(&mut self.stream);
             let sent = if head.is_empty() && body.is_empty() {
                 match stream.poll_flush(cx) {
                     Poll::Ready(Ok(())) => {
                         // Gives the body's memory back, too.
-                        self.outbox = [Bytes::new(), Bytes::new()];
+                        self.outbox = None;
                         return;
                     }
                     flushed => flushed.map_ok(|()| 0),
@@ -152,10 +173,6 @@ impl Link {
         }
     }
 
-    fn has_sent(&self) -> bool {
-        self.outbox.iter().all(Bytes::is_empty)
-    }
-
     /// Received and not yet read.
     pub(super) const fn inbox(&mut self) -> &mut BytesMut {
         &mut self.inbox
@@ -164,7 +181,7 @@ impl Link {
     /// Whether another request can be sent; looks at the socket, so that a connection which the upstream has closed
     /// meanwhile is noticed.
     pub(super) fn is_usable(&mut self) -> bool {
-        if self.deaf || !self.has_sent() || !self.inbox.is_empty() {
+        if self.deaf || self.outbox.is_some() || !self.inbox.is_empty() {
             return false;
         }
         // Nobody waits: the next look is at the next check-out or sweep. Whatever there is, nobody asked for it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, USER_AGENT,
 };
@@ -34,8 +34,8 @@ pub struct Target {
     dialer: Dialer,
     models_url: String,
     /// What the head of every request says, made once: of those for a stream, and of others.
-    stream_head: Bytes,
-    plain_head: Bytes,
+    stream_head: Box<[u8]>,
+    plain_head: Box<[u8]>,
     tls_config: Arc<rustls::ClientConfig>,
     pool: Pool,
 }
@@ -167,9 +167,9 @@ impl Target {
     }
 
     /// The head of a request.
-    pub(super) fn head_for(&self, ask: &Ask<'_>) -> Bytes {
+    pub(super) fn head_for(&self, ask: &Ask<'_>) -> Vec<u8> {
         let fixed = if ask.stream { &self.stream_head } else { &self.plain_head };
-        let mut head = BytesMut::with_capacity(fixed.len() + 256);
+        let mut head = Vec::with_capacity(fixed.len() + 256);
         head.extend_from_slice(fixed);
         for name in &FORWARDED {
             if let Some(value) = ask.client.get(name) {
@@ -178,14 +178,14 @@ impl Target {
         }
         push_field(&mut head, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
         head.extend_from_slice(b"\r\n");
-        head.freeze()
+        head
     }
 }
 
 /// What the head of every request says; `accept` depends on what is wanted.
-fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
+fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Box<[u8]> {
     // A URL's path is already encoded, so it is a valid request target.
-    let mut head = BytesMut::from(&*format!("POST {path}/chat/completions HTTP/1.1\r\n"));
+    let mut head = format!("POST {path}/chat/completions HTTP/1.1\r\n").into_bytes();
     let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
     let bearer = api_key.map(|key| format!("Bearer {}", key.reveal()));
     let fields = [
@@ -203,10 +203,10 @@ fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'s
             push_field(&mut head, name, value.as_bytes());
         }
     }
-    head.freeze()
+    head.into()
 }
 
-fn push_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(piece);
     }

@@ -1,8 +1,9 @@
-//! Who was let in, and for how long that holds.
+//! Who was let in, for how long that holds, and what the limits have left for them.
 
 use std::sync::Arc;
 
 use crate::keyring::{Keyring, Principal};
+use crate::limiter::Admission;
 use crate::wire::key::{KeyHash, Scope, Scopes};
 
 /// Who was let in, and whether it may still do what it was let in for. A stream that goes on for days asks again.
@@ -13,17 +14,19 @@ pub struct Standing {
     keyring: Option<Keyring>,
     key: KeyHash,
     scopes: Scopes,
+    /// None: nothing is limited here.
+    admission: Option<Admission>,
 }
 
 impl Standing {
     /// That of whoever has `key` in `keyring` (none: no keys are asked for), as long as it has `scope` too.
     pub(super) fn new(principal: Arc<Principal>, keyring: Option<Keyring>, key: KeyHash, scope: Option<Scope>) -> Self {
-        Self { principal, keyring, key, scopes: scope.into_iter().collect() }
+        Self { principal, keyring, key, scopes: scope.into_iter().collect(), admission: None }
     }
 
     /// Everybody's, where no key is needed.
     pub(super) fn everybody(principal: Arc<Principal>) -> Self {
-        Self { principal, keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+        Self { principal, keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE, admission: None }
     }
 
     /// Who was let in, as it was then.
@@ -32,10 +35,15 @@ impl Standing {
         &self.principal
     }
 
-    /// Who was let in, and nothing else.
+    /// Says what the limits have left.
+    pub fn admit(&mut self, admission: Admission) {
+        self.admission = Some(admission);
+    }
+
+    /// Who was let in, and what the limits have left; none: nothing is limited here.
     #[must_use]
-    pub fn into_principal(self) -> Arc<Principal> {
-        self.principal
+    pub fn into_parts(self) -> (Arc<Principal>, Option<Admission>) {
+        (self.principal, self.admission)
     }
 
     /// Asks for one more scope from now on.
@@ -79,7 +87,8 @@ mod tests {
         let keyring = Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap();
         let principal = keyring.find(&KeyHash::of("secret")).unwrap();
         let read = [Scope::StoreRead].into_iter().collect();
-        let standing = Standing { principal, keyring: Some(keyring.clone()), key: KeyHash::of("secret"), scopes: read };
+        let key = KeyHash::of("secret");
+        let standing = Standing { principal, keyring: Some(keyring.clone()), key, scopes: read, admission: None };
         assert!(standing.holds() && standing.clone().and(Scope::StoreWrite).holds());
         assert!(!standing.clone().and(Scope::Stats).holds(), "keys have all but that");
         assert!(!Standing { key: KeyHash::of("other"), ..standing.clone() }.holds());
