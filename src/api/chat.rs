@@ -1,14 +1,17 @@
 //! `POST /v1/chat/completions`.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use tower::Service;
 
 use super::AppState;
+use super::body::ReadBody;
 use super::front::Answering;
 use crate::error::ApiError;
 use crate::layer::authenticate::{Peer, Standing};
@@ -33,15 +36,27 @@ impl Service<Request> for Completions {
     }
 
     fn call(&mut self, request: Request) -> Answering {
-        let state = Arc::clone(&self.0);
-        Box::pin(async move { Ok(complete(&state, request).await.into_response()) })
+        Box::pin(answer(Arc::clone(&self.0), request))
     }
 }
 
 /// One completion, streamed or whole. The content type is not looked at: `curl -d` sends that of a form.
-async fn complete(state: &AppState, request: Request) -> Result<Response, ApiError> {
-    let (mut head, body) = request.into_parts();
-    let body = state.bodies.read(&head.headers, body).await?;
+async fn answer(state: Arc<AppState>, request: Request) -> Result<Response, Infallible> {
+    let (head, body) = request.into_parts();
+    let read = state.bodies.read(&head.headers, body).await;
+    let answer = match read.and_then(|body| begin(&state, head, body)) {
+        Ok(answer) => answer.await,
+        Err(error) => Err(error),
+    };
+    Ok(answer.into_response())
+}
+
+/// Takes on what is asked for.
+fn begin(
+    state: &AppState,
+    mut head: Parts,
+    body: ReadBody,
+) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
     // Nobody else needs them any more.
     let extensions = &mut head.extensions;
     let standing = extensions.remove::<Standing>().map(Standing::into_parts);
@@ -58,5 +73,5 @@ async fn complete(state: &AppState, request: Request) -> Result<Response, ApiErr
         ends_at: extensions.remove::<Peer>().map(|peer| peer.ends_at).unwrap_or_default(),
     };
     let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
-    state.relay.complete(caller, request).await
+    state.relay.complete(caller, request)
 }

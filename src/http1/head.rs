@@ -13,6 +13,8 @@ use super::framing::{Chunks, Framing};
 const MOST_FIELDS: usize = 100;
 /// Longest target, bytes: what `http::Uri` can hold.
 const MOST_TARGET: usize = u16::MAX as usize - 1;
+/// Longest target that is remembered, bytes.
+const MOST_KEPT: usize = 256;
 
 /// A request without its body.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl Head {
     ///
     /// # Errors
     /// The status that says what is wrong with it.
-    pub(super) fn take(inbox: &mut BytesMut, most: usize) -> Result<Option<Self>, StatusCode> {
+    pub(super) fn take(inbox: &mut BytesMut, most: usize, targets: &mut Targets) -> Result<Option<Self>, StatusCode> {
         let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         let config = ParserConfig::default();
@@ -71,7 +73,7 @@ impl Head {
             let at = part.as_ptr() as usize - inbox.as_ptr() as usize;
             head.slice(at..at + part.len())
         };
-        let uri = target(part(parsed.path.unwrap_or_default().as_bytes()))?;
+        let uri = targets.read(parsed.path.unwrap_or_default())?;
         let mut notes = Notes::default();
         let mut headers = HeaderMap::with_capacity(parsed.headers.len());
         for field in &*parsed.headers {
@@ -93,11 +95,27 @@ impl Head {
     }
 }
 
-fn target(target: Bytes) -> Result<Uri, StatusCode> {
-    if target.len() > MOST_TARGET {
-        return Err(StatusCode::URI_TOO_LONG);
+/// The targets of a connection's requests, of which each is nearly always that of the one before it.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// Path and query alone; `/` if there is none.
+    last: Uri,
+}
+
+impl Targets {
+    fn read(&mut self, target: &str) -> Result<Uri, StatusCode> {
+        if self.last.path_and_query().is_some_and(|last| last.as_str() == target) {
+            return Ok(self.last.clone());
+        }
+        if target.len() > MOST_TARGET {
+            return Err(StatusCode::URI_TOO_LONG);
+        }
+        let uri = Uri::try_from(target).map_err(|_| StatusCode::BAD_REQUEST)?;
+        if target.starts_with('/') && target.len() <= MOST_KEPT {
+            self.last = uri.clone();
+        }
+        Ok(uri)
     }
-    Uri::from_maybe_shared(target).map_err(|_| StatusCode::BAD_REQUEST)
 }
 
 impl Notes {

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 
 use super::connection::Socket;
-use super::head::Head;
+use super::head::{Head, Targets};
 use super::room;
 
 /// Bodies up to this are copied: the buffer that they came in is used again at once. So are those that came in a buffer
@@ -21,6 +21,7 @@ pub(super) struct Inbox {
     buffer: BytesMut,
     /// How much of it has been looked at in vain.
     looked: usize,
+    targets: Targets,
 }
 
 impl Inbox {
@@ -41,7 +42,11 @@ impl Inbox {
         self.pass_over_empty_lines();
         // A head can't end before a line does: one that comes byte by byte is not looked at for each.
         let line = memchr::memchr(b'\n', &self.buffer[self.looked..]).is_some();
-        let head = if line || self.buffer.len() > most { Head::take(&mut self.buffer, most)? } else { None };
+        let head = if line || self.buffer.len() > most {
+            Head::take(&mut self.buffer, most, &mut self.targets)?
+        } else {
+            None
+        };
         self.looked = if head.is_some() { 0 } else { self.buffer.len() };
         Ok(head)
     }

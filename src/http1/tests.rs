@@ -54,6 +54,29 @@ async fn requests_follow_one_another_also_ahead_of_time() {
 }
 
 #[tokio::test]
+async fn each_request_has_its_own_target_whatever_the_one_before_it_had() {
+    let long = format!("/{}", "x".repeat(1_000));
+    let mut client = connect(TERMS, echo).await;
+    for (target, read) in [
+        ("/", "/"),
+        ("/a?b", "/a?b"),
+        ("/a?b", "/a?b"),
+        ("/a", "/a"),
+        ("/a#b", "/a"),
+        ("http://x/a", "http://x/a"),
+        ("/a", "/a"),
+        ("*", "*"),
+        (&long, &long),
+        (&long, &long),
+        ("/", "/"),
+    ] {
+        client.send(&format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let answer = client.until(">").await;
+        assert!(answer.ends_with(&format!("<GET {read} >")), "{target}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_arrive_in_any_split() {
     let bodies = [
         ("content-length: 10\r\n\r\n0123456789", "0123456789"),
@@ -348,7 +371,7 @@ mod hostile {
     use bytes::BytesMut;
     use proptest::prelude::*;
 
-    use crate::http1::head::Head;
+    use crate::http1::head::{Head, Targets};
 
     proptest! {
         #[test]
@@ -359,12 +382,12 @@ mod hostile {
         ) {
             let mut text = format!("{line}\r\n{}\r\n\r\nrest", fields.join("\r\n")).into_bytes();
             text.truncate(cut.max(8));
-            let _ = Head::take(&mut BytesMut::from(&text[..]), 4096);
+            let _ = Head::take(&mut BytesMut::from(&text[..]), 4096, &mut Targets::default());
         }
 
         #[test]
         fn nor_do_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Head::take(&mut BytesMut::from(&bytes[..]), 128);
+            let _ = Head::take(&mut BytesMut::from(&bytes[..]), 128, &mut Targets::default());
         }
     }
 }

@@ -336,12 +336,13 @@ async fn exchange(browsers: &Browsers, key: KeyHash, mut response: Response) -> 
 
 /// The key of `Authorization: Bearer KEY`; the scheme in any case (RFC 9110, section 11.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
-    let value = headers.get(AUTHORIZATION).ok_or(Denied::NoKey)?;
-    let text = value.to_str().map_err(|_| Denied::Malformed)?.trim();
-    let (scheme, key) = text.split_once(' ').ok_or(Denied::Malformed)?;
-    let key = key.trim();
-    let bearer = scheme.eq_ignore_ascii_case("bearer") && !key.is_empty() && !key.contains(' ');
-    if bearer { Ok(key) } else { Err(Denied::Malformed) }
+    let value = headers.get(AUTHORIZATION).ok_or(Denied::NoKey)?.as_bytes().trim_ascii();
+    let (scheme, key) = value.split_at_checked(b"bearer ".len()).ok_or(Denied::Malformed)?;
+    let key = key.trim_ascii_start();
+    // Without a branch for each byte.
+    let is_visible = key.iter().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    let is_one = scheme.eq_ignore_ascii_case(b"bearer ") && !key.is_empty() && is_visible;
+    std::str::from_utf8(key).ok().filter(|_| is_one).ok_or(Denied::Malformed)
 }
 
 /// An IPv6 host has a whole /64 to itself.

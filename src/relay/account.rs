@@ -28,7 +28,8 @@ const TELL: Duration = Duration::from_secs(1);
 /// What the log and the usage records say when the client left before there was a status.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// Dropped with the body of the answer, at its last byte or when the client leaves; settles then.
+/// Dropped with the body of the answer, at its last byte or when the client leaves; settles then. It goes from hand to hand,
+/// so it stays in one place on the heap.
 pub(super) struct Account {
     record: Record,
     ledger: Ledger,
@@ -73,12 +74,12 @@ impl Account {
         ledger: &Ledger,
         metrics: &Arc<ModelMetrics>,
         ending: &Flag,
-    ) -> Result<Self, Limited> {
+    ) -> Result<Box<Self>, Limited> {
         let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
         let prompt_estimate = request.messages_bytes as u64 / BYTES_A_TOKEN;
         let most = request.max_tokens.unwrap_or(0).saturating_mul(request.n);
         let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most))?;
-        Ok(Self {
+        Ok(Box::new(Self {
             record: caller.record.clone(),
             ledger: ledger.clone(),
             metrics: Arc::clone(metrics),
@@ -93,7 +94,7 @@ impl Account {
             tally: Tally { prompt_estimate, ..Tally::default() },
             ended: None,
             status: CLIENT_CLOSED_REQUEST,
-        })
+        }))
     }
 
     pub(super) const fn record(&self) -> &Record {

@@ -27,7 +27,11 @@ use crate::wire::request::{ChatRequest, Invalid};
 use crate::wire::sse::{COMMENT, DONE};
 
 /// Answers from the live inventory.
-pub(super) async fn complete(relay: &Relay, mut account: Account, order: Order) -> Result<Response, ApiError> {
+pub(super) async fn complete(
+    relay: &Relay,
+    mut account: Box<Account>,
+    order: Box<Order>,
+) -> Result<Response, ApiError> {
     let request = &order.request;
     account.record().facts().target = Some(MODEL.into());
     let completion = match answer(relay, request).await {
@@ -88,7 +92,7 @@ fn completion_tokens(completion: &Completion) -> u32 {
 
 /// Choices start in the order of their index, then take turns.
 struct LocalStream {
-    account: Account,
+    account: Box<Account>,
     completion: Completion,
     writer: ChunkWriter,
     include_usage: bool,

@@ -113,11 +113,15 @@ impl Relay {
         }
     }
 
-    /// Answers one chat completion.
+    /// Takes on one chat completion; the future answers it, with an error if it fails before the answer's first byte.
     ///
     /// # Errors
-    /// [`ApiError`] when it fails before the first byte of the answer.
-    pub async fn complete(&self, caller: Caller, request: ChatRequest) -> Result<Response, ApiError> {
+    /// [`ApiError`] when there is no such model for the caller, or the limits have nothing left.
+    pub fn complete(
+        &self,
+        caller: Caller,
+        request: ChatRequest,
+    ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
         caller.record.facts().model = Some(beginning(&request.model));
         if !caller.principal.may_use(&request.model) {
             return Err(ApiError::no_model(&request.model));
@@ -128,23 +132,22 @@ impl Relay {
             self.metrics.refused(limited.reason(), limited.whose.name());
             ApiError::from(&limited)
         })?;
-        let order = Order {
+        let order = Box::new(Order {
             request,
             client: caller.headers,
             memory: caller.memory,
             ends_at: caller.ends_at,
             frame_limit: self.limits.frame,
-        };
+        });
         let mut answer = self.answer(account, route, order);
         // A stream that has begun says so itself.
-        poll_fn(|cx| {
+        Ok(poll_fn(move |cx| {
             if self.cutting.is_up() { Poll::Ready(Err(ApiError::shutting_down())) } else { answer.as_mut().poll(cx) }
-        })
-        .await
+        }))
     }
 
     /// On the heap: what each kind needs differs, and the room for the largest would be copied with every request.
-    fn answer(&self, account: Account, route: Option<Arc<Route>>, order: Order) -> Answer<'_> {
+    fn answer(&self, account: Box<Account>, route: Option<Arc<Route>>, order: Box<Order>) -> Answer<'_> {
         match (route, order.request.stream) {
             (None, _) => Box::pin(local::complete(self, account, order)),
             (Some(route), true) => Box::pin(proxied::stream(self, account, route, order)),

@@ -22,11 +22,11 @@ use crate::wire::request::UsageAsk;
 /// Asks the route's target and passes its answer on, byte for byte.
 pub(super) async fn complete(
     relay: &Relay,
-    mut account: Account,
+    mut account: Box<Account>,
     route: Arc<Route>,
-    order: Order,
+    order: Box<Order>,
 ) -> Result<Response, ApiError> {
-    let order = &order;
+    let order = &*order;
     let record = &account.record().clone();
     let whole = first_success(&route, record, |target| async move { ask(relay, record, &target, order).await });
     match whole.await {

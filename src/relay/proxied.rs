@@ -31,16 +31,16 @@ type Opening = Pin<Box<dyn Future<Output = Result<(Opened, Lease), Failure>> + S
 /// answer begins with 200 and heartbeats, so that no balancer in between gives up.
 pub(super) async fn stream(
     relay: &Relay,
-    account: Account,
+    account: Box<Account>,
     route: Arc<Route>,
-    order: Order,
+    order: Box<Order>,
 ) -> Result<Response, ApiError> {
     let terms = Terms::of(&order, relay.limits.stop_at_budget);
     let began = clock::now();
     let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone(), began);
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
-        let order = &order;
+        let order = &*order;
         first_success(&route, &record, |target| open(target, order, record.elapsed())).await
     });
     let mut stream = ProxiedStream {
@@ -69,7 +69,7 @@ pub(super) async fn stream(
 struct ProxiedStream {
     state: State,
     deadlines: Deadlines,
-    account: Account,
+    account: Box<Account>,
     /// Rings when there may be something to do about time. Not moved at each token: when it rings too early it is
     /// set again.
     alarm: Alarm,

@@ -36,13 +36,13 @@ pub struct Answer {
 pub struct AnswerBody {
     framing: Framing,
     /// None once the body has ended, well or not.
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     /// Whose pool the connection goes back to, if it can be used again.
     target: Option<Arc<Target>>,
 }
 
 impl AnswerBody {
-    pub(super) const fn new(framing: Framing, link: Link, target: Option<Arc<Target>>) -> Self {
+    pub(super) const fn new(framing: Framing, link: Box<Link>, target: Option<Arc<Target>>) -> Self {
         Self { framing, link: Some(link), target }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// Connects within the connect deadline.
-    pub(super) async fn dial(&self) -> Result<Link, Failure> {
+    pub(super) async fn dial(&self) -> Result<Box<Link>, Failure> {
         let stream = match self.connect {
             Some(limit) => tokio::time::timeout(limit, self.stream())
                 .await

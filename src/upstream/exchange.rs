@@ -36,7 +36,7 @@ pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answ
     }
 }
 
-fn answer(head: Head, link: Link, target: &Arc<Target>) -> Answer {
+fn answer(head: Head, link: Box<Link>, target: &Arc<Target>) -> Answer {
     let Head { status, media, is_encoded, retry_after, framing, is_kept } = head;
     let body = AnswerBody::new(framing, link, is_kept.then(|| Arc::clone(target)));
     Answer { status, media, is_encoded, retry_after, body }

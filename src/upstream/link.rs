@@ -17,7 +17,7 @@ use super::head::Head;
 use super::stream::Stream;
 use crate::http1::room::{self, ROOM};
 
-/// See the module.
+/// See the module. It goes from hand to hand, so it stays in one place on the heap.
 pub(super) struct Link {
     stream: Stream,
     /// Received and not yet read.
@@ -51,8 +51,8 @@ pub(super) struct Unanswered {
 
 impl Link {
     /// A connection that was made on this thread's runtime.
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, inbox: BytesMut::new(), outbox: None, deaf: false, heard: false, home: Home::here() }
+    pub(super) fn new(stream: Stream) -> Box<Self> {
+        Box::new(Self { stream, inbox: BytesMut::new(), outbox: None, deaf: false, heard: false, home: Home::here() })
     }
 
     pub(super) const fn home(&self) -> Home {
@@ -60,16 +60,14 @@ impl Link {
     }
 
     /// The same idle connection, registered here if it can be moved; none if that fails.
-    pub(super) fn at_home(self) -> Option<Self> {
-        let here = Home::here();
-        match self.stream {
-            Stream::Plain(tcp) if self.home != here => {
-                let tcp = tcp.into_std().and_then(TcpStream::from_std).ok()?;
-                Some(Self { stream: Stream::Plain(tcp), home: here, ..self })
-            }
-            // What is encrypted can't be taken apart, and a handshake costs more than waking a thread.
-            _ => Some(self),
+    pub(super) fn at_home(self: Box<Self>) -> Option<Box<Self>> {
+        // What is encrypted can't be taken apart, and a handshake costs more than waking a thread.
+        if self.home == Home::here() || !matches!(self.stream, Stream::Plain(_)) {
+            return Some(self);
         }
+        let Stream::Plain(tcp) = self.stream else { return None };
+        let tcp = tcp.into_std().and_then(TcpStream::from_std).ok()?;
+        Some(Self::new(Stream::Plain(tcp)))
     }
 
     /// Sends a request and waits for the head of its answer, which may come before all has been sent.

@@ -22,13 +22,13 @@ pub(super) struct Pool {
 }
 
 struct Idle {
-    link: Link,
+    link: Box<Link>,
     since: Instant,
 }
 
 impl Pool {
     /// A connection that looked alive a moment ago.
-    pub(super) fn take(&self) -> Option<Link> {
+    pub(super) fn take(&self) -> Option<Box<Link>> {
         loop {
             let mut idle = self.pop()?;
             if clock::now() - idle.since < IDLE_FOR && idle.link.is_usable() {
@@ -47,7 +47,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose answer has been read to the end.
-    pub(super) fn put(&self, mut link: Link) {
+    pub(super) fn put(&self, mut link: Box<Link>) {
         if !link.is_usable() {
             return;
         }
