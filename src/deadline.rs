@@ -1,10 +1,12 @@
 //! When things must be over: the answer on a connection, and everything at the end.
 
 mod alarm;
+mod host;
 mod signal;
 mod within;
 
 pub use alarm::Alarm;
+pub use host::hosted;
 pub use signal::{Flag, Listener, Signal};
 pub use within::within;
 

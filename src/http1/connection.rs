@@ -20,7 +20,7 @@ use super::incoming::{Arrival, Incoming, Moved};
 use super::outgoing::Outgoing;
 use super::reply::{self, Coding};
 use crate::clock;
-use crate::deadline::Alarm;
+use crate::deadline::{Alarm, hosted};
 
 /// How long the head of a request may take that was not there when the connection was to be finished.
 const LAST_HEAD: Duration = Duration::from_secs(1);
@@ -134,13 +134,14 @@ where
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         match &mut self.state {
             State::Waiting => self.poll_request(cx),
-            State::Answering(answer, asked) => match Pin::new(answer).poll(cx) {
-                Poll::Ready(Ok(response)) => {
+            State::Answering(answer, asked) => match hosted(cx, |cx| Pin::new(answer).poll(cx)) {
+                (Poll::Ready(Ok(response)), _) => {
                     let asked = *asked;
                     self.begin(response, asked);
                     Poll::Ready(Ok(true))
                 }
-                Poll::Pending => self.poll_beside(cx).map_ok(|()| true),
+                (Poll::Pending, Some(due)) if self.poll_due(cx, due).is_ready() => Poll::Ready(Ok(true)),
+                (Poll::Pending, _) => self.poll_beside(cx).map_ok(|()| true),
             },
             State::Sending(..) => self.poll_send(cx).map_ok(|()| true),
             State::Ending => self.poll_end(cx).map_ok(|()| true),
@@ -150,6 +151,14 @@ where
                 self.io.poll_close(cx, *unread).map_ok(|()| false)
             }
         }
+    }
+
+    /// Ready when whoever answers should look again, since it is `due` or the alarm has rung too early.
+    fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+        self.alarm.set_by(due);
+        ready!(self.alarm.poll(cx, clock::now()));
+        clock::look();
+        Poll::Ready(())
     }
 
     /// Awaits the next request and hands it to the service. False when none will come.

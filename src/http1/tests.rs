@@ -1,8 +1,10 @@
 //! Connections with real sockets.
 
 mod client;
+mod hostile;
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::client::{Answer, TERMS, connect};
 use super::{Incoming, Terms};
+use crate::deadline::within;
 
 /// Says what it was asked, body included.
 fn echo(request: Request<Incoming>) -> Answer {
@@ -73,6 +76,24 @@ async fn each_request_has_its_own_target_whatever_the_one_before_it_had() {
         client.send(&format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
         let answer = client.until(">").await;
         assert!(answer.ends_with(&format!("<GET {read} >")), "{target}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_answers_is_asked_again_when_its_time_is_up() {
+    let service = |_| -> Answer {
+        Box::pin(async {
+            let ends = [1, 30, 2].map(Duration::from_millis);
+            for time in ends {
+                assert_eq!(within(time, pin!(std::future::pending::<()>())).await, None);
+            }
+            Ok(Response::new(Body::from("<over>")))
+        })
+    };
+    let mut client = connect(TERMS, service).await;
+    for _ in 0..2 {
+        client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(client.until(">").await.ends_with("<over>"));
     }
 }
 
@@ -365,29 +386,4 @@ async fn an_answer_that_breaks_its_promise_closes_the_connection() {
     client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(!client.rest().await.contains("HTTP/1.1 200 OK\r\n\r\n"));
     assert!(client.served.await.unwrap().is_err());
-}
-
-mod hostile {
-    use bytes::BytesMut;
-    use proptest::prelude::*;
-
-    use crate::http1::head::{Head, Targets};
-
-    proptest! {
-        #[test]
-        fn no_head_makes_it_panic(
-            line in "[A-Z]{1,6} /[a-z%?#]{0,9} HTTP/1.[01]",
-            fields in proptest::collection::vec("(host|content-length|transfer-encoding|connection|expect|[a-z]{1,4}):[ -~]{0,12}", 0..8),
-            cut in 0_usize..200,
-        ) {
-            let mut text = format!("{line}\r\n{}\r\n\r\nrest", fields.join("\r\n")).into_bytes();
-            text.truncate(cut.max(8));
-            let _ = Head::take(&mut BytesMut::from(&text[..]), 4096, &mut Targets::default());
-        }
-
-        #[test]
-        fn nor_do_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Head::take(&mut BytesMut::from(&bytes[..]), 128, &mut Targets::default());
-        }
-    }
 }

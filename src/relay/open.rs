@@ -1,5 +1,6 @@
 //! Opening a stream: from the request to the upstream's first event, while the status can still be chosen.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) ->
     }
 }
 
-async fn open_once(target: &Arc<Target>, body: Bytes, order: &Order) -> Result<Opened, Failure> {
+async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) -> Result<Opened, Failure> {
     let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
     let mut body = check_head(target, answer).await?;
     let mut decoder = Decoder::new(order.frame_limit);

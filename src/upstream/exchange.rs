@@ -7,6 +7,7 @@ use super::answer::{Answer, AnswerBody};
 use super::failure::Failure;
 use super::head::Head;
 use super::link::Link;
+use super::request::Request;
 use super::target::{Ask, Target};
 use crate::clock;
 
@@ -19,10 +20,9 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 /// A kept connection that the upstream had closed before it saw the request is replaced in silence, once: nothing was
 /// answered, so nothing can have been done twice (RFC 9112, section 9.3.1).
 pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answer, Failure> {
-    let request = target.head_for(ask);
     if let Some(mut link) = target.pool().take() {
         let sent = clock::now();
-        match link.send(&request, &ask.body).await {
+        match link.send(Request::of(target, ask)).await {
             Ok(head) => return Ok(answer(head, link, target)),
             Err(unanswered) if unanswered.unheard && clock::now() - sent < STALE_WITHIN => {}
             Err(unanswered) => return Err(unanswered.failure),
@@ -30,7 +30,7 @@ pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answ
     }
     // On the heap: a handshake takes much room, and kept connections need none.
     let mut link = Box::pin(target.dialer().dial()).await?;
-    match link.send(&request, &ask.body).await {
+    match link.send(Request::of(target, ask)).await {
         Ok(head) => Ok(answer(head, link, target)),
         Err(unanswered) => Err(unanswered.failure),
     }

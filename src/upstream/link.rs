@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::failure::Failure;
 use super::head::Head;
+use super::request::Request;
 use super::stream::Stream;
 use crate::http1::room::{self, ROOM};
 
@@ -22,7 +23,7 @@ pub(super) struct Link {
     stream: Stream,
     /// Received and not yet read.
     inbox: BytesMut,
-    /// What is left to send, of a head and a body; none: all has been sent.
+    /// What is left to send, in two pieces; none: all has been sent.
     outbox: Option<[Bytes; 2]>,
     /// Nothing more can be sent. What the upstream had to say about that may still come.
     deaf: bool,
@@ -71,12 +72,12 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of its answer, which may come before all has been sent.
-    pub(super) async fn send(&mut self, head: &[u8], body: &Bytes) -> Result<Head, Unanswered> {
+    pub(super) async fn send(&mut self, request: Request) -> Result<Head, Unanswered> {
         self.heard = false;
-        let mut request = Some((head, body));
+        let mut request = Some(request);
         let head = std::future::poll_fn(|cx| {
-            if let Some((head, body)) = request.take() {
-                self.begin(cx, head, body);
+            if let Some(request) = request.take() {
+                self.begin(cx, &request);
             }
             self.poll_head(cx)
         });
@@ -121,9 +122,15 @@ impl Link {
     }
 
     /// Sends a request as far as it goes at once, which is nearly always to its end: only what is left has to be kept.
-    fn begin(&mut self, cx: &mut Context<'_>, head: &[u8], body: &Bytes) {
-        let both = [IoSlice::new(head), IoSlice::new(body)];
-        let count = match Pin::new(&mut self.stream).poll_write_vectored(cx, &both) {
+    fn begin(&mut self, cx: &mut Context<'_>, request: &Request) {
+        let Request { begin, rest } = request;
+        let stream = Pin::new(&mut self.stream);
+        let sent = if rest.is_empty() {
+            stream.poll_write(cx, begin)
+        } else {
+            stream.poll_write_vectored(cx, &[IoSlice::new(begin), IoSlice::new(rest)])
+        };
+        let count = match sent {
             Poll::Ready(Ok(count)) if count > 0 => count,
             Poll::Ready(_) => {
                 self.deaf = true;
@@ -131,8 +138,8 @@ impl Link {
             }
             Poll::Pending => 0,
         };
-        let of_head = count.min(head.len());
-        self.outbox = Some([Bytes::copy_from_slice(&head[of_head..]), body.slice(count - of_head..)]);
+        let of_begin = count.min(begin.len());
+        self.outbox = Some([Bytes::copy_from_slice(&begin[of_begin..]), rest.slice(count - of_begin..)]);
         self.poll_send(cx);
     }
 

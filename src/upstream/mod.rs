@@ -14,6 +14,7 @@ mod health;
 mod link;
 mod models;
 mod pool;
+mod request;
 mod routes;
 mod status;
 mod stream;

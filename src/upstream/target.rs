@@ -1,9 +1,10 @@
 //! A target: an upstream, a credential, and the name a model has there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, USER_AGENT,
 };
@@ -34,8 +35,8 @@ pub struct Target {
     dialer: Dialer,
     models_url: String,
     /// What the head of every request says, made once: of those for a stream, and of others.
-    stream_head: Box<[u8]>,
-    plain_head: Box<[u8]>,
+    stream_head: Bytes,
+    plain_head: Bytes,
     tls_config: Arc<rustls::ClientConfig>,
     pool: Pool,
 }
@@ -43,7 +44,7 @@ pub struct Target {
 /// What to ask of a target.
 pub struct Ask<'a> {
     /// The request's body.
-    pub body: Bytes,
+    pub body: Cow<'a, Bytes>,
     /// Whether a stream is wanted.
     pub stream: bool,
     /// The client's headers, of which a few are forwarded.
@@ -166,26 +167,23 @@ impl Target {
         self.api_key.as_ref()
     }
 
-    /// The head of a request.
-    pub(super) fn head_for(&self, ask: &Ask<'_>) -> Vec<u8> {
-        let fixed = if ask.stream { &self.stream_head } else { &self.plain_head };
-        let mut head = Vec::with_capacity(fixed.len() + 256);
-        head.extend_from_slice(fixed);
+    /// Writes the head of a request.
+    pub(super) fn write_head(&self, ask: &Ask<'_>, out: &mut BytesMut) {
+        out.extend_from_slice(if ask.stream { &self.stream_head } else { &self.plain_head });
         for name in &FORWARDED {
             if let Some(value) = ask.client.get(name) {
-                push_field(&mut head, name, value.as_bytes());
+                push_field(out, name, value.as_bytes());
             }
         }
-        push_field(&mut head, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
-        head.extend_from_slice(b"\r\n");
-        head
+        push_field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
 }
 
 /// What the head of every request says; `accept` depends on what is wanted.
-fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Box<[u8]> {
+fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
     // A URL's path is already encoded, so it is a valid request target.
-    let mut head = format!("POST {path}/chat/completions HTTP/1.1\r\n").into_bytes();
+    let mut head = BytesMut::from(&*format!("POST {path}/chat/completions HTTP/1.1\r\n"));
     let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
     let bearer = api_key.map(|key| format!("Bearer {}", key.reveal()));
     let fields = [
@@ -203,10 +201,10 @@ fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'s
             push_field(&mut head, name, value.as_bytes());
         }
     }
-    head.into()
+    head.freeze()
 }
 
-fn push_field(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+fn push_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(piece);
     }

@@ -8,6 +8,7 @@ mod invalid;
 mod messages;
 mod shape;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl ChatRequest {
 
     /// The body for an upstream: the same bytes but for the model's name and for what makes a stream tell its usage.
     #[must_use]
-    pub fn forward(&self, model: Option<&str>, ask: UsageAsk) -> Bytes {
+    pub fn forward(&self, model: Option<&str>, ask: UsageAsk) -> Cow<'_, Bytes> {
         let mut edits = Vec::new();
         if let Some(model) = model.filter(|model| *model != &*self.model) {
             edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
@@ -120,12 +121,12 @@ impl ChatRequest {
             edits.push((at.clone(), [*before, "true", running, *after].concat()));
         }
         if edits.is_empty() {
-            return self.body.clone();
+            return Cow::Borrowed(&self.body);
         }
         edits.sort_by_key(|(range, _)| range.start);
         // Checked to be UTF-8 when it was parsed.
         let text = simdutf8::basic::from_utf8(&self.body).unwrap_or_default();
-        Bytes::from(members::patch(text, &edits))
+        Cow::Owned(Bytes::from(members::patch(text, &edits)))
     }
 }
 

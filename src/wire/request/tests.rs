@@ -168,10 +168,10 @@ fn deep_nesting_is_refused_before_it_is_parsed() {
 fn a_body_is_forwarded_byte_for_byte() {
     let body = format!(r#" {{ "seed": 9007199254740993 , "model":"m", {MESSAGES}, "x": 1.10e2, "é":"\u00e9" }} "#);
     let request = parse(&body).unwrap();
-    assert_eq!(request.forward(None, UsageAsk::Final), body);
-    assert_eq!(request.forward(Some("m"), UsageAsk::Final), body);
+    assert_eq!(*request.forward(None, UsageAsk::Final), body);
+    assert_eq!(*request.forward(Some("m"), UsageAsk::Final), body);
     let renamed = request.forward(Some("real \"one\""), UsageAsk::Final);
-    assert_eq!(renamed, body.replace(r#""model":"m""#, r#""model":"real \"one\"""#));
+    assert_eq!(*renamed, body.replace(r#""model":"m""#, r#""model":"real \"one\"""#));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn usage_is_asked_for_with_the_smallest_edit() {
     let ask = |options: &str| {
         let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true{options}}}"#);
         let request = parse(&body).unwrap();
-        assert_eq!(request.forward(None, UsageAsk::Nothing), body, "not asked, not touched");
+        assert_eq!(*request.forward(None, UsageAsk::Nothing), body, "not asked, not touched");
         let forwarded = String::from_utf8(request.forward(None, UsageAsk::Final).to_vec()).unwrap();
         let value: serde_json::Value = serde_json::from_str(&forwarded).unwrap();
         assert_eq!(value["stream_options"]["include_usage"], true, "{forwarded}");
@@ -200,7 +200,8 @@ fn both_edits_fit_together_in_either_order() {
         r#"{"stream_options":{},"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":{},"stream":true}"#,
     ] {
-        let forwarded = parse(body).unwrap().forward(Some("other"), UsageAsk::Running);
+        let request = parse(body).unwrap();
+        let forwarded = request.forward(Some("other"), UsageAsk::Running);
         let value: serde_json::Value = serde_json::from_slice(&forwarded).unwrap();
         assert_eq!((&value["model"], &value["stream_options"]["include_usage"]), (&"other".into(), &true.into()));
         assert_eq!(value["stream_options"]["continuous_usage_stats"], true);
