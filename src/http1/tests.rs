@@ -81,17 +81,18 @@ async fn each_request_has_its_own_target_whatever_the_one_before_it_had() {
 
 #[tokio::test]
 async fn whoever_answers_is_asked_again_when_its_time_is_up() {
-    let service = |_| -> Answer {
-        Box::pin(async {
-            let ends = [1, 30, 2].map(Duration::from_millis);
-            for time in ends {
-                assert_eq!(within(time, pin!(std::future::pending::<()>())).await, None);
-            }
-            Ok(Response::new(Body::from("<over>")))
-        })
-    };
-    let mut client = connect(TERMS, service).await;
-    for _ in 0..2 {
+    let ms = Duration::from_millis;
+    // Also when the connection's alarm rings before it is time.
+    for (first_head, longest) in [(TERMS.first_head, ms(30)), (ms(500), ms(600))] {
+        let service = move |_| -> Answer {
+            Box::pin(async move {
+                for time in [ms(1), longest, ms(2)] {
+                    assert_eq!(within(time, pin!(std::future::pending::<()>())).await, None);
+                }
+                Ok(Response::new(Body::from("<over>")))
+            })
+        };
+        let mut client = connect(Terms { first_head, ..TERMS }, service).await;
         client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         assert!(client.until(">").await.ends_with("<over>"));
     }

@@ -1,9 +1,7 @@
 //! From an upstream's events to the client's frames.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
@@ -16,11 +14,6 @@ use crate::upstream::{AnswerBody, Failure, Target};
 use crate::wire::chunk::{Facts, Looker, is_without_text, last_chunk, push_without};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
-/// An upstream that writes at such intervals is in a hurry: no model generates so fast, but what was held back somewhere
-/// arrives so.
-const HURRY: Duration = Duration::from_millis(1);
-/// How many turns of the scheduler output waits for more.
-const TURNS: u8 = 2;
 /// Most choices that the contract knows.
 const MOST_CHOICES: usize = 128;
 
@@ -64,10 +57,6 @@ pub(super) struct Collector {
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
     last_data: Instant,
-    /// What came last came right behind what came before.
-    hurried: bool,
-    /// Turns that the output has waited for more.
-    turns: u8,
     choices: Choices,
     terms: Terms,
     /// Usage on every chunk was asked for by us alone.
@@ -91,8 +80,6 @@ impl Collector {
             outbox: Outbox::default(),
             waiting_since: None,
             last_data: now,
-            hurried: false,
-            turns: 0,
             choices: Choices { wanted: terms.choices, ..Choices::default() },
             running: opened.running,
             terms,
@@ -103,22 +90,8 @@ impl Collector {
         !self.outbox.is_empty()
     }
 
-    /// Whether the output had better wait for a turn of the scheduler: an upstream in a hurry has more in the meantime,
-    /// and one write of ten tokens costs what a write of one does. Never for a moment of time: when nothing has come
-    /// after two turns, the output goes out. If so, the task is woken.
-    pub(super) fn waits(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.hurried || self.turns == TURNS {
-            return false;
-        }
-        self.turns += 1;
-        // Wakes the task when the others have had their turn, and the sockets have been looked at.
-        let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
-        true
-    }
-
     pub(super) fn take_output(&mut self) -> Bytes {
         self.waiting_since = None;
-        self.turns = 0;
         self.outbox.take()
     }
 
@@ -170,7 +143,6 @@ impl Collector {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
                     let gap = now - std::mem::replace(&mut self.last_data, now);
-                    self.hurried = gap < HURRY;
                     account.gap(gap, now);
                     self.decoder.push(data);
                 }

@@ -106,6 +106,12 @@ pub(super) fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
     ])
 }
 
+/// How long it has for all of it.
+pub(super) fn time_in_all(target: &Target, spent: Duration) -> Option<Limit> {
+    let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
+    total.map(|time| Limit { time, deadline: Deadline::Total })
+}
+
 /// How long it has to go on with it.
 pub(super) fn time_to_go_on(target: &Target, spent: Duration) -> Option<Limit> {
     let Timeouts { idle, total, .. } = *target.timeouts();

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
-use super::open::{Order, masked, refusal, time_to_go_on, time_to_open, timed};
+use super::open::{Order, masked, refusal, time_in_all, time_to_go_on, time_to_open, timed};
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::telemetry::record::Record;
@@ -58,7 +58,8 @@ async fn ask(
     let ask = Ask { body, stream: false, client: &order.client };
     let mut answer = timed(time_to_open(target, record.elapsed()), pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
-        return Err(Box::pin(refusal(target, answer)).await);
+        let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
+        return timed(time_in_all(target, record.elapsed()), refused.as_mut()).await;
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));

@@ -208,7 +208,6 @@ impl ProxiedStream {
                 let since = collector.wait_from(now);
                 self.poll_time(cx, now, Some(since))
             }
-            Poll::Pending if collector.waits(cx) => Poll::Pending,
             Poll::Pending => {
                 self.rest = Rest::Upstream;
                 Poll::Ready(Some(collector.take_output()))

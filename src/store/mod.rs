@@ -17,7 +17,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 /// Connections for reading; a read takes well under a millisecond, so a few serve many requests.
 const READERS: u32 = 4;
@@ -87,7 +92,7 @@ impl Store {
         if !folder.as_os_str().is_empty() && !folder.is_dir() {
             return Err(StoreError::Folder(folder));
         }
-        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        let writer = pool().max_connections(1).before_acquire(is_at_rest).connect_with(options.clone()).await?;
         let reader = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
         Ok(Self { reader, writer, series: Arc::default() })
     }
@@ -124,6 +129,15 @@ impl Store {
 /// over a network, and whoever gave up while it was being asked would have closed it, with everything that is in memory.
 fn pool() -> SqlitePoolOptions {
     SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false)
+}
+
+/// Whether a connection can begin a transaction. When the disk is full, SQLite ends one by itself, and sqlx, which was told of
+/// no end, would begin none on that connection any more: it is closed, and the next one is a new one.
+fn is_at_rest<'a>(
+    connection: &'a mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'a, Result<bool, sqlx::Error>> {
+    Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -178,6 +192,30 @@ mod tests {
         }
         let pets: i64 = sqlx::query_scalar("SELECT count(*) FROM pets").fetch_one(store.reader()).await.unwrap();
         assert_eq!(pets, 0);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_over_when_there_is_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("p.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let fill = async || -> Result<(), sqlx::Error> {
+            let mut transaction = store.writer().begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query("INSERT INTO meta VALUES (hex(randomblob(8)), hex(zeroblob(100000)))")
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await
+        };
+        fill().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(store.writer()).await.unwrap();
+        assert!(fill().await.unwrap_err().to_string().contains("full"));
+        // Another connection, which may use the whole disk.
+        fill().await.unwrap();
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM meta WHERE length(value) = 200000")
+            .fetch_one(store.reader())
+            .await
+            .unwrap();
+        assert_eq!(rows, 2);
     }
 
     #[tokio::test]

@@ -147,15 +147,38 @@ impl Store {
     /// # Errors
     /// Whatever the database says.
     pub async fn forget_usage(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for table in ["usage_requests", "usage"] {
+            let left = i64::from(limit) - i64::try_from(removed).unwrap_or(i64::MAX);
+            if left > 0 {
+                removed += self.forget_rows(table, before, left).await?;
+            }
+        }
+        let left = i64::from(limit) - i64::try_from(removed).unwrap_or(i64::MAX);
+        if left > 0 {
+            removed += self.forget_series(before, left).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn forget_rows(&self, table: &'static str, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
         // A range of times, and not a list of rows, is removed in one walk; rows of one millisecond go together.
-        let sql = "DELETE FROM usage_requests WHERE at < ?1 AND at <= coalesce(\
-                   (SELECT at FROM usage_requests WHERE at < ?1 ORDER BY at LIMIT 1 OFFSET ?2), ?1)";
-        let query = sqlx::query(sql).bind(before.as_millisecond()).bind(i64::from(limit.saturating_sub(1)));
+        let sql = format!(
+            "DELETE FROM {table} WHERE at < ?1 AND at <= coalesce(\
+             (SELECT at FROM {table} WHERE at < ?1 ORDER BY at LIMIT 1 OFFSET ?2), ?1)"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(before.as_millisecond()).bind(limit - 1);
+        Ok(query.execute(self.writer()).await?.rows_affected())
+    }
+
+    /// Series go a day later than their last row could have gone: one that is written late finds its series.
+    async fn forget_series(&self, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM usage_series WHERE series IN (SELECT series FROM usage_series WHERE day < ? LIMIT ?)";
+        let query = sqlx::query(sql).bind(before.as_millisecond().div_euclid(DAY) - 1).bind(limit);
         let removed = query.execute(self.writer()).await?.rows_affected();
-        if removed < u64::from(limit) {
-            // A day later than their last row could have gone: one that is written late finds its series.
-            let day = before.as_millisecond().div_euclid(DAY) - 1;
-            sqlx::query("DELETE FROM usage_series WHERE day < ?").bind(day).execute(self.writer()).await?;
+        if removed > 0 {
+            // Nobody writes meanwhile who has read from it: there is one connection for writing.
+            self.series.forget();
         }
         Ok(removed)
     }
@@ -202,7 +225,7 @@ fn sums(by: &[UsageColumn]) -> String {
          count(*) FILTER (WHERE source = 'running') AS running, \
          count(*) FILTER (WHERE source = 'counted') AS counted, \
          count(*) FILTER (WHERE source = 'estimated') AS estimated \
-         FROM usage WHERE at >= ? AND at < ? {grouped}"
+         FROM usage_records WHERE at >= ? AND at < ? {grouped}"
     )
 }
 

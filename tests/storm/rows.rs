@@ -8,7 +8,7 @@ use crate::check::records::Row;
 /// Every usage record of `database`, the oldest first.
 pub(crate) async fn rows(database: &str) -> Vec<Row> {
     let pool = SqlitePool::connect(database).await.unwrap();
-    let rows = sqlx::query("SELECT * FROM usage ORDER BY at, id").fetch_all(&pool).await.unwrap();
+    let rows = sqlx::query("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&pool).await.unwrap();
     pool.close().await;
     rows.iter().map(row).collect()
 }

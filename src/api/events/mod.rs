@@ -146,7 +146,7 @@ impl Events {
         match answer {
             Answer::Stream { named } => {
                 let (start, mut subscription) = self.hub.subscribe(topics, since).await?;
-                let mut standing = standing;
+                let mut standing = standing.lasting();
                 if stats {
                     (subscription, standing) = (subscription.with_passing(), standing.and(Scope::Stats));
                 }

@@ -46,6 +46,12 @@ impl Standing {
         (self.principal, self.admission)
     }
 
+    /// Without what the limits have left, for an answer that goes on: that was for the request.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { admission: None, ..self }
+    }
+
     /// Asks for one more scope from now on.
     #[must_use]
     pub fn and(self, scope: Scope) -> Self {

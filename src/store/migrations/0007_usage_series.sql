@@ -1,9 +1,9 @@
--- What usage records have in common is written once for many of them: a record is a third as long, and costs a third as
--- much to write. `usage` still shows every record whole.
+-- What usage records have in common is written once for many of them: a record is half as long, and costs half as much to
+-- write. The table `usage` stays for what is in it, and for servers of older versions that still write to it.
 
 -- What records of one day can be told apart by. There may be several rows that say the same: each process writes its own.
 CREATE TABLE usage_series (
-    series    INTEGER PRIMARY KEY,
+    series    INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is given out twice
     day       INTEGER NOT NULL, -- UTC days since 1970, of which its records are; removed when they have been
     key_id    TEXT NOT NULL, -- api_keys.id, or config:NAME
     key_name  TEXT NOT NULL,
@@ -33,33 +33,15 @@ CREATE TABLE usage_requests (
     PRIMARY KEY (at, id)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO usage_series (day, key_id, key_name, model, target, attempts, streamed, source, terminal, reason, status)
-SELECT DISTINCT at / 86400000, key_id, key_name, model, target, attempts, streamed, source, terminal, reason, status
-FROM usage;
-
--- For what follows alone.
-CREATE INDEX usage_series_by_all ON usage_series (day, key_id, model, status, terminal);
-
-INSERT INTO usage_requests (at, id, series, request_id, prompt_tokens, completion_tokens, first_token_us, duration_us)
-SELECT old.at, random(), series, request_id, prompt_tokens, completion_tokens, first_token_us, duration_us
-FROM usage AS old
-JOIN usage_series AS new
-    ON new.day = old.at / 86400000
-    AND new.key_id = old.key_id
-    AND new.key_name = old.key_name
-    AND new.model = old.model
-    AND new.target IS old.target
-    AND new.attempts = old.attempts
-    AND new.streamed = old.streamed
-    AND new.source IS old.source
-    AND new.terminal = old.terminal
-    AND new.reason IS old.reason
-    AND new.status = old.status;
-
-DROP INDEX usage_series_by_all;
-DROP TABLE usage;
-
-CREATE VIEW usage AS
+-- Every record whole, whoever wrote it.
+CREATE VIEW usage_records AS
+SELECT at, id, request_id, coalesce(key_id, 'unknown') AS key_id, coalesce(key_name, 'unknown') AS key_name,
+    coalesce(model, 'unknown') AS model, target, coalesce(attempts, 0) AS attempts, coalesce(streamed, 0) AS streamed,
+    prompt_tokens, completion_tokens, source, first_token_us, duration_us, coalesce(terminal, 'unknown') AS terminal, reason,
+    coalesce(status, 0) AS status
+-- A record whose series is gone is shown all the same.
+FROM usage_requests LEFT JOIN usage_series USING (series)
+UNION ALL
 SELECT at, id, request_id, key_id, key_name, model, target, attempts, streamed, prompt_tokens, completion_tokens, source,
     first_token_us, duration_us, terminal, reason, status
-FROM usage_requests JOIN usage_series USING (series);
+FROM usage;

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use super::insert::{Numbered, Statements};
 use super::{DAY, UsageRow};
 
-/// Most series that are remembered; they are written anew when there were more. Some 20 MB.
+/// Most series that are remembered. Some 20 MB.
 const MOST: usize = 65_536;
 
 static SERIES: LazyLock<Statements> = LazyLock::new(|| {
@@ -27,7 +27,11 @@ static SERIES: LazyLock<Statements> = LazyLock::new(|| {
 pub(in crate::store) struct Known(Mutex<HashMap<Vec<u8>, i64>>);
 
 /// Series that are in the database as soon as the transaction is.
-pub(super) struct Fresh(HashMap<Vec<u8>, i64>);
+pub(super) struct Fresh {
+    names: HashMap<Vec<u8>, i64>,
+    /// The last of them.
+    day: i64,
+}
 
 impl Known {
     fn map(&self) -> MutexGuard<'_, HashMap<Vec<u8>, i64>> {
@@ -65,26 +69,37 @@ impl Known {
             numbered.push((number, row));
         }
         SERIES.write(&firsts, connection, bind).await?;
-        Ok((numbered, Fresh(fresh)))
+        let day = firsts.iter().map(|(_, row)| row.day()).max().unwrap_or_default();
+        Ok((numbered, Fresh { names: fresh, day }))
     }
 
     /// Remembers what is in the database now.
-    pub(super) fn remember(&self, Fresh(fresh): Fresh) {
-        if fresh.is_empty() {
+    pub(super) fn remember(&self, fresh: Fresh) {
+        let Fresh { names, day } = fresh;
+        if names.is_empty() {
             return;
         }
         let mut map = self.map();
-        // Those of yesterday are not needed any more, either.
-        if map.len() + fresh.len() > MOST {
+        if map.len() + names.len() > MOST {
+            // Those of yesterday are not needed any more.
+            map.retain(|name, _| name.starts_with(&day.to_le_bytes()));
+        }
+        if map.len() + names.len() > MOST {
             map.clear();
         }
-        map.extend(fresh.into_iter().take(MOST));
+        map.extend(names.into_iter().take(MOST));
+    }
+
+    /// Some are in the database no more.
+    pub(super) fn forget(&self) {
+        self.map().clear();
     }
 }
 
-/// The first number that is free; nobody else takes one before the transaction ends.
+/// The first number that was never given out; nobody else takes one before the transaction ends.
 async fn next(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("SELECT coalesce(max(series), 0) + 1 FROM usage_series").fetch_one(connection).await
+    let sql = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'usage_series'";
+    sqlx::query_scalar(sql).fetch_one(connection).await
 }
 
 fn bind(values: &mut SqliteArguments, (series, row): Numbered<'_>) -> Result<(), BoxDynError> {
@@ -142,18 +157,29 @@ impl UsageRow<'_> {
 mod tests {
     use super::*;
 
+    /// So many of one day.
+    fn some(day: i64, count: usize) -> Fresh {
+        let name = |number: i64| [day.to_le_bytes(), number.to_le_bytes()].concat();
+        Fresh { names: (0..).take(count).map(|number| (name(number), day)).collect(), day }
+    }
+
     #[test]
-    fn no_more_are_remembered_than_there_is_room_for_and_the_latest_are_among_them() {
+    fn no_more_are_remembered_than_there_is_room_for_and_those_of_today_longest() {
         let known = Known::default();
-        let some =
-            |from: i64, count: usize| Fresh((from..).take(count).map(|n| (n.to_le_bytes().to_vec(), n)).collect());
-        known.remember(some(0, MOST));
-        assert_eq!(known.map().len(), MOST);
-        known.remember(some(0, 0));
-        assert_eq!(known.map().len(), MOST);
-        known.remember(some(-7, 1));
-        assert_eq!(known.map().values().collect::<Vec<_>>(), [&-7]);
-        known.remember(some(0, MOST * 2));
-        assert_eq!(known.map().len(), MOST);
+        let days = || {
+            let mut days: Vec<_> = known.map().values().copied().collect();
+            days.sort_unstable();
+            (days.len(), days.first().copied(), days.last().copied())
+        };
+        known.remember(some(1, MOST - 1));
+        known.remember(some(2, 1));
+        known.remember(some(1, 0));
+        assert_eq!(days(), (MOST, Some(1), Some(2)));
+        known.remember(some(2, 2));
+        assert_eq!(days(), (2, Some(2), Some(2)));
+        known.remember(some(2, MOST * 2));
+        assert_eq!(days(), (MOST, Some(2), Some(2)));
+        known.forget();
+        assert_eq!(days(), (0, None, None));
     }
 }

@@ -57,7 +57,11 @@ async fn silence_in_a_plain_answer() {
 #[tokio::test]
 async fn a_plain_answer_beyond_the_total() {
     let never = Gate::new();
+    let half =
+        |status: &str| format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{");
     times_out(Script::new().wait(&never), false, "total: 100ms").await;
+    times_out(Script::new().write(half("200 OK")).wait(&never), false, "total: 300ms").await;
+    times_out(Script::new().write(half("500 No")).wait(&never), false, "total: 300ms").await;
 }
 
 #[tokio::test]

@@ -31,6 +31,21 @@ async fn a_body_goes_on_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_body_that_the_upstream_cannot_take_at_once_arrives_whole() {
+    let upstream = Upstream::start([]).await;
+    let server = Server::in_front_of(&upstream).await;
+    // Around what is sent in one piece with its head, and more than any socket's buffer holds.
+    for (count, length) in (1..).zip([4_000, 4_096, 4_200, 12 << 20]) {
+        upstream.answer(Script::json(200, &answer("hi")));
+        let text: String = (0..length / 8).map(|number| format!("{number:07} ")).collect();
+        let body = request(&json!({"messages": [{"role": "user", "content": text}]})).to_string();
+        assert_eq!(server.ask(&post(&body)).await.status, 200);
+        assert!(upstream.request(count).await.text() == body, "{length} bytes");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_alias_changes_the_models_name_and_nothing_else() {
     let upstream = Upstream::start([Script::json(200, &answer("hi"))]).await;
     let server = Server::start(&format!(

@@ -3,7 +3,7 @@
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
-/// One row of the view `usage`.
+/// One row of the view `usage_records`.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub(crate) struct Usage {
     pub(crate) request_id: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Usage {
 /// All records of the database at this address, in the order of the requests' ends.
 pub(crate) async fn read(database: &str) -> Vec<Usage> {
     let mut connection = SqliteConnection::connect(database).await.unwrap();
-    let rows = sqlx::query_as("SELECT * FROM usage ORDER BY at, id").fetch_all(&mut connection).await.unwrap();
+    let rows = sqlx::query_as("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     rows
 }

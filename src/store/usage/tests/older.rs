@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-use super::{Store, series};
+use super::{Store, row, series, total};
 
 #[tokio::test]
 async fn records_of_older_versions_are_kept_as_they_were() {
@@ -24,13 +24,26 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO usage VALUES {rows}"))).execute(&pool).await.unwrap();
     let columns = "at, request_id, key_id, key_name, model, target, attempts, streamed, prompt_tokens, completion_tokens, \
                    source, first_token_us, duration_us, terminal, reason, status";
-    let sql = format!("SELECT json_array({columns}) FROM usage ORDER BY at, duration_us DESC");
-    let read = async |pool: &SqlitePool| -> Vec<String> {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(pool).await.unwrap()
+    let sql = |table: &str| format!("SELECT json_array({columns}) FROM {table} ORDER BY at, duration_us DESC");
+    let read = async |pool: &SqlitePool, table: &str| -> Vec<String> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql(table))).fetch_all(pool).await.unwrap()
     };
-    let before = read(&pool).await;
-    pool.close().await;
+    let before = read(&pool, "usage").await;
     let store = Store::open(&url).await.unwrap();
     assert_eq!(before.len(), 4);
-    assert_eq!((read(store.reader()).await, series(&store).await), (before, 3));
+    assert_eq!((read(store.reader(), "usage_records").await, series(&store).await), (before, 0));
+    // It still runs, while there are new records already.
+    store.record_usage(&[row("2026-01-02T00:00:00Z", "k", "m")]).await.unwrap();
+    let more = "INSERT INTO usage SELECT at, x'05', request_id, key_id, key_name, model, target, attempts, streamed, \
+                prompt_tokens, completion_tokens, source, first_token_us, duration_us, terminal, reason, status \
+                FROM usage WHERE id = x'04' ON CONFLICT (at, id) DO NOTHING";
+    sqlx::query(more).execute(&pool).await.unwrap();
+    pool.close().await;
+    assert_eq!(total(&store).await.requests, 6);
+    let mut steps = Vec::new();
+    while total(&store).await.requests > 0 {
+        steps.push(store.forget_usage("2026-02-01T00:00:00Z".parse().unwrap(), 2).await.unwrap());
+    }
+    // Those of one millisecond go together.
+    assert_eq!(steps, [3, 3]);
 }
