@@ -100,22 +100,22 @@ async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) ->
 /// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first.
 pub(super) fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
     let Timeouts { first_token, total, .. } = *target.timeouts();
-    Limit::first([
-        (total.map(|total| total.saturating_sub(spent)), Deadline::Total),
-        (first_token, Deadline::FirstToken),
-    ])
+    Limit::first([(left_of(total, spent), Deadline::Total), (first_token, Deadline::FirstToken)])
 }
 
 /// How long it has for all of it.
 pub(super) fn time_in_all(target: &Target, spent: Duration) -> Option<Limit> {
-    let total = target.timeouts().total.map(|total| total.saturating_sub(spent));
-    total.map(|time| Limit { time, deadline: Deadline::Total })
+    Limit::first([(left_of(target.timeouts().total, spent), Deadline::Total)])
 }
 
 /// How long it has to go on with it.
 pub(super) fn time_to_go_on(target: &Target, spent: Duration) -> Option<Limit> {
     let Timeouts { idle, total, .. } = *target.timeouts();
-    Limit::first([(total.map(|total| total.saturating_sub(spent)), Deadline::Total), (idle, Deadline::Idle)])
+    Limit::first([(left_of(total, spent), Deadline::Total), (idle, Deadline::Idle)])
+}
+
+fn left_of(total: Option<Duration>, spent: Duration) -> Option<Duration> {
+    total.map(|total| total.saturating_sub(spent))
 }
 
 /// How long something may take.
@@ -128,7 +128,7 @@ pub(super) struct Limit {
 
 impl Limit {
     /// That of these which comes first, of those that are set.
-    fn first(limits: [(Option<Duration>, Deadline); 2]) -> Option<Self> {
+    fn first<const N: usize>(limits: [(Option<Duration>, Deadline); N]) -> Option<Self> {
         let set = limits.into_iter().filter_map(|(time, deadline)| Some(Self { time: time?, deadline }));
         set.min_by_key(|limit| limit.time)
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection as _, Row as _};
 
 use super::{Store, StoreError};
 
@@ -112,8 +112,10 @@ impl Store {
     /// # Errors
     /// Whatever the database says.
     pub async fn record_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
+        // Held to the end: what is known of series is changed by nobody but who has this connection.
+        let mut connection = self.writer().acquire().await?;
         // At once the only writer: numbers of series are given out.
-        let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let (numbered, fresh) = self.series.number(rows, &mut transaction).await?;
         requests::write(&numbered, &mut transaction).await?;
         transaction.commit().await?;
@@ -147,15 +149,14 @@ impl Store {
     /// # Errors
     /// Whatever the database says.
     pub async fn forget_usage(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let left = |removed| Some(i64::from(limit).saturating_sub_unsigned(removed)).filter(|left| *left > 0);
         let mut removed = 0;
         for table in ["usage_requests", "usage"] {
-            let left = i64::from(limit) - i64::try_from(removed).unwrap_or(i64::MAX);
-            if left > 0 {
+            if let Some(left) = left(removed) {
                 removed += self.forget_rows(table, before, left).await?;
             }
         }
-        let left = i64::from(limit) - i64::try_from(removed).unwrap_or(i64::MAX);
-        if left > 0 {
+        if let Some(left) = left(removed) {
             removed += self.forget_series(before, left).await?;
         }
         Ok(removed)
@@ -175,9 +176,9 @@ impl Store {
     async fn forget_series(&self, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
         let sql = "DELETE FROM usage_series WHERE series IN (SELECT series FROM usage_series WHERE day < ? LIMIT ?)";
         let query = sqlx::query(sql).bind(before.as_millisecond().div_euclid(DAY) - 1).bind(limit);
-        let removed = query.execute(self.writer()).await?.rows_affected();
+        let mut connection = self.writer().acquire().await?;
+        let removed = query.execute(&mut *connection).await?.rows_affected();
         if removed > 0 {
-            // Nobody writes meanwhile who has read from it: there is one connection for writing.
             self.series.forget();
         }
         Ok(removed)
