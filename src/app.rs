@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::serve::Server;
+use self::serve::{Server, Signals};
 use self::workers::Workers;
 use crate::api::events::{self, Events};
 use crate::api::stats::{Sources, Stats};
@@ -99,6 +99,7 @@ pub struct Running {
     /// The secret of the key that was made because there was none.
     pub first_key: Option<String>,
     stopping: Signal,
+    end_now: Signal,
     done: JoinHandle<()>,
 }
 
@@ -107,6 +108,12 @@ impl Running {
     /// deadline.
     pub fn stop(&self) {
         self.stopping.raise();
+    }
+
+    /// Raised, it ends a drain at once: every running stream gets its error frame, as at the drain deadline.
+    #[must_use]
+    pub const fn end_now(&self) -> &Signal {
+        &self.end_now
     }
 
     /// Waits until the last connection has ended.
@@ -142,15 +149,16 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
     let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
     pets.seed().await.map_err(AppError::Store)?;
-    let (stopping, cutting) = (Signal::default(), Signal::default());
+    let (stopping, end_now, cutting) = (Signal::default(), Signal::default(), Signal::default());
     let tasks = TaskTracker::new();
     let (gate, first_key) = gate(&config, &store, &clock, stopping.token(), &tasks).await?;
     let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
     let ended = CancellationToken::new();
-    let events =
-        events(&config, &store, pets.doorbell(), stopping.token(), &ended, &tasks).await.map_err(AppError::Store)?;
+    let events = events(&config, &store, pets.doorbell(), (&stopping, &cutting), &ended, &tasks)
+        .await
+        .map_err(AppError::Store)?;
     let state = assemble(&config, store.clone(), pets, events, ledger, (&stopping, &cutting))?;
     tasks.spawn(ended.clone().run_until_cancelled_owned(state.stats.clone().run()));
     let routes = Arc::clone(&state.routes);
@@ -161,12 +169,13 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let open = open.map(|listener| {
         let scraped = Workers::start(NonZeroUsize::MIN).map_err(AppError::Threads)?;
         let limits = Limits { connections: SCRAPERS, ..config.limits };
-        let signals = (closing.clone(), Signal::default());
+        let signals = Signals { stopping: closing.clone(), ..Signals::default() };
         Ok(Server::new(listener, open_router(Arc::clone(&state)).into(), &limits, scraped, signals))
     });
     let open = open.transpose()?;
     let front = front(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
-    let server = Server::new(listener, front, &config.limits, workers, (stopping.clone(), cutting));
+    let signals = Signals { stopping: stopping.clone(), end_now: end_now.clone(), cutting };
+    let server = Server::new(listener, front, &config.limits, workers, signals);
     let drain = config.drain;
     let done = tokio::spawn(async move {
         let main = async {
@@ -188,7 +197,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         tasks.wait().await;
         store.close().await;
     });
-    Ok(Running { address, metrics_address, first_key, stopping, done })
+    Ok(Running { address, metrics_address, first_key, stopping, end_now, done })
 }
 
 /// What handlers use.
@@ -284,10 +293,11 @@ async fn events(
     config: &Config,
     store: &Store,
     doorbell: watch::Receiver<u64>,
-    stopping: &CancellationToken,
+    (stopping, cutting): (&Signal, &Signal),
     ended: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<Events, StoreError> {
+    let stopping = stopping.token();
     let log = EventLog::new(store.clone());
     let EventsConfig { keep, keep_count, subscribers, .. } = config.events;
     tasks.spawn(retain(log.clone(), keep, keep_count, stopping.clone()));
@@ -298,7 +308,8 @@ async fn events(
     let browsers = Browsers::new(sessions, &public_path.of(events::PATH), config.secure_cookies);
     // Whoever is still there at the drain deadline would be cut without being told when to come back.
     let shutdown_window = config.events.shutdown_window.min(config.drain);
-    Ok(Events::new(hub, browsers, &EventsConfig { shutdown_window, ..config.events }, public_path))
+    let config = EventsConfig { shutdown_window, ..config.events };
+    Ok(Events::new(hub, browsers, &config, public_path, cutting.clone()))
 }
 
 async fn sweep(routes: Arc<Routes>) {

@@ -26,7 +26,7 @@ use crate::layer::authenticate::Peer;
 /// Pause after a failed accept: what fails is memory or file descriptors, and those come back.
 const BREATHER: Duration = Duration::from_millis(50);
 
-/// How long an error frame may take to reach its client after the drain deadline.
+/// How long an error frame may take to reach its client once requests are cut.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A listener and what it serves.
@@ -37,15 +37,23 @@ pub(super) struct Server {
     service: Arc<Service>,
 }
 
+/// The steps of a shutdown.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    /// Raised from outside when shutdown begins.
+    pub(super) stopping: Signal,
+    /// Raised from outside when the drain must not be waited for.
+    pub(super) end_now: Signal,
+    /// Raised here when running requests may take no longer: at the drain deadline, or with `end_now`.
+    pub(super) cutting: Signal,
+}
+
 /// What every connection gets.
 struct Service {
     front: Front,
     terms: Terms,
     write_idle: Duration,
-    /// Raised when shutdown begins.
-    stopping: Signal,
-    /// Raised when it may take no longer.
-    cutting: Signal,
+    signals: Signals,
 }
 
 impl Server {
@@ -54,31 +62,35 @@ impl Server {
         front: Front,
         limits: &Limits,
         workers: Workers,
-        (stopping, cutting): (Signal, Signal),
+        signals: Signals,
     ) -> Self {
         let terms = Terms { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
         Self {
             listener,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             workers,
-            service: Arc::new(Service { front, terms, write_idle: limits.write_idle, stopping, cutting }),
+            service: Arc::new(Service { front, terms, write_idle: limits.write_idle, signals }),
         }
     }
 
-    /// Serves until shutdown begins, then lets running requests go on for at most `drain`.
+    /// Serves until shutdown begins, then lets running requests go on for at most `drain`, or until `end_now`.
     pub(super) async fn run(self, drain: Duration) {
         let Self { listener, places, workers, service } = self;
-        let stopping = service.stopping.token();
+        let Signals { stopping, end_now, cutting } = &service.signals;
+        let stopping = stopping.token();
         while let Some((tcp, peer, place)) = stopping.run_until_cancelled(accept(&listener, &places)).await {
             workers.spawn(serve(Arc::clone(&service), tcp, peer, place));
         }
         // New connections are refused from here on, and not left in a queue that nobody serves.
         drop(listener);
-        if tokio::time::timeout(drain, workers.idle()).await.is_err() {
-            tracing::warn!(connections = workers.len(), "cut at the drain deadline");
-            service.cutting.raise();
-            workers.idle().await;
-        }
+        let why = tokio::select! {
+            () = workers.idle() => return,
+            () = tokio::time::sleep(drain) => "cut at the drain deadline",
+            () = end_now.token().cancelled() => "cut before the drain deadline, as was asked for",
+        };
+        tracing::warn!(connections = workers.len(), "{why}");
+        cutting.raise();
+        workers.idle().await;
     }
 }
 
@@ -127,8 +139,8 @@ impl Service {
         let service = move |request| answer(&mut entrance, request, peer, ends_at.clone());
         Served {
             http: Connection::new(tcp, self.terms, service),
-            stopping: Some(self.stopping.listen()),
-            cutting: self.cutting.listen(),
+            stopping: Some(self.signals.stopping.listen()),
+            cutting: self.signals.cutting.listen(),
             last_words: None,
             _place: place,
         }
@@ -141,7 +153,7 @@ struct Served<S> {
     /// None once it has been told.
     stopping: Option<Listener>,
     cutting: Listener,
-    /// After the drain deadline, how long last words may take.
+    /// Once requests are cut, how long last words may take.
     last_words: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }

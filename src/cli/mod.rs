@@ -8,6 +8,7 @@ mod events;
 mod keys;
 mod restore;
 mod serve;
+mod signals;
 mod usage;
 
 use std::collections::HashMap;

@@ -2,16 +2,22 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::time::Duration;
 
 use petstream::app::{self, AppError, Running};
 use petstream::config::{Config, Sources, load};
 use petstream::telemetry::{self, Flush};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout};
 
+use super::signals::Signals;
 use super::{Failure, said};
 
 /// Files that the server needs beside its connections: the database's, listeners, the log.
 const OWN_FILES: u64 = 64;
+/// How long the end may take once a further signal asked for it: error frames have a second to reach their clients, and
+/// usage records three to reach the database.
+const LAST_STEPS: Duration = Duration::from_secs(10);
 
 pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     let mut loaded = load(sources).map_err(Failure::Configuration)?;
@@ -48,7 +54,7 @@ fn fault(problem: String, log: Option<Flush>) -> Failure {
 
 async fn run(config: Config) -> Result<(), AppError> {
     // Before anything can be asked of us, so that no signal is lost.
-    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let signals = Signals::catch();
     let page = config.page;
     let running = app::start(config).await?;
     tracing::info!("listening on http://{}", running.address);
@@ -56,12 +62,9 @@ async fn run(config: Config) -> Result<(), AppError> {
         introduce(running.address, secret, page);
     }
     match signals {
-        Ok((mut term, mut int)) => {
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-            wind_down(running, async {
-                tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-            })
-            .await;
+        Ok(mut signals) => {
+            let name = signals.next().await;
+            wind_down(running, name, signals).await;
         }
         Err(error) => {
             tracing::warn!(%error, "signals can't be heard: only SIGKILL ends this server");
@@ -71,13 +74,23 @@ async fn run(config: Config) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Lets running requests end; a second signal ends at once.
-async fn wind_down(running: Running, again: impl Future<Output = ()>) {
-    tracing::info!("shutting down; a second signal ends at once");
+/// Lets running requests end, within the drain; a further signal ends them at once, each with its error frame and its
+/// record.
+async fn wind_down(running: Running, name: &'static str, mut signals: Signals) {
+    let first = Instant::now();
+    tracing::info!(signal = name, "shutting down; a further signal, after more than a second, ends at once");
     running.stop();
-    tokio::select! {
-        () = running.stopped() => tracing::info!("stopped"),
-        () = again => tracing::warn!("ended at once"),
+    let end_now = running.end_now().clone();
+    let mut stopped = pin!(running.stopped());
+    let again = tokio::select! {
+        () = &mut stopped => return tracing::info!("stopped"),
+        again = signals.next_other(first) => again,
+    };
+    tracing::warn!(signal = again, "ending at once");
+    end_now.raise();
+    match timeout(LAST_STEPS, stopped).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_elapsed) => tracing::error!("ended although something still runs"),
     }
 }
 

@@ -131,6 +131,15 @@ impl Program {
         assert!(sent.success());
     }
 
+    /// Whether the kernel passes no HUP to it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ignores_hup(&self) -> bool {
+        let id = self.child.id().expect("it is running");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 1 != 0
+    }
+
     /// Ends it as nothing can be prevented: kill -9.
     pub(crate) async fn kill(mut self) {
         self.child.start_kill().unwrap();

@@ -27,6 +27,7 @@ use http::HeaderMap;
 use self::query::{Answer, Named, Wanted};
 use super::public_path::PublicPath;
 use crate::config::EventsConfig;
+use crate::deadline::Signal;
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::hub::Hub;
@@ -53,14 +54,15 @@ struct Settings {
     retry: Duration,
     shutdown_window: Duration,
     public_path: PublicPath,
+    cutting: Signal,
 }
 
 impl Events {
-    /// Streams of what `hub` gives.
+    /// Streams of what `hub` gives, which end at once when `cutting` is raised. Whoever raises it polls them then.
     #[must_use]
-    pub fn new(hub: Hub, browsers: Browsers, config: &EventsConfig, public_path: PublicPath) -> Self {
+    pub fn new(hub: Hub, browsers: Browsers, config: &EventsConfig, public_path: PublicPath, cutting: Signal) -> Self {
         let EventsConfig { heartbeat, retry, shutdown_window, .. } = *config;
-        Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path }) }
+        Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path, cutting }) }
     }
 
     /// Where the events come from.

@@ -49,11 +49,15 @@ pub(super) async fn page(
         } else if page.count > 0 {
             break;
         } else {
-            match timeout_at(deadline, subscription.next(page.room())).await {
+            let news = timeout_at(deadline, subscription.next(page.room()));
+            match settings.cutting.token().run_until_cancelled(news).await {
                 // They ask again at once: not all in the same moment.
-                Ok(Ok(News::Closing)) => deadline = deadline.min(Instant::now() + jitter(settings.shutdown_window)),
-                Ok(news) => page.take(news?, subscription.cursor()),
-                Err(_elapsed) => break,
+                Some(Ok(Ok(News::Closing))) => {
+                    deadline = deadline.min(Instant::now() + jitter(settings.shutdown_window));
+                }
+                Some(Ok(news)) => page.take(news?, subscription.cursor()),
+                // Its time is up, or the shutdown may take no longer.
+                Some(Err(_)) | None => break,
             }
         }
     }

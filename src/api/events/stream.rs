@@ -112,6 +112,15 @@ impl EventStream {
         out
     }
 
+    /// The last word of a stream that can't wait for its turn: the shutdown may take no longer.
+    fn farewell_now(self: Pin<&mut Self>) -> Bytes {
+        let this = self.project();
+        *this.ended = true;
+        let mut out = BytesMut::new();
+        push_retry(&mut out, this.settings.retry + jitter(this.settings.shutdown_window));
+        out.freeze()
+    }
+
     fn write(self: Pin<&mut Self>, news: Result<News, StoreError>) -> Bytes {
         let mut this = self.project();
         let mut out = BytesMut::new();
@@ -158,6 +167,9 @@ impl HttpBody for EventStream {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Some(greeting) = self.as_mut().project().greeting.take() {
             return Poll::Ready(Some(Ok(Frame::data(greeting))));
+        }
+        if !self.ended && self.settings.cutting.is_over() {
+            return Poll::Ready(Some(Ok(Frame::data(self.farewell_now()))));
         }
         while !self.ended {
             let ticked = self.as_mut().project().tick.poll(cx).is_ready();
