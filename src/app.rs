@@ -138,14 +138,7 @@ pub async fn start(config: Config) -> Result<Running, AppError> {
 pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
     let (listener, address) = listen(config.listen).map_err(|error| AppError::Listen(config.listen, error))?;
     let (open, metrics_address) = listen_for_metrics(&config)?.unzip();
-    // Both take a moment, which the first question and the first reader need not wait for.
-    let page = config.page;
-    std::thread::spawn(move || {
-        tokens::warm();
-        if page {
-            page::warm();
-        }
-    });
+    warm(config.page);
     let store = Store::open(&config.database).await.map_err(AppError::Store)?;
     let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
     pets.seed().await.map_err(AppError::Store)?;
@@ -198,6 +191,16 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         store.close().await;
     });
     Ok(Running { address, metrics_address, first_key, stopping, end_now, done })
+}
+
+/// Makes ready what takes a moment, which the first question and the first reader need not wait for.
+fn warm(page: bool) {
+    std::thread::spawn(move || {
+        tokens::warm();
+        if page {
+            page::warm();
+        }
+    });
 }
 
 /// What handlers use.
