@@ -58,8 +58,8 @@ pub enum AppError {
     Listen(SocketAddr, std::io::Error),
     /// The metrics' own address can't be listened on.
     MetricsListen(SocketAddr, std::io::Error),
-    /// The database can't be used.
-    Store(StoreError),
+    /// The database at this address can't be used.
+    Store(String, StoreError),
     /// The first key could not be made.
     FirstKey(FirstKeyError),
     /// An upstream's TLS settings can't be used.
@@ -79,7 +79,11 @@ impl fmt::Display for AppError {
             Self::MetricsListen(address, error) => {
                 write!(f, "metrics.listen: {address}: {error}; choose another address")
             }
-            Self::Store(error) => error.fmt(f),
+            // These name it themselves.
+            Self::Store(_, error @ (StoreError::Open(..) | StoreError::Folder(_) | StoreError::Url(_))) => error.fmt(f),
+            Self::Store(address, error) => {
+                write!(f, "{error}, in {address}; `petstream restore` puts a backup in its place")
+            }
             Self::FirstKey(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Threads(error) => write!(f, "threads: {error}; raise the limit of processes or files, or set fewer"),
@@ -137,21 +141,19 @@ pub async fn start(config: Config) -> Result<Running, AppError> {
 /// As [`start`].
 pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
     let (listener, address) = listen(config.listen).map_err(|error| AppError::Listen(config.listen, error))?;
-    let (open, metrics_address) = listen_for_metrics(&config)?.unzip();
+    let (scraping, metrics_address) = listen_for_metrics(&config)?.unzip();
     warm(config.page);
-    let store = Store::open(&config.database).await.map_err(AppError::Store)?;
-    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
-    pets.seed().await.map_err(AppError::Store)?;
     let (stopping, end_now, cutting) = (Signal::default(), Signal::default(), Signal::default());
     let tasks = TaskTracker::new();
+    let ended = CancellationToken::new();
+    let unusable = |error| AppError::Store(config.database.clone(), error);
+    let (store, pets) = open(&config, &ended, &tasks).await.map_err(unusable)?;
     let (gate, first_key) = gate(&config, &store, &clock, stopping.token(), &tasks).await?;
     let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
-    let ended = CancellationToken::new();
-    let events = events(&config, &store, pets.doorbell(), (&stopping, &cutting), &ended, &tasks)
-        .await
-        .map_err(AppError::Store)?;
+    let events = events(&config, &store, pets.doorbell(), (&stopping, &cutting), &ended, &tasks);
+    let events = events.await.map_err(unusable)?;
     let state = assemble(&config, store.clone(), pets, events, ledger, (&stopping, &cutting))?;
     tasks.spawn(ended.clone().run_until_cancelled_owned(state.stats.clone().run()));
     let routes = Arc::clone(&state.routes);
@@ -159,13 +161,13 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     tasks.spawn(swept);
     let closing = Signal::default();
     let workers = Workers::start(config.threads).map_err(AppError::Threads)?;
-    let open = open.map(|listener| {
+    let scraping = scraping.map(|listener| {
         let scraped = Workers::start(NonZeroUsize::MIN).map_err(AppError::Threads)?;
         let limits = Limits { connections: SCRAPERS, ..config.limits };
         let signals = Signals { stopping: closing.clone(), ..Signals::default() };
         Ok(Server::new(listener, open_router(Arc::clone(&state)).into(), &limits, scraped, signals))
     });
-    let open = open.transpose()?;
+    let scraping = scraping.transpose()?;
     let front = front(state, &gate, &Limiter::new(config.limits.total, clock), config.allow_origins);
     let signals = Signals { stopping: stopping.clone(), end_now: end_now.clone(), cutting };
     let server = Server::new(listener, front, &config.limits, workers, signals);
@@ -181,8 +183,8 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         };
         // How the drain goes is seen here.
         let to_the_end = async {
-            if let Some(open) = open {
-                open.run(LAST_SCRAPE).await;
+            if let Some(scraping) = scraping {
+                scraping.run(LAST_SCRAPE).await;
             }
         };
         tokio::join!(main, to_the_end);
@@ -191,6 +193,25 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         store.close().await;
     });
     Ok(Running { address, metrics_address, first_key, stopping, end_now, done })
+}
+
+/// The database and the pets in it, and the task that looks after its files until the last connection has `ended`.
+async fn open(
+    config: &Config,
+    ended: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<(Store, PetStore), StoreError> {
+    let store = Store::open(&config.database).await?;
+    for (file, mode) in store.open_to_others() {
+        let file = file.display();
+        tracing::warn!(
+            "database: other users of this machine may use {file} (mode {mode:o}); chmod 600 keeps them out"
+        );
+    }
+    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
+    pets.seed().await?;
+    tasks.spawn(store.clone().watch(ended.clone()));
+    Ok((store, pets))
 }
 
 /// Makes ready what takes a moment, which the first question and the first reader need not wait for.
@@ -285,7 +306,8 @@ async fn gate(
         };
         return Ok((Gate::open(everybody, clock.clone()), None));
     }
-    let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await.map_err(AppError::Store)?;
+    let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await;
+    let keyring = keyring.map_err(|error| AppError::Store(config.database.clone(), error))?;
     let first = keyring.ensure_first().await.map_err(AppError::FirstKey)?;
     tasks.spawn(keyring.clone().watch(stopping.clone()));
     Ok((Gate::keys(keyring, clock.clone()), first))

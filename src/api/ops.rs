@@ -14,7 +14,8 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// 200 while new requests are welcome; 503 when the database does not answer or the server is shutting down.
+/// 200 while new requests are welcome; 503 when the database does not answer or can't be written, or when the server is
+/// shutting down.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
     let problem = if state.stopping.is_cancelled() {
         Some("shutting down")
@@ -22,7 +23,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, J
         tracing::warn!(%error, "not ready");
         Some("the database does not answer")
     } else {
-        None
+        state.store.check().await.map(|trouble| trouble.reason())
     };
     match problem {
         None => (StatusCode::OK, Json(json!({ "status": "ready" }))),

@@ -17,6 +17,9 @@ use crate::petstore::refusal::Refusal;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
 
+/// When a client may try again whose change the database can't take: somebody has to look after the disk.
+const REPAIR: Duration = Duration::from_secs(10);
+
 /// A failed request, in the shape of its JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -215,14 +218,17 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// 503 when the database was too busy, 500 for all else. The error itself goes to the log, here and only here.
+/// 503 when the database was too busy, or can't be written, 500 for all else. The error itself goes to the log, here and only here.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if is_busy(&error) {
+        if error.is_busy() {
             tracing::warn!(%error, "the database is busy");
             return Self::unavailable("The database is busy; try again.", Some(Duration::from_secs(1)));
         }
         tracing::error!(%error, "the database failed");
+        if error.is_unwritable() {
+            return Self::unavailable("The database can't be written at present; try again later.", Some(REPAIR));
+        }
         Self::internal()
     }
 }
@@ -253,18 +259,6 @@ impl From<Refused> for Problem {
             }
             Refused::Store(error) => Self::from(error),
         }
-    }
-}
-
-/// Whether the database had no time within its patience, so that another attempt may be luckier.
-fn is_busy(error: &StoreError) -> bool {
-    match error {
-        StoreError::Database(sqlx::Error::PoolTimedOut) => true,
-        // SQLITE_BUSY is 5; its extended codes keep it in the low byte.
-        StoreError::Database(sqlx::Error::Database(error)) => {
-            error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
-        }
-        _ => false,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Change {
 impl Change {
     /// Begins once all changes before it are done.
     pub(super) async fn begin(pets: &PetStore) -> Result<Self, StoreError> {
-        let transaction = pets.store.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let transaction = pets.store.writable()?.begin_with("BEGIN IMMEDIATE").await?;
         Ok(Self { transaction, at: now(), events: Vec::new(), left: Vec::new(), came: Vec::new() })
     }
 
@@ -113,6 +113,7 @@ impl Change {
         self.tell_inventory(pets.low_stock).await?;
         let Self { mut transaction, at, events, .. } = self;
         let head = if events.is_empty() { None } else { Some(log::append(&mut transaction, at, &events).await?) };
+        let store = pets.store.clone();
         let pets = pets.clone();
         // A task of its own: a caller who goes away now must not keep the doorbell from ringing.
         let done = tokio::spawn(async move {
@@ -122,7 +123,8 @@ impl Change {
             }
             Ok::<_, sqlx::Error>(())
         });
-        Ok(done.await.map_err(|_panicked| sqlx::Error::WorkerCrashed)??)
+        let done = done.await.map_err(|_panicked| sqlx::Error::WorkerCrashed).flatten();
+        store.noted(done.map_err(StoreError::from))
     }
 
     /// Tells of the counts that have changed, and of species that have run low by it.

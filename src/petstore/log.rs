@@ -187,7 +187,7 @@ impl EventLog {
     /// # Errors
     /// Whatever the database says.
     pub async fn append_alone(&self, events: &[NewEvent]) -> Result<u64, StoreError> {
-        let mut transaction = self.store.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.store.writable()?.begin_with("BEGIN IMMEDIATE").await?;
         let head = append(&mut transaction, Timestamp::now(), events).await?;
         transaction.commit().await?;
         Ok(head)
@@ -198,7 +198,7 @@ impl EventLog {
     /// # Errors
     /// Whatever the database says.
     pub async fn prune(&self, before: Timestamp, keep: u64, most: u32) -> Result<u64, StoreError> {
-        let mut transaction = self.store.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.store.writable()?.begin_with("BEGIN IMMEDIATE").await?;
         let at = position(&sqlx::query("SELECT * FROM event_head").fetch_one(&mut *transaction).await?)?;
         let aged: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM events WHERE at < ?")
             .bind(before.as_millisecond())
@@ -220,7 +220,7 @@ impl EventLog {
     pub async fn rotate_epoch(&self) -> Result<Epoch, StoreError> {
         let epoch: String =
             sqlx::query_scalar("UPDATE event_head SET epoch = lower(hex(randomblob(4))) RETURNING epoch")
-                .fetch_one(self.store.writer())
+                .fetch_one(self.store.writable()?)
                 .await?;
         epoch.parse().map_err(|_| StoreError::Corrupt("event_head.epoch".to_owned()))
     }

@@ -82,7 +82,7 @@ impl Store {
     /// [`CreateKeyError::NameTaken`], or whatever the database says.
     pub async fn create_key(&self, key: NewKey) -> Result<StoredKey, CreateKeyError> {
         let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-        match insert(self.writer(), sql, key).await {
+        match insert(self.writable().map_err(CreateKeyError::Store)?, sql, key).await {
             Ok((stored, _)) => Ok(stored),
             Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
                 Err(CreateKeyError::NameTaken)
@@ -100,7 +100,7 @@ impl Store {
             "INSERT INTO api_keys ({COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
              WHERE NOT EXISTS (SELECT 1 FROM api_keys)"
         );
-        let (stored, rows) = insert(self.writer(), sql, key).await?;
+        let (stored, rows) = insert(self.writable()?, sql, key).await?;
         Ok((rows > 0).then_some(stored))
     }
 
@@ -147,7 +147,7 @@ impl Store {
              RETURNING {COLUMNS}"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name_or_id).bind(Timestamp::now().as_millisecond());
-        query.fetch_optional(self.writer()).await?.as_ref().map(read).transpose()
+        query.fetch_optional(self.writable()?).await?.as_ref().map(read).transpose()
     }
 }
 

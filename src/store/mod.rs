@@ -3,31 +3,35 @@
 //! SQLite allows one writer at a time; keeping a single connection for writing turns its
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
+mod files;
 mod keys;
+mod open;
 mod restore;
 mod sessions;
 mod usage;
 
+pub use files::Trouble;
 pub use keys::{CreateKeyError, NewKey, StoredKey};
 pub use restore::{Backup, RestoreError};
 pub use usage::{UsageColumn, UsageCounts, UsageGroup, UsageRow};
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use sqlx::Connection as _;
-use sqlx::pool::PoolConnectionMetadata;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::SqlitePool;
 
-/// Connections for reading; a read takes well under a millisecond, so a few serve many requests.
-const READERS: u32 = 4;
-/// Longest wait for a free connection, and for another process's write lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+use self::files::Files;
+
+/// SQLite's result codes.
+const BUSY: u32 = 5;
+const READ_ONLY: u32 = 8;
+const IO: u32 = 10;
+const CORRUPT: u32 = 11;
+const FULL: u32 = 13;
+const CANT_OPEN: u32 = 14;
+const NO_DATABASE: u32 = 26;
+/// Those of a database that can't be written.
+const UNWRITABLE: [u32; 4] = [READ_ONLY, IO, FULL, CANT_OPEN];
 
 /// Handles to the open database; cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +39,7 @@ pub struct Store {
     reader: SqlitePool,
     writer: SqlitePool,
     series: Arc<usage::Known>,
+    files: Arc<Files>,
 }
 
 /// Why the database could not be opened or used.
@@ -44,8 +49,10 @@ pub enum StoreError {
     Url(String),
     /// The folder of the database file does not exist.
     Folder(PathBuf),
-    /// The schema could not be brought up to date.
-    Migrate(sqlx::migrate::MigrateError),
+    /// The database in this file could not be opened, or its schema not be brought up to date; why, and what to do.
+    Open(PathBuf, String),
+    /// Its file is no longer where it was: nothing is written.
+    Moved(Trouble),
     /// Anything that the database said.
     Database(sqlx::Error),
     /// A row that this version cannot read.
@@ -53,57 +60,14 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens `url` (`sqlite:PATH` or `sqlite::memory:`), creates the file if need be, runs the migrations.
-    ///
-    /// # Errors
-    /// [`StoreError`], whose text names the URL or file and what to do.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let Some(path) = url.strip_prefix("sqlite:") else {
-            return Err(StoreError::Url(url.to_owned()));
-        };
-        let store = if path == ":memory:" { Self::in_memory().await? } else { Self::on_disk(url).await? };
-        sqlx::migrate!("src/store/migrations").run(&store.writer).await.map_err(StoreError::Migrate)?;
-        Ok(store)
-    }
-
-    async fn in_memory() -> Result<Self, StoreError> {
-        // A database in memory belongs to its connection: one for all, never closed.
-        let options = SqliteConnectOptions::from_str("sqlite::memory:")?.foreign_keys(true);
-        let pool = pool()
-            .min_connections(1)
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        Ok(Self { reader: pool.clone(), writer: pool, series: Arc::default() })
-    }
-
-    async fn on_disk(url: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(|_| StoreError::Url(url.to_owned()))?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An event that was sent must not be rolled back by a power cut: its number would be given out again.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
-            .foreign_keys(true);
-        let folder = options.get_filename().parent().map(PathBuf::from).unwrap_or_default();
-        if !folder.as_os_str().is_empty() && !folder.is_dir() {
-            return Err(StoreError::Folder(folder));
-        }
-        let writer = pool().max_connections(1).before_acquire(is_at_rest).connect_with(options.clone()).await?;
-        let reader = pool().max_connections(READERS).connect_lazy_with(options.read_only(true));
-        Ok(Self { reader, writer, series: Arc::default() })
-    }
-
     /// Connections that only read.
     #[must_use]
     pub const fn reader(&self) -> &SqlitePool {
         &self.reader
     }
 
-    /// The one connection that writes.
+    /// The one connection that writes, whatever has become of the file: what writes while the server runs takes
+    /// [`Store::writable`].
     #[must_use]
     pub const fn writer(&self) -> &SqlitePool {
         &self.writer
@@ -125,19 +89,29 @@ impl Store {
     }
 }
 
-/// What all connections have in common. None is asked whether it still works before it is used: it leads to a file and not
-/// over a network, and whoever gave up while it was being asked would have closed it, with everything that is in memory.
-fn pool() -> SqlitePoolOptions {
-    SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false)
+impl StoreError {
+    /// Whether the database could not be written for a reason that may last, and that is none of the statement's: a full
+    /// disk, a read-only file system, a disk that fails.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        matches!(self, Self::Moved(_)) || self.code().is_some_and(|code| UNWRITABLE.contains(&code))
+    }
+
+    /// Whether the database had no time within its patience, so that another attempt may be luckier.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut)) || self.code() == Some(BUSY)
+    }
+
+    /// SQLite's result code. Extended ones keep it in the low byte.
+    fn code(&self) -> Option<u32> {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return None };
+        code(&**error)
+    }
 }
 
-/// Whether a connection can begin a transaction. When the disk is full, SQLite ends one by itself, and sqlx, which was told of
-/// no end, would begin none on that connection any more: it is closed, and the next one is a new one.
-fn is_at_rest<'a>(
-    connection: &'a mut SqliteConnection,
-    _: PoolConnectionMetadata,
-) -> BoxFuture<'a, Result<bool, sqlx::Error>> {
-    Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
+fn code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
+    error.code()?.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -155,7 +129,8 @@ impl std::fmt::Display for StoreError {
             Self::Folder(path) => {
                 write!(f, "database: the folder {} does not exist; create it or choose another path", path.display())
             }
-            Self::Migrate(error) => write!(f, "database: the schema can't be brought up to date: {error}"),
+            Self::Open(path, problem) => write!(f, "database: {}: {problem}", path.display()),
+            Self::Moved(trouble) => write!(f, "database: {trouble}"),
             Self::Database(error) => write!(f, "database: {error}"),
             Self::Corrupt(what) => write!(f, "database: a row can't be read: {what}"),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
+use super::files::{family, make_private};
 use super::{Store, StoreError};
 
 /// How long to wait for somebody who has the database open.
@@ -65,8 +66,8 @@ impl Backup {
         not_in_use(&target).await?;
         let copy = Copy(beside(&target, ".restoring"));
         for (from, to) in family(file).into_iter().zip(family(&copy.0)) {
-            match std::fs::copy(&from, &to) {
-                Ok(_) => {}
+            match copy_privately(&from, &to) {
+                Ok(()) => {}
                 // Only a database that was open has files beside it.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => drop(std::fs::remove_file(&to)),
                 Err(error) => return Err(RestoreError::File(from, error)),
@@ -102,7 +103,8 @@ impl Backup {
                 return Err(RestoreError::File(path, error));
             }
         }
-        let placed = std::fs::File::open(&copy.0)
+        let placed = keep_mode(&target, &copy.0)
+            .and_then(|()| std::fs::File::open(&copy.0))
             .and_then(|file| file.sync_all())
             .and_then(|()| std::fs::rename(&copy.0, &target))
             .and_then(|()| sync_folder(&target));
@@ -110,15 +112,32 @@ impl Backup {
     }
 }
 
+/// Copies what is in a file, and not its mode: the copy is its owner's alone. What a former attempt has left is removed.
+fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut source = std::fs::File::open(from)?;
+    if let Err(error) = std::fs::remove_file(to)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    make_private(to)?;
+    let mut copy = std::fs::OpenOptions::new().write(true).open(to)?;
+    std::io::copy(&mut source, &mut copy).map(drop)
+}
+
+/// Gives `copy` the mode of the database whose place it takes, if there is one.
+fn keep_mode(database: &Path, copy: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(database) {
+        Ok(file) => std::fs::set_permissions(copy, file.permissions()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The rename itself is on the disk only when its folder is.
 fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder)?.sync_all()
-}
-
-/// A database and the files that SQLite keeps beside it: the database first.
-fn family(file: &Path) -> [PathBuf; 3] {
-    [file.to_path_buf(), beside(file, "-wal"), beside(file, "-shm")]
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {

@@ -19,7 +19,7 @@ impl Store {
         ends: Timestamp,
         most: u32,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writable()?.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("DELETE FROM event_sessions WHERE ends_at <= ?")
             .bind(now.as_millisecond())
             .execute(&mut *transaction)
@@ -61,7 +61,10 @@ impl Store {
     /// # Errors
     /// Whatever the database says.
     pub async fn close_session(&self, session: KeyHash) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM event_sessions WHERE hash = ?").bind(session.to_hex()).execute(self.writer()).await?;
+        sqlx::query("DELETE FROM event_sessions WHERE hash = ?")
+            .bind(session.to_hex())
+            .execute(self.writable()?)
+            .await?;
         Ok(())
     }
 }

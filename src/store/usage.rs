@@ -112,8 +112,12 @@ impl Store {
     /// # Errors
     /// Whatever the database says.
     pub async fn record_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
+        self.noted(self.write_usage(rows).await)
+    }
+
+    async fn write_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
         // Held to the end: what is known of series is changed by nobody but who has this connection.
-        let mut connection = self.writer().acquire().await?;
+        let mut connection = self.writable()?.acquire().await?;
         // At once the only writer: numbers of series are given out.
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let (numbered, fresh) = self.series.number(rows, &mut transaction).await?;
@@ -169,14 +173,14 @@ impl Store {
              (SELECT at FROM {table} WHERE at < ?1 ORDER BY at LIMIT 1 OFFSET ?2), ?1)"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(before.as_millisecond()).bind(limit - 1);
-        Ok(query.execute(self.writer()).await?.rows_affected())
+        Ok(query.execute(self.writable()?).await?.rows_affected())
     }
 
     /// Series go a day later than their last row could have gone: one that is written late finds its series.
     async fn forget_series(&self, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
         let sql = "DELETE FROM usage_series WHERE series IN (SELECT series FROM usage_series WHERE day < ? LIMIT ?)";
         let query = sqlx::query(sql).bind(before.as_millisecond().div_euclid(DAY) - 1).bind(limit);
-        let mut connection = self.writer().acquire().await?;
+        let mut connection = self.writable()?.acquire().await?;
         let removed = query.execute(&mut *connection).await?.rows_affected();
         if removed > 0 {
             self.series.forget();

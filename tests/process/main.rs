@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod crowd;
+mod database;
 mod kill;
 mod log;
 mod program;

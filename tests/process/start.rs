@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::json;
+use sqlx::Connection as _;
 
 use crate::program::Folder;
 use crate::support::frames::request;
@@ -111,7 +112,40 @@ async fn a_database_that_is_none() {
     let folder = Folder::with("listen: 127.0.0.1:0\n");
     std::fs::write(folder.path().join("petstream.db"), "this is no database, whatever its name says\n".repeat(50))
         .unwrap();
-    assert_says(&fails(&folder, &[], FAULT).await, &["database", "not a database"]);
+    let expected = ["database: petstream.db: ", "not a database", "choose another path", "petstream restore"];
+    assert_says(&fails(&folder, &[], FAULT).await, &expected);
+}
+
+#[tokio::test]
+async fn a_database_that_is_a_folder() {
+    let folder = Folder::with("listen: 127.0.0.1:0\n");
+    std::fs::create_dir(folder.path().join("petstream.db")).unwrap();
+    let expected = ["database: petstream.db: ", "unable to open", "let this user read and write", "another path"];
+    assert_says(&fails(&folder, &[], FAULT).await, &expected);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version() {
+    let folder = Folder::with("listen: 127.0.0.1:0\n");
+    folder.start().await.stop().await;
+    let mut connection = sqlx::SqliteConnection::connect(&folder.database()).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations SELECT version + 1000, description, installed_on, success, checksum, \
+                 execution_time FROM _sqlx_migrations ORDER BY version DESC LIMIT 1";
+    sqlx::query(newer).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let expected = ["database: petstream.db: ", "a newer version of petstream", "run that version"];
+    assert_says(&fails(&folder, &[], FAULT).await, &expected);
+}
+
+#[tokio::test]
+async fn a_database_whose_rows_cannot_be_read() {
+    let folder = Folder::with("listen: 127.0.0.1:0\n");
+    folder.start().await.stop().await;
+    let mut connection = sqlx::SqliteConnection::connect(&folder.database()).await.unwrap();
+    sqlx::query("UPDATE api_keys SET hash = 'nonsense'").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let expected = ["database: ", "can't be read", "in sqlite:petstream.db", "petstream restore"];
+    assert_says(&fails(&folder, &[], FAULT).await, &expected);
 }
 
 #[tokio::test]

@@ -1,0 +1,100 @@
+//! The database's file while the server runs, and who may read it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::program::{Folder, Program};
+use crate::support::frames::request;
+use crate::support::http::{Request, Whole};
+use crate::support::{becomes, records, soon};
+
+const FILES: [&str; 3] = ["petstream.db", "petstream.db-wal", "petstream.db-shm"];
+
+async fn readiness(program: &Program) -> (u16, Value) {
+    let answer = program.ask(&Request::new("GET", "/readyz")).await;
+    (answer.status, answer.json()["reason"].clone())
+}
+
+async fn add_pet(program: &Program) -> Whole {
+    let pet = json!({"species": "CAT", "name": "Nina", "breed": "Siamese", "ageMonths": 3, "size": "SMALL",
+        "color": "grey", "price": "1.00"});
+    let request = Request::new("POST", "/api/pets").header("content-type", "application/json");
+    program.ask(&request.body(pet.to_string())).await
+}
+
+fn modes(folder: &Folder) -> [Option<u32>; 3] {
+    FILES.map(|name| {
+        let file = std::fs::metadata(folder.path().join(name)).ok()?;
+        Some(file.permissions().mode() & 0o777)
+    })
+}
+
+#[tokio::test]
+async fn a_database_that_is_moved_away_is_noticed_and_written_again_when_it_is_back() {
+    let folder = Folder::with("auth: none\n");
+    let program = folder.start().await;
+    let file = |name: &str| -> PathBuf { folder.path().join(name) };
+    assert_eq!(add_pet(&program).await.status, 201);
+
+    std::fs::rename(file("petstream.db"), file("aside")).unwrap();
+    let removed = json!("the database's file was removed or renamed");
+    becomes(&(503, removed), async || readiness(&program).await).await;
+    let refused = add_pet(&program).await;
+    assert_eq!((refused.status, refused.header("content-type")), (503, Some("application/problem+json")));
+    assert!(refused.header("retry-after").is_some() && !refused.text().contains("petstream.db"), "{}", refused.text());
+    // What was known is still answered, and completions go on: their records wait.
+    assert_eq!(program.ask(&Request::new("GET", "/api/pets")).await.status, 200);
+    let question = Request::chat(&request(&json!({"model": "petstore-ai"})));
+    assert_eq!(program.ask(&question).await.status, 200);
+
+    std::fs::copy(file("aside"), file("petstream.db")).unwrap();
+    let replaced = json!("the database's file was replaced by another");
+    becomes(&(503, replaced), async || readiness(&program).await).await;
+    assert_eq!(add_pet(&program).await.status, 503);
+
+    std::fs::rename(file("aside"), file("petstream.db")).unwrap();
+    becomes(&(200, Value::Null), async || readiness(&program).await).await;
+    assert_eq!(add_pet(&program).await.status, 201);
+    program.stop().await;
+    let records = records::read(&folder.database()).await;
+    assert_eq!(records.iter().map(|record| record.status).collect::<Vec<_>>(), [200], "not lost");
+}
+
+#[tokio::test]
+async fn a_database_that_is_removed_is_noticed_by_itself() {
+    let folder = Folder::with("auth: none\n");
+    let program = folder.start().await;
+    FILES.iter().for_each(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
+    // Nobody asks for the readiness here.
+    let refused = async { while add_pet(&program).await.status != 503 {} };
+    soon("writes to be refused", refused).await;
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn the_databases_files_are_its_owners_alone() {
+    let folder = Folder::with("auth: none\n");
+    let program = folder.start_after("umask 0").await;
+    assert_eq!(add_pet(&program).await.status, 201);
+    assert_eq!(modes(&folder), [Some(0o600); 3]);
+    program.stop().await;
+
+    // A backup is made with whatever mode, and so is its copy not.
+    let backup = folder.path().join("backup.db");
+    std::fs::copy(folder.path().join("petstream.db"), &backup).unwrap();
+    std::fs::set_permissions(&backup, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::remove_file(folder.path().join("petstream.db")).unwrap();
+    assert_eq!(folder.run(&["restore", "backup.db"]).await.code, 0);
+    assert_eq!(modes(&folder), [Some(0o600), None, None]);
+
+    // One that was opened to others on purpose stays as it is.
+    let file = folder.path().join("petstream.db");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(folder.run(&["restore", "backup.db"]).await.code, 0);
+    assert_eq!(modes(&folder), [Some(0o640), None, None]);
+    let program = folder.start().await;
+    assert_eq!(modes(&folder), [Some(0o640); 3]);
+    program.stop().await;
+}
