@@ -330,7 +330,8 @@ async fn events(
     tasks.spawn(ended.clone().run_until_cancelled_owned(hub.clone().run(doorbell, stopping.clone())));
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());
-    let browsers = Browsers::new(sessions, &public_path.of(events::PATH), config.secure_cookies);
+    let browsers =
+        Browsers::new(sessions, public_path.of(events::PATH), config.secure_cookies, config.allow_origins.clone());
     // Whoever is still there at the drain deadline would be cut without being told when to come back.
     let shutdown_window = config.events.shutdown_window.min(config.drain);
     let config = EventsConfig { shutdown_window, ..config.events };

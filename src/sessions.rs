@@ -3,7 +3,7 @@
 //! An `EventSource` can't send a key. A page that has one asks for a ticket, which is good for one connection within
 //! seconds, and may stand in a URL for that reason; what the browser comes back with later is a cookie, which holds the
 //! token of a session. Both stand for the key that they were made with: whoever shows one is as good as that key, as
-//! long as that key is good. Neither is stored, only its hash.
+//! long as that key is good. Neither is stored, only its hash; nor is the hash of the key, but hidden by the token.
 //!
 //! Tickets live in this process. Sessions live in the database: a browser comes back after a restart, too.
 
@@ -23,7 +23,7 @@ pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Tickets that wait to be used at the same time; further ones are refused.
 const MOST_TICKETS: usize = 10_000;
-/// Sessions of one key; the oldest of them goes when there is one more.
+/// Sessions of one owner of a key; the oldest of them goes when there is one more.
 const MOST_SESSIONS: u32 = 20_000;
 
 /// Tickets and sessions; cheap to clone.
@@ -91,15 +91,16 @@ impl Sessions {
         tickets.keys.remove(&KeyHash::of(ticket))
     }
 
-    /// Opens a session that stands for `key`, and gives its token.
+    /// Opens a session that stands for `key`, which is that of `owner`, and gives its token.
     ///
     /// # Errors
     /// [`SessionError::Random`], [`SessionError::Store`]
-    pub async fn open(&self, key: KeyHash) -> Result<String, SessionError> {
+    pub async fn open(&self, owner: &str, key: KeyHash) -> Result<String, SessionError> {
         let token = new_token().map_err(SessionError::Random)?;
         let now = Timestamp::now();
         let ends = now.checked_add(SESSION_LIFE).unwrap_or(Timestamp::MAX);
-        self.store.open_session(KeyHash::of(&token), key, now, ends, MOST_SESSIONS).await?;
+        let sealed = key.sealed(&token);
+        self.store.open_session(KeyHash::of(&token), (owner, &sealed), now, ends, MOST_SESSIONS).await?;
         Ok(token)
     }
 
@@ -108,7 +109,9 @@ impl Sessions {
     /// # Errors
     /// Whatever the database says.
     pub async fn find(&self, token: &str) -> Result<Option<KeyHash>, StoreError> {
-        self.store.session_key(KeyHash::of(token), Timestamp::now()).await
+        let sealed = self.store.session_key(KeyHash::of(token), Timestamp::now()).await?;
+        // One that can't be read is none of ours: an older server's.
+        Ok(sealed.and_then(|sealed| KeyHash::unseal(&sealed, token)))
     }
 
     /// Ends the session of `token`, if there is one.
@@ -167,8 +170,8 @@ mod tests {
     async fn a_session_is_good_until_it_is_closed() {
         let sessions = sessions().await;
         let key = KeyHash::of("key");
-        let token = sessions.open(key).await.unwrap();
-        let other = sessions.open(key).await.unwrap();
+        let token = sessions.open("config:a", key).await.unwrap();
+        let other = sessions.open("config:a", key).await.unwrap();
         assert!(sessions.find(&token).await.unwrap() == Some(key));
         assert!(sessions.find("no token").await.unwrap().is_none());
         sessions.close(&token).await.unwrap();

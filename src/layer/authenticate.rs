@@ -27,7 +27,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use http::header::{AUTHORIZATION, SET_COOKIE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
@@ -306,13 +306,19 @@ where
             return Ok(denied.answer(guard.surface));
         }
     };
+    let owner = Arc::clone(&standing.principal().id);
     if let Err(denied) = guard.mark(&mut request, standing) {
         return Ok(denied.answer(guard.surface));
     }
+    let exchanging =
+        guard.browsers.as_ref().zip(ticket).map(|(browsers, key)| (browsers, key, request.headers().clone()));
     let response = inner.call(request).await?;
-    Ok(match (&guard.browsers, ticket) {
-        (Some(browsers), Some(key)) if comes_back(response.status()) => exchange(browsers, key, response).await,
-        _ => response,
+    let Some((browsers, key, asked)) = exchanging.filter(|_| comes_back(response.status())) else {
+        return Ok(response);
+    };
+    Ok(match browsers.sessions.open(&owner, key).await {
+        Ok(token) => with_cookie(response, browsers.cookie(&token, &asked)),
+        Err(error) => Problem::from(error).into_response(),
     })
 }
 
@@ -322,16 +328,11 @@ fn comes_back(status: StatusCode) -> bool {
 }
 
 /// Adds the cookie that the browser comes back with, now that its ticket is used up.
-async fn exchange(browsers: &Browsers, key: KeyHash, mut response: Response) -> Response {
-    match browsers.sessions.open(key).await {
-        Ok(token) => {
-            if let Some(cookie) = browsers.cookie(&token) {
-                response.headers_mut().insert(SET_COOKIE, cookie);
-            }
-            response
-        }
-        Err(error) => Problem::from(error).into_response(),
+fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie);
     }
+    response
 }
 
 /// The key of `Authorization: Bearer KEY`; the scheme in any case (RFC 9110, section 11.1).

@@ -2,14 +2,20 @@
 //!
 //! Only `authenticate` in front of the streams of events asks for either, and only on GET: nothing can be changed with
 //! a cookie, so that no other site can make a browser change anything.
+//!
+//! The cookie is for pages of the server's own site. A page of another site that `cors.allow_origins` names gets one that
+//! its browser keeps for that site alone, if the server is reached over https (or on the page's own machine); elsewhere
+//! browsers keep none, and the page has to ask for a new ticket when its stream ends.
 
 use std::sync::Arc;
 
 use axum::extract::Request;
-use http::header::COOKIE;
+use http::header::{COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method};
 use url::form_urlencoded;
 
+use super::strangers::SEC_FETCH_SITE;
+use crate::config::AllowOrigins;
 use crate::sessions::{SESSION_LIFE, Sessions};
 use crate::store::StoreError;
 use crate::wire::key::KeyHash;
@@ -24,8 +30,24 @@ const TICKET: &str = "ticket";
 pub struct Browsers {
     /// Their tickets and sessions.
     pub sessions: Sessions,
-    /// The attributes of the cookie.
-    attributes: Arc<str>,
+    cookies: Arc<Cookies>,
+}
+
+/// How cookies are to be kept.
+struct Cookies {
+    path: String,
+    secure: bool,
+    /// Whose pages may have one on another site than the server's.
+    allowed: AllowOrigins,
+}
+
+/// Where a page stands, for the cookie that it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// On the server's own site, or nobody knows.
+    Same,
+    /// On another one, which is allowed.
+    Other,
 }
 
 /// What a request offers in place of a key.
@@ -44,27 +66,47 @@ pub(super) enum Shown {
 }
 
 impl Browsers {
-    /// `path` is where browsers see the streams; `secure` keeps the cookie from being sent in the clear.
+    /// `path` is where browsers see the streams; `secure` keeps the cookie from being sent in the clear; pages of `allowed`
+    /// origins may have a cookie on other sites.
     #[must_use]
-    pub fn new(sessions: Sessions, path: &str, secure: bool) -> Self {
-        let secure = if secure { "; Secure" } else { "" };
-        Self { sessions, attributes: format!("; Path={path}; HttpOnly; SameSite=Strict{secure}").into() }
+    pub fn new(sessions: Sessions, path: String, secure: bool, allowed: AllowOrigins) -> Self {
+        Self { sessions, cookies: Arc::new(Cookies { path, secure, allowed }) }
     }
 
-    /// The `Set-Cookie` that makes a browser come back with `token`.
+    /// The `Set-Cookie` that makes the browser that sent a request with these headers come back with `token`.
     #[must_use]
-    pub fn cookie(&self, token: &str) -> Option<HeaderValue> {
-        self.set(token, SESSION_LIFE.as_secs())
+    pub fn cookie(&self, token: &str, request: &HeaderMap) -> Option<HeaderValue> {
+        self.set(token, SESSION_LIFE.as_secs(), self.site(request))
     }
 
     /// The `Set-Cookie` that makes it forget.
     #[must_use]
-    pub fn no_cookie(&self) -> Option<HeaderValue> {
-        self.set("", 0)
+    pub fn no_cookie(&self, request: &HeaderMap) -> Option<HeaderValue> {
+        self.set("", 0, self.site(request))
     }
 
-    fn set(&self, value: &str, life: u64) -> Option<HeaderValue> {
-        HeaderValue::try_from(format!("{NAME}={value}; Max-Age={life}{}", self.attributes)).ok()
+    /// Where the page stands that sent a request with these headers.
+    #[must_use]
+    pub fn site(&self, request: &HeaderMap) -> Site {
+        // No page can say this in its browser's place. Browsers say it only to servers on https and on this machine, and
+        // only those can keep a cookie of another site.
+        let crosses = request.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
+        let origin = request.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+        // To all origins no cookies are given.
+        let listed = matches!(self.cookies.allowed, AllowOrigins::These(_));
+        let allowed = listed && origin.is_some_and(|origin| self.cookies.allowed.allows(origin));
+        if crosses && allowed { Site::Other } else { Site::Same }
+    }
+
+    fn set(&self, value: &str, life: u64, site: Site) -> Option<HeaderValue> {
+        let Cookies { path, secure, .. } = &*self.cookies;
+        let rest = match site {
+            Site::Same if *secure => "SameSite=Strict; Secure",
+            Site::Same => "SameSite=Strict",
+            // Browsers keep it for the pages of that site alone (CHIPS), also those that keep no other third-party cookies.
+            Site::Other => "SameSite=None; Secure; Partitioned",
+        };
+        HeaderValue::try_from(format!("{NAME}={value}; Max-Age={life}; Path={path}; HttpOnly; {rest}")).ok()
     }
 
     /// The key that `offered` stands for, the ticket before the cookie: a browser comes back to the same URL, in which
@@ -110,5 +152,29 @@ mod tests {
         headers.append(COOKIE, HeaderValue::from_static("a=b; petstream_eventsx=1"));
         headers.append(COOKIE, HeaderValue::from_static("c; petstream_events=abc;d=e"));
         assert_eq!(token(&headers), Some("abc"));
+    }
+
+    #[tokio::test]
+    async fn pages_of_allowed_other_sites_get_a_cookie_for_their_site() {
+        let store = crate::store::Store::open("sqlite::memory:").await.unwrap();
+        let shop = "https://shop.example";
+        let of = |allowed| Browsers::new(Sessions::new(store.clone()), "/api/events".to_owned(), false, allowed);
+        let these = || AllowOrigins::These(vec![shop.to_owned()]);
+        let same = "petstream_events=t; Max-Age=43200; Path=/api/events; HttpOnly; SameSite=Strict";
+        let other = "petstream_events=t; Max-Age=43200; Path=/api/events; HttpOnly; SameSite=None; Secure; Partitioned";
+        for (allowed, site, origin, expected) in [
+            (these(), Some("cross-site"), Some(shop), other),
+            (these(), Some("same-site"), Some(shop), same),
+            (these(), None, Some(shop), same),
+            (these(), Some("cross-site"), Some("https://evil.example"), same),
+            (these(), Some("cross-site"), None, same),
+            (AllowOrigins::Any, Some("cross-site"), Some(shop), same),
+            (AllowOrigins::default(), Some("cross-site"), Some(shop), same),
+        ] {
+            let mut headers = HeaderMap::new();
+            site.map(|site| headers.insert(SEC_FETCH_SITE, HeaderValue::from_static(site)));
+            origin.map(|origin| headers.insert(ORIGIN, HeaderValue::from_static(origin)));
+            assert_eq!(of(allowed).cookie("t", &headers).unwrap(), expected, "{headers:?}");
+        }
     }
 }

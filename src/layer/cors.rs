@@ -2,6 +2,10 @@
 //!
 //! Answers preflights of allowed origins, which browsers send without a key, with 204; every other request goes on, and
 //! its answer says whether the page may read it. Covers `/v1` and `/api`. Ends at the headers.
+//!
+//! tower-http has such a layer too. It answers every OPTIONS itself, those of origins that are not allowed and those that are
+//! no preflight included, puts `Vary` on all answers although no origin is allowed, and repeats the names that a browser
+//! asks for unread and without a bound.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -17,24 +21,29 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::config::AllowOrigins;
 
-/// Headers that pages may send.
-const ALLOWED: &str = "authorization, content-type, last-event-id, if-match, idempotency-key";
-/// What OpenAI's own client adds to every request begins with this.
-const OF_SDKS: &str = "x-stainless-";
-/// Most bytes of such names that are repeated.
-const MOST_NAMES: usize = 1024;
+/// Headers that pages may send, where their browser does not say which they want to.
+const ALLOWED: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, last-event-id, if-match, idempotency-key");
+/// Most names that are allowed at once, and most bytes of all of them. Real clients send some thirty, in 600 bytes.
+const MOST_NAMES: usize = 64;
+const MOST_BYTES: usize = 4_096;
+/// What Chrome asks when a page of the Internet sends a request to a private network.
+const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
+const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-/// Headers that pages may read. Browsers know no wildcard within a name.
+/// Headers that pages may read: all that SDKs look at, OpenAI's own and ours. Browsers know no wildcard within a name, and
+/// none at all where cookies are allowed.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
-     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, retry-after, etag, \
-     petstream-cursor",
+     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-should-retry, retry-after, \
+     retry-after-ms, openai-organization, openai-processing-ms, openai-project, openai-version, www-authenticate, date, \
+     etag, location, idempotency-replayed, petstream-cursor",
 );
 /// How long a browser remembers a preflight, seconds; none remembers longer.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
@@ -173,20 +182,31 @@ fn answer(request: &HeaderMap) -> Response {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request));
     headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    headers.append(VARY, HeaderValue::from_static("access-control-request-headers"));
+    if request.get(REQUEST_PRIVATE_NETWORK).is_some_and(|asked| asked == "true") {
+        headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
+    }
     response
 }
 
+/// What the browser asks for: the page's origin is allowed, and nothing here depends on which headers it sends. Chromium asks
+/// for what the page adds; Firefox for `user-agent` too, where the page sets it. Names only, and not more than the bounds.
 fn allowed_headers(request: &HeaderMap) -> HeaderValue {
-    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut allowed = ALLOWED.to_owned();
-    for name in asked.split(',').map(str::trim).filter(|name| name.starts_with(OF_SDKS)) {
-        if allowed.len() + name.len() > MOST_NAMES {
+    let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok()) else {
+        return ALLOWED;
+    };
+    let names = asked.split(',').map(str::trim).filter(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
+    let mut allowed = String::new();
+    for name in names.take(MOST_NAMES) {
+        if allowed.len() + name.len() > MOST_BYTES {
             break;
         }
-        allowed.push_str(", ");
+        if !allowed.is_empty() {
+            allowed.push_str(", ");
+        }
         allowed.push_str(name);
     }
-    HeaderValue::try_from(allowed).unwrap_or(HeaderValue::from_static(ALLOWED))
+    HeaderValue::try_from(allowed).unwrap_or(ALLOWED)
 }
 
 #[cfg(test)]
@@ -219,14 +239,55 @@ mod tests {
 
     #[tokio::test]
     async fn a_preflight_of_an_allowed_origin_is_answered_here() {
-        let asked = ("access-control-request-headers", "authorization,x-stainless-os,x-other");
-        let response = ask(these(SHOP.1), "OPTIONS", "/api/pets", &[SHOP, ASKS, asked]).await;
+        let response = ask(these(SHOP.1), "OPTIONS", "/api/pets", &[SHOP, ASKS]).await;
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         let headers = response.headers();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], SHOP.1);
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
-        assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], format!("{ALLOWED}, x-stainless-os"));
-        assert_eq!(headers[VARY], "origin");
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], ALLOWED);
+        let vary: Vec<_> = headers.get_all(VARY).iter().collect();
+        assert_eq!(vary, ["access-control-request-headers", "origin"]);
+        assert!(!headers.contains_key(ALLOW_PRIVATE_NETWORK));
+    }
+
+    #[tokio::test]
+    async fn a_preflight_allows_what_the_browser_asks_for_within_bounds() {
+        let many = (0..100).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
+        let first = (0..MOST_NAMES).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(", ");
+        let long = format!("x-a,{},x-b", "y".repeat(MOST_BYTES));
+        for (asked, allowed) in [
+            // Of openai-node 6 in Firefox, and of pages with Sentry or OpenTelemetry.
+            (
+                "authorization,content-type,user-agent,x-stainless-os",
+                "authorization, content-type, user-agent, x-stainless-os",
+            ),
+            (
+                "baggage,openai-organization,openai-project,sentry-trace",
+                "baggage, openai-organization, openai-project, sentry-trace",
+            ),
+            ("traceparent, tracestate", "traceparent, tracestate"),
+            ("x-a,b c,,(d),\"e\",x-f", "x-a, x-f"),
+            ("", ""),
+            (&many, &first),
+            (&long, "x-a"),
+        ] {
+            for origins in [these(SHOP.1), AllowOrigins::Any] {
+                let headers = [SHOP, ASKS, ("access-control-request-headers", asked)];
+                let response = ask(origins, "OPTIONS", "/api/pets", &headers).await;
+                assert_eq!(response.status(), StatusCode::NO_CONTENT);
+                let named = response.headers()[ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap();
+                assert_eq!(named, allowed, "{asked}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_of_the_internet_may_come_to_a_private_network_if_it_is_allowed() {
+        let asks = ("access-control-request-private-network", "true");
+        let response = ask(these(SHOP.1), "OPTIONS", "/api/pets", &[SHOP, ASKS, asks]).await;
+        assert_eq!(response.headers()[ALLOW_PRIVATE_NETWORK], "true");
+        let response = ask(these("https://other.example"), "OPTIONS", "/api/pets", &[SHOP, ASKS, asks]).await;
+        assert!(!response.headers().contains_key(ALLOW_PRIVATE_NETWORK));
     }
 
     #[tokio::test]
@@ -249,7 +310,10 @@ mod tests {
         let response = ask(AllowOrigins::Any, "GET", "/api/pets", &[SHOP]).await;
         let headers = response.headers();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-        assert!(headers[ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap().contains("petstream-cursor"));
+        let exposed = headers[ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
+        for name in ["x-should-retry", "retry-after-ms", "openai-processing-ms", "location", "petstream-cursor"] {
+            assert!(exposed.split(", ").any(|exposed| exposed == name), "{name}");
+        }
         assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS) && !headers.contains_key(VARY));
     }
 }

@@ -20,7 +20,7 @@ use crate::config::AllowOrigins;
 use crate::error::{Denied, Surface};
 
 /// What a browser says about where a request comes from; no page can say it in its place.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who is no stranger; cheap to clone.
 #[derive(Clone)]
@@ -40,8 +40,14 @@ impl Strangers {
             return Some(Denied::StrangeHost);
         }
         let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+        // Either is enough: a program or a proxy can put in a `sec-fetch-site` that its browser never said.
         let strange = match headers.get(SEC_FETCH_SITE) {
-            Some(site) => site != "same-origin" && site != "none",
+            Some(site) if site != "same-origin" && site != "none" => true,
+            // Some proxies leave the port out of the host. A page of another port of that name would be of the same site, and
+            // not of the same origin.
+            Some(_) => {
+                origin.is_some_and(|origin| host.is_none_or(|host| !is_of(origin, host) && !is_of_name(origin, host)))
+            }
             None => origin.is_some_and(|origin| host.is_none_or(|host| !is_of(origin, host))),
         };
         let allowed = origin.is_some_and(|origin| self.allowed.allows(origin)) || *self.allowed == AllowOrigins::Any;
@@ -92,6 +98,12 @@ fn is_of(origin: &str, host: &str) -> bool {
     origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host))
 }
 
+/// Whether `origin` is that of a server of the same name as `host`, whichever the ports.
+fn is_of_name(origin: &str, host: &str) -> bool {
+    let (Some((_, of)), Ok(host)) = (origin.split_once("://"), host.parse::<Authority>()) else { return false };
+    of.parse::<Authority>().is_ok_and(|of| of.host().eq_ignore_ascii_case(host.host()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,8 +146,12 @@ mod tests {
             (Some("same-origin"), None, None),
             (Some("none"), None, None),
             (Some("same-origin"), Some("http://localhost:4000"), None),
-            // Behind a proxy that names the host anew.
-            (Some("same-origin"), Some("https://shop.example"), None),
+            // Behind a proxy that names the host anew, or sent by a program that says what it likes.
+            (Some("same-origin"), Some("https://shop.example"), Some("origin")),
+            (Some("none"), Some("https://shop.example"), Some("origin")),
+            (Some("same-origin"), Some("null"), Some("origin")),
+            (Some("same-origin"), Some("http://localhost:8080"), None),
+            (Some("cross-site"), Some("http://localhost:4000"), Some("origin")),
             (Some("cross-site"), None, Some("origin")),
             (Some("same-site"), Some("http://localhost:3000"), Some("origin")),
             (Some("cross-site"), Some("https://shop.example"), Some("origin")),

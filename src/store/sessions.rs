@@ -1,4 +1,4 @@
-//! Sessions of browsers: which key a token stands for, by their hashes.
+//! Sessions of browsers: which key a token stands for. The token's hash is stored, and the key's hidden by the token.
 
 use jiff::Timestamp;
 
@@ -6,15 +6,15 @@ use super::{Store, StoreError};
 use crate::wire::key::KeyHash;
 
 impl Store {
-    /// Stores a session that stands for `key` until `ends`, and deletes those that have ended at `now`. A key has at
-    /// most `most`: the oldest goes.
+    /// Stores a session of `owner` that stands for a key, whose hash is `sealed`, until `ends`, and deletes those that have
+    /// ended at `now`. An owner has at most `most`: the oldest goes.
     ///
     /// # Errors
     /// Whatever the database says.
     pub async fn open_session(
         &self,
         session: KeyHash,
-        key: KeyHash,
+        (owner, sealed): (&str, &str),
         now: Timestamp,
         ends: Timestamp,
         most: u32,
@@ -24,17 +24,18 @@ impl Store {
             .bind(now.as_millisecond())
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("INSERT INTO event_sessions (hash, key, ends_at) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO event_sessions (hash, key, owner, ends_at) VALUES (?, ?, ?, ?)")
             .bind(session.to_hex())
-            .bind(key.to_hex())
+            .bind(sealed)
+            .bind(owner)
             .bind(ends.as_millisecond())
             .execute(&mut *transaction)
             .await?;
         sqlx::query(
             "DELETE FROM event_sessions WHERE hash IN \
-             (SELECT hash FROM event_sessions WHERE key = ? ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+             (SELECT hash FROM event_sessions WHERE owner = ? ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
         )
-        .bind(key.to_hex())
+        .bind(owner)
         .bind(i64::from(most))
         .execute(&mut *transaction)
         .await?;
@@ -42,18 +43,13 @@ impl Store {
         Ok(())
     }
 
-    /// The key that a session stands for, unless it has ended at `now`.
+    /// The sealed hash of the key that a session stands for, unless it has ended at `now`.
     ///
     /// # Errors
-    /// [`StoreError::Database`], or [`StoreError::Corrupt`] when what is stored is no hash.
-    pub async fn session_key(&self, session: KeyHash, now: Timestamp) -> Result<Option<KeyHash>, StoreError> {
-        let key: Option<String> = sqlx::query_scalar("SELECT key FROM event_sessions WHERE hash = ? AND ends_at > ?")
-            .bind(session.to_hex())
-            .bind(now.as_millisecond())
-            .fetch_optional(self.reader())
-            .await?;
-        let read = |key: String| KeyHash::from_hex(&key).ok_or(StoreError::Corrupt("event_sessions.key".to_owned()));
-        key.map(read).transpose()
+    /// Whatever the database says.
+    pub async fn session_key(&self, session: KeyHash, now: Timestamp) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT key FROM event_sessions WHERE hash = ? AND ends_at > ?");
+        Ok(query.bind(session.to_hex()).bind(now.as_millisecond()).fetch_optional(self.reader()).await?)
     }
 
     /// Deletes a session, if there is one.
@@ -80,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_ends_and_a_key_has_only_so_many() {
         let store = Store::open("sqlite::memory:").await.unwrap();
-        let (key, other) = (KeyHash::of("key"), KeyHash::of("other"));
+        let (key, other) = (("config:key", "sealed"), ("config:other", "else"));
         let session = |n: i64| KeyHash::of(&n.to_string());
         store.open_session(session(0), other, at(0), at(5), 3).await.unwrap();
         for n in 1..=4 {
@@ -90,7 +86,8 @@ mod tests {
         for n in 0..=4 {
             good.push(store.session_key(session(n), at(4)).await.unwrap());
         }
-        assert!(good == [Some(other), None, Some(key), Some(key), Some(key)]);
+        let sealed = |text: &str| Some(text.to_owned());
+        assert_eq!(good, [sealed("else"), None, sealed("sealed"), sealed("sealed"), sealed("sealed")]);
         assert!(store.session_key(session(0), at(5)).await.unwrap().is_none());
         store.open_session(session(9), other, at(10), at(20), 3).await.unwrap();
         let left: i64 =

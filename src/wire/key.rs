@@ -46,6 +46,25 @@ impl KeyHash {
         Some(Self(bytes))
     }
 
+    /// The hash, hidden by a token that is kept elsewhere: 64 hexadecimal digits that say nothing to whoever lacks the
+    /// token. A short secret could be found by trying all of them against its hash. Each token hides one hash only.
+    #[must_use]
+    pub fn sealed(&self, token: &str) -> String {
+        self.masked(token).to_hex()
+    }
+
+    /// The hash that was [sealed](Self::sealed) with `token`; another one if it was with another token.
+    #[must_use]
+    pub fn unseal(sealed: &str, token: &str) -> Option<Self> {
+        Self::from_hex(sealed).map(|sealed| sealed.masked(token))
+    }
+
+    fn masked(&self, token: &str) -> Self {
+        // Not the hash by which the token is found.
+        let mask: [u8; 32] = Sha256::new().chain_update(b"sealed key\0").chain_update(token).finalize().into();
+        Self(std::array::from_fn(|at| self.0[at] ^ mask[at]))
+    }
+
     /// The hash as 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
@@ -72,8 +91,8 @@ impl std::hash::Hash for KeyHash {
 
 impl std::fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Eight digits tell keys apart in a log and give nothing away.
-        write!(f, "KeyHash({}…)", hex::encode(&self.0[..4]))
+        // A few digits would be enough to find a short secret.
+        f.write_str("KeyHash(…)")
     }
 }
 
@@ -179,6 +198,16 @@ mod tests {
         }
         assert!(KeyHash::from_hex(&hash.to_hex()) == Some(hash));
         assert!(KeyHash::from_hex("12").is_none());
+    }
+
+    #[test]
+    fn a_sealed_hash_is_opened_by_its_token_only_and_shows_nothing() {
+        let (hash, token) = (KeyHash::of("abcd"), new_token().unwrap());
+        let sealed = hash.sealed(&token);
+        assert!(KeyHash::unseal(&sealed, &token) == Some(hash));
+        assert!(KeyHash::unseal(&sealed, &new_token().unwrap()) != Some(hash));
+        assert!(sealed != hash.to_hex() && sealed != KeyHash::of("").sealed(&token));
+        assert_eq!(format!("{hash:?}"), "KeyHash(…)");
     }
 
     #[test]

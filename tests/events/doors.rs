@@ -136,6 +136,8 @@ async fn neither_tickets_nor_tokens_are_stored() {
     let holds = |text: &str| memchr::memmem::find(&database, text.as_bytes()).is_some();
     assert!(holds(&KeyHash::of(&token).to_hex()));
     assert!(!holds(&token) && !holds(&ticket) && !holds(SECRET));
+    // The hash of a short key is as good as the key.
+    assert!(!holds(&KeyHash::of(SECRET).to_hex()));
 }
 
 #[tokio::test]
@@ -144,6 +146,28 @@ async fn events_are_open_where_reading_is() {
     let (_, _stream) = Stream::greeted(shop.address, get("/api/events")).await;
     assert_eq!(status(&shop, get("/api/events").bearer("wrong-0123456789")).await, 401);
     assert_eq!(status(&shop, Request::new("POST", "/api/events/tickets")).await, 401);
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_other_site_comes_back_with_a_cookie_of_that_site() {
+    let shop = Shop::open(&keys("cors: {allow_origins: [https://shop.example]}\n")).await;
+    let of_page =
+        |request: Request, origin: &str| request.header("sec-fetch-site", "cross-site").header("origin", origin);
+    let target = format!("/api/events?topics=pets&ticket={}", ticket(&shop).await);
+    let stream = Stream::open(shop.address, of_page(get(&target), "https://shop.example")).await;
+    let (pair, attributes) = cookie(stream.header("set-cookie").unwrap());
+    let other_site = ["Path=/api/events", "HttpOnly", "SameSite=None", "Secure", "Partitioned"];
+    assert_eq!((attributes[0].as_str(), &attributes[1..]), ("Max-Age=43200", &other_site.map(str::to_owned)[..]));
+    assert_eq!(status(&shop, get("/api/events?wait=0").header("cookie", &pair)).await, 200);
+    // It goes as it came, or its browser would keep it.
+    let out = Request::new("DELETE", "/api/events/sessions").header("cookie", &pair);
+    let out = shop.ask(&of_page(out, "https://shop.example")).await;
+    assert_eq!(cookie(out.header("set-cookie").unwrap()).1[1..], other_site.map(str::to_owned));
+    assert_eq!(status(&shop, get("/api/events?wait=0").header("cookie", &pair)).await, 401);
+    // Nobody else's pages get one that crosses sites.
+    let sign_in = Request::new("POST", "/api/events/sessions").bearer(SECRET);
+    let answer = shop.ask(&of_page(sign_in, "https://evil.example")).await;
+    assert!(cookie(answer.header("set-cookie").unwrap()).1.contains(&"SameSite=Strict".to_owned()));
 }
 
 fn allowed(answer: &Whole) -> (Option<&str>, Option<&str>) {
@@ -164,7 +188,7 @@ async fn pages_of_allowed_origins_need_no_key_to_ask_whether_they_may() {
         assert_eq!(answer.status, 204, "{path}");
         assert_eq!(allowed(&answer), (Some("https://shop.example"), Some("true")));
         let headers = answer.header("access-control-allow-headers").unwrap();
-        assert_eq!(headers, "authorization, content-type, last-event-id, if-match, idempotency-key");
+        assert_eq!(headers, "authorization, last-event-id");
         let other = shop.ask(&preflight("https://evil.example", path)).await;
         assert_ne!(other.status, 204, "{path}");
         assert_eq!(allowed(&other), (None, None));
@@ -176,7 +200,15 @@ async fn pages_of_allowed_origins_need_no_key_to_ask_whether_they_may() {
     let read = shop.ask(&request).await;
     assert_eq!(read.status, 200);
     let exposed = read.header("access-control-expose-headers").unwrap();
-    for name in ["x-request-id", "x-ratelimit-remaining-requests", "retry-after", "etag", "petstream-cursor"] {
+    for name in [
+        "x-request-id",
+        "x-ratelimit-remaining-requests",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+        "etag",
+        "petstream-cursor",
+    ] {
         assert!(exposed.split(", ").any(|exposed| exposed == name), "{name}");
     }
     assert_eq!(read.json()["reset"], json!(null));

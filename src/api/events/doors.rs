@@ -30,9 +30,10 @@ pub(super) async fn ticket(
 pub(super) async fn sign_in(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = events.browsers.sessions.open(standing.key()).await?;
-    Ok(with_cookie(events.browsers.cookie(&token)))
+    let token = events.browsers.sessions.open(&standing.principal().id, standing.key()).await?;
+    Ok(with_cookie(events.browsers.cookie(&token, &headers)))
 }
 
 /// Ends the session of the cookie, if it has one, and takes the cookie away.
@@ -44,7 +45,7 @@ pub(super) async fn sign_out(State(events): State<Events>, headers: HeaderMap) -
             sessions.close(token).await?;
         }
     }
-    Ok(with_cookie(events.browsers.no_cookie()))
+    Ok(with_cookie(events.browsers.no_cookie(&headers)))
 }
 
 fn with_cookie(cookie: Option<HeaderValue>) -> Response {
