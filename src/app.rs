@@ -341,6 +341,8 @@ async fn events(
 async fn sweep(routes: Arc<Routes>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        routes.targets().for_each(|target| target.sweep());
+        for target in routes.targets() {
+            target.sweep().await;
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -48,7 +49,7 @@ pub(super) fn prepare(tcp: &TcpStream) {
 
 #[cfg(target_os = "linux")]
 fn unsent(tcp: &TcpStream) -> io::Result<()> {
-    socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -129,7 +130,7 @@ impl Socket for Tcp {
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
-            if !unread && !self.reads_on(cx) {
+            if !unread && !self.has_unread() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -154,12 +155,11 @@ impl Socket for Tcp {
 }
 
 impl Tcp {
-    /// Whether there was something to read, which is not kept.
-    fn reads_on(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut waste = [MaybeUninit::uninit(); WASTE];
-        let mut buf = ReadBuf::uninit(&mut waste);
-        let read = Pin::new(&mut self.tcp).poll_read(cx, &mut buf);
-        matches!(read, Poll::Ready(Ok(()))) && !buf.filled().is_empty()
+    /// Whether something has arrived that was not read. The operating system is asked: a poll is also pending when the task's
+    /// budget is used up, and closing with bytes unread would reset the connection.
+    fn has_unread(&self) -> bool {
+        let peeked = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
+        matches!(peeked, Ok(1..))
     }
 }
 
@@ -189,5 +189,22 @@ mod tests {
         let mut connection = Tcp::new(tcp, Duration::from_secs(3_600), ends_at);
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_has_arrived_is_read_before_it_is_closed_although_nothing_is_left_of_the_budget() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut connection = Tcp::new(tcp, Duration::from_secs(1), EndsAt::default());
+        client.write_all(b"unread").await.unwrap();
+        connection.tcp.readable().await.unwrap();
+        let closed = std::future::poll_fn(|cx| {
+            while let Poll::Ready(turn) = tokio::task::coop::poll_proceed(cx) {
+                turn.made_progress();
+            }
+            Poll::Ready(connection.poll_close(cx, false))
+        });
+        assert!(closed.await.is_pending());
     }
 }

@@ -14,6 +14,7 @@ use url::Host;
 
 use super::failure::{Deadline, Failure};
 use super::link::Link;
+use super::socket::Socket;
 use super::stream::Stream;
 use super::tls::TlsError;
 
@@ -45,8 +46,11 @@ impl Dialer {
         // Without it a short answer waits 40 ms for the peer's delayed acknowledgement.
         tcp.set_nodelay(true)?;
         match &self.tls {
-            None => Ok(Stream::Plain(tcp)),
-            Some((connector, name)) => connector.connect(name.clone(), tcp).await.map(|tls| Stream::Tls(Box::new(tls))),
+            None => Ok(Stream::Plain(Socket::plain(tcp))),
+            Some((connector, name)) => {
+                let tls = connector.connect(name.clone(), Socket::tls(tcp)).await?;
+                Ok(Stream::Tls(Box::new(tls)))
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::answer::{Answer, AnswerBody};
 use super::failure::Failure;
 use super::head::Head;
@@ -17,14 +19,19 @@ const STALE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Posts a chat completion to `target` and waits for the head of the answer.
 ///
-/// A kept connection that the upstream had closed before it saw the request is replaced in silence, once: nothing was
-/// answered, so nothing can have been done twice (RFC 9112, section 9.3.1).
+/// Kept connections on which something has been received since their last answer, or which are closed, are given up, however
+/// many they are: nothing was written to them. One that breaks on the request, or is answered 408, before the upstream can
+/// have seen the request, is replaced in silence, once, by a new one: nothing was answered, so nothing can have been done
+/// twice (RFC 9112, section 9.3.1; RFC 9110, section 15.5.9).
 pub(super) async fn exchange(target: &Arc<Target>, ask: &Ask<'_>) -> Result<Answer, Failure> {
-    if let Some(mut link) = target.pool().take() {
+    while let Some(mut link) = target.pool().take() {
         let sent = clock::now();
+        let is_early = || clock::now() - sent < STALE_WITHIN;
         match link.send(Request::of(target, ask)).await {
+            Ok(head) if head.status == StatusCode::REQUEST_TIMEOUT && is_early() => break,
             Ok(head) => return Ok(answer(head, link, target)),
-            Err(unanswered) if unanswered.unheard && clock::now() - sent < STALE_WITHIN => {}
+            Err(unanswered) if unanswered.unsent => {}
+            Err(unanswered) if unanswered.unheard && is_early() => break,
             Err(unanswered) => return Err(unanswered.failure),
         }
     }

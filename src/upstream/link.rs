@@ -4,8 +4,8 @@
 //! upstream is silent, and what was received is passed on without a copy.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
@@ -15,7 +15,8 @@ use tokio::runtime::{Handle, Id};
 use super::failure::Failure;
 use super::head::Head;
 use super::request::Request;
-use super::stream::Stream;
+use super::socket::Socket;
+use super::stream::{Stream, Unread};
 use crate::http1::room::{self, ROOM};
 
 /// See the module. It goes from hand to hand, so it stays in one place on the heap.
@@ -29,6 +30,8 @@ pub(super) struct Link {
     deaf: bool,
     /// Something was received since the last request was begun.
     heard: bool,
+    /// It has carried a request before.
+    used: bool,
     home: Home,
 }
 
@@ -48,12 +51,22 @@ pub(super) struct Unanswered {
     pub(super) failure: Failure,
     /// The upstream has sent nothing since the request: it may not have seen it.
     pub(super) unheard: bool,
+    /// No byte of the request was written: something had been received before it, or the connection was closed.
+    pub(super) unsent: bool,
 }
 
 impl Link {
     /// A connection that was made on this thread's runtime.
     pub(super) fn new(stream: Stream) -> Box<Self> {
-        Box::new(Self { stream, inbox: BytesMut::new(), outbox: None, deaf: false, heard: false, home: Home::here() })
+        Box::new(Self {
+            stream,
+            inbox: BytesMut::new(),
+            outbox: None,
+            deaf: false,
+            heard: false,
+            used: false,
+            home: Home::here(),
+        })
     }
 
     pub(super) const fn home(&self) -> Home {
@@ -66,14 +79,23 @@ impl Link {
         if self.home == Home::here() || !matches!(self.stream, Stream::Plain(_)) {
             return Some(self);
         }
-        let Stream::Plain(tcp) = self.stream else { return None };
-        let tcp = tcp.into_std().and_then(TcpStream::from_std).ok()?;
-        Some(Self::new(Stream::Plain(tcp)))
+        let Self { stream, inbox, outbox, deaf, heard, used, .. } = *self;
+        let Stream::Plain(socket) = stream else { return None };
+        // The new runtime is told of what has arrived already: an edge is reported when a socket is registered.
+        let tcp = socket.into_tcp().into_std().and_then(TcpStream::from_std).ok()?;
+        let stream = Stream::Plain(Socket::plain(tcp));
+        Some(Box::new(Self { stream, inbox, outbox, deaf, heard, used, home: Home::here() }))
     }
 
     /// Sends a request and waits for the head of its answer, which may come before all has been sent.
+    ///
+    /// What has arrived before the request's first byte was written is never its answer: the operating system is asked
+    /// right before that write, and where anything has arrived, nothing is written (`unsent`). What can't be told apart is
+    /// what the upstream had sent, and the network not yet delivered, when that byte was written: HTTP/1.1 has no mark
+    /// that says which request an answer belongs to.
     pub(super) async fn send(&mut self, request: Request) -> Result<Head, Unanswered> {
         self.heard = false;
+        self.stream.begin();
         let mut request = Some(request);
         let head = std::future::poll_fn(|cx| {
             if let Some(request) = request.take() {
@@ -82,7 +104,8 @@ impl Link {
             self.poll_head(cx)
         });
         let head = head.await;
-        head.map_err(|failure| Unanswered { failure, unheard: !self.heard })
+        self.used = true;
+        head.map_err(|failure| Unanswered { failure, unheard: !self.heard, unsent: !self.stream.has_written() })
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
@@ -106,6 +129,10 @@ impl Link {
     /// Receives more, and sends what is left to send; false at the end of what the upstream sends.
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.poll_send(cx);
+        if !self.stream.has_written() {
+            // Whatever there is to read, it is no answer.
+            return if self.deaf { Poll::Ready(Err(io::ErrorKind::NotConnected.into())) } else { Poll::Pending };
+        }
         let received = self.poll_fill(cx);
         if received.is_pending() {
             room::give_up(&mut self.inbox);
@@ -124,13 +151,7 @@ impl Link {
     /// Sends a request as far as it goes at once, which is nearly always to its end: only what is left has to be kept.
     fn begin(&mut self, cx: &mut Context<'_>, request: &Request) {
         let Request { begin, rest } = request;
-        let stream = Pin::new(&mut self.stream);
-        let sent = if rest.is_empty() {
-            stream.poll_write(cx, begin)
-        } else {
-            stream.poll_write_vectored(cx, &[IoSlice::new(begin), IoSlice::new(rest)])
-        };
-        let count = match sent {
+        let count = match self.poll_write(cx, begin, rest) {
             Poll::Ready(Ok(count)) if count > 0 => count,
             Poll::Ready(_) => {
                 self.deaf = true;
@@ -143,25 +164,43 @@ impl Link {
         self.poll_send(cx);
     }
 
+    /// Writes both, one after the other, as far as they go.
+    fn poll_write(&mut self, cx: &mut Context<'_>, head: &[u8], body: &[u8]) -> Poll<io::Result<usize>> {
+        let is_first = !self.stream.has_written();
+        if is_first && !self.is_clean() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let stream = &mut self.stream;
+        let write = |cx: &mut Context<'_>| {
+            let stream = Pin::new(&mut *stream);
+            if body.is_empty() {
+                return stream.poll_write(cx, head);
+            }
+            stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+        };
+        if is_first {
+            // At once, behind the look at what has arrived: not when the task's budget allows it again.
+            pin!(tokio::task::unconstrained(std::future::poll_fn(write))).poll(cx)
+        } else {
+            pin!(std::future::poll_fn(write)).poll(cx)
+        }
+    }
+
     /// Sends as much as goes.
     fn poll_send(&mut self, cx: &mut Context<'_>) {
         if self.deaf {
             return;
         }
-        let Some([head, body]) = &mut self.outbox else { return };
+        let Some([mut head, mut body]) = self.outbox.take() else { return };
         loop {
-            let stream = Pin::new(&mut self.stream);
             let sent = if head.is_empty() && body.is_empty() {
-                match stream.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {
-                        // Gives the body's memory back, too.
-                        self.outbox = None;
-                        return;
-                    }
+                match Pin::new(&mut self.stream).poll_flush(cx) {
+                    // Gives the body's memory back, too.
+                    Poll::Ready(Ok(())) => return,
                     flushed => flushed.map_ok(|()| 0),
                 }
             } else {
-                stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+                self.poll_write(cx, &head, &body)
             };
             match sent {
                 Poll::Ready(Ok(count)) if count > 0 => {
@@ -171,11 +210,12 @@ impl Link {
                 }
                 Poll::Ready(_) => {
                     self.deaf = true;
-                    return;
+                    break;
                 }
-                Poll::Pending => return,
+                Poll::Pending => break,
             }
         }
+        self.outbox = Some([head, body]);
     }
 
     /// Received and not yet read.
@@ -183,13 +223,22 @@ impl Link {
         &mut self.inbox
     }
 
-    /// Whether another request can be sent; looks at the socket, so that a connection which the upstream has closed
-    /// meanwhile is noticed.
+    /// Whether another request can be sent: nothing is left of the last one, and the upstream has neither sent anything
+    /// since nor closed the connection, as far as the operating system knows at this moment.
     pub(super) fn is_usable(&mut self) -> bool {
-        if self.deaf || self.outbox.is_some() || !self.inbox.is_empty() {
-            return false;
+        !self.deaf && self.outbox.is_none() && self.inbox.is_empty() && self.is_clean()
+    }
+
+    /// Whether nothing has arrived that belongs to no request. The session tickets of a new TLS connection may still be on
+    /// their way: no answer can stand behind their beginning, since nothing was asked before.
+    fn is_clean(&mut self) -> bool {
+        match self.stream.unread() {
+            Unread::Nothing => true,
+            Unread::PartOfRecord => !self.used,
+            Unread::Something => false,
         }
-        // Nobody waits: the next look is at the next check-out or sweep. Whatever there is, nobody asked for it.
-        self.poll_receive(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
+
+#[cfg(test)]
+mod tests;

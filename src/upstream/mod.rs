@@ -16,6 +16,7 @@ mod models;
 mod pool;
 mod request;
 mod routes;
+mod socket;
 mod status;
 mod stream;
 mod target;

@@ -1,6 +1,6 @@
 //! Idle connections to one upstream.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +10,8 @@ use crate::clock;
 
 /// Most idle connections kept for one upstream; further ones are closed.
 const MOST_IDLE: usize = 256;
+/// How many a sweep looks at without a pause.
+const BATCH: usize = 16;
 /// How long a connection may be idle. Common servers close theirs after 60 to 75 s.
 const IDLE_FOR: Duration = Duration::from_secs(55);
 
@@ -27,19 +29,22 @@ struct Idle {
 }
 
 impl Pool {
-    /// A connection that looked alive a moment ago.
+    /// A connection that is not too old. Whether it is still clean is looked at when a request is written to it
+    /// ([`Link::send`]), and not before: nothing that was seen earlier holds then.
     pub(super) fn take(&self) -> Option<Box<Link>> {
         loop {
-            let mut idle = self.pop()?;
-            if clock::now() - idle.since < IDLE_FOR && idle.link.is_usable() {
-                return idle.link.at_home();
+            let idle = self.pop()?;
+            if clock::now() - idle.since < IDLE_FOR
+                && let Some(link) = idle.link.at_home()
+            {
+                return Some(link);
             }
         }
     }
 
     fn pop(&self) -> Option<Idle> {
         let here = Home::here();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if let Some(ours) = idle.iter().rposition(|one| one.link.home() == here) {
             return Some(idle.remove(ours));
         }
@@ -51,21 +56,51 @@ impl Pool {
         if !link.is_usable() {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if idle.len() < MOST_IDLE {
             idle.push(Idle { link, since: clock::now() });
         }
     }
 
-    /// Closes what is too old or was closed by the upstream. Nobody polls an idle connection, so without this its
-    /// socket would stay half closed until somebody takes it.
-    pub(super) fn sweep(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain_mut(|one| clock::now() - one.since < IDLE_FOR && one.link.is_usable());
+    /// Closes what is too old, was closed by the upstream, or has received what belongs to no request. Nobody polls an idle
+    /// connection, so without this its socket would stay half closed until somebody takes it. Few are looked at at once, and
+    /// none with the lock held: a look is a system call or more.
+    pub(super) async fn sweep(&self) {
+        let mut seen = 0;
+        loop {
+            let mut batch = self.lift(seen);
+            if batch.is_empty() {
+                return;
+            }
+            batch.retain_mut(|one| clock::now() - one.since < IDLE_FOR && one.link.is_usable());
+            seen += self.lay_back(seen, batch);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes a few of the connections out, from this position on.
+    fn lift(&self, from: usize) -> Vec<Idle> {
+        let mut idle = self.idle();
+        let from = from.min(idle.len());
+        let to = idle.len().min(from + BATCH);
+        idle.drain(from..to).collect()
+    }
+
+    /// Puts connections back where they were, as long as there is room; how many.
+    fn lay_back(&self, at: usize, batch: Vec<Idle>) -> usize {
+        let mut idle = self.idle();
+        let at = at.min(idle.len());
+        let count = batch.len().min(MOST_IDLE.saturating_sub(idle.len()));
+        idle.splice(at..at, batch.into_iter().take(count));
+        count
     }
 
     /// How many are idle.
     pub(super) fn len(&self) -> usize {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.idle().len()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,23 +4,95 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::ClientConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::socket::Socket;
+
+/// Most bytes that an idle TLS connection may have received since it was last looked at: session tickets and key updates
+/// take a few hundred.
+const MAX_IDLE_BYTES: usize = 16 * 1024;
 
 /// A connected stream.
 pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// What has arrived and was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// Nothing, nor the end of the connection.
+    Nothing,
+    /// The beginning of a TLS record, which may hold anything.
+    PartOfRecord,
+    /// Data, or the end of the connection.
+    Something,
 }
 
 impl Stream {
-    /// Ready when it is worth trying to read: not ready, there is nothing for certain.
+    /// Ready when it is worth trying to read. Pending says nothing about what has arrived: see
+    /// [`Stream::unread`].
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(tcp) => tcp.poll_read_ready(cx),
+            Self::Plain(socket) => socket.tcp().poll_read_ready(cx),
             // It may have decrypted more than it has given away.
             Self::Tls(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What the peer has sent that was not read, at this moment.
+    ///
+    /// The operating system is asked. A poll can't tell: it is also pending when the task's cooperative budget is used up,
+    /// and when the runtime has not yet heard of what has arrived.
+    pub(super) fn unread(&mut self) -> Unread {
+        match self {
+            Self::Plain(socket) if socket.is_empty() => Unread::Nothing,
+            Self::Plain(_) => Unread::Something,
+            Self::Tls(tls) => {
+                let (socket, session) = tls.get_mut();
+                unread_over_tls(socket, session)
+            }
+        }
+    }
+
+    /// Begins a message: [`Stream::has_written`] is about what is written from now on.
+    pub(super) fn begin(&mut self) {
+        self.socket_mut().has_written = false;
+    }
+
+    /// Whether anything has gone to the operating system since [`Stream::begin`].
+    pub(super) fn has_written(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_written,
+            Self::Tls(tls) => tls.get_ref().0.has_written,
+        }
+    }
+
+    fn socket_mut(&mut self) -> &mut Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.get_mut().0,
+        }
+    }
+}
+
+/// Takes in what an idle TLS connection has received. TLS itself may send session tickets and key updates at any time: those
+/// are nothing. An alert, `close_notify` and the end of the connection are something, as is application data.
+fn unread_over_tls(socket: &mut Socket, session: &mut ClientConnection) -> Unread {
+    let mut received = 0;
+    loop {
+        match session.process_new_packets() {
+            Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+            _ => return Unread::Something,
+        }
+        match session.read_tls(&mut socket.now()) {
+            Ok(count) if count > 0 && received + count <= MAX_IDLE_BYTES => received += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return if socket.is_between_records() { Unread::Nothing } else { Unread::PartOfRecord };
+            }
+            Ok(_) | Err(_) => return Unread::Something,
         }
     }
 }
@@ -28,7 +100,7 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
@@ -37,7 +109,7 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
@@ -48,21 +120,21 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }

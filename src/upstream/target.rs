@@ -137,8 +137,8 @@ impl Target {
     }
 
     /// Closes idle connections that have outlived their use.
-    pub fn sweep(&self) {
-        self.pool.sweep();
+    pub async fn sweep(&self) {
+        self.pool.sweep().await;
     }
 
     /// Idle connections that are kept.

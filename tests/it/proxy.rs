@@ -5,6 +5,7 @@ mod connections;
 mod decoding;
 mod first_frames;
 mod forwarding;
+mod leftovers;
 mod models;
 mod refusals;
 mod usage;
