@@ -233,6 +233,8 @@ fn assemble(
     ledger: Ledger,
     (stopping, cutting): (&Signal, &Signal),
 ) -> Result<Arc<AppState>, AppError> {
+    // Without keys, everybody is one caller.
+    let limits = if config.auth == Auth::None { config.limits.undivided() } else { config.limits };
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let parts = Parts {
@@ -259,7 +261,7 @@ fn assemble(
         public_reads: config.petstore.public_reads,
         page: config.page,
         store,
-        bodies: BodyReader::new(&config.limits),
+        bodies: BodyReader::new(&limits),
         json_depth: config.limits.json_depth,
         unknown: match config.unknown_parameters {
             UnknownParameters::Pass => Unknown::Pass,

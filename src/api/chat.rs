@@ -43,7 +43,11 @@ impl Service<Request> for Completions {
 /// One completion, streamed or whole. The content type is not looked at: `curl -d` sends that of a form.
 async fn answer(state: Arc<AppState>, request: Request) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
-    let read = state.bodies.read(&head.headers, body).await;
+    let Some(key) = head.extensions.get::<Standing>().map(|standing| Arc::clone(&standing.principal().id)) else {
+        tracing::error!("a layer is missing in front of the handler");
+        return Ok(ApiError::internal().into_response());
+    };
+    let read = state.bodies.read(&key, &head.headers, body).await;
     let answer = match read.and_then(|body| begin(&state, head, body)) {
         Ok(answer) => answer.await,
         Err(error) => Err(error),

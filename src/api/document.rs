@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::body::BodyReader;
+use crate::bound::Grant;
 use crate::error::problem::{Accepted, FieldError, Problem};
 use crate::keyring::Principal;
 use crate::layer::authenticate::Standing;
@@ -37,9 +38,9 @@ pub(super) struct Document {
     bytes: Bytes,
     /// Method and path.
     target: String,
-    caller: Option<Arc<Principal>>,
+    caller: Arc<Principal>,
     /// Given back when the request is done.
-    _memory: tokio::sync::OwnedSemaphorePermit,
+    _memory: Grant,
 }
 
 impl Document {
@@ -50,14 +51,18 @@ impl Document {
         accepted: &'static Accepted,
     ) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
+        let Some(caller) = head.extensions.get::<Standing>().map(|standing| Arc::clone(standing.principal())) else {
+            tracing::error!("a layer is missing in front of the handler");
+            return Err(Problem::internal());
+        };
         // Before its type is looked at: who is refused while still sending may never see why.
-        let body = bodies.read(&head.headers, body).await?;
+        let body = bodies.read(&caller.id, &head.headers, body).await?;
         if !is_accepted(&head.headers, accepted) {
             return Err(Problem::unsupported_type(accepted));
         }
         Ok(Self {
             target: format!("{} {}", head.method, head.uri.path()),
-            caller: head.extensions.get::<Standing>().map(|standing| Arc::clone(standing.principal())),
+            caller,
             headers: head.headers,
             bytes: body.bytes,
             _memory: body.share,
@@ -81,13 +86,9 @@ impl Document {
             let expected = format!("must be one text of 1 to {LONGEST_KEY} visible ASCII characters");
             return Err(Problem::invalid_parameter("Idempotency-Key", expected));
         };
-        let Some(caller) = &self.caller else {
-            tracing::error!("a layer is missing in front of the handler");
-            return Err(Problem::internal());
-        };
         let digest = Sha256::new().chain_update(&self.target).chain_update(b"\n").chain_update(&self.bytes);
         let request = hex::encode(digest.finalize());
-        Ok(Some(IdempotencyKey { caller: caller.id.to_string(), key: key.to_owned(), request }))
+        Ok(Some(IdempotencyKey { caller: self.caller.id.to_string(), key: key.to_owned(), request }))
     }
 }
 

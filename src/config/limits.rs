@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::duration::duration;
 use super::value::{flag, number, shown_size, size, whole};
-use super::walk::{Field, Section, Walk};
+use super::walk::{Field, Section, Walk, join};
 use super::{Limits, PetStoreConfig, RateLimits, ResponderConfig};
 
 const KIB: u64 = 1 << 10;
@@ -19,12 +19,15 @@ impl Default for Limits {
             per_key: RateLimits::default(),
             body: 16 * MIB,
             bodies_total: 512 * MIB,
+            bodies_per_key: None,
             head: 64 << 10,
             json_depth: 128,
             connections: 20_000,
             header_read: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             body_read: Duration::from_secs(30),
+            body_rate: 500,
+            body_time: Duration::from_secs(10 * 60),
             write_idle: Duration::from_secs(60),
             frame: 8 << 20,
             answer: 32 << 20,
@@ -46,37 +49,66 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
         per_key: rates(walk, "limits.per_key", per_key),
         body: walk.read(s, "body", size(KIB, GIB)).unwrap_or(default.body),
         bodies_total: default.bodies_total,
+        bodies_per_key: None,
         head: walk.read(s, "head", size(8 * KIB, MIB)).unwrap_or(default.head),
         json_depth: walk.read(s, "json_depth", whole(8, 1024)).unwrap_or(default.json_depth),
         connections: walk.read(s, "connections", whole(1, 1_000_000)).unwrap_or(default.connections),
         header_read: walk.read(s, "header_read", duration).unwrap_or(default.header_read),
         keep_alive: walk.read(s, "keep_alive", duration).unwrap_or(default.keep_alive),
         body_read: walk.read(s, "body_read", duration).unwrap_or(default.body_read),
+        body_rate: walk.read(s, "body_rate", size(0, GIB)).unwrap_or(default.body_rate),
+        body_time: walk.read(s, "body_time", duration).unwrap_or(default.body_time),
         write_idle: walk.read(s, "write_idle", duration).unwrap_or(default.write_idle),
         frame: walk.read(s, "frame", size(KIB, GIB)).unwrap_or(default.frame),
         answer: walk.read(s, "answer", size(KIB, GIB)).unwrap_or(default.answer),
         stop_at_budget: walk.read(s, "stop_at_budget", flag).unwrap_or(default.stop_at_budget),
     };
-    bodies_total(walk, &mut section, &mut limits);
+    let body = Least { bytes: limits.body, what: "a body", setting: "limits.body" };
+    let total = body.read(walk, &mut section, "bodies_total", Some(limits.bodies_total));
+    limits.bodies_total = total.unwrap_or(limits.bodies_total);
+    limits.bodies_per_key = body.read(walk, &mut section, "bodies_per_key", None);
     walk.finish(section);
     limits
 }
 
-/// All bodies at once must have room for one.
-fn bodies_total(walk: &mut Walk, section: &mut Section, limits: &mut Limits) {
-    let field = walk.take(section, "bodies_total");
-    let line = field.as_ref().map_or(section.line, |field| field.node.line);
-    if let Some(field) = field {
-        let Some(bytes) = walk.check(&field, size(KIB, 1024 * GIB)) else { return };
-        limits.bodies_total = bytes;
+impl Limits {
+    /// What one key may hold of the memory for bodies.
+    #[must_use]
+    pub fn bodies_of_a_key(&self) -> u64 {
+        self.bodies_per_key.unwrap_or((self.bodies_total / 4).max(self.body)).min(self.bodies_total)
     }
-    if limits.bodies_total < limits.body {
-        let problem = format!(
-            "{} has no room for a body of {} (limits.body); raise it",
-            shown_size(limits.bodies_total),
-            shown_size(limits.body)
-        );
-        walk.error("limits.bodies_total", line, problem);
+
+    /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
+    #[must_use]
+    pub const fn undivided(self) -> Self {
+        Self { bodies_per_key: Some(self.bodies_total), ..self }
+    }
+}
+
+/// The least that a bound in bytes must have room for.
+struct Least {
+    bytes: u64,
+    /// One of what is held, with its article.
+    what: &'static str,
+    /// The setting that says how large one may be.
+    setting: &'static str,
+}
+
+impl Least {
+    /// Reads the size `key`, if it is given, and checks it, or `default` where there is one.
+    fn read(&self, walk: &mut Walk, section: &mut Section, key: &'static str, default: Option<u64>) -> Option<u64> {
+        let field = walk.take(section, key);
+        let line = field.as_ref().map_or(section.line, |field| field.node.line);
+        let bytes = match &field {
+            Some(field) => walk.check(field, size(KIB, 1024 * GIB))?,
+            None => default?,
+        };
+        if bytes < self.bytes {
+            let (has, least) = (shown_size(bytes), shown_size(self.bytes));
+            let problem = format!("{has} has no room for {} of {least} ({}); raise it", self.what, self.setting);
+            walk.error(&join("limits", key), line, problem);
+        }
+        Some(bytes)
     }
 }
 

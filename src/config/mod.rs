@@ -205,6 +205,8 @@ pub struct Limits {
     pub body: u64,
     /// All request bodies held at once, bytes. Default 512 MiB; `body` to 1 TiB. More: 503.
     pub bodies_total: u64,
+    /// Those of one key. Default a quarter of `bodies_total`, and at least `body`; `body` to 1 TiB. More: 429.
+    pub bodies_per_key: Option<u64>,
     /// Longest request head, bytes. Default 64 KiB, 8 KiB to 1 MiB. Longer: 431.
     pub head: usize,
     /// Deepest nesting of request JSON. Default 128, 8 to 1024. Deeper: 400.
@@ -218,6 +220,10 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Longest silence while a request's body arrives. Default 30 s, 1 ms to 24 h. Then 408.
     pub body_read: Duration,
+    /// Least bytes a second at which a body arrives, over each `body_read`. Default 500; 0 to 1 GiB, 0: any. Less: 408.
+    pub body_rate: u64,
+    /// Longest time for a whole body. Default 10 min, 1 ms to 24 h. Then 408.
+    pub body_time: Duration,
     /// Longest time in which a reader takes no byte of an answer. Default 60 s, 1 ms to 24 h. Then the connection is cut.
     pub write_idle: Duration,
     /// Longest frame of an upstream's stream, bytes. Default 8 MiB, 1 KiB to 1 GiB.

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
+use crate::bound::Exceeded;
 use crate::limiter::{Limit, Limited};
 use crate::responder::ResponderError;
 use crate::upstream::{Deadline, Failure, Refusal};
@@ -161,6 +162,15 @@ impl ApiError {
         error
     }
 
+    /// The key holds as much of something as one key may; `what` that is, for a sentence: `request bodies: Limit 1 byte`.
+    #[must_use]
+    pub fn share_used_up(what: &str) -> Self {
+        let message = format!("Your API key has its whole share of {what}. Please try again when it needs less of it.");
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", Some("rate_limit_exceeded"), message);
+        error.retry_after = Some(1_000);
+        error
+    }
+
     /// The server is going away before the answer is complete.
     #[must_use]
     pub fn shutting_down() -> Self {
@@ -214,6 +224,18 @@ impl From<Invalid> for ApiError {
         let mut error = Self::bad(StatusCode::BAD_REQUEST, invalid.code, invalid.message);
         error.body.param = invalid.param;
         error
+    }
+}
+
+/// No memory for a request's body.
+impl From<Exceeded> for ApiError {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Total(_) => Self::overloaded(),
+            Exceeded::Share(limit) => {
+                Self::share_used_up(&format!("memory for requests and answers: Limit {limit} bytes"))
+            }
+        }
     }
 }
 

@@ -193,10 +193,10 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What befell the body of a request: 413, 408, 400, 503.
+/// What befell the body of a request: 413, 408, 400, 429, 503.
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
-        let busy = error.status() == StatusCode::SERVICE_UNAVAILABLE;
+        let busy = matches!(error.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         let retry_after = busy.then_some(Duration::from_secs(1));
         Self { retry_after, close: !busy, ..Self::new(error.status(), error.message()) }
     }

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::HeaderMap;
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::bound::Grant;
 use crate::config::{Config, Limits};
 use crate::deadline::{EndsAt, Flag};
 use crate::error::ApiError;
@@ -75,7 +75,7 @@ pub struct Caller {
     /// The request's record.
     pub record: Record,
     /// The share of the memory for bodies that the request's body takes: given back when it is no longer held.
-    pub memory: OwnedSemaphorePermit,
+    pub memory: Grant,
     /// When the answer must be over, for the owner of the socket.
     pub ends_at: EndsAt,
 }

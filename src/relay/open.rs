@@ -9,10 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::classify::{Meaning, classify};
 
+use crate::bound::Grant;
 use crate::config::Timeouts;
 use crate::deadline::{EndsAt, within};
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
@@ -45,7 +44,7 @@ pub(super) struct Order {
     pub(super) client: HeaderMap,
     /// Held as long as the request's body is.
     #[expect(dead_code, reason = "it acts by being dropped")]
-    pub(super) memory: OwnedSemaphorePermit,
+    pub(super) memory: Grant,
     pub(super) ends_at: EndsAt,
     pub(super) frame_limit: usize,
 }

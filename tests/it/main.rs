@@ -15,6 +15,7 @@ mod metrics;
 mod page;
 mod proxy;
 mod routing;
+mod shares;
 mod stats;
 mod strangers;
 mod support;

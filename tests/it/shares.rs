@@ -1,0 +1,8 @@
+//! What all keys share: one of them can't use it up.
+
+mod uploads;
+
+/// Two keys, in YAML.
+const KEYS: &str = "keys: [{name: one, key: sk-one-0123456789}, {name: other, key: sk-other-0123456789}]\n";
+const ONE: &str = "sk-one-0123456789";
+const OTHER: &str = "sk-other-0123456789";

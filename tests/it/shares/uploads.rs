@@ -1,0 +1,86 @@
+//! Uploads that stall, and what others can still send.
+
+use std::time::Duration;
+
+use super::{KEYS, ONE, OTHER};
+use crate::support::http::{Connection, Request, Whole};
+use crate::support::server::Server;
+use crate::support::soon;
+
+const KIB: usize = 1 << 10;
+/// The length of a body in these tests.
+const BODY: usize = 256 * KIB;
+/// What is missing of an upload that stalls.
+const MISSING: usize = 200;
+
+/// A question whose body is so long.
+fn question(key: &str, size: usize) -> Request {
+    let mut body = br#"{"model":"petstore-ai","messages":[{"role":"user","content":"How many cats?"}]}"#.to_vec();
+    body.resize(size, b' ');
+    Request::new("POST", "/v1/chat/completions").bearer(key).body(body)
+}
+
+/// An upload of which all but the last bytes have been sent.
+async fn stalled(server: &Server, key: &str) -> Connection {
+    let mut connection = server.connect().await;
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-length: {BODY}\r\n\r\n"
+    );
+    connection.send_raw(head.as_bytes()).await;
+    connection.send_raw(&vec![b' '; BODY - MISSING]).await;
+    connection
+}
+
+/// Sends a byte every now and then until there is an answer.
+async fn drip(mut connection: Connection) -> Whole {
+    for _ in 0..MISSING - 1 {
+        // The pace of the client, and no wait for the server.
+        tokio::select! {
+            answer = async { connection.answer().await.whole().await } => return answer,
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+        connection.send_raw(b" ").await;
+    }
+    connection.answer().await.whole().await
+}
+
+#[tokio::test]
+async fn five_stalled_uploads_of_one_key_leave_room_for_others_and_are_given_up() {
+    let limits = "limits: {body: 256KiB, bodies_total: 1280KiB, body_read: 2s}\n";
+    let server = Server::start(&format!("{KEYS}{limits}")).await;
+    let mut uploads = Vec::new();
+    // At least five, and until one of them is refused something: they may have come while a question had the share.
+    let refused = async {
+        loop {
+            uploads.push(stalled(&server, ONE).await);
+            let answer = server.ask(&question(ONE, BODY)).await;
+            if answer.status != 200 && uploads.len() >= 5 {
+                return answer;
+            }
+        }
+    };
+    let refused = soon("the share to be used up", refused).await;
+    let error = refused.error(429);
+    assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("requests"), Some("rate_limit_exceeded")));
+    assert!(error["message"].as_str().unwrap().starts_with("Your API key has its whole share of memory"), "{error}");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(server.ask(&question(OTHER, BODY)).await.status, 200);
+    assert_eq!(server.ask(&question(ONE, 4 * KIB)).await.status, 200, "small ones still have room");
+    // A byte every now and then keeps none of them: refused at once, or after `body_read`.
+    let mut ends = Vec::new();
+    for upload in uploads.into_iter().map(|upload| tokio::spawn(drip(upload))).collect::<Vec<_>>() {
+        ends.push(soon("an upload to be given up", upload).await.unwrap().status);
+    }
+    assert!(ends.contains(&408) && ends.iter().all(|status| matches!(status, 408 | 429)), "{ends:?}");
+    assert_eq!(server.ask(&question(ONE, BODY)).await.status, 200, "its share is free again");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_keys_everybody_together_has_all_the_room() {
+    let server = Server::start("auth: none\nlimits: {body: 256KiB, bodies_total: 512KiB}\n").await;
+    let upload = stalled(&server, ONE).await;
+    assert_eq!(server.ask(&question(OTHER, BODY)).await.status, 200);
+    drop(upload);
+    server.stop().await;
+}
