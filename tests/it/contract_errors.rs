@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::support::http::{Connection, Piece, Request};
 use crate::support::server::Server;
-use crate::support::{becomes, soon};
 
 /// Status, type, code, param, and how the message begins.
 type Expected<'a> = (u16, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
@@ -293,61 +292,6 @@ async fn a_body_of_just_the_limit_is_read() {
     assert_eq!(server.ask(&chat(body.clone())).await.status, 200);
     body.push(b' ');
     assert_eq!(server.ask(&chat(body)).await.status, 413);
-    server.stop().await;
-}
-
-/// A request of 64 KiB whose body the server reads from now on, and has said so.
-async fn begun(server: &Server) -> Connection {
-    let mut connection = server.connect().await;
-    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 65536\r\n\r\n";
-    connection.send_raw(head.as_bytes()).await;
-    assert_eq!(connection.answer().await.status(), 100);
-    connection
-}
-
-/// A whole request of so many bytes, none of which is needed.
-fn padded(size: usize) -> Request {
-    let mut body = br#"{"model":"petstore-ai","messages":[{"role":"user","content":"How many cats?"}]}"#.to_vec();
-    body.resize(size, b' ');
-    chat(body)
-}
-
-const NO_ROOM: (u16, &str, Option<&str>, Option<&str>, &str) =
-    (503, "service_unavailable_error", Some("server_is_overloaded"), None, "");
-
-#[tokio::test]
-async fn bodies_that_do_not_fit_into_memory_together_are_refused() {
-    let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
-    let mut all = vec![begun(&server).await, begun(&server).await, begun(&server).await, begun(&server).await];
-    assert_eq!(server.ask(&padded(65_536)).await.status, 200, "what has not come takes no room");
-    // One that has begun to come leaves no room for a whole one. It may itself have come while there was no room.
-    let refused = async {
-        loop {
-            let mut connection = begun(&server).await;
-            connection.send_raw(b" ").await;
-            all.push(connection);
-            let answer = server.ask(&padded(65_536)).await;
-            if answer.status != 200 {
-                return answer;
-            }
-        }
-    };
-    let answer = soon("the room to be used up", refused).await;
-    assert_is(&answer, NO_ROOM, "no room");
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    assert_eq!(server.ask(&with(&json!({}))).await.status, 200, "a small one that comes in one piece has room");
-    drop(all);
-    becomes(&200, async || server.ask(&padded(65_536)).await.status).await;
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_body_has_all_the_room_that_there_is() {
-    let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
-    let mut connection = begun(&server).await;
-    connection.send_raw(&vec![b' '; 65_536]).await;
-    assert_eq!(connection.answer().await.whole().await.status, 400, "read whole, and no JSON");
-    assert_eq!(server.ask(&with(&json!({}))).await.status, 200);
     server.stop().await;
 }
 

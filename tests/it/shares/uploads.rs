@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{KEYS, ONE, OTHER};
 use crate::support::http::{Connection, Request, Whole};
 use crate::support::server::Server;
-use crate::support::soon;
+use crate::support::{becomes, soon};
 
 const KIB: usize = 1 << 10;
 /// The length of a body in these tests.
@@ -82,5 +82,52 @@ async fn without_keys_everybody_together_has_all_the_room() {
     let upload = stalled(&server, ONE).await;
     assert_eq!(server.ask(&question(OTHER, BODY)).await.status, 200);
     drop(upload);
+    server.stop().await;
+}
+
+/// A request of 64 KiB whose body the server reads from now on, and has said so.
+async fn begun(server: &Server) -> Connection {
+    let mut connection = server.connect().await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 65536\r\n\r\n";
+    connection.send_raw(head.as_bytes()).await;
+    assert_eq!(connection.answer().await.status(), 100);
+    connection
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_fit_into_memory_together_are_refused() {
+    let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
+    let mut all = vec![begun(&server).await, begun(&server).await, begun(&server).await, begun(&server).await];
+    assert_eq!(server.ask(&question(ONE, 65_536)).await.status, 200, "what has not come takes no room");
+    // One that has begun to come leaves no room for a whole one. It may itself have come while there was no room.
+    let refused = async {
+        loop {
+            let mut connection = begun(&server).await;
+            connection.send_raw(b" ").await;
+            all.push(connection);
+            let answer = server.ask(&question(ONE, 65_536)).await;
+            if answer.status != 200 {
+                return answer;
+            }
+        }
+    };
+    let answer = soon("the room to be used up", refused).await;
+    let error = answer.error(503);
+    let words = (error["type"].as_str(), error["code"].as_str());
+    assert_eq!(words, (Some("service_unavailable_error"), Some("server_is_overloaded")));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(server.ask(&question(ONE, 100)).await.status, 200, "a small one that comes in one piece has room");
+    drop(all);
+    becomes(&200, async || server.ask(&question(ONE, 65_536)).await.status).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_has_all_the_room_that_there_is() {
+    let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
+    let mut connection = begun(&server).await;
+    connection.send_raw(&vec![b' '; 65_536]).await;
+    assert_eq!(connection.answer().await.whole().await.status, 400, "read whole, and no JSON");
+    assert_eq!(server.ask(&question(ONE, 100)).await.status, 200);
     server.stop().await;
 }
