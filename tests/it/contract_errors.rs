@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Connection, Piece, Request};
+use crate::support::http::{Piece, Request};
 use crate::support::server::Server;
 
 /// Status, type, code, param, and how the message begins.
