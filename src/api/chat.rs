@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::layer::authenticate::{Peer, Standing};
 use crate::relay::Caller;
 use crate::telemetry::record::Record;
+use crate::wire::byte_order_mark::without_mark;
 use crate::wire::request::ChatRequest;
 
 /// Where completions are asked for.
@@ -76,6 +77,6 @@ fn begin(
         memory: body.share,
         ends_at: extensions.remove::<Peer>().map(|peer| peer.ends_at).unwrap_or_default(),
     };
-    let request = ChatRequest::parse(body.bytes, state.json_depth, state.unknown)?;
+    let request = ChatRequest::parse(without_mark(body.bytes), state.json_depth, state.unknown)?;
     state.relay.complete(caller, request)
 }

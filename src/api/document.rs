@@ -16,6 +16,7 @@ use crate::error::problem::{Accepted, FieldError, Problem};
 use crate::keyring::Principal;
 use crate::layer::authenticate::Standing;
 use crate::petstore::replay::IdempotencyKey;
+use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::{Member, members};
 
 /// What POST and PUT take. Nothing else, and never nothing: a page of another origin may send forms, plain text and
@@ -64,7 +65,7 @@ impl Document {
             target: format!("{} {}", head.method, head.uri.path()),
             caller,
             headers: head.headers,
-            bytes: body.bytes,
+            bytes: without_mark(body.bytes),
             _memory: body.share,
         })
     }

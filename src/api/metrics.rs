@@ -7,8 +7,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
+use http::{Method, Uri};
 
-use super::{AppState, no_method, no_path, ops};
+use super::{AppState, no_method, ops};
+use crate::error::ApiError;
 use crate::telemetry::metrics::Metrics;
 
 /// The one route.
@@ -22,7 +24,7 @@ pub fn open_router(state: Arc<AppState>) -> Router {
     router()
         .route("/healthz", get(ops::healthz).fallback(no_method))
         .route("/readyz", get(ops::readyz).fallback(no_method))
-        .fallback(no_path)
+        .fallback(async |method: Method, uri: Uri| ApiError::no_path(method.as_str(), uri.path(), None))
         .with_state(state)
 }
 

@@ -10,6 +10,7 @@ pub mod inventory;
 mod listing;
 mod me;
 mod metrics;
+mod misspelled_path;
 mod models;
 mod ops;
 pub mod orders;
@@ -193,11 +194,16 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
 }
 
 async fn no_path(method: Method, uri: Uri) -> Response {
-    match uri.path() {
-        "/api" => Problem::not_found("There is nothing here.").into_response(),
-        path if path.starts_with("/api/") => Problem::not_found("There is nothing here.").into_response(),
-        path => ApiError::no_path(method.as_str(), path).into_response(),
+    let path = uri.path();
+    let meant = misspelled_path::meant_by(path);
+    if path == "/api" || path.starts_with("/api/") {
+        let detail = match meant {
+            Some(meant) => format!("There is nothing here. Did you mean {meant}?"),
+            None => "There is nothing here.".to_owned(),
+        };
+        return Problem::not_found(detail).into_response();
     }
+    ApiError::no_path(method.as_str(), path, meant.as_deref()).into_response()
 }
 
 async fn no_method(method: Method, uri: Uri) -> Response {

@@ -26,7 +26,7 @@ pub(super) async fn list(
     Json(ListModelResponse { object: "list".to_owned(), data })
 }
 
-/// One model.
+/// One model: a listed one, or any other that the `*` route takes.
 pub(super) async fn retrieve(
     State(state): State<Arc<AppState>>,
     Extension(standing): Extension<Standing>,
@@ -34,9 +34,13 @@ pub(super) async fn retrieve(
 ) -> Result<Json<Model>, ApiError> {
     // What is not UTF-8 is no model's name.
     let Path(id) = id.map_err(|_| ApiError::no_model("\u{fffd}"))?;
-    let principal = standing.principal();
-    let model = all(&state).await.into_iter().find(|model| model.id == id && principal.may_use(&id));
-    model.map(Json).ok_or_else(|| ApiError::no_model(&id))
+    if !standing.principal().may_use(&id) {
+        return Err(ApiError::no_model(&id));
+    }
+    let listed = all(&state).await.into_iter().find(|model| model.id == id);
+    // Upstreams serve models that they don't list: dated versions, aliases, fine-tuned ones.
+    let unlisted = || state.routes.find(&id).map(|_| model(&id, "upstream"));
+    listed.or_else(unlisted).map(Json).ok_or_else(|| ApiError::no_model(&id))
 }
 
 async fn all(state: &AppState) -> Vec<Model> {

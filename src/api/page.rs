@@ -76,13 +76,13 @@ pub fn warm() {
 async fn index(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     // It names the assets of this version, so it must be that of this version.
     answer(INDEX, "no-cache", &headers)
-        .unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path()).into_response())
+        .unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
 }
 
 async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let name = uri.path().trim_start_matches('/').strip_prefix(ASSETS).filter(|name| *name != INDEX);
     let found = name.and_then(|name| answer(name, "public, max-age=31536000, immutable", &headers));
-    found.unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path()).into_response())
+    found.unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
 }
 
 /// The file `name`, if there is one; nothing but its tag where the browser has it.

@@ -40,7 +40,8 @@ Environment (flags beat it, it beats the file):
                       as --listen, --config, --database
   PETSTREAM_API_KEY   one or several API keys, separated by commas
   OPENAI_BASE_URL, OPENAI_API_KEY
-                      the upstream of every model that has no entry in the file
+                      the upstream of every model that has no entry in the file;
+                      with the key alone it is https://api.openai.com/v1
   RUST_LOG            what is logged; info unless set";
 
 #[derive(Args)]

@@ -113,10 +113,11 @@ impl ApiError {
         Self::bad(StatusCode::NOT_FOUND, Some("model_not_found"), message).param("model")
     }
 
-    /// A path that is none of ours.
+    /// A path that does not exist; `meant` is the one that was most likely meant.
     #[must_use]
-    pub fn no_path(method: &str, path: &str) -> Self {
-        Self::bad(StatusCode::NOT_FOUND, None, format!("Invalid URL ({method} {path})"))
+    pub fn no_path(method: &str, path: &str, meant: Option<&str>) -> Self {
+        let proposal = meant.map(|meant| format!(". Did you mean {meant}?")).unwrap_or_default();
+        Self::bad(StatusCode::NOT_FOUND, None, format!("Invalid URL ({method} {path}){proposal}"))
     }
 
     /// A path of ours, asked with another method.

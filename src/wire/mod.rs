@@ -1,5 +1,6 @@
 //! Pure data and codecs, no I/O.
 
+pub mod byte_order_mark;
 pub mod chat;
 pub mod chunk;
 pub mod envelope;

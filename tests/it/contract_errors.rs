@@ -9,7 +9,7 @@ use crate::support::server::Server;
 type Expected<'a> = (u16, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
 
 #[track_caller]
-fn assert_is(answer: &crate::support::http::Whole, expected: Expected<'_>, what: &str) {
+pub(crate) fn assert_is(answer: &crate::support::http::Whole, expected: Expected<'_>, what: &str) {
     let (status, kind, code, param, message) = expected;
     let error = answer.error(status);
     let found = (error["type"].as_str(), error["code"].as_str(), error["param"].as_str());
@@ -31,7 +31,7 @@ fn with(more: &Value) -> Request {
     Request::chat(&request)
 }
 
-const BAD: &str = "invalid_request_error";
+pub(crate) const BAD: &str = "invalid_request_error";
 
 #[tokio::test]
 async fn bodies_that_are_no_request() {
@@ -230,26 +230,6 @@ async fn the_form_content_type_of_curl_is_read_as_json() {
     }
     let without = Request::new("POST", "/v1/chat/completions").body(body);
     assert_eq!(server.ask(&without).await.status, 200);
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn paths_and_methods_that_are_not_there() {
-    let server = Server::start("auth: none\n").await;
-    for (method, path) in [("POST", "/v1/x"), ("GET", "/v1"), ("GET", "/v1/"), ("POST", "/v1/completions")] {
-        let message = format!("Invalid URL ({method} {path})");
-        let answer = server.ask(&Request::new(method, path)).await;
-        assert_is(&answer, (404, BAD, None, None, &message), path);
-        assert_eq!(answer.error(404)["message"], message);
-    }
-    let cases =
-        [("GET", "/v1/chat/completions", "POST"), ("POST", "/v1/models", "GET"), ("DELETE", "/v1/models/m", "GET")];
-    for (method, path, allowed) in cases {
-        let answer = server.ask(&Request::new(method, path)).await;
-        assert_is(&answer, (405, BAD, Some("method_not_supported"), None, ""), path);
-        let allow: Vec<_> = answer.header("allow").expect("Allow").split(',').map(str::trim).collect();
-        assert!(allow.contains(&allowed) && !allow.contains(&method), "{path}: {allow:?}");
-    }
     server.stop().await;
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod me;
 mod metrics;
 mod page;
+mod paths;
 mod proxy;
 mod routing;
 mod shares;

@@ -31,6 +31,15 @@ async fn a_body_goes_on_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_does_not_go_on() {
+    let upstream = Upstream::start([Script::json(200, &answer("hi"))]).await;
+    let server = Server::in_front_of(&upstream).await;
+    assert_eq!(server.ask(&post(&format!("\u{feff}{ODD}"))).await.status, 200);
+    assert_eq!(upstream.request(1).await.text(), ODD);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_that_the_upstream_cannot_take_at_once_arrives_whole() {
     let upstream = Upstream::start([]).await;
     let server = Server::in_front_of(&upstream).await;

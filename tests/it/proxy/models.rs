@@ -62,6 +62,23 @@ async fn lists_are_merged_and_cached() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_not_listed_is_found_where_the_route_for_all_names_would_serve_it() {
+    let upstream = Upstream::start([]).await;
+    upstream.answer_models(list(&json!([{"id": "far"}])));
+    let with_all = server(&upstream).await;
+    let found = with_all.ask(&Request::new("GET", "/v1/models/far-2026-01-01")).await.json();
+    assert_eq!((&found["id"], &found["object"]), (&json!("far-2026-01-01"), &json!("model")));
+    with_all.stop().await;
+    let without = Server::in_front_of(&upstream).await;
+    assert_eq!(without.ask(&Request::new("GET", "/v1/models/m")).await.json()["id"], "m");
+    assert_eq!(
+        without.ask(&Request::new("GET", "/v1/models/far-2026-01-01")).await.error(404)["code"],
+        "model_not_found"
+    );
+    without.stop().await;
+}
+
+#[tokio::test]
 async fn clients_at_the_same_time_share_one_look() {
     let upstream = Upstream::start([]).await;
     upstream.answer_models(list(&json!([{"id": "far"}])));
