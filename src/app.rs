@@ -21,6 +21,7 @@ use self::workers::Workers;
 use crate::api::events::{self, Events};
 use crate::api::stats::{Sources, Stats};
 use crate::api::{AppState, BodyReader, PublicPath, front, open_router, page};
+use crate::bound::Bound;
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
 use crate::deadline::Signal;
 use crate::hub::{Hub, retain};
@@ -326,9 +327,12 @@ async fn events(
 ) -> Result<Events, StoreError> {
     let stopping = stopping.token();
     let log = EventLog::new(store.clone());
-    let EventsConfig { keep, keep_count, subscribers, .. } = config.events;
+    let EventsConfig { keep, keep_count, .. } = config.events;
     tasks.spawn(retain(log.clone(), keep, keep_count, stopping.clone()));
-    let hub = Hub::open(log, subscribers).await?;
+    // Without keys, everybody is one caller.
+    let shares = if config.auth == Auth::None { config.events.undivided() } else { config.events };
+    let places = Bound::new(shares.subscribers as u64, shares.subscribers_of_a_key() as u64);
+    let hub = Hub::open(log, places).await?;
     tasks.spawn(ended.clone().run_until_cancelled_owned(hub.clone().run(doorbell, stopping.clone())));
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());

@@ -8,12 +8,13 @@
 //! Tickets live in this process. Sessions live in the database: a browser comes back after a restart, too.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::bound::{Bound, Exceeded, Grant};
 use crate::store::{Store, StoreError};
 use crate::wire::key::{KeyHash, new_token};
 
@@ -22,9 +23,15 @@ pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 /// How long a session is good, if its key is.
 pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Tickets that wait to be used at the same time; further ones are refused.
-const MOST_TICKETS: usize = 10_000;
-/// Sessions of one owner of a key; the oldest of them goes when there is one more.
-const MOST_SESSIONS: u32 = 20_000;
+const MOST_TICKETS: u64 = 10_000;
+/// Those of one key.
+const MOST_TICKETS_OF_A_KEY: u64 = 2_500;
+/// Sessions of all keys; the oldest of them goes when there is one more.
+const MOST_SESSIONS: u32 = 100_000;
+/// Those of one key; likewise.
+const MOST_SESSIONS_OF_A_KEY: u32 = 20_000;
+/// Tickets that were used are forgotten when there are so many of them, and more than wait.
+const MOST_USED: usize = 1_024;
 
 /// Tickets and sessions; cheap to clone.
 #[derive(Clone)]
@@ -34,18 +41,26 @@ pub struct Sessions {
     tickets: Arc<Mutex<Tickets>>,
 }
 
-#[derive(Default)]
 struct Tickets {
-    keys: HashMap<KeyHash, KeyHash>,
-    /// In the order in which they end. Used ones stay until then.
+    bound: Bound,
+    waiting: HashMap<KeyHash, Ticket>,
+    /// In the order in which they end. Used ones stay until then, or until there are many.
     ends: VecDeque<(Instant, KeyHash)>,
+}
+
+/// A ticket that waits to be used.
+struct Ticket {
+    /// What it stands for.
+    key: KeyHash,
+    /// Given back on drop.
+    _place: Grant,
 }
 
 /// Why there is no ticket or session.
 #[derive(Debug)]
 pub enum SessionError {
-    /// There are as many tickets as there may be.
-    TooMany,
+    /// There are as many tickets as there may be, or as many of one key.
+    TooMany(Exceeded),
     /// The operating system has no random bytes to give.
     Random(getrandom::Error),
     /// The database can't be used.
@@ -62,23 +77,23 @@ impl Sessions {
     /// No tickets, and the sessions in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, tickets: Arc::default() }
+        let bound = Bound::new(MOST_TICKETS, MOST_TICKETS_OF_A_KEY);
+        let tickets = Tickets { bound, waiting: HashMap::new(), ends: VecDeque::new() };
+        Self { store, tickets: Arc::new(Mutex::new(tickets)) }
     }
 
-    /// A ticket that stands for `key`, once, within [`TICKET_LIFE`].
+    /// A ticket that stands for `key`, the hash of the key of this id, once, within [`TICKET_LIFE`].
     ///
     /// # Errors
     /// [`SessionError::TooMany`], [`SessionError::Random`]
-    pub fn issue(&self, key: KeyHash) -> Result<String, SessionError> {
+    pub fn issue(&self, id: &Arc<str>, key: KeyHash) -> Result<String, SessionError> {
         let ticket = new_token().map_err(SessionError::Random)?;
         let now = Instant::now();
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = self.tickets();
         tickets.forget(now);
-        if tickets.ends.len() >= MOST_TICKETS {
-            return Err(SessionError::TooMany);
-        }
+        let place = tickets.bound.take(id, 1).map_err(SessionError::TooMany)?;
         let hash = KeyHash::of(&ticket);
-        tickets.keys.insert(hash, key);
+        tickets.waiting.insert(hash, Ticket { key, _place: place });
         tickets.ends.push_back((now + TICKET_LIFE, hash));
         Ok(ticket)
     }
@@ -86,9 +101,13 @@ impl Sessions {
     /// The key that `ticket` stands for, which it does no longer.
     #[must_use]
     pub fn redeem(&self, ticket: &str) -> Option<KeyHash> {
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = self.tickets();
         tickets.forget(Instant::now());
-        tickets.keys.remove(&KeyHash::of(ticket))
+        tickets.waiting.remove(&KeyHash::of(ticket)).map(|ticket| ticket.key)
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a session that stands for `key`, which is that of `owner`, and gives its token.
@@ -100,7 +119,9 @@ impl Sessions {
         let now = Timestamp::now();
         let ends = now.checked_add(SESSION_LIFE).unwrap_or(Timestamp::MAX);
         let sealed = key.sealed(&token);
-        self.store.open_session(KeyHash::of(&token), (owner, &sealed), now, ends, MOST_SESSIONS).await?;
+        self.store
+            .open_session(KeyHash::of(&token), (owner, &sealed), now, ends, [MOST_SESSIONS, MOST_SESSIONS_OF_A_KEY])
+            .await?;
         Ok(token)
     }
 
@@ -126,7 +147,10 @@ impl Sessions {
 impl Tickets {
     fn forget(&mut self, now: Instant) {
         while let Some((_, hash)) = self.ends.pop_front_if(|(end, _)| *end <= now) {
-            self.keys.remove(&hash);
+            self.waiting.remove(&hash);
+        }
+        if self.ends.len() > 2 * self.waiting.len() + MOST_USED {
+            self.ends.retain(|(_, hash)| self.waiting.contains_key(hash));
         }
     }
 }
@@ -139,11 +163,15 @@ mod tests {
         Sessions::new(Store::open("sqlite::memory:").await.unwrap())
     }
 
+    fn one() -> Arc<str> {
+        "one".into()
+    }
+
     #[tokio::test]
     async fn a_ticket_is_good_once() {
         let sessions = sessions().await;
         let key = KeyHash::of("key");
-        let ticket = sessions.issue(key).unwrap();
+        let ticket = sessions.issue(&one(), key).unwrap();
         assert_eq!(ticket.len(), 64, "256 bits");
         assert!(sessions.redeem("no ticket").is_none());
         assert!(sessions.redeem(&ticket) == Some(key));
@@ -155,15 +183,30 @@ mod tests {
         let sessions = sessions().await;
         tokio::time::pause();
         let key = KeyHash::of("key");
-        let first = sessions.issue(key).unwrap();
+        let first = sessions.issue(&one(), key).unwrap();
         let mut last = String::new();
-        for _ in 1..MOST_TICKETS {
-            last = sessions.issue(key).unwrap();
+        for _ in 1..MOST_TICKETS_OF_A_KEY {
+            last = sessions.issue(&one(), key).unwrap();
         }
-        assert!(matches!(sessions.issue(key), Err(SessionError::TooMany)));
+        let refused = |refused| matches!(refused, Err(SessionError::TooMany(Exceeded::Share(_))));
+        assert!(refused(sessions.issue(&one(), key)));
+        let other = sessions.issue(&"other".into(), KeyHash::of("other")).unwrap();
+        assert!(sessions.redeem(&other) == Some(KeyHash::of("other")), "another key still has room");
         tokio::time::advance(TICKET_LIFE).await;
         assert!(sessions.redeem(&first).is_none() && sessions.redeem(&last).is_none());
-        assert!(sessions.issue(key).is_ok());
+        assert!(sessions.issue(&one(), key).is_ok());
+    }
+
+    #[tokio::test]
+    async fn tickets_that_were_used_take_no_room() {
+        let sessions = sessions().await;
+        for _ in 0..2 * MOST_TICKETS_OF_A_KEY {
+            let ticket = sessions.issue(&one(), KeyHash::of("key")).unwrap();
+            assert!(sessions.redeem(&ticket).is_some());
+        }
+        let tickets = sessions.tickets();
+        assert!(tickets.waiting.is_empty() && tickets.ends.len() <= MOST_USED + 1, "{}", tickets.ends.len());
+        assert_eq!(tickets.bound.taken(), 0);
     }
 
     #[tokio::test]

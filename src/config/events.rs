@@ -29,6 +29,9 @@ pub struct EventsConfig {
     pub retry: Duration,
     /// Streams and long polls at once. Default 15,000, 1 to 1,000,000. Further ones are told to come back later.
     pub subscribers: usize,
+    /// Those of one key. Default three quarters of `subscribers`: one key may stand for all visitors of a shop. 1 to
+    /// 1,000,000.
+    pub subscribers_per_key: Option<usize>,
     /// The time over which streams end when the server stops, and over which their clients then come back. Default 5 s,
     /// 0 s to 5 min; longer than `drain` it is cut short.
     pub shutdown_window: Duration,
@@ -42,8 +45,23 @@ impl Default for EventsConfig {
             heartbeat: 15 * SECOND,
             retry: 3 * SECOND,
             subscribers: 15_000,
+            subscribers_per_key: None,
             shutdown_window: 5 * SECOND,
         }
+    }
+}
+
+impl EventsConfig {
+    /// How many subscribers one key may have.
+    #[must_use]
+    pub fn subscribers_of_a_key(&self) -> usize {
+        self.subscribers_per_key.unwrap_or((self.subscribers * 3).div_ceil(4)).min(self.subscribers)
+    }
+
+    /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
+    #[must_use]
+    pub const fn undivided(self) -> Self {
+        Self { subscribers_per_key: Some(self.subscribers), ..self }
     }
 }
 
@@ -85,6 +103,7 @@ pub(super) fn events(walk: &mut Walk, root: &mut Section) -> EventsConfig {
         heartbeat: walk.read(s, "heartbeat", span(SECOND, 5 * MINUTE)).unwrap_or(default.heartbeat),
         retry: walk.read(s, "retry", span(SECOND / 10, 5 * MINUTE)).unwrap_or(default.retry),
         subscribers: walk.read(s, "subscribers", whole(1, 1_000_000)).unwrap_or(default.subscribers),
+        subscribers_per_key: walk.read(s, "subscribers_per_key", whole(1, 1_000_000)),
         shutdown_window: walk
             .read(s, "shutdown_window", span(Duration::ZERO, 5 * MINUTE))
             .unwrap_or(default.shutdown_window),

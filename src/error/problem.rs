@@ -12,6 +12,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::openai::ApiError;
+use crate::bound::Exceeded;
 use crate::hub::Refused;
 use crate::petstore::refusal::Refusal;
 use crate::sessions::SessionError;
@@ -233,12 +234,17 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// 503 with a wait where there is no room, 500 for all else.
+/// 503 with a wait where there is no room, 429 where the key has none, 500 for all else.
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
-            SessionError::TooMany => {
+            SessionError::TooMany(Exceeded::Total(_)) => {
                 Self::unavailable("Too many tickets wait to be used; try again.", Some(Duration::from_secs(5)))
+            }
+            SessionError::TooMany(Exceeded::Share(most)) => {
+                let detail =
+                    format!("{most} tickets of your API key wait to be used, as many as one key may have; try again.");
+                Self::too_many_requests(detail, Some(Duration::from_secs(5)))
             }
             SessionError::Store(error) => Self::from(error),
             SessionError::Random(error) => {
@@ -249,13 +255,17 @@ impl From<SessionError> for Problem {
     }
 }
 
-/// 503 when there are as many subscribers as there may be; as the database's own failures otherwise.
+/// 503 when there are as many subscribers as there may be, 429 when there are as many of one key; as the database's own failures otherwise.
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full => {
+            Refused::Full(Exceeded::Total(_)) => {
                 let detail = "There are as many subscribers as this server takes; try again.";
                 Self::unavailable(detail, Some(Duration::from_secs(30)))
+            }
+            Refused::Full(Exceeded::Share(most)) => {
+                let detail = format!("Your API key has {most} subscribers, as many as one key may have; try again.");
+                Self::too_many_requests(detail, Some(Duration::from_secs(30)))
             }
             Refused::Store(error) => Self::from(error),
         }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::bells::Bells;
 use self::passing::Board;
 use self::ring::Ring;
+use crate::bound::{Bound, Exceeded};
 use crate::petstore::log::{EventLog, LoggedEvent};
 use crate::store::StoreError;
 use crate::wire::event::{Cursor, Epoch, Topics};
@@ -62,9 +63,8 @@ struct Shared {
     /// When the last look at the log began that filled the ring. One at a time does.
     looked: Mutex<Option<Instant>>,
     paging: Semaphore,
-    places: Arc<Semaphore>,
-    /// How many there are.
-    most: usize,
+    /// Of subscribers, one each.
+    places: Bound,
     board: Arc<Board>,
 }
 
@@ -134,8 +134,8 @@ impl Reason {
 /// Why there is no subscription.
 #[derive(Debug)]
 pub enum Refused {
-    /// There are as many subscribers as there may be.
-    Full,
+    /// There are as many subscribers as there may be, or as many of one key.
+    Full(Exceeded),
     /// The log can't be read.
     Store(StoreError),
 }
@@ -147,13 +147,12 @@ impl From<StoreError> for Refused {
 }
 
 impl Hub {
-    /// A hub over `log`, for at most `subscribers` at once.
+    /// A hub over `log`, with `places` for subscribers.
     ///
     /// # Errors
     /// Whatever the database says.
-    pub async fn open(log: EventLog, subscribers: usize) -> Result<Self, StoreError> {
+    pub async fn open(log: EventLog, places: Bound) -> Result<Self, StoreError> {
         let at = log.position().await?;
-        let most = subscribers.min(Semaphore::MAX_PERMITS);
         let base = at.pruned.max(at.head.saturating_sub(PRELOAD));
         let shared = Shared {
             log,
@@ -162,8 +161,7 @@ impl Hub {
             closing: AtomicBool::new(false),
             looked: Mutex::default(),
             paging: Semaphore::new(READERS),
-            places: Arc::new(Semaphore::new(most)),
-            most,
+            places,
             board: Arc::default(),
         };
         let hub = Self { shared: Arc::new(shared) };
@@ -207,12 +205,17 @@ impl Hub {
         self.shared.catch_up().await
     }
 
-    /// Begins a subscription to `topics`.
+    /// Begins a subscription to `topics` for the key of this id.
     ///
     /// # Errors
     /// [`Refused`]
-    pub async fn subscribe(&self, topics: Topics, since: Since) -> Result<(Start, Subscription), Refused> {
-        let place = Arc::clone(&self.shared.places).try_acquire_owned().map_err(|_| Refused::Full)?;
+    pub async fn subscribe(
+        &self,
+        key: &Arc<str>,
+        topics: Topics,
+        since: Since,
+    ) -> Result<(Start, Subscription), Refused> {
+        let place = self.shared.places.take(key, 1).map_err(Refused::Full)?;
         let known = self.shared.ring().accept(&since);
         let (start, epoch) = match known {
             Some(start) => start,
@@ -226,16 +229,10 @@ impl Hub {
         Ok((start, subscription))
     }
 
-    /// How many subscribers there can still be.
-    #[must_use]
-    pub fn free_places(&self) -> usize {
-        self.shared.places.available_permits()
-    }
-
     /// How many subscribers there are.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.shared.most.saturating_sub(self.free_places())
+        usize::try_from(self.shared.places.taken()).unwrap_or(usize::MAX)
     }
 
     /// Tells something in passing to every subscription that is [`Subscription::with_passing`]. Nobody is waited for, and

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
+use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::passing::Reader;
 use super::ring::Read;
 use super::{Reason, Reset, Shared, encode};
+use crate::bound::Grant;
 use crate::store::StoreError;
 use crate::wire::event::{Cursor, Epoch, Topics};
 use crate::wire::event_frame::{Encoded, Passing};
@@ -64,18 +65,12 @@ pin_project! {
         bell: Arc<Notify>,
         #[pin]
         news: OwnedNotified,
-        place: OwnedSemaphorePermit,
+        place: Grant,
     }
 }
 
 impl Subscription {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        topics: Topics,
-        epoch: Arc<Epoch>,
-        seq: u64,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, topics: Topics, epoch: Arc<Epoch>, seq: u64, place: Grant) -> Self {
         let bell = shared.news.here();
         let news = Arc::clone(&bell).notified_owned();
         Self {

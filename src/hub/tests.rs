@@ -22,6 +22,11 @@ pub(super) struct Bench {
     folder: tempfile::TempDir,
 }
 
+/// Whose subscriptions these are.
+fn key() -> Arc<str> {
+    "key".into()
+}
+
 fn event(kind: Kind, size: usize) -> NewEvent {
     let resource = Some(json!({ "text": "x".repeat(size) }));
     NewEvent { kind, id: "x".into(), version: 1, resource, old: None, new: None }
@@ -40,7 +45,7 @@ impl Bench {
     }
 
     async fn hub(&self) -> Hub {
-        Hub::open(self.log.clone(), 10).await.unwrap()
+        Hub::open(self.log.clone(), Bound::new(10, 10)).await.unwrap()
     }
 
     pub(super) async fn write_pets(&self, count: usize) -> u64 {
@@ -93,7 +98,7 @@ async fn a_fresh_subscription_hears_what_happens_next_and_only_that() {
     let bench = Bench::new().await;
     bench.write_pets(3).await;
     let hub = bench.hub().await;
-    let (start, subscription) = hub.subscribe(Topics::ALL, Since::Now).await.unwrap();
+    let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     assert_eq!(start, Start { from: bench.cursor(3).await, head: 3, resumed: false, reset: None });
     bench.write_pets(2).await;
     hub.refresh().await.unwrap();
@@ -107,11 +112,12 @@ async fn a_resumed_one_hears_everything_behind_its_cursor_from_log_and_ring_with
     bench.write_pets(3_000).await;
     let hub = bench.hub().await;
     for from in [0, 1, 1_975, 1_976, 1_977, 2_999, 3_000] {
-        let (start, subscription) = hub.subscribe(Topics::ALL, Since::After(bench.cursor(from).await)).await.unwrap();
+        let (start, subscription) =
+            hub.subscribe(&key(), Topics::ALL, Since::After(bench.cursor(from).await)).await.unwrap();
         assert!(start.resumed && start.from.seq == from && start.head == 3_000);
         assert_eq!(drain(subscription, 100).await, (chain(from, 3_000), vec![]), "from {from}");
     }
-    let (start, subscription) = hub.subscribe(Topics::ALL, Since::Earliest).await.unwrap();
+    let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Earliest).await.unwrap();
     assert!(start.resumed && start.from.seq == 0);
     assert_eq!(drain(subscription, 1_000).await.0, chain(0, 3_000));
 }
@@ -122,7 +128,7 @@ async fn a_cursor_newer_than_the_ring_is_looked_up_in_the_log() {
     let hub = bench.hub().await;
     // Committed by somebody else; no bell has rung.
     bench.write_pets(2).await;
-    let (start, _subscription) = hub.subscribe(Topics::ALL, Since::After(bench.cursor(2).await)).await.unwrap();
+    let (start, _subscription) = hub.subscribe(&key(), Topics::ALL, Since::After(bench.cursor(2).await)).await.unwrap();
     assert_eq!((start.resumed, start.head), (true, 2));
 }
 
@@ -140,13 +146,13 @@ async fn what_cannot_be_continued_is_reset_to_the_head() {
         (Since::After(bench.cursor(11).await), Reason::BeyondHead),
         (Since::After(bench.cursor(u64::MAX).await), Reason::BeyondHead),
     ] {
-        let (start, subscription) = hub.subscribe(Topics::ALL, since).await.unwrap();
+        let (start, subscription) = hub.subscribe(&key(), Topics::ALL, since).await.unwrap();
         let cursor = bench.cursor(10).await;
         assert_eq!(start.reset, Some(Reset { reason, oldest: 7, cursor: cursor.clone() }));
         assert_eq!((start.resumed, start.from), (false, cursor));
         assert_eq!(drain(subscription, 10).await, (vec![], vec![]));
     }
-    let (start, subscription) = hub.subscribe(Topics::ALL, Since::After(bench.cursor(6).await)).await.unwrap();
+    let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::After(bench.cursor(6).await)).await.unwrap();
     assert!(start.resumed, "the last one whose next event is kept");
     assert_eq!(drain(subscription, 10).await.0, chain(6, 10));
 }
@@ -155,7 +161,7 @@ async fn what_cannot_be_continued_is_reset_to_the_head() {
 async fn a_reader_that_lags_behind_the_ring_reads_the_log() {
     let bench = Bench::new().await;
     let hub = bench.hub().await;
-    let (_, subscription) = hub.subscribe(Topics::ALL, Since::Now).await.unwrap();
+    let (_, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     // 6,000 events, and 24 MiB: more than the ring takes of either.
     for _ in 0..6 {
         bench.write(&[Kind::PetUpdate; 1_000], 4_096).await;
@@ -169,7 +175,7 @@ async fn a_reader_overtaken_by_forgetting_is_told_and_goes_on_from_the_head() {
     let bench = Bench::new().await;
     bench.write_pets(2_000).await;
     let hub = bench.hub().await;
-    let (start, subscription) = hub.subscribe(Topics::ALL, Since::Earliest).await.unwrap();
+    let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Earliest).await.unwrap();
     assert!(start.resumed);
     let mut subscription = pin!(subscription);
     let Some(News::Events(first)) = subscription.ready(10).await.unwrap() else { panic!("events") };
@@ -188,8 +194,8 @@ async fn a_new_epoch_resets_those_who_listen_and_those_who_read_the_log() {
     let bench = Bench::new().await;
     bench.write_pets(2_000).await;
     let hub = bench.hub().await;
-    let (_, live) = hub.subscribe(Topics::ALL, Since::Now).await.unwrap();
-    let (_, replaying) = hub.subscribe(Topics::ALL, Since::Earliest).await.unwrap();
+    let (_, live) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
+    let (_, replaying) = hub.subscribe(&key(), Topics::ALL, Since::Earliest).await.unwrap();
     bench.log.rotate_epoch().await.unwrap();
     let cursor = bench.cursor(2_000).await;
     let expected = Reset { reason: Reason::OtherEpoch, oldest: 1, cursor };
@@ -206,7 +212,7 @@ async fn a_filtered_reader_moves_on_past_what_is_not_for_it() {
     let bench = Bench::new().await;
     let hub = bench.hub().await;
     let orders = topics(&[Topic::Orders]);
-    let (_, subscription) = hub.subscribe(orders, Since::Now).await.unwrap();
+    let (_, subscription) = hub.subscribe(&key(), orders, Since::Now).await.unwrap();
     let mut subscription = pin!(subscription);
     bench.write_pets(100).await;
     hub.refresh().await.unwrap();
@@ -225,11 +231,11 @@ async fn a_filtered_reader_moves_on_past_what_is_not_for_it() {
 #[tokio::test]
 async fn there_are_only_so_many_places_and_they_come_back() {
     let bench = Bench::new().await;
-    let hub = Hub::open(bench.log.clone(), 1).await.unwrap();
-    let one = hub.subscribe(Topics::ALL, Since::Now).await.unwrap();
-    assert!(matches!(hub.subscribe(Topics::ALL, Since::Now).await, Err(Refused::Full)));
+    let hub = Hub::open(bench.log.clone(), Bound::new(1, 1)).await.unwrap();
+    let one = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
+    assert!(matches!(hub.subscribe(&key(), Topics::ALL, Since::Now).await, Err(Refused::Full(_))));
     drop(one);
-    assert_eq!(hub.free_places(), 1);
+    assert_eq!(hub.subscribers(), 0);
 }
 
 #[tokio::test]
@@ -239,7 +245,7 @@ async fn the_bell_wakes_listeners_and_closing_time_is_said_once() {
     let (bell, doorbell) = watch::channel(0);
     let stop = CancellationToken::new();
     let task = tokio::spawn(hub.clone().run(doorbell, stop.clone()));
-    let (_, subscription) = hub.subscribe(Topics::ALL, Since::Now).await.unwrap();
+    let (_, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     let mut subscription = pin!(subscription);
     bell.send_replace(bench.write_pets(1).await);
     let News::Events(events) = tokio::time::timeout(SOON, subscription.next(10)).await.unwrap().unwrap() else {
@@ -263,7 +269,7 @@ async fn the_bell_wakes_listeners_and_closing_time_is_said_once() {
 async fn nobody_misses_anything_and_nobody_hears_it_twice() {
     const EACH: usize = 60;
     let bench = Bench::new().await;
-    let hub = Hub::open(bench.log.clone(), 1_000).await.unwrap();
+    let hub = Hub::open(bench.log.clone(), Bound::new(1_000, 1_000)).await.unwrap();
     let (bell, doorbell) = watch::channel(0);
     let stop = CancellationToken::new();
     let running = tokio::spawn(hub.clone().run(doorbell, stop.clone()));
@@ -287,7 +293,7 @@ async fn nobody_misses_anything_and_nobody_hears_it_twice() {
                 Topic::ALL.into_iter().filter(|topic| (number % 15 + 1) & (1 << *topic as u8) != 0).collect();
             (0..number % 7).for_each(|_| std::thread::yield_now());
             let since = if number % 2 == 0 { Since::Earliest } else { Since::Now };
-            let (start, subscription) = hub.subscribe(set, since).await.unwrap();
+            let (start, subscription) = hub.subscribe(&key(), set, since).await.unwrap();
             read_to_the_end(start, subscription, usize::from(number % 9) + 1, end).await
         });
     }

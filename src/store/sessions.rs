@@ -17,7 +17,7 @@ impl Store {
         (owner, sealed): (&str, &str),
         now: Timestamp,
         ends: Timestamp,
-        most: u32,
+        [all, own]: [u32; 2],
     ) -> Result<(), StoreError> {
         let mut transaction = self.writable()?.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query("DELETE FROM event_sessions WHERE ends_at <= ?")
@@ -36,7 +36,14 @@ impl Store {
              (SELECT hash FROM event_sessions WHERE owner = ? ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
         )
         .bind(owner)
-        .bind(i64::from(most))
+        .bind(i64::from(own))
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "DELETE FROM event_sessions WHERE hash IN \
+             (SELECT hash FROM event_sessions ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+        )
+        .bind(i64::from(all))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -78,9 +85,9 @@ mod tests {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let (key, other) = (("config:key", "sealed"), ("config:other", "else"));
         let session = |n: i64| KeyHash::of(&n.to_string());
-        store.open_session(session(0), other, at(0), at(5), 3).await.unwrap();
+        store.open_session(session(0), other, at(0), at(5), [9, 3]).await.unwrap();
         for n in 1..=4 {
-            store.open_session(session(n), key, at(0), at(10), 3).await.unwrap();
+            store.open_session(session(n), key, at(0), at(10), [9, 3]).await.unwrap();
         }
         let mut good = Vec::new();
         for n in 0..=4 {
@@ -89,9 +96,17 @@ mod tests {
         let sealed = |text: &str| Some(text.to_owned());
         assert_eq!(good, [sealed("else"), None, sealed("sealed"), sealed("sealed"), sealed("sealed")]);
         assert!(store.session_key(session(0), at(5)).await.unwrap().is_none());
-        store.open_session(session(9), other, at(10), at(20), 3).await.unwrap();
+        store.open_session(session(9), other, at(10), at(20), [9, 3]).await.unwrap();
         let left: i64 =
             sqlx::query_scalar("SELECT count(*) FROM event_sessions").fetch_one(store.reader()).await.unwrap();
         assert_eq!(left, 1, "those that have ended are deleted");
+        for n in 10..=12 {
+            store.open_session(session(n), (&n.to_string(), "sealed"), at(10), at(20 + n), [2, 3]).await.unwrap();
+        }
+        let mut good = Vec::new();
+        for n in [9, 10, 11, 12] {
+            good.push(store.session_key(session(n), at(10)).await.unwrap().is_some());
+        }
+        assert_eq!(good, [false, false, true, true], "there are only so many of all keys");
     }
 }

@@ -97,3 +97,69 @@ async fn a_reader_that_takes_nothing_is_closed() {
     })
     .await;
 }
+
+/// Two keys, and what there is for both.
+async fn shared(events: &str) -> Shop {
+    let keys = format!("keys: [{{name: one, key: {ONE}}}, {{name: other, key: {OTHER}}}]");
+    Shop::open(&format!("{keys}\nevents: {{{events}}}\n")).await
+}
+
+const ONE: &str = "sk-one-0123456789";
+const OTHER: &str = "sk-other-0123456789";
+
+#[tokio::test]
+async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
+    let shop = shared("subscribers: 8, subscribers_per_key: 3").await;
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        streams.push(Stream::greeted(shop.address, get("/api/events").bearer(ONE)).await.1);
+    }
+    // A long poll takes a place like a stream.
+    let cursor = shop.ask(&Request::new("GET", "/api/events?wait=0").bearer(OTHER)).await.json();
+    let target = format!("/api/events?wait=25&after={}", cursor["cursor"].as_str().unwrap());
+    let poll = {
+        let (address, request) = (shop.address, Request::new("GET", &target).bearer(ONE));
+        tokio::spawn(async move { super::support::http::ask(address, &request).await })
+    };
+    let refused = async {
+        loop {
+            let answer = shop.ask(&Request::new("GET", "/api/events?wait=0").bearer(ONE)).await;
+            if answer.status != 200 {
+                return answer;
+            }
+        }
+    };
+    let refused = super::support::soon("the share to be used up", refused).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("30")));
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail, "Your API key has 3 subscribers, as many as one key may have; try again.");
+    assert!(sent_away(&shop, get("/api/events").bearer(ONE)).await >= Duration::from_secs(30), "as a browser hears it");
+    let other = Stream::greeted(shop.address, get("/api/events").bearer(OTHER)).await;
+    assert_eq!(shop.ask(&Request::new("GET", "/api/events?wait=0").bearer(OTHER)).await.status, 200);
+    poll.abort();
+    drop((streams, other));
+    let back = async { while shop.ask(&Request::new("GET", "/api/events?wait=0").bearer(ONE)).await.status != 200 {} };
+    super::support::soon("a place", back).await;
+}
+
+#[tokio::test]
+async fn the_tickets_of_one_key_leave_some_for_another() {
+    let shop = shared("").await;
+    let ticket = |key: &str| Request::new("POST", "/api/events/tickets").bearer(key);
+    let mut connection = super::support::http::Connection::open(shop.address).await;
+    let mut issued = 0;
+    let refused = loop {
+        let answer = connection.ask(&ticket(ONE)).await.whole().await;
+        if answer.status != 200 {
+            break answer;
+        }
+        issued += 1;
+        assert!(issued <= 10_000, "there is no end");
+    };
+    // Or a few more, if the first ones have ended meanwhile.
+    assert!(issued >= 2_500, "{issued}");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")));
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    assert_eq!(shop.ask(&ticket(OTHER)).await.status, 200);
+}

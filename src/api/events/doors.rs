@@ -21,7 +21,7 @@ pub(super) async fn ticket(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
 ) -> Result<Response, Problem> {
-    let ticket = events.browsers.sessions.issue(standing.key())?;
+    let ticket = events.browsers.sessions.issue(&standing.principal().id, standing.key())?;
     let body = json!({ "ticket": ticket, "expires_in": TICKET_LIFE.as_secs() });
     Ok(([(CACHE_CONTROL, NO_STORE)], Json(body)).into_response())
 }

@@ -145,9 +145,10 @@ impl Events {
         if stats && !standing.principal().has(Scope::Stats) {
             return Ok(Denied::NoScope(Scope::Stats.name()).answer(Surface::Problem));
         }
+        let key = Arc::clone(&standing.principal().id);
         match answer {
             Answer::Stream { named } => {
-                let (start, mut subscription) = self.hub.subscribe(topics, since).await?;
+                let (start, mut subscription) = self.hub.subscribe(&key, topics, since).await?;
                 let mut standing = standing.lasting();
                 if stats {
                     (subscription, standing) = (subscription.with_passing(), standing.and(Scope::Stats));
@@ -155,7 +156,7 @@ impl Events {
                 Ok(stream::respond(&start, subscription, self.settings, standing, named))
             }
             Answer::Page { wait, limit } => {
-                Ok(poll::page(&self.hub, &self.settings, topics, since, wait, limit).await?)
+                Ok(poll::page(&self.hub, &self.settings, &key, topics, since, wait, limit).await?)
             }
         }
     }

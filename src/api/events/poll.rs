@@ -1,6 +1,7 @@
 //! Events as a page of JSON, for those who ask again and again: at once (`wait=0`), or as soon as there are any.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -28,10 +29,11 @@ struct Page {
     reset: Option<Reset>,
 }
 
-/// At most `limit` events of `topics`; waits for the first of them for at most `wait`.
+/// At most `limit` events of `topics` for the key of this id; waits for the first of them for at most `wait`.
 pub(super) async fn page(
     hub: &Hub,
     settings: &Settings,
+    key: &Arc<str>,
     topics: Topics,
     since: Since,
     wait: Duration,
@@ -40,7 +42,7 @@ pub(super) async fn page(
     let mut deadline = Instant::now() + wait;
     // Who polls after a change that it made itself must find it.
     hub.refresh().await?;
-    let (start, subscription) = hub.subscribe(topics, since).await?;
+    let (start, subscription) = hub.subscribe(key, topics, since).await?;
     let mut page = Page { topics, limit, count: 0, events: BytesMut::new(), cursor: start.from, reset: start.reset };
     let mut subscription = pin!(subscription);
     while !page.is_full() {
