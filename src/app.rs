@@ -1,5 +1,6 @@
 //! From configuration to a running server, and back to nothing.
 
+mod key_files;
 mod serve;
 mod tcp;
 mod workers;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::key_files::KeyFiles;
 use self::serve::{Server, Signals};
 use self::workers::Workers;
 use crate::api::events::{self, Events};
@@ -158,6 +160,8 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let state = assemble(&config, store.clone(), pets, events, ledger, (&stopping, &cutting))?;
     tasks.spawn(ended.clone().run_until_cancelled_owned(state.stats.clone().run()));
     let routes = Arc::clone(&state.routes);
+    let key_files = KeyFiles::new(gate.keyring(), &config.keys, &routes);
+    tasks.spawn(key_files.watch(ended.clone()));
     let swept = stopping.token().clone().run_until_cancelled_owned(sweep(routes));
     tasks.spawn(swept);
     let closing = Signal::default();

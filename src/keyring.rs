@@ -5,7 +5,7 @@
 //! [`Keyring::refresh`], so that a key made by another process works on its first use.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,6 +24,9 @@ const FIRST: &str = "first";
 const PAUSE: Duration = Duration::from_millis(200);
 /// Time between two looks when nobody asks.
 const POLL: Duration = Duration::from_millis(500);
+
+/// A version that the database never has.
+const UNKNOWN: i64 = i64::MIN;
 
 /// Somebody with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +78,8 @@ pub struct Keyring {
 #[derive(Debug)]
 struct Shared {
     store: Store,
-    configured: Vec<(KeyHash, Arc<Principal>)>,
+    // std Mutex: never held across .await, and taken after `keys`.
+    configured: StdMutex<Configured>,
     per_key: RateLimits,
     // std RwLock: held to clone or replace the Arc, never across .await.
     keys: RwLock<Arc<Keys>>,
@@ -83,6 +87,7 @@ struct Shared {
 }
 
 type Keys = HashMap<KeyHash, Arc<Principal>>;
+type Configured = Vec<(KeyHash, Arc<Principal>)>;
 
 /// The last look at the database.
 #[derive(Debug)]
@@ -102,6 +107,12 @@ pub enum FirstKeyError {
     Store(StoreError),
 }
 
+impl Shared {
+    fn configured(&self) -> MutexGuard<'_, Configured> {
+        self.configured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Keyring {
     /// Reads the keys of `store` and adds `configured`; a secret that is in both is the configuration's.
     ///
@@ -114,6 +125,7 @@ impl Keyring {
         let configured: Vec<_> = configured.iter().map(|key| (key.hash, Arc::new(from_config(key, per_key)))).collect();
         let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
         let looked = Mutex::new(Looked { at, version, failing: false });
+        let configured = StdMutex::new(configured);
         Ok(Self { shared: Arc::new(Shared { store, configured, per_key, keys, looked }) })
     }
 
@@ -156,10 +168,34 @@ impl Keyring {
             return Ok(known);
         }
         let (version, stored) = shared.store.active_keys().await?;
-        let keys = Arc::new(collect(&stored, &shared.configured, shared.per_key));
+        let mut keys = shared.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *keys = Arc::new(collect(&stored, &shared.configured(), shared.per_key));
         tracing::debug!(keys = keys.len(), version, "API keys read again");
-        *shared.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(version)
+    }
+
+    /// Gives the configured key `name` another secret, from now on the only one that is good. Whether it was another one.
+    ///
+    /// # Errors
+    /// The name of another configured key that has this secret: nothing changes then.
+    pub async fn replace(&self, name: &str, hash: KeyHash) -> Result<bool, Arc<str>> {
+        // First: no look at the database may be under way, which would bring back what is known now.
+        let mut looked = self.shared.looked.lock().await;
+        let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let mut configured = self.shared.configured();
+        if let Some((_, other)) = configured.iter().find(|(known, _)| *known == hash) {
+            return if *other.name == *name { Ok(false) } else { Err(Arc::clone(&other.name)) };
+        }
+        let Some((known, principal)) = configured.iter_mut().find(|(_, principal)| *principal.name == *name) else {
+            return Ok(false);
+        };
+        let before = std::mem::replace(known, hash);
+        let keys = Arc::make_mut(&mut keys);
+        keys.remove(&before);
+        keys.insert(hash, Arc::clone(principal));
+        // A key of the database may have had that secret too.
+        looked.version = UNKNOWN;
+        Ok(true)
     }
 
     /// Keeps the keys fresh until `stop`: a key that another process revokes is refused within a second.
@@ -175,7 +211,7 @@ impl Keyring {
     /// # Errors
     /// [`FirstKeyError`]
     pub async fn ensure_first(&self) -> Result<Option<String>, FirstKeyError> {
-        if !self.shared.configured.is_empty() {
+        if !self.shared.configured().is_empty() {
             return Ok(None);
         }
         let secret = new_secret().map_err(FirstKeyError::Random)?;
@@ -232,140 +268,4 @@ impl std::fmt::Display for FirstKeyError {
 impl std::error::Error for FirstKeyError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::num::NonZeroU32;
-
-    async fn on_disk(folder: &tempfile::TempDir) -> Store {
-        Store::open(&format!("sqlite:{}", folder.path().join("p.db").display())).await.unwrap()
-    }
-
-    async fn ring(store: &Store) -> Keyring {
-        Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap()
-    }
-
-    fn configured(name: &str, secret: &str) -> KeyConfig {
-        KeyConfig {
-            name: name.into(),
-            hash: KeyHash::of(secret),
-            expires_at: None,
-            models: None,
-            scopes: Scopes::default(),
-            limits: RateLimits::default(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_key_of_another_process_is_found_after_one_refresh_and_a_revoked_one_is_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
-        let ring = ring(&here).await;
-        let hash = KeyHash::of("secret");
-        // Twice in a row, so that the second look falls into the pause after the first.
-        ring.refresh().await;
-        there.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
-        assert!(ring.find(&hash).is_none());
-        ring.refresh().await;
-        assert_eq!(ring.find(&hash).unwrap().name.as_ref(), "k");
-        there.revoke_key("k").await.unwrap();
-        ring.refresh().await;
-        assert!(ring.find(&hash).is_none());
-    }
-
-    #[tokio::test]
-    async fn those_who_miss_at_the_same_time_share_a_look() {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        let ring = ring(&store).await;
-        let start = Instant::now();
-        let all: Vec<_> = (0..50)
-            .map(|_| {
-                tokio::spawn({
-                    let ring = ring.clone();
-                    async move { ring.refresh().await }
-                })
-            })
-            .collect();
-        for one in all {
-            one.await.unwrap();
-        }
-        // One pause for those who came first, one at most for those who came during the look.
-        assert!(start.elapsed() < PAUSE * 4);
-    }
-
-    #[tokio::test]
-    async fn the_watch_sees_a_revocation_within_a_second_and_ends_when_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
-        there.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
-        let ring = ring(&here).await;
-        let stop = CancellationToken::new();
-        let watch = tokio::spawn(ring.clone().watch(stop.clone()));
-        there.revoke_key("k").await.unwrap();
-        let gone = async {
-            while ring.find(&KeyHash::of("secret")).is_some() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(1), gone).await.unwrap();
-        stop.cancel();
-        watch.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_first_key_is_made_once_and_works_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
-        let ring = ring(&here).await;
-        let secret = ring.ensure_first().await.unwrap().unwrap();
-        let first = ring.find(&KeyHash::of(&secret)).unwrap();
-        assert_eq!((first.name.as_ref(), first.scopes), ("first", Scopes::ALL));
-        assert_eq!(ring.ensure_first().await.unwrap(), None);
-        there.revoke_key("first").await.unwrap();
-        assert_eq!(self::ring(&there).await.ensure_first().await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn a_configured_key_is_enough() {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        let ring = Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default()).await.unwrap();
-        assert_eq!(ring.ensure_first().await.unwrap(), None);
-        assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id.as_ref(), "config:c");
-    }
-
-    #[tokio::test]
-    async fn own_limits_come_before_those_of_all_keys() {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        let own = RateLimits { requests_per_minute: NonZeroU32::new(1), ..RateLimits::default() };
-        let per_key = RateLimits {
-            requests_per_minute: NonZeroU32::new(9),
-            concurrent_streams: NonZeroU32::new(3),
-            ..RateLimits::default()
-        };
-        store.create_key(NewKey { limits: own, ..NewKey::new("k".into(), "secret") }).await.unwrap();
-        let ring = Keyring::open(store, &[], &Limits { per_key, ..Limits::default() }).await.unwrap();
-        let limits = ring.find(&KeyHash::of("secret")).unwrap().limits;
-        assert_eq!(limits, RateLimits { requests_per_minute: NonZeroU32::new(1), ..per_key });
-    }
-
-    #[tokio::test]
-    async fn a_failing_database_keeps_the_keys_known() {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        store.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
-        let ring = ring(&store).await;
-        store.close().await;
-        ring.refresh().await;
-        assert!(ring.find(&KeyHash::of("secret")).is_some());
-    }
-
-    #[test]
-    fn models_and_expiry_are_the_principals_to_tell() {
-        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let mut key = configured("c", "secret");
-        key.models = Some(vec!["m".into()]);
-        key.expires_at = Some(now);
-        let principal = from_config(&key, RateLimits::default());
-        assert!(principal.may_use("m") && !principal.may_use("n"));
-        assert!(principal.is_expired(now) && !principal.is_expired("2025-12-31T23:59:59Z".parse().unwrap()));
-        assert!(principal.has(Scope::Chat) && !principal.has(Scope::Stats));
-    }
-}
+mod tests;

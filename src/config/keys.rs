@@ -8,7 +8,7 @@ use super::secret::{self, Found, Outcome};
 use super::value::{moment, name, shown_text};
 use super::walk::{Field, Section, Walk, join, nearest};
 use super::yaml::Value;
-use super::{KeyConfig, RateLimits};
+use super::{KeyConfig, RateLimits, SecretFile};
 
 /// Longest name of a key, characters.
 const LONGEST_NAME: usize = 64;
@@ -42,22 +42,24 @@ fn one(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let name = walk.require(&mut section, "name", name(LONGEST_NAME));
-    let hash = hash(walk, &mut section);
+    let secret = hash(walk, &mut section);
     let expires_at = walk.read(&mut section, "expires", moment);
     let models = models(walk, &mut section);
     let scopes = scopes(walk, &mut section);
     let own = walk.take(&mut section, "limits");
     let limits = rates(walk, &join(&path, "limits"), own);
     walk.finish(section);
-    Some(KeyConfig { name: name?, hash: hash?, expires_at, models, scopes, limits })
+    let (hash, file) = secret?;
+    Some(KeyConfig { name: name?, hash, file, expires_at, models, scopes, limits })
 }
 
-fn hash(walk: &mut Walk, section: &mut Section) -> Option<KeyHash> {
+/// The hash of the secret, and the file that holds the secret if it is one.
+fn hash(walk: &mut Walk, section: &mut Section) -> Option<(KeyHash, Option<SecretFile>)> {
     let outcome = secret::read(walk, section, "key", "key_file");
     let given = walk.take(section, "key_sha256");
     match (outcome, given) {
-        (Outcome::Found(Found { text, path, line }), None) => match secret::long_enough(&text) {
-            Ok(()) => Some(KeyHash::of(&text)),
+        (Outcome::Found(Found { file, text, path, line }), None) => match secret::long_enough(&text) {
+            Ok(()) => Some((KeyHash::of(&text), file)),
             Err(problem) => {
                 walk.error(&path, line, problem);
                 None
@@ -69,7 +71,7 @@ fn hash(walk: &mut Walk, section: &mut Section) -> Option<KeyHash> {
                 // What stands there may be the secret itself: it is not shown.
                 walk.error(&field.path, field.node.line, "expected the SHA-256 of the secret as 64 hexadecimal digits");
             }
-            hash
+            hash.map(|hash| (hash, None))
         }
         (Outcome::Found(Found { path, line, .. }), Some(_)) => {
             walk.error(&path, line, "key_sha256 is set too; keep one of them");
@@ -114,6 +116,7 @@ pub(super) fn from_environment(list: &str, keys: &mut Vec<KeyConfig>, errors: &m
         let key = KeyConfig {
             name: format!("env-{}", index + 1),
             hash: KeyHash::of(text),
+            file: None,
             expires_at: None,
             models: None,
             scopes: Scopes::ALL,

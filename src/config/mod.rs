@@ -36,6 +36,7 @@ pub use events::{AllowOrigins, EventsConfig};
 pub use failover::{Ejection, Retries};
 pub use load::{DEFAULT_FILE, Flags, ForKeys, Loaded, Sources, load, load_for_keys};
 pub use models::{AskUsage, ModelConfig, Timeouts, UpstreamConfig};
+pub use secret::{SecretFile, long_enough};
 pub use value::parse_moment;
 
 /// Name of the built-in model; no upstream may take it.
@@ -161,6 +162,8 @@ pub struct KeyConfig {
     pub name: String,
     /// SHA-256 of the secret.
     pub hash: KeyHash,
+    /// The file that holds the secret, which is read again when it changes; none: it is written in the configuration.
+    pub file: Option<SecretFile>,
     /// From when on it is refused. Default: never.
     pub expires_at: Option<Timestamp>,
     /// Which models it may use. Default: all.
@@ -260,19 +263,34 @@ impl Default for PetStoreConfig {
 
 /// Text that must not be shown: `Debug` prints asterisks.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    file: Option<SecretFile>,
+}
 
 impl Secret {
     /// Wraps `text`.
     #[must_use]
     pub const fn new(text: String) -> Self {
-        Self(text)
+        Self { text, file: None }
+    }
+
+    /// The same secret, that `file` holds and may change.
+    #[must_use]
+    pub fn in_file(self, file: Option<SecretFile>) -> Self {
+        Self { file, ..self }
     }
 
     /// The text itself, for the one place that needs it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The file that holds it, which is read again when it changes; none: it is written in the configuration.
+    #[must_use]
+    pub const fn file(&self) -> Option<&SecretFile> {
+        self.file.as_ref()
     }
 }
 

@@ -157,7 +157,7 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
     let mut section = walk.section(&path, Some(field));
     let base_url = walk.require(&mut section, "base_url", base_url);
     let api_key = match secret::read(walk, &mut section, "api_key", "api_key_file") {
-        Outcome::Found(found) => Some(Secret::new(found.text)),
+        Outcome::Found(found) => Some(Secret::new(found.text).in_file(found.file)),
         Outcome::Absent | Outcome::Reported => None,
     };
     let model = walk.read(&mut section, "model", name(LONGEST_MODEL));

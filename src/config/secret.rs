@@ -1,10 +1,11 @@
 //! Secrets: written in the file (usually as `${NAME}`), or in a file of their own.
 //!
-//! No error here repeats any part of one.
+//! No error here repeats any part of one. A file is read again while the server runs, see [`SecretFile`].
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::Secret;
 use super::value::name;
 use super::walk::{Section, Walk};
 use super::yaml::Value;
@@ -14,8 +15,32 @@ pub(super) const SHORTEST_KEY: usize = 4;
 /// Longest secret file; anything longer is the wrong file.
 const LONGEST_FILE: u64 = 64 * 1024;
 
+/// A file that holds a secret, and may hold another one later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How the path reads in the configuration's terms, for the log.
+    pub shown: String,
+    /// The setting that names it, such as `keys[0].key_file`.
+    pub setting: String,
+}
+
+impl SecretFile {
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// Why it can't be used, without any part of it.
+    pub fn read(&self) -> Result<Secret, String> {
+        let text = from(&self.path, &self.shown)?;
+        visible(&text).map(|()| Secret::new(text))
+    }
+}
+
 /// A secret and where it was written.
 pub(super) struct Found {
+    /// The file that holds it; none: it is written where it is used.
+    pub(super) file: Option<SecretFile>,
     pub(super) text: String,
     pub(super) path: String,
     pub(super) line: u64,
@@ -49,9 +74,16 @@ pub(super) fn read(walk: &mut Walk, section: &mut Section, literal: &'static str
         }
         return Outcome::Reported;
     };
-    let text = if from_file { from(walk.resolve(text)) } else { Ok(text.to_owned()) };
-    match text.and_then(|text| visible(&text).map(|()| text)) {
-        Ok(text) => Outcome::Found(Found { text, path: field.path, line }),
+    let file = from_file.then(|| {
+        let (file, shown) = walk.resolve(text);
+        SecretFile { path: file, shown, setting: field.path.clone() }
+    });
+    let text = match &file {
+        Some(file) => file.read().map(|secret| secret.reveal().to_owned()),
+        None => visible(text).map(|()| text.to_owned()),
+    };
+    match text {
+        Ok(text) => Outcome::Found(Found { file, text, path: field.path, line }),
         Err(problem) => {
             walk.error(&field.path, line, problem);
             Outcome::Reported
@@ -60,7 +92,7 @@ pub(super) fn read(walk: &mut Walk, section: &mut Section, literal: &'static str
 }
 
 /// The content of the secret file at `path`, without its last newline; errors call it `shown`.
-fn from((path, shown): (PathBuf, String)) -> Result<String, String> {
+fn from(path: &Path, shown: &str) -> Result<String, String> {
     let unreadable = |error| format!("can't read {shown}: {error}; mount the file or correct the path");
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = Vec::new();
@@ -87,7 +119,10 @@ pub(super) fn visible(secret: &str) -> Result<(), String> {
 }
 
 /// Whether `secret` is long enough to be asked of callers.
-pub(super) fn long_enough(secret: &str) -> Result<(), String> {
+///
+/// # Errors
+/// Why it is not.
+pub fn long_enough(secret: &str) -> Result<(), String> {
     let enough = secret.len() >= SHORTEST_KEY;
     enough.then_some(()).ok_or_else(|| {
         format!("the secret is shorter than {SHORTEST_KEY} characters; `petstream keys create` makes a good one")
@@ -115,24 +150,23 @@ mod tests {
     #[test]
     fn one_newline_is_trimmed_from_a_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let named = |name: &str| (folder.path().join(name), name.to_owned());
         let path = folder.path().join("secret");
         for (content, secret) in [("s3cret", "s3cret"), ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret")] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(from(named("secret")).unwrap(), secret);
+            assert_eq!(from(&path, "secret").unwrap(), secret);
         }
         std::fs::write(&path, "s3cret\n\n").unwrap();
-        assert!(visible(&from(named("secret")).unwrap()).is_err());
+        assert!(visible(&from(&path, "secret").unwrap()).is_err());
     }
 
     #[test]
     fn wrong_files_are_named_with_a_remedy() {
         let folder = tempfile::tempdir().unwrap();
-        let named = |name: &str| (folder.path().join(name), name.to_owned());
-        assert!(from(named("none")).unwrap_err().contains("mount the file"));
+        let read = |name: &str| from(&folder.path().join(name), name);
+        assert!(read("none").unwrap_err().contains("mount the file"));
         std::fs::write(folder.path().join("binary"), [0xff, 0xfe]).unwrap();
-        assert!(from(named("binary")).unwrap_err().contains("not text"));
+        assert!(read("binary").unwrap_err().contains("not text"));
         std::fs::write(folder.path().join("long"), vec![b'x'; 65 * 1024]).unwrap();
-        assert!(from(named("long")).unwrap_err().contains("64 KiB"));
+        assert!(read("long").unwrap_err().contains("64 KiB"));
     }
 }

@@ -118,6 +118,12 @@ impl Gate {
         }
     }
 
+    /// The keys that it asks for; none: it asks for nothing.
+    #[must_use]
+    pub fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_ref().ok()
+    }
+
     /// Whether it asks for keys.
     #[must_use]
     pub const fn asks_for_keys(&self) -> bool {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod budget;
+mod credential;
 mod dial;
 mod exchange;
 mod failure;
@@ -23,6 +24,7 @@ mod target;
 mod tls;
 
 pub use answer::{Answer, AnswerBody};
+pub use credential::Credential;
 pub use failure::{Deadline, Failure, Refusal};
 pub use head::Media;
 pub use models::RemoteModels;

@@ -94,7 +94,7 @@ async fn fetch(client: &reqwest::Client, target: &Target) -> Option<Vec<Model>> 
 
 async fn try_fetch(client: &reqwest::Client, target: &Target) -> Result<Vec<Model>, ListError> {
     let mut request = client.get(target.models_url());
-    if let Some(key) = target.api_key() {
+    if let Some(key) = target.credential().key() {
         request = request.bearer_auth(key.reveal());
     }
     let mut response = request.send().await?.error_for_status()?;

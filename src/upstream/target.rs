@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, USER_AGENT,
-};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, HeaderName};
 use url::Position;
 
 use super::answer::Answer;
+use super::credential::{Credential, push_field};
 use super::dial::{self, Dialer};
 use super::failure::Failure;
 use super::pool::Pool;
 use super::tls::{self, TlsError};
-use crate::config::{AskUsage, Secret, Timeouts, UpstreamConfig};
+use crate::config::{AskUsage, Timeouts, UpstreamConfig};
 use crate::wire::request::UsageAsk;
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
@@ -27,16 +26,13 @@ pub struct Target {
     /// `host:port/path`, for logs and metrics.
     name: Arc<str>,
     model: Option<String>,
-    api_key: Option<Secret>,
+    credential: Credential,
     timeouts: Timeouts,
     ask_usage: UsageAsk,
     /// It has refused `stream_options` once.
     knows_no_usage: AtomicBool,
     dialer: Dialer,
     models_url: String,
-    /// What the head of every request says, made once: of those for a stream, and of others.
-    stream_head: Bytes,
-    plain_head: Bytes,
     tls_config: Arc<rustls::ClientConfig>,
     pool: Pool,
 }
@@ -64,11 +60,10 @@ impl Target {
         let tls = if secure { Some(dial::tls(&tls_config, &host)?) } else { None };
         let path = url.path().trim_end_matches('/');
         let authority = &url[Position::BeforeHost..Position::AfterPort];
-        let head = |accept| fixed_head(path, authority, config.api_key.as_ref(), accept);
         Ok(Arc::new(Self {
             name: format!("{authority}{path}").into(),
             model: config.model.clone(),
-            api_key: config.api_key.clone(),
+            credential: Credential::new(path, authority, config.api_key.clone()),
             timeouts: config.timeouts,
             ask_usage: match config.usage {
                 AskUsage::Ask => UsageAsk::Final,
@@ -82,8 +77,6 @@ impl Target {
                 host,
                 tls,
             },
-            stream_head: head("text/event-stream"),
-            plain_head: head("application/json"),
             models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
             tls_config,
             pool: Pool::default(),
@@ -127,13 +120,16 @@ impl Target {
         self.knows_no_usage.store(true, Ordering::Relaxed);
     }
 
-    /// `text` without this target's key in it: upstreams like to quote the key they refuse.
+    /// `text` without this target's key in it, or the one before it: upstreams like to quote the key they refuse.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
-        match &self.api_key {
-            Some(key) if text.contains(key.reveal()) => text.replace(key.reveal(), "***"),
-            _ => text.to_owned(),
-        }
+        self.credential.mask(text)
+    }
+
+    /// What it is shown to let us in.
+    #[must_use]
+    pub const fn credential(&self) -> &Credential {
+        &self.credential
     }
 
     /// Closes idle connections that have outlived their use.
@@ -163,13 +159,9 @@ impl Target {
         &self.models_url
     }
 
-    pub(super) const fn api_key(&self) -> Option<&Secret> {
-        self.api_key.as_ref()
-    }
-
     /// Writes the head of a request.
     pub(super) fn write_head(&self, ask: &Ask<'_>, out: &mut BytesMut) {
-        out.extend_from_slice(if ask.stream { &self.stream_head } else { &self.plain_head });
+        self.credential.write_head(ask.stream, out);
         for name in &FORWARDED {
             if let Some(value) = ask.client.get(name) {
                 push_field(out, name, value.as_bytes());
@@ -177,35 +169,5 @@ impl Target {
         }
         push_field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// What the head of every request says; `accept` depends on what is wanted.
-fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
-    // A URL's path is already encoded, so it is a valid request target.
-    let mut head = BytesMut::from(&*format!("POST {path}/chat/completions HTTP/1.1\r\n"));
-    let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
-    let bearer = api_key.map(|key| format!("Bearer {}", key.reveal()));
-    let fields = [
-        (HOST, Some(authority)),
-        (CONTENT_TYPE, Some("application/json")),
-        (USER_AGENT, Some(agent)),
-        // Frames are looked at, so they must come as they are.
-        (ACCEPT_ENCODING, Some("identity")),
-        (ACCEPT, Some(accept)),
-        (AUTHORIZATION, bearer.as_deref()),
-    ];
-    for (name, value) in &fields {
-        // What can't stand in a field would break out of it.
-        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-            push_field(&mut head, name, value.as_bytes());
-        }
-    }
-    head.freeze()
-}
-
-fn push_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
-    for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
-        head.extend_from_slice(piece);
     }
 }

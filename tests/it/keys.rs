@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use petstream::store::{NewKey, Store};
 use serde_json::json;
 
+use crate::support::frames::{answer, request};
 use crate::support::http::{Request, Whole};
+use crate::support::log::Log;
 use crate::support::server::Server;
-use crate::support::soon;
+use crate::support::upstream::{Script, Upstream};
+use crate::support::{becomes, soon};
 
 const KEYS: &str = r"
 keys:
@@ -230,4 +233,44 @@ async fn keys_of_the_environment_may_do_everything() {
     }
     assert_eq!(server.first_key, None);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn keys_in_files_are_exchanged_while_the_server_runs() {
+    let log = Log::collect();
+    let upstream = Upstream::start([]).await;
+    upstream.answer_otherwise(Script::json(200, &answer("hi")));
+    let yaml = format!(
+        "keys: [{{name: alice, key_file: alice.key}}]\n\
+         models: [{{name: m, upstreams: [{{base_url: '{}', api_key_file: upstream.key}}]}}]\n",
+        upstream.url()
+    );
+    let files = [("alice.key", "alice-old-0123456789\n"), ("upstream.key", "upstream-old-0123456789\n")];
+    let server = Server::start_with_files(&yaml, &files).await;
+    let chat = |key: &str| Request::chat(&request(&json!({}))).bearer(key);
+    assert_eq!(server.ask(&chat("alice-old-0123456789")).await.status, 200);
+    assert_eq!(upstream.request(1).await.header("authorization"), Some("Bearer upstream-old-0123456789"));
+
+    server.replace_file("upstream.key", "upstream-new-0123456789");
+    server.replace_file("alice.key", "alice-new-0123456789");
+    becomes(&200, async || server.ask(&chat("alice-new-0123456789")).await.status).await;
+    assert_401(&server.ask(&chat("alice-old-0123456789")).await, Some("invalid_api_key"), "");
+    let shown = async || {
+        server.ask(&chat("alice-new-0123456789")).await;
+        upstream.requests().last().unwrap().header("authorization").unwrap().to_owned()
+    };
+    becomes(&"Bearer upstream-new-0123456789".to_owned(), shown).await;
+
+    server.replace_file("alice.key", "");
+    soon("the log to say so", async {
+        while !log.text().contains("can't be read") {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    assert_eq!(server.ask(&chat("alice-new-0123456789")).await.status, 200);
+    server.stop().await;
+    let log = log.text();
+    assert!(log.contains("keys[0].key_file") && log.contains("alice.key"), "{log}");
+    assert!(!log.contains("0123456789"), "{log}");
 }

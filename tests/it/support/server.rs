@@ -50,8 +50,25 @@ impl Server {
         Self::start(&one_model(upstream, "")).await
     }
 
-    async fn start_from(yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
+    /// As [`Server::start`], with these files beside `petstream.yaml`.
+    pub(crate) async fn start_with_files(yaml: &str, files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
+        files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).unwrap());
+        Self::start_in(folder, yaml, "sqlite::memory:", &[]).await
+    }
+
+    /// Puts another file in the place of one beside `petstream.yaml`.
+    pub(crate) fn replace_file(&self, name: &str, text: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.folder.path().join(name)).unwrap();
+    }
+
+    async fn start_from(yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_in(TempDir::new().unwrap(), yaml, database, variables).await
+    }
+
+    async fn start_in(folder: TempDir, yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
         // The process's own working folder belongs to all tests together.
         let database = match database.strip_prefix("sqlite:") {
