@@ -41,6 +41,18 @@ pub(super) fn span(least: Duration, most: Duration) -> impl FnOnce(&Value) -> Re
     }
 }
 
+/// Two durations between `least` and `most`, the longer one last: `250ms..2s`.
+pub(super) fn spans(least: Duration, most: Duration) -> impl FnOnce(&Value) -> Result<(Duration, Duration), String> {
+    move |value| {
+        let text = value.as_text().and_then(|text| text.split_once(".."));
+        let both = text.and_then(|(from, to)| Some((parse_duration(from.trim())?, parse_duration(to.trim())?)));
+        let both = both.ok_or("two durations such as 250ms..2s")?;
+        let fits = least <= both.0 && both.0 <= both.1 && both.1 <= most;
+        let (least, most) = (shown_duration(least), shown_duration(most));
+        fits.then_some(both).ok_or_else(|| format!("two durations from {least} to {most}, the longer one last"))
+    }
+}
+
 /// How long something is kept: from 1 h to 3650 d, and `0s` is for ever.
 pub(super) fn retention(value: &Value) -> Result<Option<Duration>, String> {
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -104,6 +116,19 @@ mod tests {
         assert_eq!(span(least, most)(&Value::Integer(5)).unwrap_err(), "a duration such as 30s");
         for shown in ["0s", "1ms", "1500ms", "90s", "2m", "25h", "2d"] {
             assert_eq!(shown_duration(parse_duration(shown).unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn ranges_are_two_durations_in_their_order() {
+        let read = |written: &str| spans(Duration::from_millis(1), Duration::from_secs(60))(&text(written));
+        assert_eq!(read("250ms..2s"), Ok((Duration::from_millis(250), Duration::from_secs(2))));
+        assert_eq!(read("1s .. 1s"), Ok((Duration::from_secs(1), Duration::from_secs(1))));
+        for wrong in ["250ms", "..2s", "1..2s", "1s-2s", "1s..2s..3s"] {
+            assert_eq!(read(wrong).unwrap_err(), "two durations such as 250ms..2s", "{wrong}");
+        }
+        for wrong in ["2s..1s", "0s..1s", "1s..61s"] {
+            assert_eq!(read(wrong).unwrap_err(), "two durations from 1ms to 1m, the longer one last", "{wrong}");
         }
     }
 

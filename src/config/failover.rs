@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::duration::{shown_duration, span};
+use super::duration::{shown_duration, span, spans};
 use super::value::{percent, whole};
 use super::walk::{Section, Walk, join};
 
@@ -12,23 +12,56 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// Longest.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
+/// Longest wait before the same upstream is asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Further attempts after a failure, as long as the client has not been sent a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries {
     /// Attempts a request, the first included. Default 3, 1 to 10.
     pub attempts: NonZeroU32,
-    /// Retries as a share of the model's requests, percent: when everything fails, the load must not multiply.
-    /// Default 20, 0 to 100.
+    /// Retries as a share of the model's requests, percent: when everything fails, the load must not multiply. Retries
+    /// elsewhere after a failure that cost no work are free. Default 20, 0 to 100.
     pub budget_percent: u32,
     /// Retries a second that are allowed whatever the share says, so that a model with few requests has some.
     /// Default 10, 0 to 1,000.
     pub reserve_per_second: u32,
+    /// How often a request may come back to an upstream where it has failed, while no other is free. Default 2, 0 to 10;
+    /// 0: never.
+    pub same_target: u32,
+    /// How long it waits before that.
+    pub backoff: Backoff,
+    /// Longest `retry-after` of a 429 or 503 that is worth such a wait. Default 1 s, 0 s to 1 min; 0 s: none is.
+    pub max_retry_after: Duration,
+}
+
+/// How long to wait before the same upstream is asked again: a random time between the shortest wait and twice as long,
+/// doubled with each further attempt, up to the longest. Written `250ms..2s`; each 1 ms to 1 min.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Default 250 ms.
+    pub from: Duration,
+    /// Default 2 s.
+    pub to: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { from: Duration::from_millis(250), to: Duration::from_secs(2) }
+    }
 }
 
 impl Default for Retries {
     fn default() -> Self {
         const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).unwrap();
-        Self { attempts: ATTEMPTS, budget_percent: 20, reserve_per_second: 10 }
+        Self {
+            attempts: ATTEMPTS,
+            budget_percent: 20,
+            reserve_per_second: 10,
+            same_target: 2,
+            backoff: Backoff::default(),
+            max_retry_after: Duration::from_secs(1),
+        }
     }
 }
 
@@ -39,13 +72,14 @@ pub struct Ejection {
     pub failures: u32,
     /// For how long, the first time; doubled each further time. Default 10 s, 1 ms to 1 h.
     pub base: Duration,
-    /// For how long at most; not less than [`Ejection::base`]. Default 5 min, 1 ms to 1 h.
+    /// For how long at most; not less than [`Ejection::base`]. Default 30 s, or [`Ejection::base`] where that is longer; 1 ms
+    /// to 1 h. An upstream that is well again is asked again within this time.
     pub max: Duration,
 }
 
 impl Default for Ejection {
     fn default() -> Self {
-        Self { failures: 5, base: Duration::from_secs(10), max: Duration::from_secs(5 * 60) }
+        Self { failures: 5, base: Duration::from_secs(10), max: Duration::from_secs(30) }
     }
 }
 
@@ -60,6 +94,13 @@ pub(super) fn retries(walk: &mut Walk, model: &mut Section) -> Retries {
         attempts: attempts.unwrap_or(default.attempts),
         budget_percent: walk.read(s, "budget", percent).unwrap_or(default.budget_percent),
         reserve_per_second: walk.read(s, "reserve", whole(0, 1000)).unwrap_or(default.reserve_per_second),
+        same_target: walk.read(s, "same_target", whole(0, 10)).unwrap_or(default.same_target),
+        backoff: walk
+            .read(s, "backoff", spans(SHORTEST, LONGEST_WAIT))
+            .map_or(default.backoff, |(from, to)| Backoff { from, to }),
+        max_retry_after: walk
+            .read(s, "max_retry_after", span(Duration::ZERO, LONGEST_WAIT))
+            .unwrap_or(default.max_retry_after),
     };
     walk.finish(section);
     retries
@@ -72,11 +113,10 @@ pub(super) fn ejection(walk: &mut Walk, model: &mut Section) -> Ejection {
     let mut section = walk.section(&path, field);
     let default = Ejection::default();
     let (s, errors) = (&mut section, walk.errors.len());
-    let ejection = Ejection {
-        failures: walk.read(s, "failures", whole(0, 1000)).unwrap_or(default.failures),
-        base: walk.read(s, "base", span(SHORTEST, LONGEST)).unwrap_or(default.base),
-        max: walk.read(s, "max", span(SHORTEST, LONGEST)).unwrap_or(default.max),
-    };
+    let failures = walk.read(s, "failures", whole(0, 1000)).unwrap_or(default.failures);
+    let base = walk.read(s, "base", span(SHORTEST, LONGEST)).unwrap_or(default.base);
+    let max = walk.read(s, "max", span(SHORTEST, LONGEST)).unwrap_or(default.max.max(base));
+    let ejection = Ejection { failures, base, max };
     if ejection.base > ejection.max && walk.errors.len() == errors {
         let (base, max) = (shown_duration(ejection.base), shown_duration(ejection.max));
         let problem = format!("{max} is shorter than the first ejection, {base} (base); raise it");

@@ -33,9 +33,9 @@ use crate::wire::key::{KeyHash, Scopes};
 
 pub use error::{ConfigError, Origin};
 pub use events::{AllowOrigins, EventsConfig};
-pub use failover::{Ejection, Retries};
+pub use failover::{Backoff, Ejection, Retries};
 pub use load::{DEFAULT_FILE, Flags, ForKeys, Loaded, Sources, load, load_for_keys};
-pub use models::{AskUsage, ModelConfig, Timeouts, UpstreamConfig};
+pub use models::{AskUsage, FirstToken, ModelConfig, Timeouts, UpstreamConfig};
 pub use secret::{SecretFile, long_enough};
 pub use value::parse_moment;
 

@@ -98,19 +98,43 @@ pub enum AskUsage {
 pub struct Timeouts {
     /// Name look-up, TCP and TLS together. Default 2 s.
     pub connect: Option<Duration>,
-    /// From the request's last byte to the first event; not streamed: to the head of the answer. Default 120 s.
-    pub first_token: Option<Duration>,
+    /// From the request's last byte to the first event; not streamed: to the head of the answer.
+    pub first_token: FirstToken,
     /// Longest silence from the upstream, any byte counting. Default 60 s.
     pub idle: Option<Duration>,
     /// The whole request. Default 30 min.
     pub total: Option<Duration>,
 }
 
+/// How long the first event may take, or the head of a plain answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstToken {
+    /// 90 s for a stream that another upstream can take over. Where none can, and for plain answers, 10 min: as long as
+    /// OpenAI's SDKs wait, since reasoning and local models are silent for minutes, and a plain answer has its head when all
+    /// of it has been generated.
+    #[default]
+    Unset,
+    /// So long for all of them; none: no deadline.
+    Set(Option<Duration>),
+}
+
+impl FirstToken {
+    /// The deadline, depending on whether another upstream can take over.
+    #[must_use]
+    pub const fn limit(self, another: bool) -> Option<Duration> {
+        match self {
+            Self::Set(limit) => limit,
+            Self::Unset if another => Some(Duration::from_secs(90)),
+            Self::Unset => Some(Duration::from_secs(10 * 60)),
+        }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Some(Duration::from_secs(2)),
-            first_token: Some(Duration::from_secs(120)),
+            first_token: FirstToken::Unset,
             idle: Some(Duration::from_secs(60)),
             total: Some(Duration::from_secs(30 * 60)),
         }
@@ -177,7 +201,7 @@ fn timeouts(walk: &mut Walk, path: &str, field: Option<Field>) -> Timeouts {
     let default = Timeouts::default();
     let timeouts = Timeouts {
         connect: walk.read(&mut section, "connect", deadline).unwrap_or(default.connect),
-        first_token: walk.read(&mut section, "first_token", deadline).unwrap_or(default.first_token),
+        first_token: walk.read(&mut section, "first_token", deadline).map_or(default.first_token, FirstToken::Set),
         idle: walk.read(&mut section, "idle", deadline).unwrap_or(default.idle),
         total: walk.read(&mut section, "total", deadline).unwrap_or(default.total),
     };

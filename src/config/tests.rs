@@ -199,7 +199,7 @@ fn what_a_model_says_of_failures_is_read() {
 models:
 - name: m
   upstreams: [{base_url: 'http://h/v1', weight: 7, priority: 2, usage: running}]
-  retries: {attempts: 1, budget: 5%, reserve: 0}
+  retries: {attempts: 1, budget: 5%, reserve: 0, same_target: 1, backoff: 100ms..3s, max_retry_after: 500ms}
   ejection: {failures: 0, base: 500ms, max: 1h}
 accounting: {keep: 0s}
 limits: {stop_at_budget: true}
@@ -211,12 +211,44 @@ heartbeat: 1s
     let model = &config.models[0];
     let upstream = &model.upstreams[0];
     assert_eq!((upstream.weight.get(), upstream.priority, upstream.usage), (7, 2, AskUsage::Running));
-    let retries = Retries { attempts: NonZeroU32::MIN, budget_percent: 5, reserve_per_second: 0 };
+    let retries = Retries {
+        attempts: NonZeroU32::MIN,
+        budget_percent: 5,
+        reserve_per_second: 0,
+        same_target: 1,
+        backoff: Backoff { from: Duration::from_millis(100), to: Duration::from_secs(3) },
+        max_retry_after: Duration::from_millis(500),
+    };
     assert_eq!(model.retries, retries);
     let (base, max) = (Duration::from_millis(500), Duration::from_secs(3600));
     assert_eq!(model.ejection, Ejection { failures: 0, base, max });
     assert_eq!((config.accounting.keep, config.limits.stop_at_budget), (None, true));
     assert_eq!((config.drain, config.hold, config.heartbeat.as_secs()), (Duration::ZERO, Duration::ZERO, 1));
+}
+
+#[test]
+fn the_longest_ejection_is_never_shorter_than_the_first() {
+    let max = |ejection: &str| {
+        let file =
+            format!("models: [{{name: m, upstreams: [{{base_url: 'http://h/v1'}}], ejection: {{{ejection}}}}}]\n");
+        read(&file, Environment::new(), Flags::default()).unwrap().config.models[0].ejection.max.as_secs()
+    };
+    assert_eq!([max(""), max("base: 5s"), max("base: 1m"), max("base: 1m, max: 2m")], [30, 30, 60, 120]);
+}
+
+#[test]
+fn the_first_token_has_as_long_as_makes_sense_unless_it_is_set() {
+    let limits = |timeouts: &str| {
+        let file =
+            format!("models: [{{name: m, upstreams: [{{base_url: 'http://h/v1', timeouts: {{{timeouts}}}}}]}}]\n");
+        let config = read(&file, Environment::new(), Flags::default()).unwrap().config;
+        [true, false].map(|another| config.models[0].upstreams[0].timeouts.first_token.limit(another))
+    };
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(limits(""), [seconds(90), seconds(600)]);
+    assert_eq!(limits("first_token:"), [seconds(90), seconds(600)]);
+    assert_eq!(limits("first_token: 5s"), [seconds(5); 2]);
+    assert_eq!(limits("first_token: 0s"), [None; 2]);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use url::Host;
 use super::duration::shown_duration;
 use super::value::base_url;
 use super::yaml::{Text, Value};
-use super::{ANY_MODEL, Auth, Config, Environment, LOCAL_MODEL, ModelConfig, RateLimits, UpstreamConfig, variable};
+use super::{
+    ANY_MODEL, Auth, Config, Environment, FirstToken, LOCAL_MODEL, ModelConfig, RateLimits, UpstreamConfig, variable,
+};
 
 /// Fewer tokens a minute than this: a single question with its answer may not fit.
 const FEW_TOKENS: u64 = 1_000;
@@ -138,14 +140,20 @@ fn transport(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>)
 
 fn deadlines(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
     let timeouts = upstream.timeouts;
+    // What is not set is nobody's mistake.
+    let first_token = match timeouts.first_token {
+        FirstToken::Set(limit) => limit,
+        FirstToken::Unset if timeouts.total.is_none() => timeouts.first_token.limit(false),
+        FirstToken::Unset => None,
+    };
     let Some(total) = timeouts.total else {
-        if timeouts.first_token.is_none() || timeouts.idle.is_none() {
+        if first_token.is_none() || timeouts.idle.is_none() {
             let problem = "total is off, and so is first_token or idle: a silent upstream can hold a request for ever";
             warnings.push(format!("{place}: timeouts: {problem}"));
         }
         return;
     };
-    let parts = [("connect", timeouts.connect), ("first_token", timeouts.first_token), ("idle", timeouts.idle)];
+    let parts = [("connect", timeouts.connect), ("first_token", first_token), ("idle", timeouts.idle)];
     for (name, part) in parts {
         if part.is_some_and(|part| part > total) {
             warnings.push(format!("{place}: timeouts: {name} is longer than total and can't be reached"));

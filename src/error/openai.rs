@@ -1,5 +1,7 @@
 //! Failures under `/v1`, in OpenAI's envelope.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -260,7 +262,7 @@ impl From<&Limited> for ApiError {
         let mut error =
             Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
         match limited.retry_after {
-            Some(wait) => error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)),
+            Some(wait) => error.retry_after = Some(whole_ms(wait)),
             // A stream may end at any time; a request that can never fit is not helped by patience.
             None => error.should_retry = Some(false),
         }
@@ -273,7 +275,7 @@ impl From<&Failure> for ApiError {
         let bad = |code, message: &str| Self::new(StatusCode::BAD_GATEWAY, "server_error", Some(code), message);
         match failure {
             Failure::Unreachable(_) => bad("upstream_unreachable", "The upstream can't be reached."),
-            Failure::Closed => {
+            Failure::Unanswered | Failure::Closed => {
                 bad("upstream_closed", "The upstream closed the connection before its answer was complete.")
             }
             Failure::Malformed(what) => {
@@ -290,7 +292,7 @@ impl From<&Failure> for ApiError {
             }
             Failure::AllOut { wait, .. } => {
                 let mut error = Self::overloaded();
-                error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1_000));
+                error.retry_after = Some(whole_ms(*wait).max(1_000));
                 error
             }
             Failure::Refused(refusal) => Self::refused(refusal),
@@ -305,6 +307,17 @@ impl ApiError {
         let text: Option<String> = said.map(|error| error.message.chars().take(MOST_TEXT).collect());
         let status = refusal.effective_status();
         let mut error = match status.as_u16() {
+            // Passed on as 401, a client would suspect its own key. What was said is about the operator's account.
+            401 | 402 | 403 | 407 => {
+                let message = "The upstream refused the credentials or the account that this server has for it.";
+                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_auth"), message);
+            }
+            300..=399 => return Self::from(&Failure::Malformed("it is a redirect, which is never followed")),
+            // What the operator has to mend says nothing to the client, and may name what is inside.
+            _ if refusal.is_misconfigured() => {
+                let message = "The upstream can't be asked for this model as this server is set up.";
+                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), message);
+            }
             400 | 404 | 409 | 413 | 422 => {
                 let text = text.unwrap_or_else(|| format!("The upstream refused the request with status {status}."));
                 Self::bad(status, None, text)
@@ -313,18 +326,12 @@ impl ApiError {
                 let text = text.unwrap_or_else(|| "The upstream's rate limit is reached.".to_owned());
                 Self::new(status, "requests", Some("rate_limit_exceeded"), text)
             }
-            // Passed on as 401, a client would suspect its own key.
-            401 | 403 => {
-                let message = "The upstream refused the credentials that this server has for it.";
-                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_auth"), message);
-            }
             408 | 504 => return Self::from(&Failure::Timeout(Deadline::FirstToken)),
             503 | 529 => {
                 let text = text.unwrap_or_else(|| "The upstream is overloaded.".to_owned());
                 let code = Some("server_is_overloaded");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, text)
             }
-            300..=399 => return Self::from(&Failure::Malformed("it is a redirect, which is never followed")),
             _ => {
                 let text = text.unwrap_or_else(|| "The upstream failed.".to_owned());
                 Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), text)
@@ -339,12 +346,17 @@ impl ApiError {
                 error.body.kind = short(&said.kind);
             }
         }
-        error.retry_after = refusal.retry_after.map(|seconds| seconds.saturating_mul(1_000));
+        error.retry_after = refusal.retry_after.map(whole_ms);
         if error.body.code.as_deref() == Some("insufficient_quota") {
             error.should_retry = Some(false);
         }
         error
     }
+}
+
+/// A wait in milliseconds, rounded up: whoever comes a moment too early is refused again. At least 1.
+fn whole_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
 }
 
 /// What an upstream says where a word is expected.

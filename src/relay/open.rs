@@ -61,11 +61,17 @@ impl Order {
 }
 
 /// Asks `target` for a stream and waits for its first event. A target that does not know `stream_options` is asked
-/// again without, and remembered. `spent` is the time that the request has taken so far.
-pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) -> Result<Opened, Failure> {
+/// again without, and remembered. `spent` is the time that the request has taken so far, and `another` says whether
+/// another target can take over.
+pub(super) async fn open(
+    target: Arc<Target>,
+    order: &Order,
+    spent: Duration,
+    another: bool,
+) -> Result<Opened, Failure> {
     let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
     let body = order.request.forward(target.model(), target.ask_usage());
-    let limit = time_to_open(&target, spent);
+    let limit = time_to_open(&target, spent, another);
     let opened = timed(limit, pin!(open_once(&target, body, order))).await;
     match opened {
         Err(Failure::Refused(refusal)) if asked && refusal.names("stream_options") => {
@@ -87,7 +93,7 @@ pub(super) async fn open(target: Arc<Target>, order: &Order, spent: Duration) ->
 }
 
 async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) -> Result<Opened, Failure> {
-    let answer = target.send(&Ask { body, stream: true, client: &order.client }).await?;
+    let answer = target.send(&Ask { body, stream: true, client: &order.client }).await.map_err(Failure::before_head)?;
     let mut body = check_head(target, answer).await?;
     let mut decoder = Decoder::new(order.frame_limit);
     let mut looker = Looker::new(order.depth());
@@ -96,10 +102,11 @@ async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) ->
     Ok(Opened { target: Arc::clone(target), body, decoder, looker, first, running })
 }
 
-/// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first.
-pub(super) fn time_to_open(target: &Target, spent: Duration) -> Option<Limit> {
+/// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first. It has
+/// longer where it is no use to give up, because no other target can take over.
+pub(super) fn time_to_open(target: &Target, spent: Duration, another: bool) -> Option<Limit> {
     let Timeouts { first_token, total, .. } = *target.timeouts();
-    Limit::first([(left_of(total, spent), Deadline::Total), (first_token, Deadline::FirstToken)])
+    Limit::first([(left_of(total, spent), Deadline::Total), (first_token.limit(another), Deadline::FirstToken)])
 }
 
 /// How long it has for all of it.

@@ -28,7 +28,8 @@ pub(super) async fn complete(
 ) -> Result<Response, ApiError> {
     let order = &*order;
     let record = &account.record().clone();
-    let whole = first_success(&route, record, |target| async move { ask(relay, record, &target, order).await });
+    let whole =
+        first_success(&route, record, false, |target, _| async move { ask(relay, record, &target, order).await });
     match whole.await {
         Ok(((status, body, usage), mut lease)) => {
             lease.well();
@@ -56,7 +57,9 @@ async fn ask(
 ) -> Result<(StatusCode, Bytes, Option<Usage>), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = Ask { body, stream: false, client: &order.client };
-    let mut answer = timed(time_to_open(target, record.elapsed()), pin!(target.send(&ask))).await?;
+    let mut answer = timed(time_to_open(target, record.elapsed(), false), pin!(target.send(&ask)))
+        .await
+        .map_err(Failure::before_head)?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
         return timed(time_in_all(target, record.elapsed()), refused.as_mut()).await;

@@ -41,7 +41,8 @@ pub(super) async fn stream(
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
         let order = &*order;
-        first_success(&route, &record, |target| open(target, order, record.elapsed())).await
+        let ask = |target, another| open(target, order, record.elapsed(), another);
+        first_success(&route, &record, true, ask).await
     });
     let mut stream = ProxiedStream {
         state: State::Opening(opening, terms),

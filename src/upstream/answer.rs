@@ -26,8 +26,8 @@ pub struct Answer {
     pub media: Media,
     /// Its body is encoded, although that was not asked for.
     pub is_encoded: bool,
-    /// When it wants to be asked again, seconds.
-    pub retry_after: Option<u64>,
+    /// When it wants to be asked again.
+    pub retry_after: Option<Duration>,
     /// Its body.
     pub body: AnswerBody,
 }

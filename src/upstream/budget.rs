@@ -1,5 +1,11 @@
 //! How often a route may try again: a share of its requests, as in Finagle and linkerd, so that an outage is met by
 //! a few more requests and not by a storm of them.
+//!
+//! The rule: what may make targets do the work of one request twice is paid for; what can't is free. An attempt is free
+//! when the one before it failed at another target without any work (`Failure::is_free_elsewhere`): no connection was
+//! made, a rate limit was hit, or the target refused us as we are set up. Such a target is then left alone, so that few
+//! requests come by it, and `attempts` bounds each of them. All other attempts are paid for: after 5xx, broken connections
+//! and timeouts, and each repetition at the same target.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -57,10 +63,9 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroU32;
 
     fn budget(budget_percent: u32, reserve_per_second: u32) -> Budget {
-        Budget::new(Retries { attempts: NonZeroU32::MIN, budget_percent, reserve_per_second })
+        Budget::new(Retries { budget_percent, reserve_per_second, ..Retries::default() })
     }
 
     #[tokio::test(start_paused = true)]

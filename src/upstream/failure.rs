@@ -24,7 +24,9 @@ pub enum Failure {
     Unreachable(io::Error),
     /// A deadline ran out.
     Timeout(Deadline),
-    /// The connection ended before the answer did.
+    /// The connection ended before the head of the answer.
+    Unanswered,
+    /// The connection ended within the answer.
     Closed,
     /// What came is not what the protocol allows; says what.
     Malformed(&'static str),
@@ -46,8 +48,8 @@ pub struct Refusal {
     pub status: http::StatusCode,
     /// Its error object, if it sent one.
     pub error: Option<crate::wire::envelope::ErrorBody>,
-    /// Its `Retry-After`, in whole seconds.
-    pub retry_after: Option<u64>,
+    /// When it wants to be asked again, in whichever form it said so; at most a day.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -59,10 +61,31 @@ impl Refusal {
             && (error.message.contains(param) || error.param.as_ref().is_some_and(|named| named.contains(param)))
     }
 
-    /// A fault of the upstream's, or of how it is set up here: its key, its address.
+    /// A fault of the upstream's, or of how it is set up here: its key, its account, its address.
     fn is_the_targets_fault(&self) -> bool {
         let status = self.effective_status();
-        status.is_server_error() || status.is_redirection() || matches!(status.as_u16(), 401 | 403)
+        // 424 is what Hugging Face's servers say when their generation failed.
+        status.is_server_error() || status.as_u16() == 424 || self.is_misconfigured()
+    }
+
+    /// It is refused because of what stands in our configuration, or of where the target is: another one may take it, and
+    /// nothing was generated.
+    ///
+    /// 404 is one of these when it names neither a type nor a code: that is the page of a server that has no such path, and
+    /// the `base_url` is wrong. Other 404s are OpenAI's answer to the name of a model, which the client may have chosen.
+    #[must_use]
+    pub fn is_misconfigured(&self) -> bool {
+        let status = self.effective_status();
+        match status.as_u16() {
+            401 | 402 | 403 | 405 | 407 | 410 | 421 | 425 | 451 => true,
+            404 => self.error.as_ref().is_none_or(|error| error.kind.is_empty() && error.code.is_none()),
+            _ => status.is_redirection(),
+        }
+    }
+
+    /// A quota is spent: the account's trouble, and no matter of seconds.
+    fn is_quota(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.code.as_deref() == Some("insufficient_quota"))
     }
 
     /// 408, 429 and 503: not now.
@@ -70,10 +93,21 @@ impl Refusal {
         matches!(self.effective_status().as_u16(), 408 | 429 | 503)
     }
 
+    /// A rate limit was hit, or a quota.
+    fn is_rate_limit(&self) -> bool {
+        self.effective_status().as_u16() == 429
+    }
+
+    /// The target certainly did nothing, and is not asked again soon, or only by one request at a time.
+    fn did_nothing(&self) -> bool {
+        let told = self.is_overload() && self.retry_after.is_some();
+        told || self.is_rate_limit() || self.is_misconfigured()
+    }
+
     /// The label for logs and metrics.
     fn reason(&self) -> &'static str {
         match self.effective_status().as_u16() {
-            401 | 403 => "refused_auth",
+            401..=403 | 407 => "refused_auth",
             429 => "refused_429",
             300..=399 => "refused_3xx",
             400..=499 => "refused_4xx",
@@ -81,21 +115,31 @@ impl Refusal {
         }
     }
 
-    /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code.
+    /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code; where
+    /// that says nothing, it is the upstream's failure.
     #[must_use]
     pub fn effective_status(&self) -> http::StatusCode {
+        self.stated_status().unwrap_or(http::StatusCode::BAD_GATEWAY)
+    }
+
+    /// The status that it says, on the answer or in the error's code.
+    fn stated_status(&self) -> Option<http::StatusCode> {
         if !self.status.is_success() {
-            return self.status;
+            return Some(self.status);
         }
         let code = self.error.as_ref().and_then(|error| error.code.as_deref());
-        code.and_then(|code| code.parse::<u16>().ok())
-            .filter(|code| (400..600).contains(code))
-            .and_then(|code| http::StatusCode::from_u16(code).ok())
-            .unwrap_or(http::StatusCode::BAD_GATEWAY)
+        let code = code.and_then(|code| code.parse::<u16>().ok()).filter(|code| (400..600).contains(code));
+        code.and_then(|code| http::StatusCode::from_u16(code).ok())
     }
 }
 
 impl Failure {
+    /// The same, of a connection that had not received the head of an answer.
+    #[must_use]
+    pub fn before_head(self) -> Self {
+        if matches!(self, Self::Closed) { Self::Unanswered } else { self }
+    }
+
     /// The label for logs and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -105,7 +149,7 @@ impl Failure {
             Self::Timeout(Deadline::FirstToken) => "first_token_timeout",
             Self::Timeout(Deadline::Idle) => "idle_timeout",
             Self::Timeout(Deadline::Total) => "total_timeout",
-            Self::Closed => "closed",
+            Self::Unanswered | Self::Closed => "closed",
             Self::Malformed(_) => "malformed",
             Self::AllOut { .. } => "all_out",
             Self::Refused(refusal) => refusal.reason(),
@@ -116,7 +160,7 @@ impl Failure {
     #[must_use]
     pub fn may_be_retried(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Closed | Self::Malformed(_) => true,
+            Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) => true,
             Self::Timeout(deadline) => *deadline != Deadline::Total,
             Self::AllOut { .. } => false,
             Self::Refused(refusal) => refusal.is_overload() || refusal.is_the_targets_fault(),
@@ -127,7 +171,7 @@ impl Failure {
     #[must_use]
     pub fn is_the_targets_fault(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Closed | Self::Malformed(_) | Self::Timeout(_) => true,
+            Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::Timeout(_) => true,
             Self::AllOut { .. } => false,
             Self::Refused(refusal) => refusal.is_the_targets_fault(),
         }
@@ -139,7 +183,66 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::Refused(_) | Self::Timeout(Deadline::Connect) => true,
             Self::AllOut { cause, .. } => cause.cost_nothing(),
-            Self::Timeout(_) | Self::Closed | Self::Malformed(_) => false,
+            Self::Timeout(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Whether to ask another target instead adds no load: the one that failed was not reached, or says that it did
+    /// nothing. Such a retry is the first to do the request's work, so the retry budget has no say in it; the number of
+    /// attempts has. 5xx and broken connections are no such failures, since work may have been done, and neither is a 503
+    /// that does not say until when: where all targets say that, asking each of them is the storm.
+    #[must_use]
+    pub fn is_free_elsewhere(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout(Deadline::Connect) => true,
+            Self::Refused(refusal) => refusal.did_nothing(),
+            _ => false,
+        }
+    }
+
+    /// Whether the same target may do better after a wait: the wait that it asked for itself, or none. No such wait:
+    /// nobody knows that it would. Timeouts are none of these: what was too slow once is not made faster by being asked
+    /// twice. `max_retry_after` is the longest wait of a 429 or 503 that is worth it.
+    #[must_use]
+    pub fn same_target_after(&self, max_retry_after: Duration) -> Option<Duration> {
+        match self {
+            Self::Unreachable(_) | Self::Unanswered => Some(Duration::ZERO),
+            Self::Refused(refusal) => {
+                let short = refusal.retry_after.filter(|wait| *wait <= max_retry_after && !max_retry_after.is_zero());
+                // An error without a status may be of what was asked.
+                match refusal.stated_status()?.as_u16() {
+                    // A spent quota does not come back within a second, whatever is said.
+                    429 => short.filter(|_| !refusal.is_quota()),
+                    // Timeouts of proxies: gateway timeout, network read and connect timeouts, a timeout occurred.
+                    504 | 522 | 524 | 598 | 599 => None,
+                    500..=599 if refusal.retry_after.is_none() => Some(Duration::ZERO),
+                    500..=599 => short,
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is a rate limit.
+    #[must_use]
+    pub fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_rate_limit())
+    }
+
+    /// A plain answer's generation was begun, as far as can be known, and took too long: to ask elsewhere would begin
+    /// another one, which takes as long, for a client that has waited for one already.
+    #[must_use]
+    pub const fn is_slow_generation(&self) -> bool {
+        matches!(self, Self::Timeout(Deadline::FirstToken | Deadline::Idle))
+    }
+
+    /// Says until when not to come back, of a refusal that is one of time.
+    pub fn set_retry_after(&mut self, wait: Duration) {
+        if let Self::Refused(refusal) = self
+            && refusal.is_overload()
+        {
+            refusal.retry_after = Some(wait);
         }
     }
 
@@ -147,7 +250,7 @@ impl Failure {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused(refusal) if refusal.is_overload() => refusal.retry_after.map(Duration::from_secs),
+            Self::Refused(refusal) if refusal.is_overload() => refusal.retry_after,
             _ => None,
         }
     }
@@ -158,6 +261,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
             Self::Timeout(_) | Self::Closed | Self::AllOut { .. } => f.write_str(self.reason()),
+            Self::Unanswered => f.write_str("closed before the answer"),
             Self::Malformed(what) => write!(f, "malformed: {what}"),
             Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),
         }

@@ -1,12 +1,15 @@
 //! The head of an answer: RFC 9112, sections 4 to 6, read by httparse.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
 use httparse::{Header, ParserConfig, Response, Status};
 
 use super::failure::Failure;
+use super::retry_after;
+use crate::clock;
 use crate::http1::{Chunks, Framing};
 
 /// Longest head, bytes.
@@ -32,8 +35,8 @@ pub(super) struct Head {
     pub(super) media: Media,
     /// Its content is encoded, which was not asked for.
     pub(super) is_encoded: bool,
-    /// Seconds.
-    pub(super) retry_after: Option<u64>,
+    /// When a refused request may be tried again.
+    pub(super) retry_after: Option<Duration>,
     pub(super) framing: Framing,
     /// The connection can be used again.
     pub(super) is_kept: bool,
@@ -87,7 +90,12 @@ impl Head {
             status,
             media: Media::Events,
             is_encoded: false,
-            retry_after: None,
+            // Nearly all answers are none of which it matters.
+            retry_after: if status.is_success() {
+                None
+            } else {
+                retry_after::read(status, response.headers, clock::timestamp())
+            },
             framing: Framing::Close,
             is_kept: false,
         };
@@ -118,7 +126,6 @@ impl Head {
         // Told apart by their lengths first: nearly all fields are none of these.
         match field.name.len() {
             10 if is("connection") => lengths.close |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"close")),
-            11 if is("retry-after") => self.retry_after = number(value),
             12 if is("content-type") => self.media = media(value),
             14 if is("content-length") => {
                 let length = number(value).ok_or(MALFORMED)?;
@@ -175,11 +182,15 @@ mod tests {
             "HTTP/1.1 429 Too Many\r\nContent-Type: Application/JSON; charset=utf-8\r\nRETRY-AFTER: 7\r\n\
              content-length: 4\r\nX-Other: \u{e9}\r\n\r\nrest",
         );
-        assert_eq!((read.status.as_u16(), read.media, read.retry_after), (429, Media::Json, Some(7)));
+        assert_eq!(
+            (read.status.as_u16(), read.media, read.retry_after),
+            (429, Media::Json, Some(Duration::from_secs(7)))
+        );
         assert_eq!((read.framing, read.is_kept, read.is_encoded), (Framing::Length(4), true, false));
         let dated =
-            head("HTTP/1.1 503 \r\nretry-after: Fri, 27 Nov 2026 06:00:00 GMT\r\ncontent-encoding: gzip\r\n\r\nrest");
-        assert_eq!((dated.retry_after, dated.is_encoded), (None, true));
+            head("HTTP/1.1 503 \r\nretry-after: Fri, 27 Nov 1998 06:00:00 GMT\r\ncontent-encoding: gzip\r\n\r\nrest");
+        assert_eq!((dated.retry_after, dated.is_encoded), (Some(Duration::ZERO), true));
+        assert_eq!(head("HTTP/1.1 200 OK\r\nretry-after: 7\r\n\r\nrest").retry_after, None, "nothing was refused");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! nothing is read that the client has not made room for.
 
 mod answer;
+mod backoff;
 mod budget;
 mod credential;
 mod dial;
@@ -16,6 +17,7 @@ mod link;
 mod models;
 mod pool;
 mod request;
+mod retry_after;
 mod routes;
 mod socket;
 mod status;

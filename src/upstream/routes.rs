@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::backoff::backoff;
 use super::budget::Budget;
 use super::failure::Failure;
 use super::health::{Health, Standing};
 use super::target::Target;
 use super::tls::TlsError;
 use crate::clock;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Retries};
 use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
 
 /// A model and the targets that serve it.
@@ -22,7 +23,7 @@ pub struct Route {
     /// What clients ask for; `*` for the route that takes every other name.
     pub name: String,
     pub(super) members: Vec<Member>,
-    attempts: u32,
+    rules: Retries,
     budget: Budget,
     metrics: Arc<ModelMetrics>,
     /// Smooth weighted round-robin among equals: what each member has coming to it.
@@ -55,6 +56,7 @@ pub enum Pick {
 pub struct Lease {
     route: Arc<Route>,
     member: usize,
+    began: Instant,
     probe: bool,
 }
 
@@ -77,7 +79,7 @@ impl Route {
             name: model.name.clone(),
             turns: Mutex::new(vec![0; members.len()]),
             members,
-            attempts: model.retries.attempts.get(),
+            rules: model.retries,
             budget: Budget::new(model.retries),
             metrics,
         })
@@ -97,7 +99,46 @@ impl Route {
     /// How often a request may be tried, the first time included.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
-        self.attempts
+        self.rules.attempts.get()
+    }
+
+    /// How often it may come back to targets where it has failed.
+    #[must_use]
+    pub const fn same_target(&self) -> u32 {
+        self.rules.same_target
+    }
+
+    /// How long it waits before it does so for the `nth` time, the first being 0. A random time.
+    #[must_use]
+    pub fn backoff(&self, nth: u32) -> Duration {
+        backoff(self.rules.backoff, nth)
+    }
+
+    /// How long `failure`'s target itself wants to be left alone before the same request comes back; none: it must not.
+    #[must_use]
+    pub fn same_target_after(&self, failure: &Failure) -> Option<Duration> {
+        failure.same_target_after(self.rules.max_retry_after)
+    }
+
+    /// The target of a member.
+    #[must_use]
+    pub fn target(&self, member: usize) -> &Arc<Target> {
+        &self.members[member].target
+    }
+
+    /// Whether there is a member that is in and not among those `tried`.
+    #[must_use]
+    pub fn has_another(&self, tried: &[usize]) -> bool {
+        let now = clock::now();
+        let is_in = |member: &Member| !matches!(member.health.standing(now), Standing::Out { .. });
+        self.members.iter().enumerate().any(|(index, member)| !tried.contains(&index) && is_in(member))
+    }
+
+    /// Whether a member will be in after a `wait`, as far as is known now.
+    #[must_use]
+    pub fn is_in_after(&self, member: usize, wait: Duration) -> bool {
+        let now = clock::now();
+        self.due(member, now) <= now + wait
     }
 
     /// A request came: it pays its share into the retry budget.
@@ -105,14 +146,16 @@ impl Route {
         self.budget.deposit();
     }
 
-    /// Whether the retry budget has one more attempt in it, which is taken out.
+    /// Whether the retry budget has one more attempt in it, which is taken out. Asked only for what adds load: an attempt
+    /// after one that did no work adds none (`Failure::is_free_elsewhere`).
     #[must_use]
     pub fn withdraw(&self) -> bool {
         self.budget.withdraw()
     }
 
-    /// The member to ask next, leaving out those `tried`: of the lowest tier that has one that is in, the one with the
-    /// least in flight for its weight; equals take turns by weight. A route's only member is always in.
+    /// The member to ask next, leaving out those `tried`: of the lowest tier that has one that is in, the one that is to
+    /// be probed, or else the one with the least in flight for its weight; equals take turns by weight. A route's only
+    /// member is always in.
     #[must_use]
     pub fn pick(&self, tried: &[usize]) -> Option<Pick> {
         if self.members.len() == 1 {
@@ -128,7 +171,9 @@ impl Route {
             return Some(Pick::Soonest(soonest));
         };
         let tier: Vec<usize> = within.into_iter().filter(|index| self.members[*index].priority == tier).collect();
-        self.least_loaded(&tier).map(Pick::In)
+        // Before any other: with few requests its turn would come late, and each of them may fail over.
+        let probe = tier.iter().find(|index| self.members[**index].health.standing(now) == Standing::Probe);
+        probe.copied().or_else(|| self.least_loaded(&tier)).map(Pick::In)
     }
 
     fn least_loaded(&self, tier: &[usize]) -> Option<usize> {
@@ -161,7 +206,7 @@ impl Route {
         }
     }
 
-    /// When the first member is due back.
+    /// When the first member is due back; nothing while one is in.
     #[must_use]
     pub fn due_back(&self) -> Duration {
         let now = clock::now();
@@ -174,13 +219,14 @@ impl Route {
     pub fn lease(self: &Arc<Self>, member: usize) -> Lease {
         let chosen = &self.members[member];
         chosen.in_flight.fetch_add(1, Ordering::Relaxed);
-        Lease { route: Arc::clone(self), member, probe: chosen.health.begin(clock::now()) }
+        let began = clock::now();
+        Lease { route: Arc::clone(self), member, began, probe: chosen.health.begin(began) }
     }
 }
 
 impl Member {
-    fn is_well(&self) {
-        self.health.well();
+    /// It is ejected no more.
+    fn is_back(&self) {
         *self.ejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -192,16 +238,23 @@ impl Lease {
         &self.chosen().target
     }
 
-    /// It began to answer.
-    pub fn answered(&self) {
+    /// It began to answer. That brings a target back which was probed: others need not wait for the end of a stream.
+    pub fn answered(&mut self) {
         self.chosen().metrics.attempt(TargetMetrics::OK);
+        if std::mem::take(&mut self.probe) {
+            self.chosen().health.back();
+            self.chosen().is_back();
+            tracing::info!(upstream = &**self.target().name(), "back");
+        }
     }
 
     /// It answered as it should, to the end. Not said at the first event: a target that begins every answer and ends
     /// none is not well.
     pub fn well(&mut self) {
         self.probe = false;
-        self.chosen().is_well();
+        if self.chosen().health.well(self.began) {
+            self.chosen().is_back();
+        }
     }
 
     /// It failed before its first event.
@@ -219,7 +272,8 @@ impl Lease {
         let (now, chosen) = (clock::now(), self.chosen());
         let health = &chosen.health;
         match failure.retry_after() {
-            Some(time) => health.wait(now, time),
+            Some(time) => health.wait(now, Some(time)),
+            None if failure.is_rate_limit() => health.wait(now, None),
             None if failure.is_the_targets_fault() => {
                 if health.failed(now) {
                     tracing::warn!(upstream = &**self.target().name(), reason = failure.reason(), "ejected");
@@ -300,7 +354,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Ejection, Retries, UpstreamConfig};
+    use crate::config::{Ejection, UpstreamConfig};
     use crate::upstream::Deadline;
 
     /// A route over targets of these weights and priorities.

@@ -20,7 +20,7 @@ keys:
   - {{name: alice, key: sk-alice-0123456789}}
   - {{name: bob, key: sk-bob-0123456789, limits: {{requests_per_minute: 5, tokens_per_minute: 500}}}}
 limits: {limits}
-models: [{{name: m, upstreams: [{{base_url: '{}'}}]}}]
+models: [{{name: m, retries: {{same_target: 0}}, upstreams: [{{base_url: '{}'}}]}}]
 ",
         upstream.url()
     );

@@ -5,6 +5,7 @@ mod budget;
 mod ejection;
 mod failover;
 mod patience;
+mod repeats;
 mod stream_options;
 
 use serde_json::json;

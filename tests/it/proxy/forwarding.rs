@@ -180,7 +180,7 @@ async fn keys_stay_on_their_own_side_and_out_of_the_log() {
     .await;
     let yaml = format!(
         "keys: [{{name: alice, key: {ours}}}]\n\
-         models: [{{name: m, upstreams: [{{base_url: '{}', api_key: {theirs}}}]}}]\n",
+         models: [{{name: m, retries: {{same_target: 0}}, upstreams: [{{base_url: '{}', api_key: {theirs}}}]}}]\n",
         upstream.url()
     );
     let server = Server::start(&yaml).await;

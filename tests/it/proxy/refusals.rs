@@ -63,12 +63,33 @@ async fn other_shapes_are_put_right() {
 
 #[tokio::test]
 async fn a_refused_credential_is_not_the_clients() {
-    for status in [401, 403] {
+    // 402 is the account's, and 407 that of a proxy on the way.
+    for status in [401, 402, 403, 407] {
         let body =
             json!({"error": {"message": "Incorrect API key", "type": "t", "param": null, "code": "invalid_api_key"}});
         for answer in both(&Script::json(status, &body.to_string())).await {
             assert_error(&answer, 502, "server_error", Some("upstream_auth"));
             assert!(!answer.text().contains("Incorrect API key"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_set_up_wrongly_is_not_the_clients_doing() {
+    let page = "<html>nginx at 10.0.0.7</html>";
+    for (status, body) in [
+        (404, page),
+        (404, r#"{"detail":"Not Found"}"#),
+        (404, ""),
+        (405, page),
+        (410, page),
+        (421, r#"{"error":{"message":"10.0.0.7","type":"t"}}"#),
+        (425, page),
+        (451, page),
+    ] {
+        for answer in both(&Script::json(status, body)).await {
+            assert_error(&answer, 502, "server_error", Some("upstream_error"));
+            assert!(!answer.text().contains("10.0.0.7") && !answer.text().contains("Not Found"), "{}", answer.text());
         }
     }
 }

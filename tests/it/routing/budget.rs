@@ -2,13 +2,13 @@
 
 use super::{answerer, asked, refuses, stream, targets};
 use crate::support::server::{Server, model};
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Script, Upstream};
 
 /// `count` targets in an order of preference; the first is never ejected.
 async fn preferring(upstreams: &[&Upstream], retries: &str) -> Server {
     let entries: Vec<_> = (0..upstreams.len()).map(|place| format!("priority: {place}")).collect();
     let upstreams: Vec<_> = upstreams.iter().copied().zip(entries.iter().map(String::as_str)).collect();
-    let retries = format!("retries: {{{retries}}}");
+    let retries = format!("retries: {{same_target: 0, {retries}}}");
     Server::start(&model(&upstreams, &[&retries, "ejection: {failures: 0}"])).await
 }
 
@@ -57,6 +57,41 @@ async fn successes_pay_for_later_retries() {
 }
 
 #[tokio::test]
+async fn a_primary_that_hit_its_rate_limit_costs_no_client_its_answer() {
+    let [a, b] = targets().await;
+    let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;
+    a.answer_otherwise(refuses(429));
+    // All at once: most have begun before the first refusal is there.
+    let all = futures_util::future::join_all((0..60).map(|_| answerer(&server))).await;
+    assert_eq!(all.concat(), "b".repeat(60));
+    assert!((1..=60).contains(&a.requests().len()) && b.requests().len() == 60);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_cost_no_work_is_no_matter_of_the_budget() {
+    for status in [302, 401, 402, 403, 404, 405, 407, 410, 421, 425, 429, 451] {
+        let [a, b] = targets().await;
+        let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;
+        a.answer(refuses(status));
+        assert_eq!(answerer(&server).await, "b", "{status}");
+        server.stop().await;
+    }
+    let ([mut a, b], [c, d]) = (targets().await, targets().await);
+    a.unlisten().await;
+    let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;
+    assert_eq!(answerer(&server).await, "b");
+    server.stop().await;
+    // A 503 only where it says until when: the target is passed by from then on.
+    let server = preferring(&[&c, &d], "budget: 0%, reserve: 0").await;
+    c.answer(refuses(503));
+    assert_eq!(server.ask(&stream()).await.status, 503);
+    c.answer(Script::whole(503, "retry-after: 60\r\n", ""));
+    assert_eq!(answerer(&server).await, "b");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn attempts_bound_one_request() {
     for (attempts, expected) in [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1])] {
         let [a, b, c] = targets().await;
@@ -69,7 +104,7 @@ async fn attempts_bound_one_request() {
 }
 
 #[tokio::test]
-async fn no_target_is_asked_twice_for_one_request() {
+async fn no_target_is_asked_twice_for_one_request_where_that_is_switched_off() {
     let [a, b] = targets().await;
     let server = preferring(&[&a, &b], "attempts: 10, budget: 100%, reserve: 1000").await;
     a.answer(refuses(500));

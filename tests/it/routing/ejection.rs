@@ -90,8 +90,8 @@ async fn a_whole_stream_among_broken_ones_makes_the_count_begin_anew() {
 }
 
 #[tokio::test]
-async fn a_target_that_refuses_our_key_is_left_alone_and_nobody_notices() {
-    for status in [401, 403] {
+async fn a_target_that_refuses_us_as_we_are_set_up_is_left_alone_and_nobody_notices() {
+    for status in [302, 401, 402, 403, 404, 405, 407, 410, 421, 424, 425, 451] {
         let [a, b] = targets().await;
         let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
         a.answer_otherwise(refuses(status));
@@ -152,6 +152,46 @@ async fn one_request_probes_while_the_others_pass_by() {
     assert_eq!(who, "a");
     // It is well again, as if nothing had been.
     assert_eq!(answerers(&server, 3).await, "aaa");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_event_of_a_probe_brings_the_target_back_although_its_stream_goes_on() {
+    let gate = Gate::new();
+    let [a, b] = targets().await;
+    let server = preferring(&a, &b, "failures: 1, base: 100ms").await;
+    a.answer(refuses(500));
+    assert_eq!(answerer(&server).await, "b");
+    a.answer(Script::stream().frame(&first()).wait(&gate).frame(&text("a")).frame(&last("stop")).frame("[DONE]").end());
+    let mut connection;
+    let mut probe = loop {
+        connection = server.connect().await;
+        connection.send(&stream()).await;
+        tokio::select! {
+            _ = a.request(2) => break connection.answer().await,
+            answer = connection.answer() => assert_eq!(answer.status(), 200),
+        }
+    };
+    assert!(matches!(probe.piece().await, Piece::Data(_)));
+    assert_eq!(answerers(&server, 3).await, "aaa");
+    gate.open();
+    probe.body().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn among_equals_the_one_to_be_probed_comes_first() {
+    let [a, b] = targets().await;
+    let server =
+        Server::start(&model(&[(&a, ""), (&b, "weight: 1000")], &["ejection: {failures: 1, base: 1ms}"])).await;
+    // Its turn comes once in a thousand requests.
+    b.answer(refuses(500));
+    a.answer_otherwise(refuses(500));
+    assert_eq!(server.ask(&stream()).await.status, 502);
+    a.answer_otherwise(says("a"));
+    b.answer_otherwise(says("b"));
+    until_asked(&server, &a, 2).await;
+    assert!(b.requests().len() < 100, "{}", b.requests().len());
     server.stop().await;
 }
 

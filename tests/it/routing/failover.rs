@@ -43,7 +43,7 @@ async fn fails_over(script: Script, entry: &str, streaming: bool) -> Vec<Usage> 
 #[tokio::test]
 async fn statuses_that_say_not_here_or_not_now() {
     for streaming in [true, false] {
-        for status in [302, 401, 403, 408, 429, 500, 502, 503, 504, 529] {
+        for status in [302, 401, 402, 403, 404, 405, 407, 408, 410, 421, 424, 425, 429, 451, 500, 502, 503, 504, 529] {
             fails_over(refuses(status), "", streaming).await;
         }
         for status in [429, 503] {
@@ -87,7 +87,24 @@ async fn no_first_event_in_time() {
     for script in scripts {
         fails_over(script, "timeouts: {first_token: 100ms}", true).await;
     }
-    fails_over(Script::new().wait(&never), "timeouts: {first_token: 100ms}", false).await;
+}
+
+#[tokio::test]
+async fn a_plain_answer_that_takes_too_long_is_not_generated_a_second_time() {
+    let never = Gate::new();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let slow = [Script::new().wait(&never), Script::new().write(head).wait(&never)];
+    for script in slow {
+        let (a, b) = (Upstream::start([script]).await, Upstream::start([]).await);
+        let entry = "priority: 0, timeouts: {first_token: 100ms, idle: 100ms}";
+        // By default it may be asked again too.
+        let server =
+            Server::start(&model(&[(&a, entry), (&b, "priority: 1")], &["retries: {backoff: 1ms..1ms}"])).await;
+        let error = server.ask(&Request::chat(&request(&json!({})))).await.error(504);
+        assert_eq!(error["code"], "upstream_timeout");
+        assert_eq!(asked(&[&a, &b]), [1, 0]);
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{answerer, answerers, asked, stream, targets, until_asked};
+use crate::support::frames::{first, last, request};
+use crate::support::http::{Piece, Request};
 use crate::support::server::{Server, model};
-use crate::support::upstream::{Script, Upstream};
+use crate::support::upstream::{Gate, Script, Upstream};
 
 fn wait(status: u16, seconds: u32) -> Script {
     Script::whole(status, &format!("content-type: application/json\r\nretry-after: {seconds}\r\n"), "{}")
@@ -31,11 +35,83 @@ async fn it_is_kept_while_another_can_serve() {
 }
 
 #[tokio::test]
-async fn a_429_without_one_is_forgotten_at_once() {
+async fn a_target_that_hit_its_rate_limit_without_saying_until_when_is_passed_by_for_a_second() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b).await;
     a.answer(Script::json(429, "{}"));
-    assert_eq!(answerers(&server, 2).await, "ba");
+    let since = Instant::now();
+    assert_eq!(answerers(&server, 3).await, "bbb");
+    assert_eq!(asked(&[&a, &b]), [1, 3]);
+    assert_eq!(until_asked(&server, &a, 2).await, "a");
+    assert!(since.elapsed() >= Duration::from_secs(1));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn however_it_is_said_it_is_known_to_the_client_and_to_the_route() {
+    // Values, and how many seconds the client is told at least and at most.
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_000);
+    let date = jiff::fmt::rfc2822::to_string(&soon.to_zoned(jiff::tz::TimeZone::UTC)).unwrap().replace("+0000", "GMT");
+    let date = format!("retry-after: {date}");
+    let unix = format!("x-ratelimit-reset: {}", soon.as_millisecond());
+    let cases = [
+        ("retry-after: 40", 40, 40),
+        ("retry-after: 1.25", 2, 2),
+        ("retry-after: Mon, 30 Nov 2099 00:00:00 GMT", 86_400, 86_400),
+        (&date, 2_900, 3_000),
+        ("retry-after-ms: 90500", 91, 91),
+        ("x-ratelimit-reset-requests: 6m0s", 360, 360),
+        ("x-ratelimit-reset-tokens: 33.023s", 34, 34),
+        (&unix, 2_900, 3_000),
+    ];
+    for (field, least, most) in cases {
+        let script = Script::whole(429, &format!("content-type: application/json\r\n{field}\r\n"), "{}");
+        for streamed in [true, false] {
+            let only = Upstream::start([script.clone()]).await;
+            let server = Server::start(&model(&[(&only, "")], &[])).await;
+            let ask = Request::chat(&request(&json!({ "stream": streamed })));
+            let whole = server.ask(&ask).await;
+            let number = |name: &str| whole.header(name).unwrap().parse::<u64>().unwrap();
+            assert_eq!(whole.status, 429);
+            assert!((least..=most).contains(&number("retry-after")), "{field}: {}", number("retry-after"));
+            assert_eq!(number("retry-after-ms").div_ceil(1_000), number("retry-after"), "{field}");
+            server.stop().await;
+        }
+        let [a, b] = targets().await;
+        let server = preferring(&a, &b).await;
+        a.answer(script);
+        assert_eq!(answerers(&server, 3).await, "bbb");
+        assert_eq!(asked(&[&a, &b]), [1, 3], "{field}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn with_all_out_the_client_is_told_of_the_one_that_is_due_first() {
+    let [a, b] = targets().await;
+    let server = preferring(&a, &b).await;
+    a.answer(wait(429, 200));
+    b.answer(wait(429, 300));
+    let whole = server.ask(&stream()).await;
+    assert_eq!((whole.status, whole.header("retry-after")), (429, Some("200")));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_begun_before_does_not_end_the_wait() {
+    let gate = Gate::new();
+    let [a, b] = targets().await;
+    a.answer(Script::stream().frame(&first()).wait(&gate).frame(&last("stop")).frame("[DONE]").end());
+    a.answer(wait(429, 300));
+    let server = preferring(&a, &b).await;
+    let mut connection = server.connect().await;
+    let mut running = connection.ask(&stream()).await;
+    assert!(matches!(running.piece().await, Piece::Data(_)));
+    assert_eq!(answerer(&server).await, "b");
+    gate.open();
+    running.body().await;
+    assert_eq!(answerers(&server, 3).await, "bbb");
+    assert_eq!(asked(&[&a, &b]), [2, 4]);
     server.stop().await;
 }
 
