@@ -25,6 +25,7 @@ pub struct EndsAt(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     at: Option<Instant>,
+    ends_with_client: bool,
     cut: bool,
 }
 
@@ -38,6 +39,24 @@ impl EndsAt {
     /// Sets or clears the moment.
     pub fn set(&self, at: Option<Instant>) {
         self.state().at = at;
+    }
+
+    /// Says that another answer begins, of which nothing is known yet.
+    pub fn begin(&self) {
+        let mut state = self.state();
+        (state.at, state.ends_with_client) = (None, false);
+    }
+
+    /// Says that the answer is given up when the client ends its side of the connection: it takes long or costs much, and a
+    /// client that has left can't be told from one that only sends no more.
+    pub fn end_with_client(&self) {
+        self.state().ends_with_client = true;
+    }
+
+    /// Whether the answer is given up when the client ends its side of the connection.
+    #[must_use]
+    pub fn ends_with_client(&self) -> bool {
+        self.state().ends_with_client
     }
 
     /// Says that the connection was cut because its reader took too long, or still had not taken it all when the answer's

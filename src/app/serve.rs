@@ -178,6 +178,7 @@ impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
 }
 
 fn answer(entrance: &mut Entrance, mut request: Request<Incoming>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
+    ends_at.begin();
     request.extensions_mut().insert(Peer { address: peer, ends_at });
     entrance.answer(request.map(Body::new))
 }

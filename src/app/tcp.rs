@@ -124,6 +124,10 @@ impl Socket for Tcp {
         self.tcp.poll_read_ready(cx)
     }
 
+    fn ends_with_client(&self) -> bool {
+        self.ends_at.ends_with_client()
+    }
+
     /// Says that no more will come, then, if something is `unread` or still comes, reads on without keeping anything until the
     /// client has closed too, for a moment: closing with bytes unread would reset the connection, and the reset would overtake
     /// the last answer, which is just what a client needs that is still sending a body nobody wants.

@@ -27,6 +27,8 @@ const LAST_HEAD: Duration = Duration::from_secs(1);
 /// Most steps of one turn: a client that sends a body byte by byte, or requests ahead of time, does not keep the thread from
 /// others.
 const TURN: usize = 64;
+/// Most bytes that are kept of what a client sends behind its request, before the answer is out.
+const MAX_AHEAD: usize = 16 * 1024;
 /// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
 const MOST_PASSED_OVER: u64 = 64 * 1024;
 
@@ -37,6 +39,9 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin {
     /// # Errors
     /// Those of the socket.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Whether the answer at hand is given up when the client ends its side. Otherwise a client that sends no more gets it.
+    fn ends_with_client(&self) -> bool;
 
     /// Closes it. `unread`: the client may still be sending what nobody reads, and must get its answer all the same.
     ///
@@ -72,6 +77,8 @@ pub struct Connection<I, S, F, B> {
     keeps: bool,
     /// A request has come.
     greeted: bool,
+    /// The client has ended its side: nothing more comes.
+    ended: bool,
     /// When the head of the next request must be there.
     head_due: Instant,
     alarm: Alarm,
@@ -114,6 +121,7 @@ where
             waits: false,
             keeps: true,
             greeted: false,
+            ended: false,
             head_due,
             alarm: Alarm::at(head_due),
         }
@@ -123,7 +131,8 @@ where
     pub fn finish(&mut self) {
         self.keeps = false;
         match self.state {
-            State::Waiting if self.greeted && self.inbox.is_empty() => self.state = State::Closing { unread: false },
+            // One that has arrived already is answered, but none is waited for.
+            State::Waiting if self.greeted && self.inbox.is_empty() => self.head_due = clock::now(),
             // A request is perhaps on its way.
             State::Waiting => self.head_due = self.head_due.min(clock::now() + LAST_HEAD),
             State::Passing(_) => self.state = State::Closing { unread: true },
@@ -248,6 +257,7 @@ where
             }
             ready!(self.out.poll_flush(&mut self.io, cx))?;
             if !matches!(ready!(self.inbox.poll_receive(&mut self.io, cx)), Ok(true)) {
+                self.ended = true;
                 if let Some(arrival) = self.arrival.take() {
                     arrival.break_off(cx);
                 }
@@ -257,13 +267,31 @@ where
         }
     }
 
-    /// An error when the client leaves; what it sends ahead of time is kept for later. Never ready otherwise.
+    /// An error when the client leaves; never ready otherwise. It is gone when it resets the connection, or ends its side of
+    /// it while an answer is made that is [given up](Socket::ends_with_client) then.
+    ///
+    /// So its stream is read on behind the request, whatever stands there: up to [`MAX_AHEAD`] bytes are kept for later. Beyond
+    /// that no more is read, so that the client has to wait; where the answer would be given up, what comes is thrown away, and
+    /// the connection closed behind the answer.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.inbox.is_empty() {
-            if !ready!(self.inbox.poll_receive(&mut self.io, cx))? {
-                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        for _ in 0..TURN {
+            if self.ended {
+                let gone = self.io.ends_with_client();
+                return if gone { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Pending };
             }
+            if self.arrival.is_none() {
+                self.inbox.pass_over_empty_lines();
+            }
+            if self.inbox.len() >= MAX_AHEAD {
+                if self.arrival.is_some() || !self.io.ends_with_client() {
+                    return Poll::Pending;
+                }
+                self.inbox.clear();
+                self.keeps = false;
+            }
+            self.ended = !ready!(self.inbox.poll_receive(&mut self.io, cx))?;
         }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 

@@ -29,6 +29,16 @@ impl Inbox {
         self.buffer.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Throws away what has been received.
+    pub(super) fn clear(&mut self) {
+        self.buffer.clear();
+        self.looked = 0;
+    }
+
     /// For whoever reads a body.
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
@@ -52,7 +62,7 @@ impl Inbox {
     }
 
     /// Those before a head are no part of it (RFC 9112, section 2.2).
-    fn pass_over_empty_lines(&mut self) {
+    pub(super) fn pass_over_empty_lines(&mut self) {
         let empty =
             |buffer: &BytesMut| [&b"\r\n"[..], b"\n"].into_iter().find(|end| buffer.starts_with(end)).map(<[u8]>::len);
         while let Some(length) = empty(&self.buffer) {

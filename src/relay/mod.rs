@@ -132,6 +132,7 @@ impl Relay {
             self.metrics.refused(limited.reason(), limited.whose.name());
             ApiError::from(&limited)
         })?;
+        caller.ends_at.end_with_client();
         let order = Box::new(Order {
             request,
             client: caller.headers,

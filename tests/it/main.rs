@@ -8,6 +8,7 @@ mod contract_errors;
 mod faults;
 mod heartbeats;
 mod keys;
+mod leaving;
 mod lifecycle;
 mod limits;
 mod me;

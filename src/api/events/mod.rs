@@ -31,7 +31,7 @@ use crate::deadline::Signal;
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::hub::Hub;
-use crate::layer::authenticate::Standing;
+use crate::layer::authenticate::{Peer, Standing};
 use crate::layer::browser::Browsers;
 use crate::wire::key::Scope;
 
@@ -120,32 +120,45 @@ pub fn patient<S: Clone + Send + Sync + 'static>(streams: Router<S>) -> Router<S
 async fn several(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
+    peer: Option<Extension<Peer>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::parse(None, &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
-    events.answer(wanted, standing).await
+    events.answer(wanted, standing, peer).await
 }
 
 async fn one(
     State(events): State<Events>,
     Extension(standing): Extension<Standing>,
+    peer: Option<Extension<Peer>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let topic = Named::from_name(&topic).ok_or_else(|| Problem::not_found("There is no such topic."))?;
     let wanted = Wanted::parse(Some(topic), &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
-    events.answer(wanted, standing).await
+    events.answer(wanted, standing, peer).await
 }
 
 impl Events {
-    async fn answer(self, wanted: Wanted, standing: Standing) -> Result<Response, Problem> {
+    async fn answer(
+        self,
+        wanted: Wanted,
+        standing: Standing,
+        peer: Option<Extension<Peer>>,
+    ) -> Result<Response, Problem> {
         let Wanted { topics, stats, since, answer } = wanted;
         if stats && !standing.principal().has(Scope::Stats) {
             return Ok(Denied::NoScope(Scope::Stats.name()).answer(Surface::Problem));
         }
         let key = Arc::clone(&standing.principal().id);
+        // A page that is not waited for is as good as there.
+        if let Some(Extension(peer)) = peer
+            && !matches!(answer, Answer::Page { wait: Duration::ZERO, .. })
+        {
+            peer.ends_at.end_with_client();
+        }
         match answer {
             Answer::Stream { named } => {
                 let (start, mut subscription) = self.hub.subscribe(&key, topics, since).await?;

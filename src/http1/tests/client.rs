@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::http1::{Connection, Incoming, Socket, Terms};
 
-/// A socket as it is.
-struct Plain(TcpStream);
+/// A socket as it is, and whether answers are given up when the client ends its side.
+struct Plain(TcpStream, bool);
 
 impl AsyncRead for Plain {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -51,6 +51,10 @@ impl Socket for Plain {
         self.0.poll_read_ready(cx)
     }
 
+    fn ends_with_client(&self) -> bool {
+        self.1
+    }
+
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if !unread {
             return Pin::new(&mut self.0).poll_shutdown(cx);
@@ -80,7 +84,15 @@ pub(super) struct Client {
     pub(super) finish: Option<oneshot::Sender<()>>,
 }
 
+/// A connection whose answers are given up when the client ends its side.
 pub(super) async fn connect<S>(terms: Terms, service: S) -> Client
+where
+    S: FnMut(Request<Incoming>) -> Answer + Unpin + Send + 'static,
+{
+    connect_with(terms, true, service).await
+}
+
+pub(super) async fn connect_with<S>(terms: Terms, ends_with_client: bool, service: S) -> Client
 where
     S: FnMut(Request<Incoming>) -> Answer + Unpin + Send + 'static,
 {
@@ -92,7 +104,7 @@ where
     let (finish, finished) = oneshot::channel();
     let mut finished = Some(finished);
     tokio::spawn(async move {
-        let mut connection = Connection::new(Plain(accepted), terms, service);
+        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, service);
         let ended = std::future::poll_fn(|cx| {
             let told = finished.as_mut().map(|finished| Pin::new(finished).poll(cx));
             if let Some(Poll::Ready(told)) = told {

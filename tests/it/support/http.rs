@@ -161,6 +161,11 @@ impl Connection {
         }
     }
 
+    /// Ends its side: nothing more is sent, but the answer is still read.
+    pub(crate) async fn half_close(&mut self) {
+        soon("the end to be sent", self.stream.shutdown()).await.unwrap();
+    }
+
     /// Leaves with a reset instead of a farewell.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().unwrap();
