@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::framing::{Framing, Piece};
@@ -19,6 +18,7 @@ use super::inbox::Inbox;
 use super::incoming::{Arrival, Incoming, Moved};
 use super::outgoing::Outgoing;
 use super::reply::{self, Coding};
+use super::socket::Socket;
 use crate::clock;
 use crate::deadline::{Alarm, hosted};
 
@@ -31,24 +31,6 @@ const TURN: usize = 64;
 const MAX_AHEAD: usize = 16 * 1024;
 /// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
 const MOST_PASSED_OVER: u64 = 64 * 1024;
-
-/// What bytes come from and go to.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// Ready when a read would not wait; takes no buffer to find out.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Whether the answer at hand is given up when the client ends its side. Otherwise a client that sends no more gets it.
-    fn ends_with_client(&self) -> bool;
-
-    /// Closes it. `unread`: the client may still be sending what nobody reads, and must get its answer all the same.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>>;
-}
 
 /// What holds for a connection.
 #[derive(Clone, Copy, Debug)]

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 
-use super::connection::Socket;
 use super::head::{Head, Targets};
 use super::room;
+use super::socket::Socket;
 
 /// Bodies up to this are copied: the buffer that they came in is used again at once. So are those that came in a buffer
 /// which is much larger than they are.

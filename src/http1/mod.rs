@@ -14,10 +14,12 @@ mod incoming;
 mod outgoing;
 mod reply;
 pub(crate) mod room;
+mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Connection, Socket, Terms};
+pub use connection::{Connection, Terms};
 pub use fields::Fields;
 pub(crate) use framing::{Chunks, Framing, Piece};
 pub use incoming::{BrokenOff, Incoming};
+pub use socket::Socket;
