@@ -32,8 +32,8 @@ use crate::layer::authenticate::Gate;
 use crate::layer::browser::Browsers;
 use crate::ledger::Ledger;
 use crate::limiter::{Clock, Limiter};
-use crate::petstore::PetStore;
 use crate::petstore::log::EventLog;
+use crate::petstore::{Capacity, PetStore};
 use crate::relay::{Parts, Relay};
 use crate::responder::Responder;
 use crate::sessions::Sessions;
@@ -213,7 +213,7 @@ async fn open(
             "database: other users of this machine may use {file} (mode {mode:o}); chmod 600 keeps them out"
         );
     }
-    let pets = PetStore::new(store.clone()).with_low_stock(config.petstore.low_stock);
+    let pets = pet_store(config, store.clone());
     pets.seed().await?;
     tasks.spawn(store.clone().watch(ended.clone()));
     Ok((store, pets))
@@ -227,6 +227,19 @@ fn warm(page: bool) {
             page::warm();
         }
     });
+}
+
+/// Pets and orders within their bounds.
+fn pet_store(config: &Config, store: Store) -> PetStore {
+    // Without keys, everybody is one caller.
+    let bounds = if config.auth == Auth::None { config.petstore.undivided() } else { config.petstore };
+    let capacity = Capacity {
+        pets: bounds.pets,
+        pets_of_a_key: bounds.pets_of_a_key(),
+        orders: bounds.orders,
+        orders_of_a_key: bounds.orders_of_a_key(),
+    };
+    PetStore::new(store).with_low_stock(bounds.low_stock).with_capacity(capacity)
 }
 
 /// What handlers use.

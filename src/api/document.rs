@@ -78,6 +78,11 @@ impl Document {
         Ok(Object { given, purpose, errors: Vec::new() })
     }
 
+    /// The id of the API key.
+    pub(super) fn caller(&self) -> &str {
+        &self.caller.id
+    }
+
     /// The key under which this request is done once.
     pub(super) fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
         let mut values = self.headers.get_all(IDEMPOTENCY_KEY).into_iter();

@@ -107,7 +107,7 @@ async fn place(
     let pet = given.member("petId", "the id of a pet", Otherwise::Required, id);
     given.finish()?;
     let (pet, key) = (pet.ok_or_else(Problem::internal)?, document.idempotency_key()?);
-    Ok(resource::created(&store.place_order(pet, key.as_ref()).await?, &public))
+    Ok(resource::created(&store.place_order(document.caller(), pet, key.as_ref()).await?, &public))
 }
 
 async fn patch(

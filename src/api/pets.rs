@@ -87,7 +87,7 @@ async fn create(
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &JSON).await?;
     let (fields, key) = (body::new(&document)?, document.idempotency_key()?);
-    Ok(resource::created(&pets.create_pet(fields, key.as_ref()).await?, &public))
+    Ok(resource::created(&pets.create_pet(document.caller(), fields, key.as_ref()).await?, &public))
 }
 
 async fn replace(

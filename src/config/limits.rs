@@ -85,6 +85,26 @@ impl Limits {
     }
 }
 
+impl PetStoreConfig {
+    /// How many pets one key may have made.
+    #[must_use]
+    pub fn pets_of_a_key(&self) -> u64 {
+        self.pets_per_key.unwrap_or(self.pets.div_ceil(2)).min(self.pets)
+    }
+
+    /// How many orders of one key are kept.
+    #[must_use]
+    pub fn orders_of_a_key(&self) -> u64 {
+        self.orders_per_key.unwrap_or(self.orders.div_ceil(2)).min(self.orders)
+    }
+
+    /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
+    #[must_use]
+    pub const fn undivided(self) -> Self {
+        Self { pets_per_key: Some(self.pets), orders_per_key: Some(self.orders), ..self }
+    }
+}
+
 /// The least that a bound in bytes must have room for.
 struct Least {
     bytes: u64,
@@ -142,6 +162,10 @@ pub(super) fn petstore(walk: &mut Walk, root: &mut Section) -> PetStoreConfig {
     let petstore = PetStoreConfig {
         public_reads: walk.read(&mut section, "public_reads", flag).unwrap_or(default.public_reads),
         low_stock: walk.read(&mut section, "low_stock", whole(0, 1_000_000)).unwrap_or(default.low_stock),
+        pets: walk.read(&mut section, "pets", whole(1, 1_000_000)).unwrap_or(default.pets),
+        pets_per_key: walk.read(&mut section, "pets_per_key", whole(1, 1_000_000)),
+        orders: walk.read(&mut section, "orders", whole(100, 100_000_000)).unwrap_or(default.orders),
+        orders_per_key: walk.read(&mut section, "orders_per_key", whole(100, 100_000_000)),
     };
     walk.finish(section);
     petstore

@@ -253,11 +253,26 @@ pub struct PetStoreConfig {
     /// Available pets of a species at which, or below which, a notification says that it runs low. Default 2, 0 to
     /// 1,000,000.
     pub low_stock: u32,
+    /// Most pets. Default 10,000, 1 to 1,000,000. More: 409.
+    pub pets: u64,
+    /// Those that one key has made. Default half of `pets`, 1 to 1,000,000. More: 409.
+    pub pets_per_key: Option<u64>,
+    /// Orders that are kept, the oldest closed ones going first. Default 100,000, 100 to 100,000,000.
+    pub orders: u64,
+    /// Those that one key has placed. Default half of `orders`, 100 to 100,000,000.
+    pub orders_per_key: Option<u64>,
 }
 
 impl Default for PetStoreConfig {
     fn default() -> Self {
-        Self { public_reads: false, low_stock: 2 }
+        Self {
+            public_reads: false,
+            low_stock: 2,
+            pets: 10_000,
+            pets_per_key: None,
+            orders: 100_000,
+            orders_per_key: None,
+        }
     }
 }
 

@@ -209,7 +209,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NoPet(_) | Refusal::NoOrder(_) => Self::not_found(detail),
             Refusal::Version { .. } => Self::new(StatusCode::PRECONDITION_FAILED, detail),
-            Refusal::OpenOrder(_) | Refusal::NotAvailable(_) | Refusal::Move { .. } => {
+            Refusal::OpenOrder(_) | Refusal::NotAvailable(_) | Refusal::Move { .. } | Refusal::TooManyPets(_) => {
                 Self::new(StatusCode::CONFLICT, detail)
             }
             Refusal::Decimals { .. } => Self::invalid(vec![FieldError::member("price", detail)]),

@@ -56,9 +56,9 @@ impl Change {
         Ok(row::to_order(&row.ok_or(Refusal::NoOrder(id))?)?)
     }
 
-    /// Adds a new pet.
-    pub(super) async fn add_pet(&mut self, pet: &Pet) -> Result<(), StoreError> {
-        write::pets(std::slice::from_ref(pet)).build().execute(self.connection()).await?;
+    /// Adds a new pet of `maker`.
+    pub(super) async fn add_pet(&mut self, pet: &Pet, maker: &str) -> Result<(), StoreError> {
+        write::pets(std::slice::from_ref(pet), Some(maker)).build().execute(self.connection()).await?;
         self.came.push((pet.species, pet.status));
         self.tell(Kind::PetUpdate, pet.id, pet.version, Some(pet), None)
     }

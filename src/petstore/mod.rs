@@ -12,6 +12,7 @@
 #[macro_use]
 mod vocabulary;
 
+mod capacity;
 mod change;
 pub mod filter;
 pub mod inventory;
@@ -29,6 +30,9 @@ mod seed;
 mod select;
 mod write;
 
+pub use self::capacity::Capacity;
+
+use futures_util::TryStreamExt;
 use sqlx::{Row, Sqlite, Transaction};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -40,6 +44,8 @@ use self::pet::Pet;
 use crate::store::{Store, StoreError};
 use crate::wire::event::Cursor;
 
+/// Rows that are read before other tasks have their turn: a quarter of a millisecond or so.
+const TURN: usize = 64;
 /// Available pets of a species at which it runs low, unless configured.
 const LOW_STOCK: u32 = 2;
 
@@ -48,6 +54,7 @@ const LOW_STOCK: u32 = 2;
 pub struct PetStore {
     store: Store,
     low_stock: u32,
+    capacity: Capacity,
     bell: watch::Sender<u64>,
 }
 
@@ -67,13 +74,19 @@ impl PetStore {
     /// The inventory kept in `store`, whose migrations have run.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, low_stock: LOW_STOCK, bell: watch::Sender::new(0) }
+        Self { store, low_stock: LOW_STOCK, capacity: Capacity::default(), bell: watch::Sender::new(0) }
     }
 
     /// The same store, in which a species runs low when its available pets fall to `low_stock`. Default 2.
     #[must_use]
     pub fn with_low_stock(self, low_stock: u32) -> Self {
         Self { low_stock, ..self }
+    }
+
+    /// The same store, with room for so many pets and orders.
+    #[must_use]
+    pub fn with_capacity(self, capacity: Capacity) -> Self {
+        Self { capacity, ..self }
     }
 
     /// Rings after every commit that has written events, through this handle or a clone of it, with the number of the
@@ -119,6 +132,32 @@ impl PetStore {
         after: Option<PageKey>,
     ) -> Result<PetPage, StoreError> {
         find(self.store.reader(), filter, sort, limit, after).await
+    }
+
+    /// Calls `visit` with every pet that `filter` takes, in the order of `sort`, until that says `false`. They are read in
+    /// one statement, so all are of one moment, and other tasks run in between.
+    ///
+    /// # Errors
+    /// As [`PetStore::find`].
+    pub async fn each(
+        &self,
+        filter: &PetFilter,
+        sort: Sort,
+        visit: &mut (dyn FnMut(Pet) -> bool + Send),
+    ) -> Result<(), StoreError> {
+        let mut query = select::page(filter, sort, None, i64::MAX);
+        let mut rows = query.build().fetch(self.store.reader());
+        let mut count = 0_usize;
+        while let Some(row) = rows.try_next().await? {
+            if !visit(row::to_pet(&row)?) {
+                break;
+            }
+            count += 1;
+            if count.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
     }
 
     /// As [`PetStore::find`], with the cursor of the log that the page is consistent with.
@@ -182,12 +221,18 @@ impl PetStore {
     /// [`StoreError::Database`].
     pub async fn vocabulary(&self) -> Result<Vocabulary, StoreError> {
         let mut vocabulary = Vocabulary::default();
-        for row in sqlx::query(select::VOCABULARY).fetch_all(self.store.reader()).await? {
+        let mut rows = sqlx::query(select::VOCABULARY).fetch(self.store.reader());
+        let mut count = 0_usize;
+        while let Some(row) = rows.try_next().await? {
             let word = row.try_get(1)?;
             match row.try_get::<&str, _>(0)? {
                 "breed" => vocabulary.breeds.push(word),
                 "color" => vocabulary.colors.push(word),
                 _ => vocabulary.names.push(word),
+            }
+            count += 1;
+            if count.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
             }
         }
         Ok(vocabulary)

@@ -13,12 +13,17 @@ use crate::store::StoreError;
 use crate::wire::event::Kind;
 
 impl PetStore {
-    /// Orders an available pet, which becomes pending; asked again with the same key, gives the order of the first
+    /// Orders an available pet for `maker`, the id of an API key, which becomes pending; asked again with the same key, gives the order of the first
     /// time as it was made.
     ///
     /// # Errors
     /// [`Refusal::NoPet`], [`Refusal::NotAvailable`], [`Refusal::KeyReused`], [`Refusal::Store`].
-    pub async fn place_order(&self, pet: Uuid, key: Option<&IdempotencyKey>) -> Result<Done<Order>, Refusal> {
+    pub async fn place_order(
+        &self,
+        maker: &str,
+        pet: Uuid,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Done<Order>, Refusal> {
         let mut change = Change::begin(self).await?;
         if let Some(done) = change.replay(key).await? {
             return Ok(done);
@@ -28,14 +33,17 @@ impl PetStore {
             return Err(Refusal::NotAvailable(pet.status));
         }
         let order = Order::new(&pet, change.at);
-        write::order(change.connection(), &order).await.map_err(|error| match error.as_database_error() {
-            // The index of open orders: this pet's status was not that of its order.
-            Some(said) if said.is_unique_violation() => Refusal::NotAvailable(OrderStatus::Placed.pet()),
-            _ => error.into(),
+        let row = write::order(change.connection(), &order, maker).await.map_err(|error| {
+            match error.as_database_error() {
+                // The index of open orders: this pet's status was not that of its order.
+                Some(said) if said.is_unique_violation() => Refusal::NotAvailable(OrderStatus::Placed.pet()),
+                _ => error.into(),
+            }
         })?;
         change.tell(Kind::OrderCreated, order.id, order.version, Some(&order), None)?;
         let after = Pet { status: order.status.pet(), ..pet.clone() };
         change.put_pet(&pet, after).await?;
+        change.forget_orders(row, maker, &self.capacity).await?;
         change.remember(key, &order).await?;
         change.commit(self).await?;
         Ok(Done { value: order, replayed: false })

@@ -10,18 +10,24 @@ use super::{PetStore, money, select};
 use crate::store::StoreError;
 
 impl PetStore {
-    /// Adds a pet; asked again with the same key, gives the pet of the first time as it was made.
+    /// Adds a pet for `maker`, the id of an API key; asked again with the same key, gives the pet of the first time as it was made.
     ///
     /// # Errors
-    /// [`Refusal::Decimals`], [`Refusal::KeyReused`], [`Refusal::Store`].
-    pub async fn create_pet(&self, fields: PetFields, key: Option<&IdempotencyKey>) -> Result<Done<Pet>, Refusal> {
+    /// [`Refusal::Decimals`], [`Refusal::KeyReused`], [`Refusal::TooManyPets`], [`Refusal::Store`].
+    pub async fn create_pet(
+        &self,
+        maker: &str,
+        fields: PetFields,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Done<Pet>, Refusal> {
         let mut change = Change::begin(self).await?;
         if let Some(done) = change.replay(key).await? {
             return Ok(done);
         }
         let pet = Pet::new(fields, change.at);
         check_price(&pet)?;
-        change.add_pet(&pet).await?;
+        change.check_room(maker, &self.capacity).await?;
+        change.add_pet(&pet, maker).await?;
         change.remember(key, &pet).await?;
         change.commit(self).await?;
         Ok(Done { value: pet, replayed: false })

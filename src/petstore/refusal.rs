@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::order::OrderStatus;
 use super::pet::Status;
+use crate::bound::Exceeded;
 use crate::store::StoreError;
 
 /// Why nothing was changed.
@@ -40,6 +41,8 @@ pub enum Refusal {
     },
     /// The idempotency key came before, with another request.
     KeyReused,
+    /// There are as many pets as there may be, or as many that the key has made.
+    TooManyPets(Exceeded),
     /// The database failed.
     Store(StoreError),
 }
@@ -73,6 +76,12 @@ impl fmt::Display for Refusal {
             Self::Decimals { currency, most } => write!(f, "must have at most {most} decimals in {currency}"),
             Self::KeyReused => {
                 f.write_str("This Idempotency-Key was used for another request; take a new key for a new request.")
+            }
+            Self::TooManyPets(Exceeded::Share(most)) => {
+                write!(f, "Your API key has made {most} of the pets, as many as one key may have; delete one first.")
+            }
+            Self::TooManyPets(Exceeded::Total(most)) => {
+                write!(f, "The store has as many pets as it may have, {most}; delete one first.")
             }
             Self::Store(error) => error.fmt(f),
         }

@@ -17,6 +17,8 @@ use crate::store::StoreError;
 const KEEP: i64 = 24 * 60 * 60 * 1_000;
 /// Answers kept of one caller; the oldest go first.
 const MOST: i64 = 10_000;
+/// Answers kept of all callers; likewise.
+const MOST_OF_ALL: i64 = 100_000;
 /// How many more may pile up before they go.
 const SLACK: i64 = 100;
 
@@ -85,6 +87,7 @@ impl Change {
             .await?;
         if made.last_insert_rowid() % SLACK == 0 {
             self.forget_beyond(&key.caller, MOST).await?;
+            self.forget_all_beyond(MOST_OF_ALL).await?;
         }
         Ok(())
     }
@@ -94,6 +97,14 @@ impl Change {
         let delete = "DELETE FROM idempotency_keys WHERE caller = ?1 AND number <= \
                       (SELECT number FROM idempotency_keys WHERE caller = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)";
         sqlx::query(delete).bind(caller).bind(most).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Forgets all but the last `most` answers to anybody.
+    async fn forget_all_beyond(&mut self, most: i64) -> Result<(), StoreError> {
+        let delete = "DELETE FROM idempotency_keys WHERE number <= \
+                      (SELECT number FROM idempotency_keys ORDER BY number DESC LIMIT 1 OFFSET ?)";
+        sqlx::query(delete).bind(most).execute(self.connection()).await?;
         Ok(())
     }
 }
@@ -121,6 +132,11 @@ mod tests {
         change.forget_beyond("me", 2).await.unwrap();
         for (asked, kept) in [(key("me", 2), false), (key("me", 3), true), (key("me", 4), true), (key("you", 0), true)]
         {
+            let done = change.replay::<Pet>(Some(&asked)).await.unwrap();
+            assert_eq!(done.is_some(), kept, "{asked:?}");
+        }
+        change.forget_all_beyond(1).await.unwrap();
+        for (asked, kept) in [(key("me", 4), true), (key("me", 3), false), (key("you", 0), false)] {
             let done = change.replay::<Pet>(Some(&asked)).await.unwrap();
             assert_eq!(done.is_some(), kept, "{asked:?}");
         }

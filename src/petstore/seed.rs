@@ -29,7 +29,7 @@ pub(super) async fn plant(writer: &SqlitePool) -> Result<usize, StoreError> {
         return Ok(0);
     }
     for pets in pets.chunks(ROWS) {
-        write::pets(pets).build().execute(&mut *transaction).await?;
+        write::pets(pets, None).build().execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(pets.len())

@@ -7,11 +7,11 @@ use super::money;
 use super::order::Order;
 use super::pet::Pet;
 
-/// Adds `pets`, at most 2,000: a statement has 32,766 variables.
-pub(super) fn pets(pets: &[Pet]) -> QueryBuilder<Sqlite> {
+/// Adds `pets` of `maker`, at most 1,900: a statement has 32,766 variables.
+pub(super) fn pets(pets: &[Pet], maker: Option<&str>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(
         "INSERT INTO pets (id, species, name, breed, age_months, size, color, gender, good_with_kids, price_e4, \
-         currency, description, status, created_at, updated_at, version) ",
+         currency, description, status, created_at, updated_at, version, made_by) ",
     );
     query.push_values(pets, |mut columns, pet| {
         columns.push_bind(pet.id.to_string());
@@ -21,7 +21,7 @@ pub(super) fn pets(pets: &[Pet]) -> QueryBuilder<Sqlite> {
         columns.push_bind(money::rounded_down(pet.price)).push_bind(pet.currency.clone());
         columns.push_bind(pet.description.clone()).push_bind(pet.status.name());
         columns.push_bind(pet.created_at.as_millisecond()).push_bind(pet.updated_at.as_millisecond());
-        columns.push_bind(pet.version.cast_signed());
+        columns.push_bind(pet.version.cast_signed()).push_bind(maker.map(str::to_owned));
     });
     query
 }
@@ -59,11 +59,11 @@ pub(super) async fn delete_pet(connection: &mut SqliteConnection, id: Uuid) -> R
     Ok(())
 }
 
-/// Adds an order.
-pub(super) async fn order(connection: &mut SqliteConnection, order: &Order) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO orders (id, pet_id, status, price_e4, currency, created_at, updated_at, version) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+/// Adds an order of `maker`; gives the number of its row.
+pub(super) async fn order(connection: &mut SqliteConnection, order: &Order, maker: &str) -> Result<i64, sqlx::Error> {
+    let added = sqlx::query(
+        "INSERT INTO orders (id, pet_id, status, price_e4, currency, created_at, updated_at, version, made_by) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(order.id.to_string())
     .bind(order.pet_id.to_string())
@@ -73,9 +73,10 @@ pub(super) async fn order(connection: &mut SqliteConnection, order: &Order) -> R
     .bind(order.created_at.as_millisecond())
     .bind(order.updated_at.as_millisecond())
     .bind(order.version.cast_signed())
+    .bind(maker)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(added.last_insert_rowid())
 }
 
 /// Writes all that can change of an order.

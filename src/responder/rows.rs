@@ -1,4 +1,4 @@
-//! Queries to rows: the inventory is read page by page, and [`Query::admits`] has the last word.
+//! Queries to rows: the inventory is read in one pass for each query, and [`Query::admits`] has the last word.
 
 use std::collections::HashSet;
 
@@ -7,16 +7,12 @@ use uuid::Uuid;
 use super::query::{Query, Take};
 use crate::petstore::PetStore;
 use crate::petstore::filter::{PetFilter, Sort};
-use crate::petstore::page::PageKey;
 use crate::petstore::pet::Pet;
 use crate::store::StoreError;
 
-/// Rows that are read at once.
-const PAGE: u32 = 500;
-
 /// Calls `visit` with every pet that the query means, in its order.
 ///
-/// Memory is bounded by a page, by what `visit` keeps, and by 16 bytes for each pet of a query that
+/// Memory is bounded by what `visit` keeps, and by 16 bytes for each pet of a query that
 /// this one looks within.
 ///
 /// # Errors
@@ -56,20 +52,16 @@ async fn level(
         _ => PetFilter::default(),
     };
     let mut taker = Taker { take: query.take, sort: query.sort, seen: 0, first: None, last: Vec::new() };
-    let mut after: Option<PageKey> = None;
-    loop {
-        let page = pets.find(&filter, query.sort, PAGE, after.take()).await?;
-        for pet in page.pets {
-            if query.admits(&pet) && within.is_none_or(|ids| ids.contains(&pet.id)) && !taker.offer(pet, visit) {
-                return Ok(());
-            }
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
+    let mut over = false;
+    let mut take = |pet: Pet| {
+        let meant = query.admits(&pet) && within.is_none_or(|ids| ids.contains(&pet.id));
+        over = meant && !taker.offer(pet, visit);
+        !over
+    };
+    pets.each(&filter, query.sort, &mut take).await?;
+    if !over {
+        taker.finish(visit);
     }
-    taker.finish(visit);
     Ok(())
 }
 

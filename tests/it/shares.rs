@@ -1,5 +1,6 @@
 //! What all keys share: one of them can't use it up.
 
+mod pets;
 mod uploads;
 
 /// Two keys, in YAML.

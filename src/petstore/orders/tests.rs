@@ -14,7 +14,7 @@ async fn status(pets: &PetStore, pet: &Pet) -> Status {
 async fn an_order_takes_the_pet_and_its_price_of_the_moment() {
     let (store, pets) = empty().await;
     let pet = made(&pets).await;
-    let order = pets.place_order(pet.id, None).await.unwrap().value;
+    let order = pets.place_order("me", pet.id, None).await.unwrap().value;
     assert_eq!((order.pet_id, order.price, &order.currency, order.version), (pet.id, pet.price, &pet.currency, 1));
     assert_eq!(pets.order(order.id).await.unwrap(), Some(order.clone()));
     let dearer = PetEdit { price: Some("99".parse().unwrap()), ..PetEdit::default() };
@@ -41,7 +41,7 @@ async fn every_way_of_an_order_leads_its_pet() {
     let (store, pets) = empty().await;
     for (way, end) in ways {
         let pet = made(&pets).await;
-        let mut order = pets.place_order(pet.id, None).await.unwrap().value;
+        let mut order = pets.place_order("me", pet.id, None).await.unwrap().value;
         for to in way {
             let seen = *pets.doorbell().borrow();
             let before = status(&pets, &pet).await;
@@ -63,7 +63,7 @@ async fn every_way_of_an_order_leads_its_pet() {
 #[tokio::test]
 async fn other_moves_are_refused_and_the_same_status_is_none() {
     let (store, pets) = empty().await;
-    let order = pets.place_order(made(&pets).await.id, None).await.unwrap().value;
+    let order = pets.place_order("me", made(&pets).await.id, None).await.unwrap().value;
     let seen = *pets.doorbell().borrow();
     for to in [OrderStatus::Shipped, OrderStatus::Delivered] {
         let refused = pets.move_order(order.id, Some(to), &Expected::Any).await.unwrap_err();
@@ -83,7 +83,7 @@ async fn other_moves_are_refused_and_the_same_status_is_none() {
 async fn an_open_order_alone_decides_about_its_pet() {
     let (store, pets) = empty().await;
     let pet = made(&pets).await;
-    let order = pets.place_order(pet.id, None).await.unwrap().value;
+    let order = pets.place_order("me", pet.id, None).await.unwrap().value;
     let seen = *pets.doorbell().borrow();
     for status in [Status::Available, Status::Adopted] {
         let edit = PetEdit { status: Some(status), ..PetEdit::default() };
@@ -91,8 +91,8 @@ async fn an_open_order_alone_decides_about_its_pet() {
         assert!(matches!(refused, Err(Refusal::OpenOrder(id)) if id == order.id));
     }
     assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(Refusal::OpenOrder(_))));
-    assert!(matches!(pets.place_order(pet.id, None).await, Err(Refusal::NotAvailable(Status::Pending))));
-    assert!(matches!(pets.place_order(Uuid::now_v7(), None).await, Err(Refusal::NoPet(_))));
+    assert!(matches!(pets.place_order("me", pet.id, None).await, Err(Refusal::NotAvailable(Status::Pending))));
+    assert!(matches!(pets.place_order("me", Uuid::now_v7(), None).await, Err(Refusal::NoPet(_))));
     assert_eq!(told(&store, seen).await, []);
     pets.move_order(order.id, Some(OrderStatus::Cancelled), &Expected::Any).await.unwrap();
     pets.delete_pet(pet.id, &Expected::Any).await.unwrap();
@@ -103,9 +103,9 @@ async fn an_open_order_alone_decides_about_its_pet() {
 async fn the_index_keeps_a_second_open_order_out() {
     let (store, pets) = empty().await;
     let pet = made(&pets).await;
-    pets.place_order(pet.id, None).await.unwrap();
+    pets.place_order("me", pet.id, None).await.unwrap();
     sqlx::query("UPDATE pets SET status = 'AVAILABLE'").execute(store.writer()).await.unwrap();
-    assert!(matches!(pets.place_order(pet.id, None).await, Err(Refusal::NotAvailable(Status::Pending))));
+    assert!(matches!(pets.place_order("me", pet.id, None).await, Err(Refusal::NotAvailable(Status::Pending))));
     assert_eq!(pets.orders(&OrderFilter::default(), 10, None).await.unwrap().value.orders.len(), 1);
 }
 
@@ -114,7 +114,7 @@ async fn orders_are_listed_by_page_and_filter() {
     let (_store, pets) = empty().await;
     let mut all = Vec::new();
     for _ in 0..5 {
-        all.push(pets.place_order(made(&pets).await.id, None).await.unwrap().value);
+        all.push(pets.place_order("me", made(&pets).await.id, None).await.unwrap().value);
     }
     let moved = pets.move_order(all[3].id, Some(OrderStatus::Approved), &Expected::Any).await.unwrap();
     all[3] = moved.clone();

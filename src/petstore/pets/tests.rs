@@ -33,7 +33,7 @@ pub(in crate::petstore) async fn empty() -> (Store, PetStore) {
 
 /// A new pet.
 pub(in crate::petstore) async fn made(pets: &PetStore) -> Pet {
-    pets.create_pet(fields(), None).await.unwrap().value
+    pets.create_pet("me", fields(), None).await.unwrap().value
 }
 
 /// Everything in the log behind `after`.
@@ -133,7 +133,7 @@ async fn what_is_refused_changes_nothing_and_tells_nothing() {
     let edit = priced("1.999", "USD");
     assert!(matches!(pets.edit_pet(pet.id, edit, &Expected::Any).await, Err(Refusal::Decimals { most: 2, .. })));
     let dear = PetFields { price: "0.001".parse().unwrap(), ..fields() };
-    assert!(matches!(pets.create_pet(dear, None).await, Err(Refusal::Decimals { .. })));
+    assert!(matches!(pets.create_pet("me", dear, None).await, Err(Refusal::Decimals { .. })));
     assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet));
     assert_eq!(pets.count(&PetFilter::default()).await.unwrap(), 1);
     assert_eq!(told(&store, 2).await, []);
@@ -204,24 +204,24 @@ fn key(key: &str, request: &str) -> IdempotencyKey {
 #[tokio::test]
 async fn a_key_makes_one_pet_which_is_answered_as_it_was_made() {
     let (store, pets) = empty().await;
-    let first = pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap();
+    let first = pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap();
     assert!(!first.replayed);
     let edit = PetEdit { name: Some("Nemo".to_owned()), ..PetEdit::default() };
     pets.edit_pet(first.value.id, edit, &Expected::Any).await.unwrap();
     let seen = *pets.doorbell().borrow();
-    let again = pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap();
+    let again = pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap();
     assert_eq!((again.replayed, &again.value), (true, &first.value));
     assert_eq!(serde_json::to_string(&again.value).unwrap(), serde_json::to_string(&first.value).unwrap());
     assert_eq!(told(&store, seen).await, []);
-    assert!(matches!(pets.create_pet(fields(), Some(&key("k", "other"))).await, Err(Refusal::KeyReused)));
+    assert!(matches!(pets.create_pet("me", fields(), Some(&key("k", "other"))).await, Err(Refusal::KeyReused)));
     let other = IdempotencyKey { caller: "you".to_owned(), ..key("k", "other") };
-    assert!(!pets.create_pet(fields(), Some(&other)).await.unwrap().replayed);
+    assert!(!pets.create_pet("me", fields(), Some(&other)).await.unwrap().replayed);
 }
 
 #[tokio::test]
 async fn keys_are_forgotten_after_a_day() {
     let (store, pets) = empty().await;
-    pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap();
+    pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap();
     let back = |millis: i64| {
         let store = store.clone();
         async move {
@@ -230,7 +230,7 @@ async fn keys_are_forgotten_after_a_day() {
         }
     };
     back(23 * 60 * 60 * 1_000).await;
-    assert!(pets.create_pet(fields(), Some(&key("k", "r"))).await.unwrap().replayed);
+    assert!(pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap().replayed);
     back(60 * 60 * 1_000).await;
-    assert!(!pets.create_pet(fields(), Some(&key("k", "another"))).await.unwrap().replayed);
+    assert!(!pets.create_pet("me", fields(), Some(&key("k", "another"))).await.unwrap().replayed);
 }
