@@ -13,10 +13,11 @@
 //! | 3 | [`hub`], [`keyring`], [`ledger`], [`limiter`], [`responder`], [`sessions`], [`upstream`] | live events, who may, what was used, how much, the local model, browsers, the remote models |
 //! | 2 | [`http1`], [`petstore`], [`store`], [`telemetry`] | a client's connection; pets; the database below them; logs and metrics |
 //! | 1 | [`config`], [`deadline`] | what a person wrote -> what runs; when things must be over |
-//! | 0 | [`wire`], [`clock`], [`bound`] | pure data and codecs, no I/O; the time; bounds that all share |
+//! | 0 | [`wire`], [`clock`], [`bound`], `sync` | pure data and codecs, no I/O; the time; bounds that all share; the primitives of what is model-checked |
 
 pub mod bound;
 pub mod clock;
+mod sync;
 pub mod wire;
 
 pub mod config;

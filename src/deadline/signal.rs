@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use crate::sync::{AtomicBool, CancellationToken, WaitForCancellationFutureOwned};
 
 /// Raised once, for all; clones are the same.
 #[derive(Clone, Debug, Default)]

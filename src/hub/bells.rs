@@ -4,18 +4,16 @@
 //! hub's own bell, and rings that of its runtime, whose tasks then wait their turn and nothing more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use tokio::runtime::{Handle, Id};
-use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
+use crate::sync::{Handle, Mutex, Notify, OwnedNotified, RuntimeId, spawn};
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Bells {
     own: Arc<Notify>,
     // std Mutex: never held across .await. As many entries as there have been runtimes.
-    of_runtimes: Mutex<HashMap<Id, Arc<Notify>>>,
+    of_runtimes: Mutex<HashMap<RuntimeId, Arc<Notify>>>,
 }
 
 impl Bells {
@@ -31,7 +29,7 @@ impl Bells {
             let bell = Arc::<Notify>::default();
             // It hears from now on, and not only once it runs.
             let heard = Arc::clone(&self.own).notified_owned();
-            tokio::spawn(pass_on(Arc::clone(&self.own), heard, Arc::clone(&bell)));
+            spawn(pass_on(Arc::clone(&self.own), heard, Arc::clone(&bell)));
             bell
         });
         Arc::clone(bell)

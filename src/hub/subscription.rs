@@ -7,14 +7,13 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::sync::Notify;
-use tokio::sync::futures::OwnedNotified;
 
 use super::passing::Reader;
 use super::ring::Read;
 use super::{Reason, Reset, Shared, encode};
 use crate::bound::Grant;
 use crate::store::StoreError;
+use crate::sync::{Notify, OwnedNotified};
 use crate::wire::event::{Cursor, Epoch, Topics};
 use crate::wire::event_frame::{Encoded, Passing};
 

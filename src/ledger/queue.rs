@@ -4,12 +4,11 @@
 //! first of them.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::{Arc, PoisonError};
 
 use super::Entry;
 use super::recent::Recent;
+use crate::sync::{Mutex, MutexGuard, Notify};
 
 /// See the module.
 #[derive(Debug)]

@@ -4,10 +4,10 @@
 //! connection, the clock and the alarm each time would cost as much as passing the token on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Wake, Waker};
 
-use futures_util::task::AtomicWaker;
+use crate::sync::{AtomicBool, AtomicWaker};
 
 /// What a stream waits with: it wakes the task that serves the client, and remembers that it did.
 pub(super) struct Ear {
@@ -27,7 +27,9 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
+        // Read and written in one step: a plain store would hide an earlier wake of another source from whoever sees only
+        // this one, and with it what that source had written.
+        self.woken.swap(true, Ordering::Release);
         self.task.wake();
     }
 }

@@ -1,0 +1,80 @@
+//! What threads of petstream share, under loom: every interleaving, and every value that a load may see, up to a bound.
+//!
+//! The modules are petstream's own source files. They take their atomics, locks and notifications from `crate::sync`,
+//! which here is made of loom's. A model builds a small scene around one of them and asserts what must hold in all of
+//! its executions; a thread that waits for ever is a failure too. The models live in the library, since what they use is
+//! private to its module; `tests/models.rs` runs them. Outside `--cfg test`: the unit tests in the included files are for
+//! the real primitives.
+//!
+//! tokio's and futures' primitives are models after their documentation, over a lock ([`sync`]): faults inside these
+//! crates, or an ordering that only their implementation leaves open, are not found.
+
+#[allow(dead_code, reason = "the parts of the file that no model needs")]
+#[path = "../../../src/wire/event.rs"]
+mod event;
+pub mod hub;
+pub mod ledger;
+pub mod relay;
+pub mod signal;
+mod sync;
+
+/// As petstream's crate has it.
+mod wire {
+    pub(crate) use crate::event;
+
+    /// Events without their bytes.
+    pub(crate) mod event_frame {
+        use super::event::Topic;
+
+        #[derive(Debug)]
+        pub struct Encoded {
+            pub seq: u64,
+            pub topic: Topic,
+        }
+
+        impl Encoded {
+            pub const fn len(&self) -> usize {
+                100
+            }
+        }
+
+        #[derive(Clone, Debug)]
+        pub struct Passing(pub u64);
+    }
+}
+
+/// As petstream's crate has it.
+mod bound {
+    /// A place among the subscribers, of which there are enough.
+    pub struct Grant;
+}
+
+/// As petstream's crate has it.
+mod store {
+    /// The log in memory does not fail.
+    #[derive(Debug)]
+    pub enum StoreError {}
+}
+
+/// As petstream's crate has it.
+mod petstore {
+    pub(crate) mod log {
+        use crate::event::Epoch;
+
+        /// Where the log stands.
+        pub struct Position {
+            pub epoch: Epoch,
+            pub head: u64,
+            pub pruned: u64,
+        }
+    }
+}
+
+/// Runs `scene` in every execution with at most `preemptions` threads interrupted where they did not wait.
+fn check(preemptions: usize, scene: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    // A loop that never ends is a failure, and no reason to go on for hours.
+    model.max_branches = 10_000;
+    model.check(scene);
+}
