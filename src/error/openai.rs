@@ -278,7 +278,7 @@ impl From<&Failure> for ApiError {
             Failure::Unanswered | Failure::Closed => {
                 bad("upstream_closed", "The upstream closed the connection before its answer was complete.")
             }
-            Failure::Malformed(what) => {
+            Failure::Malformed(what) | Failure::Empty(what) => {
                 bad("upstream_malformed", &format!("The upstream's answer can't be understood: {what}."))
             }
             Failure::Timeout(deadline) => {
@@ -339,9 +339,17 @@ impl ApiError {
         };
         // A 5xx speaks of the upstream's insides; everything else it said is meant for the client.
         let meant = refusal.status.is_success() || !refusal.status.is_server_error();
-        if let Some(said) = said.filter(|_| meant) {
+        if refusal.is_overflow() {
+            error.body.code = Some("context_length_exceeded".to_owned());
+            error.body.param = Some("messages".to_owned());
+        } else if let Some(said) = said.filter(|_| meant) {
             error.body.param = said.param.as_deref().map(short);
-            error.body.code = said.code.as_deref().map(short).or(error.body.code);
+            // A number stands for a status; SDKs expect a word.
+            let is_number = |code: &&str| {
+                code.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && code.parse::<f64>().is_ok()
+            };
+            let word = said.code.as_deref().filter(|code| !is_number(code));
+            error.body.code = word.map(short).or(error.body.code);
             if !said.kind.is_empty() {
                 error.body.kind = short(&said.kind);
             }

@@ -21,6 +21,9 @@ use super::Caller;
 
 /// A token of English prose or code is about four bytes: OpenAI's own rule of thumb.
 pub(super) const BYTES_A_TOKEN: u64 = 4;
+/// Most tokens of a prompt, or of a completion whose request sets no maximum, that an upstream is believed. No model has
+/// a context of this length, and reasoning that is not seen makes any smaller bound wrong.
+const MOST_TOKENS: u64 = 10_000_000;
 /// How many tokens a stream that has used up its reservation sets aside at once.
 const MORE: u64 = 16;
 /// Time between two moments in which a stream tells how far it is: what it tells to is shared by all.
@@ -53,9 +56,12 @@ pub(super) struct Account {
 /// What has been counted.
 #[derive(Default)]
 struct Tally {
+    /// What the upstream told. A zero in it says nothing.
     usage: Option<Usage>,
     /// The usage is that of the whole answer, and not of a part of it.
     usage_is_final: bool,
+    /// Most tokens of the completion that an upstream is believed.
+    most: u64,
     prompt_estimate: u64,
     /// Tokens that went to the client, as far as we can tell: upstreams send one a chunk.
     counted: u64,
@@ -91,7 +97,7 @@ impl Account {
             reservation: Some(reservation),
             _permit: permit,
             _in_flight: request.stream.then(|| metrics.stream_begins()),
-            tally: Tally { prompt_estimate, ..Tally::default() },
+            tally: Tally { prompt_estimate, most: most_believed(request), ..Tally::default() },
             ended: None,
             status: CLIENT_CLOSED_REQUEST,
         }))
@@ -131,20 +137,24 @@ impl Account {
         self.tally.told = self.tally.told.max(tokens);
     }
 
-    /// The counts of the whole answer, from whoever generated the tokens.
+    /// The counts of the whole answer, from the local model.
     pub(super) const fn exact(&mut self, usage: Usage) {
         self.tally.usage = Some(usage);
         self.tally.usage_is_final = true;
     }
 
-    /// The counts so far, from an upstream that puts them on every chunk.
-    pub(super) const fn running(&mut self, usage: Usage) {
-        self.tally.usage = Some(usage);
+    /// Counts from an upstream: of the whole answer, or of what came so far.
+    pub(super) fn told(&mut self, usage: Usage, is_final: bool) {
+        if !self.tally.tell(usage, is_final) {
+            let Usage { prompt_tokens, completion_tokens } = usage;
+            let request_id = &**self.record.id();
+            tracing::warn!(request_id, prompt_tokens, completion_tokens, "an upstream's token counts are impossible");
+        }
     }
 
     /// Tokens that went to the client, should no count come.
     pub(super) const fn counted(&mut self, tokens: u64) {
-        self.tally.counted += tokens;
+        self.tally.counted = self.tally.counted.saturating_add(tokens);
     }
 
     /// Whether the limits have tokens for what has been sent so far; sets more aside where need be.
@@ -202,36 +212,75 @@ impl Account {
     }
 }
 
+/// Most tokens of a completion that an upstream is believed: as many as were asked for, all choices together.
+fn most_believed(request: &ChatRequest) -> u64 {
+    request.max_tokens.map_or(MOST_TOKENS, |most| most.saturating_mul(request.n).min(MOST_TOKENS))
+}
+
 impl Tally {
-    fn so_far(&self) -> u64 {
-        match self.usage {
-            Some(usage) => usage.prompt_tokens.saturating_add(usage.completion_tokens),
-            None => self.prompt_estimate.saturating_add(self.counted),
+    /// Takes note of an upstream's counts, unless they are impossible: whoever sends one such count has none to trust.
+    /// Zeros replace nothing.
+    fn tell(&mut self, usage: Usage, is_final: bool) -> bool {
+        if usage.prompt_tokens > MOST_TOKENS || usage.completion_tokens > self.most {
+            return false;
+        }
+        let known = self.usage.get_or_insert_default();
+        if usage.prompt_tokens > 0 {
+            known.prompt_tokens = usage.prompt_tokens;
+        }
+        if usage.completion_tokens > 0 {
+            known.completion_tokens = usage.completion_tokens;
+        }
+        self.usage_is_final = is_final;
+        true
+    }
+
+    /// What has been used, if the answer ends here.
+    fn used(&self) -> Usage {
+        let told = self.usage.unwrap_or_default();
+        Usage {
+            prompt_tokens: if told.prompt_tokens == 0 { self.prompt_estimate } else { told.prompt_tokens },
+            completion_tokens: self.completion_so_far(),
         }
     }
 
-    fn completion_so_far(&self) -> u64 {
-        self.usage.map_or(self.counted, |usage| usage.completion_tokens)
+    fn so_far(&self) -> u64 {
+        let Usage { prompt_tokens, completion_tokens } = self.used();
+        prompt_tokens.saturating_add(completion_tokens)
     }
 
-    /// None where there was nothing to count.
-    fn settled(&self, streamed: bool) -> (Usage, Option<Source>) {
-        match self.usage {
-            Some(usage) if self.usage_is_final => (usage, Some(Source::Exact)),
-            Some(usage) => (usage, Some(Source::Running)),
-            None if self.prompt_estimate == 0 && self.counted == 0 => (Usage::default(), None),
-            None => {
-                let usage = Usage { prompt_tokens: self.prompt_estimate, completion_tokens: self.counted };
-                (usage, Some(if streamed { Source::Counted } else { Source::Estimated }))
+    /// The larger of told and counted: what was told may be older than what has come since.
+    fn completion_so_far(&self) -> u64 {
+        self.usage.map_or(0, |usage| usage.completion_tokens).max(self.counted)
+    }
+
+    /// What is charged, and where the counts come from; none where there was nothing to count.
+    fn settled(&self, streamed: bool, complete: bool) -> (Usage, Option<Source>) {
+        let mut used = self.used();
+        if let Some(told) = self.usage {
+            // What is said of a whole answer counts, although it may have come in more chunks than tokens.
+            if complete && told.completion_tokens > 0 {
+                used.completion_tokens = told.completion_tokens;
+            }
+            if used == told {
+                return (used, Some(if self.usage_is_final { Source::Exact } else { Source::Running }));
             }
         }
+        if used == Usage::default() {
+            return (used, None);
+        }
+        if !streamed {
+            // From the length of the whole body, and so too great for a short answer.
+            used.completion_tokens = used.completion_tokens.min(self.most);
+        }
+        (used, Some(if streamed { Source::Counted } else { Source::Estimated }))
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
         let (terminal, reason) = self.ending();
-        let (usage, source) = self.tally.settled(self.streamed);
+        let (usage, source) = self.tally.settled(self.streamed, terminal == Terminal::Completed);
         let Usage { prompt_tokens, completion_tokens } = usage;
         if let Some(reservation) = self.reservation.take() {
             reservation.settle(prompt_tokens.saturating_add(completion_tokens));
@@ -267,3 +316,6 @@ impl Drop for Account {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

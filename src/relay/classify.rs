@@ -1,16 +1,14 @@
 //! What an upstream's event means for the stream that it belongs to.
 
-use http::StatusCode;
-
-use super::open::masked;
-use crate::upstream::{Failure, Refusal, Target};
+use super::refused::refused;
+use crate::upstream::{Failure, Target};
 use crate::wire::chunk::{Facts, Frame, Looker};
-use crate::wire::envelope::{ErrorBody, read_error};
+use crate::wire::envelope::read_error;
 use crate::wire::sse::Event;
 
 /// See the module.
 pub(super) enum Meaning {
-    /// Nothing: an empty event, which the standard dispatches and SDKs die of.
+    /// Nothing: pings, comments, and empty events, which the standard dispatches and SDKs die of.
     Nothing,
     /// `[DONE]`.
     Done,
@@ -25,19 +23,33 @@ pub(super) fn classify(target: &Target, event: &Event, looker: &mut Looker) -> M
     if event.data.is_empty() {
         return Meaning::Nothing;
     }
-    match looker.look(&event.data) {
+    let frame = looker.look(&event.data);
+    if event.name.is_some()
+        && let Some(meaning) = named(target, event, frame.is_ok())
+    {
+        return meaning;
+    }
+    match frame {
         Ok(Frame::Done) => Meaning::Done,
-        Ok(Frame::Error(error)) => refused(target, error),
-        // A bare `{"message":…}` named `error`: SDKs pass over it in silence.
-        Ok(Frame::Chunk(_)) if event.name.as_deref() == Some(b"error") => {
-            refused(target, serde_json::from_slice(&event.data).ok().as_ref().and_then(read_error))
-        }
+        Ok(Frame::Error(error)) => Meaning::Failure(refused(target, error)),
         Ok(Frame::Chunk(facts)) => Meaning::Chunk(facts),
+        Ok(Frame::Other) => Meaning::Nothing,
+        // No JSON begins so: a comment that a proxy has wrapped as an event.
+        Err(_) if event.data[0] == b':' => Meaning::Nothing,
         Err(_) => Meaning::Failure(Failure::Malformed("an event is not a JSON object")),
     }
 }
 
-fn refused(target: &Target, error: Option<ErrorBody>) -> Meaning {
-    let error = error.map(|error| masked(target, error));
-    Meaning::Failure(Failure::Refused(Refusal { status: StatusCode::OK, error, retry_after: None }))
+/// What the name of an event says, if that is all that counts.
+fn named(target: &Target, event: &Event, is_json: bool) -> Option<Meaning> {
+    match event.name.as_deref()? {
+        // A bare `{"message":…}`: SDKs pass over it in silence. Or no JSON at all.
+        b"error" => {
+            let error = serde_json::from_slice(&event.data).ok().as_ref().and_then(read_error);
+            Some(Meaning::Failure(refused(target, error)))
+        }
+        b"message" => None,
+        // `event: ping` with a word behind it. What begins like JSON was meant to be some.
+        _ => (!is_json && !matches!(event.data[0], b'{' | b'[')).then_some(Meaning::Nothing),
+    }
 }

@@ -7,15 +7,13 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::account::Account;
+use super::choices::Choices;
 use super::classify::{Meaning, classify};
 use super::open::{Opened, Order, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Target};
-use crate::wire::chunk::{Facts, Looker, is_without_text, last_chunk, push_without};
+use crate::wire::chunk::{Calls, Facts, Looker, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
-
-/// Most choices that the contract knows.
-const MOST_CHOICES: usize = 128;
 
 /// What holds for a whole stream.
 #[derive(Clone, Copy)]
@@ -50,37 +48,40 @@ pub(super) struct Collector {
     body: AnswerBody,
     decoder: Decoder,
     looker: Looker,
-    /// The event that opened the stream.
-    first: Option<(Event, Facts)>,
+    /// The chunks that opened the stream.
+    first: std::vec::IntoIter<(Event, Facts)>,
     outbox: Outbox,
     /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
     last_data: Instant,
     choices: Choices,
+    calls: Calls,
     terms: Terms,
     /// Usage on every chunk was asked for by us alone.
     running: bool,
     /// The first chunk, kept only where a last one may have to be made after its pattern.
     head: Option<Bytes>,
-    /// No chunk has been counted yet.
-    fresh: bool,
+    /// There was a token.
+    has_spoken: bool,
 }
 
 impl Collector {
     pub(super) fn new(opened: Opened, terms: Terms, now: Instant) -> Self {
+        let head = opened.held.iter().find(|(_, facts)| !facts.seen.is_empty());
         Self {
+            head: head.filter(|_| terms.stop_at_budget).map(|(event, _)| event.data.clone()),
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
             looker: opened.looker,
-            head: terms.stop_at_budget.then(|| opened.first.0.data.clone()),
-            fresh: true,
-            first: Some(opened.first),
+            has_spoken: false,
+            first: opened.held.into_iter(),
             outbox: Outbox::default(),
             waiting_since: None,
             last_data: now,
-            choices: Choices { wanted: terms.choices, ..Choices::default() },
+            choices: Choices::new(terms.choices),
+            calls: Calls::default(),
             running: opened.running,
             terms,
         }
@@ -96,7 +97,8 @@ impl Collector {
     }
 
     /// What is left to send. A stream that is done may leave its connection for others; any other one is closed.
-    pub(super) fn into_output(mut self, end: &End) -> BytesMut {
+    pub(super) fn into_output(mut self, end: &End, account: &mut Account) -> BytesMut {
+        self.pass_held(account);
         if matches!(end, End::BudgetUsedUp) {
             self.finish_choices();
         }
@@ -110,7 +112,7 @@ impl Collector {
     /// Says of every choice that has not finished that it reached a limit.
     fn finish_choices(&mut self) {
         let Some(head) = self.head.take() else { return };
-        for index in self.choices.unfinished() {
+        for index in self.choices.unfinished().iter() {
             if let Some(chunk) = last_chunk(&head, index) {
                 push_frame(self.outbox.write(), chunk.as_bytes());
             }
@@ -155,50 +157,87 @@ impl Collector {
 
     /// Passes the next event on, if there is one, and says whether the stream ends with it.
     fn poll_event(&mut self, account: &mut Account) -> Option<Option<End>> {
-        if let Some((event, facts)) = self.first.take() {
-            self.pass(&event, &facts, account);
+        if let Some((event, facts)) = self.first.next() {
+            self.admit(event, &facts, account);
             return Some(None);
         }
         match self.decoder.next_event() {
-            Ok(event) => event.map(|event| self.take(&event, account)),
+            Ok(event) => event.map(|event| self.take(event, account)),
             Err(_) => Some(Some(End::Failed(too_long()))),
         }
     }
 
     /// Passes one event on, or says how it ends the stream.
-    fn take(&mut self, event: &Event, account: &mut Account) -> Option<End> {
-        match classify(&self.target, event, &mut self.looker) {
+    fn take(&mut self, event: Event, account: &mut Account) -> Option<End> {
+        match classify(&self.target, &event, &mut self.looker) {
             Meaning::Nothing => None,
+            // Nothing was said, and nothing ended: no answer, whatever the upstream calls it.
+            Meaning::Done if !self.has_spoken && self.choices.none_finished() => {
+                Some(End::Failed(Failure::Empty("its stream is empty")))
+            }
             Meaning::Done => Some(End::Done),
             Meaning::Failure(failure) => Some(End::Failed(failure)),
             Meaning::Chunk(facts) => {
-                self.pass(event, &facts, account);
+                self.admit(event, &facts, account);
                 None
             }
         }
     }
 
-    fn pass(&mut self, event: &Event, facts: &Facts, account: &mut Account) {
+    /// Passes a chunk on when it is its turn, and then those that have waited for it.
+    fn admit(&mut self, event: Event, facts: &Facts, account: &mut Account) {
         self.choices.note(facts);
-        match facts.usage {
-            Some(usage) if facts.no_choices => {
-                account.exact(usage);
-                if self.terms.hide_usage {
-                    return;
+        if self.choices.must_wait(facts) {
+            if self.choices.hold(event, *facts) {
+                self.pass_held(account);
+            }
+            return;
+        }
+        if self.choices.held() > 0 && facts.seen.is_empty() && facts.usage.is_some() {
+            // Counts come last.
+            self.pass_held(account);
+        }
+        self.pass(&event, facts, account);
+        while self.choices.held() > 0 {
+            let before = self.choices.held();
+            for (event, facts) in self.choices.take_held() {
+                if self.choices.must_wait(&facts) {
+                    self.choices.hold(event, facts);
+                } else {
+                    self.pass(&event, &facts, account);
                 }
             }
-            Some(usage) => account.running(usage),
-            None => {}
+            if self.choices.held() == before {
+                break;
+            }
         }
-        // The first chunk names the role, and most upstreams put no text into it.
-        let opening = std::mem::take(&mut self.fresh) && is_without_text(&event.data);
-        // The last one only says why it is the last.
-        if !opening && !facts.no_choices && facts.finished.is_empty() {
-            account.counted(1);
+    }
+
+    /// Passes on what has waited, in the order in which it came.
+    fn pass_held(&mut self, account: &mut Account) {
+        for (event, facts) in self.choices.take_held() {
+            self.pass(&event, &facts, account);
         }
-        let cut_usage = self.terms.hide_usage && (facts.null_usage || self.running && facts.usage.is_some());
-        if facts.null_error || cut_usage {
-            push_without(self.outbox.write(), event, facts, cut_usage);
+    }
+
+    fn pass(&mut self, event: &Event, facts: &Facts, account: &mut Account) {
+        if let Some(usage) = facts.usage {
+            account.told(usage, self.choices.is_over(facts));
+        }
+        let hide_usage = self.terms.hide_usage;
+        if hide_usage && (facts.has_usage || !facts.has_choices) && self.choices.is_only_usage(facts, self.running) {
+            return;
+        }
+        if facts.tokens > 0 {
+            account.counted(u64::from(facts.tokens));
+            if !std::mem::replace(&mut self.has_spoken, true) {
+                account.first_token();
+            }
+        }
+        let repair = self.choices.repair(facts, hide_usage);
+        self.choices.passed(facts);
+        if !repair.is_nothing() {
+            push_repaired(self.outbox.write(), event, facts, &repair, &mut self.calls);
             return;
         }
         match &event.verbatim {
@@ -212,7 +251,7 @@ impl Collector {
         // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
             && self.looker.look(&event.data).is_ok()
-            && let Some(end) = self.take(&event, account)
+            && let Some(end) = self.take(event, account)
         {
             return end;
         }
@@ -222,40 +261,5 @@ impl Collector {
             None => End::Failed(Failure::Closed),
             Some(failure) => End::Failed(failure),
         }
-    }
-}
-
-/// Which choices have begun and which have finished.
-#[derive(Default)]
-struct Choices {
-    /// As many as the client asked for.
-    wanted: u64,
-    open: Vec<u64>,
-    finished: Vec<u64>,
-}
-
-impl Choices {
-    fn note(&mut self, facts: &Facts) {
-        for index in &facts.seen {
-            let known = self.open.contains(index) || self.finished.contains(index);
-            if !known && self.open.len() < MOST_CHOICES {
-                self.open.push(*index);
-            }
-        }
-        for index in &facts.finished {
-            self.open.retain(|open| open != index);
-            if !self.finished.contains(index) && self.finished.len() < MOST_CHOICES {
-                self.finished.push(*index);
-            }
-        }
-    }
-
-    /// The choices that have begun and not finished; the first one where none has been told apart.
-    fn unfinished(&self) -> Vec<u64> {
-        if self.open.is_empty() && self.finished.is_empty() { vec![0] } else { self.open.clone() }
-    }
-
-    fn all_finished(&self) -> bool {
-        self.open.is_empty() && self.finished.len() as u64 >= self.wanted
     }
 }

@@ -6,6 +6,7 @@
 
 mod account;
 mod attempts;
+mod choices;
 mod classify;
 mod collect;
 mod ear;
@@ -14,7 +15,9 @@ mod open;
 mod outbox;
 mod plain;
 mod proxied;
+mod refused;
 mod respond;
+mod sniff;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Opening a stream: from the request to the upstream's first event, while the status can still be chosen.
+//! Opening a stream: from the request to the upstream's first token, while another target can still be asked.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -10,30 +10,33 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::classify::{Meaning, classify};
+use super::refused::{no_stream, refusal};
+use super::sniff::{Kind, sniff};
 
 use crate::bound::Grant;
 use crate::config::Timeouts;
 use crate::deadline::{EndsAt, within};
-use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Refusal, Target};
-use crate::wire::chunk::{Depth, Facts, Looker};
-use crate::wire::envelope::{ErrorBody, read_error};
+use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Target};
+use crate::wire::chunk::{Facts, Looker};
 use crate::wire::request::{ChatRequest, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
 
-/// Most of an error's body that is read, bytes.
-const MOST_ERROR: usize = 64 * 1024;
-/// Longest wait for an error's body.
-const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time that a beginning without a token is held back once it is there. What fails at once behind it can still be
+/// tried elsewhere; and no client misses a role for so long.
+const SETTLING: Duration = Duration::from_millis(100);
+/// Most chunks that are held back until a token comes.
+const MOST_HELD: usize = 16;
 
-/// A stream whose first event is there.
+/// A stream that has begun.
 pub(super) struct Opened {
     pub(super) target: Arc<Target>,
     pub(super) body: AnswerBody,
-    /// Holds what came with the first event.
+    /// Holds what came with the last chunk.
     pub(super) decoder: Decoder,
     pub(super) looker: Looker,
-    /// The event and what it says: a chunk.
-    pub(super) first: (Event, Facts),
+    /// The chunks that came so far. The last one has the first token, or ends a choice; or none did within
+    /// [`SETTLING`].
+    pub(super) held: Vec<(Event, Facts)>,
     /// Usage on every chunk was asked for, by us and not by the client.
     pub(super) running: bool,
 }
@@ -50,19 +53,14 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// How closely the chunks of its stream are looked at.
-    const fn depth(&self) -> Depth {
-        if self.request.n > 1 { Depth::Choices } else { Depth::Keys }
-    }
-
     fn asks_running(&self, target: &Target) -> bool {
         target.ask_usage() == UsageAsk::Running && !self.request.include_usage
     }
 }
 
-/// Asks `target` for a stream and waits for its first event. A target that does not know `stream_options` is asked
-/// again without, and remembered. `spent` is the time that the request has taken so far, and `another` says whether
-/// another target can take over.
+/// Asks `target` for a stream and waits for its beginning. A target that does not know `stream_options` is asked again
+/// without, and remembered. `spent` is the time that the request has taken so far, and `another` says whether another
+/// target can take over.
 pub(super) async fn open(
     target: Arc<Target>,
     order: &Order,
@@ -72,34 +70,97 @@ pub(super) async fn open(
     let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
     let body = order.request.forward(target.model(), target.ask_usage());
     let limit = time_to_open(&target, spent, another);
-    let opened = timed(limit, pin!(open_once(&target, body, order))).await;
-    match opened {
-        Err(Failure::Refused(refusal)) if asked && refusal.names("stream_options") => {
-            let body = order.request.forward(target.model(), UsageAsk::Nothing);
-            // On the heap: it is rarely needed, and the room for it would be copied with every request.
-            let opened = timed(limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
-            if opened.is_ok() {
-                // It was that, and not something else of the request that reads like it.
-                tracing::info!(
-                    upstream = &**target.name(),
-                    "it does not know stream_options: not asked for usage any more"
-                );
-                target.never_ask_usage();
-            }
-            opened
+    let mut opened = timed(limit, pin!(open_once(&target, body, order))).await;
+    if let Err(Failure::Refused(refusal)) = &opened
+        && asked
+        && refusal.names("stream_options")
+    {
+        let body = order.request.forward(target.model(), UsageAsk::Nothing);
+        // On the heap: it is rarely needed, and the room for it would be copied with every request.
+        opened = timed(limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
+        if opened.is_ok() {
+            // It was that, and not something else of the request that reads like it.
+            tracing::info!(
+                upstream = &**target.name(),
+                "it does not know stream_options: not asked for usage any more"
+            );
+            target.never_ask_usage();
         }
-        other => other,
     }
+    let mut opened = opened?;
+    opened.settle(order.frame_limit).await?;
+    Ok(opened)
 }
 
 async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) -> Result<Opened, Failure> {
     let answer = target.send(&Ask { body, stream: true, client: &order.client }).await.map_err(Failure::before_head)?;
-    let mut body = check_head(target, answer).await?;
-    let mut decoder = Decoder::new(order.frame_limit);
-    let mut looker = Looker::new(order.depth());
-    let first = first_event(target, &mut body, &mut decoder, &mut looker).await?;
-    let running = order.asks_running(target);
-    Ok(Opened { target: Arc::clone(target), body, decoder, looker, first, running })
+    let (body, begin) = check_head(target, answer).await?;
+    let mut opened = Opened {
+        target: Arc::clone(target),
+        body,
+        decoder: Decoder::new(order.frame_limit),
+        looker: Looker::default(),
+        held: Vec::new(),
+        running: order.asks_running(target),
+    };
+    opened.decoder.push(begin);
+    opened.read_until(order.frame_limit, |facts| !facts.seen.is_empty()).await?;
+    Ok(opened)
+}
+
+impl Opened {
+    /// Waits a moment for the first token, if it has not come: a beginning without one is often followed by an error.
+    async fn settle(&mut self, most: usize) -> Result<(), Failure> {
+        let is_token = |facts: &Facts| facts.tokens > 0 || !facts.finished.is_empty();
+        if self.held.last().is_some_and(|(_, facts)| is_token(facts)) || self.is_full(most) {
+            return Ok(());
+        }
+        within(SETTLING, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
+    }
+
+    /// Whether no more is held back than this, whatever it is: a beginning without end is an answer of its own.
+    fn is_full(&self, most: usize) -> bool {
+        let bytes: usize = self.held.iter().map(|(event, _)| event.data.len()).sum();
+        self.held.len() >= MOST_HELD || bytes > most
+    }
+
+    /// Reads on until a chunk comes that is `enough`. An error is a failure like any other while nothing has been sent, and
+    /// so is the end of what has not begun. May be dropped at any time and begun anew.
+    async fn read_until(&mut self, most: usize, enough: impl Fn(&Facts) -> bool) -> Result<(), Failure> {
+        loop {
+            while let Some(event) = self.decoder.next_event().map_err(|_| too_long())? {
+                match classify(&self.target, &event, &mut self.looker) {
+                    Meaning::Nothing => {}
+                    Meaning::Done => return Err(Failure::Empty("its stream is empty")),
+                    Meaning::Failure(failure) => return Err(failure),
+                    Meaning::Chunk(facts) => {
+                        self.held.push((event, facts));
+                        if enough(&facts) || self.is_full(most) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            match self.body.data().await {
+                Some(data) => self.decoder.push(data?),
+                None => return self.finish(enough),
+            }
+        }
+    }
+
+    /// The bytes are over. The last event may lack its blank line; one that was cut is none.
+    fn finish(&mut self, enough: impl Fn(&Facts) -> bool) -> Result<(), Failure> {
+        let last = self.decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
+        match classify(&self.target, &last, &mut self.looker) {
+            Meaning::Done => Err(Failure::Empty("its stream is empty")),
+            Meaning::Failure(failure @ Failure::Refused(_)) => Err(failure),
+            Meaning::Chunk(facts) if enough(&facts) => {
+                self.held.push((last, facts));
+                Ok(())
+            }
+            _ => Err(Failure::Closed),
+        }
+    }
 }
 
 /// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first. It has
@@ -151,78 +212,20 @@ where
     }
 }
 
-/// Whether what comes can be a stream of events.
-async fn check_head(target: &Target, answer: Answer) -> Result<AnswerBody, Failure> {
+/// Whether what comes can be a stream of events: by its first bytes, and only if those say nothing by its label. Gives the
+/// body and what has been read of it.
+async fn check_head(target: &Target, mut answer: Answer) -> Result<(AnswerBody, Bytes), Failure> {
     if !answer.status.is_success() {
         return Err(Box::pin(refusal(target, answer)).await);
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its stream is encoded although that was not asked for"));
     }
-    match answer.media {
-        Media::Events => Ok(answer.body),
-        Media::Json => {
-            // Some servers report errors with a success status.
-            let refusal = Box::pin(refusal(target, answer)).await;
-            let Failure::Refused(Refusal { error: Some(_), .. }) = refusal else {
-                return Err(Failure::Malformed("it is a whole answer although a stream was asked for"));
-            };
-            Err(refusal)
-        }
-        Media::Other => Err(Failure::Malformed("it is no event stream")),
-    }
-}
-
-/// Reads the body of an answer that is no success.
-pub(super) async fn refusal(target: &Target, mut answer: Answer) -> Failure {
-    let body = tokio::time::timeout(ERROR_PATIENCE, answer.body.read_to_end(MOST_ERROR)).await;
-    let body = body.ok().and_then(Result::ok).flatten().unwrap_or_default();
-    let value = serde_json::from_slice(&body).ok();
-    let error = value.as_ref().and_then(read_error).map(|error| masked(target, error));
-    Failure::Refused(Refusal { status: answer.status, error, retry_after: answer.retry_after })
-}
-
-/// An error's text without the upstream's key.
-pub(super) fn masked(target: &Target, error: ErrorBody) -> ErrorBody {
-    let mask = |text: String| target.mask(&text);
-    ErrorBody {
-        message: mask(error.message),
-        kind: mask(error.kind),
-        param: error.param.map(mask),
-        code: error.code.map(mask),
-    }
-}
-
-/// The first event that says something; an error is a failure like any other while nothing has been sent.
-async fn first_event(
-    target: &Target,
-    body: &mut AnswerBody,
-    decoder: &mut Decoder,
-    looker: &mut Looker,
-) -> Result<(Event, Facts), Failure> {
-    loop {
-        while let Some(event) = decoder.next_event().map_err(|_| too_long())? {
-            if let Some(first) = first_of(target, event, looker)? {
-                return Ok(first);
-            }
-        }
-        match body.data().await {
-            Some(data) => decoder.push(data?),
-            // The last event may lack its blank line.
-            None => {
-                let last = decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
-                return first_of(target, last, looker)?.ok_or(Failure::Closed);
-            }
-        }
-    }
-}
-
-fn first_of(target: &Target, event: Event, looker: &mut Looker) -> Result<Option<(Event, Facts)>, Failure> {
-    match classify(target, &event, looker) {
-        Meaning::Nothing => Ok(None),
-        Meaning::Chunk(facts) => Ok(Some((event, facts))),
-        Meaning::Done => Err(Failure::Malformed("its stream is empty")),
-        Meaning::Failure(failure) => Err(failure),
+    let (kind, begin) = sniff(&mut answer.body).await?;
+    match (kind, answer.media) {
+        (Kind::Events, _) | (Kind::Other, Media::Events) => Ok((answer.body, begin)),
+        (Kind::Json, _) => Err(Box::pin(no_stream(target, answer, begin)).await),
+        (Kind::Other, _) => Err(Failure::Malformed("it is no event stream")),
     }
 }
 

@@ -9,14 +9,13 @@ use http::StatusCode;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
-use super::open::{Order, masked, refusal, time_in_all, time_to_go_on, time_to_open, timed};
+use super::open::{Order, time_in_all, time_to_go_on, time_to_open, timed};
+use super::refused::{check_answer, refusal};
 use super::{Relay, respond};
 use crate::error::ApiError;
 use crate::telemetry::record::Record;
-use crate::upstream::{Answer, Ask, Failure, Refusal, Route, Target};
-use crate::wire::chunk::{Usage, read_usage};
-use crate::wire::envelope::read_error;
-use crate::wire::members::members;
+use crate::upstream::{Answer, Ask, Failure, Route, Target};
+use crate::wire::chunk::Facts;
 use crate::wire::request::UsageAsk;
 
 /// Asks the route's target and passes its answer on, byte for byte.
@@ -31,12 +30,15 @@ pub(super) async fn complete(
     let whole =
         first_success(&route, record, false, |target, _| async move { ask(relay, record, &target, order).await });
     match whole.await {
-        Ok(((status, body, usage), mut lease)) => {
+        Ok(((status, body, facts), mut lease)) => {
             lease.well();
             account.first_token();
-            account.counted(body.len() as u64 / BYTES_A_TOKEN);
-            if let Some(usage) = usage {
-                account.exact(usage);
+            // An answer without text has no tokens, however long it is.
+            if facts.tokens > 0 {
+                account.counted(body.len() as u64 / BYTES_A_TOKEN);
+            }
+            if let Some(usage) = facts.usage {
+                account.told(usage, true);
             }
             account.complete();
             Ok(respond::json(status, body))
@@ -54,7 +56,7 @@ async fn ask(
     record: &Record,
     target: &Arc<Target>,
     order: &Order,
-) -> Result<(StatusCode, Bytes, Option<Usage>), Failure> {
+) -> Result<(StatusCode, Bytes, Facts), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = Ask { body, stream: false, client: &order.client };
     let mut answer = timed(time_to_open(target, record.elapsed(), false), pin!(target.send(&ask)))
@@ -68,8 +70,8 @@ async fn ask(
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
     let body = read(&mut answer, record, target, relay.limits.answer).await?;
-    let usage = check(target, &body)?;
-    Ok((answer.status, body, usage))
+    let facts = check_answer(target, &body)?;
+    Ok((answer.status, body, facts))
 }
 
 /// The body, as long as it does not fall silent.
@@ -90,18 +92,4 @@ async fn read(answer: &mut Answer, record: &Record, target: &Target, limit: usiz
         whole.extend_from_slice(&data);
     }
     Ok(if first.is_empty() { whole.freeze() } else { first })
-}
-
-/// A success is a JSON object with choices in it; gives its usage.
-fn check(target: &Target, body: &Bytes) -> Result<Option<Usage>, Failure> {
-    let text = simdutf8::basic::from_utf8(body).map_err(|_| Failure::Malformed("it is not UTF-8"))?;
-    let all = members(text).map_err(|_| Failure::Malformed("it is not a JSON object"))?;
-    if all.iter().any(|member| member.key == "choices") {
-        return Ok(all.iter().find(|member| member.key == "usage").and_then(|member| read_usage(member.value)));
-    }
-    // Some servers report errors with a success status.
-    let error = serde_json::from_str(text).ok().as_ref().and_then(read_error);
-    let Some(error) = error else { return Err(Failure::Malformed("it is not a chat completion")) };
-    let error = Some(masked(target, error));
-    Err(Failure::Refused(Refusal { status: StatusCode::OK, error, retry_after: None }))
 }

@@ -153,7 +153,6 @@ impl ProxiedStream {
             Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
             Poll::Pending => return Poll::Pending,
         };
-        self.account.first_token();
         let timeouts = opened.target.timeouts();
         self.deadlines.idle = timeouts.idle;
         self.deadlines.ends_at = timeouts.total.map(|total| self.deadlines.began + total);
@@ -249,7 +248,7 @@ impl ProxiedStream {
     fn end(&mut self, end: End) -> Bytes {
         let state = std::mem::replace(&mut self.state, State::Over);
         let (mut out, lease) = match state {
-            State::Streaming(collector, lease) => (collector.into_output(&end), Some(lease)),
+            State::Streaming(collector, lease) => (collector.into_output(&end, &mut self.account), Some(lease)),
             _ => (BytesMut::new(), None),
         };
         let error = match end {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::wire::quirks::is_overflow;
+
 /// Which deadline ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
@@ -30,6 +32,8 @@ pub enum Failure {
     Closed,
     /// What came is not what the protocol allows; says what.
     Malformed(&'static str),
+    /// An answer in good form that has no completion in it, not even a beginning; says what it is instead.
+    Empty(&'static str),
     /// Every target of the model is out, and the one due back first failed too.
     AllOut {
         /// Until the first is due back.
@@ -115,6 +119,14 @@ impl Refusal {
         }
     }
 
+    /// Whether it says that the conversation is longer than the model's context. Some say so with 500, or within a 200.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        let status = self.status;
+        let may_be = status.is_success() || status.is_server_error() || matches!(status.as_u16(), 400 | 413 | 422);
+        may_be && self.error.as_ref().is_some_and(is_overflow)
+    }
+
     /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code; where
     /// that says nothing, it is the upstream's failure.
     #[must_use]
@@ -124,6 +136,9 @@ impl Refusal {
 
     /// The status that it says, on the answer or in the error's code.
     fn stated_status(&self) -> Option<http::StatusCode> {
+        if self.is_overflow() {
+            return Some(http::StatusCode::BAD_REQUEST);
+        }
         if !self.status.is_success() {
             return Some(self.status);
         }
@@ -150,7 +165,7 @@ impl Failure {
             Self::Timeout(Deadline::Idle) => "idle_timeout",
             Self::Timeout(Deadline::Total) => "total_timeout",
             Self::Unanswered | Self::Closed => "closed",
-            Self::Malformed(_) => "malformed",
+            Self::Malformed(_) | Self::Empty(_) => "malformed",
             Self::AllOut { .. } => "all_out",
             Self::Refused(refusal) => refusal.reason(),
         }
@@ -160,7 +175,7 @@ impl Failure {
     #[must_use]
     pub fn may_be_retried(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) => true,
+            Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::Empty(_) => true,
             Self::Timeout(deadline) => *deadline != Deadline::Total,
             Self::AllOut { .. } => false,
             Self::Refused(refusal) => refusal.is_overload() || refusal.is_the_targets_fault(),
@@ -171,7 +186,12 @@ impl Failure {
     #[must_use]
     pub fn is_the_targets_fault(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::Timeout(_) => true,
+            Self::Unreachable(_)
+            | Self::Unanswered
+            | Self::Closed
+            | Self::Malformed(_)
+            | Self::Empty(_)
+            | Self::Timeout(_) => true,
             Self::AllOut { .. } => false,
             Self::Refused(refusal) => refusal.is_the_targets_fault(),
         }
@@ -181,7 +201,7 @@ impl Failure {
     #[must_use]
     pub fn cost_nothing(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Refused(_) | Self::Timeout(Deadline::Connect) => true,
+            Self::Unreachable(_) | Self::Refused(_) | Self::Empty(_) | Self::Timeout(Deadline::Connect) => true,
             Self::AllOut { cause, .. } => cause.cost_nothing(),
             Self::Timeout(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) => false,
         }
@@ -262,7 +282,7 @@ impl fmt::Display for Failure {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
             Self::Timeout(_) | Self::Closed | Self::AllOut { .. } => f.write_str(self.reason()),
             Self::Unanswered => f.write_str("closed before the answer"),
-            Self::Malformed(what) => write!(f, "malformed: {what}"),
+            Self::Malformed(what) | Self::Empty(what) => write!(f, "malformed: {what}"),
             Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),
         }
     }

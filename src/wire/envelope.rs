@@ -37,21 +37,37 @@ impl Envelope {
 
 /// An error object as upstreams send it: any of the shapes seen in the wild, put right.
 ///
-/// Understands `{"error":{…}}`, `{"error":"text"}`, a bare `{"message":…}` (also under `detail`), codes that are
-/// numbers, and missing keys. None when the value holds no message at all.
+/// Understands `{"error":{…}}`, `{"error":"text"}`, a bare `{"message":…}` (also under `detail`), a list with the error in
+/// it, an error in a choice, codes that are numbers, and missing keys. None when the value holds no message at all.
 #[must_use]
 pub fn read_error(value: &Value) -> Option<ErrorBody> {
-    let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
+    let value = value.as_array().and_then(|all| all.first()).unwrap_or(value);
+    let own = value.get("error").filter(|error| !error.is_null());
+    let of_choice = || {
+        let choices = value.get("choices")?.as_array()?;
+        choices.iter().find_map(|choice| choice.get("error").filter(|error| !error.is_null()))
+    };
+    let error = own.or_else(of_choice).unwrap_or(value);
     if let Value::String(message) = error {
         return Some(ErrorBody { message: message.clone(), kind: String::new(), param: None, code: None });
     }
-    let text = |key: &str| match error.get(key) {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    let message = text("message").or_else(|| text("detail"))?;
+    let text = |key: &str| word(error.get(key)?);
+    let message = text("message").or_else(|| detail(error.get("detail")?)).or_else(|| text("msg"))?;
     Some(ErrorBody { message, kind: text("type").unwrap_or_default(), param: text("param"), code: text("code") })
+}
+
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// What is wrong, or the first of a list of what is.
+fn detail(value: &Value) -> Option<String> {
+    let first = value.as_array().and_then(|all| all.first()).unwrap_or(value);
+    word(first).or_else(|| word(first.get("msg").or_else(|| first.get("message"))?))
 }
 
 #[cfg(test)]
@@ -76,5 +92,13 @@ mod tests {
         assert_eq!(read(json!({"detail":"m"})), Some(("m".into(), String::new(), None)));
         assert_eq!(read(json!({"error":null})), None);
         assert_eq!(read(json!([1])), None);
+        assert_eq!(
+            read(json!([{"error":{"message":"m","code":400}}])),
+            Some(("m".into(), String::new(), Some("400".into())))
+        );
+        assert_eq!(read(json!({"detail":[{"loc":["body"],"msg":"m"}]})), Some(("m".into(), String::new(), None)));
+        assert_eq!(read(json!({"choices":[{},{"error":{"message":"m"}}]})), Some(("m".into(), String::new(), None)));
+        assert_eq!(read(json!({"error":{"code":500}})), None);
+        assert_eq!(read(json!([])), None);
     }
 }

@@ -10,6 +10,7 @@ pub mod go_duration;
 pub mod key;
 pub mod members;
 mod pattern;
+pub mod quirks;
 pub mod request;
 pub mod scan;
 pub mod sse;

@@ -6,70 +6,85 @@
 
 use std::ops::Range;
 
-use super::scan::{Malformed, Scanner, text_end};
+use super::scan::text_end;
 
 /// Most texts that a pattern leaves open.
 const MOST_TEXTS: usize = 4;
 /// Longest frame that is made a pattern, bytes. It is kept for as long as the stream goes on.
 const MOST_BYTES: usize = 2 * 1024;
 
+/// A text in a frame that may differ from frame to frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    /// Where it stands, without its quotes.
+    pub(super) at: Range<usize>,
+    /// Whether it matters that it is empty or is not: a token is counted only where there is text.
+    pub(super) counts: bool,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pattern {
     /// The frame without its texts: each piece ends with a text's opening quote, or is the last.
     fixed: Box<[u8]>,
-    /// Where the pieces end.
-    ends: Vec<usize>,
+    /// Where the pieces end that a text follows, and what that must be.
+    ends: Vec<(usize, Must)>,
+}
+
+/// What a text must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Must {
+    Empty,
+    Filled,
+    /// It may be either.
+    Any,
+}
+
+impl Must {
+    const fn allows(self, length: usize) -> bool {
+        match self {
+            Self::Empty => length == 0,
+            Self::Filled => length > 0,
+            Self::Any => true,
+        }
+    }
 }
 
 impl Pattern {
-    /// The pattern of a well-formed frame with these texts, which are in order: the places between their quotes. None
-    /// where it would not pay.
+    /// The pattern of a well-formed frame with these texts, which are in order. None where it would not pay.
     #[must_use]
-    pub(super) fn of(frame: &str, texts: &[Range<usize>]) -> Option<Self> {
+    pub(super) fn of(frame: &str, texts: &[Text]) -> Option<Self> {
         if texts.is_empty() || texts.len() > MOST_TEXTS || frame.len() > MOST_BYTES {
             return None;
         }
-        let (mut fixed, mut ends, mut from) = (Vec::with_capacity(frame.len()), Vec::with_capacity(texts.len() + 1), 0);
-        for text in texts {
-            fixed.extend_from_slice(&frame.as_bytes()[from..text.start]);
-            ends.push(fixed.len());
-            from = text.end;
+        let (mut fixed, mut ends, mut from) = (Vec::with_capacity(frame.len()), Vec::with_capacity(texts.len()), 0);
+        for Text { at, counts } in texts {
+            fixed.extend_from_slice(&frame.as_bytes()[from..at.start]);
+            let must = match counts {
+                true if at.is_empty() => Must::Empty,
+                true => Must::Filled,
+                false => Must::Any,
+            };
+            ends.push((fixed.len(), must));
+            from = at.end;
         }
         fixed.extend_from_slice(&frame.as_bytes()[from..]);
-        ends.push(fixed.len());
         Some(Self { fixed: fixed.into(), ends })
     }
 
-    /// Whether `frame` is the same but for its texts, and these are well-formed.
+    /// Whether `frame` is the same but for its texts, and these are well-formed and empty only where they were.
     #[must_use]
     pub(super) fn fits(&self, frame: &str) -> bool {
         let (mut rest, mut from) = (frame.as_bytes(), 0);
-        let Some((last, ends)) = self.ends.split_last() else { return false };
-        for end in ends {
+        for (end, must) in &self.ends {
             let Some(after) = rest.strip_prefix(&self.fixed[from..*end]) else { return false };
             let Ok(closing) = text_end(after, 0) else { return false };
+            if !must.allows(closing) {
+                return false;
+            }
             (rest, from) = (&after[closing..], *end);
         }
-        rest == &self.fixed[from..*last]
-    }
-}
-
-/// Reads a value, and notes where the texts in it stand, as long as there are few and they don't lie deep.
-///
-/// # Errors
-/// [`Malformed`].
-pub(super) fn texts(scanner: &mut Scanner<'_>, depth: u8, found: &mut Vec<Range<usize>>) -> Result<(), Malformed> {
-    match scanner.peek() {
-        Some(b'"') => {
-            let start = scanner.at() + 1;
-            scanner.value()?;
-            found.push(start..scanner.at() - 1);
-            Ok(())
-        }
-        Some(b'{') if depth > 0 => scanner.object(|scanner, _| texts(scanner, depth - 1, found)),
-        Some(b'[') if depth > 0 => scanner.array(|scanner| texts(scanner, depth - 1, found)),
-        _ => scanner.value().map(drop),
+        rest == &self.fixed[from..]
     }
 }
 
@@ -80,15 +95,18 @@ mod tests {
 
     use super::*;
 
-    fn pattern(frame: &str) -> Option<Pattern> {
-        let mut found = Vec::new();
-        texts(&mut Scanner::new(frame), 4, &mut found).unwrap();
-        Pattern::of(frame, &found)
+    /// The pattern of a frame, all of whose texts are values of these keys.
+    fn pattern_of(frame: &str, keys: &[&str], counts: bool) -> Option<Pattern> {
+        let texts = keys.iter().map(|key| {
+            let start = frame.find(&format!("\"{key}\":\"")).unwrap() + key.len() + 4;
+            Text { at: start..start + frame[start..].find('"').unwrap(), counts }
+        });
+        Pattern::of(frame, &texts.collect::<Vec<_>>())
     }
 
     #[test]
     fn another_text_fits_and_anything_else_does_not() {
-        let one = pattern(r#"{"a":"x","b":[1,{"c":"y"}],"d":null}"#).unwrap();
+        let one = pattern_of(r#"{"a":"x","b":[1,{"c":"y"}],"d":null}"#, &["a", "c"], false).unwrap();
         for frame in [
             r#"{"a":"x","b":[1,{"c":"y"}],"d":null}"#,
             r#"{"a":"","b":[1,{"c":"\"}]\\"}],"d":null}"#,
@@ -113,13 +131,24 @@ mod tests {
     }
 
     #[test]
+    fn where_text_counts_an_empty_one_is_another_frame() {
+        for (one, other) in [(r#"{"a":"x"}"#, r#"{"a":""}"#), (r#"{"a":""}"#, r#"{"a":"x"}"#)] {
+            let pattern = pattern_of(one, &["a"], true).unwrap();
+            assert!(pattern.fits(one) && !pattern.fits(other), "{one}");
+            assert!(pattern_of(one, &["a"], false).unwrap().fits(other), "{one}");
+        }
+    }
+
+    #[test]
     fn what_would_not_pay_is_no_pattern() {
-        assert!(pattern(r#"{"a":1}"#).is_none());
-        assert!(pattern(r#"["a","b","c","d","e"]"#).is_none());
-        assert!(pattern(&json!(["x".repeat(MOST_BYTES)]).to_string()).is_none());
-        // Texts that lie too deep are part of the pattern.
-        let deep = pattern(r#"["a",[[[[["b"]]]]]]"#).unwrap();
-        assert!(deep.fits(r#"["c",[[[[["b"]]]]]]"#) && !deep.fits(r#"["a",[[[[["c"]]]]]]"#));
+        assert!(pattern_of(r#"{"a":1}"#, &[], false).is_none());
+        let many = r#"{"a":"1","b":"2","c":"3","d":"4","e":"5"}"#;
+        assert!(pattern_of(many, &["a", "b", "c", "d", "e"], false).is_none());
+        let long = json!({"a": "x".repeat(MOST_BYTES)}).to_string();
+        assert!(pattern_of(&long, &["a"], false).is_none());
+        // Texts that are not named are part of the pattern.
+        let part = pattern_of(r#"{"a":"x","b":"y"}"#, &["a"], false).unwrap();
+        assert!(part.fits(r#"{"a":"z","b":"y"}"#) && !part.fits(r#"{"a":"x","b":"z"}"#));
     }
 
     proptest! {
@@ -127,7 +156,7 @@ mod tests {
         fn what_fits_is_json_that_differs_in_texts_only(
             before in "[a\\\\\"n\u{1}é]{0,10}", after in "[a\\\\\"n\u{1}é]{0,10}", tail in "[}\\]\",1]{0,3}",
         ) {
-            let one = pattern(&json!({ "id": 1, "text": "x" }).to_string()).unwrap();
+            let one = pattern_of(&json!({ "id": 1, "text": "x" }).to_string(), &["text"], false).unwrap();
             let other = json!({ "id": 1, "text": before }).to_string();
             prop_assert!(one.fits(&other));
             let odd = format!("{{\"id\":1,\"text\":\"{after}\"}}{tail}");

@@ -3,6 +3,7 @@
 mod budget;
 mod endings;
 mod sources;
+mod told;
 
 use serde_json::{Value, json};
 

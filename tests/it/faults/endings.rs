@@ -92,17 +92,45 @@ async fn a_frame_over_the_limit() {
 async fn an_error_of_the_upstreams_own() {
     let cases = [
         (json!({"error": {"message": "Gone.", "type": "x", "param": null, "code": "gone"}}), "gone"),
-        (json!({"error": {"message": "Gone.", "type": "x", "param": "n", "code": 500}}), "500"),
+        (json!({"error": {"message": "Gone.", "type": "x", "param": "n", "code": 500}}), "upstream_error"),
         (json!({"error": {"message": "Gone."}}), "upstream_error"),
         (json!({"error": "Gone."}), "upstream_error"),
-        (json!({"error": {"message": "Gone.", "code": 429}, "choices": []}), "429"),
-        (json!({"object": "error", "message": "Gone.", "code": 400}), "400"),
+        (json!({"error": {"message": "Gone.", "code": 429}, "choices": []}), "rate_limit_exceeded"),
+        (
+            json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}], "error": {"message": "Gone."}}),
+            "upstream_error",
+        ),
+        (json!({"choices": [{"index": 0, "delta": {}, "error": {"message": "Gone.", "code": "gone"}}]}), "gone"),
+        (json!({"object": "error", "message": "Gone.", "code": "gone"}), "gone"),
     ];
     for (error, code) in cases {
         let failed = fails(|script| script.frame(&error.to_string()), "", "").await;
         // The reader has checked the four keys and their types.
         assert_eq!(failed.assert(&[first()], code)["message"], "Gone.", "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_choice_that_ends_in_an_error_is_no_end() {
+    let failed = fails(|script| script.frame(&text("a")).frame(&last("error")).frame("[DONE]"), "", "").await;
+    failed.assert(&[first(), text("a")], "upstream_error");
+}
+
+#[tokio::test]
+async fn pings_in_the_middle_are_neither_shown_nor_an_end() {
+    let pings = |script: Script| {
+        let named = "event: ping\ndata: {\"type\":\"ping\"}\n\nevent: ping\ndata: hello\n\ndata: {\"ping\":1}\n\ndata: : wait\n\n";
+        script.chunk(named).frame(&text("a")).chunk(named)
+    };
+    fails(|script| pings(script).close(), "", "").await.assert(&[first(), text("a")], "upstream_closed");
+    // What was meant to be a chunk is missed, whatever its event is called.
+    let broken = |script: Script| script.chunk("event: chunk\ndata: {\"choices\":[{\"index\":0,\n\n");
+    fails(broken, "", "").await.assert(&[first()], "upstream_malformed");
+}
+
+#[tokio::test]
+async fn an_end_before_the_first_token_is_none() {
+    fails(|script| script.frame("[DONE]").end(), "", "").await.assert(&[first()], "upstream_malformed");
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::support::frames::{answer, first, frame, last, request};
-use crate::support::http::{Request, Whole};
+use crate::support::http::{Piece, Request, Whole};
 use crate::support::server::Server;
 use crate::support::sse::Ending;
-use crate::support::upstream::{Script, Upstream};
+use crate::support::upstream::{Gate, Script, Upstream};
 
 /// What the client gets for a stream that is `script`.
 async fn through(script: Script) -> Whole {
@@ -57,10 +57,16 @@ async fn an_error_that_lacks_its_blank_line_is_one_all_the_same() {
 
 #[tokio::test]
 async fn a_chunk_that_lacks_its_blank_line_is_passed_on_whole() {
-    let answer = through(Script::stream().chunk(format!("data: {}", first())).end()).await;
+    let begun = first().replace(r#""content":"""#, r#""content":"a""#);
+    let answer = through(Script::stream().chunk(format!("data: {begun}")).end()).await;
     let Ending::Failed(error) = answer.transcript().ending else { panic!("{}", answer.text()) };
     assert_eq!(error["code"], "upstream_closed");
-    assert!(answer.text().starts_with(&frame(&first())), "{}", answer.text());
+    assert!(answer.text().starts_with(&frame(&begun)), "{}", answer.text());
+    // One that only names the role is no beginning.
+    assert_eq!(
+        through(Script::stream().chunk(format!("data: {}", first())).end()).await.error(502)["code"],
+        "upstream_closed"
+    );
 
     // One that says everything is an answer.
     let all = first().replace(r#""content":"""#, r#""content":"a""#).replace(r#"reason":null"#, r#"reason":"stop""#);
@@ -77,10 +83,67 @@ async fn an_end_without_a_beginning_is_no_stream() {
         Script::stream().chunk("data: [DONE]").end(),
         Script::stream().chunk(": hello\n\ndata:\n\ndata: [DONE]\n\n").end().close(),
         Script::sse(["[DONE]".to_owned(), first(), last("stop")]),
+        Script::sse([first(), "[DONE]".to_owned()]),
+        Script::sse([first(), first(), "[DONE]".to_owned()]),
+        Script::stream().chunk("event: ping\ndata: {\"type\":\"ping\"}\n\ndata: {}\n\ndata: [DONE]\n\n").end(),
     ] {
         let error = through(script).await.error(502);
         assert_eq!((&error["code"], &error["type"]), (&json!("upstream_malformed"), &json!("server_error")));
     }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_word_is_one_if_it_says_why_it_ends() {
+    let answer = through(Script::sse([first(), last("stop"), "[DONE]".to_owned()])).await;
+    assert_eq!(answer.text(), frame(&first()) + &frame(&last("stop")) + &frame("[DONE]"));
+}
+
+#[tokio::test]
+async fn a_role_without_a_token_goes_out_after_a_moment() {
+    let never = Gate::new();
+    let upstream = Upstream::start([Script::stream().frame(&first()).wait(&never)]).await;
+    let server = Server::in_front_of(&upstream).await;
+    let mut connection = server.connect().await;
+    let mut answer = connection.ask(&Request::chat(&request(&json!({"stream": true})))).await;
+    assert_eq!(answer.piece().await, Piece::Data(frame(&first()).into()));
+    drop(connection);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_known_by_its_first_bytes() {
+    let body = frame(&first()) + &frame(&last("stop")) + &frame("[DONE]");
+    let begins = ["", ": hello\n\n", "\u{feff}", "\n\n", "event: ping\ndata: {}\n\n", "retry: 5\n\n", "id: 1\n\n"];
+    for (kind, begin) in ["application/json", "application/octet-stream", "text/html", ""]
+        .into_iter()
+        .flat_map(|kind| begins.map(|begin| (kind, begin)))
+    {
+        let header = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
+        let whole = Script::whole(200, &header, &format!("{begin}{body}"));
+        assert_eq!(through(whole).await.text(), body, "{kind} {begin:?}");
+    }
+    // However it comes.
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    assert_eq!(through(Script::new().write(head).trickle(&body).end()).await.text(), body);
+}
+
+#[tokio::test]
+async fn json_that_is_called_a_stream_is_what_it_is() {
+    let stream = "content-type: text/event-stream\r\n";
+    let error = r#" {"error":{"message":"No.","type":"x","param":null,"code":400}} "#;
+    for script in [
+        Script::whole(200, stream, error),
+        Script::whole(200, "", error),
+        Script::stream().trickle(error).end(),
+        Script::whole(200, stream, &format!("[{}]", error.trim())),
+    ] {
+        assert_eq!(through(script).await.error(400)["message"], "No.");
+    }
+    let both =
+        r#"{"choices":[{"index":0,"message":{"content":""},"finish_reason":"error"}],"error":{"message":"No."}}"#;
+    assert_eq!(through(Script::whole(200, stream, both)).await.error(502)["message"], "No.");
+    assert_eq!(through(Script::whole(200, stream, &answer("hi"))).await.error(502)["code"], "upstream_malformed");
+    assert_eq!(through(Script::whole(200, stream, "{\"id\":")).await.error(502)["code"], "upstream_malformed");
 }
 
 #[tokio::test]

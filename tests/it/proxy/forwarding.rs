@@ -84,7 +84,7 @@ async fn every_other_name_goes_to_the_star() {
 
 #[tokio::test]
 async fn a_plain_answer_comes_back_byte_for_byte() {
-    let body = "{ \"choices\" : [],\r\n \"big\":9007199254740993,\"timings\":{\"x\":1.50},\"e\":\"\\u00e9\" }\n";
+    let body = "{ \"choices\" : [ { } ],\r\n \"big\":9007199254740993,\"timings\":{\"x\":1.50},\"e\":\"\\u00e9\" }\n";
     let upstream = Upstream::start([Script::json(200, body)]).await;
     let server = Server::in_front_of(&upstream).await;
     let whole = server.ask(&post(ODD)).await;

@@ -43,7 +43,7 @@ async fn other_shapes_are_put_right() {
             json!({"error": {"message": "No.", "type": "some_error", "code": 400}}).to_string(),
             "No.",
             "some_error",
-            Some("400"),
+            None,
         ),
         (json!({"error": "No."}).to_string(), "No.", "invalid_request_error", None),
         (json!({"message": "No."}).to_string(), "No.", "invalid_request_error", None),
@@ -178,6 +178,23 @@ async fn an_error_with_a_status_of_success() {
 }
 
 #[tokio::test]
+async fn an_error_beside_an_answer_is_an_error() {
+    let message = json!({"role": "assistant", "content": "a"});
+    for body in [
+        json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "error": {"message": "No.", "code": 502}}),
+        json!({"choices": [{"index": 0, "message": message, "finish_reason": "error"}], "error": "No."}),
+        json!({"choices": [{"index": 0, "message": message, "error": {"message": "No.", "code": 502}}]}),
+        json!({"choices": [], "error": {"message": "No."}}),
+        json!({"choices": null, "error": {"message": "No."}, "usage": {"prompt_tokens": 9, "completion_tokens": 9}}),
+    ] {
+        for answer in both(&Script::json(200, &body.to_string())).await {
+            let error = assert_error(&answer, 502, "server_error", Some("upstream_error"));
+            assert_eq!(error["message"], "No.", "{body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_error_as_the_first_frame_becomes_a_status() {
     for (error, status) in [
         (json!({"error": {"message": "No.", "type": "x", "param": null, "code": 400}}), 400),
@@ -199,6 +216,10 @@ async fn plain_answers_that_are_none() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let cases = [
         (Script::json(200, "{}"), "upstream_malformed"),
+        (Script::json(200, "{\"choices\":[]}"), "upstream_malformed"),
+        (Script::json(200, "{\"choices\":null}"), "upstream_malformed"),
+        (Script::json(200, "{\"choices\":{\"index\":0}}"), "upstream_malformed"),
+        (Script::json(200, "{\"choices\":[],\"usage\":{\"prompt_tokens\":1}}"), "upstream_malformed"),
         (Script::json(200, "{\"choices\":["), "upstream_malformed"),
         (Script::json(200, ""), "upstream_malformed"),
         (Script::json(200, "[]"), "upstream_malformed"),
@@ -240,6 +261,7 @@ async fn streams_that_never_begin() {
         (Script::stream().frame("hello"), "upstream_malformed"),
         (Script::stream().chunk("data: {\"choices\":[{\"delta\"").close(), "upstream_closed"),
         (Script::new().close(), "upstream_closed"),
+        (Script::stream().frame(&first()).close(), "upstream_closed"),
     ];
     for (at, (script, code)) in cases.into_iter().enumerate() {
         let upstream = Upstream::start([script]).await;
@@ -249,11 +271,6 @@ async fn streams_that_never_begin() {
         upstream.await_closed().await;
         server.stop().await;
     }
-    let upstream = Upstream::start([Script::stream().frame(&first()).close()]).await;
-    let server = Server::in_front_of(&upstream).await;
-    let answer = server.ask(&Request::chat(&request(&json!({"stream": true})))).await;
-    assert_eq!(answer.status, 200, "one frame is a beginning");
-    server.stop().await;
 }
 
 #[tokio::test]

@@ -93,16 +93,17 @@ async fn it_is_not_asked_for_where_configured_so_nor_without_a_stream() {
 }
 
 #[tokio::test]
-async fn only_a_chunk_that_is_all_usage_is_hidden() {
+async fn a_chunk_that_is_all_usage_is_hidden_and_of_others_the_usage() {
     // Azure begins with a chunk that has no choices either; others put the usage on their last choice.
     let filter =
         r#"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0}]}"#;
     let both =
         last("stop").replace("\"choices\"", "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1},\"choices\"");
-    let frames = [filter.to_owned(), first(), text("a"), both, "[DONE]".to_owned()];
-    let upstream = Upstream::start([Script::sse(&frames)]).await;
+    let upstream =
+        Upstream::start([Script::sse([filter.to_owned(), first(), text("a"), both, "[DONE]".to_owned()])]).await;
     let server = Server::in_front_of(&upstream).await;
     let answer = server.ask(&Request::chat(&request(&json!({"stream": true})))).await;
+    let frames = [filter.to_owned(), first(), text("a"), last("stop"), "[DONE]".to_owned()];
     assert_eq!(answer.text(), frames.iter().map(|data| frame(data)).collect::<String>());
     server.stop().await;
 }

@@ -81,7 +81,7 @@ async fn a_whole_stream_among_broken_ones_makes_the_count_begin_anew() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
     for _ in 0..2 {
-        a.answer(Script::stream().frame(&first()).close());
+        a.answer(Script::stream().frame(&first()).frame(&text("half")).close());
         assert!(matches!(server.ask(&stream()).await.transcript().ending, Ending::Failed(_)));
         assert_eq!(answerer(&server).await, "a");
     }

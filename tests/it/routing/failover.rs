@@ -150,6 +150,41 @@ async fn an_error_as_the_first_event_of_a_success() {
 }
 
 #[tokio::test]
+async fn whatever_comes_before_the_first_token_and_then_fails() {
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    let error = "event: error\ndata: {\"error\":{\"message\":\"Overloaded\"}}\n\n";
+    let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
+    let role = format!("data: {}\n\n", first());
+    let counts = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":0}}\n\n";
+    let begins = [ping, filter, &role, counts, "data: {}\n\n", "data: : wait\n\n", "event: ping\ndata: hello\n\n"];
+    for begin in begins {
+        let script = |rest: &str| Script::stream().chunk(format!("{begin}{rest}"));
+        fails_over(script(error).end().close(), "", true).await;
+        fails_over(script("data: [DONE]\n\n").end(), "", true).await;
+        fails_over(script("").end().close(), "", true).await;
+        fails_over(script("").close(), "", true).await;
+        fails_over(script("data: {\"choices\":\n\n").close(), "", true).await;
+    }
+    let all = begins.concat().repeat(2);
+    fails_over(Script::stream().chunk(format!("{all}{error}")).end().close(), "", true).await;
+}
+
+#[tokio::test]
+async fn whole_answers_that_carry_an_error_or_no_choice() {
+    let message = json!({"role": "assistant", "content": ""});
+    for body in [
+        json!({"choices": [{"index": 0, "message": message, "finish_reason": "error"}], "error": {"message": "No.", "code": 502}}),
+        json!({"choices": [{"index": 0, "message": message, "finish_reason": "error"}]}),
+        json!({"choices": []}),
+        json!({"choices": null, "usage": {"prompt_tokens": 9, "completion_tokens": 9}}),
+        json!({"choices": {}}),
+        json!({"id": "c"}),
+    ] {
+        fails_over(Script::json(200, &body.to_string()), "", false).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_none() {
     fails_over(Script::json(200, &answer("a")), "", true).await;
     fails_over(Script::whole(200, "content-type: text/html\r\n", "<html>"), "", true).await;

@@ -23,6 +23,12 @@ fn is_lossless(case: &Case, said: &Said) -> bool {
     case.plan.model != Model::Hasty && !said.script.fate.may_lose() && !said.disturbed
 }
 
+/// Whether a client must be shown what was sent before a failure: a beginning without a token may be held back and then
+/// let go, because another upstream can still be asked.
+fn must_show(said: &Said, shown: usize) -> bool {
+    shown > 0 || said.frames.iter().any(|sent| sent.counts)
+}
+
 /// What came is what was sent, from its beginning, without a gap, and nothing of anybody else's.
 fn copy(case: &Case) -> Option<String> {
     let (seen, due) = (&case.seen.chunks, case.due());
@@ -38,7 +44,7 @@ fn copy(case: &Case) -> Option<String> {
     }
     let all = match &case.seen.ending {
         Ending::Complete => true,
-        Ending::Failed(_) => case.last().is_some_and(|said| is_lossless(case, said)),
+        Ending::Failed(_) => case.last().is_some_and(|said| is_lossless(case, said) && must_show(said, seen.len())),
         _ => false,
     };
     (all && seen.len() < due.len()).then(|| format!("{} of {} chunks came", seen.len(), due.len()))
@@ -99,6 +105,6 @@ fn failure(case: &Case, code: &str) -> Option<String> {
     if !honest {
         return Some(format!("{status} {code} is not what happened"));
     }
-    let sent = last.filter(|said| is_lossless(case, said)).map_or(0, |said| said.frames.len());
+    let sent = last.filter(|said| is_lossless(case, said) && must_show(said, 0)).map_or(0, |said| said.frames.len());
     (own && status != 200 && sent > 0).then(|| format!("status {status} after {sent} chunks were there"))
 }

@@ -65,6 +65,15 @@ fn torn() -> (Case, Row) {
     (case, row)
 }
 
+/// Torn behind the opening, of which the client was shown nothing.
+fn unbegun() -> (Case, Row) {
+    let (mut case, mut row) = torn();
+    case.said[0].frames.truncate(1);
+    (case.seen.chunks, case.seen.status) = (Vec::new(), Some(502));
+    (row.completion, row.status) = (0, 502);
+    (case, row)
+}
+
 /// A client of the good one that left behind the opening.
 fn left() -> (Case, Row) {
     let (mut case, mut row) = good();
@@ -78,7 +87,7 @@ fn left() -> (Case, Row) {
 
 #[test]
 fn what_is_right_is_not_objected_to() {
-    for (case, row) in [good(), torn(), left()] {
+    for (case, row) in [good(), torn(), unbegun(), left()] {
         assert_eq!(answers::check(&case), [""; 0]);
         assert_eq!(records::check(&[case], &[row]), [""; 0]);
     }
@@ -102,6 +111,8 @@ fn answers_that_are_no_copy_are_objected_to() {
     objects(good(), "never sent", |case| case.seen.chunks.push("usage".to_owned()));
     objects(good(), "2 of 3", |case| case.seen.chunks.truncate(2));
     objects(torn(), "1 of 2", |case| case.seen.chunks.truncate(1));
+    objects(torn(), "0 of 2", |case| case.seen.chunks.clear());
+    objects(torn(), "status 502 after", |case| case.seen.status = Some(502));
     objects(left(), "sent was", |case| case.seen.chunks[0] = "7-1-0".to_owned());
     objects(good(), "sent was", |case| case.plan.include_usage = true);
     objects(good(), "the body is", |case| (case.plan.streamed, case.said[0].body) = (false, Some(("x".into(), 1))));

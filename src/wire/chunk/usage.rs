@@ -1,0 +1,84 @@
+//! Token counts, wherever in an answer or a chunk upstreams put them.
+
+use super::facts::Usage;
+use crate::wire::scan::{Malformed, Scanner};
+
+/// Reads a `usage` object. A count that is no whole number, or stands twice, is none; of an object without any count there
+/// is no usage. `input_tokens` and `output_tokens` are Anthropic's names, which some compatible endpoints keep.
+pub(super) fn read_usage(json: &str) -> Option<Usage> {
+    read(json).ok().flatten()
+}
+
+fn read(json: &str) -> Result<Option<Usage>, Malformed> {
+    let mut counts = [Count::Absent; 2];
+    let mut other = [Count::Absent; 2];
+    let mut scanner = Scanner::new(json);
+    scanner.object(|scanner, key| {
+        let place = match &*key {
+            "prompt_tokens" => &mut counts[0],
+            "completion_tokens" => &mut counts[1],
+            "input_tokens" => &mut other[0],
+            "output_tokens" => &mut other[1],
+            _ => return scanner.value().map(drop),
+        };
+        let value = scanner.value()?;
+        *place = match *place {
+            Count::Absent => value.parse().map_or(Count::Absent, Count::Is),
+            _ => Count::Twice,
+        };
+        Ok(())
+    })?;
+    scanner.end()?;
+    let [prompt, completion] = [0, 1].map(|at| counts[at].get().or(other[at].get()));
+    let none = prompt.is_none() && completion.is_none();
+    Ok((!none).then(|| Usage { prompt_tokens: prompt.unwrap_or(0), completion_tokens: completion.unwrap_or(0) }))
+}
+
+#[derive(Clone, Copy)]
+enum Count {
+    Absent,
+    Is(u64),
+    /// Nobody knows which of two is meant.
+    Twice,
+}
+
+impl Count {
+    const fn get(self) -> Option<u64> {
+        match self {
+            Self::Is(count) => Some(count),
+            Self::Absent | Self::Twice => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_whole_numbers_that_stand_once() {
+        let both = |prompt_tokens, completion_tokens| Some(Usage { prompt_tokens, completion_tokens });
+        for (usage, read) in [
+            (r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"details":{"prompt_tokens":9}}"#, both(3, 4)),
+            (r#"{ "completion_tokens" : 4 , "prompt_tokens" : 18446744073709551615 }"#, both(u64::MAX, 4)),
+            (r#"{"prompt\u005ftokens":3,"completion_tokens":0}"#, both(3, 0)),
+            (r#"{"prompt_tokens":3}"#, both(3, 0)),
+            (r#"{"prompt_tokens":null,"completion_tokens":4}"#, both(0, 4)),
+            (r#"{"prompt_tokens":null,"completion_tokens":null}"#, None),
+            (r#"{"prompt_tokens":3,"prompt_tokens":3,"completion_tokens":4}"#, both(0, 4)),
+            (r#"{"prompt_tokens":3,"completion_tokens":4.0}"#, both(3, 0)),
+            (r#"{"prompt_tokens":-3,"completion_tokens":4}"#, both(0, 4)),
+            (r#"{"prompt_tokens":18446744073709551616,"completion_tokens":4}"#, both(0, 4)),
+            (r#"{"prompt_tokens":"3","completion_tokens":4}"#, both(0, 4)),
+            (r#"{"prompt_tokens":1e3,"completion_tokens":true}"#, None),
+            (r#"{"input_tokens":3,"output_tokens":4}"#, both(3, 4)),
+            (r#"{"prompt_tokens":1,"completion_tokens":2,"input_tokens":3,"output_tokens":4}"#, both(1, 2)),
+            ("{}", None),
+            ("null", None),
+            ("7", None),
+            ("[]", None),
+        ] {
+            assert_eq!(read_usage(usage), read, "{usage}");
+        }
+    }
+}
