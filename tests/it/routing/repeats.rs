@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{answerer, asked, refuses, says, stream, targets};
-use crate::support::frames::{answer, first, request};
+use crate::support::frames::{answer, first, request, text};
 use crate::support::http::Request;
 use crate::support::server::{Server, model};
 use crate::support::upstream::{Gate, Script, Upstream};
@@ -229,7 +229,7 @@ async fn a_client_that_leaves_during_the_wait_ends_it() {
 
 #[tokio::test]
 async fn never_after_a_byte_went_out() {
-    let a = Upstream::start([Script::stream().frame(&first()).close()]).await;
+    let a = Upstream::start([Script::stream().frame(&first()).frame(&text("half")).close()]).await;
     let server = Server::start(&model(&[(&a, "")], &[FAST])).await;
     assert_eq!(server.ask(&stream()).await.status, 200);
     assert_eq!(a.requests().len(), 1);
