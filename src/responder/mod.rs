@@ -6,6 +6,7 @@
 //! | understanding | `language/` | turns and the inventory's words -> `query.rs` |
 //! | rows | `rows.rs` | query -> pets of the live database |
 //! | text | `answer/` | pets -> Markdown or JSON |
+//! | tasks | `task.rs` | what chat clients ask beside a conversation: a title |
 //! | tokens | `cut.rs` | text -> pieces, within `stop` and `max_tokens` |
 //!
 //! The same question to the same data has the same answer. What is not understood in full is
@@ -18,6 +19,7 @@ mod language;
 mod options;
 mod query;
 mod rows;
+mod task;
 
 use std::sync::Arc;
 
@@ -25,8 +27,8 @@ use async_openai::types::chat::FinishReason;
 use serde_json::{Map, Value};
 
 use self::conversation::{Message, messages, turns};
-use self::language::{Inventory, understand};
-use self::options::options;
+use self::language::{Inventory, Understood, understand};
+use self::options::{Options, options};
 use crate::petstore::PetStore;
 use crate::store::StoreError;
 use crate::wire::tokens;
@@ -100,25 +102,32 @@ impl Responder {
     pub async fn complete(&self, request: &Map<String, Value>) -> Result<Completion, ResponderError> {
         let options = options(request)?;
         let messages = messages(request)?;
+        if let Some(text) = task::answer(&messages) {
+            return Ok(completion(&text, prompt_tokens(&messages), &options));
+        }
         let vocabulary = self.pets.vocabulary().await?;
-        let json = options.json;
         let bytes = messages.iter().map(|message| message.text.len()).sum::<usize>();
         let heavy = bytes > HEAVY || vocabulary.names.len() > MANY_NAMES;
-        let (readings, prompt_tokens) = offload(heavy, move || {
-            let readings = understand(&turns(&messages), &Inventory::new(&vocabulary), json);
-            (readings, prompt_tokens(&messages))
+        let (understood, prompt_tokens) = offload(heavy, move || {
+            let understood = understand(&turns(&messages), &Inventory::new(&vocabulary));
+            (understood, prompt_tokens(&messages))
         })
         .await?;
+        let Understood { readings, json, part } = understood;
         let mut answers = Vec::with_capacity(readings.len());
         for reading in readings {
             answers.push(answer::look_up(&self.pets, reading).await?);
         }
-        let text = if options.json { answer::to_json(&answers) } else { answer::to_markdown(&answers) };
-        let (pieces, finish_reason) = cut::cut(&text, &options);
-        let completion_tokens = pieces.iter().map(|piece| piece.tokens).sum();
-        let choice = Choice { pieces: pieces.into(), finish_reason, completion_tokens };
-        Ok(Completion { prompt_tokens, choices: vec![choice; options.choices] })
+        let text = if options.json || json { answer::to_json(&answers) } else { answer::to_markdown(&answers, part) };
+        Ok(completion(&text, prompt_tokens, &options))
     }
+}
+
+fn completion(text: &str, prompt_tokens: u32, options: &Options) -> Completion {
+    let (pieces, finish_reason) = cut::cut(text, options);
+    let completion_tokens = pieces.iter().map(|piece| piece.tokens).sum();
+    let choice = Choice { pieces: pieces.into(), finish_reason, completion_tokens };
+    Completion { prompt_tokens, choices: vec![choice; options.choices] }
 }
 
 /// Runs `work` here, or where it may take its time.

@@ -227,6 +227,41 @@ async fn a_long_conversation_is_counted_and_declined_in_time() {
     assert!(text(&completion).starts_with("I can't answer that"));
 }
 
+#[tokio::test]
+async fn the_form_that_is_asked_for_makes_no_question_unknown_and_json_is_honoured() {
+    let (responder, _, all) = seeded().await;
+    let cats = matching(&all, |pet| on_offer(pet) && pet.species == Species::Cat);
+    for question in
+        ["Which cats do you have? One line.", "Briefly: list cats, no markdown", "list cats. Answer in French."]
+    {
+        assert_eq!(named(&ask(&responder, &[question]).await, &all), cats, "{question}");
+    }
+    let answer: Value = serde_json::from_str(&ask(&responder, &["List all cats in JSON."]).await).unwrap();
+    assert_eq!(answer["total"], cats.len());
+    // The next answer is text again, and goes on from it.
+    let answer = ask(&responder, &["list all cats in JSON", "how many are they?"]).await;
+    assert_eq!(answer, format!("There are {} available cats.", cats.len()));
+}
+
+#[tokio::test]
+async fn neither_a_long_conversation_nor_a_long_system_text_is_a_reason_to_refuse() {
+    let (responder, _, all) = seeded().await;
+    let cats = matching(&all, |pet| on_offer(pet) && pet.species == Species::Cat);
+    let story = "We have been looking for company for the whole family since last summer. ".repeat(40);
+    let mut messages = vec![json!({ "role": "system", "content": "You are a shop assistant. ".repeat(5_000) })];
+    for turn in 0..300 {
+        messages.push(json!({ "role": "user", "content": format!("{story} {turn}") }));
+        messages.push(json!({ "role": "assistant", "content": story }));
+    }
+    messages.push(json!({ "role": "user", "content": "Which cats do you have?" }));
+    let answer = text(&complete(&responder, json!({ "messages": messages })).await.unwrap());
+    assert_eq!(named(&answer, &all), cats);
+    // Of a long last message its question is answered, and the answer says so.
+    let answer = ask(&responder, &[&format!("{story}\n\nWhich cats do you have?")]).await;
+    assert!(answer.starts_with("Your message is long; of it I answer this question only:\n\n"), "{answer}");
+    assert_eq!(named(&answer, &all), cats);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

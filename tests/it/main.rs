@@ -15,6 +15,8 @@ mod me;
 mod metrics;
 mod page;
 mod paths;
+mod petstore_ai;
+mod preflights;
 mod proxy;
 mod routing;
 mod shares;

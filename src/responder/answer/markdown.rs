@@ -135,8 +135,10 @@ fn reason(decline: &Decline) -> String {
         Decline::WhichUnit => "I can't tell whether that number is a price or an age; please say dollars, months or years.".to_owned(),
         Decline::NoContext => "I can't tell which pets you refer to; please say it in full.".to_owned(),
         Decline::Nothing => "I see no question.".to_owned(),
-        Decline::Format => "I answer in Markdown here; for JSON, send `response_format` with type `json_object`.".to_owned(),
-        Decline::TooLong => format!("I can't answer that: a question may have at most {LONGEST_MESSAGE} characters."),
+        Decline::TooLong => format!(
+            "I can't answer that: the message has more than {LONGEST_MESSAGE} characters or many sentences, and I found no \
+             question that I understand at its beginning or end."
+        ),
     }
 }
 

@@ -85,9 +85,13 @@ fn holds(pet: &Pet, any: &[Conditions], none: &[Conditions]) -> bool {
     Query { any: any.to_vec(), none: none.to_vec(), ..Query::default() }.admits(pet)
 }
 
-/// The answers as Markdown, one below the other.
-pub(super) fn to_markdown(answers: &[Answer]) -> String {
-    answers.iter().map(markdown::render).collect::<Vec<_>>().join("\n\n")
+/// Said where only a part of a long message was read.
+const PART: &str = "Your message is long; of it I answer this question only:";
+
+/// The answers as Markdown, one below the other; `part`: they are to a part of the message.
+pub(super) fn to_markdown(answers: &[Answer], part: bool) -> String {
+    let note = part.then(|| PART.to_owned());
+    note.into_iter().chain(answers.iter().map(markdown::render)).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The answers as one JSON object.

@@ -4,50 +4,90 @@ use super::clause::Clause;
 use super::concept::Concept;
 use super::dialogue::{Dialogue, Reading};
 use super::fold::clause;
+use super::form::strip;
 use super::inventory::Inventory;
 use super::tag::tag;
 use super::words::sentences;
-use super::{Decline, LONGEST_MESSAGE};
+use super::{Decline, LONGEST_MESSAGE, Understood};
 use crate::responder::query::Intent;
 
 /// The most sentences of one message.
 const MOST_SENTENCES: usize = 12;
+/// How far from either end of a long message its question is looked for, bytes.
+const NEAR: usize = 4_096;
 /// The most questions of one message.
 const MOST_QUESTIONS: usize = 4;
 /// How many times "of those" may follow upon "of those"; each costs a look through the inventory.
 const DEEPEST: usize = 8;
 
-/// Reads a message; never empty. If any part is not understood, nothing is answered: it may have
-/// been meant together.
-pub(super) fn message(text: &str, dialogue: &mut Dialogue, inventory: &Inventory, json: bool) -> Vec<Reading> {
-    let before = dialogue.clone();
-    match read(text, dialogue, inventory, json) {
-        Ok(readings) => readings,
-        Err(decline) => {
-            *dialogue = before;
-            vec![Reading::Declined(decline)]
+/// Reads a message. If any part is not understood, nothing is answered: it may have been meant together.
+///
+/// Of a message that is too long for that, one part is read that is likely to be the question: the last paragraph or the
+/// first, the last line or the first, the last sentence with a question mark or the first; the first of these that is
+/// understood. What else it says is no condition then, and the answer says so.
+pub(super) fn message(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Understood {
+    match whole(text, dialogue, inventory) {
+        Ok(understood) => understood,
+        Err(Decline::TooLong) => {
+            let part = parts(text).into_iter().find_map(|part| {
+                let understood = whole(part, dialogue, inventory).ok()?;
+                understood.readings.iter().any(|reading| matches!(reading, Reading::Question(_))).then_some(understood)
+            });
+            part.map_or_else(|| Understood::declined(Decline::TooLong), |part| Understood { part: true, ..part })
         }
+        Err(decline) => Understood::declined(decline),
     }
 }
 
-fn read(text: &str, dialogue: &mut Dialogue, inventory: &Inventory, json: bool) -> Result<Vec<Reading>, Decline> {
+/// Reads a message in full; nothing is remembered of one that is not understood.
+fn whole(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Understood, Decline> {
+    let mut after = dialogue.clone();
+    let understood = read(text, &mut after, inventory)?;
+    *dialogue = after;
+    Ok(understood)
+}
+
+/// The parts of a long message that may be its question, the likeliest first. Each is looked for near an end.
+fn parts(text: &str) -> Vec<&str> {
+    let text = text.trim();
+    let start = &text[..text.floor_char_boundary(NEAR)];
+    let end = &text[text.ceil_char_boundary(text.len().saturating_sub(NEAR))..];
+    let sentences = |text| -> Vec<&str> { str::split_inclusive(text, ['.', '!', '?', '\n']).map(str::trim).collect() };
+    let asks = |sentence: &&&str| sentence.ends_with('?');
+    let (first, last) = (sentences(start), sentences(end));
+    let candidates = [
+        end.rsplit_once("\n\n").map(|(_, last)| last),
+        start.split_once("\n\n").map(|(first, _)| first),
+        end.rsplit_once('\n').map(|(_, last)| last),
+        start.split_once('\n').map(|(first, _)| first),
+        last.iter().rev().find(asks).copied(),
+        first.iter().find(asks).copied(),
+        last.last().copied(),
+        first.first().copied(),
+    ];
+    candidates.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty() && part.len() < text.len()).collect()
+}
+
+fn read(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Understood, Decline> {
     if text.chars().nth(LONGEST_MESSAGE).is_some() {
         return Err(Decline::TooLong);
     }
     let sentences = sentences(text);
     if sentences.len() > MOST_SENTENCES {
-        return Err(Decline::NotUnderstood);
+        return Err(Decline::TooLong);
     }
     let mut answers: Vec<Answered> = Vec::new();
-    for sentence in &sentences {
-        let mut concepts = tag(sentence, inventory);
+    let mut json = false;
+    for mut sentence in sentences {
+        let stripped = strip(&mut sentence);
+        let mut concepts = tag(&sentence, inventory);
         let said = concepts.len();
         concepts.retain(|concept| *concept != Concept::Json);
-        let asks_json = concepts.len() < said;
-        if asks_json && !json {
-            return Err(Decline::Format);
-        }
-        if asks_json && concepts.iter().all(|concept| *concept == Concept::Skip) {
+        let asks_json = concepts.len() < said || stripped.json;
+        json |= asks_json;
+        // Nothing but the form of the answer.
+        let idle = |concept: &Concept| matches!(concept, Concept::Skip | Concept::Comma);
+        if (stripped.any || asks_json) && concepts.iter().all(idle) {
             continue;
         }
         for part in split(&concepts)? {
@@ -60,7 +100,8 @@ fn read(text: &str, dialogue: &mut Dialogue, inventory: &Inventory, json: bool) 
     if answers.is_empty() {
         return Err(Decline::Nothing);
     }
-    Ok(answers.into_iter().map(|answer| answer.reading).collect())
+    let readings = answers.into_iter().map(|answer| answer.reading).collect();
+    Ok(Understood { readings, json, part: false })
 }
 
 /// What a sentence came to, as long as the next may go on from it.

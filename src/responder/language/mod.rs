@@ -1,6 +1,6 @@
 //! Understanding of language: a conversation and the inventory's vocabulary -> questions as data.
 //!
-//! text -> [`words`] -> [`tag`] (by [`lexicon`], [`inventory`], [`spelling`]) -> concepts ->
+//! text -> [`words`] -> [`form`] (which leaves out what asks nothing) -> [`tag`] (by [`lexicon`], [`inventory`], [`spelling`]) -> concepts ->
 //! [`fold`] (with [`amount`] and [`phrase`]) -> [`clause`] -> [`message`] and [`dialogue`] -> [`Reading`].
 //!
 //! Every word must be accounted for: one that means nothing here makes the question declined, so
@@ -11,6 +11,7 @@ mod clause;
 mod concept;
 mod dialogue;
 mod fold;
+mod form;
 mod inventory;
 mod lexicon;
 mod message;
@@ -52,28 +53,42 @@ pub(super) enum Decline {
     NoContext,
     /// There is no question.
     Nothing,
-    /// JSON, where the request did not ask for that format.
-    Format,
-    /// Longer than [`LONGEST_MESSAGE`].
+    /// Longer than [`LONGEST_MESSAGE`], and no part of it is a question that is understood.
     TooLong,
 }
 
-/// The longest message that is looked at, in characters. A longer one is declined as a whole: half
-/// of a question may be another question.
+/// The longest message that is looked at as a whole, in characters. Of a longer one a part is read that can be a question of
+/// its own, see [`message`].
 pub(super) const LONGEST_MESSAGE: usize = 2_000;
-/// What the last message of the user asks, in the light of those before it; never empty.
-///
-/// `json`: the answer is to be JSON, so that asking for it in words as well changes nothing.
-pub(super) fn understand(turns: &[Turn], inventory: &Inventory, json: bool) -> Vec<Reading> {
+
+/// What a message asks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Understood {
+    /// Never empty.
+    pub(super) readings: Vec<Reading>,
+    /// It asks for JSON.
+    pub(super) json: bool,
+    /// Only a part of it was read.
+    pub(super) part: bool,
+}
+
+impl Understood {
+    fn declined(decline: Decline) -> Self {
+        Self { readings: vec![Reading::Declined(decline)], json: false, part: false }
+    }
+}
+
+/// What the last message of the user asks, in the light of those before it.
+pub(super) fn understand(turns: &[Turn], inventory: &Inventory) -> Understood {
     let mut dialogue = Dialogue::default();
-    let mut readings = vec![Reading::Declined(Decline::Nothing)];
+    let mut understood = Understood::declined(Decline::Nothing);
     for turn in turns {
         match turn {
-            Turn::User(text) => readings = message(text, &mut dialogue, inventory, json),
+            Turn::User(text) => understood = message(text, &mut dialogue, inventory),
             Turn::Assistant(text) => dialogue.heard(shown(text, inventory)),
         }
     }
-    readings
+    understood
 }
 
 /// The names of pets that an answer shows in bold, in their order.

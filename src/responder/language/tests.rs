@@ -102,7 +102,7 @@ fn say(reading: &Reading) -> String {
 
 fn read(conversation: &str) -> String {
     let turns: Vec<Turn> = conversation.split(" || ").map(|turn| Turn::User(turn.to_owned())).collect();
-    understand(&turns, &inventory(), false).iter().map(say).collect::<Vec<_>>().join(" + ")
+    understand(&turns, &inventory()).readings.iter().map(say).collect::<Vec<_>>().join(" + ")
 }
 
 #[test]
@@ -128,29 +128,76 @@ fn names_shown_in_bold_are_what_the_second_one_is() {
         Turn::Assistant("- **Zelda**: dog\n- **Sir Barks**: dog\n- **nobody**".to_owned()),
         Turn::User("tell me about the second one".to_owned()),
     ];
-    let readings = understand(&turns, &inventory(), false);
+    let readings = understand(&turns, &inventory()).readings;
     assert_eq!(say(&readings[0]), "About(None) single name:sir barks any-status");
 }
 
 #[test]
 fn a_message_that_is_too_long_is_declined_whole() {
     let text = format!("dogs {}", "please ".repeat(LONGEST_MESSAGE));
-    let readings = understand(&[Turn::User(text)], &inventory(), false);
+    let readings = understand(&[Turn::User(text)], &inventory()).readings;
     assert_eq!(readings, [Reading::Declined(Decline::TooLong)]);
 }
 
 #[test]
-fn json_in_words_is_harmless_only_where_json_was_asked_for() {
-    let turns = [Turn::User("List all dogs as JSON. Respond in JSON.".to_owned())];
-    assert_eq!(say(&understand(&turns, &inventory(), true)[0]), "List DOG");
-    assert_eq!(understand(&turns, &inventory(), false), [Reading::Declined(Decline::Format)]);
+fn of_a_long_message_its_question_is_read_wherever_it_stands() {
+    let story = "We moved into a new flat last summer, and the whole family has been dreaming of company ever since. ";
+    let long = story.repeat(30);
+    let ask = |text: &str| understand(&[Turn::User(text.to_owned())], &inventory());
+    for text in [
+        format!("{long}\n\nWhich small dogs do you have?"),
+        format!("Which small dogs do you have?\n\n{long}"),
+        format!("{long}\nsmall dogs please"),
+        format!("{long}Which small dogs do you have? {story}"),
+        format!("Hello! Which small dogs do you have? {long}"),
+        // Short, with more sentences than are taken together.
+        format!("{}Which small dogs do you have?", "It is late. ".repeat(20)),
+    ] {
+        let understood = ask(&text);
+        assert_eq!((say(&understood.readings[0]).as_str(), understood.part), ("List SMALL DOG", true), "{text:.60}");
+    }
+    for text in [long.clone(), format!("{long}\n\nWhat is the capital of France?"), format!("{long}\n\nHello!")] {
+        assert_eq!(ask(&text).readings, [Reading::Declined(Decline::TooLong)]);
+    }
+    // What follows goes on from it.
+    let turns = [format!("{long}\n\nWhich small dogs do you have?"), "and cats?".to_owned()].map(Turn::User);
+    let understood = understand(&turns, &inventory());
+    assert_eq!((say(&understood.readings[0]).as_str(), understood.part), ("List SMALL CAT", false));
+}
+
+/// An instruction is taken out as a whole, or what is left of it is not understood: no word of a question is lost.
+#[test]
+fn words_of_form_are_conditions_where_they_stand_in_a_question() {
+    for question in [
+        "friendly dogs in one line",
+        "short dogs",
+        "dogs with two lines on their back",
+        "dogs with one word names",
+        "brief dogs",
+    ] {
+        assert!(read(question).starts_with("declined"), "{question} => {}", read(question));
+    }
+}
+
+#[test]
+fn json_in_words_is_asked_for() {
+    let ask = |text: &str| understand(&[Turn::User(text.to_owned())], &inventory());
+    for text in [
+        "List all dogs as JSON. Respond in JSON.",
+        "list dogs in valid json",
+        "Dogs. Return your answer as a JSON array.",
+    ] {
+        let understood = ask(text);
+        assert_eq!((say(&understood.readings[0]).as_str(), understood.json), ("List DOG", true), "{text}");
+    }
+    assert!(!ask("list dogs").json && !ask("sing in JSON").json);
 }
 
 proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(texts in prop::collection::vec("\\PC{0,120}|[ -~\\n]{0,200}", 1..4)) {
         let turns: Vec<Turn> = texts.into_iter().map(Turn::User).collect();
-        prop_assert!(!understand(&turns, &inventory(), false).is_empty());
+        prop_assert!(!understand(&turns, &inventory()).readings.is_empty());
     }
 
     /// Words of the lexicon in any order reach deeper than random letters.
@@ -160,7 +207,7 @@ proptest! {
         let phrases: Vec<&str> = phrases.into_iter().chain(["$200", "3", "2.5", "baxter", "golden retriever", "?", ".", ","]).collect();
         let text: Vec<&str> = picks.iter().map(|pick| phrases[pick % phrases.len()]).collect();
         let turns = [Turn::User("dogs".to_owned()), Turn::User(text.join(" "))];
-        prop_assert!(!understand(&turns, &inventory(), false).is_empty());
+        prop_assert!(!understand(&turns, &inventory()).readings.is_empty());
     }
 
     /// A word that is nowhere known is never passed over.

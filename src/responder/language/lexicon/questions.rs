@@ -49,7 +49,7 @@ pub(super) static QUESTIONS: &[(Concept, &str)] = &[
          interested in|recommend|suggest|i want|i need|we want|we need|i would like|want|need|pick|\
          pull up|fetch|bring up|which one*|which of|enumerate|are there|is there|any|\
          show us|what other|whose|give us|hunting for|which are|which is|who is|who are|let us see|\
-         shopping for|in the market for|can i see|what options|options|name all|list all|show all",
+         shopping for|in the market for|can i see|what options|options|name all|list all|show all|let see|write a list|make a list|create a list",
     ),
     (
         C::Have,
@@ -115,7 +115,7 @@ pub(super) static SOCIAL: &[(Concept, &str)] = &[
         C::Social(Social::Hello),
         "hello|hi|hey|greetings|good morning|good afternoon|good evening|good day|howdy|hiya|hello there|\
          hi there|hey there|yo yo|hello world|how are you|how are you doing|how are you today|\
-         how do you do|nice to meet you|hallo|sup",
+         how do you do|nice to meet you|hallo|sup|hola|bonjour|salut|guten tag|ciao",
     ),
     (
         C::Social(Social::Thanks),

@@ -1,0 +1,67 @@
+//! Preflights as browsers send them for the calls of real clients, and what pages may read then.
+
+use crate::support::http::{Request, Whole};
+use crate::support::server::Server;
+
+const SHOP: &str = "https://shop.example";
+
+/// What openai-node 6 adds to each request, in the order in which browsers sort it.
+const STAINLESS: &str = "x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,\
+                         x-stainless-retry-count,x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout";
+
+async fn preflight(server: &Server, path: &str, asked: &str, more: &[(&str, &str)]) -> Whole {
+    let mut request = Request::new("OPTIONS", path)
+        .header("accept", "*/*")
+        .header("origin", SHOP)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", asked)
+        .header("sec-fetch-mode", "cors")
+        .header("sec-fetch-site", "cross-site");
+    for (name, value) in more {
+        request = request.header(name, value);
+    }
+    server.ask(&request).await
+}
+
+#[tokio::test]
+async fn every_header_that_a_browser_asks_for_is_allowed_to_allowed_pages() {
+    let yaml = "keys: [{name: page, key: page-0123456789}]\ncors: {allow_origins: ['https://shop.example']}\n";
+    let server = Server::start(yaml).await;
+    let chromium = format!("authorization,content-type,{STAINLESS}");
+    // Firefox lets pages set it, and asks for it.
+    let firefox = format!("authorization,content-type,user-agent,{STAINLESS}");
+    let traced =
+        "authorization,baggage,content-type,openai-organization,openai-project,sentry-trace,traceparent,tracestate";
+    let private = [("access-control-request-private-network", "true")];
+    for (asked, more) in
+        [(chromium.as_str(), &private[..]), (firefox.as_str(), &[]), (traced, &[]), ("user-agent", &[])]
+    {
+        for path in ["/v1/chat/completions", "/api/pets"] {
+            let answer = preflight(&server, path, asked, more).await;
+            assert_eq!(answer.status, 204, "{path} {asked}");
+            assert_eq!(answer.header("access-control-allow-origin"), Some(SHOP));
+            let allowed = answer.header("access-control-allow-headers").unwrap();
+            assert_eq!(allowed.split(", ").collect::<Vec<_>>(), asked.split(',').collect::<Vec<_>>());
+            assert!(answer.header("access-control-allow-methods").unwrap().split(", ").any(|method| method == "POST"));
+            let private = answer.header("access-control-allow-private-network");
+            assert_eq!(private, (!more.is_empty()).then_some("true"));
+        }
+    }
+    // What SDKs read of a refusal, to know when to try again.
+    let refused = server.ask(&Request::new("GET", "/v1/models").header("origin", SHOP)).await;
+    assert_eq!(refused.status, 401);
+    let exposed = refused.header("access-control-expose-headers").unwrap();
+    for name in [
+        "x-should-retry",
+        "retry-after",
+        "retry-after-ms",
+        "x-request-id",
+        "openai-processing-ms",
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-tokens",
+    ] {
+        assert!(exposed.split(", ").any(|exposed| exposed == name), "{name}");
+    }
+    server.stop().await;
+}
