@@ -18,6 +18,7 @@ mod paths;
 mod petstore_ai;
 mod preflights;
 mod proxy;
+mod quirks;
 mod routing;
 mod shares;
 mod stats;
