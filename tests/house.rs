@@ -31,7 +31,9 @@ const TOP: &[&str] = &[
     "benches",
     "clippy.toml",
     "deploy",
+    "docs",
     "fixtures",
+    "fuzz",
     "package-lock.json",
     "package.json",
     "rustfmt.toml",
@@ -277,7 +279,7 @@ fn every_room_of_the_table_is_there() {
 
 #[test]
 fn files_keep_the_habits() {
-    let all = ["src", "tests"].into_iter().flat_map(sources);
+    let all = ["src", "tests", "fuzz/src"].into_iter().flat_map(sources);
     let violations: Vec<_> = all.flat_map(|source| habit_violations(&source)).collect();
     assert_none(&violations);
 }

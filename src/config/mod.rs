@@ -9,6 +9,8 @@ mod duration;
 mod error;
 mod events;
 mod failover;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod keys;
 mod limits;
 mod load;

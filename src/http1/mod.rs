@@ -8,6 +8,8 @@ mod connection;
 mod date;
 mod fields;
 mod framing;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod head;
 mod inbox;
 mod incoming;

@@ -7,6 +7,8 @@
 //! never sent away with a status that it would take for the end (`patience`).
 
 mod doors;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod jitter;
 mod notices;
 mod patience;

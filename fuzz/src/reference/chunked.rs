@@ -1,0 +1,70 @@
+//! Chunked bodies: RFC 9112, section 7.1.
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The framing is broken.
+    Broken,
+    /// It goes on behind the input.
+    More,
+    /// Here, with so many bytes behind it.
+    Ended(usize),
+}
+
+/// The body's bytes, and its end.
+#[must_use]
+pub fn read(mut input: &[u8]) -> (Vec<u8>, End) {
+    let mut body = Vec::new();
+    loop {
+        let size = match line(&mut input) {
+            Ok(Some(line)) => match size(line) {
+                Some(size) => size,
+                None => return (body, End::Broken),
+            },
+            Ok(None) => return (body, End::More),
+            Err(()) => return (body, End::Broken),
+        };
+        if size == 0 {
+            break;
+        }
+        let count = usize::try_from(size).unwrap_or(usize::MAX).min(input.len());
+        body.extend_from_slice(&input[..count]);
+        input = &input[count..];
+        if (count as u64) < size {
+            return (body, End::More);
+        }
+        match input {
+            [b'\r', b'\n', rest @ ..] => input = rest,
+            [] | [b'\r'] => return (body, End::More),
+            _ => return (body, End::Broken),
+        }
+    }
+    loop {
+        match line(&mut input) {
+            Ok(Some([])) => return (body, End::Ended(input.len())),
+            Ok(Some(_trailer)) => {}
+            Ok(None) => return (body, End::More),
+            Err(()) => return (body, End::Broken),
+        }
+    }
+}
+
+/// A line that ends with CRLF and has neither elsewhere; none: its end is missing.
+fn line<'a>(input: &mut &'a [u8]) -> Result<Option<&'a [u8]>, ()> {
+    let Some(at) = input.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
+    let (line, rest) = (&input[..at], &input[at + 1..]);
+    let Some((b'\r', line)) = line.split_last() else { return Err(()) };
+    if line.contains(&b'\r') {
+        return Err(());
+    }
+    *input = rest;
+    Ok(Some(line))
+}
+
+/// At most sixteen digits; then nothing, or blanks, or extensions behind a semicolon.
+fn size(line: &[u8]) -> Option<u64> {
+    let line = line.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let size = line.split(';').next()?.trim_end_matches([' ', '\t']);
+    let plain = !size.is_empty() && size.len() <= 16 && size.chars().all(|digit| digit.is_ascii_hexdigit());
+    if plain { u64::from_str_radix(size, 16).ok() } else { None }
+}

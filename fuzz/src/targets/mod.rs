@@ -1,0 +1,12 @@
+//! The targets.
+
+pub mod chat_request;
+pub mod chunk;
+pub mod chunked_body;
+pub mod configuration;
+pub mod cursor;
+pub mod json;
+pub mod request_head;
+pub mod server_connection;
+pub mod sse;
+pub mod upstream_answers;

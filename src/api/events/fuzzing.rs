@@ -1,0 +1,14 @@
+//! The reading of a request for `fuzz/`.
+
+use http::{HeaderMap, HeaderValue};
+
+use super::query::Wanted;
+use crate::hub::Since;
+
+/// Where a stream or page begins that is asked for with this query string and this `Last-Event-ID`; none: it is refused.
+#[must_use]
+pub fn since(query: &str, last_event_id: Option<HeaderValue>) -> Option<Since> {
+    let headers: HeaderMap =
+        last_event_id.into_iter().map(|id| (http::HeaderName::from_static("last-event-id"), id)).collect();
+    Wanted::parse(None, query, &headers).ok().map(|wanted| wanted.since)
+}
