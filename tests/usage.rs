@@ -89,6 +89,7 @@ fn entry(at: &str, key: &str, model: &str) -> Entry {
         terminal: Terminal::Completed,
         reason: None,
         status: 200,
+        answered: None,
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Entry {
     pub reason: Option<Arc<str>>,
     /// The status, as in the log: 499 when the client left.
     pub status: u16,
+    /// The model that answered, as the answer names it; none: there was no answer, or it did not say.
+    pub answered: Option<Arc<str>>,
 }
 
 impl Entry {
@@ -56,6 +58,7 @@ impl Entry {
         self.request_id.as_mut().map(cut);
         self.target.as_mut().map(cut);
         self.reason.as_mut().map(cut);
+        self.answered.as_mut().map(cut);
     }
 
     /// As it stands in the database, known by `id`.
@@ -78,6 +81,7 @@ impl Entry {
             terminal: self.terminal.name(),
             reason: self.reason.as_deref(),
             status: self.status,
+            answered: self.answered.as_deref(),
         }
     }
 }

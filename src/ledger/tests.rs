@@ -86,6 +86,7 @@ fn entry() -> Entry {
         terminal: Terminal::Completed,
         reason: None,
         status: 200,
+        answered: None,
     }
 }
 

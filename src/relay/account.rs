@@ -15,9 +15,10 @@ use crate::telemetry::metrics::{Ended, Gaps, Held, ModelMetrics};
 use crate::telemetry::record::{Record, Source, Terminal};
 use crate::upstream::Failure;
 use crate::wire::chunk::Usage;
+use crate::wire::members::text_member;
 use crate::wire::request::ChatRequest;
 
-use super::Caller;
+use super::{Caller, beginning};
 
 /// A token of English prose or code is about four bytes: OpenAI's own rule of thumb.
 pub(super) const BYTES_A_TOKEN: u64 = 4;
@@ -51,6 +52,8 @@ pub(super) struct Account {
     /// How the answer ended. None: it has not, so what drops the account is the client's leaving.
     ended: Option<(Terminal, Option<Arc<str>>)>,
     status: u16,
+    /// The model that answered.
+    answered: Option<Arc<str>>,
 }
 
 /// What has been counted.
@@ -100,11 +103,26 @@ impl Account {
             tally: Tally { prompt_estimate, most: most_believed(request), ..Tally::default() },
             ended: None,
             status: CLIENT_CLOSED_REQUEST,
+            answered: None,
         }))
     }
 
     pub(super) const fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// An answer, or a chunk of it, which may name the model that answers.
+    pub(super) fn answered_with(&mut self, data: &[u8]) {
+        let model = std::str::from_utf8(data).ok().and_then(|text| text_member(text, "model"));
+        if let Some(model) = model.filter(|model| !model.is_empty()) {
+            let asked = &self.model;
+            self.answered = Some(if *model == **asked { Arc::clone(asked) } else { beginning(&model.as_ref().into()) });
+        }
+    }
+
+    /// Whether it is known which model answers.
+    pub(super) const fn knows_who_answers(&self) -> bool {
+        self.answered.is_some()
     }
 
     /// The first token is there.
@@ -313,6 +331,7 @@ impl Drop for Account {
             terminal,
             reason,
             status: self.status,
+            answered: self.answered.take(),
         });
     }
 }

@@ -15,6 +15,9 @@ use crate::upstream::{AnswerBody, Failure, Target};
 use crate::wire::chunk::{Calls, Facts, Looker, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
+/// How many chunks may leave open which model answers: the first one of Azure does.
+const CHUNKS_WITHOUT_MODEL: u8 = 4;
+
 /// What holds for a whole stream.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
@@ -64,6 +67,8 @@ pub(super) struct Collector {
     head: Option<Bytes>,
     /// There was a token.
     has_spoken: bool,
+    /// So many more chunks are looked at for the model that answers.
+    nameless: u8,
 }
 
 impl Collector {
@@ -76,6 +81,7 @@ impl Collector {
             decoder: opened.decoder,
             looker: opened.looker,
             has_spoken: false,
+            nameless: CHUNKS_WITHOUT_MODEL,
             first: opened.held.into_iter(),
             outbox: Outbox::default(),
             waiting_since: None,
@@ -184,8 +190,20 @@ impl Collector {
         }
     }
 
+    /// Takes down which model answers, once it is said.
+    fn note_model(&mut self, event: &Event, account: &mut Account) {
+        self.nameless -= 1;
+        account.answered_with(&event.data);
+        if account.knows_who_answers() {
+            self.nameless = 0;
+        }
+    }
+
     /// Passes a chunk on when it is its turn, and then those that have waited for it.
     fn admit(&mut self, event: Event, facts: &Facts, account: &mut Account) {
+        if self.nameless > 0 {
+            self.note_model(&event, account);
+        }
         self.choices.note(facts);
         if self.choices.must_wait(facts) {
             if self.choices.hold(event, *facts) {

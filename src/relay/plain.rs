@@ -33,6 +33,7 @@ pub(super) async fn complete(
         Ok(((status, body, facts), mut lease)) => {
             lease.well();
             account.first_token();
+            account.answered_with(&body);
             // An answer without text has no tokens, however long it is.
             if facts.tokens > 0 {
                 account.counted(body.len() as u64 / BYTES_A_TOKEN);

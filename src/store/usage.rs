@@ -57,6 +57,8 @@ pub struct UsageRow<'a> {
     pub reason: Option<&'a str>,
     /// Status, as in the log.
     pub status: u16,
+    /// The model that answered, as the answer names it.
+    pub answered: Option<&'a str>,
 }
 
 /// What sums are told apart by.
@@ -66,6 +68,8 @@ pub enum UsageColumn {
     Key,
     /// The model asked for.
     Model,
+    /// The model that answered.
+    Answered,
     /// The UTC day on which requests ended.
     Day,
 }
@@ -100,6 +104,8 @@ pub struct UsageGroup {
     pub key: Option<(String, String)>,
     /// The model, if models are told apart.
     pub model: Option<String>,
+    /// The model that answered, if those are told apart; none inside: there was no answer, or it did not say.
+    pub answered: Option<Option<String>>,
     /// The UTC day, if days are told apart.
     pub day: Option<Date>,
     /// Its sums.
@@ -208,11 +214,13 @@ fn sums(by: &[UsageColumn]) -> String {
     let shown = |column: &UsageColumn| match column {
         UsageColumn::Key => "key_name, key_id, ".to_owned(),
         UsageColumn::Model => "model, ".to_owned(),
+        UsageColumn::Answered => "answered_model, ".to_owned(),
         UsageColumn::Day => format!("at / {DAY} AS day, "),
     };
     let name = |column: &UsageColumn| match column {
         UsageColumn::Key => "key_name, key_id",
         UsageColumn::Model => "model",
+        UsageColumn::Answered => "answered_model",
         UsageColumn::Day => "day",
     };
     let columns: String = by.iter().map(shown).collect();
@@ -259,6 +267,7 @@ fn read(row: &SqliteRow, by: &[UsageColumn]) -> Result<UsageGroup, StoreError> {
         match column {
             UsageColumn::Key => group.key = Some((row.try_get("key_id")?, row.try_get("key_name")?)),
             UsageColumn::Model => group.model = Some(row.try_get("model")?),
+            UsageColumn::Answered => group.answered = Some(row.try_get("answered_model")?),
             UsageColumn::Day => group.day = Some(day(row.try_get("day")?)?),
         }
     }

@@ -12,10 +12,10 @@ use super::backoff::backoff;
 use super::budget::Budget;
 use super::failure::Failure;
 use super::health::{Health, Standing};
-use super::target::Target;
+use super::target::{self, Target};
 use super::tls::TlsError;
 use crate::clock;
-use crate::config::{ModelConfig, Retries};
+use crate::config::{ModelConfig, Retries, UpstreamConfig};
 use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
 
 /// A model and the targets that serve it.
@@ -66,15 +66,15 @@ impl Route {
     /// # Errors
     /// [`TlsError`] of the first target whose authorities can't be read.
     pub fn new(model: &ModelConfig, metrics: Arc<ModelMetrics>) -> Result<Self, TlsError> {
-        let member = |upstream| {
-            let target = Target::new(upstream)?;
+        let member = |(upstream, name): (&UpstreamConfig, Arc<str>)| {
+            let target = Target::new(upstream, name)?;
             let health = Health::new(model.ejection);
             let (weight, priority) = (upstream.weight, upstream.priority);
             let metrics = metrics.target(target.name());
             let (in_flight, ejected) = (AtomicU32::new(0), Mutex::default());
             Ok(Member { target, weight, priority, in_flight, health, metrics, ejected })
         };
-        let members = model.upstreams.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        let members = model.upstreams.iter().zip(target::names(model)).map(member).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             name: model.name.clone(),
             turns: Mutex::new(vec![0; members.len()]),

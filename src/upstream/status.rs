@@ -12,7 +12,7 @@ use super::routes::{Member, Route, Routes};
 pub struct TargetStatus {
     /// The model, as configured; `*` for the route that takes every other name.
     pub model: String,
-    /// `host:port/path`.
+    /// As in logs and metrics: `host:port/path#model`.
     pub target: String,
     /// Whether it is asked.
     pub state: TargetState,
@@ -113,7 +113,8 @@ mod tests {
         let routes = Routes::new(&models, &Metrics::new()).unwrap();
         let names: Vec<_> = routes.status(Instant::now()).into_iter().map(|one| (one.model, one.target)).collect();
         let names: Vec<_> = names.iter().map(|(model, target)| (model.as_str(), target.as_str())).collect();
-        let [two, three, four, one] = [2, 3, 4, 1].map(|port| format!("127.0.0.1:{port}/v1"));
+        let [two, three, four, one] =
+            [(2, "#b"), (3, "#a"), (4, "#a"), (1, "")].map(|(port, model)| format!("127.0.0.1:{port}/v1{model}"));
         assert_eq!(names, [("b", &*two), ("a", &*three), ("a", &*four), ("*", &*one)]);
         let route = routes.find("a").unwrap();
         let third = || {

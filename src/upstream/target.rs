@@ -15,7 +15,7 @@ use super::dial::{self, Dialer};
 use super::failure::Failure;
 use super::pool::Pool;
 use super::tls::{self, TlsError};
-use crate::config::{AskUsage, Timeouts, UpstreamConfig};
+use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
 use crate::wire::request::UsageAsk;
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
@@ -23,7 +23,7 @@ const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), Head
 
 /// One place where a model is served.
 pub struct Target {
-    /// `host:port/path`, for logs and metrics.
+    /// See [`Target::name`].
     name: Arc<str>,
     model: Option<String>,
     credential: Credential,
@@ -52,7 +52,7 @@ impl Target {
     ///
     /// # Errors
     /// [`TlsError`] when the authorities to trust can't be read.
-    pub fn new(config: &UpstreamConfig) -> Result<Arc<Self>, TlsError> {
+    pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
         let url = &config.base_url;
         let host = url.host().map_or_else(|| url::Host::Domain(String::new()), |host| host.to_owned());
         let secure = url.scheme() == "https";
@@ -61,7 +61,7 @@ impl Target {
         let path = url.path().trim_end_matches('/');
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Arc::new(Self {
-            name: format!("{authority}{path}").into(),
+            name,
             model: config.model.clone(),
             credential: Credential::new(path, authority, config.api_key.clone()),
             timeouts: config.timeouts,
@@ -91,7 +91,8 @@ impl Target {
         super::exchange::exchange(self, ask).await
     }
 
-    /// `host:port/path`, for logs and metrics.
+    /// What it is called in logs, metrics and records, where no other target of its route is called so: `host:port/path#model`,
+    /// with the model that it is asked for. That is left out where each client names one (`*`): there would be no end of names.
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
         &self.name
@@ -169,5 +170,50 @@ impl Target {
         }
         push_field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The names of a model's targets: see [`Target::name`]. What can't be told apart is numbered.
+pub(super) fn names(model: &ModelConfig) -> Vec<Arc<str>> {
+    let route = (model.name != ANY_MODEL).then_some(&model.name);
+    let mut names = Vec::<Arc<str>>::new();
+    for upstream in &model.upstreams {
+        let url = &upstream.base_url;
+        let mut name = url[Position::BeforeHost..Position::AfterPort].to_owned() + url.path().trim_end_matches('/');
+        if let Some(model) = upstream.model.as_ref().or(route) {
+            name.push('#');
+            // Names stand in lists with blanks between them.
+            name.extend(model.chars().map(|c| if c.is_whitespace() { '_' } else { c }));
+        }
+        let (alone, mut count) = (name.clone(), 1);
+        while names.iter().any(|other| **other == *name) {
+            count += 1;
+            name = format!("{alone}({count})");
+        }
+        names.push(name.into());
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_one_model_are_told_apart() {
+        let upstream = |url: &str, model: Option<&str>| UpstreamConfig {
+            model: model.map(str::to_owned),
+            ..UpstreamConfig::new(url.parse().unwrap())
+        };
+        let named = |name: &str, upstreams: &[(&str, Option<&str>)]| {
+            let upstreams = upstreams.iter().map(|(url, model)| upstream(url, *model)).collect();
+            names(&ModelConfig::new(name.into(), upstreams))
+        };
+        let one = "https://h/v1";
+        let all = [(one, None), (one, Some("b:8b")), (one, Some("b:8b")), (one, Some("b 8b")), ("http://h:8/", None)];
+        let expected = ["h/v1#m", "h/v1#b:8b", "h/v1#b:8b(2)", "h/v1#b_8b", "h:8#m"].map(Arc::<str>::from);
+        assert_eq!(named("m", &all), expected);
+        let any = [(one, None), (one, Some("b")), (one, None)];
+        assert_eq!(named("*", &any), ["h/v1", "h/v1#b", "h/v1(2)"].map(Arc::<str>::from));
     }
 }

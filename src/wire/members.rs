@@ -43,6 +43,23 @@ pub fn read_members<'a>(
     Ok(all)
 }
 
+/// The text of the first member `key` of the object that `text` is; none where it is no text. Nothing behind it is looked at.
+#[must_use]
+pub fn text_member<'a>(text: &'a str, key: &str) -> Option<Cow<'a, str>> {
+    let (mut scanner, mut found) = (Scanner::new(text), None);
+    let _stopped = scanner.object(|scanner, name| {
+        let value = scanner.value()?;
+        if name == key {
+            found = Some(value);
+            return Err(Malformed);
+        }
+        Ok(())
+    });
+    let value = found?;
+    let plain = value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'));
+    plain.map_or_else(|| serde_json::from_str(value).ok().map(Cow::Owned), |text| Some(Cow::Borrowed(text)))
+}
+
 /// The elements of the array that `text` is.
 ///
 /// # Errors
@@ -114,6 +131,17 @@ pub fn deeper_than(json: &[u8], limit: usize) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_text_is_found_without_looking_behind_it() {
+        let find = |text| text_member(text, "model").map(Cow::into_owned);
+        assert_eq!(find(r#"{"id":1,"model":"m","choices":[}"#).as_deref(), Some("m"));
+        assert_eq!(find(r#"{"choices":[{"model":"x"}],"m\u006fdel":"\u00e9\""}"#).as_deref(), Some("é\""));
+        for none in [r#"{"model":1}"#, r#"{"model":null,"model":"m"}"#, r#"{"choices":[]}"#, r#"{"model":"m"#, "[]", ""]
+        {
+            assert_eq!(find(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn values_stay_as_they_were_written() {

@@ -4,8 +4,10 @@ mod balance;
 mod budget;
 mod ejection;
 mod failover;
+mod names;
 mod patience;
 mod repeats;
+mod scenarios;
 mod stream_options;
 
 use serde_json::json;

@@ -16,8 +16,19 @@ const MOST: usize = 65_536;
 static SERIES: LazyLock<Statements> = LazyLock::new(|| {
     // In the order in which they are bound.
     let columns = [
-        "series", "day", "key_id", "key_name", "model", "target", "attempts", "streamed", "source", "terminal",
-        "reason", "status",
+        "series",
+        "day",
+        "key_id",
+        "key_name",
+        "model",
+        "target",
+        "attempts",
+        "streamed",
+        "source",
+        "terminal",
+        "reason",
+        "status",
+        "answered_model",
     ];
     Statements::new("usage_series", columns, "")
 });
@@ -114,7 +125,8 @@ fn bind(values: &mut SqliteArguments, (series, row): Numbered<'_>) -> Result<(),
     values.add(row.source)?;
     values.add(row.terminal)?;
     values.add(row.reason.map(str::to_owned))?;
-    values.add(row.status)
+    values.add(row.status)?;
+    values.add(row.answered.map(str::to_owned))
 }
 
 impl UsageRow<'_> {
@@ -133,6 +145,7 @@ impl UsageRow<'_> {
             && self.terminal == other.terminal
             && self.source == other.source
             && self.reason == other.reason
+            && self.answered == other.answered
             && self.day() == other.day()
     }
 
@@ -144,7 +157,7 @@ impl UsageRow<'_> {
         name.extend_from_slice(&self.status.to_le_bytes());
         name.push(self.streamed.into());
         let texts = [self.key_id, self.key, self.model, self.terminal].map(Some);
-        for text in texts.into_iter().chain([self.target, self.source, self.reason]) {
+        for text in texts.into_iter().chain([self.target, self.source, self.reason, self.answered]) {
             // Lengths in front, so that no text can be taken for two; none has one that no text has.
             let length = text.map_or(usize::MAX, str::len);
             name.extend_from_slice(&length.to_le_bytes());

@@ -30,6 +30,7 @@ fn row<'a>(at: &str, key: &'a str, model: &'a str) -> UsageRow<'a> {
         terminal: "completed",
         reason: None,
         status: 200,
+        answered: Some("m-2026"),
     }
 }
 
@@ -89,7 +90,7 @@ async fn sums_are_told_apart_by_what_is_asked_for_in_its_order() {
     let shown = async |by: &[UsageColumn]| -> Vec<String> {
         let groups = store.usage(None, None, by).await.unwrap();
         let text = |group: &UsageGroup| {
-            let UsageGroup { key, model, day, counts } = group;
+            let UsageGroup { key, model, day, counts, .. } = group;
             let parts = [key.clone().map(|key| key.1), model.clone(), day.map(|day| day.to_string())];
             format!("{} {}", parts.into_iter().flatten().collect::<Vec<_>>().join(" "), counts.requests)
         };
@@ -104,6 +105,18 @@ async fn sums_are_told_apart_by_what_is_asked_for_in_its_order() {
     assert_eq!(shown(&[]).await, [" 5"]);
     let id = &store.usage(None, None, &[Key]).await.unwrap()[2].key;
     assert_eq!(id.clone().unwrap(), ("a2".to_owned(), "zoe".to_owned()));
+}
+
+#[tokio::test]
+async fn models_that_answered_are_told_apart() {
+    let store = store().await;
+    let rows = [Some("b"), None, Some("a"), Some("b")]
+        .map(|answered| UsageRow { answered, ..row("2026-01-01T00:00:00Z", "k", "m") });
+    store.record_usage(&rows).await.unwrap();
+    let groups = store.usage(None, None, &[UsageColumn::Model, UsageColumn::Answered]).await.unwrap();
+    let shown: Vec<_> = groups.iter().map(|group| (group.answered.clone().unwrap(), group.counts.requests)).collect();
+    assert_eq!(shown, [(None, 1), (Some("a".to_owned()), 1), (Some("b".to_owned()), 2)]);
+    assert_eq!(series(&store).await, 3);
 }
 
 #[tokio::test]
@@ -173,6 +186,7 @@ async fn every_column_holds_what_was_given() {
         ("source", "exact"),
         ("terminal", "failed"),
         ("reason", "why"),
+        ("answered_model", "m-2026"),
     ] {
         assert_eq!(text(column).as_deref(), Some(expected), "{column}");
     }

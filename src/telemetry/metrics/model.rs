@@ -116,7 +116,7 @@ impl ModelMetrics {
         }
     }
 
-    /// The metrics of the upstream `name`, as `host:port/path`. Ask for it once, at the start.
+    /// The metrics of the upstream `name`, as `host:port/path#model`. Ask for it once, at the start.
     #[must_use]
     pub fn target(&self, name: &str) -> Arc<TargetMetrics> {
         self.targets.get(name)

@@ -23,7 +23,7 @@ async fn completed() {
     let record = only(server).await;
     assert_eq!(record.request_id.as_deref(), whole.header("x-request-id"));
     assert_eq!((record.key_name.as_str(), record.model.as_str()), ("alice", "any"));
-    assert_eq!(record.target.as_deref(), Some(upstream.name().as_str()));
+    assert_eq!(record.target.as_deref(), Some(upstream.name_of("").as_str()));
     assert_eq!((record.attempts, record.streamed), (1, true));
     assert_eq!(record.counts(), (70, 30, Some("exact")), "although the client never saw the chunk with the counts");
     assert_eq!(record.ending(), ("completed", None, 200));

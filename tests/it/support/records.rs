@@ -20,6 +20,7 @@ pub(crate) struct Usage {
     pub(crate) terminal: String,
     pub(crate) reason: Option<String>,
     pub(crate) status: u16,
+    pub(crate) answered_model: Option<String>,
 }
 
 /// All records of the database at this address, in the order of the requests' ends.

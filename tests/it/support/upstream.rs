@@ -106,9 +106,15 @@ impl Upstream {
         format!("{scheme}://{}/v1", self.address)
     }
 
-    /// `host:port/path`, as the server names it in logs and records.
+    /// As the server names it in logs and records, where it is asked for the model `m`.
     pub(crate) fn name(&self) -> String {
-        format!("{}/v1", self.address)
+        self.name_of("m")
+    }
+
+    /// As the server names it in logs and records, where it is asked for this model; for none where clients name it.
+    pub(crate) fn name_of(&self, model: &str) -> String {
+        let mark = if model.is_empty() { "" } else { "#" };
+        format!("{}/v1{mark}{model}", self.address)
     }
 
     /// For `ca_file`.

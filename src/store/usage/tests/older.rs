@@ -40,6 +40,12 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     sqlx::query(more).execute(&pool).await.unwrap();
     pool.close().await;
     assert_eq!(total(&store).await.requests, 6);
+    let answered: Vec<Option<String>> =
+        sqlx::query_scalar("SELECT answered_model FROM usage_records ORDER BY answered_model")
+            .fetch_all(store.reader())
+            .await
+            .unwrap();
+    assert_eq!(answered, [None, None, None, None, None, Some("m-2026".to_owned())]);
     let mut steps = Vec::new();
     while total(&store).await.requests > 0 {
         steps.push(store.forget_usage("2026-02-01T00:00:00Z".parse().unwrap(), 2).await.unwrap());
