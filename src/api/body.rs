@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
@@ -70,9 +70,12 @@ impl BodyReader {
     /// Reads a body to its end, for the key of this id.
     ///
     /// # Errors
-    /// 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when there is no memory for it, 429
+    /// 415 for an encoded body, 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when there is no memory for it, 429
     /// when the key has no share of the memory left.
     pub async fn read(&self, key: &Arc<str>, headers: &HeaderMap, mut body: Body) -> Result<ReadBody, ApiError> {
+        if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
+            return Err(ApiError::encoded_body());
+        }
         let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|length| length > self.limit) {
             return Err(ApiError::body_too_large(self.limit));
@@ -101,6 +104,12 @@ impl BodyReader {
         }
         Ok(ReadBody { bytes: bytes.into(), share })
     }
+}
+
+/// Whether a `Content-Encoding` leaves the body as it is.
+fn is_identity(coding: &HeaderValue) -> bool {
+    let mut codings = coding.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// How fast a body arrives.

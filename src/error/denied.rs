@@ -1,5 +1,7 @@
 //! A request that is not let in, in the format of the surface that it knocked at.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 
 use super::openai::{ApiError, Reason};
@@ -22,6 +24,10 @@ pub enum Denied {
     NoKey,
     /// Its `Authorization` header holds no bearer key.
     Malformed,
+    /// It has more than one `Authorization` header, and nobody can tell which is meant.
+    ManyKeys,
+    /// Too many requests of its address showed no good key, so that this one can't even wait; how long to stay away.
+    ManyFailures(Duration),
     /// Its key is unknown, expired or revoked; masked.
     WrongKey(String),
     /// Its key may not do this; the scope that is lacking.
@@ -41,6 +47,8 @@ impl Denied {
         let api = match self {
             Self::NoKey => ApiError::no_key(),
             Self::Malformed => ApiError::malformed_key(),
+            Self::ManyKeys => ApiError::many_keys(),
+            Self::ManyFailures(wait) => ApiError::many_failures(*wait),
             Self::WrongKey(masked) => ApiError::wrong_key(masked),
             Self::NoScope(scope) => ApiError::no_scope(scope),
             Self::StrangeHost => ApiError::strange_host(),
@@ -54,6 +62,8 @@ impl Denied {
         let detail = api.message().to_owned();
         let problem = match self {
             Self::NoKey | Self::Malformed | Self::WrongKey(_) => Problem::unauthorized(detail),
+            Self::ManyKeys => Problem::unreadable(detail),
+            Self::ManyFailures(wait) => Problem::too_many_requests(detail, Some(*wait)),
             Self::NoScope(_) | Self::StrangeHost | Self::StrangeOrigin => Problem::forbidden(detail),
             Self::Limited(limited) => Problem::too_many_requests(detail, limited.retry_after),
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+mod access;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -59,54 +61,6 @@ impl ApiError {
         self
     }
 
-    /// No `Authorization` header.
-    #[must_use]
-    pub fn no_key() -> Self {
-        Self::bad(
-            StatusCode::UNAUTHORIZED,
-            None,
-            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer \
-             auth (i.e. Authorization: Bearer YOUR_KEY).",
-        )
-    }
-
-    /// An `Authorization` header without a bearer key in it.
-    #[must_use]
-    pub fn malformed_key() -> Self {
-        let code = Some("invalid_api_key");
-        Self::bad(StatusCode::UNAUTHORIZED, code, "The Authorization header must read 'Bearer YOUR_KEY'.")
-    }
-
-    /// A key that is unknown, expired or revoked; `masked` never holds enough of it to be used.
-    #[must_use]
-    pub fn wrong_key(masked: &str) -> Self {
-        let code = Some("invalid_api_key");
-        Self::bad(StatusCode::UNAUTHORIZED, code, format!("Incorrect API key provided: {masked}."))
-    }
-
-    /// The key has not the scope that the endpoint asks for.
-    #[must_use]
-    pub fn no_scope(scope: &str) -> Self {
-        let message = format!("Your API key has not the scope '{scope}' that this endpoint needs.");
-        Self::bad(StatusCode::FORBIDDEN, Some("insufficient_permissions"), message)
-    }
-
-    /// A request for a host whose name others may have pointed here.
-    #[must_use]
-    pub fn strange_host() -> Self {
-        let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List \
-                       the origin in cors.allow_origins, or ask for keys (auth: keys).";
-        Self::bad(StatusCode::FORBIDDEN, Some("host_not_allowed"), message)
-    }
-
-    /// A request of a page of another origin.
-    #[must_use]
-    pub fn strange_origin() -> Self {
-        let message = "This server asks for no keys, so it takes no requests from pages of other origins. List the \
-                       origin in cors.allow_origins, or ask for keys (auth: keys).";
-        Self::bad(StatusCode::FORBIDDEN, Some("origin_not_allowed"), message)
-    }
-
     /// A model that is unknown or not allowed for the key: one answer for both, so that names can't be probed.
     #[must_use]
     pub fn no_model(model: &str) -> Self {
@@ -127,6 +81,14 @@ impl ApiError {
     pub fn no_method(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {method} on {path}.");
         Self::bad(StatusCode::METHOD_NOT_ALLOWED, Some("method_not_supported"), message)
+    }
+
+    /// A body that is compressed: `Content-Encoding` other than `identity`.
+    #[must_use]
+    pub fn encoded_body() -> Self {
+        let message = "The request body must not be compressed: Content-Encoding is not supported.";
+        let code = Some("unsupported_content_encoding");
+        Self::bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, message)
     }
 
     /// A body over the limit.

@@ -1,6 +1,7 @@
 //! Where a body ends, and what of the bytes that came is body: RFC 9112, sections 6 and 7.
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderName;
 
 /// Longest line of a chunk's size with its extensions, bytes.
 const MOST_LINE: usize = 4 * 1024;
@@ -95,6 +96,9 @@ impl Chunks {
                 }
                 Self::Trailers(passed) => {
                     let Some(length) = line(inbox, MOST_TRAILERS - *passed)? else { return Ok(Piece::More) };
+                    if length > 0 && !is_field(&inbox[..length]) {
+                        return Err(Broken);
+                    }
                     inbox.advance(length + 2);
                     *passed = (*passed + length + 2).min(MOST_TRAILERS);
                     if length == 0 {
@@ -134,6 +138,18 @@ fn line(inbox: &BytesMut, most: usize) -> Result<Option<usize>, Broken> {
     }
 }
 
+/// Whether a line is a field: a name, directly behind it a colon, and a value without control characters (RFC 9112,
+/// section 5). A line that begins with a blank goes on with the one before it, which nobody may send any more.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', line) else { return false };
+    HeaderName::from_bytes(&line[..colon]).is_ok() && !line[colon..].iter().any(is_control)
+}
+
+/// Control characters but for the tab.
+const fn is_control(byte: &u8) -> bool {
+    byte.is_ascii_control() && *byte != b'\t'
+}
+
 /// The size in a chunk's first line: hexadecimal digits, then perhaps extensions, which are nobody's business here.
 fn size(line: &[u8]) -> Result<u64, Broken> {
     let mut size = 0_u64;
@@ -148,7 +164,8 @@ fn size(line: &[u8]) -> Result<u64, Broken> {
     }
     let rest =
         line[digits..].iter().position(|byte| !matches!(byte, b' ' | b'\t')).map_or(&[][..], |at| &line[digits + at..]);
-    let plain = rest.is_empty() || rest[0] == b';';
+    // A control character in an extension is nobody's, and might be a line's end for somebody else.
+    let plain = rest.is_empty() || rest[0] == b';' && !rest.iter().any(is_control);
     if plain && digits > 0 { Ok(size) } else { Err(Broken) }
 }
 

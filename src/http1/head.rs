@@ -1,6 +1,7 @@
 //! The head of a request: RFC 9112, sections 2, 3 and 6.
 
 use std::mem::MaybeUninit;
+use std::net::Ipv6Addr;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
@@ -111,6 +112,9 @@ impl Targets {
             return Err(StatusCode::URI_TOO_LONG);
         }
         let uri = Uri::try_from(target).map_err(|_| StatusCode::BAD_REQUEST)?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(StatusCode::BAD_REQUEST);
+        }
         if target.starts_with('/') && target.len() <= MOST_KEPT {
             self.last = uri.clone();
         }
@@ -121,7 +125,12 @@ impl Targets {
 impl Notes {
     fn take(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), StatusCode> {
         match *name {
-            HOST => self.hosts += 1,
+            HOST => {
+                self.hosts += 1;
+                if !is_authority(value.as_bytes()) {
+                    return Err(StatusCode::BAD_REQUEST);
+                }
+            }
             CONTENT_LENGTH => {
                 let length = number(value.as_bytes()).ok_or(StatusCode::BAD_REQUEST)?;
                 if self.length.replace(length).is_some_and(|other| other != length) {
@@ -158,6 +167,38 @@ impl Notes {
         }
         Ok(if self.chunked { Framing::Chunked(Chunks::Size) } else { Framing::Length(self.length.unwrap_or(0)) })
     }
+}
+
+/// Whether a `Host` is a host and perhaps a port (RFC 9110, section 7.2; RFC 3986, section 3.2.2): no user, nothing that could
+/// be a path. Empty where the target has no authority.
+fn is_authority(value: &[u8]) -> bool {
+    let text = value.trim_ascii();
+    let bracket = if text.starts_with(b"[") { memchr::memchr(b']', text) } else { None };
+    let end = bracket.map(|at| at + 1).or_else(|| memchr::memchr(b':', text)).unwrap_or(text.len());
+    let (host, port) = text.split_at(end);
+    let is_host = match bracket {
+        Some(at) => std::str::from_utf8(&text[1..at]).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => is_name(host),
+    };
+    let is_port = match port.strip_prefix(b":") {
+        None => port.is_empty(),
+        Some([]) => true,
+        Some(port) => number(port).is_some_and(|port| port <= u64::from(u16::MAX)),
+    };
+    is_host && is_port
+}
+
+/// Unreserved characters, sub-delimiters and encoded ones, but no comma: it would stand between two hosts.
+fn is_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let [first, behind @ ..] = rest {
+        rest = match (first, behind) {
+            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => behind,
+            (byte, behind) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte) => behind,
+            _ => return false,
+        };
+    }
+    true
 }
 
 fn tokens(value: &HeaderValue) -> impl DoubleEndedIterator<Item = &[u8]> {

@@ -42,11 +42,17 @@ pub(super) fn write(out: &mut BytesMut, parts: &Parts, length: Option<u64>, aske
     line(out, *status);
     // Those have no body, nor a length of it (RFC 9110, section 8.6).
     let lengthless = status.is_informational() || *status == StatusCode::NO_CONTENT;
-    let fields = Fields::write(out, headers, lengthless);
+    // It has no body either, and says so (RFC 9110, section 15.3.6).
+    let reset = *status == StatusCode::RESET_CONTENT;
+    let fields = Fields::write(out, headers, lengthless || reset);
     out.extend_from_slice(more);
     let bodiless = lengthless || *status == StatusCode::NOT_MODIFIED;
-    let coding = match fields.length.or(length) {
+    // Whoever answered HEAD may have left the body out before it came here.
+    let unknown = asked.head_only && length == Some(0);
+    let length = if reset { Some(0) } else { fields.length.or(length.filter(|_| !unknown)) };
+    let coding = match length {
         _ if bodiless => Coding::Over,
+        None if unknown => Coding::Over,
         Some(length) => {
             if fields.length.is_none() {
                 field(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
@@ -262,6 +268,15 @@ mod tests {
                 "HTTP/1.1 404 Not Found\r\nx-a: b\r\ncontent-length: 1\r\nconnection: close\r\n\r\n",
                 Coding::Length(1),
                 false,
+            ),
+            (ok(), Some(0), only, "HTTP/1.1 200 OK\r\nx-a: b\r\n\r\n", Coding::Over, true),
+            (
+                ok().status(205).header("content-length", "3"),
+                Some(3),
+                usual,
+                "HTTP/1.1 205 Reset Content\r\nx-a: b\r\ncontent-length: 0\r\n\r\n",
+                Coding::Over,
+                true,
             ),
             (ok().status(304), None, usual, "HTTP/1.1 304 Not Modified\r\nx-a: b\r\n\r\n", Coding::Over, true),
             (ok().status(204), Some(0), usual, "HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n", Coding::Over, true),

@@ -3,6 +3,7 @@
 mod client;
 mod hostile;
 mod leaving;
+mod refused;
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};

@@ -47,7 +47,7 @@ use crate::wire::key::{KeyHash, Scope, mask};
 const FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// How long a further one waits for its answer, at most.
 const DELAY: Duration = Duration::from_secs(1);
-/// How many may wait; more are answered at once, since a queue without an end is the worse weakness.
+/// How many may wait; more are refused with 429, since a queue without an end is the worse weakness.
 const MOST_WAITING: usize = 256;
 /// Addresses remembered before the idle ones are forgotten for the first time.
 const FIRST_PURGE: usize = 1_024;
@@ -149,13 +149,14 @@ impl Gate {
         known
     }
 
-    /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits.
-    async fn slow_down(&self, peer: Option<IpAddr>) {
-        let Some(peer) = peer else { return };
-        let Err(not_yet) = self.failures.check_key(&self.slot(network(peer))) else { return };
-        if let Ok(_place) = self.waiting.try_acquire() {
-            tokio::time::sleep(not_yet.wait_time_from(self.clock.now()).min(DELAY)).await;
-        }
+    /// Makes guessing slow without ever making a valid key slow: only the answer to a failure waits. Where too many wait
+    /// already it gives how long this one should stay away: to be answered faster would be a reward.
+    async fn slow_down(&self, peer: Option<IpAddr>) -> Option<Duration> {
+        let peer = peer?;
+        let Err(not_yet) = self.failures.check_key(&self.slot(network(peer))) else { return None };
+        let Ok(_place) = self.waiting.try_acquire() else { return Some(DELAY) };
+        tokio::time::sleep(not_yet.wait_time_from(self.clock.now()).min(DELAY)).await;
+        None
     }
 }
 
@@ -205,6 +206,7 @@ impl Guard {
     async fn admit(&self, headers: &HeaderMap, offered: Offered) -> Result<Admitted, Refusal> {
         let (key, ticket, otherwise) = match bearer(headers) {
             Ok(secret) => (KeyHash::of(secret), None, Denied::WrongKey(mask(secret))),
+            Err(Denied::ManyKeys) => return Err(Refusal::Denied(Denied::ManyKeys)),
             Err(denied) => {
                 let shown = match &self.browsers {
                     Some(browsers) => browsers.accept(offered).await.map_err(Refusal::Store)?,
@@ -308,7 +310,9 @@ where
         Err(Refusal::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Refusal::Denied(denied)) => {
             let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-            guard.gate.slow_down(peer).await;
+            // Nothing was tried with a request that shows several keys.
+            let too_many = if matches!(denied, Denied::ManyKeys) { None } else { guard.gate.slow_down(peer).await };
+            let denied = too_many.map_or(denied, Denied::ManyFailures);
             return Ok(denied.answer(guard.surface));
         }
     };
@@ -343,7 +347,11 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
 
 /// The key of `Authorization: Bearer KEY`; the scheme in any case (RFC 9110, section 11.1).
 fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
-    let value = headers.get(AUTHORIZATION).ok_or(Denied::NoKey)?.as_bytes().trim_ascii();
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Denied::NoKey)?.as_bytes().trim_ascii();
+    if values.next().is_some() {
+        return Err(Denied::ManyKeys);
+    }
     let (scheme, key) = value.split_at_checked(b"bearer ".len()).ok_or(Denied::Malformed)?;
     let key = key.trim_ascii_start();
     // Without a branch for each byte.
@@ -359,3 +367,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

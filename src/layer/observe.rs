@@ -26,6 +26,10 @@ use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{Held, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
 
+/// Most of a path that is logged, bytes: anybody can send one of 64 KB, with a key or without.
+const MOST_PATH: usize = 1024;
+/// Most of a method, bytes.
+const MOST_METHOD: usize = 32;
 /// What nginx logs when a client closes before it was answered; no client ever sees it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -82,7 +86,7 @@ where
         let record = Record::begin(request_id());
         let line = Line {
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            path: beginning(request.uri().path(), MOST_PATH).to_owned(),
             status: None,
             failure: None,
             record: record.clone(),
@@ -97,6 +101,11 @@ where
         let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         Observed { answer, line: Some(line) }
     }
+}
+
+/// At most so many bytes of a text, whole characters.
+fn beginning(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 /// `req_` and 32 hexadecimal digits.
@@ -195,7 +204,7 @@ impl Drop for Line {
         let facts = self.record.facts();
         let line = RequestLine {
             request_id: self.record.id(),
-            method: self.method.as_str(),
+            method: beginning(self.method.as_str(), MOST_METHOD),
             path: &self.path,
             status,
             took: self.record.elapsed(),

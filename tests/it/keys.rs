@@ -194,13 +194,15 @@ async fn only_so_many_failures_wait() {
     }
     let all = connections.iter_mut().map(async |connection| {
         let began = Instant::now();
-        assert_eq!(connection.ask(&models()).await.whole().await.status, 401);
-        began.elapsed()
+        let status = connection.ask(&models()).await.whole().await.status;
+        (status, began.elapsed())
     });
-    let waits = futures_util::future::join_all(all).await;
-    // Twenty are answered at once because they are the first, and of the others those that find no place to wait.
-    let at_once = waits.iter().filter(|wait| **wait < Duration::from_millis(950)).count();
-    assert!(at_once > 20, "all but {at_once} waited");
+    let answers = futures_util::future::join_all(all).await;
+    // Twenty are answered at once because they are the first; those that find no place to wait are refused.
+    let at_once = |(status, wait): &&(u16, Duration)| *status == 401 && *wait < Duration::from_millis(950);
+    assert!(answers.iter().filter(at_once).count() <= 20, "{answers:?}");
+    let refused = answers.iter().filter(|(status, _)| *status == 429).count();
+    assert!(refused > 0 && answers.iter().all(|(status, _)| matches!(status, 401 | 429)), "{answers:?}");
     server.stop().await;
 }
 
@@ -273,4 +275,43 @@ async fn keys_in_files_are_exchanged_while_the_server_runs() {
     let log = log.text();
     assert!(log.contains("keys[0].key_file") && log.contains("alice.key"), "{log}");
     assert!(!log.contains("0123456789"), "{log}");
+}
+
+#[tokio::test]
+async fn two_keys_and_compressed_bodies_are_refused_in_the_format_of_the_surface() {
+    let alice = "sk-alice-0123456789";
+    let server = Server::start(&format!("keys: [{{name: alice, key: {alice}}}]\n")).await;
+    let chat =
+        Request::chat(&serde_json::json!({"model": "petstore-ai", "messages": [{"role": "user", "content": "hi"}]}));
+    let pet = Request::new("POST", "/api/pets").header("content-type", "application/json").body("{}");
+    for second in [alice, "sk-wrong-0123456789"] {
+        server.ask(&chat.clone().bearer(alice).bearer(second)).await.error(400);
+        let refused = server.ask(&pet.clone().bearer(alice).bearer(second)).await;
+        assert_eq!((refused.status, refused.header("content-type")), (400, Some("application/problem+json")));
+    }
+    for (coding, status) in [("gzip", 415), ("identity, br", 415), ("identity", 200)] {
+        let answer = server.ask(&chat.clone().bearer(alice).header("content-encoding", coding)).await;
+        assert_eq!(answer.status, status, "{coding}");
+        if status == 415 {
+            answer.error(415);
+            let refused = server.ask(&pet.clone().bearer(alice).header("content-encoding", coding)).await;
+            assert_eq!((refused.status, refused.header("content-type")), (415, Some("application/problem+json")));
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn head_opens_no_subscription_and_has_no_length() {
+    let server = Server::start("auth: none\nevents: {subscribers: 1}\n").await;
+    let mut connection = server.connect().await;
+    for _ in 0..3 {
+        connection.send(&Request::new("HEAD", "/api/events")).await;
+        let head = connection.answer().await;
+        assert_eq!((head.status(), head.header("content-type")), (200, Some("text/event-stream")));
+        assert_eq!(head.header("content-length"), None);
+    }
+    let page = server.ask(&Request::new("GET", "/api/events?wait=0")).await;
+    assert_eq!(page.status, 200, "no place is taken");
+    server.stop().await;
 }

@@ -24,7 +24,7 @@ use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use self::query::{Answer, Named, Wanted};
 use super::public_path::PublicPath;
@@ -124,9 +124,13 @@ async fn several(
     Extension(standing): Extension<Standing>,
     peer: Option<Extension<Peer>>,
     RawQuery(query): RawQuery,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::parse(None, &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
+    if method == Method::HEAD {
+        return events.head(wanted, standing).await;
+    }
     events.answer(wanted, standing, peer).await
 }
 
@@ -136,14 +140,32 @@ async fn one(
     peer: Option<Extension<Peer>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let topic = Named::from_name(&topic).ok_or_else(|| Problem::not_found("There is no such topic."))?;
     let wanted = Wanted::parse(Some(topic), &query.unwrap_or_default(), &headers).map_err(Problem::invalid)?;
+    if method == Method::HEAD {
+        return events.head(wanted, standing).await;
+    }
     events.answer(wanted, standing, peer).await
 }
 
 impl Events {
+    /// The answer to HEAD: nothing is subscribed to, and nothing waited for.
+    async fn head(self, wanted: Wanted, standing: Standing) -> Result<Response, Problem> {
+        match wanted.answer {
+            Answer::Stream { .. } if wanted.stats && !standing.principal().has(Scope::Stats) => {
+                Ok(Denied::NoScope(Scope::Stats.name()).answer(Surface::Problem))
+            }
+            Answer::Stream { .. } => Ok(stream::head_only()),
+            Answer::Page { limit, .. } => {
+                let answer = Answer::Page { wait: Duration::ZERO, limit };
+                self.answer(Wanted { answer, ..wanted }, standing, None).await
+            }
+        }
+    }
+
     async fn answer(
         self,
         wanted: Wanted,

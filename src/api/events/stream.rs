@@ -6,6 +6,7 @@
 //! between the events, without an id. A stream ends when the server stops, when its
 //! key is no longer good, or when the log can't be read; never because its reader is slow.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -38,6 +39,13 @@ pub(super) fn head(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
+/// The answer to HEAD: no subscription is opened for it. Its body is empty but of no known length, as that of a stream is.
+pub(super) fn head_only() -> Response {
+    let mut response = Response::new(Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()));
+    head(response.headers_mut());
+    response
 }
 
 /// The answer that a subscription becomes.

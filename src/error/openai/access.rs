@@ -1,0 +1,72 @@
+//! Requests that are not let in.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::ApiError;
+
+impl ApiError {
+    /// No `Authorization` header.
+    #[must_use]
+    pub fn no_key() -> Self {
+        Self::bad(
+            StatusCode::UNAUTHORIZED,
+            None,
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer \
+             auth (i.e. Authorization: Bearer YOUR_KEY).",
+        )
+    }
+
+    /// An `Authorization` header without a bearer key in it.
+    #[must_use]
+    pub fn malformed_key() -> Self {
+        let code = Some("invalid_api_key");
+        Self::bad(StatusCode::UNAUTHORIZED, code, "The Authorization header must read 'Bearer YOUR_KEY'.")
+    }
+
+    /// More than one `Authorization` header.
+    #[must_use]
+    pub fn many_keys() -> Self {
+        Self::bad(StatusCode::BAD_REQUEST, None, "The request has more than one Authorization header.")
+    }
+
+    /// Too many failures of one address to let another one wait.
+    #[must_use]
+    pub fn many_failures(wait: Duration) -> Self {
+        let message = "Too many requests without a valid API key came from your address. Please try again later.";
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", Some("rate_limit_exceeded"), message);
+        error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1_000));
+        error
+    }
+
+    /// A key that is unknown, expired or revoked; `masked` never holds enough of it to be used.
+    #[must_use]
+    pub fn wrong_key(masked: &str) -> Self {
+        let code = Some("invalid_api_key");
+        Self::bad(StatusCode::UNAUTHORIZED, code, format!("Incorrect API key provided: {masked}."))
+    }
+
+    /// The key has not the scope that the endpoint asks for.
+    #[must_use]
+    pub fn no_scope(scope: &str) -> Self {
+        let message = format!("Your API key has not the scope '{scope}' that this endpoint needs.");
+        Self::bad(StatusCode::FORBIDDEN, Some("insufficient_permissions"), message)
+    }
+
+    /// A request for a host whose name others may have pointed here.
+    #[must_use]
+    pub fn strange_host() -> Self {
+        let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List \
+                       the origin in cors.allow_origins, or ask for keys (auth: keys).";
+        Self::bad(StatusCode::FORBIDDEN, Some("host_not_allowed"), message)
+    }
+
+    /// A request of a page of another origin.
+    #[must_use]
+    pub fn strange_origin() -> Self {
+        let message = "This server asks for no keys, so it takes no requests from pages of other origins. List the \
+                       origin in cors.allow_origins, or ask for keys (auth: keys).";
+        Self::bad(StatusCode::FORBIDDEN, Some("origin_not_allowed"), message)
+    }
+}
