@@ -272,7 +272,7 @@ fn assemble(
         events,
         stats,
         public_path: PublicPath::new(&config.public_path),
-        relay: Relay::new(config, parts),
+        relay: Relay::new(&Config { limits, ..config.clone() }, parts),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes,
         pets,

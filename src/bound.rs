@@ -93,6 +93,19 @@ impl Grant {
         self.amount
     }
 
+    /// A grant of nothing, for the same owner.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        self.bound.nothing(&self.owner)
+    }
+
+    /// All of it as a grant of its own; nothing is left here.
+    #[must_use]
+    pub fn hand_over(&mut self) -> Self {
+        let nothing = self.another();
+        std::mem::replace(self, nothing)
+    }
+
     /// Makes it `amount`, more or less than before.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ impl Default for Limits {
             write_idle: Duration::from_secs(60),
             frame: 8 << 20,
             answer: 32 << 20,
+            answers_total: 512 * MIB,
+            answers_per_key: None,
             stop_at_budget: false,
         }
     }
@@ -61,12 +63,23 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
         write_idle: walk.read(s, "write_idle", duration).unwrap_or(default.write_idle),
         frame: walk.read(s, "frame", size(KIB, GIB)).unwrap_or(default.frame),
         answer: walk.read(s, "answer", size(KIB, GIB)).unwrap_or(default.answer),
+        answers_total: default.answers_total,
+        answers_per_key: None,
         stop_at_budget: walk.read(s, "stop_at_budget", flag).unwrap_or(default.stop_at_budget),
     };
     let body = Least { bytes: limits.body, what: "a body", setting: "limits.body" };
     let total = body.read(walk, &mut section, "bodies_total", Some(limits.bodies_total));
     limits.bodies_total = total.unwrap_or(limits.bodies_total);
     limits.bodies_per_key = body.read(walk, &mut section, "bodies_per_key", None);
+    let (answer, frame) = (limits.answer as u64, limits.frame as u64);
+    let answer = if frame > answer {
+        Least { bytes: frame, what: "a frame", setting: "limits.frame" }
+    } else {
+        Least { bytes: answer, what: "an answer", setting: "limits.answer" }
+    };
+    let total = answer.read(walk, &mut section, "answers_total", Some(limits.answers_total.max(answer.bytes)));
+    limits.answers_total = total.unwrap_or(limits.answers_total);
+    limits.answers_per_key = answer.read(walk, &mut section, "answers_per_key", None);
     walk.finish(section);
     limits
 }
@@ -78,10 +91,17 @@ impl Limits {
         self.bodies_per_key.unwrap_or((self.bodies_total / 4).max(self.body)).min(self.bodies_total)
     }
 
+    /// What one key may hold of the memory for answers.
+    #[must_use]
+    pub fn answers_of_a_key(&self) -> u64 {
+        let one = self.answer.max(self.frame) as u64;
+        self.answers_per_key.unwrap_or((self.answers_total / 4).max(one)).min(self.answers_total)
+    }
+
     /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
     #[must_use]
     pub const fn undivided(self) -> Self {
-        Self { bodies_per_key: Some(self.bodies_total), ..self }
+        Self { bodies_per_key: Some(self.bodies_total), answers_per_key: Some(self.answers_total), ..self }
     }
 }
 

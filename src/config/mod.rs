@@ -235,6 +235,12 @@ pub struct Limits {
     pub frame: usize,
     /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB, 1 KiB to 1 GiB.
     pub answer: usize,
+    /// Large pieces of answers (over 64 KiB) held at once, bytes. Default 512 MiB, and at least
+    /// `answer` and `frame`; those to 1 TiB. More: 503,
+    /// or the end of the stream with that error.
+    pub answers_total: u64,
+    /// Those of one key. Default a quarter of `answers_total`, and at least `answer`. More: 429, or likewise.
+    pub answers_per_key: Option<u64>,
     /// Whether a running stream ends when its key's tokens a minute are used up. Default false: it goes on, and the
     /// key's next request waits.
     pub stop_at_budget: bool,

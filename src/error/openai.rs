@@ -257,6 +257,7 @@ impl From<&Failure> for ApiError {
                 error.retry_after = Some(whole_ms(*wait).max(1_000));
                 error
             }
+            Failure::NoMemory(exceeded) => Self::from(*exceeded),
             Failure::Refused(refusal) => Self::refused(refusal),
         }
     }

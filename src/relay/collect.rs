@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::account::Account;
 use super::choices::Choices;
 use super::classify::{Meaning, classify};
+use super::memory::Memory;
 use super::open::{Opened, Order, too_long};
 use super::outbox::Outbox;
 use crate::upstream::{AnswerBody, Failure, Target};
@@ -69,6 +70,7 @@ pub(super) struct Collector {
     has_spoken: bool,
     /// So many more chunks are looked at for the model that answers.
     nameless: u8,
+    memory: Memory,
 }
 
 impl Collector {
@@ -89,6 +91,7 @@ impl Collector {
             choices: Choices::new(terms.choices),
             calls: Calls::default(),
             running: opened.running,
+            memory: opened.memory,
             terms,
         }
     }
@@ -99,11 +102,11 @@ impl Collector {
 
     pub(super) fn take_output(&mut self) -> Bytes {
         self.waiting_since = None;
-        self.outbox.take()
+        self.memory.keep(self.outbox.take())
     }
 
-    /// What is left to send. A stream that is done may leave its connection for others; any other one is closed.
-    pub(super) fn into_output(mut self, end: &End, account: &mut Account) -> BytesMut {
+    /// What is left to send, and the memory that it takes. A stream that is done may leave its connection for others; any other one is closed.
+    pub(super) fn into_output(mut self, end: &End, account: &mut Account) -> (BytesMut, Memory) {
         self.pass_held(account);
         if matches!(end, End::BudgetUsedUp) {
             self.finish_choices();
@@ -112,7 +115,7 @@ impl Collector {
         if matches!(end, End::Done) {
             self.body.finish();
         }
-        BytesMut::from(rest)
+        (BytesMut::from(rest), self.memory)
     }
 
     /// Says of every choice that has not finished that it reached a limit.
@@ -153,6 +156,9 @@ impl Collector {
                     let gap = now - std::mem::replace(&mut self.last_data, now);
                     account.gap(gap, now);
                     self.decoder.push(data);
+                    if let Err(failure) = self.memory.hold(self.decoder.held()) {
+                        return Poll::Ready(Some(End::Failed(failure)));
+                    }
                 }
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
                 Poll::Ready(None) => return Poll::Ready(Some(self.at_end(account, None))),

@@ -13,6 +13,7 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep};
 
 use super::account::Account;
+use super::memory::Memory;
 use super::open::Order;
 use super::outbox::BATCH;
 use super::{Relay, respond};
@@ -66,12 +67,18 @@ pub(super) async fn complete(
         tokio::time::sleep(interval.saturating_mul(completion_tokens(&completion))).await;
     }
     let tokens = completion_tokens(&completion);
+    let texts: Vec<_> = completion.choices.iter().map(|choice| (text(choice), choice.finish_reason)).collect();
+    let body = Bytes::from(chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens)));
+    let mut memory = Memory::new(order.answer.another());
+    if let Err(failure) = memory.hold(body.len()) {
+        let error = ApiError::from(&failure);
+        account.fail_with(&failure, &error);
+        return Err(error);
+    }
     account.first_token();
     account.exact(Usage { prompt_tokens: completion.prompt_tokens.into(), completion_tokens: tokens.into() });
     account.complete();
-    let texts: Vec<_> = completion.choices.iter().map(|choice| (text(choice), choice.finish_reason)).collect();
-    let body = chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens));
-    Ok(respond::json(StatusCode::OK, body))
+    Ok(respond::json(StatusCode::OK, memory.keep(body)))
 }
 
 async fn answer(relay: &Relay, request: &ChatRequest) -> Result<Completion, ApiError> {

@@ -11,6 +11,7 @@ mod classify;
 mod collect;
 mod ear;
 mod local;
+mod memory;
 mod open;
 mod outbox;
 mod plain;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use axum::response::Response;
 use http::HeaderMap;
 
-use crate::bound::Grant;
+use crate::bound::{Bound, Grant};
 use crate::config::{Config, Limits};
 use crate::deadline::{EndsAt, Flag};
 use crate::error::ApiError;
@@ -57,6 +58,8 @@ pub struct Relay {
     routes: Arc<Routes>,
     ledger: Ledger,
     metrics: Metrics,
+    /// The memory for answers.
+    answers: Bound,
     /// Those of the local model.
     local: Arc<ModelMetrics>,
     limits: Limits,
@@ -108,6 +111,7 @@ impl Relay {
             ledger,
             local: metrics.model(MODEL),
             metrics,
+            answers: Bound::new(config.limits.answers_total, config.limits.answers_of_a_key()),
             limits: config.limits,
             tokens_per_second: config.responder.tokens_per_second,
             hold: config.hold,
@@ -142,6 +146,7 @@ impl Relay {
             memory: caller.memory,
             ends_at: caller.ends_at,
             frame_limit: self.limits.frame,
+            answer: self.answers.nothing(&caller.principal.id),
         });
         let mut answer = self.answer(account, route, order);
         // A stream that has begun says so itself.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::classify::{Meaning, classify};
+use super::memory::Memory;
 use super::refused::{no_stream, refusal};
 use super::sniff::{Kind, sniff};
 
@@ -39,6 +40,7 @@ pub(super) struct Opened {
     pub(super) held: Vec<(Event, Facts)>,
     /// Usage on every chunk was asked for, by us and not by the client.
     pub(super) running: bool,
+    pub(super) memory: Memory,
 }
 
 /// What a client asked for, and what is the same for every target that is asked.
@@ -50,6 +52,8 @@ pub(super) struct Order {
     pub(super) memory: Grant,
     pub(super) ends_at: EndsAt,
     pub(super) frame_limit: usize,
+    /// Of the memory for answers, for this key: nothing yet.
+    pub(super) answer: Grant,
 }
 
 impl Order {
@@ -102,6 +106,7 @@ async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) ->
         looker: Looker::default(),
         held: Vec::new(),
         running: order.asks_running(target),
+        memory: Memory::new(order.answer.another()),
     };
     opened.decoder.push(begin);
     opened.read_until(order.frame_limit, |facts| !facts.seen.is_empty()).await?;
@@ -118,10 +123,14 @@ impl Opened {
         within(SETTLING, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
     }
 
+    /// How much is held back, bytes.
+    fn held_back(&self) -> usize {
+        self.held.iter().map(|(event, _)| event.data.len()).sum()
+    }
+
     /// Whether no more is held back than this, whatever it is: a beginning without end is an answer of its own.
     fn is_full(&self, most: usize) -> bool {
-        let bytes: usize = self.held.iter().map(|(event, _)| event.data.len()).sum();
-        self.held.len() >= MOST_HELD || bytes > most
+        self.held.len() >= MOST_HELD || self.held_back() > most
     }
 
     /// Reads on until a chunk comes that is `enough`. An error is a failure like any other while nothing has been sent, and
@@ -142,7 +151,10 @@ impl Opened {
                 }
             }
             match self.body.data().await {
-                Some(data) => self.decoder.push(data?),
+                Some(data) => {
+                    self.decoder.push(data?);
+                    self.memory.hold(self.decoder.held() + self.held_back())?;
+                }
                 None => return self.finish(enough),
             }
         }

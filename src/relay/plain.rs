@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::account::{Account, BYTES_A_TOKEN};
 use super::attempts::first_success;
+use super::memory::Memory;
 use super::open::{Order, time_in_all, time_to_go_on, time_to_open, timed};
 use super::refused::{check_answer, refusal};
 use super::{Relay, respond};
@@ -70,13 +71,19 @@ async fn ask(
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
-    let body = read(&mut answer, record, target, relay.limits.answer).await?;
+    let mut memory = Memory::new(order.answer.another());
+    let body = read(&mut answer, record, target, (relay.limits.answer, &mut memory)).await?;
     let facts = check_answer(target, &body)?;
-    Ok((answer.status, body, facts))
+    Ok((answer.status, memory.keep(body), facts))
 }
 
 /// The body, as long as it does not fall silent.
-async fn read(answer: &mut Answer, record: &Record, target: &Target, limit: usize) -> Result<Bytes, Failure> {
+async fn read(
+    answer: &mut Answer,
+    record: &Record,
+    target: &Target,
+    (limit, memory): (usize, &mut Memory),
+) -> Result<Bytes, Failure> {
     // Most come in one piece.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {
@@ -91,6 +98,7 @@ async fn read(answer: &mut Answer, record: &Record, target: &Target, limit: usiz
         }
         whole.extend_from_slice(&std::mem::take(&mut first));
         whole.extend_from_slice(&data);
+        memory.hold(whole.capacity())?;
     }
     Ok(if first.is_empty() { whole.freeze() } else { first })
 }

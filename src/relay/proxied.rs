@@ -247,9 +247,12 @@ impl ProxiedStream {
     /// What was received, then the one end, then nothing.
     fn end(&mut self, end: End) -> Bytes {
         let state = std::mem::replace(&mut self.state, State::Over);
-        let (mut out, lease) = match state {
-            State::Streaming(collector, lease) => (collector.into_output(&end, &mut self.account), Some(lease)),
-            _ => (BytesMut::new(), None),
+        let ((mut out, memory), lease) = match state {
+            State::Streaming(collector, lease) => {
+                let (out, memory) = collector.into_output(&end, &mut self.account);
+                ((out, Some(memory)), Some(lease))
+            }
+            _ => ((BytesMut::new(), None), None),
         };
         let error = match end {
             End::Done => {
@@ -274,7 +277,11 @@ impl ProxiedStream {
             error.push_frame(&mut out);
         }
         out.extend_from_slice(DONE);
-        out.freeze()
+        let out = out.freeze();
+        match memory {
+            Some(mut memory) => memory.keep(out),
+            None => out,
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::bound::Exceeded;
+
 use crate::wire::quirks::is_overflow;
 
 /// Which deadline ran out.
@@ -41,6 +43,8 @@ pub enum Failure {
         /// Why the one that was asked all the same failed.
         cause: Box<Failure>,
     },
+    /// There is no memory here for its answer, in all or for the key.
+    NoMemory(Exceeded),
     /// An answer with a status that is no success, or an error object where a stream should begin.
     Refused(Refusal),
 }
@@ -165,6 +169,7 @@ impl Failure {
             Self::Timeout(Deadline::Idle) => "idle_timeout",
             Self::Timeout(Deadline::Total) => "total_timeout",
             Self::Unanswered | Self::Closed => "closed",
+            Self::NoMemory(_) => "no_memory",
             Self::Malformed(_) | Self::Empty(_) => "malformed",
             Self::AllOut { .. } => "all_out",
             Self::Refused(refusal) => refusal.reason(),
@@ -177,7 +182,7 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::Empty(_) => true,
             Self::Timeout(deadline) => *deadline != Deadline::Total,
-            Self::AllOut { .. } => false,
+            Self::AllOut { .. } | Self::NoMemory(_) => false,
             Self::Refused(refusal) => refusal.is_overload() || refusal.is_the_targets_fault(),
         }
     }
@@ -192,7 +197,7 @@ impl Failure {
             | Self::Malformed(_)
             | Self::Empty(_)
             | Self::Timeout(_) => true,
-            Self::AllOut { .. } => false,
+            Self::AllOut { .. } | Self::NoMemory(_) => false,
             Self::Refused(refusal) => refusal.is_the_targets_fault(),
         }
     }
@@ -203,7 +208,7 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::Refused(_) | Self::Empty(_) | Self::Timeout(Deadline::Connect) => true,
             Self::AllOut { cause, .. } => cause.cost_nothing(),
-            Self::Timeout(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) => false,
+            Self::Timeout(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::NoMemory(_) => false,
         }
     }
 
@@ -280,7 +285,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
-            Self::Timeout(_) | Self::Closed | Self::AllOut { .. } => f.write_str(self.reason()),
+            Self::Timeout(_) | Self::Closed | Self::AllOut { .. } | Self::NoMemory(_) => f.write_str(self.reason()),
             Self::Unanswered => f.write_str("closed before the answer"),
             Self::Malformed(what) | Self::Empty(what) => write!(f, "malformed: {what}"),
             Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),

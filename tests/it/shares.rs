@@ -1,6 +1,7 @@
 //! What all keys share: one of them can't use it up.
 
 mod pets;
+mod slow;
 mod uploads;
 
 /// Two keys, in YAML.

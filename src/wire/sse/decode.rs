@@ -41,6 +41,13 @@ pub struct Decoder {
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 const EXACT: &[u8] = b"data: ";
+/// Buffers that have grown beyond this are not used again, bytes: a single long event would keep them for ever.
+const MOST_ROOM: usize = 16 * 1024;
+
+/// What `buffer` holds. The room behind it is kept for what comes next, if it is not much.
+fn take(buffer: &mut BytesMut) -> Bytes {
+    if buffer.capacity() > MOST_ROOM { std::mem::take(buffer).freeze() } else { buffer.split().freeze() }
+}
 
 impl Decoder {
     /// A decoder that refuses lines and events of more than `limit` bytes.
@@ -106,6 +113,12 @@ impl Decoder {
         self.retry
     }
 
+    /// The memory that an unfinished event takes, besides the chunk given last; bytes.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.line.capacity() + self.data.capacity()
+    }
+
     /// The event that the end of the input left unfinished. The standard discards it; a relay looks at it,
     /// because some upstreams forget the blank line after their last frame.
     ///
@@ -113,7 +126,7 @@ impl Decoder {
     /// [`TooLong`] as ever.
     pub fn finish(&mut self) -> Result<Option<Event>, TooLong> {
         if !self.line.is_empty() {
-            let line = self.line.split().freeze();
+            let line = take(&mut self.line);
             self.take_line(line)?;
         }
         Ok(self.dispatch())
@@ -164,7 +177,7 @@ impl Decoder {
             return Ok(Some(tail));
         }
         self.line.extend_from_slice(&tail);
-        Ok(Some(self.line.split().freeze()))
+        Ok(Some(take(&mut self.line)))
     }
 
     fn take_line(&mut self, mut line: Bytes) -> Result<Option<Event>, TooLong> {
@@ -204,7 +217,7 @@ impl Decoder {
         if !std::mem::take(&mut self.has_data) {
             return None;
         }
-        Some(Event { data: self.data.split().freeze(), name, verbatim: None })
+        Some(Event { data: take(&mut self.data), name, verbatim: None })
     }
 
     /// Frees what is held and makes every further look fail too.

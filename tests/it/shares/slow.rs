@@ -1,0 +1,100 @@
+//! Readers that stop in front of large pieces, and what others still get.
+
+use serde_json::json;
+
+use super::{KEYS, ONE, OTHER};
+use crate::support::frames::{answer, first, last, request, text};
+use crate::support::http::{Connection, Request, Whole};
+use crate::support::server::Server;
+use crate::support::soon;
+use crate::support::upstream::{Script, Upstream};
+
+/// Length of a large piece, bytes: more than a socket's buffers hold.
+const LARGE: usize = 7 << 20;
+/// Readers at once.
+const READERS: usize = 12;
+
+/// A server that holds at most three large pieces of one key.
+async fn server(upstream: &Upstream) -> Server {
+    let limits = "limits: {frame: 8MiB, answer: 8MiB, answers_total: 64MiB, answers_per_key: 24MiB}\n";
+    let model = format!("models: [{{name: m, upstreams: [{{base_url: {}}}]}}]\n", upstream.url());
+    Server::start(&format!("{KEYS}{limits}{model}")).await
+}
+
+/// What readers get that ask all at once and read one after the other, and meanwhile somebody with another key.
+async fn slow_readers(server: &Server, ask: impl Fn(&str) -> Request) -> (Vec<Whole>, Whole) {
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut connection = Connection::open_narrow(server.address, 4096).await;
+        connection.send(&ask(ONE)).await;
+        readers.push(connection);
+    }
+    // They have all been given their part once one is told that there is no more.
+    let refused = async {
+        loop {
+            let told = server.ask(&ask(ONE)).await;
+            if told.status != 200 || told.text().contains("rate_limit_exceeded") {
+                return;
+            }
+        }
+    };
+    soon("the share to be used up", refused).await;
+    let other = soon("the answer to another key", server.ask(&ask(OTHER))).await;
+    let mut answers = Vec::new();
+    for mut connection in readers {
+        answers.push(soon("a slow reader's answer", async { connection.answer().await.whole().await }).await);
+    }
+    (answers, other)
+}
+
+#[tokio::test]
+async fn large_frames_of_slow_readers_are_bounded_and_those_that_were_taken_arrive_whole() {
+    let content = "x".repeat(LARGE);
+    let frames = [first(), text(&content), last("stop"), "[DONE]".to_owned()];
+    let upstream = Upstream::start([]).await;
+    upstream.answer_otherwise(Script::sse(frames));
+    let server = server(&upstream).await;
+    let ask = |key: &str| Request::chat(&request(&json!({"stream": true}))).bearer(key);
+    let (answers, other) = slow_readers(&server, ask).await;
+    assert_eq!(other.transcript().text(0).len(), LARGE);
+    let mut whole = 0;
+    for answer in &answers {
+        if answer.status != 200 {
+            assert_eq!(answer.error(429)["code"], "rate_limit_exceeded");
+            continue;
+        }
+        assert_eq!(answer.text().matches("data: [DONE]").count(), 1);
+        let transcript = answer.transcript();
+        if answer.text().contains("rate_limit_exceeded") {
+            assert!(transcript.finish_reason(0).is_none(), "no success");
+        } else {
+            assert!(transcript.text(0) == content);
+            assert_eq!(transcript.finish_reason(0), Some("stop"));
+            whole += 1;
+        }
+    }
+    assert!((1..READERS).contains(&whole), "{whole} of {READERS}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn large_plain_answers_of_slow_readers_are_bounded_and_those_that_were_taken_arrive_whole() {
+    let body = answer(&"x".repeat(LARGE));
+    let upstream = Upstream::start([]).await;
+    upstream.answer_otherwise(Script::json(200, &body));
+    let server = server(&upstream).await;
+    let (answers, other) = slow_readers(&server, |key| Request::chat(&request(&json!({}))).bearer(key)).await;
+    assert!(other.status == 200 && other.text() == body);
+    let mut whole = 0;
+    for answer in &answers {
+        if answer.status == 200 {
+            assert!(answer.text() == body, "not as the upstream wrote it");
+            whole += 1;
+        } else {
+            assert_eq!(answer.error(429)["code"], "rate_limit_exceeded");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+    }
+    assert!((1..READERS).contains(&whole), "{whole} of {READERS}");
+    server.stop().await;
+}
