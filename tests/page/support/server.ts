@@ -76,10 +76,11 @@ export class Server {
     if (this.process.exitCode === null && this.process.signalCode === null) {
       const ended = once(this.process, "close");
       this.process.kill("SIGTERM");
-      // A second signal ends at once: browsers' streams would stay for a while.
-      this.process.kill("SIGTERM");
+      // A second signal, after more than a second, ends at once: browsers' streams would stay for a while.
+      const again = setTimeout(() => this.process.kill("SIGTERM"), 1_200);
       const late = setTimeout(() => this.process.kill("SIGKILL"), 30_000);
       await ended;
+      clearTimeout(again);
       clearTimeout(late);
     }
     await rm(this.folder, { recursive: true });
