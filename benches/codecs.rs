@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use petstream::wire::chunk::{Frame, Looker};
 use petstream::wire::event::{Epoch, Kind, Lasts, Topics};
 use petstream::wire::event_frame::{Encoded, Parts};
-use petstream::wire::request::{ChatRequest, Unknown};
+use petstream::wire::request::{ChatRequest, Rules, Unknown};
 use petstream::wire::sse::Decoder;
 
 type Done = Result<(), Box<dyn Error>>;
@@ -27,8 +27,8 @@ const CALL: &str = r#"{"id":"chatcmpl-C5kZ8qTn3hWb0yVx","object":"chat.completio
 const PET: &str = r#""resource":{"id":"01890a5d-ac96-774b-bcce-b302099a8057","species":"DOG","name":"Baxter","breed":"Golden Retriever","ageMonths":26,"size":"LARGE","color":"golden","gender":"MALE","goodWithKids":true,"price":"850.00","currency":"USD","description":"Knows every tree of the park.","status":"AVAILABLE","createdAt":"2026-01-01T00:00:00.000Z","updatedAt":"2026-01-01T00:00:00.000Z","version":7}"#;
 /// The longest line that an upstream may send, bytes.
 const LINE: usize = 1 << 20;
-/// How deep a request may nest: the configuration's default.
-const DEPTH: usize = 128;
+/// What requests are checked against: the configuration's defaults.
+const RULES: Rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: "petstore-ai" };
 
 fn main() -> Done {
     let mut criterion = Criterion::default()
@@ -91,7 +91,7 @@ fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
         let messages = vec![turn; turns].join(",");
         let body = format!(r#"{{"model":"gpt-4o","stream":true,"temperature":0.7,"messages":[{messages}]}}"#);
         let body = Bytes::from(body);
-        let parse = || ChatRequest::parse(black_box(body.clone()), DEPTH, Unknown::Pass);
+        let parse = || ChatRequest::parse(black_box(body.clone()), &RULES);
         expect(name, parse().is_ok_and(|request| request.stream && &*request.model == "gpt-4o"))?;
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(name, |bench| bench.iter(parse));

@@ -32,16 +32,17 @@ use crate::layer::authenticate::Gate;
 use crate::layer::browser::Browsers;
 use crate::ledger::Ledger;
 use crate::limiter::{Clock, Limiter};
+use crate::offload::Offload;
 use crate::petstore::log::EventLog;
 use crate::petstore::{Capacity, PetStore};
 use crate::relay::{Parts, Relay};
-use crate::responder::Responder;
+use crate::responder::{MODEL, Responder};
 use crate::sessions::Sessions;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes, TlsError};
 use crate::wire::key::Scopes;
-use crate::wire::request::Unknown;
+use crate::wire::request::{Rules, Unknown};
 use crate::wire::tokens;
 
 /// How many connections may wait to be accepted (the kernel caps it at `net.core.somaxconn`). The usual 128 makes a
@@ -253,10 +254,11 @@ fn assemble(
 ) -> Result<Arc<AppState>, AppError> {
     // Without keys, everybody is one caller.
     let limits = if config.auth == Auth::None { config.limits.undivided() } else { config.limits };
+    let offload = Offload::new(config.auth != Auth::None);
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let parts = Parts {
-        responder: Responder::new(pets.clone()),
+        responder: Responder::new(pets.clone(), offload.clone()),
         routes: Arc::clone(&routes),
         ledger: ledger.clone(),
         metrics: metrics.clone(),
@@ -280,10 +282,14 @@ fn assemble(
         page: config.page,
         store,
         bodies: BodyReader::new(&limits),
-        json_depth: config.limits.json_depth,
-        unknown: match config.unknown_parameters {
-            UnknownParameters::Pass => Unknown::Pass,
-            UnknownParameters::Refuse => Unknown::Refuse,
+        offload,
+        rules: Rules {
+            json_depth: config.limits.json_depth,
+            unknown: match config.unknown_parameters {
+                UnknownParameters::Pass => Unknown::Pass,
+                UnknownParameters::Refuse => Unknown::Refuse,
+            },
+            local_model: MODEL,
         },
         metrics,
         ledger,

@@ -12,7 +12,7 @@
 //! | 4 | [`error`] | the only file that chooses status codes |
 //! | 3 | [`hub`], [`keyring`], [`ledger`], [`limiter`], [`responder`], [`sessions`], [`upstream`] | live events, who may, what was used, how much, the local model, browsers, the remote models |
 //! | 2 | [`http1`], [`petstore`], [`store`], [`telemetry`] | a client's connection; pets; the database below them; logs and metrics |
-//! | 1 | [`config`], [`deadline`] | what a person wrote -> what runs; when things must be over |
+//! | 1 | [`config`], [`deadline`], [`offload`] | what a person wrote -> what runs; when things must be over; work that would hold up a thread |
 //! | 0 | [`wire`], [`clock`], [`bound`], `sync` | pure data and codecs, no I/O; the time; bounds that all share; the primitives of what is model-checked |
 
 pub mod bound;
@@ -22,6 +22,7 @@ pub mod wire;
 
 pub mod config;
 pub mod deadline;
+pub mod offload;
 
 pub mod http1;
 pub mod petstore;

@@ -13,11 +13,12 @@ use tower::Service;
 use super::AppState;
 use super::body::ReadBody;
 use super::front::Answering;
+use crate::bound::Grant;
 use crate::error::ApiError;
 use crate::layer::authenticate::{Peer, Standing};
+use crate::offload::MAX_INLINE;
 use crate::relay::Caller;
 use crate::telemetry::record::Record;
-use crate::wire::byte_order_mark::without_mark;
 use crate::wire::request::ChatRequest;
 
 /// Where completions are asked for.
@@ -48,19 +49,35 @@ async fn answer(state: Arc<AppState>, request: Request) -> Result<Response, Infa
         tracing::error!("a layer is missing in front of the handler");
         return Ok(ApiError::internal().into_response());
     };
-    let read = state.bodies.read(&key, &head.headers, body).await;
-    let answer = match read.and_then(|body| begin(&state, head, body)) {
+    let read = match state.bodies.read(&key, &head.headers, body).await {
+        Ok(body) => parse(&state, &key, body).await,
+        Err(error) => Err(error),
+    };
+    let answer = match read.and_then(|(request, memory)| begin(&state, head, request, memory)) {
         Ok(answer) => answer.await,
         Err(error) => Err(error),
     };
     Ok(answer.into_response())
 }
 
+/// Reads a body: a large one where it keeps no connection of this thread waiting.
+async fn parse(state: &AppState, key: &Arc<str>, body: ReadBody) -> Result<(ChatRequest, Grant), ApiError> {
+    let (ReadBody { bytes, share }, rules) = (body, state.rules);
+    if bytes.len() <= MAX_INLINE {
+        return Ok((ChatRequest::parse(bytes, &rules)?, share));
+    }
+    let parse = move || (ChatRequest::parse(bytes, &rules), share);
+    // On the heap: it is rarely needed, and the room for it would be copied with every request.
+    let (request, share) = Box::pin(state.offload.run(key, parse)).await?;
+    Ok((request?, share))
+}
+
 /// Takes on what is asked for.
 fn begin(
     state: &AppState,
     mut head: Parts,
-    body: ReadBody,
+    request: ChatRequest,
+    memory: Grant,
 ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
     // Nobody else needs them any more.
     let extensions = &mut head.extensions;
@@ -74,9 +91,8 @@ fn begin(
         admission,
         record,
         headers: head.headers,
-        memory: body.share,
+        memory,
         ends_at: extensions.remove::<Peer>().map(|peer| peer.ends_at).unwrap_or_default(),
     };
-    let request = ChatRequest::parse(without_mark(body.bytes), state.json_depth, state.unknown)?;
     state.relay.complete(caller, request)
 }

@@ -1,6 +1,5 @@
 //! A request's body as a JSON object, read member by member so that every complaint names its member.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -12,12 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::body::BodyReader;
 use crate::bound::Grant;
+use crate::error::ApiError;
 use crate::error::problem::{Accepted, FieldError, Problem};
 use crate::keyring::Principal;
 use crate::layer::authenticate::Standing;
+use crate::offload::{MAX_INLINE, Offload};
 use crate::petstore::replay::IdempotencyKey;
 use crate::wire::byte_order_mark::without_mark;
-use crate::wire::members::{Member, members};
+use crate::wire::members::{Member, members_up_to};
 
 /// What POST and PUT take. Nothing else, and never nothing: a page of another origin may send forms, plain text and
 /// untyped bytes without asking first.
@@ -29,6 +30,10 @@ pub(super) static MERGE_PATCH: Accepted =
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest idempotency key, characters.
 const LONGEST_KEY: usize = 255;
+/// Most members of a body: far more than any resource has.
+const MAX_MEMBERS: usize = 64;
+/// Longest JSON of a number or a boolean, bytes.
+const MAX_SCALAR: usize = 64;
 /// Longest name of an unknown member that is told back, characters.
 const LONGEST_NAME: usize = 60;
 
@@ -70,11 +75,34 @@ impl Document {
         })
     }
 
+    /// Gives it back with what `work` makes of it, which is done here for a small body, and elsewhere for one that would
+    /// keep other connections waiting.
+    pub(super) async fn understood<T: Send + 'static>(
+        self,
+        offload: &Offload,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(Self, T), Problem> {
+        if self.bytes.len() <= MAX_INLINE {
+            let understood = work(&self)?;
+            return Ok((self, understood));
+        }
+        let caller = Arc::clone(&self.caller.id);
+        let work = move || {
+            let understood = work(&self);
+            (self, understood)
+        };
+        let (document, understood) = offload.run(&caller, work).await.map_err(ApiError::from)?;
+        Ok((document, understood?))
+    }
+
     /// The body as an object.
     pub(super) fn object(&self, purpose: Purpose) -> Result<Object<'_>, Problem> {
-        let text = std::str::from_utf8(&self.bytes);
+        let text = simdutf8::basic::from_utf8(&self.bytes);
         let text = text.map_err(|_| Problem::unreadable("The body is not a JSON object: it is not UTF-8."))?;
-        let given = members(text).map_err(|_| not_an_object(text))?;
+        let (given, count) = members_up_to(text, MAX_MEMBERS).map_err(|_| not_an_object(text))?;
+        if count > MAX_MEMBERS {
+            return Err(Problem::unreadable(format!("The body has more than {MAX_MEMBERS} members.")));
+        }
         Ok(Object { given, purpose, errors: Vec::new() })
     }
 
@@ -191,19 +219,26 @@ impl Object<'_> {
     }
 }
 
-/// The text that a JSON string holds.
-pub(super) fn text(json: &str) -> Option<String> {
-    scalar(json)
+/// The text that a JSON string holds, if it has at most `longest` characters.
+pub(super) fn text(json: &str, longest: usize) -> Option<String> {
+    // A character is twelve bytes at most: two escapes of six.
+    if json.len() > 12 * longest + 2 {
+        return None;
+    }
+    serde_json::from_str(json).ok().filter(|text: &String| text.len() <= longest || text.chars().count() <= longest)
 }
 
-/// A JSON value that is read as Rust's type of the same name.
+/// A JSON number or boolean that is read as Rust's type of the same name.
 pub(super) fn scalar<T: DeserializeOwned>(json: &str) -> Option<T> {
-    serde_json::from_str(json).ok()
+    if json.len() > MAX_SCALAR { None } else { serde_json::from_str(json).ok() }
 }
 
 /// What is wrong with a body that is no object: serde tells line and column, and quotes nothing.
 fn not_an_object(text: &str) -> Problem {
-    let error = serde_json::from_str::<HashMap<String, IgnoredAny>>(text).err();
-    let error = error.map_or_else(|| "it can't be read".to_owned(), |error| error.to_string());
+    let error = match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => error.to_string(),
+        Ok(IgnoredAny) if text.trim_start().starts_with('{') => "it can't be read".to_owned(),
+        Ok(IgnoredAny) => "it is another value".to_owned(),
+    };
     Problem::unreadable(format!("The body is not a JSON object: {error}."))
 }

@@ -47,13 +47,14 @@ use crate::layer::rate_limit::{Meter, RateLimitLayer};
 use crate::layer::strangers::{Strangers, strangers};
 use crate::ledger::Ledger;
 use crate::limiter::Limiter;
+use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::relay::Relay;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes};
 use crate::wire::key::Scope;
-use crate::wire::request::Unknown;
+use crate::wire::request::Rules;
 
 pub use body::BodyReader;
 pub use front::{Answering, Entrance, Front};
@@ -84,10 +85,10 @@ pub struct AppState {
     pub store: Store,
     /// Reads bodies within bounds.
     pub bodies: BodyReader,
-    /// Deepest nesting of request JSON.
-    pub json_depth: usize,
-    /// Whether parameters that the API does not know are refused.
-    pub unknown: Unknown,
+    /// Where what takes long is done.
+    pub offload: Offload,
+    /// What completions are checked against.
+    pub rules: Rules,
     /// What is measured.
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.
@@ -123,6 +124,12 @@ impl FromRef<Arc<AppState>> for PublicPath {
 impl FromRef<Arc<AppState>> for BodyReader {
     fn from_ref(state: &Arc<AppState>) -> Self {
         state.bodies.clone()
+    }
+}
+
+impl FromRef<Arc<AppState>> for Offload {
+    fn from_ref(state: &Arc<AppState>) -> Self {
+        state.offload.clone()
     }
 }
 

@@ -22,10 +22,13 @@ use super::pets;
 use super::public_path::PublicPath;
 use super::resource::{self, Resource};
 use crate::error::problem::{FieldError, Problem};
+use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::petstore::order::{Order, OrderFilter, OrderStatus};
 
 const ONE: &str = "/api/orders/{id}";
+/// Longest way to write an id, characters.
+const LONGEST_ID: usize = 45;
 
 /// An order's id in a path.
 type Id = Result<Path<Uuid>, PathRejection>;
@@ -45,6 +48,7 @@ pub fn writes<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
     BodyReader: FromRef<S>,
+    Offload: FromRef<S>,
     PublicPath: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
@@ -98,30 +102,39 @@ async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Resul
 async fn place(
     State(store): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(offload): State<Offload>,
     State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &JSON).await?;
-    let mut given = document.object(Purpose::Whole)?;
-    let id = |json: &str| Uuid::try_parse(&text(json)?).ok();
-    let pet = given.member("petId", "the id of a pet", Otherwise::Required, id);
-    given.finish()?;
-    let (pet, key) = (pet.ok_or_else(Problem::internal)?, document.idempotency_key()?);
+    let read = |document: &Document| {
+        let mut given = document.object(Purpose::Whole)?;
+        let id = |json: &str| Uuid::try_parse(&text(json, LONGEST_ID)?).ok();
+        let pet = given.member("petId", "the id of a pet", Otherwise::Required, id);
+        given.finish()?;
+        Ok((pet.ok_or_else(Problem::internal)?, document.idempotency_key()?))
+    };
+    let (document, (pet, key)) = document.understood(&offload, read).await?;
     Ok(resource::created(&store.place_order(document.caller(), pet, key.as_ref()).await?, &public))
 }
 
 async fn patch(
     State(store): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(offload): State<Offload>,
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &MERGE_PATCH).await?;
     let id = resource::id(id, "order")?;
-    let mut given = document.object(Purpose::Patch)?;
-    given.ignore(&pets::SERVERS);
-    let (all, unchanged) = (OrderStatus::ALL, Otherwise::Unchanged);
-    let to = pets::named(&mut given, "status", all, unchanged, OrderStatus::name, OrderStatus::from_name);
-    given.finish()?;
+    let read = |document: &Document| {
+        let mut given = document.object(Purpose::Patch)?;
+        given.ignore(&pets::SERVERS);
+        let (all, unchanged) = (OrderStatus::ALL, Otherwise::Unchanged);
+        let to = pets::named(&mut given, "status", all, unchanged, OrderStatus::name, OrderStatus::from_name);
+        given.finish()?;
+        Ok(to)
+    };
+    let (document, to) = document.understood(&offload, read).await?;
     Ok(resource::whole(&store.move_order(id, to, &resource::expected(&document.headers)).await?))
 }

@@ -30,6 +30,7 @@ use super::public_path::PublicPath;
 use super::resource::Resource;
 use super::{listing, resource};
 use crate::error::problem::Problem;
+use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::petstore::pet::Pet;
 
@@ -53,6 +54,7 @@ pub fn writes<S>() -> Router<S>
 where
     PetStore: FromRef<S>,
     BodyReader: FromRef<S>,
+    Offload: FromRef<S>,
     PublicPath: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
@@ -82,33 +84,39 @@ async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result
 async fn create(
     State(pets): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(offload): State<Offload>,
     State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &JSON).await?;
-    let (fields, key) = (body::new(&document)?, document.idempotency_key()?);
+    let read = |document: &Document| Ok((body::new(document)?, document.idempotency_key()?));
+    let (document, (fields, key)) = document.understood(&offload, read).await?;
     Ok(resource::created(&pets.create_pet(document.caller(), fields, key.as_ref()).await?, &public))
 }
 
 async fn replace(
     State(pets): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(offload): State<Offload>,
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &JSON).await?;
-    let (id, edit) = (resource::id(id, "pet")?, body::replacement(&document)?);
+    let id = resource::id(id, "pet")?;
+    let (document, edit) = document.understood(&offload, body::replacement).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
 }
 
 async fn patch(
     State(pets): State<PetStore>,
     State(bodies): State<BodyReader>,
+    State(offload): State<Offload>,
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
     let document = Document::read(&bodies, request, &MERGE_PATCH).await?;
-    let (id, edit) = (resource::id(id, "pet")?, body::patch(&document)?);
+    let id = resource::id(id, "pet")?;
+    let (document, edit) = document.understood(&offload, body::patch).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
 }
 

@@ -12,6 +12,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::bound::Exceeded;
 use crate::limiter::{Limit, Limited};
+use crate::offload::NotDone;
 use crate::responder::ResponderError;
 use crate::upstream::{Deadline, Failure, Refusal};
 use crate::wire::envelope::{Envelope, ErrorBody};
@@ -204,12 +205,26 @@ impl From<Exceeded> for ApiError {
     }
 }
 
+impl From<NotDone> for ApiError {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Full(Exceeded::Total(_)) => Self::overloaded(),
+            NotDone::Full(Exceeded::Share(limit)) => {
+                Self::share_used_up(&format!("large requests at once: Limit {limit}"))
+            }
+            NotDone::Stopping => Self::shutting_down(),
+        }
+    }
+}
+
 impl From<ResponderError> for ApiError {
     fn from(error: ResponderError) -> Self {
         match error {
             ResponderError::Refused { param, code, message } => {
                 Self::bad(StatusCode::BAD_REQUEST, Some(code), message).param(&param)
             }
+            ResponderError::Invalid(invalid) => Self::from(invalid),
+            ResponderError::NotDone(not_done) => Self::from(not_done),
             ResponderError::Store(error) => {
                 tracing::error!(%error, "the local model can't read the store");
                 Self::internal()

@@ -85,7 +85,7 @@ impl Account {
         ending: &Flag,
     ) -> Result<Box<Self>, Limited> {
         let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
-        let prompt_estimate = request.messages_bytes as u64 / BYTES_A_TOKEN;
+        let prompt_estimate = request.prompt_estimate;
         let most = request.max_tokens.unwrap_or(0).saturating_mul(request.n);
         let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most))?;
         Ok(Box::new(Self {
@@ -123,6 +123,11 @@ impl Account {
     /// Whether it is known which model answers.
     pub(super) const fn knows_who_answers(&self) -> bool {
         self.answered.is_some()
+    }
+
+    /// The id of the key that asks.
+    pub(super) fn caller(&self) -> &Arc<str> {
+        &self.principal.id
     }
 
     /// The first token is there.

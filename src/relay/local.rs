@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::responder::{Choice, Completion, MODEL};
 use crate::telemetry::record::Terminal;
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
-use crate::wire::request::{ChatRequest, Invalid};
+use crate::wire::request::ChatRequest;
 use crate::wire::sse::{COMMENT, DONE};
 
 /// Answers from the live inventory.
@@ -35,7 +36,7 @@ pub(super) async fn complete(
 ) -> Result<Response, ApiError> {
     let request = &order.request;
     account.record().facts().target = Some(MODEL.into());
-    let completion = match answer(relay, request).await {
+    let completion = match answer(relay, account.caller(), request).await {
         Ok(completion) => completion,
         Err(error) => {
             account.free();
@@ -81,9 +82,8 @@ pub(super) async fn complete(
     Ok(respond::json(StatusCode::OK, memory.keep(body)))
 }
 
-async fn answer(relay: &Relay, request: &ChatRequest) -> Result<Completion, ApiError> {
-    let body = serde_json::from_slice(request.body()).map_err(|_| Invalid::unreadable())?;
-    let completion = relay.responder.complete(&body).await;
+async fn answer(relay: &Relay, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ApiError> {
+    let completion = relay.responder.complete(caller, request).await;
     // To understand a question may take long.
     clock::look();
     Ok(completion?)

@@ -40,7 +40,7 @@ use crate::responder::{MODEL, Responder};
 use crate::telemetry::metrics::{Metrics, ModelMetrics};
 use crate::telemetry::record::Record;
 use crate::upstream::{Route, Routes};
-use crate::wire::request::ChatRequest;
+use crate::wire::request::{ChatRequest, Invalid};
 
 use account::Account;
 use open::Order;
@@ -132,6 +132,9 @@ impl Relay {
         caller.record.facts().model = Some(beginning(&request.model));
         if !caller.principal.may_use(&request.model) {
             return Err(ApiError::no_model(&request.model));
+        }
+        if let (Some(_), Some(param)) = (&caller.principal.models, &request.other_models) {
+            return Err(Invalid::other_models(param).into());
         }
         let route = self.route(&request.model)?;
         let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());

@@ -1,6 +1,5 @@
 //! Opening a stream: from the request to the upstream's first token, while another target can still be asked.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::config::Timeouts;
 use crate::deadline::{EndsAt, within};
 use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Target};
 use crate::wire::chunk::{Facts, Looker};
-use crate::wire::request::{ChatRequest, UsageAsk};
+use crate::wire::request::{ChatRequest, Forwarded, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
 
 /// Longest time that a beginning without a token is held back once it is there. What fails at once behind it can still be
@@ -96,7 +95,7 @@ pub(super) async fn open(
     Ok(opened)
 }
 
-async fn open_once(target: &Arc<Target>, body: Cow<'_, Bytes>, order: &Order) -> Result<Opened, Failure> {
+async fn open_once(target: &Arc<Target>, body: Forwarded<'_>, order: &Order) -> Result<Opened, Failure> {
     let answer = target.send(&Ask { body, stream: true, client: &order.client }).await.map_err(Failure::before_head)?;
     let (body, begin) = check_head(target, answer).await?;
     let mut opened = Opened {

@@ -24,20 +24,20 @@ mod task;
 use std::sync::Arc;
 
 use async_openai::types::chat::FinishReason;
-use serde_json::{Map, Value};
 
-use self::conversation::{Message, messages, turns};
+use self::conversation::{Conversation, conversation};
 use self::language::{Inventory, Understood, understand};
 use self::options::{Options, options};
-use crate::petstore::PetStore;
+use crate::offload::{NotDone, Offload};
+use crate::petstore::{PetStore, Vocabulary};
 use crate::store::StoreError;
-use crate::wire::tokens;
+use crate::wire::request::{ChatRequest, Invalid};
 pub use crate::wire::tokens::Piece;
 
 /// The name by which clients ask for this model.
 pub const MODEL: &str = "petstore-ai";
 
-/// Bytes of conversation from which work is moved off the async threads: below, it takes under a
+/// Bytes of a request from which work is moved off the async threads: below, it takes under a
 /// millisecond or two.
 const HEAVY: usize = 16 * 1024;
 
@@ -48,6 +48,7 @@ const MANY_NAMES: usize = 2_000;
 #[derive(Clone, Debug)]
 pub struct Responder {
     pets: PetStore,
+    offload: Offload,
 }
 
 /// An answer to one request.
@@ -83,6 +84,10 @@ pub enum ResponderError {
         /// For the client.
         message: String,
     },
+    /// The request is not what it should be, in a place that only this model looks at.
+    Invalid(Invalid),
+    /// Too much work is waiting.
+    NotDone(NotDone),
     /// The inventory could not be read.
     Store(StoreError),
 }
@@ -90,29 +95,25 @@ pub enum ResponderError {
 impl Responder {
     /// A model that answers from `pets`.
     #[must_use]
-    pub const fn new(pets: PetStore) -> Self {
-        Self { pets }
+    pub const fn new(pets: PetStore, offload: Offload) -> Self {
+        Self { pets, offload }
     }
 
-    /// Answers the request: the parsed body, whose shapes and ranges the caller has checked.
+    /// Answers the request of `caller`, the id of an API key. What takes long is done where it holds up no thread.
     ///
     /// # Errors
     /// [`ResponderError::Refused`] for what this model cannot do, [`ResponderError::Store`] where
-    /// the database fails.
-    pub async fn complete(&self, request: &Map<String, Value>) -> Result<Completion, ResponderError> {
-        let options = options(request)?;
-        let messages = messages(request)?;
-        if let Some(text) = task::answer(&messages) {
-            return Ok(completion(&text, prompt_tokens(&messages), &options));
-        }
+    /// the database fails, [`ResponderError::NotDone`] where too much work is waiting.
+    pub async fn complete(&self, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ResponderError> {
         let vocabulary = self.pets.vocabulary().await?;
-        let bytes = messages.iter().map(|message| message.text.len()).sum::<usize>();
-        let heavy = bytes > HEAVY || vocabulary.names.len() > MANY_NAMES;
-        let (understood, prompt_tokens) = offload(heavy, move || {
-            let understood = understand(&turns(&messages), &Inventory::new(&vocabulary));
-            (understood, prompt_tokens(&messages))
-        })
-        .await?;
+        let heavy = request.body().len() > HEAVY || vocabulary.names.len() > MANY_NAMES;
+        let request = request.clone();
+        let work = move || look(&request, &vocabulary);
+        let Looked { options, prompt_tokens, task, understood } =
+            if heavy { self.offload.run(caller, work).await?? } else { work()? };
+        if let Some(text) = task {
+            return Ok(completion(&text, prompt_tokens, &options));
+        }
         let Understood { readings, json, part } = understood;
         let mut answers = Vec::with_capacity(readings.len());
         for reading in readings {
@@ -130,29 +131,35 @@ fn completion(text: &str, prompt_tokens: u32, options: &Options) -> Completion {
     Completion { prompt_tokens, choices: vec![choice; options.choices] }
 }
 
-/// Runs `work` here, or where it may take its time.
-async fn offload<T: Send + 'static>(
-    heavy: bool,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ResponderError> {
-    if !heavy {
-        return Ok(work());
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // Only when the runtime is shutting down.
-        Err(error) => Err(ResponderError::Store(StoreError::Database(sqlx::Error::Io(std::io::Error::other(error))))),
+/// What a request asks for.
+struct Looked {
+    options: Options,
+    prompt_tokens: u32,
+    /// The answer to a task of a chat client's own.
+    task: Option<String>,
+    understood: Understood,
+}
+
+/// Reads a request.
+fn look(request: &ChatRequest, vocabulary: &Vocabulary) -> Result<Looked, ResponderError> {
+    let given = request.given()?;
+    let options = options(request, &given)?;
+    let Conversation { turns, prompt_tokens } = conversation(&given)?;
+    let task = task::answer(&turns);
+    let turns: &[_] = if task.is_some() { &[] } else { &turns };
+    Ok(Looked { options, prompt_tokens, task, understood: understand(turns, &Inventory::new(vocabulary)) })
+}
+
+impl From<NotDone> for ResponderError {
+    fn from(not_done: NotDone) -> Self {
+        Self::NotDone(not_done)
     }
 }
 
-/// Tokens of the messages; see [`Completion::prompt_tokens`].
-fn prompt_tokens(messages: &[Message]) -> u32 {
-    let of = |message: &Message| {
-        let name = message.name.as_ref().map_or(0, |name| tokens::count(name).saturating_add(1));
-        [3, tokens::count(&message.role), tokens::count(&message.text), name].into_iter().fold(0, u32::saturating_add)
-    };
-    messages.iter().map(of).fold(3, u32::saturating_add)
+impl From<Invalid> for ResponderError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
 }
 
 impl From<StoreError> for ResponderError {
@@ -165,6 +172,8 @@ impl std::fmt::Display for ResponderError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused { message, .. } => f.write_str(message),
+            Self::Invalid(invalid) => f.write_str(&invalid.message),
+            Self::NotDone(_) => f.write_str("too much work is waiting"),
             Self::Store(error) => error.fmt(f),
         }
     }

@@ -4,9 +4,10 @@
 //! effect is what only steers chance or speed (temperature, penalties, seed, `prediction`, ...):
 //! the answer is the same each time.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use super::{MODEL, ResponderError};
+use crate::wire::request::{ChatRequest, Given, Invalid, Param, each_element, is_empty, pick, text};
 
 /// What the answer must keep to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,86 +36,105 @@ impl ResponderError {
     }
 }
 
-/// Reads the parameters; `null` is as good as absent.
+/// Reads the parameters of a request that was checked; `null` is as good as absent.
 ///
 /// # Errors
 /// [`ResponderError::Refused`] naming the first parameter that can't be honoured.
-pub(super) fn options(request: &Map<String, Value>) -> Result<Options, ResponderError> {
-    let get = |key: &str| request.get(key).filter(|value| !value.is_null());
-    refuse_unsupported(&get)?;
-    let number = |key: &str| get(key).and_then(Value::as_u64).map(|value| usize::try_from(value).unwrap_or(usize::MAX));
+pub(super) fn options(request: &ChatRequest, given: &Given<'_>) -> Result<Options, ResponderError> {
+    refuse_unsupported(given)?;
+    let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Ok(Options {
-        most_tokens: number("max_completion_tokens").or_else(|| number("max_tokens")),
-        stop: match get("stop") {
-            Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        },
-        choices: number("n").unwrap_or(1).clamp(1, 128),
-        json: json(get("response_format"))?,
+        most_tokens: request.max_tokens.map(number),
+        stop: given.get(Param::Stop).map_or_else(|| Ok(Vec::new()), stop)?,
+        choices: number(request.n),
+        json: json(given.get(Param::ResponseFormat))?,
     })
 }
 
-fn json(format: Option<&Value>) -> Result<bool, ResponderError> {
-    match format.map(|format| format.get("type").and_then(Value::as_str)) {
-        None | Some(Some("text")) => Ok(false),
-        Some(Some("json_object")) => Ok(true),
-        Some(_) => Err(ResponderError::value("response_format", "this format (only text and json_object)")),
+fn stop(value: &str) -> Result<Vec<String>, Invalid> {
+    if let Some(one) = text(value) {
+        return Ok(vec![one.into_owned()]);
+    }
+    let mut several = Vec::new();
+    each_element("stop", "an array of strings", value, |_, one| {
+        several.extend(text(one).map(Cow::into_owned));
+        Ok(())
+    })?;
+    Ok(several)
+}
+
+fn json(format: Option<&str>) -> Result<bool, ResponderError> {
+    let Some(format) = format else { return Ok(false) };
+    let [kind] = pick("response_format", format, &["type"])?;
+    match kind.and_then(text).as_deref() {
+        Some("text") => Ok(false),
+        Some("json_object") => Ok(true),
+        _ => Err(ResponderError::value("response_format", "this format (only text and json_object)")),
     }
 }
 
-fn refuse_unsupported<'a>(get: &impl Fn(&str) -> Option<&'a Value>) -> Result<(), ResponderError> {
-    if get("logprobs") == Some(&Value::Bool(true)) {
+fn refuse_unsupported(given: &Given<'_>) -> Result<(), ResponderError> {
+    let word = |param| given.get(param).map(|value| text(value).unwrap_or_default());
+    if given.get(Param::Logprobs) == Some("true") {
         return Err(ResponderError::value("logprobs", "true: it has no probabilities"));
     }
-    if get("top_logprobs").is_some_and(|value| value.as_u64() != Some(0)) {
+    if given.get(Param::TopLogprobs).is_some_and(|value| value != "0") {
         return Err(ResponderError::parameter("top_logprobs"));
     }
-    if get("logit_bias").and_then(Value::as_object).is_some_and(|bias| !bias.is_empty()) {
+    if given.get(Param::LogitBias).is_some_and(|bias| !is_empty(bias)) {
         return Err(ResponderError::parameter("logit_bias"));
     }
-    for param in ["audio", "web_search_options", "moderation"] {
-        if get(param).is_some() {
-            return Err(ResponderError::parameter(param));
+    for param in [Param::Audio, Param::WebSearchOptions, Param::Moderation] {
+        if given.get(param).is_some() {
+            return Err(ResponderError::parameter(param.name()));
         }
     }
-    if get("modalities")
-        .and_then(Value::as_array)
-        .is_some_and(|list| list.iter().any(|kind| kind.as_str() != Some("text")))
-    {
+    if given.get(Param::Modalities).map_or(Ok(false), has_others_than_text)? {
         return Err(ResponderError::value("modalities", "any modality but text"));
     }
-    if get("service_tier").is_some_and(|tier| !matches!(tier.as_str(), Some("auto" | "default"))) {
+    if word(Param::ServiceTier).is_some_and(|tier| !matches!(&*tier, "auto" | "default")) {
         return Err(ResponderError::value("service_tier", "any tier but auto and default"));
     }
-    if get("tool_choice").is_some_and(forces_tool) {
+    if given.get(Param::ToolChoice).map_or(Ok(false), forces_tool)? {
         return Err(ResponderError::value("tool_choice", "a forced tool call (only none and auto)"));
     }
-    if get("function_call").is_some_and(|call| !matches!(call.as_str(), Some("none" | "auto"))) {
+    if word(Param::FunctionCall).is_some_and(|call| !matches!(&*call, "none" | "auto")) {
         return Err(ResponderError::value("function_call", "a forced function call (only none and auto)"));
     }
     Ok(())
 }
 
+fn has_others_than_text(modalities: &str) -> Result<bool, Invalid> {
+    let mut others = false;
+    each_element("modalities", "an array of strings", modalities, |_, kind| {
+        others |= kind != "\"text\"";
+        Ok(())
+    })?;
+    Ok(others)
+}
+
 /// Anything that leaves no choice but to call a tool.
-fn forces_tool(choice: &Value) -> bool {
-    if let Some(word) = choice.as_str() {
-        return !matches!(word, "none" | "auto");
+fn forces_tool(choice: &str) -> Result<bool, Invalid> {
+    if let Some(word) = text(choice) {
+        return Ok(!matches!(&*word, "none" | "auto"));
     }
     // {"type": "allowed_tools", "allowed_tools": {"mode": "auto", ...}}
-    let mode = choice.get("allowed_tools").unwrap_or(choice).get("mode").and_then(Value::as_str);
-    choice.get("type").and_then(Value::as_str) != Some("allowed_tools") || mode != Some("auto")
+    let [kind, mode, allowed] = pick("tool_choice", choice, &["type", "mode", "allowed_tools"])?;
+    let [mode] = allowed.map_or(Ok([mode]), |allowed| pick("tool_choice.allowed_tools", allowed, &["mode"]))?;
+    let is = |value: Option<&str>, word: &str| value.and_then(text).is_some_and(|text| text == word);
+    Ok(!is(kind, "allowed_tools") || !is(mode, "auto"))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::responder::tests::parsed;
 
     fn of(value: Value) -> Result<Options, ResponderError> {
-        let Value::Object(map) = value else { unreachable!() };
-        options(&map)
+        let request = parsed(value);
+        options(&request, &request.given().unwrap())
     }
 
     #[test]

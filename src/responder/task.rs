@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::conversation::Message;
+use super::conversation::Turn;
 
 /// Most words of a title.
 const LONGEST_TITLE: usize = 6;
@@ -19,8 +19,10 @@ const BEGINNING: usize = 400;
 const SPEAKERS: [&str; 4] = ["USER:", "User:", "user:", "Human:"];
 
 /// The answer to the last message, if it is such a task.
-pub(super) fn answer(messages: &[Message]) -> Option<String> {
-    let text = messages.iter().rfind(|message| message.role == "user")?.text.trim_start();
+pub(super) fn answer(turns: &[Turn]) -> Option<String> {
+    let of_user = |turn: &'_ Turn| matches!(turn, Turn::User(_));
+    let Turn::User(text) = turns.iter().rfind(|turn| of_user(turn))? else { return None };
+    let text = text.trim_start();
     let beginning = text[..text.floor_char_boundary(BEGINNING)].to_lowercase();
     if text.starts_with("### Task:") {
         let asks = |key: &str| text.contains(&format!("\"{key}\""));
@@ -61,8 +63,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Option<String> {
-        let message = |role: &str, text: &str| Message { role: role.to_owned(), name: None, text: text.to_owned() };
-        answer(&[message("system", "x"), message("user", text)])
+        answer(&[Turn::User("x".to_owned()), Turn::Assistant("y".to_owned()), Turn::User(text.to_owned())])
     }
 
     const OPEN_WEBUI: &str = "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the chat history.\n\

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::petstore::filter::{PetFilter, Sort};
 use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
 use crate::store::Store;
+use crate::wire::request::{Rules, Unknown};
+use crate::wire::tokens;
 
 async fn seeded() -> (Responder, Store, Vec<Pet>) {
     let store = Store::open("sqlite::memory:").await.unwrap();
@@ -16,11 +18,21 @@ async fn seeded() -> (Responder, Store, Vec<Pet>) {
     pets.seed().await.unwrap();
     let all = pets.find(&PetFilter::default(), Sort::Created, 1000, None).await.unwrap().pets;
     assert!(all.len() >= 40);
-    (Responder::new(pets), store, all)
+    (Responder::new(pets, Offload::new(false)), store, all)
 }
 
 async fn complete(responder: &Responder, request: Value) -> Result<Completion, ResponderError> {
-    responder.complete(request.as_object().unwrap()).await
+    responder.complete(&"key".into(), &parsed(request)).await
+}
+
+/// A request whose messages, if it has none, are of no matter. Its ranges are not checked.
+pub(super) fn parsed(mut request: Value) -> ChatRequest {
+    request["model"] = json!("m");
+    if request["messages"].is_null() {
+        request["messages"] = json!([{"role": "user", "content": "hi"}]);
+    }
+    let rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: MODEL };
+    ChatRequest::parse(request.to_string().into(), &rules).unwrap()
 }
 
 fn text(completion: &Completion) -> String {

@@ -24,8 +24,8 @@ pub(super) struct Link {
     stream: Stream,
     /// Received and not yet read.
     inbox: BytesMut,
-    /// What is left to send, in two pieces; none: all has been sent.
-    outbox: Option<[Bytes; 2]>,
+    /// What is left to send; none: all has been sent.
+    outbox: Option<Unsent>,
     /// Nothing more can be sent. What the upstream had to say about that may still come.
     deaf: bool,
     /// Something was received since the last request was begun.
@@ -33,6 +33,15 @@ pub(super) struct Link {
     /// It has carried a request before.
     used: bool,
     home: Home,
+}
+
+/// What is left of a request.
+struct Unsent {
+    head: Bytes,
+    /// The body, or its piece that is on its way.
+    body: Bytes,
+    /// Its further pieces, none of them empty, the last one first.
+    more: Vec<Bytes>,
 }
 
 /// The runtime that has registered a connection's socket, and hears first of what arrives.
@@ -150,7 +159,7 @@ impl Link {
 
     /// Sends a request as far as it goes at once, which is nearly always to its end: only what is left has to be kept.
     fn begin(&mut self, cx: &mut Context<'_>, request: &Request) {
-        let Request { begin, rest } = request;
+        let Request { begin, rest, more } = request;
         let count = match self.poll_write(cx, begin, rest) {
             Poll::Ready(Ok(count)) if count > 0 => count,
             Poll::Ready(_) => {
@@ -160,7 +169,11 @@ impl Link {
             Poll::Pending => 0,
         };
         let of_begin = count.min(begin.len());
-        self.outbox = Some([Bytes::copy_from_slice(&begin[of_begin..]), rest.slice(count - of_begin..)]);
+        self.outbox = Some(Unsent {
+            head: Bytes::copy_from_slice(&begin[of_begin..]),
+            body: rest.slice(count - of_begin..),
+            more: more.clone(),
+        });
         self.poll_send(cx);
     }
 
@@ -191,8 +204,11 @@ impl Link {
         if self.deaf {
             return;
         }
-        let Some([mut head, mut body]) = self.outbox.take() else { return };
+        let Some(Unsent { mut head, mut body, mut more }) = self.outbox.take() else { return };
         loop {
+            if body.is_empty() {
+                body = more.pop().unwrap_or_default();
+            }
             let sent = if head.is_empty() && body.is_empty() {
                 match Pin::new(&mut self.stream).poll_flush(cx) {
                     // Gives the body's memory back, too.
@@ -215,7 +231,7 @@ impl Link {
                 Poll::Pending => break,
             }
         }
-        self.outbox = Some([head, body]);
+        self.outbox = Some(Unsent { head, body, more });
     }
 
     /// Received and not yet read.

@@ -4,16 +4,20 @@ use bytes::{Bytes, BytesMut};
 
 use super::target::{Ask, Target};
 use crate::http1::room;
+use crate::wire::request::Forwarded;
 
 /// Bodies up to this are copied behind their head: one write of one buffer costs less than one of two.
 const COPIED: usize = 4 * 1024;
 
-/// What is sent: both, one after the other. It is made when it can be sent at once, and what it is written in is used again.
+/// What is sent: all of it, one after the other. It is made when it can be sent at once, and what it is written in is used
+/// again.
 pub(super) struct Request {
     /// The head, and a body that is short.
     pub(super) begin: BytesMut,
-    /// A body that is not.
+    /// A body that is not, or its first piece.
     pub(super) rest: Bytes,
+    /// Its further pieces, the last one first.
+    pub(super) more: Vec<Bytes>,
 }
 
 impl Request {
@@ -21,11 +25,16 @@ impl Request {
         let mut begin = BytesMut::new();
         room::make(&mut begin);
         target.write_head(ask, &mut begin);
-        if ask.body.len() > COPIED {
-            return Self { begin, rest: Bytes::clone(&ask.body) };
+        let (mut rest, mut more) = (Bytes::new(), Vec::new());
+        match &ask.body {
+            Forwarded::Whole(body) if body.len() > COPIED => rest = Bytes::clone(body),
+            Forwarded::Whole(body) => begin.extend_from_slice(body),
+            Forwarded::Pieces(pieces) => {
+                more.extend(pieces.iter().rev().cloned());
+                rest = more.pop().unwrap_or_default();
+            }
         }
-        begin.extend_from_slice(&ask.body);
-        Self { begin, rest: Bytes::new() }
+        Self { begin, rest, more }
     }
 }
 

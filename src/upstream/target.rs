@@ -1,10 +1,9 @@
 //! A target: an upstream, a credential, and the name a model has there.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use url::Position;
@@ -16,7 +15,7 @@ use super::failure::Failure;
 use super::pool::Pool;
 use super::tls::{self, TlsError};
 use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
-use crate::wire::request::UsageAsk;
+use crate::wire::request::{Forwarded, UsageAsk};
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
 const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
@@ -40,7 +39,7 @@ pub struct Target {
 /// What to ask of a target.
 pub struct Ask<'a> {
     /// The request's body.
-    pub body: Cow<'a, Bytes>,
+    pub body: Forwarded<'a>,
     /// Whether a stream is wanted.
     pub stream: bool,
     /// The client's headers, of which a few are forwarded.

@@ -1,4 +1,4 @@
-//! The members of a JSON object and the elements of an array, as slices of the text they stand in.
+//! The members of a JSON object as slices of the text they stand in.
 //!
 //! Bodies are forwarded byte for byte, so they are looked at, never rebuilt: each value stays the text
 //! that it was (numbers keep all their digits), and knows where in the body it stands.
@@ -22,25 +22,27 @@ pub struct Member<'a> {
 /// # Errors
 /// When `text` is not one well-formed JSON object.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, Malformed> {
-    read_members(Scanner::new(text), |scanner, _| scanner.value())
+    members_up_to(text, usize::MAX).map(|(all, _)| all)
 }
 
-/// As [`members`], of what `scanner` is to read from here on. `value` reads the value of each key.
+/// As [`members`], but no more than the first `most`, and how many there are.
 ///
 /// # Errors
-/// As [`members`], and whatever `value` says.
-pub fn read_members<'a>(
-    mut scanner: Scanner<'a>,
-    mut value: impl FnMut(&mut Scanner<'a>, &str) -> Result<&'a str, Malformed>,
-) -> Result<Vec<Member<'a>>, Malformed> {
-    let mut all = Vec::with_capacity(8);
+/// As [`members`].
+pub fn members_up_to(text: &str, most: usize) -> Result<(Vec<Member<'_>>, usize), Malformed> {
+    let mut all = Vec::with_capacity(most.min(8));
+    let mut count = 0;
+    let mut scanner = Scanner::new(text);
     scanner.object(|scanner, key| {
-        let value = value(scanner, &key)?;
-        all.push(Member { key, value });
+        let value = scanner.value()?;
+        count += 1;
+        if all.len() < most {
+            all.push(Member { key, value });
+        }
         Ok(())
     })?;
     scanner.end()?;
-    Ok(all)
+    Ok((all, count))
 }
 
 /// The text of the first member `key` of the object that `text` is; none where it is no text. Nothing behind it is looked at.
@@ -153,12 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_or_array_is_refused() {
+    fn what_is_no_object_is_refused() {
         for text in ["", "1", "[1]", "{", "{\"a\":}", "{} x", "{\"a\":1,}"] {
             assert!(members(text).is_err(), "{text}");
         }
-        assert!(elements("{}").is_err());
-        assert_eq!(elements("[1, {\"a\":2}]").unwrap(), ["1", "{\"a\":2}"]);
+    }
+
+    #[test]
+    fn only_so_many_members_are_kept_and_all_are_read() {
+        let (all, count) = members_up_to(r#"{"a":1,"b":2,"c":3}"#, 2).unwrap();
+        assert_eq!((all.len(), count, &*all[1].key), (2, 3, "b"));
+        assert!(members_up_to(r#"{"a":1,"b":2,"c":}"#, 2).is_err());
     }
 
     #[test]
@@ -174,8 +181,8 @@ mod tests {
         for text in [r#"{"a":{}}"#, r#"{"a":{"b":[]}}"#, r#"{"a":[[1]],"b":1}"#, r#"{"a":"[[[[["}"#] {
             for deepest in 1..5 {
                 // The object itself is one.
-                let scanner = Scanner::new(text).no_deeper_than(deepest - 1);
-                let refused = read_members(scanner, |scanner, _| scanner.value()).is_err();
+                let mut scanner = Scanner::new(text).no_deeper_than(deepest - 1);
+                let refused = scanner.object(|scanner, _| scanner.value().map(drop)).is_err();
                 assert_eq!(refused, deeper_than(text.as_bytes(), deepest), "{text} {deepest}");
             }
         }
@@ -185,7 +192,6 @@ mod tests {
         #[test]
         fn hostile_text_never_panics(text in "[{}\\[\\]\":,a0\\\\ ]{0,60}") {
             let _ = members(&text);
-            let _ = elements(&text);
             let _ = deeper_than(text.as_bytes(), 3);
         }
     }

@@ -4,6 +4,8 @@
 //! more than all the rest of the relay; this costs little more than finding where the strings end.
 
 mod skip;
+#[cfg(test)]
+pub(super) mod steps;
 mod text;
 
 use std::borrow::Cow;
@@ -53,7 +55,8 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub fn peek(&mut self) -> Option<u8> {
         let next = skip::next(self.text.as_bytes(), self.at);
-        self.at = next.map_or(self.text.len(), |(_, at)| at);
+        let start = std::mem::replace(&mut self.at, next.map_or(self.text.len(), |(_, at)| at));
+        self.count(start);
         next.map(|(byte, _)| byte)
     }
 
@@ -125,7 +128,32 @@ impl<'a> Scanner<'a> {
         };
         let Some(end) = end else { return self.any_value() };
         let start = std::mem::replace(&mut self.at, end);
+        self.count(start);
         Ok(&self.text[start..end])
+    }
+
+    /// Reads a string; gives its text in quotes, as written, and how many bytes it has once its escapes are decoded. None
+    /// where there is another value, which is still to be read.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub(super) fn text(&mut self) -> Result<Option<(&'a str, usize)>, Malformed> {
+        if self.peek() != Some(b'"') {
+            return Ok(None);
+        }
+        let start = self.at;
+        let (end, saved) = text::measured_text_end(self.text.as_bytes(), start + 1)?;
+        self.at = end + 1;
+        self.count(start);
+        Ok(Some((&self.text[start..=end], end - start - 1 - saved)))
+    }
+
+    /// Counts the bytes from `start` on as looked at. For the tests of how the work grows.
+    #[inline(always)]
+    fn count(&self, start: usize) {
+        #[cfg(test)]
+        steps::add(self.at - start + 1);
+        let _ = start;
     }
 
     #[inline(never)]
@@ -133,6 +161,7 @@ impl<'a> Scanner<'a> {
         let first = self.peek().ok_or(Malformed)?;
         let start = self.at;
         self.at = skip::value_end(self.text.as_bytes(), start, first, self.deepest)?;
+        self.count(start);
         Ok(&self.text[start..self.at])
     }
 
@@ -196,6 +225,7 @@ impl<'a> Scanner<'a> {
             return None;
         }
         self.at = end + 2;
+        self.count(start);
         Some(&self.text[start..end])
     }
 
@@ -206,6 +236,7 @@ impl<'a> Scanner<'a> {
         let plain = special(bytes, start).ok_or(Malformed)?;
         let end = text_end(bytes, plain)?;
         self.at = end + 1;
+        self.count(start);
         self.expect(b':')?;
         if plain == end {
             return Ok(Cow::Borrowed(&self.text[start..end]));

@@ -13,8 +13,8 @@ use crate::support::records::Usage;
 use crate::support::server::{Server, one_model};
 use crate::support::upstream::{Script, Upstream};
 
-/// Tokens that are reckoned for the one short message of [`request`]: a token for four bytes.
-const PROMPT: u32 = 8;
+/// Tokens that are reckoned for the one short message of [`request`]: four of each message, and one for four bytes of text.
+const PROMPT: u32 = 4;
 
 /// A server that keeps its records, with the model `m` at `upstream`; `more` goes to the upstream's entry.
 async fn recording(upstream: &Upstream, more: &str) -> Server {

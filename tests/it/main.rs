@@ -7,6 +7,7 @@ mod connections;
 mod contract_errors;
 mod faults;
 mod heartbeats;
+mod hostile;
 mod keys;
 mod leaving;
 mod lifecycle;

@@ -187,8 +187,8 @@ impl Plan {
 
     /// The body of the request.
     pub(crate) fn body(&self) -> Value {
-        let bare = json!([{"role": "user", "content": ""}]).to_string().len();
-        let content = "p".repeat(LEAST_PROMPT + 4 * self.id - bare);
+        // The message itself is four tokens.
+        let content = "p".repeat(LEAST_PROMPT + 4 * self.id - 16);
         let mut body = json!({
             "model": self.model.name(), "messages": [{"role": "user", "content": content}], "stream": self.streamed,
             "x_plan": {"id": self.id, "scripts": self.scripts},

@@ -17,6 +17,8 @@ use crate::petstore::refusal::Refusal;
 
 /// Members that only the server sets.
 pub(in crate::api) const SERVERS: [&str; 4] = ["id", "createdAt", "updatedAt", "version"];
+/// Longest word of a vocabulary, price and currency, characters.
+const LONGEST_NAME: usize = 60;
 /// Longest name, breed and colour, characters.
 const LONGEST_WORD: usize = 60;
 /// Longest description, characters.
@@ -95,25 +97,23 @@ pub(in crate::api) fn named<T: Copy>(
     from_name: fn(&str) -> Option<T>,
 ) -> Option<T> {
     let expected = one_of(all.iter().map(|value| name(*value)));
-    given.member(member, &expected, otherwise, |json| from_name(&text(json)?))
+    given.member(member, &expected, otherwise, |json| from_name(&text(json, LONGEST_NAME)?))
 }
 
 fn read_word(json: &str) -> Option<String> {
-    text(json).filter(|word| {
-        !word.trim().is_empty() && word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control)
-    })
+    text(json, LONGEST_WORD).filter(|word| !word.trim().is_empty() && !word.chars().any(char::is_control))
 }
 
 fn read_long(json: &str) -> Option<String> {
     let is_fine = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    text(json).filter(|text| text.chars().count() <= LONGEST_TEXT && text.chars().all(is_fine))
+    text(json, LONGEST_TEXT).filter(|text| text.chars().all(is_fine))
 }
 
 /// A string, since numbers of JSON lose digits on their way through many a client.
 fn read_price(json: &str) -> Option<Decimal> {
-    read_amount(&text(json)?).filter(|price| *price <= DEAREST)
+    read_amount(&text(json, LONGEST_NAME)?).filter(|price| *price <= DEAREST)
 }
 
 fn read_currency(json: &str) -> Option<String> {
-    text(json).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
+    text(json, LONGEST_NAME).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
 }

@@ -17,7 +17,7 @@ use crate::upstream::pool::Pool;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 fn request() -> Request {
-    Request { begin: BytesMut::from(&b"GET / HTTP/1.1\r\n\r\n"[..]), rest: Bytes::new() }
+    Request { begin: BytesMut::from(&b"GET / HTTP/1.1\r\n\r\n"[..]), rest: Bytes::new(), more: Vec::new() }
 }
 
 async fn pair() -> (TcpStream, TcpStream) {

@@ -1,137 +1,134 @@
-//! The parameters beside `messages`: types and ranges of the contract.
+//! The parameters beside `messages`: those that routing, limits and accounting need of every request, and the types and
+//! ranges of OpenAI's.
 
 use std::sync::Arc;
 
+use super::Checks;
+use super::given::Given;
 use super::invalid::Invalid;
-use super::shape::{self, array, decimal, field, integer, object, present, string};
-use crate::wire::members::Member;
+use super::known::Param;
+use super::shape::{self, Path, decimal, each_element, each_member, integer, object, pick, present, string};
 
-/// Every parameter of the contract, deprecated ones included.
-const KNOWN: [&str; 37] = [
-    "audio",
-    "frequency_penalty",
-    "function_call",
-    "functions",
-    "logit_bias",
-    "logprobs",
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "metadata",
-    "modalities",
-    "model",
-    "moderation",
-    "n",
-    "parallel_tool_calls",
-    "prediction",
-    "presence_penalty",
-    "prompt_cache_key",
-    "prompt_cache_options",
-    "prompt_cache_retention",
-    "reasoning_effort",
-    "response_format",
-    "safety_identifier",
-    "seed",
-    "service_tier",
-    "stop",
-    "store",
-    "stream",
-    "stream_options",
-    "temperature",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "top_p",
-    "user",
-    "verbosity",
-    "web_search_options",
-];
-
-pub(super) fn is_known(param: &str) -> bool {
-    KNOWN.binary_search(&param).is_ok()
-}
+/// Longest name of a model, characters: that of the configuration.
+const MAX_MODEL: usize = 256;
+/// Most choices of a request.
+const MAX_CHOICES: i64 = 128;
 
 /// The numbers that limits and the local model need.
 pub(super) struct Counts {
-    pub(super) n: Option<u64>,
+    pub(super) n: u64,
     pub(super) max_tokens: Option<u64>,
 }
 
 /// What the client said of usage on its stream.
+#[derive(Default)]
 pub(super) struct StreamOptions<'a> {
     pub(super) include_usage: bool,
     /// The value of `include_usage` as written, if there is one.
     pub(super) include_usage_value: Option<&'a str>,
+    /// It says itself whether every chunk shall tell usage.
+    pub(super) says_running: bool,
 }
 
 pub(super) fn model(value: Option<&str>) -> Result<Arc<str>, Invalid> {
-    let value = present(value).ok_or_else(Invalid::no_model)?;
-    let model = string("model", value)?;
-    if model.is_empty() { Err(Invalid::no_model()) } else { Ok(model.into()) }
+    let model = string("model", value.ok_or_else(Invalid::no_model)?)?;
+    if model.is_empty() {
+        return Err(Invalid::no_model());
+    }
+    // Each character is at least a byte.
+    if model.len() > MAX_MODEL && model.chars().count() > MAX_MODEL {
+        return Err(Invalid::long_string("model", MAX_MODEL, model.chars().count()));
+    }
+    Ok(model.into())
 }
 
+/// `stream` decides between two ways of answering: what only some readers take for a boolean is refused.
 pub(super) fn boolean(param: &str, value: Option<&str>) -> Result<bool, Invalid> {
-    present(value).map_or(Ok(false), |value| shape::boolean(param, value))
+    value.map_or(Ok(false), |value| shape::boolean(param, value))
 }
 
-pub(super) fn stream_options(value: Option<&str>, stream: bool) -> Result<StreamOptions<'_>, Invalid> {
-    let Some(value) = present(value) else {
-        return Ok(StreamOptions { include_usage: false, include_usage_value: None });
-    };
-    let all = object("stream_options", value)?;
+pub(super) fn stream_options(value: Option<&str>, stream: bool, checks: Checks) -> Result<StreamOptions<'_>, Invalid> {
+    const NAME: &str = "stream_options";
+    let Some(value) = value else { return Ok(StreamOptions::default()) };
+    if !stream && checks == Checks::Routing {
+        return Ok(StreamOptions::default());
+    }
+    let names = ["include_usage", "include_obfuscation", "continuous_usage_stats"];
+    let [usage, obfuscation, running] = pick(NAME, value, &names)?;
     if !stream {
         let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
-        return Err(Invalid::conflict("stream_options", message));
+        return Err(Invalid::conflict(NAME, message));
     }
-    for name in ["include_usage", "include_obfuscation"] {
-        if all.iter().filter(|member| member.key == name).count() > 1 {
-            return Err(Invalid::repeated(&format!("stream_options.{name}")));
-        }
-        boolean(&format!("stream_options.{name}"), field(&all, name))?;
+    let check =
+        |name, value| present(value).map_or(Ok(false), |value| shape::boolean(Path::member(&NAME, name), value));
+    let include_usage = check("include_usage", usage)?;
+    if checks == Checks::OpenAi {
+        check("include_obfuscation", obfuscation)?;
     }
-    let include_usage_value = field(&all, "include_usage");
-    Ok(StreamOptions { include_usage: include_usage_value == Some("true"), include_usage_value })
+    Ok(StreamOptions { include_usage, include_usage_value: usage, says_running: running.is_some() })
 }
 
-/// Checks every parameter that is there. Unknown ones and those whose values change with each model are left to
-/// whoever serves the model.
-pub(super) fn parameters(all: &[Member<'_>]) -> Result<Counts, Invalid> {
-    let mut counts = Counts { n: None, max_tokens: None };
-    let mut max_completion_tokens = None;
-    for member in all {
-        let (param, Some(value)) = (&*member.key, present(Some(member.value))) else { continue };
+/// The numbers as lenient servers read them. Of two limits of tokens the larger one counts, since it depends on the server
+/// which it keeps to; zero and less mean none, as with llama.cpp.
+pub(super) fn counts(given: &Given<'_>, checks: Checks) -> Result<Counts, Invalid> {
+    let n = given.get(Param::N);
+    let [older, newer] = [Param::MaxTokens, Param::MaxCompletionTokens].map(|param| (param, given.get(param)));
+    if checks == Checks::OpenAi {
+        let n = n.map_or(Ok(1), |value| integer("n", value, 1, MAX_CHOICES))?;
+        let read = |(param, value): (Param, Option<&str>)| {
+            value.map(|value| integer(param.name(), value, 1, i64::MAX)).transpose()
+        };
+        let (older, newer) = (read(older)?, read(newer)?);
+        return Ok(Counts { n: positive(n).unwrap_or(1), max_tokens: newer.or(older).and_then(positive) });
+    }
+    let n = n.map_or(Ok(1), |value| shape::whole_within("n", value, 1, MAX_CHOICES))?;
+    let read = |(param, value): (Param, Option<&str>)| value.map(|value| shape::whole(param.name(), value)).transpose();
+    let max_tokens = match (read(older)?, read(newer)?) {
+        (Some(older), Some(newer)) => positive(older).zip(positive(newer)).map(|(older, newer)| older.max(newer)),
+        (one, other) => one.or(other).and_then(positive),
+    };
+    Ok(Counts { n: positive(n).unwrap_or(1), max_tokens })
+}
+
+fn positive(number: i64) -> Option<u64> {
+    u64::try_from(number).ok().filter(|number| *number > 0)
+}
+
+/// Checks every parameter that is there. Those whose values change with each model are left to whoever serves the model.
+pub(super) fn parameters(given: &Given<'_>) -> Result<(), Invalid> {
+    for (param, value) in given.all() {
+        let name = param.name();
         match param {
-            "temperature" => decimal(param, value, 0, 2)?,
-            "top_p" => decimal(param, value, 0, 1)?,
-            "presence_penalty" | "frequency_penalty" => decimal(param, value, -2, 2)?,
-            "n" => counts.n = u64::try_from(integer(param, value, 1, 128)?).ok(),
-            "max_tokens" => counts.max_tokens = u64::try_from(integer(param, value, 1, i64::MAX)?).ok(),
-            "max_completion_tokens" => max_completion_tokens = u64::try_from(integer(param, value, 1, i64::MAX)?).ok(),
-            "seed" => drop(integer(param, value, i64::MIN, i64::MAX)?),
-            "top_logprobs" => top_logprobs(value, all)?,
-            "logprobs" | "store" | "parallel_tool_calls" => drop(shape::boolean(param, value)?),
-            "user" | "safety_identifier" | "service_tier" | "reasoning_effort" | "verbosity" | "prompt_cache_key" => {
-                drop(string(param, value)?);
-            }
-            "stop" => stop(value)?,
-            "metadata" => metadata(value)?,
-            "logit_bias" | "audio" | "prediction" | "web_search_options" => drop(object(param, value)?),
-            "response_format" => response_format(value)?,
-            "tools" => tools(value)?,
-            "functions" => drop(array(param, "an array of objects", value)?),
-            "modalities" => drop(array(param, "an array of strings", value)?),
-            "tool_choice" => choice(param, value, &["none", "auto", "required"])?,
-            "function_call" => choice(param, value, &["none", "auto"])?,
+            Param::Temperature => decimal(name, value, 0, 2)?,
+            Param::TopP => decimal(name, value, 0, 1)?,
+            Param::PresencePenalty | Param::FrequencyPenalty => decimal(name, value, -2, 2)?,
+            Param::Seed => drop(integer(name, value, i64::MIN, i64::MAX)?),
+            Param::TopLogprobs => top_logprobs(value, given)?,
+            Param::Logprobs | Param::Store | Param::ParallelToolCalls => drop(shape::boolean(name, value)?),
+            Param::User
+            | Param::SafetyIdentifier
+            | Param::ServiceTier
+            | Param::ReasoningEffort
+            | Param::Verbosity
+            | Param::PromptCacheKey => drop(string(name, value)?),
+            Param::Stop => stop(value)?,
+            Param::Metadata => metadata(value)?,
+            Param::LogitBias | Param::Audio | Param::Prediction | Param::WebSearchOptions => object(name, value)?,
+            Param::ResponseFormat => response_format(value)?,
+            Param::Tools => tools(value)?,
+            Param::Functions => drop(each_element(name, "an array of objects", value, |_, _| Ok(()))?),
+            Param::Modalities => drop(each_element(name, "an array of strings", value, |_, _| Ok(()))?),
+            Param::ToolChoice => choice(name, value, &["none", "auto", "required"])?,
+            Param::FunctionCall => choice(name, value, &["none", "auto"])?,
             _ => {}
         }
     }
-    counts.max_tokens = max_completion_tokens.or(counts.max_tokens);
-    Ok(counts)
+    Ok(())
 }
 
-fn top_logprobs(value: &str, all: &[Member<'_>]) -> Result<(), Invalid> {
+fn top_logprobs(value: &str, given: &Given<'_>) -> Result<(), Invalid> {
     let number = integer("top_logprobs", value, 0, 20)?;
-    if number > 0 && field(all, "logprobs") != Some("true") {
+    if number > 0 && given.get(Param::Logprobs) != Some("true") {
         let message = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.";
         return Err(Invalid::conflict("top_logprobs", message));
     }
@@ -142,61 +139,64 @@ fn stop(value: &str) -> Result<(), Invalid> {
     if value.starts_with('"') {
         return Ok(());
     }
-    let all = array("stop", "one of a string or array of strings", value)?;
-    if all.is_empty() {
-        return Err(Invalid::empty_array("stop"));
+    let mut wrong = None;
+    let count = each_element("stop", "one of a string or array of strings", value, |at, one| {
+        if at < 4 && wrong.is_none() {
+            wrong = string(Path::element(&"stop", at), one).err();
+        }
+        Ok(())
+    })?;
+    match (count, wrong) {
+        (0, _) => Err(Invalid::empty_array("stop")),
+        (5.., _) => Err(Invalid::long_array("stop", 4, count)),
+        (_, Some(wrong)) => Err(wrong),
+        _ => Ok(()),
     }
-    if all.len() > 4 {
-        return Err(Invalid::long_array("stop", 4, all.len()));
-    }
-    all.into_iter().enumerate().try_for_each(|(at, one)| string(&format!("stop[{at}]"), one).map(drop))
 }
 
 fn metadata(value: &str) -> Result<(), Invalid> {
-    let all = object("metadata", value)?;
-    if all.len() > 16 {
-        return Err(Invalid::many_members("metadata", 16, all.len()));
+    let count = each_member("metadata", value, |_, _| Ok(()))?;
+    if count > 16 {
+        return Err(Invalid::many_members("metadata", 16, count));
     }
-    for member in &all {
-        let length = member.key.chars().count();
+    each_member("metadata", value, |key, value| {
+        let length = key.chars().count();
         if length > 64 {
             return Err(Invalid::long_string("metadata", 64, length));
         }
-        let path = format!("metadata.{}", member.key);
-        let length = string(&path, member.value)?.chars().count();
-        if length > 512 {
-            return Err(Invalid::long_string(&path, 512, length));
-        }
-    }
-    Ok(())
+        let path = Path::member(&"metadata", &key);
+        let length = string(path, value)?.chars().count();
+        if length > 512 { Err(Invalid::long_string(path, 512, length)) } else { Ok(()) }
+    })
+    .map(drop)
 }
 
 fn response_format(value: &str) -> Result<(), Invalid> {
-    let all = object("response_format", value)?;
-    let kind = present(field(&all, "type")).ok_or_else(|| Invalid::missing("response_format.type"))?;
-    match &*string("response_format.type", kind)? {
+    const NAME: &str = "response_format";
+    let at = |name| Path::member(&NAME, name);
+    let [kind, schema] = pick(NAME, value, &["type", "json_schema"])?;
+    let kind = present(kind).ok_or_else(|| Invalid::missing(at("type")))?;
+    match &*string(at("type"), kind)? {
         "text" | "json_object" => Ok(()),
         "json_schema" => {
-            let path = "response_format.json_schema";
-            let schema = present(field(&all, "json_schema")).ok_or_else(|| Invalid::missing(path))?;
-            let name = format!("{path}.name");
-            let all = object(path, schema)?;
-            let value = present(field(&all, "name")).ok_or_else(|| Invalid::missing(&name))?;
-            string(&name, value).map(drop)
+            let path = at("json_schema");
+            let schema = present(schema).ok_or_else(|| Invalid::missing(path))?;
+            let [name] = pick(path, schema, &["name"])?;
+            let path = Path::member(&path, "name");
+            string(path, present(name).ok_or_else(|| Invalid::missing(path))?).map(drop)
         }
-        other => Err(Invalid::value("response_format.type", other, &["json_object", "json_schema", "text"])),
+        other => Err(Invalid::value(at("type"), other, &["json_object", "json_schema", "text"])),
     }
 }
 
 fn tools(value: &str) -> Result<(), Invalid> {
-    for (at, tool) in array("tools", "an array of objects", value)?.into_iter().enumerate() {
-        let path = format!("tools[{at}]");
-        let all = object(&path, tool)?;
-        let path = format!("{path}.type");
-        let kind = present(field(&all, "type")).ok_or_else(|| Invalid::missing(&path))?;
-        string(&path, kind)?;
-    }
-    Ok(())
+    each_element("tools", "an array of objects", value, |at, tool| {
+        let path = Path::element(&"tools", at);
+        let [kind] = pick(path, tool, &["type"])?;
+        let path = Path::member(&path, "type");
+        string(path, present(kind).ok_or_else(|| Invalid::missing(path))?).map(drop)
+    })
+    .map(drop)
 }
 
 /// A word of the contract, or an object that names a tool.
@@ -209,14 +209,4 @@ fn choice(param: &str, value: &str, words: &[&str]) -> Result<(), Invalid> {
     }
     let word = string(param, value)?;
     if words.contains(&&*word) { Ok(()) } else { Err(Invalid::value(param, &word, words)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_known_parameters_are_sorted_for_the_search() {
-        assert!(KNOWN.is_sorted());
-    }
 }

@@ -2,36 +2,73 @@
 //!
 //! Source of shapes and ranges: OpenAI's API reference, "Create chat completion".
 //! <https://platform.openai.com/docs/api-reference/chat/create>
+//!
+//! Everything here is linear in the body and builds no tree: values stay the text that they are, and of members that are not
+//! known nothing is kept. A body of many megabytes still takes milliseconds; see [`ChatRequest::parse`].
 
 mod check;
+mod forward;
+mod given;
+#[cfg(test)]
+mod growth;
 mod invalid;
+mod known;
 mod messages;
+mod prompt;
 mod shape;
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use forward::{Forwarded, UsageAsk};
+pub use given::Given;
 pub use invalid::Invalid;
+pub use known::Param;
+pub use prompt::{BYTES_A_TOKEN, TOKENS_A_FILE, TOKENS_A_MESSAGE, TOKENS_AN_AUDIO, TOKENS_AN_IMAGE};
+pub use shape::{each_element, is_empty, pick, text};
 
-use super::members::{self, Member, read_members, span};
-use super::scan::{Malformed, Scanner};
+use forward::{UsageEdit, usage_edit};
+use given::Reading;
+use prompt::Prompt;
+
+use super::byte_order_mark::without_mark;
+use super::members::{self, span};
 
 /// Whether parameters that the API does not know are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
-    /// Passed on.
+    /// Passed on, and values beyond OpenAI's ranges with them: other servers know more.
     Pass,
     /// Refused with `unknown_parameter`.
     Refuse,
 }
 
+/// What requests are checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How deep objects and arrays may nest.
+    pub json_depth: usize,
+    /// Whether parameters that the API does not know are refused.
+    pub unknown: Unknown,
+    /// The model that is answered here, for which OpenAI's ranges hold whatever passes on to upstreams.
+    pub local_model: &'static str,
+}
+
+/// How much of a request is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checks {
+    /// What routing, limits and accounting need.
+    Routing,
+    /// Types and ranges of OpenAI's too.
+    OpenAi,
+}
+
 /// A request whose shape is that of the contract, with what routing, limits and accounting need of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChatRequest {
-    /// Checked to be UTF-8.
+    /// Checked to be UTF-8, and to be an object.
     body: Bytes,
     /// What the client asked for.
     pub model: Arc<str>,
@@ -45,150 +82,71 @@ pub struct ChatRequest {
     pub n: u64,
     /// The most tokens that a choice may have, if said.
     pub max_tokens: Option<u64>,
-    /// Bytes of the text of `messages`, as written.
-    pub messages_bytes: usize,
-}
-
-/// What an upstream is asked of usage on a stream whose client did not ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageAsk {
-    /// Nothing.
-    Nothing,
-    /// Its last chunk: `include_usage`.
-    Final,
-    /// Every chunk, so that a stream that is cut is counted too: vLLM's `continuous_usage_stats`.
-    Running,
-}
-
-/// Where and how a body that does not ask for usage is made to.
-#[derive(Debug)]
-struct UsageEdit {
-    at: Range<usize>,
-    before: &'static str,
-    after: &'static str,
+    /// How many tokens the prompt may be.
+    pub prompt_estimate: u64,
+    /// The first parameter that may name other models than `model`, to servers that know it.
+    pub other_models: Option<Box<str>>,
 }
 
 impl ChatRequest {
-    /// Reads and checks a body.
+    /// Reads and checks a body; a byte-order mark before it is taken away. Takes about a millisecond a megabyte.
     ///
     /// # Errors
     /// [`Invalid`] as the contract words it, for the first thing that is wrong.
-    pub fn parse(body: Bytes, json_depth: usize, unknown: Unknown) -> Result<Self, Invalid> {
+    pub fn parse(body: Bytes, rules: &Rules) -> Result<Self, Invalid> {
+        let body = without_mark(body);
         let text = simdutf8::basic::from_utf8(&body).map_err(|_| Invalid::unreadable())?;
-        let (all, plain) = read(text, json_depth).map_err(|_| {
-            let too_deep = members::deeper_than(&body, json_depth);
-            if too_deep { Invalid::too_deep(json_depth) } else { Invalid::unreadable() }
+        let given = Given::read(text, rules).map_err(|reading| match reading {
+            Reading::Invalid(invalid) => invalid,
+            Reading::Malformed if members::deeper_than(&body, rules.json_depth) => Invalid::too_deep(rules.json_depth),
+            Reading::Malformed => Invalid::unreadable(),
         })?;
-        let fields = Fields::take(&all, unknown)?;
-        let model = check::model(fields.model)?;
-        let stream = check::boolean("stream", fields.stream)?;
-        let options = check::stream_options(fields.stream_options, stream)?;
-        let counts = check::parameters(&all)?;
-        let Some(list) = fields.messages else { return Err(Invalid::missing("messages")) };
-        // There is only one list of them.
-        if !plain {
-            messages::check(list)?;
+        let model = check::model(given.get(Param::Model))?;
+        let strict = rules.unknown == Unknown::Refuse || &*model == rules.local_model;
+        let checks = if strict { Checks::OpenAi } else { Checks::Routing };
+        let stream = check::boolean("stream", given.get(Param::Stream))?;
+        let options = check::stream_options(given.get(Param::StreamOptions), stream, checks)?;
+        let counts = check::counts(&given, checks)?;
+        if checks == Checks::OpenAi {
+            check::parameters(&given)?;
         }
+        let list = given.raw(Param::Messages).ok_or_else(|| Invalid::missing("messages"))?;
+        let prompt = given.plain.map_or_else(|| messages::check(list, checks), Ok)?;
         Ok(Self {
-            model_at: fields.model.map(|value| span(text, value)).unwrap_or_default(),
-            usage_edit: usage_edit(text, fields.stream_options, options.include_usage_value),
-            messages_bytes: list.len(),
+            model_at: given.get(Param::Model).map(|value| span(text, value)).unwrap_or_default(),
+            usage_edit: usage_edit(text, given.raw(Param::StreamOptions), &options),
+            prompt_estimate: estimate(&given, prompt),
+            other_models: given.other_models,
             model,
             stream,
             include_usage: options.include_usage,
-            n: counts.n.unwrap_or(1),
+            n: counts.n,
             max_tokens: counts.max_tokens,
             body,
         })
     }
 
-    /// The body as it came.
+    /// The body as it came, but for a byte-order mark.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The body for an upstream: the same bytes but for the model's name and for what makes a stream tell its usage.
-    #[must_use]
-    pub fn forward(&self, model: Option<&str>, ask: UsageAsk) -> Cow<'_, Bytes> {
-        let mut edits = Vec::new();
-        if let Some(model) = model.filter(|model| *model != &*self.model) {
-            edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
-        }
-        let UsageEdit { at, before, after } = &self.usage_edit;
-        if self.stream && !self.include_usage && ask != UsageAsk::Nothing {
-            let running = if ask == UsageAsk::Running { ",\"continuous_usage_stats\":true" } else { "" };
-            edits.push((at.clone(), [*before, "true", running, *after].concat()));
-        }
-        if edits.is_empty() {
-            return Cow::Borrowed(&self.body);
-        }
-        edits.sort_by_key(|(range, _)| range.start);
-        // Checked to be UTF-8 when it was parsed.
-        let text = simdutf8::basic::from_utf8(&self.body).unwrap_or_default();
-        Cow::Owned(Bytes::from(members::patch(text, &edits)))
+    /// The known members. Reads the body again.
+    ///
+    /// # Errors
+    /// None that [`ChatRequest::parse`] has not found before.
+    pub fn given(&self) -> Result<Given<'_>, Invalid> {
+        let text = simdutf8::basic::from_utf8(&self.body).map_err(|_| Invalid::unreadable())?;
+        let rules = Rules { json_depth: usize::MAX, unknown: Unknown::Pass, local_model: "" };
+        Given::read(text, &rules).map_err(|_| Invalid::unreadable())
     }
 }
 
-/// The members of a body, and whether its messages need no further look.
-fn read(text: &str, deepest: usize) -> Result<(Vec<Member<'_>>, bool), Malformed> {
-    // The body itself is an object.
-    let scanner = Scanner::new(text).no_deeper_than(deepest.saturating_sub(1));
-    let mut plain = false;
-    let all = read_members(scanner, |scanner, key| {
-        let messages = if key == "messages" { messages::plain(scanner) } else { None };
-        plain |= messages.is_some();
-        messages.map_or_else(|| scanner.value(), Ok)
-    })?;
-    Ok((all, plain))
-}
-
-/// The top-level members that may stand only once, because an upstream might read another of two than we do.
-#[derive(Default)]
-struct Fields<'a> {
-    model: Option<&'a str>,
-    messages: Option<&'a str>,
-    stream: Option<&'a str>,
-    stream_options: Option<&'a str>,
-}
-
-impl<'a> Fields<'a> {
-    fn take(all: &[Member<'a>], unknown: Unknown) -> Result<Self, Invalid> {
-        let mut fields = Self::default();
-        for member in all {
-            let place = match &*member.key {
-                "model" => &mut fields.model,
-                "messages" => &mut fields.messages,
-                "stream" => &mut fields.stream,
-                "stream_options" => &mut fields.stream_options,
-                key if unknown == Unknown::Refuse && !check::is_known(key) => return Err(Invalid::unknown(key)),
-                _ => continue,
-            };
-            if place.replace(member.value).is_some() {
-                return Err(Invalid::repeated(&member.key));
-            }
-        }
-        Ok(fields)
-    }
-}
-
-/// Where and what to write so that `text` asks for usage.
-fn usage_edit(text: &str, options: Option<&str>, include_usage: Option<&str>) -> UsageEdit {
-    const ASK: &str = "\"include_usage\":";
-    match (options, include_usage) {
-        (_, Some(value)) => UsageEdit { at: span(text, value), before: "", after: "" },
-        (Some(options), None) if options.starts_with('{') => {
-            let inside = span(text, options).start + 1;
-            let empty = options[1..].trim_start().starts_with('}');
-            UsageEdit { at: inside..inside, before: ASK, after: if empty { "" } else { "," } }
-        }
-        (Some(null), None) => UsageEdit { at: span(text, null), before: "{\"include_usage\":", after: "}" },
-        (None, None) => {
-            // A valid request has members, so a comma after ours is right.
-            let inside = memchr::memchr(b'{', text.as_bytes()).map_or(0, |at| at + 1);
-            UsageEdit { at: inside..inside, before: "\"stream_options\":{\"include_usage\":", after: "}," }
-        }
-    }
+/// The tokens of the messages, and of what else the model reads.
+fn estimate(given: &Given<'_>, mut prompt: Prompt) -> u64 {
+    prompt.values([Param::Tools, Param::Functions, Param::ResponseFormat].map(|param| given.get(param)));
+    prompt.tokens()
 }
 
 #[cfg(test)]

@@ -1,11 +1,25 @@
 //! Requests: every refusal of the contract, and bodies that come out as they went in.
 
+mod passed;
+mod prompt;
+
 use super::*;
 
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
+/// OpenAI's ranges hold for the model `m` only.
+const RULES: Rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: "m" };
+
 fn parse(body: &str) -> Result<ChatRequest, Invalid> {
-    ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()), 128, Unknown::Pass)
+    ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()), &RULES)
+}
+
+/// What an upstream gets.
+fn forwarded(request: &ChatRequest, model: Option<&str>, ask: UsageAsk) -> String {
+    let forwarded = request.forward(model, ask);
+    let all = String::from_utf8(forwarded.to_vec()).unwrap();
+    assert_eq!(all.len(), forwarded.len());
+    all
 }
 
 /// A valid request with `more` added, refused: code, param, message.
@@ -148,7 +162,7 @@ fn null_equals_absent_and_unknown_parameters_pass_unless_strict() {
     );
     let request = parse(&body).unwrap();
     assert_eq!((request.stream, request.n, request.include_usage), (false, 1, false));
-    let strict = ChatRequest::parse(Bytes::from(body), 128, Unknown::Refuse).unwrap_err();
+    let strict = ChatRequest::parse(Bytes::from(body), &Rules { unknown: Unknown::Refuse, ..RULES }).unwrap_err();
     assert_eq!((strict.code, strict.message.as_str()), (Some("unknown_parameter"), "Unknown parameter: 'top_k'."));
 }
 
@@ -159,7 +173,7 @@ fn deep_nesting_is_refused_before_it_is_parsed() {
     // The body, its list of messages, and a message.
     let body = format!(r#"{{"model":"m",{MESSAGES}}}"#);
     for (deepest, good) in [(1, false), (2, false), (3, true)] {
-        let parsed = ChatRequest::parse(Bytes::from(body.clone()), deepest, Unknown::Pass);
+        let parsed = ChatRequest::parse(Bytes::from(body.clone()), &Rules { json_depth: deepest, ..RULES });
         assert_eq!(parsed.is_ok(), good, "{deepest}");
     }
 }
@@ -168,10 +182,10 @@ fn deep_nesting_is_refused_before_it_is_parsed() {
 fn a_body_is_forwarded_byte_for_byte() {
     let body = format!(r#" {{ "seed": 9007199254740993 , "model":"m", {MESSAGES}, "x": 1.10e2, "é":"\u00e9" }} "#);
     let request = parse(&body).unwrap();
-    assert_eq!(*request.forward(None, UsageAsk::Final), body);
-    assert_eq!(*request.forward(Some("m"), UsageAsk::Final), body);
-    let renamed = request.forward(Some("real \"one\""), UsageAsk::Final);
-    assert_eq!(*renamed, body.replace(r#""model":"m""#, r#""model":"real \"one\"""#));
+    assert_eq!(forwarded(&request, None, UsageAsk::Final), body);
+    assert_eq!(forwarded(&request, Some("m"), UsageAsk::Final), body);
+    let renamed = forwarded(&request, Some("real \"one\""), UsageAsk::Final);
+    assert_eq!(renamed, body.replace(r#""model":"m""#, r#""model":"real \"one\"""#));
 }
 
 #[test]
@@ -179,8 +193,8 @@ fn usage_is_asked_for_with_the_smallest_edit() {
     let ask = |options: &str| {
         let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true{options}}}"#);
         let request = parse(&body).unwrap();
-        assert_eq!(*request.forward(None, UsageAsk::Nothing), body, "not asked, not touched");
-        let forwarded = String::from_utf8(request.forward(None, UsageAsk::Final).to_vec()).unwrap();
+        assert_eq!(forwarded(&request, None, UsageAsk::Nothing), body, "not asked, not touched");
+        let forwarded = forwarded(&request, None, UsageAsk::Final);
         let value: serde_json::Value = serde_json::from_str(&forwarded).unwrap();
         assert_eq!(value["stream_options"]["include_usage"], true, "{forwarded}");
         (body == forwarded, value["stream_options"].clone())
@@ -201,8 +215,8 @@ fn both_edits_fit_together_in_either_order() {
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":{},"stream":true}"#,
     ] {
         let request = parse(body).unwrap();
-        let forwarded = request.forward(Some("other"), UsageAsk::Running);
-        let value: serde_json::Value = serde_json::from_slice(&forwarded).unwrap();
+        let forwarded = forwarded(&request, Some("other"), UsageAsk::Running);
+        let value: serde_json::Value = serde_json::from_str(&forwarded).unwrap();
         assert_eq!((&value["model"], &value["stream_options"]["include_usage"]), (&"other".into(), &true.into()));
         assert_eq!(value["stream_options"]["continuous_usage_stats"], true);
     }
@@ -212,12 +226,11 @@ fn both_edits_fit_together_in_either_order() {
 fn plain_messages_and_others_are_judged_alike() {
     let judged = |messages: &str| {
         let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
-        ChatRequest::parse(Bytes::from(body), 128, Unknown::Pass).map(|_| ())
+        parse(&body).map(|_| ())
     };
     for good in [
         r#"[{"role":"user","content":"a"},{"content":"b","role":"assistant","x":[{}]}]"#,
         r#"[{"role":"us\u0065r","content":"a"}]"#,
-        r#"[{"role":"user","role":"system","content":"a"}]"#,
         r#"[{"role":"assistant","content":null},{"role":"tool","tool_call_id":"1","content":"a"}]"#,
     ] {
         assert!(judged(good).is_ok(), "{good}");
@@ -227,6 +240,9 @@ fn plain_messages_and_others_are_judged_alike() {
         r#"[{"role":"user","content":"a"},{"role":"nobody","content":"a"}]"#,
         r#"[{"role":"user","content":"a","name":1}]"#,
         r#"[{"role":"user","content":"a","content":3}]"#,
+        r#"[{"role":"user","role":"system","content":"a"}]"#,
+        r#"[{"role":"user","Content":"b","content":"a"}]"#,
+        r#"[{"role":"user","content":[{"type":"text","text":"a","Text":"b"}]}]"#,
         r#"[{"role":"user","content":"a"}],"messages":[{"role":"user","content":"a"}]"#,
         r#"[{"role":"user","content":"a"}],"messages":3"#,
         r#"3,"messages":[{"role":"user","content":"a"}]"#,

@@ -12,6 +12,15 @@ use super::Malformed;
 pub(in crate::wire) fn text_end(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     match short_text_end(bytes, at) {
         Some(end) => Ok(end),
+        None => any_text_end(bytes, at).map(|(end, _)| end),
+    }
+}
+
+/// As [`text_end`], with the bytes by which the text is shorter once its escapes are decoded.
+#[inline(always)]
+pub(super) fn measured_text_end(bytes: &[u8], at: usize) -> Result<(usize, usize), Malformed> {
+    match short_text_end(bytes, at) {
+        Some(end) => Ok((end, 0)),
         None => any_text_end(bytes, at),
     }
 }
@@ -26,28 +35,42 @@ pub(super) fn short_text_end(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 #[inline(never)]
-fn any_text_end(bytes: &[u8], mut at: usize) -> Result<usize, Malformed> {
+fn any_text_end(bytes: &[u8], mut at: usize) -> Result<(usize, usize), Malformed> {
+    let mut saved = 0;
     loop {
         at = special(bytes, at).ok_or(Malformed)?;
         match bytes[at] {
-            b'"' => return Ok(at),
-            b'\\' => {
-                at += match bytes.get(at + 1) {
-                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-                    Some(b'u') => {
-                        let digits = bytes.get(at + 2..at + 6).ok_or(Malformed)?;
-                        if !digits.iter().all(u8::is_ascii_hexdigit) {
-                            return Err(Malformed);
-                        }
-                        6
-                    }
-                    _ => return Err(Malformed),
-                };
-            }
+            b'"' => return Ok((at, saved)),
+            b'\\' => match bytes.get(at + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                    at += 2;
+                    saved += 1;
+                }
+                Some(b'u') => {
+                    let digits = bytes.get(at + 2..at + 6).ok_or(Malformed)?;
+                    at += 6;
+                    saved += 6 - decoded_len(digits)?;
+                }
+                _ => return Err(Malformed),
+            },
             // A control character, which must be escaped.
             _ => return Err(Malformed),
         }
     }
+}
+
+/// How many bytes of UTF-8 the four hexadecimal digits of an escape stand for.
+fn decoded_len(digits: &[u8]) -> Result<usize, Malformed> {
+    let mut code = 0;
+    for digit in digits {
+        code = code << 4 | char::from(*digit).to_digit(16).ok_or(Malformed)?;
+    }
+    Ok(match code {
+        0..0x80 => 1,
+        // Two of these make one character of four bytes.
+        0x80..0x800 | 0xd800..0xe000 => 2,
+        _ => 3,
+    })
 }
 
 /// The first quote, backslash or control character from `at` on: what a JSON text can't hold as it is.

@@ -126,6 +126,7 @@ fn order(body: &Value) -> Order {
         (Some(true), _) => Usage::Last,
         _ => Usage::Nothing,
     };
-    let prompt = (body["messages"].to_string().len() / 4) as u64;
+    // Four tokens for the message, one for four bytes of its text.
+    let prompt = 4 + (body["messages"][0]["content"].as_str().map_or(0, str::len) / 4) as u64;
     Order { id: plan.id, scripts: plan.scripts, streamed: body["stream"] == true, usage, prompt }
 }

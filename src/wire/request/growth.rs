@@ -1,0 +1,66 @@
+//! How much work requests are: in steps, which are the same on every machine, and linear in the body.
+
+use super::*;
+use crate::wire::scan::steps;
+
+const PLAIN: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
+
+/// Bodies of about a size, each all of one kind, and whether they are refused before their end.
+fn kinds(size: usize) -> Vec<(&'static str, String)> {
+    let many = |item: &str| vec![item; size / (item.len() + 1)].join(",");
+    let deep =
+        |begin: &str, end: &str| begin.repeat(size / 2 / begin.len()) + "1" + &end.repeat(size / 2 / begin.len());
+    let with = |more: String| format!(r#"{{"model":"m",{PLAIN},{more}}}"#);
+    let messages = |list: String| format!(r#"{{"model":"m","messages":[{list}]}}"#);
+    let part = |item: &str| messages(format!(r#"{{"role":"user","content":[{}]}}"#, many(item)));
+    vec![
+        ("repeated top_logprobs", with(many(r#""top_logprobs":1"#))),
+        ("repeated unknown members", with(many(r#""x":1"#))),
+        ("repeated members that are looked into", with(many(r#""extra_body":{}"#))),
+        ("many metadata", with(format!(r#""metadata":{{{}}}"#, many(r#""k":"v""#)))),
+        ("a long list", with(format!(r#""x":[{}]"#, many("1")))),
+        ("deep objects that are looked into", with(format!(r#""extra_body":{}"#, deep(r#"{"a":"#, "}")))),
+        ("deep lists", with(format!(r#""x":{}"#, deep("[", "]")))),
+        ("deep lists within a message", messages(format!(r#"{{"role":"user","content":{}}}"#, deep("[", "]")))),
+        ("escapes", messages(format!(r#"{{"role":"user","content":"{}"}}"#, r"\u00e9".repeat(size / 6)))),
+        ("escaped keys", with(many(r#""\u0078":1"#))),
+        ("one string", messages(format!(r#"{{"role":"user","content":"{}"}}"#, "x".repeat(size)))),
+        ("tiny messages", messages(many(r#"{"role":"user","content":"a"}"#))),
+        ("tiny messages with names", messages(many(r#"{"role":"user","content":"a","name":"b"}"#))),
+        ("plain messages and another", messages(many(r#"{"role":"user","content":"a"}"#) + r#",{"role":"tool"}"#)),
+        ("repeated members of a message", messages(format!("{{{}}}", many(r#""x":1"#)))),
+        ("tiny parts", part(r#"{"type":"text","text":"a"}"#)),
+        ("images", part(r#"{"type":"image_url","image_url":{"url":"data:"}}"#)),
+        ("tools", with(format!(r#""tools":[{}]"#, many(r#"{"type":"function"}"#)))),
+        ("tool calls", messages(format!(r#"{{"role":"assistant","tool_calls":[{}]}}"#, many("{}")))),
+        ("stop strings", with(format!(r#""stop":[{}]"#, many(r#""a""#)))),
+        ("a giant logit_bias", with(format!(r#""logit_bias":{{{}}}"#, many(r#""50256":-100"#)))),
+        ("a long number", with(format!(r#""max_tokens":{}"#, "9".repeat(size)))),
+        ("a long model", format!(r#"{{"model":"{}",{PLAIN}}}"#, "m".repeat(size))),
+        ("a long key", with(format!(r#""{}":1"#, "K".repeat(size)))),
+        ("blanks", with(format!(r#""x":1{}"#, " ".repeat(size)))),
+        ("cut", with(format!(r#""x":[{}"#, many("1")))),
+    ]
+}
+
+#[test]
+fn the_work_of_a_request_grows_as_its_body_does() {
+    const SIZE: usize = 20_000;
+    for local_model in ["m", "other"] {
+        for unknown in [Unknown::Pass, Unknown::Refuse] {
+            let rules = Rules { json_depth: SIZE, unknown, local_model };
+            let steps = |body: &str| {
+                let body = Bytes::copy_from_slice(body.as_bytes());
+                steps::of(|| ChatRequest::parse(body, &rules).and_then(|request| request.given().map(|_| ()))).0
+            };
+            for ((kind, small), (_, large)) in kinds(SIZE).into_iter().zip(kinds(4 * SIZE)) {
+                let (few, many) = (steps(&small), steps(&large));
+                assert!(
+                    many <= 5 * few,
+                    "{kind}, {rules:?}: {few} steps for {SIZE} bytes, {many} for four times as many"
+                );
+                assert!(many <= 20 * large.len(), "{kind}, {rules:?}: {many} steps for {} bytes", large.len());
+            }
+        }
+    }
+}
