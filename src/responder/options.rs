@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_is_honoured_is_read() {
         let read = of(
-            json!({"max_tokens": 9, "max_completion_tokens": 5, "stop": ["a", "b"], "n": 3, "response_format": {"type": "json_object"}}),
+            json!({"max_tokens": 3, "max_completion_tokens": 5, "stop": ["a", "b"], "n": 3, "response_format": {"type": "json_object"}}),
         );
         let expected = Options { most_tokens: Some(5), stop: vec!["a".into(), "b".into()], choices: 3, json: true };
         assert_eq!(read.unwrap(), expected);
