@@ -23,13 +23,17 @@ const MOST_LINES: usize = 400;
 
 /// What may stand at the top of the repository, beside files whose names begin with a dot.
 const TOP: &[&str] = &[
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "SECURITY.md",
     "benches",
     "clippy.toml",
+    "deny.toml",
     "deploy",
     "docs",
     "fixtures",

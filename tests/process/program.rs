@@ -124,9 +124,14 @@ impl Program {
         soon("the server to print it", printed.wait_for(enough)).await.unwrap().clone()
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it is running")
+    }
+
     /// Sends it a signal: `TERM`, `INT`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it is running").to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
         assert!(sent.success());
     }
@@ -134,7 +139,7 @@ impl Program {
     /// Whether the kernel passes no HUP to it.
     #[cfg(target_os = "linux")]
     pub(crate) fn ignores_hup(&self) -> bool {
-        let id = self.child.id().expect("it is running");
+        let id = self.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
         u64::from_str_radix(mask.trim(), 16).unwrap() & 1 != 0

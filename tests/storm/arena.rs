@@ -1,11 +1,6 @@
 //! Where it storms: the server, its upstreams, and what is measured when the storm is over.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use std::sync::Arc;
 
 use crate::book::Book;
 use crate::check::Case;
@@ -17,8 +12,8 @@ use crate::random::Random;
 use crate::rows::rows;
 use crate::support::http::{self, Connection, Piece, Request};
 use crate::support::server::Server;
-use crate::support::soon;
 use crate::upstream::Upstream;
+use crate::wave::{models, wave};
 
 /// Clients at once: more than may have streams open.
 const CLIENTS: usize = 32;
@@ -28,8 +23,6 @@ const OF_KEY: usize = 17;
 const OF_ALL: usize = 26;
 /// Tokens a minute, of minutes that never pass.
 const TOKENS: u64 = 1_000_000_000_000;
-/// How often upstreams go away and come back in a storm.
-const SPELLS: usize = 6;
 
 /// See the module.
 pub(crate) struct Arena {
@@ -54,31 +47,9 @@ impl Arena {
 
     /// Lets `count` requests loose, many at a time, and waits for the last one.
     pub(crate) async fn storm(&mut self, seed: u64, count: usize) -> Vec<Case> {
-        let mut random = Random::new(seed);
-        let plans: VecDeque<Plan> = (self.next..self.next + count).map(|id| Plan::draw(id, &mut random)).collect();
+        let ids = self.next..self.next + count;
         self.next += count;
-        let plans = Arc::new(Mutex::new(plans));
-        let finished = watch::Sender::new(0);
-        let mut clients = JoinSet::new();
-        for _ in 0..CLIENTS {
-            let (plans, book, finished) = (Arc::clone(&plans), Arc::clone(&self.book), finished.clone());
-            clients.spawn(ask_all(self.server.address, plans, book, finished));
-        }
-        let all = async {
-            let mut cases = Vec::with_capacity(count);
-            while let Some(done) = clients.join_next().await {
-                cases.extend(done.unwrap());
-            }
-            cases
-        };
-        let (mut cases, ()) = tokio::join!(all, weather(&mut self.shaky, random, &finished, count));
-        // Only now have all attempts been told to their end.
-        self.book.all_over().await;
-        for case in &mut cases {
-            case.said = self.book.of(case.plan.id);
-        }
-        self.book.clear();
-        cases
+        wave(self.server.address, &self.book, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
     }
 
     /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
@@ -156,15 +127,13 @@ impl Arena {
     }
 }
 
-fn file([one, two]: &[Upstream; 2], [away, gone]: &[Upstream; 2]) -> String {
-    let url = |upstream: &Upstream| format!("base_url: 'http://{}/v1'", upstream.address);
-    let ejection = "ejection: {failures: 3, base: 100ms, max: 400ms}";
-    let short = "timeouts: {first_token: 400ms, idle: 400ms, total: 1500ms}";
+fn file(steady: &[Upstream; 2], shaky: &[Upstream; 2]) -> String {
+    let [alice, bob] = [Key::Alice.secret(), Key::Bob.secret()];
     format!(
         "
 keys:
-  - {{name: alice, key: {}, limits: {{concurrent_streams: {OF_KEY}}}}}
-  - {{name: bob, key: {}, limits: {{concurrent_streams: {OF_KEY}}}}}
+  - {{name: alice, key: {alice}, limits: {{concurrent_streams: {OF_KEY}}}}}
+  - {{name: bob, key: {bob}, limits: {{concurrent_streams: {OF_KEY}}}}}
 limits:
   total: {{concurrent_streams: {OF_ALL}, tokens_per_minute: {TOKENS}}}
   write_idle: 5s
@@ -172,56 +141,7 @@ limits:
 metrics: {{listen: 127.0.0.1:0}}
 hold: 500ms
 heartbeat: 1s
-models:
-  - {{name: solo, upstreams: [{{{one}}}]}}
-  - {{name: pair, {ejection}, upstreams: [{{{away}, weight: 3}}, {{{two}}}]}}
-  - {{name: tiers, {ejection}, upstreams: [{{{two}}}, {{{gone}}}, {{{one}, priority: 1, usage: running}}]}}
-  - {{name: hasty, {ejection}, upstreams: [{{{one}, {short}}}, {{{two}, {short}}}]}}
-",
-        Key::Alice.secret(),
-        Key::Bob.secret(),
-        one = url(one),
-        two = url(two),
-        away = url(away),
-        gone = url(gone),
+{}",
+        models(steady, shaky),
     )
-}
-
-/// One client after the other, until no plan is left.
-async fn ask_all(
-    server: SocketAddr,
-    plans: Arc<Mutex<VecDeque<Plan>>>,
-    book: Arc<Book>,
-    finished: watch::Sender<usize>,
-) -> Vec<Case> {
-    let mut cases = Vec::new();
-    loop {
-        let next = plans.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(plan) = next else { return cases };
-        let seen = client::run(server, &plan, &book).await;
-        cases.push(Case { plan, seen, said: Vec::new() });
-        finished.send_modify(|finished| *finished += 1);
-    }
-}
-
-/// Upstreams go away and come back as requests finish.
-async fn weather(shaky: &mut [Upstream; 2], mut random: Random, finished: &watch::Sender<usize>, count: usize) {
-    let mut finished = finished.subscribe();
-    for spell in 1..=SPELLS {
-        let begin = count * spell / (SPELLS + 2);
-        soon("a spell to begin", finished.wait_for(|finished| *finished >= begin)).await.unwrap();
-        let (which, tearing) = (random.between(1, 3), random.percent(60));
-        for (at, upstream) in shaky.iter_mut().enumerate() {
-            if which & (1 << at) != 0 {
-                upstream.go_away(tearing).await;
-            }
-        }
-        let end = begin + count / 16;
-        soon("a spell to end", finished.wait_for(|finished| *finished >= end)).await.unwrap();
-        for (at, upstream) in shaky.iter_mut().enumerate() {
-            if which & (1 << at) != 0 {
-                upstream.come_back();
-            }
-        }
-    }
 }

@@ -19,6 +19,7 @@ mod rows;
 mod support;
 mod transcript;
 mod upstream;
+mod wave;
 
 use std::time::{Duration, Instant};
 

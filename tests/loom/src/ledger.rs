@@ -53,6 +53,20 @@ pub fn every_record_is_taken_once_and_in_order() {
     });
 }
 
+/// A record that comes while the writer waits wakes it, whatever follows.
+pub fn a_record_wakes_the_writer() {
+    check(3, || {
+        let queue = Arc::new(Queue::new(8));
+        let adding = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || assert!(queue.push(Arc::new(Entry(0, 0)))))
+        };
+        let mut batch = Vec::new();
+        assert_eq!(block_on(queue.taken(&mut batch, 2)), 1);
+        adding.join().unwrap();
+    });
+}
+
 /// The queue is closed while a record is added: it is taken if and only if its thread was told so.
 pub fn a_record_at_closing_time_is_taken_or_refused() {
     check(3, || {

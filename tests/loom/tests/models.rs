@@ -17,7 +17,8 @@ models! {
         everybody_who_listens_is_woken_and_sees_what_came_before, a_flag_that_is_up_shows_what_came_before,
         the_task_that_polled_last_is_woken;
     ledger:
-        every_record_is_taken_once_and_in_order, a_record_at_closing_time_is_taken_or_refused, a_full_queue_says_so;
+        every_record_is_taken_once_and_in_order, a_record_wakes_the_writer,
+        a_record_at_closing_time_is_taken_or_refused, a_full_queue_says_so;
     hub:
         a_subscriber_gets_every_commit, subscribers_of_every_runtime_get_a_commit,
         subscribers_of_one_runtime_share_its_bell, closing_time_is_heard_and_loses_nothing,

@@ -173,5 +173,8 @@ fn prompt(case: &Case, row: &Row) -> Option<String> {
     let due = if (unasked || refused) && row.completion == 0 { 0 } else { estimate };
     // So it may have been here; but of one that was asked because all were out, only that is told.
     let hidden = refused && reason == "server_is_overloaded" && row.prompt == estimate;
-    (row.prompt != due && !hidden).then(|| format!("a prompt of {due} is due"))
+    // Nor is it told that its connection had been closed while it was idle, and a new one was refused.
+    let vanished =
+        reason == "server_is_overloaded" && row.prompt == 0 && case.last().is_none_or(|said| said.frames.is_empty());
+    (row.prompt != due && !hidden && !vanished).then(|| format!("a prompt of {due} is due"))
 }

@@ -67,8 +67,9 @@ impl Voice<'_> {
             }
             _ => {}
         }
-        // A failure may come before the first chunk too.
-        if chunks > 0 || fate.failure().is_none() {
+        // A failure may come before the first chunk too. What speaks without end begins as all others: petstream would add
+        // a role that is missing.
+        if chunks > 0 || fate.failure().is_none() || fate == Fate::Endless {
             let opening = self.words.opening();
             self.say(opening).await?;
         }

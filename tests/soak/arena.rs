@@ -1,0 +1,184 @@
+//! Where it happens: the executable, its upstreams, one round of traffic, and what is looked at between rounds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::book::Book;
+use crate::check::{answers, levels, records};
+use crate::events;
+use crate::flood;
+use crate::local;
+use crate::plan::{Key, Model};
+use crate::program::{Folder, Program, quiet_port};
+use crate::random::Random;
+use crate::resources::Resources;
+use crate::rows::rows;
+use crate::support::http::{self, Request};
+use crate::support::soon;
+use crate::upstream::Upstream;
+use crate::wave;
+
+/// Completions of one round that go to upstreams.
+const SIZE: usize = 100;
+/// Of those many at once.
+const CLIENTS: usize = 16;
+/// Longest time until nothing is in flight and every record is written.
+const QUIET: Duration = Duration::from_secs(20);
+/// Longest time until descriptors and threads are back: idle threads of the blocking pool last 10 s, and upstream
+/// connections that the upstream has closed are looked for now and then.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// A key of the store and of the local model.
+pub(crate) const SHOP: &str = "sk-shop-0123456789";
+/// A key with a limit of its own.
+pub(crate) const FLOOD: &str = "sk-flood-0123456789";
+/// Requests a minute of that key.
+pub(crate) const FLOOD_RATE: usize = 30;
+
+/// See the module.
+pub(crate) struct Arena {
+    program: Program,
+    /// Where its metrics are.
+    metrics: SocketAddr,
+    folder: Folder,
+    book: Arc<Book>,
+    steady: [Upstream; 2],
+    shaky: [Upstream; 2],
+    /// Usage records that have been looked at.
+    known: usize,
+}
+
+impl Arena {
+    /// Starts everything.
+    pub(crate) async fn start() -> Self {
+        let book = Arc::<Book>::default();
+        let steady = [Upstream::start(&book).await, Upstream::start(&book).await];
+        let shaky = [Upstream::start(&book).await, Upstream::start(&book).await];
+        let metrics = quiet_port();
+        let folder = Folder::with(&file(&steady, &shaky, metrics));
+        let program = folder.start().await;
+        Self { program, metrics, folder, book, steady, shaky, known: 0 }
+    }
+
+    /// One round of everything; gives what happened, for whoever watches, and all objections.
+    pub(crate) async fn round(&mut self, round: usize, seed: u64) -> (String, Vec<String>) {
+        let server = self.program.address;
+        let mut random = Random::new(seed);
+        let (words, news, noise) = (random.any(), random.any(), random.any());
+        let completions = wave::wave(server, &self.book, &mut self.shaky, 0..SIZE, CLIENTS, random);
+        let (cases, mut spoken, (told, mut found), flooded) = tokio::join!(
+            completions,
+            local::talk(server, Random::new(words)),
+            events::trade(server, round, Random::new(news)),
+            flood::flood(server, Random::new(noise)),
+        );
+        found.extend(cases.iter().flat_map(answers::check));
+        let page = self.quiet().await;
+        let all = rows(&self.folder.database()).await;
+        let (own, others): (Vec<_>, Vec<_>) =
+            all[self.known..].iter().cloned().partition(|row| row.model == local::MODEL);
+        found.extend(records::check(&cases, &others));
+        spoken.extend(flooded.spoken);
+        found.extend(local::check(&spoken, &own));
+        found.extend(flooded.objections);
+        match page {
+            Ok(page) => found.extend(levels::counters(&page, &all)),
+            Err(gauges) => found.extend(gauges),
+        }
+        self.known = all.len();
+        let tally = format!(
+            "{} completions, {} of petstore-ai, {told} events told, {} requests refused, {} records",
+            cases.len(),
+            spoken.len(),
+            flooded.refused,
+            all.len(),
+        );
+        (tally, found)
+    }
+
+    /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
+    /// wrong with it at last.
+    async fn quiet(&self) -> Result<String, Vec<String>> {
+        let mut last = Vec::new();
+        let quiet = async {
+            // Twice in a row: the page is not written in one moment.
+            let mut quiet = 0;
+            loop {
+                // On a listener of its own, where asking is no request in flight.
+                let answer = http::ask(self.metrics, &Request::new("GET", "/metrics")).await;
+                assert_eq!(answer.status, 200);
+                last = levels::gauges(answer.text());
+                quiet = if last.is_empty() { quiet + 1 } else { 0 };
+                if quiet == 2 {
+                    return answer.text().to_owned();
+                }
+            }
+        };
+        let page = tokio::time::timeout(QUIET, quiet).await;
+        page.map_err(|_elapsed| last)
+    }
+
+    /// What the server holds when its upstreams have closed all idle connections, as soon as that is no more than
+    /// `before`; else at last.
+    pub(crate) async fn settled(&mut self, before: Option<&Resources>) -> Resources {
+        for upstream in self.steady.iter_mut().chain(&mut self.shaky) {
+            upstream.go_away(true).await;
+        }
+        let back = async {
+            let mut poll = tokio::time::interval(Duration::from_millis(100));
+            let (mut last, mut same) = (Resources::of(self.program.id()), 0);
+            // Back, or without anything to compare with: the same for two seconds.
+            while !before.is_some_and(|before| last.is_back(before)) && same < 20 {
+                poll.tick().await;
+                let now = Resources::of(self.program.id());
+                let still = (now.descriptors, now.threads) == (last.descriptors, last.threads);
+                same = if still && before.is_none() { same + 1 } else { 0 };
+                last = now;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLED, back).await;
+        for upstream in self.steady.iter_mut().chain(&mut self.shaky) {
+            upstream.come_back();
+        }
+        // What was torn is not to be found by the next round's requests.
+        soon("ejected upstreams to be let in", tokio::time::sleep(Duration::from_millis(500))).await;
+        Resources::of(self.program.id())
+    }
+
+    /// Stops the server as an operator does: it must end well, without a panic in its log.
+    pub(crate) async fn stop(self) {
+        self.program.stop().await;
+        drop((self.steady, self.shaky));
+    }
+}
+
+fn file(steady: &[Upstream; 2], shaky: &[Upstream; 2], metrics: SocketAddr) -> String {
+    let [alice, bob] = [Key::Alice.secret(), Key::Bob.secret()];
+    format!(
+        "
+keys:
+  - {{name: alice, key: {alice}, limits: {{concurrent_streams: 12}}}}
+  - {{name: bob, key: {bob}, limits: {{concurrent_streams: 12}}}}
+  - {{name: shop, key: {SHOP}}}
+  - {{name: flood, key: {FLOOD}, limits: {{requests_per_minute: {FLOOD_RATE}}}}}
+limits:
+  total: {{concurrent_streams: 20}}
+  write_idle: 5s
+  frame: 64KiB
+  body: 1MiB
+metrics: {{listen: '{metrics}'}}
+hold: 500ms
+heartbeat: 1s
+events: {{keep_count: 5000, heartbeat: 1s}}
+{}",
+        wave::models(steady, shaky),
+    )
+}
+
+/// The names of the models that upstreams serve are not that of the local one.
+#[test]
+fn records_of_the_local_model_can_be_told_from_others() {
+    let models = [Model::Solo, Model::Pair, Model::Tiers, Model::Hasty];
+    assert!(models.iter().all(|model| model.name() != local::MODEL));
+}

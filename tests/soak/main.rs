@@ -1,0 +1,93 @@
+//! The server as a process of its own under mixed traffic for as long as one likes: completions with faults on both
+//! sides, the local model, changes of the store, events as streams and polls, aborted and malformed requests, floods over
+//! the limits. Traffic comes in rounds. After each the books must be equal; after the last one memory, descriptors and
+//! threads must be back where they were after the first ones.
+//!
+//! `SOAK_MINUTES` says how long; without it there are two rounds, which show that the soak itself works. `SOAK_SEED`
+//! draws another one; a failure says which seed it had. The completions and their checks are those of `tests/storm`.
+#![cfg(test)]
+
+mod arena;
+#[path = "../storm/book.rs"]
+mod book;
+#[allow(dead_code, reason = "the storm looks at more: permits, budgets, its own memory")]
+#[path = "../storm/check/mod.rs"]
+mod check;
+#[path = "../storm/client.rs"]
+mod client;
+mod events;
+#[path = "../storm/fate.rs"]
+mod fate;
+mod flood;
+mod local;
+#[allow(dead_code, reason = "the storm also holds streams open")]
+#[path = "../storm/plan.rs"]
+mod plan;
+#[allow(dead_code, reason = "the tests of the executable start, signal and kill it in more ways")]
+#[path = "../process/program.rs"]
+mod program;
+#[path = "../storm/random.rs"]
+mod random;
+mod resources;
+#[path = "../storm/rows.rs"]
+mod rows;
+#[allow(dead_code, reason = "the tests of events ask more of their reader")]
+#[path = "../events/source.rs"]
+mod source;
+#[allow(dead_code, unused_imports, reason = "shared with the test binary that needs all of it")]
+#[path = "../it/support/mod.rs"]
+mod support;
+#[path = "../storm/transcript.rs"]
+mod transcript;
+#[path = "../storm/upstream/mod.rs"]
+mod upstream;
+#[path = "../storm/wave.rs"]
+mod wave;
+
+use std::time::{Duration, Instant};
+
+use arena::Arena;
+use resources::Resources;
+
+/// The soak that everybody has.
+const SEED: u64 = 20_261_130;
+/// Rounds before anything is measured: pools, caches and the allocator fill up.
+const WARM_UP: usize = 1;
+/// Longest time of one round; it takes some ten to twenty seconds.
+const MOST: Duration = Duration::from_secs(180);
+/// Objections that are shown of each round: one fault makes many.
+const SHOWN: usize = 20;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|e| panic!("{name}={text:?}: {e}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_long_it_lasts_books_are_equal_and_nothing_is_left_behind() {
+    let (seed, minutes) = (number("SOAK_SEED").unwrap_or(SEED), number("SOAK_MINUTES").unwrap_or(0));
+    let (began, length) = (Instant::now(), Duration::from_secs(60 * minutes));
+    let mut arena = Arena::start().await;
+    let mut warm: Option<Resources> = None;
+    for round in 0.. {
+        let seed = seed + round as u64;
+        let (time, tally, found) = {
+            let began = Instant::now();
+            let ended = tokio::time::timeout(MOST, arena.round(round, seed)).await;
+            let (tally, found) = ended.unwrap_or_else(|_| panic!("round {round} of seed {seed} has no end"));
+            (began.elapsed(), tally, found)
+        };
+        let shown: Vec<_> = found.into_iter().take(SHOWN).collect();
+        assert!(shown.is_empty(), "round {round}, seed {seed}:\n{}", shown.join("\n"));
+        let now = arena.settled(warm.as_ref()).await;
+        eprintln!("round {round} in {:.1} s: {tally}; then {now}", time.as_secs_f64());
+        if round + 1 == WARM_UP {
+            warm = Some(now);
+        } else if round + 1 > WARM_UP && began.elapsed() >= length {
+            let found = now.compare(warm.as_ref().unwrap());
+            assert!(found.is_empty(), "after {round} rounds: {}", found.join("; "));
+            break;
+        }
+    }
+    arena.stop().await;
+}
