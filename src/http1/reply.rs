@@ -270,6 +270,16 @@ mod tests {
                 false,
             ),
             (ok(), Some(0), only, "HTTP/1.1 200 OK\r\nx-a: b\r\n\r\n", Coding::Over, true),
+        ] {
+            assert_eq!(head(response, length, asked), (text.to_owned(), coding, keeps));
+        }
+    }
+
+    #[test]
+    fn statuses_that_have_no_body_promise_none() {
+        let usual = Asked { head_only: false, knows_chunks: true };
+        let ok = || http::Response::builder().header("x-a", "b");
+        for (response, length, asked, text, coding, keeps) in [
             (
                 ok().status(205).header("content-length", "3"),
                 Some(3),
