@@ -1,6 +1,7 @@
 //! Two requests to one upstream, whose first answer is the input: the second request gets its own answer, whatever stood
 //! behind the first one, and each request is sent once.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use petstream::config::UpstreamConfig;
 use petstream::upstream::{Ask, Target};
+use petstream::wire::request::Forwarded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -63,21 +65,11 @@ async fn ask_twice(data: &[u8], closes: bool) {
 /// The whole answer to one request.
 async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
     let client = HeaderMap::new();
-    let ask = Ask { body: Bytes::from_static(BODY).into_ask(), stream: false, client: &client };
+    let body = Forwarded::Whole(Cow::Owned(Bytes::from_static(BODY)));
+    let ask = Ask { body, stream: false, client: &client };
     let mut answer = target.send(&ask).await.ok()?;
     let body = answer.body.read_to_end(MAX_BODY).await.ok()??;
     Some((answer.status.as_u16(), body))
-}
-
-/// A body as a request to an upstream takes it.
-trait IntoAsk {
-    fn into_ask<'a>(self) -> std::borrow::Cow<'a, Bytes>;
-}
-
-impl IntoAsk for Bytes {
-    fn into_ask<'a>(self) -> std::borrow::Cow<'a, Bytes> {
-        std::borrow::Cow::Owned(self)
-    }
 }
 
 /// The upstream.
