@@ -1,5 +1,7 @@
 //! Chunked bodies: RFC 9112, section 7.1.
 
+use super::request_head::is_token;
+
 /// How a body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -42,7 +44,8 @@ pub fn read(mut input: &[u8]) -> (Vec<u8>, End) {
     loop {
         match line(&mut input) {
             Ok(Some([])) => return (body, End::Ended(input.len())),
-            Ok(Some(_trailer)) => {}
+            Ok(Some(trailer)) if is_field(trailer) => {}
+            Ok(Some(_)) => return (body, End::Broken),
             Ok(None) => return (body, End::More),
             Err(()) => return (body, End::Broken),
         }
@@ -61,8 +64,21 @@ fn line<'a>(input: &mut &'a [u8]) -> Result<Option<&'a [u8]>, ()> {
     Ok(Some(line))
 }
 
-/// At most sixteen digits; then nothing, or blanks, or extensions behind a semicolon.
+/// A field line (section 5): a name, a colon right behind it, and a value without control characters.
+fn is_field(line: &[u8]) -> bool {
+    let Some(at) = line.iter().position(|byte| *byte == b':') else { return false };
+    is_token(&line[..at]) && !has_control(&line[at..])
+}
+
+fn has_control(text: &[u8]) -> bool {
+    text.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+}
+
+/// At most sixteen digits; then nothing, or blanks, or extensions behind a semicolon, without control characters.
 fn size(line: &[u8]) -> Option<u64> {
+    if has_control(line) {
+        return None;
+    }
     let line = line.iter().map(|byte| char::from(*byte)).collect::<String>();
     let size = line.split(';').next()?.trim_end_matches([' ', '\t']);
     let plain = !size.is_empty() && size.len() <= 16 && size.chars().all(|digit| digit.is_ascii_hexdigit());

@@ -79,7 +79,11 @@ fn read_lines(lines: &[&[u8]]) -> Option<Head> {
         return None;
     }
     // What else a target may be is the library's business, also here.
-    target.parse::<http::Uri>().ok()?;
+    let uri = target.parse::<http::Uri>().ok()?;
+    // A user in it is nobody's business here (RFC 9110, section 4.2.4).
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return None;
+    }
     let fields: Option<Vec<_>> = fields.iter().map(|line| field(line)).collect();
     let mut head = Head {
         method: String::from_utf8(method.to_vec()).ok()?,
@@ -109,8 +113,8 @@ impl Head {
 
     /// Reads what the fields say of the connection; false: it can't be served.
     fn judge(&mut self) -> bool {
-        let hosts = self.values("host").len();
-        if hosts > 1 || self.is_new && hosts == 0 {
+        let hosts = self.values("host");
+        if hosts.len() > 1 || self.is_new && hosts.is_empty() || !hosts.into_iter().all(is_host) {
             return false;
         }
         let mut lengths = Vec::new();
@@ -140,7 +144,48 @@ impl Head {
     }
 }
 
-fn is_token(text: &[u8]) -> bool {
+/// Whether a `Host` is a host, which may be empty, and perhaps a port: RFC 3986, section 3.2.2, without IPvFuture, and
+/// without commas, which might stand between two hosts.
+#[must_use]
+pub fn is_host(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    let text = text.trim_matches([' ', '\t']);
+    let (is_host, port) = match text.strip_prefix('[') {
+        Some(inside) => match inside.split_once(']') {
+            Some((address, port)) => (address.parse::<std::net::Ipv6Addr>().is_ok(), port),
+            None => return false,
+        },
+        None => {
+            let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_name(name), port)
+        }
+    };
+    let is_port = match port.strip_prefix(':') {
+        Some(digits) => {
+            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            plain
+                && (digits.is_empty()
+                    || digits.trim_start_matches('0').len() <= 5 && digits.parse::<u64>().unwrap_or(0) <= 65_535)
+        }
+        None => port.is_empty(),
+    };
+    is_host && is_port
+}
+
+/// `reg-name`: unreserved characters, delimiters, and encoded ones.
+fn is_name(name: &str) -> bool {
+    let mut parts = name.split('%');
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte));
+    let encoded = |part: &str| {
+        let digits = part.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        digits && plain(&part[2..])
+    };
+    parts.next().is_some_and(plain) && parts.all(encoded)
+}
+
+/// Whether it is a token: RFC 9110, section 5.6.2.
+#[must_use]
+pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 

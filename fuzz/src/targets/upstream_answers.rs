@@ -47,7 +47,7 @@ async fn ask_twice(data: &[u8], closes: bool) {
     let first = Expected::of(data);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
-    let target = Target::new(&UpstreamConfig::new(url.parse().expect("a URL"))).expect("a target");
+    let target = Target::new(&UpstreamConfig::new(url.parse().expect("a URL")), "target".into()).expect("a target");
     let requests = Arc::new(AtomicUsize::new(0));
     let ends = closes || !matches!(first, Expected::Whole { .. });
     let upstream = tokio::spawn(serve(listener, data.to_vec(), ends, Arc::clone(&requests)));
