@@ -12,8 +12,10 @@ use crate::program::{EXECUTABLE, Folder, LISTENING};
 use crate::support::http::{Connection, Request};
 use crate::support::soon;
 
-/// Bytes of a long path. The lines of two hundred are twice what the server and the pipe hold.
-const LONG: usize = 20_000;
+/// Bytes of a path that is logged whole.
+const LONG: usize = 1_000;
+/// Requests whose lines are twice what the server (1 MiB) and the pipe (64 KiB) hold.
+const MANY: usize = 2_000;
 
 /// A server whose log is read only when it is asked for.
 struct Unread {
@@ -70,7 +72,7 @@ fn number(line: &Value) -> Option<u64> {
 async fn a_reader_that_stops_holds_no_request_and_is_told_what_it_missed() {
     let folder = Folder::new();
     let mut server = Unread::start(&folder).await;
-    server.ask(200).await;
+    server.ask(MANY).await;
     let mut numbers = Vec::new();
     let lost = loop {
         let line = next(&mut server.log).await.expect("it goes on");
@@ -81,7 +83,7 @@ async fn a_reader_that_stops_holds_no_request_and_is_told_what_it_missed() {
         }
     };
     assert!(numbers.is_sorted() && lost > 0, "{numbers:?}, {lost} lost");
-    assert_eq!(numbers.len() as u64 + lost, 200);
+    assert_eq!(numbers.len() as u64 + lost, MANY as u64);
 
     // It goes on as if nothing had been, and ends with nothing missing.
     server.ask(3).await;
@@ -100,7 +102,7 @@ async fn the_end_does_not_wait_for_a_reader_that_stopped() {
     let folder = Folder::new();
     let mut server = Unread::start(&folder).await;
     // More than the pipe holds.
-    server.ask(20).await;
+    server.ask(MANY / 10).await;
     server.terminate().await;
     assert_eq!(server.ended().await.code(), Some(0));
 }

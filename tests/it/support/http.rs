@@ -151,6 +151,11 @@ impl Connection {
         Ok(answer)
     }
 
+    /// Waits until so many bytes have arrived, or the end of what is to come; they are read by [`Connection::answer`] later.
+    pub(crate) async fn has_received(&mut self, bytes: usize) {
+        while self.buffer.len() < bytes && self.more().await {}
+    }
+
     /// Waits until the server closes, and says whether it did so cleanly. Bytes that still come are a failure.
     pub(crate) async fn closed_cleanly(&mut self) -> bool {
         assert!(self.buffer.is_empty(), "unread bytes: {:?}", String::from_utf8_lossy(&self.buffer));
