@@ -3,8 +3,10 @@
 //! Each surface has its own format: OpenAI's envelope under `/v1`, RFC 9457 problem details under `/api`.
 
 mod denied;
+mod engine;
 mod openai;
 pub mod problem;
 
 pub use denied::{Denied, Surface};
+pub use engine::refused_by_engine;
 pub use openai::{ApiError, Reason};

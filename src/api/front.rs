@@ -9,12 +9,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::Method;
 use tower::Service;
 
 use super::chat;
+use crate::error::refused_by_engine;
+use crate::http1::Refuser;
 
 /// An answer on its way.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -27,6 +30,7 @@ pub struct Front {
     /// None: there are no completions here.
     completions: Option<Arc<dyn Fn() -> Completions + Send + Sync>>,
     others: Router,
+    refuser: Refuser<Body>,
 }
 
 /// One connection's way to it.
@@ -37,7 +41,7 @@ pub struct Entrance {
 
 impl Front {
     /// `completions` are what `POST /v1/chat/completions` comes to, `others` everything else.
-    pub(super) fn new<S>(completions: S, others: Router) -> Self
+    pub(super) fn new<S>(completions: S, others: Router, refuser: Refuser<Body>) -> Self
     where
         S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>,
         S: Clone + Send + Sync + 'static,
@@ -47,7 +51,13 @@ impl Front {
             // No service here has to be waited for before it is called: limits answer when they are reached.
             Box::new(move |request| Box::pin(completions.call(request)))
         };
-        Self { completions: Some(Arc::new(completions)), others }
+        Self { completions: Some(Arc::new(completions)), others, refuser }
+    }
+
+    /// What answers requests that the HTTP engine refuses.
+    #[must_use]
+    pub fn refuser(&self) -> Refuser<Body> {
+        Arc::clone(&self.refuser)
     }
 
     /// For one connection.
@@ -62,7 +72,7 @@ impl Front {
 
 impl From<Router> for Front {
     fn from(others: Router) -> Self {
-        Self { completions: None, others }
+        Self { completions: None, others, refuser: Arc::new(refused_by_engine) }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod stats;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::FromRef;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -38,10 +39,11 @@ use self::stats::Stats;
 use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
 use crate::error::{ApiError, Surface};
+use crate::http1::Refuser;
 use crate::layer::authenticate::{AuthenticateLayer, Gate, Guard};
 use crate::layer::browser::Browsers;
 use crate::layer::cors::Cors;
-use crate::layer::observe::ObserveLayer;
+use crate::layer::observe::{self, ObserveLayer};
 use crate::layer::public_reads::anonymous;
 use crate::layer::rate_limit::{Meter, RateLimitLayer};
 use crate::layer::strangers::{Strangers, strangers};
@@ -192,12 +194,14 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
         .layer(completions);
     let outer = (ObserveLayer::new(state.metrics.clone()), Cors::new(origins.clone())); // 1, 2
     let observed = (outer.0.clone().of_route(chat::PATH), outer.1.clone());
+    let metrics = state.metrics.clone();
+    let refuser: Refuser<Body> = Arc::new(move |refused| observe::refused(&metrics, refused));
     if gate.asks_for_keys() {
-        return Front::new(observed.layer(completions), routes.layer(outer).with_state(state));
+        return Front::new(observed.layer(completions), routes.layer(outer).with_state(state), refuser);
     }
     let strangers = from_fn_with_state(Strangers::all_but(origins), strangers); // 3
     let others = routes.layer(strangers.clone()).layer(outer).with_state(state);
-    Front::new((observed, strangers).layer(completions), others)
+    Front::new((observed, strangers).layer(completions), others, refuser)
 }
 
 async fn no_path(method: Method, uri: Uri) -> Response {

@@ -138,7 +138,7 @@ impl Service {
         let tcp = Tcp::new(tcp, self.write_idle, ends_at.clone());
         let service = move |request| answer(&mut entrance, request, peer, ends_at.clone());
         Served {
-            http: Connection::new(tcp, self.terms, service),
+            http: Connection::new(tcp, self.terms, service, self.front.refuser()),
             stopping: Some(self.signals.stopping.listen()),
             cutting: self.signals.cutting.listen(),
             last_words: None,

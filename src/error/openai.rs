@@ -70,6 +70,11 @@ impl ApiError {
         Self::bad(StatusCode::NOT_FOUND, Some("model_not_found"), message).param("model")
     }
 
+    /// What the HTTP engine refuses by itself. Its connection closes.
+    pub(super) fn of_engine(status: StatusCode, code: Option<&str>, message: &str) -> Self {
+        Self { close: true, ..Self::bad(status, code, message) }
+    }
+
     /// A path that does not exist; `meant` is the one that was most likely meant.
     #[must_use]
     pub fn no_path(method: &str, path: &str, meant: Option<&str>) -> Self {

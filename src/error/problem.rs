@@ -128,6 +128,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
+    /// What the HTTP engine refuses by itself.
+    pub(super) fn of_engine(status: StatusCode, detail: &str) -> Self {
+        Self::new(status, detail)
+    }
+
     /// 404.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ use super::head::{Asked, Head};
 use super::inbox::Inbox;
 use super::incoming::{Arrival, Incoming, Moved};
 use super::outgoing::Outgoing;
+use super::refused::{Refused, Refuser};
 use super::reply::{self, Coding};
 use super::socket::Socket;
 use crate::clock;
@@ -47,6 +48,7 @@ pub struct Terms {
 pub struct Connection<I, S, F, B> {
     io: I,
     service: S,
+    refuser: Refuser<B>,
     terms: Terms,
     state: State<F, B>,
     inbox: Inbox,
@@ -89,12 +91,13 @@ where
     F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Serves what comes from `io`.
-    pub fn new(io: I, terms: Terms, service: S) -> Self {
+    /// Serves what comes from `io`; `refuser` answers what is no request.
+    pub fn new(io: I, terms: Terms, service: S, refuser: Refuser<B>) -> Self {
         let head_due = clock::now() + terms.first_head.min(terms.idle);
         Self {
             io,
             service,
+            refuser,
             terms,
             state: State::Waiting,
             inbox: Inbox::default(),
@@ -213,12 +216,15 @@ where
         incoming
     }
 
-    /// Answers what is no request, or none that can be served, and closes.
+    /// Answers what is no request, or none that can be served; the connection closes behind it. What was received stays
+    /// unread.
     fn refuse(&mut self, status: StatusCode) {
         self.greeted = true;
         self.keeps = false;
-        reply::write_bare(self.out.buffer(), status);
-        self.state = State::Closing { unread: true };
+        let refused = Refused::new(status, self.inbox.buffer());
+        let asked = Asked { head_only: refused.method == "HEAD", knows_chunks: true };
+        let response = (self.refuser)(&refused);
+        self.begin(response, asked);
     }
 
     /// While the service is at work: moves the request's body on if the service asks for it, and watches for a client that

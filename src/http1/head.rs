@@ -83,8 +83,8 @@ impl Head {
             notes.take(&name, &value)?;
             headers.append(name, value);
         }
-        inbox.advance(length);
         let framing = notes.framing(is_new)?;
+        inbox.advance(length);
         let asked = Asked { head_only: method == Method::HEAD, knows_chunks: is_new };
         let mut request = Request::new(());
         *request.method_mut() = method;

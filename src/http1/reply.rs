@@ -79,13 +79,6 @@ pub(super) fn write(out: &mut BytesMut, parts: &Parts, length: Option<u64>, aske
     coding
 }
 
-/// Writes an answer that nothing is known of but its status.
-pub(super) fn write_bare(out: &mut BytesMut, status: StatusCode) {
-    let (parts, ()) = http::Response::builder().status(status).body(()).unwrap_or_default().into_parts();
-    let asked = Asked { head_only: false, knows_chunks: true };
-    write(out, &parts, Some(0), asked, &mut false);
-}
-
 fn line(out: &mut BytesMut, status: StatusCode) {
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");

@@ -214,7 +214,10 @@ async fn what_is_no_request_is_refused() {
         client.tcp.shutdown().await.unwrap();
         let (found, text) = client.last_status().await;
         assert_eq!(found, status, "{}", &request[..request.len().min(80)]);
-        assert!(text.contains("content-length: 0\r\n") && text.contains("connection: close\r\n"), "{text}");
+        // What the refuser was told.
+        let method = request.split([' ', '\r']).next().unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        assert!(body.starts_with(&format!("{method} ")) && text.contains("connection: close\r\n"), "{text}");
     }
     let far = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70_000));
     let mut client = connect(Terms { head: 1 << 20, ..TERMS }, echo).await;

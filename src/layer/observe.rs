@@ -20,8 +20,8 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use crate::error::{ApiError, Reason};
-use crate::http1::Fields;
+use crate::error::{ApiError, Reason, refused_by_engine};
+use crate::http1::{Fields, Refused};
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{Held, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
@@ -101,6 +101,27 @@ where
         let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         Observed { answer, line: Some(line) }
     }
+}
+
+/// The answer to what the HTTP engine refused by itself, which passes no layer: with an id, a line in the log and a count, as
+/// any other. Nothing of the request but its method and path is logged.
+#[must_use]
+pub fn refused(metrics: &Metrics, refused: &Refused<'_>) -> Response {
+    metrics.refused_by_engine(refused.reason());
+    let path = refused.target.split('?').next().unwrap_or_default();
+    let line = Line {
+        // `-` where none could be read.
+        method: Method::from_bytes(refused.method.as_bytes()).or_else(|_| Method::from_bytes(b"-")).unwrap_or_default(),
+        path: path.to_owned(),
+        status: None,
+        failure: None,
+        record: Record::begin(request_id()),
+        complete: false,
+        route: Route::Matched(metrics.clone(), None),
+        _in_flight: metrics.request_begins(),
+    };
+    line.record.facts().failure = Some(refused.reason().into());
+    line.go_on(Some(refused_by_engine(refused)))
 }
 
 /// At most so many bytes of a text, whole characters.

@@ -37,6 +37,9 @@ const MOST_ROUTES: usize = 64;
 /// Most kinds of refusals that are told apart.
 const MOST_REFUSALS: usize = 16;
 
+/// Most reasons of the HTTP engine to refuse a request that are told apart.
+const MAX_ENGINE_REFUSALS: usize = 8;
+
 /// A handle to everything that is measured; clones are the same metrics.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Arc<State>);
@@ -47,6 +50,7 @@ struct State {
     routes: ByName<RouteMetrics>,
     in_flight: Level,
     refusals: Slots<(&'static str, &'static str), MOST_REFUSALS>,
+    engine_refusals: Slots<&'static str, MAX_ENGINE_REFUSALS>,
     models: ByName<ModelMetrics>,
     usage_dropped: Counter,
     usage_queue: Level,
@@ -58,6 +62,7 @@ impl Default for State {
             routes: ByName::new(MOST_ROUTES),
             in_flight: Level::default(),
             refusals: Slots::default(),
+            engine_refusals: Slots::default(),
             models: ByName::new(MOST_MODELS),
             usage_dropped: Counter::default(),
             usage_queue: Level::default(),
@@ -102,6 +107,11 @@ impl Metrics {
     /// A limit has refused a request: which kind of limit, and whose.
     pub fn refused(&self, limit: &'static str, whose: &'static str) {
         self.0.refusals.of((limit, whose)).add(1);
+    }
+
+    /// The HTTP engine has refused a request by itself, for this reason.
+    pub fn refused_by_engine(&self, reason: &'static str) {
+        self.0.engine_refusals.of(reason).add(1);
     }
 
     /// How often limits have refused a request: which kind of limit, whose, how often; the same words as given to

@@ -5,6 +5,7 @@ mod accounting;
 mod async_openai;
 mod connections;
 mod contract_errors;
+mod engine_refusals;
 mod faults;
 mod heartbeats;
 mod hostile;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
-use petstream::http1::{Connection, Terms};
+use petstream::http1::{Connection, Refused, Terms};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::memory::{Memory, poll_to_end};
@@ -84,6 +84,13 @@ where
     Ok(Response::new(Full::new(Bytes::from_static(b"ok"))))
 }
 
+/// The answer to what is refused.
+fn bare(refused: &Refused<'_>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = refused.status;
+    response
+}
+
 /// What a connection's service saw, and what went out.
 fn ours(pieces: &[&[u8]], reads: bool) -> (Vec<(Seen, bool)>, Vec<u8>) {
     let (socket, written) = Memory::new(pieces);
@@ -93,7 +100,7 @@ fn ours(pieces: &[&[u8]], reads: bool) -> (Vec<(Seen, bool)>, Vec<u8>) {
     RUNTIME.with(|runtime| {
         let _entered = runtime.enter();
         // A client that is gone is an error, which is as it should be.
-        let _ = poll_to_end(Connection::new(socket, TERMS, service));
+        let _ = poll_to_end(Connection::new(socket, TERMS, service, Arc::new(bare)));
     });
     (take(&log), std::mem::take(&mut written.lock().unwrap_or_else(PoisonError::into_inner)))
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::http1::{Connection, Incoming, Socket, Terms};
+use crate::http1::{Connection, Incoming, Refuser, Socket, Terms};
 
 /// A socket as it is, and whether answers are given up when the client ends its side.
 struct Plain(TcpStream, bool);
@@ -104,7 +105,12 @@ where
     let (finish, finished) = oneshot::channel();
     let mut finished = Some(finished);
     tokio::spawn(async move {
-        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, service);
+        let refuser: Refuser<Body> = Arc::new(|refused| {
+            let mut response = Response::new(Body::from(format!("{} {}", refused.method, refused.target)));
+            *response.status_mut() = refused.status;
+            response
+        });
+        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, service, refuser);
         let ended = std::future::poll_fn(|cx| {
             let told = finished.as_mut().map(|finished| Pin::new(finished).poll(cx));
             if let Some(Poll::Ready(told)) = told {

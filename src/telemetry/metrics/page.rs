@@ -141,7 +141,9 @@ fn requests(page: &mut Page<'_>, state: &State) -> fmt::Result {
         let (limit, whose) = pair.unwrap_or((OTHER, OTHER));
         ([("limit", limit), ("whose", whose)], count)
     });
-    page.counter("petstream_limit_refusals", "Requests refused by a limit, of the key's or of all keys'", refused)
+    page.counter("petstream_limit_refusals", "Requests refused by a limit, of the key's or of all keys'", refused)?;
+    let refused = state.engine_refusals.all().map(|(reason, count)| ([("reason", reason.unwrap_or(OTHER))], count));
+    page.counter("petstream_http_refusals", "Requests refused by the HTTP engine before they reached a route", refused)
 }
 
 fn times(page: &mut Page<'_>, models: &Models) -> fmt::Result {

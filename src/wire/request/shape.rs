@@ -208,10 +208,10 @@ pub(super) fn each_member<'a>(
     outcome(read, refused).map(|()| count)
 }
 
-/// As [`each_member`], with the elements of an array; `of` says what it should hold: `an array of objects`.
+/// As `each_member`, with the elements of an array; `of` says what it should hold: `an array of objects`.
 ///
 /// # Errors
-/// As [`each_member`].
+/// As `each_member`.
 pub fn each_element<'a>(
     param: impl Display,
     of: &str,

@@ -1,0 +1,58 @@
+//! What the HTTP engine refuses by itself, in the format of the surface that was asked as far as that can be read.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::openai::ApiError;
+use super::problem::Problem;
+use crate::http1::Refused;
+
+/// The whole answer: problem+json where the target is one below `/api`, OpenAI's envelope for all else.
+#[must_use]
+pub fn refused_by_engine(refused: &Refused<'_>) -> Response {
+    let (message, code) = described(refused.status);
+    if is_below_api(refused.target) {
+        return Problem::of_engine(refused.status, message).into_response();
+    }
+    ApiError::of_engine(refused.status, code, message).into_response()
+}
+
+fn described(status: StatusCode) -> (&'static str, Option<&'static str>) {
+    match status {
+        StatusCode::URI_TOO_LONG => ("The request target is too long.", Some("request_target_too_long")),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            ("The request line and headers are too long, or there are too many.", Some("request_headers_too_large"))
+        }
+        StatusCode::NOT_IMPLEMENTED => {
+            ("The request's transfer coding is not supported; send it chunked or with a length.", Some("not_supported"))
+        }
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+            ("This version of HTTP is not supported; use HTTP/1.1.", Some("http_version_not_supported"))
+        }
+        _ => ("The request is not valid HTTP/1.1.", None),
+    }
+}
+
+/// A target may also be a whole URL (RFC 9112, section 3.2.2).
+fn is_below_api(target: &str) -> bool {
+    let path = match target.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+        None => target,
+    };
+    path == "/api" || path.starts_with("/api/") || path.starts_with("/api?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_surface_is_told_by_the_target() {
+        for target in ["/api", "/api/pets", "/api?x", "http://localhost:4000/api/pets"] {
+            assert!(is_below_api(target), "{target}");
+        }
+        for target in ["", "/", "/v1/models", "/apis", "http://api/v1", "/v1/api/"] {
+            assert!(!is_below_api(target), "{target}");
+        }
+    }
+}
