@@ -45,8 +45,8 @@ for (const [how, query] of [
     // What was before this page was, is there.
     const rows = page.locator("#recent tbody tr");
     await expect(rows).toHaveCount(1);
-    await expect(rows.first()).toContainText(/firstm127\.0\.0\.1:\d+\/v1Completed200720/);
-    await expect(page.locator("#upstreams tbody tr")).toContainText(/^m127\.0\.0\.1:\d+\/v1In0/);
+    await expect(rows.first()).toContainText(/firstm127\.0\.0\.1:\d+\/v1#mCompleted200720/);
+    await expect(page.locator("#upstreams tbody tr")).toContainText(/^m127\.0\.0\.1:\d+\/v1#mIn0/);
     await expect(page.getByText("No limit has refused anything.")).toBeVisible();
 
     const endless = new AbortController();
