@@ -15,6 +15,7 @@ use petstream::wire::request::Forwarded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
 use crate::reference::chunked::{self, End};
 
@@ -27,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    /// One for all inputs: with one for each, the machine would soon be out of ports.
+    static LISTENER: Arc<TcpListener> = RUNTIME.with(|runtime| {
+        Arc::new(runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port"))
+    });
 }
 
 /// Tries one input.
@@ -34,18 +39,18 @@ thread_local! {
 /// # Panics
 /// Where something is wrong.
 pub fn run(data: &[u8]) {
+    let listener = LISTENER.with(Arc::clone);
     RUNTIME.with(|runtime| {
         for closes in [false, true] {
-            runtime.block_on(ask_twice(data, closes));
+            runtime.block_on(ask_twice(data, closes, Arc::clone(&listener)));
         }
     });
 }
 
 /// The upstream sends `data` for the first request, and then closes the connection if it `closes`, or if `data` is no
 /// whole answer: it would be waited for.
-async fn ask_twice(data: &[u8], closes: bool) {
+async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
     let first = Expected::of(data);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
     let target = Target::new(&UpstreamConfig::new(url.parse().expect("a URL")), "target".into()).expect("a target");
     let requests = Arc::new(AtomicUsize::new(0));
@@ -59,7 +64,13 @@ async fn ask_twice(data: &[u8], closes: bool) {
     };
     tokio::time::timeout(PATIENCE, whole).await.expect("answers in time");
     assert_eq!(requests.load(Ordering::Relaxed), 2, "requests that the upstream has seen");
+    // The upstream's sockets are reset before the client closes its own: none of either side lingers and keeps a port.
     upstream.abort();
+    let _ = upstream.await;
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    drop(target);
 }
 
 /// The whole answer to one request.
@@ -73,13 +84,15 @@ async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
 }
 
 /// The upstream.
-async fn serve(listener: TcpListener, first: Vec<u8>, ends: bool, requests: Arc<AtomicUsize>) {
+async fn serve(listener: Arc<TcpListener>, first: Vec<u8>, ends: bool, requests: Arc<AtomicUsize>) {
+    let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
-        tokio::spawn(serve_one(socket, first.clone(), ends, Arc::clone(&requests)));
+        connections.spawn(serve_one(socket, first.clone(), ends, Arc::clone(&requests)));
     }
 }
 
 async fn serve_one(mut socket: TcpStream, first: Vec<u8>, ends: bool, requests: Arc<AtomicUsize>) -> io::Result<()> {
+    socket.set_zero_linger()?;
     let mut received = Vec::new();
     while socket.read_buf(&mut received).await? > 0 {
         while let Some(end) = received.windows(BODY.len()).position(|part| part == BODY) {
@@ -87,7 +100,7 @@ async fn serve_one(mut socket: TcpStream, first: Vec<u8>, ends: bool, requests: 
             if requests.fetch_add(1, Ordering::Relaxed) == 0 {
                 socket.write_all(&first).await?;
                 if ends {
-                    return Ok(());
+                    socket.shutdown().await?;
                 }
             } else {
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", SECOND.len());
@@ -120,7 +133,11 @@ impl Expected {
         };
         let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
         let whole = |body: &[u8]| Self::Whole { status, body: body.to_vec() };
+        if lengths.len() > 1 || lengths.iter().any(|length| length.bytes().any(|byte| !byte.is_ascii_digit())) {
+            return Self::Unknown;
+        }
         match (&lengths[..], &codings[..]) {
+            _ if lengths.iter().any(|length| length.parse::<u64>().is_err()) => Self::Unknown,
             _ if matches!(status, 204 | 304) => whole(b""),
             ([], ["chunked"]) => match chunked::read(rest) {
                 (body, End::Ended(_)) => whole(&body),
