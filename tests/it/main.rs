@@ -15,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod me;
 mod metrics;
+mod other_models;
 mod page;
 mod paths;
 mod petstore_ai;
