@@ -70,8 +70,8 @@ impl BodyReader {
     /// Reads a body to its end, for the key of this id.
     ///
     /// # Errors
-    /// 415 for an encoded body, 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when there is no memory for it, 429
-    /// when the key has no share of the memory left.
+    /// 415 for an encoded body, 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when there is
+    /// no memory for it, 429 when the key has no share of the memory left.
     pub async fn read(&self, key: &Arc<str>, headers: &HeaderMap, mut body: Body) -> Result<ReadBody, ApiError> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
             return Err(ApiError::encoded_body());
