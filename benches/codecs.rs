@@ -11,7 +11,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use jiff::Timestamp;
 
-use petstream::wire::chunk::{Frame, Looker};
+use petstream::wire::chunk::{ChunkParser, Frame};
 use petstream::wire::event::{Epoch, Kind, Lasts, Topics};
 use petstream::wire::event_frame::{Encoded, Parts};
 use petstream::wire::request::{ChatRequest, Rules, Unknown};
@@ -76,7 +76,7 @@ fn decoder(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
 fn looker(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
     group.throughput(Throughput::Elements(2));
     for (name, frames) in [("two usual frames", [TOKEN, TOKEN]), ("two unlike frames", [TOKEN, CALL])] {
-        let mut looker = Looker::default();
+        let mut looker = ChunkParser::default();
         let mut look = || frames.map(|frame| looker.look(black_box(frame.as_bytes())));
         expect(name, look().iter().all(|found| matches!(found, Ok(Frame::Chunk(_)))))?;
         group.bench_function(name, |bench| bench.iter(&mut look));

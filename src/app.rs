@@ -22,26 +22,27 @@ use self::serve::{Server, Signals};
 use self::workers::Workers;
 use crate::api::events::{self, Events};
 use crate::api::stats::{Sources, Stats};
-use crate::api::{AppState, BodyReader, PublicPath, front, open_router, page};
+use crate::api::{AppState, BodyReader, PublicPath, front, open_router};
+use crate::auth::browser_credential::Browsers;
+use crate::auth::keyring::{FirstKeyError, Keyring, Principal};
+use crate::auth::sessions::Sessions;
 use crate::bound::Bound;
+use crate::completion::{CompletionService, Parts};
 use crate::config::{Auth, Config, EventsConfig, Limits, UnknownParameters};
-use crate::deadline::Signal;
-use crate::hub::{Hub, retain};
-use crate::keyring::{FirstKeyError, Keyring, Principal};
-use crate::layer::authenticate::Gate;
-use crate::layer::browser::Browsers;
-use crate::ledger::Ledger;
+use crate::events::{EventHub, retain};
 use crate::limiter::{Clock, Limiter};
+use crate::middleware::authenticate::Authenticator;
 use crate::offload::Offload;
-use crate::petstore::log::EventLog;
 use crate::petstore::{Capacity, PetStore};
-use crate::relay::{Parts, Relay};
 use crate::responder::{MODEL, Responder};
-use crate::sessions::Sessions;
+use crate::store::event_log::EventLog;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::time::Signal;
 use crate::upstream::{RemoteModels, Routes, TlsError};
-use crate::wire::key::Scopes;
+use crate::usage::UsageRecorder;
+use crate::web;
+use crate::wire::api_key::Scopes;
 use crate::wire::request::{Rules, Unknown};
 use crate::wire::tokens;
 
@@ -153,7 +154,7 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     let unusable = |error| AppError::Store(config.database.clone(), error);
     let (store, pets) = open(&config, &ended, &tasks).await.map_err(unusable)?;
     let (gate, first_key) = gate(&config, &store, &clock, stopping.token(), &tasks).await?;
-    let (ledger, writer) = Ledger::new(store.clone(), config.accounting.keep);
+    let (ledger, writer) = UsageRecorder::new(store.clone(), config.accounting.keep);
     let written = CancellationToken::new();
     let writing = tokio::spawn(writer.run(written.clone()));
     let events = events(&config, &store, pets.doorbell(), (&stopping, &cutting), &ended, &tasks);
@@ -225,7 +226,7 @@ fn warm(page: bool) {
     std::thread::spawn(move || {
         tokens::warm();
         if page {
-            page::warm();
+            web::warm();
         }
     });
 }
@@ -249,7 +250,7 @@ fn assemble(
     store: Store,
     pets: PetStore,
     events: Events,
-    ledger: Ledger,
+    ledger: UsageRecorder,
     (stopping, cutting): (&Signal, &Signal),
 ) -> Result<Arc<AppState>, AppError> {
     // Without keys, everybody is one caller.
@@ -274,7 +275,7 @@ fn assemble(
         events,
         stats,
         public_path: PublicPath::new(&config.public_path),
-        relay: Relay::new(&Config { limits, ..config.clone() }, parts),
+        relay: CompletionService::new(&Config { limits, ..config.clone() }, parts),
         remote_models: RemoteModels::new(&routes).map_err(|error| AppError::Http(error.to_string()))?,
         routes,
         pets,
@@ -320,7 +321,7 @@ async fn gate(
     clock: &Clock,
     stopping: &CancellationToken,
     tasks: &TaskTracker,
-) -> Result<(Gate, Option<String>), AppError> {
+) -> Result<(Authenticator, Option<String>), AppError> {
     if config.auth == Auth::None {
         let everybody = Principal {
             id: "everybody".into(),
@@ -330,13 +331,13 @@ async fn gate(
             scopes: Scopes::ALL,
             limits: config.limits.per_key,
         };
-        return Ok((Gate::open(everybody, clock.clone()), None));
+        return Ok((Authenticator::open(everybody, clock.clone()), None));
     }
     let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await;
     let keyring = keyring.map_err(|error| AppError::Store(config.database.clone(), error))?;
     let first = keyring.ensure_first().await.map_err(AppError::FirstKey)?;
     tasks.spawn(keyring.clone().watch(stopping.clone()));
-    Ok((Gate::keys(keyring, clock.clone()), first))
+    Ok((Authenticator::keys(keyring, clock.clone()), first))
 }
 
 /// Live events, and the tasks that bring them and forget them: the first until the last connection has `ended`.
@@ -355,7 +356,7 @@ async fn events(
     // Without keys, everybody is one caller.
     let shares = if config.auth == Auth::None { config.events.undivided() } else { config.events };
     let places = Bound::new(shares.subscribers as u64, shares.subscribers_of_a_key() as u64);
-    let hub = Hub::open(log, places).await?;
+    let hub = EventHub::open(log, places).await?;
     tasks.spawn(ended.clone().run_until_cancelled_owned(hub.clone().run(doorbell, stopping.clone())));
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());

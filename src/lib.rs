@@ -1,46 +1,49 @@
 //! petstream: an OpenAI-compatible streaming chat-completions proxy with a live pet store.
 //!
-//! A room imports only rooms on lower floors; rooms of one floor do not import each other
-//! (`tests/house.rs` checks it):
+//! A module imports modules of lower layers only; modules of one layer do not import each other, and no two files import
+//! each other in a cycle (`tests/architecture.rs` checks all of it):
 //!
-//! | floor | room | what lives there |
+//! | layer | module | contents |
 //! |---|---|---|
-//! | 8 | `main.rs`, `cli/` | command line, exit codes |
-//! | 7 | [`app`] | configuration -> adapters -> state -> serve -> drain |
-//! | 6 | [`api`] | the HTTP surface: one file per resource, the numbered stack of layers |
-//! | 5 | [`layer`], [`relay`] | tower layers; one completion from end to end |
-//! | 4 | [`error`] | the only file that chooses status codes |
-//! | 3 | [`hub`], [`keyring`], [`ledger`], [`limiter`], [`responder`], [`sessions`], [`upstream`] | live events, who may, what was used, how much, the local model, browsers, the remote models |
-//! | 2 | [`http1`], [`petstore`], [`store`], [`telemetry`] | a client's connection; pets; the database below them; logs and metrics |
-//! | 1 | [`config`], [`deadline`], [`offload`] | what a person wrote -> what runs; when things must be over; work that would hold up a thread |
-//! | 0 | [`wire`], [`clock`], [`bound`], `sync` | pure data and codecs, no I/O; the time; bounds that all share; the primitives of what is model-checked |
+//! | 10 | `main.rs`, `cli/` | command line, exit codes |
+//! | 9 | [`app`] | configuration -> adapters -> state -> serve -> drain |
+//! | 8 | [`api`] | the HTTP surface, one file per resource |
+//! | 7 | [`middleware`], [`completion`], [`web`] | tower layers, one concern each; one completion end to end; the page |
+//! | 6 | [`error`] | every status code and body that a client can see |
+//! | 5 | [`responder`] | petstore-ai, the local model |
+//! | 4 | [`petstore`] | pets, orders, inventory: a command writes state and events in one transaction |
+//! | 3 | [`auth`], [`events`], [`limiter`], [`upstream`], [`usage`] | authentication; live events; rate limits; routing, health and retries; usage records |
+//! | 2 | [`http`], [`store`], [`telemetry`] | the HTTP/1.1 transport; the database; logs and metrics |
+//! | 1 | [`config`], [`time`], [`offload`] | configuration file -> typed settings; clock, timers, shutdown; a bounded pool for long computations |
+//! | 0 | [`wire`], [`bound`], `sync` | pure data and codecs, no I/O; bounds with a share for each owner; the synchronization primitives that loom replaces |
 
 pub mod bound;
-pub mod clock;
 mod sync;
 pub mod wire;
 
 pub mod config;
-pub mod deadline;
 pub mod offload;
+pub mod time;
 
-pub mod http1;
-pub mod petstore;
+pub mod http;
 pub mod store;
 pub mod telemetry;
 
-pub mod hub;
-pub mod keyring;
-pub mod ledger;
+pub mod auth;
+pub mod events;
 pub mod limiter;
-pub mod responder;
-pub mod sessions;
 pub mod upstream;
+pub mod usage;
+
+pub mod petstore;
+
+pub mod responder;
 
 pub mod error;
 
-pub mod layer;
-pub mod relay;
+pub mod completion;
+pub mod middleware;
+pub mod web;
 
 pub mod api;
 

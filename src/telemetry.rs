@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
-use self::log::{JsonLines, Lines, lost_as_json, lost_as_text};
+use self::log::{JsonLines, LogWriter, lost_as_json, lost_as_text};
 use crate::config::LogFormat;
 
 pub use self::log::{Flush, RequestLine};
@@ -29,7 +29,7 @@ pub fn init(format: LogFormat) -> Option<Flush> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let json = is_json(format, terminal);
     // Without a thread there is no server either, which will say why.
-    let lines = Lines::to(std::io::stderr(), terminal, if json { lost_as_json } else { lost_as_text }).ok()?;
+    let lines = LogWriter::to(std::io::stderr(), terminal, if json { lost_as_json } else { lost_as_text }).ok()?;
     // The filter decides once for each place that logs, not for each line.
     let registry = registry().with(filter);
     let first = if json {

@@ -171,7 +171,7 @@ fn a_key_is_made_with_its_secret_alone_on_stdout_and_shown_never_again() {
         let listed = shell.run(arguments).out;
         assert!(listed.contains("alice") && !listed.contains(secret), "{listed}");
     }
-    let hash = petstream::wire::key::KeyHash::of(secret).to_hex();
+    let hash = petstream::wire::api_key::KeyHash::of(secret).to_hex();
     let database = std::fs::read(shell.path().join("petstream.db")).unwrap();
     let holds = |text: &str| database.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds(&hash) && !holds(secret));

@@ -6,9 +6,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use petstream::ledger::{Entry, Ledger};
 use petstream::store::Store;
 use petstream::telemetry::record::{Source, Terminal};
+use petstream::usage::{UsageRecord, UsageRecorder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ impl Shop {
         Self { folder: TempDir::new().unwrap() }
     }
 
-    async fn with(entries: Vec<Entry>) -> Self {
+    async fn with(entries: Vec<UsageRecord>) -> Self {
         let shop = Self::new();
         let store = shop.open().await;
         record(&store, entries).await;
@@ -63,16 +63,16 @@ impl Shop {
     }
 }
 
-async fn record(store: &Store, entries: Vec<Entry>) {
-    let (ledger, writer) = Ledger::new(store.clone(), None);
+async fn record(store: &Store, entries: Vec<UsageRecord>) {
+    let (ledger, writer) = UsageRecorder::new(store.clone(), None);
     entries.into_iter().for_each(|entry| ledger.record(entry));
     // Ends when all is written, as there will be no more.
     drop(ledger);
     writer.run(CancellationToken::new()).await;
 }
 
-fn entry(at: &str, key: &str, model: &str) -> Entry {
-    Entry {
+fn entry(at: &str, key: &str, model: &str) -> UsageRecord {
+    UsageRecord {
         at: at.parse().unwrap(),
         request_id: None,
         key_id: format!("config:{key}").into(),
@@ -94,24 +94,24 @@ fn entry(at: &str, key: &str, model: &str) -> Entry {
 }
 
 /// Two keys, two models, two days, every ending.
-fn some() -> Vec<Entry> {
+fn some() -> Vec<UsageRecord> {
     let reason = Some("upstream_closed".into());
     vec![
         entry("2026-01-31T23:59:59.999Z", "alice", "gpt-5"),
         entry("2026-02-01T00:00:00Z", "alice", "gpt-5"),
-        Entry {
+        UsageRecord {
             terminal: Terminal::Failed,
             reason,
             source: Some(Source::Running),
             ..entry("2026-02-01T12:00:00Z", "alice", "gpt-5")
         },
-        Entry {
+        UsageRecord {
             terminal: Terminal::ClientGone,
             source: Some(Source::Counted),
             completion_tokens: 12_345,
             ..entry("2026-02-01T12:00:00Z", "bob", "petstore-ai")
         },
-        Entry { source: Some(Source::Estimated), ..entry("2026-02-01T13:00:00Z", "bob", "petstore-ai") },
+        UsageRecord { source: Some(Source::Estimated), ..entry("2026-02-01T13:00:00Z", "bob", "petstore-ai") },
     ]
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use petstream::http1::Socket;
+use petstream::http::server::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Gives its pieces one after the other, with a wait before each but the first, and then the end.

@@ -16,16 +16,16 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::bound::{Bound, Grant};
-use crate::clock;
 use crate::config::Limits;
-use crate::deadline::within;
 use crate::error::ApiError;
+use crate::time::clock;
+use crate::time::timeout;
 
 /// The room that is made for a body at first, bytes.
 const UNIT: usize = 16 * 1024;
 /// Longest body that stays in the buffer that it came in, if it came in one piece. Such a buffer is no larger than a unit:
 /// what came in a larger one was copied out of it.
-const MOST_AS_IT_IS: usize = 8 * 1024;
+const MAX_AS_IT_IS: usize = 8 * 1024;
 
 /// The bounds, and the memory that all bodies share; cheap to clone.
 #[derive(Clone)]
@@ -91,7 +91,7 @@ impl BodyReader {
             if bytes.len() as u64 + data.len() as u64 > self.limit {
                 return Err(ApiError::body_too_large(self.limit));
             }
-            if bytes.is_empty() && body.is_end_stream() && data.len() <= MOST_AS_IT_IS {
+            if bytes.is_empty() && body.is_end_stream() && data.len() <= MAX_AS_IT_IS {
                 return Ok(ReadBody { bytes: data, share });
             }
             let needed = bytes.len() + data.len();
@@ -135,7 +135,7 @@ impl Pace {
     async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>, ApiError> {
         loop {
             let left = self.due.min(self.ends).saturating_duration_since(clock::now());
-            let frame = within(left, pin!(body.frame())).await;
+            let frame = timeout(left, pin!(body.frame())).await;
             match frame.ok_or_else(ApiError::body_timeout)? {
                 None => return Ok(None),
                 Some(Err(_broken)) => return Err(ApiError::body_broken()),
@@ -226,7 +226,7 @@ mod tests {
         let reader = reader(&Limits::default());
         let one: Arc<str> = "one".into();
         let headers = HeaderMap::new();
-        let small = reader.read(&one, &headers, Body::from(vec![b' '; MOST_AS_IT_IS])).await.unwrap();
+        let small = reader.read(&one, &headers, Body::from(vec![b' '; MAX_AS_IT_IS])).await.unwrap();
         assert_eq!((small.share.amount(), reader.memory.taken()), (0, 0));
         let large = reader.read(&one, &headers, Body::from(vec![b' '; 60_000])).await.unwrap();
         assert_eq!((large.share.amount(), reader.memory.taken()), (60_000, 60_000));

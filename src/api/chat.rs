@@ -14,10 +14,10 @@ use super::AppState;
 use super::body::ReadBody;
 use super::front::Answering;
 use crate::bound::Grant;
+use crate::completion::Caller;
 use crate::error::ApiError;
-use crate::layer::authenticate::{Peer, Standing};
+use crate::middleware::authenticate::{AuthContext, Peer};
 use crate::offload::MAX_INLINE;
-use crate::relay::Caller;
 use crate::telemetry::record::Record;
 use crate::wire::request::ChatRequest;
 
@@ -45,7 +45,7 @@ impl Service<Request> for Completions {
 /// One completion, streamed or whole. The content type is not looked at: `curl -d` sends that of a form.
 async fn answer(state: Arc<AppState>, request: Request) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
-    let Some(key) = head.extensions.get::<Standing>().map(|standing| Arc::clone(&standing.principal().id)) else {
+    let Some(key) = head.extensions.get::<AuthContext>().map(|standing| Arc::clone(&standing.principal().id)) else {
         tracing::error!("a layer is missing in front of the handler");
         return Ok(ApiError::internal().into_response());
     };
@@ -81,7 +81,7 @@ fn begin(
 ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
     // Nobody else needs them any more.
     let extensions = &mut head.extensions;
-    let standing = extensions.remove::<Standing>().map(Standing::into_parts);
+    let standing = extensions.remove::<AuthContext>().map(AuthContext::into_parts);
     let (Some((principal, Some(admission))), Some(record)) = (standing, extensions.remove::<Record>()) else {
         tracing::error!("a layer is missing in front of the handler");
         return Err(ApiError::internal());

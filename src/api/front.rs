@@ -17,7 +17,7 @@ use tower::Service;
 
 use super::chat;
 use crate::error::refused_by_engine;
-use crate::http1::Refuser;
+use crate::http::server::Refuser;
 
 /// An answer on its way.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;

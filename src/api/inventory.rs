@@ -8,7 +8,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::listing::with_cursor;
+use super::pagination::with_cursor;
 use crate::error::problem::Problem;
 use crate::petstore::PetStore;
 use crate::petstore::inventory::Inventory;

@@ -7,8 +7,8 @@ use http::header::CACHE_CONTROL;
 use serde::Serialize;
 
 use crate::error::problem::Problem;
-use crate::layer::authenticate::Standing;
-use crate::wire::key::Scope;
+use crate::middleware::authenticate::AuthContext;
+use crate::wire::api_key::Scope;
 
 #[derive(Serialize)]
 struct Me<'a> {
@@ -23,7 +23,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/api/me", get(me)).method_not_allowed_fallback(async || Problem::method_not_allowed())
 }
 
-async fn me(Extension(standing): Extension<Standing>) -> Response {
+async fn me(Extension(standing): Extension<AuthContext>) -> Response {
     let principal = standing.principal();
     let me = Me {
         key: &principal.name,

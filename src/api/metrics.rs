@@ -9,8 +9,9 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use http::{Method, Uri};
 
-use super::{AppState, no_method, ops};
+use super::{AppState, health};
 use crate::error::ApiError;
+use crate::error::no_method;
 use crate::telemetry::metrics::Metrics;
 
 /// The one route.
@@ -22,8 +23,8 @@ pub(super) fn router() -> Router<Arc<AppState>> {
 /// all the time.
 pub fn open_router(state: Arc<AppState>) -> Router {
     router()
-        .route("/healthz", get(ops::healthz).fallback(no_method))
-        .route("/readyz", get(ops::readyz).fallback(no_method))
+        .route("/healthz", get(health::healthz).fallback(no_method))
+        .route("/readyz", get(health::readyz).fallback(no_method))
         .fallback(async |method: Method, uri: Uri| ApiError::no_path(method.as_str(), uri.path(), None))
         .with_state(state)
 }

@@ -2,19 +2,17 @@
 
 mod body;
 mod chat;
-mod document;
-mod etag;
 pub mod events;
 mod front;
+mod health;
 pub mod inventory;
-mod listing;
+mod json_body;
 mod me;
 mod metrics;
 mod misspelled_path;
 mod models;
-mod ops;
 pub mod orders;
-pub mod page;
+mod pagination;
 mod parameters;
 pub mod pets;
 mod public_path;
@@ -36,26 +34,27 @@ use tower::Layer as _;
 use self::chat::Completions;
 use self::events::Events;
 use self::stats::Stats;
+use crate::auth::browser_credential::Browsers;
+use crate::auth::public_reads::anonymous;
+use crate::completion::CompletionService;
 use crate::config::AllowOrigins;
 use crate::error::problem::Problem;
-use crate::error::{ApiError, Surface};
-use crate::http1::Refuser;
-use crate::layer::authenticate::{AuthenticateLayer, Gate, Guard};
-use crate::layer::browser::Browsers;
-use crate::layer::cors::Cors;
-use crate::layer::observe::{self, ObserveLayer};
-use crate::layer::public_reads::anonymous;
-use crate::layer::rate_limit::{Meter, RateLimitLayer};
-use crate::layer::strangers::{Strangers, strangers};
-use crate::ledger::Ledger;
+use crate::error::{ApiError, Surface, no_method};
+use crate::http::server::Refuser;
 use crate::limiter::Limiter;
+use crate::middleware::authenticate::{AuthPolicy, AuthenticateLayer, Authenticator};
+use crate::middleware::cors::Cors;
+use crate::middleware::origin_check::{OriginCheck, strangers};
+use crate::middleware::rate_limit::{RateLimitLayer, RateLimitPolicy};
+use crate::middleware::request_log::{self, RequestLogLayer};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
-use crate::relay::Relay;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{RemoteModels, Routes};
-use crate::wire::key::Scope;
+use crate::usage::UsageRecorder;
+use crate::web;
+use crate::wire::api_key::Scope;
 use crate::wire::request::Rules;
 
 pub use body::BodyReader;
@@ -66,7 +65,7 @@ pub use public_path::PublicPath;
 /// Handles to everything that handlers use. Every request passes it through each layer, so it is shared whole.
 pub struct AppState {
     /// Completions.
-    pub relay: Relay,
+    pub relay: CompletionService,
     /// Where models are served.
     pub routes: Arc<Routes>,
     /// The models of the `*` upstream.
@@ -94,7 +93,7 @@ pub struct AppState {
     /// What is measured.
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.
-    pub ledger: Ledger,
+    pub ledger: UsageRecorder,
     /// Cancelled when the server begins to shut down.
     pub stopping: CancellationToken,
 }
@@ -149,10 +148,10 @@ impl FromRef<Arc<AppState>> for Offload {
 ///
 /// Layers that stand together are put on together: axum keeps a service on the heap for each time that layers are put on,
 /// and copies it for each request.
-pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: AllowOrigins) -> Front {
-    let guard = |scope, surface| Guard { gate: gate.clone(), scope, surface, browsers: None, anonymous: None };
+pub fn front(state: Arc<AppState>, gate: &Authenticator, limiter: &Limiter, origins: AllowOrigins) -> Front {
+    let guard = |scope, surface| AuthPolicy { gate: gate.clone(), scope, surface, browsers: None, anonymous: None };
     let meter = |surface| {
-        let meter = Meter { limiter: limiter.clone(), metrics: state.metrics.clone(), surface };
+        let meter = RateLimitPolicy { limiter: limiter.clone(), metrics: state.metrics.clone(), surface };
         RateLimitLayer::new(meter) // 6
     };
     let known = |routes: Router<Arc<AppState>>, scope: Option<Scope>, surface: Surface| {
@@ -163,7 +162,7 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
     };
     let read = |routes: Router<Arc<AppState>>, browsers: Option<Browsers>| {
         let anonymous = state.public_reads.then(|| anonymous(Scope::StoreRead));
-        let guard = Guard { browsers, anonymous, ..guard(Some(Scope::StoreRead), Surface::Problem) };
+        let guard = AuthPolicy { browsers, anonymous, ..guard(Some(Scope::StoreRead), Surface::Problem) };
         routes.route_layer((AuthenticateLayer::new(guard), meter(Surface::Problem))) // 5, 6
     };
     let streams = read(events::streams(), Some(state.events.browsers().clone()));
@@ -176,7 +175,7 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
     let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
         .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
         .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    let page = if state.page { page::router() } else { Router::new() };
+    let page = if state.page { web::router() } else { Router::new() };
     let routes = Router::new()
         .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
         .merge(store)
@@ -186,20 +185,20 @@ pub fn front(state: Arc<AppState>, gate: &Gate, limiter: &Limiter, origins: Allo
         .merge(known(me::router(), None, Surface::Problem))
         .merge(known(metrics::router().merge(stats::router()), Some(Scope::Stats), Surface::Problem))
         .merge(page)
-        .route("/healthz", get(ops::healthz))
-        .route("/readyz", get(ops::readyz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .fallback(no_path);
     // The same layers in one piece, for what is asked for most.
     let completions = (AuthenticateLayer::new(guard(Some(Scope::Chat), Surface::OpenAi)), meter(Surface::OpenAi)) // 5, 6
         .layer(completions);
-    let outer = (ObserveLayer::new(state.metrics.clone()), Cors::new(origins.clone())); // 1, 2
+    let outer = (RequestLogLayer::new(state.metrics.clone()), Cors::new(origins.clone())); // 1, 2
     let observed = (outer.0.clone().of_route(chat::PATH), outer.1.clone());
     let metrics = state.metrics.clone();
-    let refuser: Refuser<Body> = Arc::new(move |refused| observe::refused(&metrics, refused));
+    let refuser: Refuser<Body> = Arc::new(move |refused| request_log::refused(&metrics, refused));
     if gate.asks_for_keys() {
         return Front::new(observed.layer(completions), routes.layer(outer).with_state(state), refuser);
     }
-    let strangers = from_fn_with_state(Strangers::all_but(origins), strangers); // 3
+    let strangers = from_fn_with_state(OriginCheck::all_but(origins), strangers); // 3
     let others = routes.layer(strangers.clone()).layer(outer).with_state(state);
     Front::new((observed, strangers).layer(completions), others, refuser)
 }
@@ -215,8 +214,4 @@ async fn no_path(method: Method, uri: Uri) -> Response {
         return Problem::not_found(detail).into_response();
     }
     ApiError::no_path(method.as_str(), path, meant.as_deref()).into_response()
-}
-
-async fn no_method(method: Method, uri: Uri) -> Response {
-    ApiError::no_method(method.as_str(), uri.path()).into_response()
 }

@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 
 use super::AppState;
 use crate::error::ApiError;
-use crate::layer::authenticate::Standing;
+use crate::middleware::authenticate::AuthContext;
 use crate::responder::MODEL;
 
 /// When petstore-ai was released, seconds since 1970.
@@ -19,7 +19,7 @@ const RELEASED: u32 = 1_795_392_000;
 /// Every model that the key may use: the local one, the configured ones, then those of the `*` upstream.
 pub(super) async fn list(
     State(state): State<Arc<AppState>>,
-    Extension(standing): Extension<Standing>,
+    Extension(standing): Extension<AuthContext>,
 ) -> Json<ListModelResponse> {
     let principal = standing.principal();
     let data = all(&state).await.into_iter().filter(|model| principal.may_use(&model.id)).collect();
@@ -29,7 +29,7 @@ pub(super) async fn list(
 /// One model: a listed one, or any other that the `*` route takes.
 pub(super) async fn retrieve(
     State(state): State<Arc<AppState>>,
-    Extension(standing): Extension<Standing>,
+    Extension(standing): Extension<AuthContext>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
     // What is not UTF-8 is no model's name.

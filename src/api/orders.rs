@@ -15,8 +15,8 @@ use http::HeaderMap;
 use uuid::Uuid;
 
 use super::body::BodyReader;
-use super::document::{Document, JSON, MERGE_PATCH, Otherwise, Purpose, text};
-use super::listing::{self, AFTER, LIMIT, MAX_LIMIT, Place};
+use super::json_body::{JSON, JsonBody, MERGE_PATCH, Otherwise, Purpose, text};
+use super::pagination::{self, AFTER, LIMIT, MAX_LIMIT, Place};
 use super::parameters::{Parameters, named};
 use super::pets;
 use super::public_path::PublicPath;
@@ -28,7 +28,7 @@ use crate::petstore::order::{Order, OrderFilter, OrderStatus};
 
 const ONE: &str = "/api/orders/{id}";
 /// Longest way to write an id, characters.
-const LONGEST_ID: usize = 45;
+const MAX_ID_LEN: usize = 45;
 
 /// An order's id in a path.
 type Id = Result<Path<Uuid>, PathRejection>;
@@ -73,7 +73,7 @@ impl ListQuery {
                 status: named(&mut given, "status", OrderStatus::ALL, OrderStatus::name, OrderStatus::from_name),
                 pet: given.one("petId", "the id of a pet", id),
             },
-            limit: given.one("limit", &limit, listing::read_limit).unwrap_or(LIMIT),
+            limit: given.one("limit", &limit, pagination::read_limit).unwrap_or(LIMIT),
             after: given.one(AFTER, "a token taken from `next`", |token| Place::read(token, id)),
         };
         given.finish()?;
@@ -91,7 +91,7 @@ async fn list(
     let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
     let page = store.orders(&wanted.filter, wanted.limit, behind).await?;
     let next = page.value.next.map(|id| id.to_string());
-    Ok(listing::page(&public.of(Order::LIST), &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
+    Ok(pagination::page(&public.of(Order::LIST), &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
 }
 
 async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
@@ -106,10 +106,10 @@ async fn place(
     State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = Document::read(&bodies, request, &JSON).await?;
-    let read = |document: &Document| {
+    let document = JsonBody::read(&bodies, request, &JSON).await?;
+    let read = |document: &JsonBody| {
         let mut given = document.object(Purpose::Whole)?;
-        let id = |json: &str| Uuid::try_parse(&text(json, LONGEST_ID)?).ok();
+        let id = |json: &str| Uuid::try_parse(&text(json, MAX_ID_LEN)?).ok();
         let pet = given.member("petId", "the id of a pet", Otherwise::Required, id);
         given.finish()?;
         Ok((pet.ok_or_else(Problem::internal)?, document.idempotency_key()?))
@@ -125,9 +125,9 @@ async fn patch(
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = Document::read(&bodies, request, &MERGE_PATCH).await?;
+    let document = JsonBody::read(&bodies, request, &MERGE_PATCH).await?;
     let id = resource::id(id, "order")?;
-    let read = |document: &Document| {
+    let read = |document: &JsonBody| {
         let mut given = document.object(Purpose::Patch)?;
         given.ignore(&pets::SERVERS);
         let (all, unchanged) = (OrderStatus::ALL, Otherwise::Unchanged);

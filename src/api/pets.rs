@@ -25,10 +25,10 @@ use uuid::Uuid;
 
 use self::query::ListQuery;
 use super::body::BodyReader;
-use super::document::{Document, JSON, MERGE_PATCH};
+use super::json_body::{JSON, JsonBody, MERGE_PATCH};
 use super::public_path::PublicPath;
 use super::resource::Resource;
-use super::{listing, resource};
+use super::{pagination, resource};
 use crate::error::problem::Problem;
 use crate::offload::Offload;
 use crate::petstore::PetStore;
@@ -73,7 +73,7 @@ async fn list(
     let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
     let page = pets.list(&wanted.filter, wanted.sort, wanted.limit, behind).await?;
     let next = page.value.next.map(|key| key.to_token());
-    Ok(listing::page(&public.of(Pet::LIST), &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
+    Ok(pagination::page(&public.of(Pet::LIST), &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
 }
 
 async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
@@ -88,8 +88,8 @@ async fn create(
     State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = Document::read(&bodies, request, &JSON).await?;
-    let read = |document: &Document| Ok((body::new(document)?, document.idempotency_key()?));
+    let document = JsonBody::read(&bodies, request, &JSON).await?;
+    let read = |document: &JsonBody| Ok((body::new(document)?, document.idempotency_key()?));
     let (document, (fields, key)) = document.understood(&offload, read).await?;
     Ok(resource::created(&pets.create_pet(document.caller(), fields, key.as_ref()).await?, &public))
 }
@@ -101,7 +101,7 @@ async fn replace(
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = Document::read(&bodies, request, &JSON).await?;
+    let document = JsonBody::read(&bodies, request, &JSON).await?;
     let id = resource::id(id, "pet")?;
     let (document, edit) = document.understood(&offload, body::replacement).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
@@ -114,7 +114,7 @@ async fn patch(
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = Document::read(&bodies, request, &MERGE_PATCH).await?;
+    let document = JsonBody::read(&bodies, request, &MERGE_PATCH).await?;
     let id = resource::id(id, "pet")?;
     let (document, edit) = document.understood(&offload, body::patch).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))

@@ -11,13 +11,13 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::etag;
 use super::public_path::PublicPath;
 use crate::error::problem::Problem;
+use crate::petstore::command_error::Expected;
+use crate::petstore::idempotency::Done;
 use crate::petstore::order::Order;
 use crate::petstore::pet::Pet;
-use crate::petstore::refusal::Expected;
-use crate::petstore::replay::Done;
+use crate::wire::etag;
 
 /// Tells that an answer was given before, to the same `Idempotency-Key`.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

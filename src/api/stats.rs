@@ -16,15 +16,15 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::error::problem::Problem;
-use crate::hub::Hub;
-use crate::ledger::{Entry, Ledger};
+use crate::events::EventHub;
 use crate::limiter::Limit;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Source;
 use crate::telemetry::samples::{Sample, Samples};
 use crate::upstream::{Routes, TargetState, TargetStatus};
+use crate::usage::{UsageRecord, UsageRecorder};
 use crate::wire::event::STATS;
-use crate::wire::event_frame::Passing;
+use crate::wire::event_frame::EphemeralFrame;
 
 /// Time between two samples.
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,9 +44,9 @@ pub struct Sources {
     /// How the upstreams are.
     pub routes: Arc<Routes>,
     /// What ended last.
-    pub ledger: Ledger,
+    pub ledger: UsageRecorder,
     /// Who listens.
-    pub hub: Hub,
+    pub hub: EventHub,
 }
 
 /// The answer to a request.
@@ -156,7 +156,7 @@ impl Stats {
             seen = count;
             if self.sources.hub.is_listened_to() {
                 let tick = Tick { kind: STATS, sample: &sample, present: self.sources.present(now, &entries) };
-                self.sources.hub.tell(Passing::new(STATS, &json(&tick)));
+                self.sources.hub.tell(EphemeralFrame::new(STATS, &json(&tick)));
             }
         }
     }
@@ -174,7 +174,7 @@ impl Stats {
 }
 
 impl Sources {
-    fn present<'a>(&self, now: Timestamp, entries: &'a [Arc<Entry>]) -> Present<'a> {
+    fn present<'a>(&self, now: Timestamp, entries: &'a [Arc<UsageRecord>]) -> Present<'a> {
         let instant = Instant::now();
         let upstreams = self.routes.status(instant).into_iter().map(|status| Upstream::of(status, now, instant));
         let limits = self.metrics.refusals().into_iter().map(|(label, whose, refused)| {
@@ -211,7 +211,7 @@ impl Upstream {
 }
 
 impl<'a> Recent<'a> {
-    fn of(entry: &'a Entry) -> Self {
+    fn of(entry: &'a UsageRecord) -> Self {
         Self {
             id: entry.request_id.as_deref(),
             at: written(entry.at),

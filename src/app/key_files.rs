@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::keyring::Keyring;
 use crate::config::{KeyConfig, Secret, SecretFile, long_enough};
-use crate::keyring::Keyring;
 use crate::upstream::{Routes, Target};
-use crate::wire::key::KeyHash;
+use crate::wire::api_key::KeyHash;
 
 /// Time between two looks at all files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -129,7 +129,7 @@ mod tests {
     use crate::config::{Limits, ModelConfig, RateLimits, UpstreamConfig};
     use crate::store::Store;
     use crate::telemetry::metrics::Metrics;
-    use crate::wire::key::Scopes;
+    use crate::wire::api_key::Scopes;
 
     struct Case {
         folder: tempfile::TempDir,

@@ -17,17 +17,17 @@ use tokio::time::Sleep;
 use super::tcp::{Tcp, prepare};
 use super::workers::Workers;
 use crate::api::{Answering, Entrance, Front};
-use crate::clock;
 use crate::config::Limits;
-use crate::deadline::{EndsAt, Listener, Signal};
-use crate::http1::{Connection, Incoming, Terms};
-use crate::layer::authenticate::Peer;
+use crate::http::server::{Connection, ConnectionOptions, RequestBody};
+use crate::middleware::authenticate::Peer;
+use crate::time::clock;
+use crate::time::{Listener, ResponseDeadline, Signal};
 
 /// Pause after a failed accept: what fails is memory or file descriptors, and those come back.
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// How long an error frame may take to reach its client once requests are cut.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A listener and what it serves.
 pub(super) struct Server {
@@ -51,7 +51,7 @@ pub(super) struct Signals {
 /// What every connection gets.
 struct Service {
     front: Front,
-    terms: Terms,
+    terms: ConnectionOptions,
     write_idle: Duration,
     signals: Signals,
 }
@@ -64,7 +64,7 @@ impl Server {
         workers: Workers,
         signals: Signals,
     ) -> Self {
-        let terms = Terms { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
+        let terms = ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
         Self {
             listener,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
@@ -134,7 +134,7 @@ impl Service {
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         prepare(&tcp);
         let mut entrance = self.front.entrance();
-        let ends_at = EndsAt::default();
+        let ends_at = ResponseDeadline::default();
         let tcp = Tcp::new(tcp, self.write_idle, ends_at.clone());
         let service = move |request| answer(&mut entrance, request, peer, ends_at.clone());
         Served {
@@ -158,7 +158,7 @@ struct Served<S> {
     _place: OwnedSemaphorePermit,
 }
 
-impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
+impl<S: FnMut(Request<RequestBody>) -> Answering + Unpin> Future for Served<S> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -169,7 +169,7 @@ impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
         }
         if this.cutting.poll_is_over(cx) && this.last_words.is_none() {
             // The streams hear that it is over when their connections do, and have a moment to tell their clients.
-            this.last_words = Some(Box::pin(tokio::time::sleep(LAST_WORDS)));
+            this.last_words = Some(Box::pin(tokio::time::sleep(FINAL_FLUSH_TIMEOUT)));
         }
         let ended = clock::still(|| Pin::new(&mut this.http).poll(cx));
         let rung = this.last_words.as_mut().is_some_and(|alarm| alarm.as_mut().poll(cx).is_ready());
@@ -177,7 +177,12 @@ impl<S: FnMut(Request<Incoming>) -> Answering + Unpin> Future for Served<S> {
     }
 }
 
-fn answer(entrance: &mut Entrance, mut request: Request<Incoming>, peer: SocketAddr, ends_at: EndsAt) -> Answering {
+fn answer(
+    entrance: &mut Entrance,
+    mut request: Request<RequestBody>,
+    peer: SocketAddr,
+    ends_at: ResponseDeadline,
+) -> Answering {
     ends_at.begin();
     request.extensions_mut().insert(Peer { address: peer, ends_at });
     entrance.answer(request.map(Body::new))

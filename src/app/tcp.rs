@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::deadline::EndsAt;
-use crate::http1::Socket;
+use crate::http::server::Socket;
+use crate::time::ResponseDeadline;
 
 /// How long a client may go on sending after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ pub(super) struct Tcp {
     tcp: TcpStream,
     write_idle: Duration,
     /// When the answer that is being written must be over.
-    ends_at: EndsAt,
+    ends_at: ResponseDeadline,
     /// Set while a write waits. Made at the first wait: most connections never wait.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -58,7 +58,7 @@ fn unsent(_: &TcpStream) -> io::Result<()> {
 }
 
 impl Tcp {
-    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: EndsAt) -> Self {
+    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: ResponseDeadline) -> Self {
         Self { tcp, write_idle, ends_at, deadline: None, waiting: false, lingering: None }
     }
 
@@ -178,7 +178,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Tcp::new(tcp, Duration::from_millis(50), EndsAt::default());
+        let mut connection = Tcp::new(tcp, Duration::from_millis(50), ResponseDeadline::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
@@ -188,7 +188,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let ends_at = EndsAt::default();
+        let ends_at = ResponseDeadline::default();
         ends_at.set(Some(Instant::now() + Duration::from_millis(50)));
         let mut connection = Tcp::new(tcp, Duration::from_secs(3_600), ends_at);
         let written = connection.write_all(&vec![0; 64 << 20]).await;
@@ -200,7 +200,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Tcp::new(tcp, Duration::from_secs(1), EndsAt::default());
+        let mut connection = Tcp::new(tcp, Duration::from_secs(1), ResponseDeadline::default());
         client.write_all(b"unread").await.unwrap();
         connection.tcp.readable().await.unwrap();
         let closed = std::future::poll_fn(|cx| {

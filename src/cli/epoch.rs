@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 use petstream::config::Sources;
-use petstream::petstore::log::EventLog;
 use petstream::store::Store;
+use petstream::store::event_log::EventLog;
 
 use super::{Failure, answer, database_file, fault};
 

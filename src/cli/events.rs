@@ -27,7 +27,7 @@ const SILENCE: Duration = Duration::from_secs(6 * 60);
 /// Between two looks whether a silent peer is there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Longest event that is read, bytes.
-const LONGEST_EVENT: usize = 64 << 20;
+const MAX_EVENT_LEN: usize = 64 << 20;
 
 #[derive(Args)]
 pub(super) struct Command {
@@ -145,7 +145,7 @@ impl Reader {
     }
 
     async fn read(&mut self, mut response: Response) -> Result<End, Failure> {
-        let mut decoder = Decoder::new(LONGEST_EVENT);
+        let mut decoder = Decoder::new(MAX_EVENT_LEN);
         let mut begun = false;
         loop {
             let chunk = match response.chunk().await {

@@ -6,13 +6,13 @@ use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use petstream::config::{ForKeys, RateLimits, Sources, load_for_keys, parse_moment};
 use petstream::store::{CreateKeyError, NewKey, Store, StoredKey};
-use petstream::wire::key::{Scope, Scopes, new_secret};
+use petstream::wire::api_key::{Scope, Scopes, new_secret};
 use serde_json::{Value, json};
 
 use super::{Failure, answer, fault, in_a_file, note};
 
 /// Longest name of a key, characters.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -193,8 +193,8 @@ fn as_json(stored: &StoredKey) -> Value {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| format!("expected 1 to {LONGEST_NAME} printable characters"))
+    let fits = !text.trim().is_empty() && text.chars().count() <= MAX_NAME_LEN && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("expected 1 to {MAX_NAME_LEN} printable characters"))
 }
 
 fn model(text: &str) -> Result<String, String> {

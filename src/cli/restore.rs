@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use petstream::config::Sources;
-use petstream::petstore::log::EventLog;
+use petstream::store::event_log::EventLog;
 use petstream::store::{Backup, RestoreError};
 
 use super::{Failure, database_file, fault, note};

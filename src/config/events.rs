@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Longest `public_path`, bytes.
-const LONGEST_PATH: usize = 200;
+const MAX_PATH_LEN: usize = 200;
 
 /// The streams of events under `/api/events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn origin(value: &Value) -> Result<String, String> {
 pub(super) fn public_path(value: &Value) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
     let fits = |path: &&str| {
-        path.len() <= LONGEST_PATH
+        path.len() <= MAX_PATH_LEN
             && path.starts_with('/')
             && path.ends_with('/')
             && path.bytes().all(plain)

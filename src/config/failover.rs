@@ -13,7 +13,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// Longest wait before the same upstream is asked again.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Further attempts after a failure, as long as the client has not been sent a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +96,10 @@ pub(super) fn retries(walk: &mut Walk, model: &mut Section) -> Retries {
         reserve_per_second: walk.read(s, "reserve", whole(0, 1000)).unwrap_or(default.reserve_per_second),
         same_target: walk.read(s, "same_target", whole(0, 10)).unwrap_or(default.same_target),
         backoff: walk
-            .read(s, "backoff", spans(SHORTEST, LONGEST_WAIT))
+            .read(s, "backoff", spans(SHORTEST, MAX_WAIT))
             .map_or(default.backoff, |(from, to)| Backoff { from, to }),
         max_retry_after: walk
-            .read(s, "max_retry_after", span(Duration::ZERO, LONGEST_WAIT))
+            .read(s, "max_retry_after", span(Duration::ZERO, MAX_WAIT))
             .unwrap_or(default.max_retry_after),
     };
     walk.finish(section);

@@ -1,6 +1,6 @@
 //! Reads the section `keys`, and the keys of `PETSTREAM_API_KEY`.
 
-use crate::wire::key::{KeyHash, Scope, Scopes};
+use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
 use super::error::{ConfigError, Origin};
 use super::limits::rates;
@@ -11,9 +11,9 @@ use super::yaml::Value;
 use super::{KeyConfig, RateLimits, SecretFile};
 
 /// Longest name of a key, characters.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 /// Longest name of a model, characters.
-pub(super) const LONGEST_MODEL: usize = 256;
+pub(super) const MAX_MODEL_LEN: usize = 256;
 
 /// Reads `keys`.
 pub(super) fn keys(walk: &mut Walk, root: &mut Section) -> Vec<KeyConfig> {
@@ -41,7 +41,7 @@ fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
 fn one(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
-    let name = walk.require(&mut section, "name", name(LONGEST_NAME));
+    let name = walk.require(&mut section, "name", name(MAX_NAME_LEN));
     let secret = hash(walk, &mut section);
     let expires_at = walk.read(&mut section, "expires", moment);
     let models = models(walk, &mut section);
@@ -89,7 +89,7 @@ fn hash(walk: &mut Walk, section: &mut Section) -> Option<(KeyHash, Option<Secre
 
 fn models(walk: &mut Walk, section: &mut Section) -> Option<Vec<String>> {
     let fields = walk.list(section, "models", "the list is empty; leave it out to allow all models")?;
-    Some(fields.iter().filter_map(|field| walk.check(field, name(LONGEST_MODEL))).collect())
+    Some(fields.iter().filter_map(|field| walk.check(field, name(MAX_MODEL_LEN))).collect())
 }
 
 fn scopes(walk: &mut Walk, section: &mut Section) -> Scopes {

@@ -26,7 +26,7 @@ pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
 /// The file that is read from the working folder when none is named.
 const FILE_NAME: &str = "petstream.yaml";
 /// Longest file that is read, bytes: anything longer is the wrong file.
-const LONGEST_FILE: u64 = 1 << 20;
+const MAX_FILE_LEN: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -179,8 +179,8 @@ fn is_there(path: &Path) -> bool {
 fn text_of(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LONGEST_FILE {
+    file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE_LEN {
         return Err("longer than 1 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())

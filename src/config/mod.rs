@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::wire::key::{KeyHash, Scopes};
+use crate::wire::api_key::{KeyHash, Scopes};
 
 pub use error::{ConfigError, Origin};
 pub use events::{AllowOrigins, EventsConfig};

@@ -9,7 +9,7 @@ use url::Url;
 use super::duration::deadline;
 use super::error::{ConfigError, Origin};
 use super::failover::{Ejection, Retries, ejection, retries};
-use super::keys::LONGEST_MODEL;
+use super::keys::MAX_MODEL_LEN;
 use super::secret::{self, Outcome};
 use super::value::{self, base_url, choice, name, shown_text, whole};
 use super::walk::{Field, Section, Walk, join};
@@ -161,7 +161,7 @@ pub(super) fn models(walk: &mut Walk, root: &mut Section) -> Vec<ModelConfig> {
 fn one(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
-    let name = walk.require(&mut section, "name", name(LONGEST_MODEL));
+    let name = walk.require(&mut section, "name", name(MAX_MODEL_LEN));
     let errors = walk.errors.len();
     let list = walk.list(&mut section, "upstreams", NO_UPSTREAM);
     if list.is_none() && walk.errors.len() == errors && section.is_open() {
@@ -184,7 +184,7 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
         Outcome::Found(found) => Some(Secret::new(found.text).in_file(found.file)),
         Outcome::Absent | Outcome::Reported => None,
     };
-    let model = walk.read(&mut section, "model", name(LONGEST_MODEL));
+    let model = walk.read(&mut section, "model", name(MAX_MODEL_LEN));
     let ca_file = secret::certificates(walk, &mut section, "ca_file");
     let deadlines = walk.take(&mut section, "timeouts");
     let timeouts = timeouts(walk, &join(&path, "timeouts"), deadlines);

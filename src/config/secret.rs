@@ -13,7 +13,7 @@ use super::yaml::Value;
 /// Shortest secret of a key that callers show: below, it can be guessed.
 pub(super) const SHORTEST_KEY: usize = 4;
 /// Longest secret file; anything longer is the wrong file.
-const LONGEST_FILE: u64 = 64 * 1024;
+const MAX_FILE_LEN: u64 = 64 * 1024;
 
 /// A file that holds a secret, and may hold another one later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +96,8 @@ fn from(path: &Path, shown: &str) -> Result<String, String> {
     let unreadable = |error| format!("can't read {shown}: {error}; mount the file or correct the path");
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = Vec::new();
-    file.take(LONGEST_FILE + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LONGEST_FILE {
+    file.take(MAX_FILE_LEN + 1).read_to_end(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE_LEN {
         return Err(format!("{shown} is longer than 64 KiB; is it the right file?"));
     }
     let text = String::from_utf8(text).map_err(|_| format!("{shown} is not text; is it the right file?"))?;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::openai::{ApiError, Reason};
 use super::problem::Problem;
-use crate::limiter::Limited;
+use crate::limiter::RateLimited;
 
 /// Which format a failure takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Denied {
     /// It comes from a page of another origin.
     StrangeOrigin,
     /// It is over a limit.
-    Limited(Limited),
+    RateLimited(RateLimited),
 }
 
 impl Denied {
@@ -53,7 +53,7 @@ impl Denied {
             Self::NoScope(scope) => ApiError::no_scope(scope),
             Self::StrangeHost => ApiError::strange_host(),
             Self::StrangeOrigin => ApiError::strange_origin(),
-            Self::Limited(limited) => ApiError::from(limited),
+            Self::RateLimited(limited) => ApiError::from(limited),
         };
         if surface == Surface::OpenAi {
             return api.into_response();
@@ -65,7 +65,7 @@ impl Denied {
             Self::ManyKeys => Problem::unreadable(detail),
             Self::ManyFailures(wait) => Problem::too_many_requests(detail, Some(*wait)),
             Self::NoScope(_) | Self::StrangeHost | Self::StrangeOrigin => Problem::forbidden(detail),
-            Self::Limited(limited) => Problem::too_many_requests(detail, limited.retry_after),
+            Self::RateLimited(limited) => Problem::too_many_requests(detail, limited.retry_after),
         };
         let mut response = problem.into_response();
         response.extensions_mut().insert(reason);

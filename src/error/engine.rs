@@ -5,11 +5,11 @@ use http::StatusCode;
 
 use super::openai::ApiError;
 use super::problem::Problem;
-use crate::http1::Refused;
+use crate::http::server::EngineRefusal;
 
 /// The whole answer: problem+json where the target is one below `/api`, OpenAI's envelope for all else.
 #[must_use]
-pub fn refused_by_engine(refused: &Refused<'_>) -> Response {
+pub fn refused_by_engine(refused: &EngineRefusal<'_>) -> Response {
     let (message, code) = described(refused.status);
     if is_below_api(refused.target) {
         return Problem::of_engine(refused.status, message).into_response();

@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::bound::Exceeded;
-use crate::limiter::{Limit, Limited};
+use crate::limiter::{Limit, RateLimited};
 use crate::offload::NotDone;
 use crate::responder::ResponderError;
 use crate::upstream::{Deadline, Failure, Refusal};
@@ -24,10 +24,10 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Milliseconds, read by the SDKs before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Most of an upstream's message that is passed on, characters.
-const MOST_TEXT: usize = 2_000;
+const MAX_TEXT: usize = 2_000;
 
 /// Most of its type, code and parameter, characters.
-const MOST_WORD: usize = 200;
+const MAX_WORD: usize = 200;
 
 /// A failure as a client of `/v1` sees it.
 #[derive(Clone, Debug)]
@@ -238,8 +238,8 @@ impl From<ResponderError> for ApiError {
     }
 }
 
-impl From<&Limited> for ApiError {
-    fn from(limited: &Limited) -> Self {
+impl From<&RateLimited> for ApiError {
+    fn from(limited: &RateLimited) -> Self {
         let kind = if limited.what == Limit::Tokens { "tokens" } else { "requests" };
         let mut error =
             Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
@@ -287,7 +287,7 @@ impl ApiError {
     /// What an upstream's own refusal means to our client.
     fn refused(refusal: &Refusal) -> Self {
         let said = refusal.error.as_ref();
-        let text: Option<String> = said.map(|error| error.message.chars().take(MOST_TEXT).collect());
+        let text: Option<String> = said.map(|error| error.message.chars().take(MAX_TEXT).collect());
         let status = refusal.effective_status();
         let mut error = match status.as_u16() {
             // Passed on as 401, a client would suspect its own key. What was said is about the operator's account.
@@ -352,7 +352,7 @@ fn whole_ms(wait: Duration) -> u64 {
 
 /// What an upstream says where a word is expected.
 fn short(text: &str) -> String {
-    text.chars().take(MOST_WORD).collect()
+    text.chars().take(MAX_WORD).collect()
 }
 
 impl IntoResponse for ApiError {

@@ -12,10 +12,10 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::openai::ApiError;
+use crate::auth::sessions::SessionError;
 use crate::bound::Exceeded;
-use crate::hub::Refused;
-use crate::petstore::refusal::Refusal;
-use crate::sessions::SessionError;
+use crate::events::Refused;
+use crate::petstore::command_error::CommandError;
 use crate::store::StoreError;
 
 /// When a client may try again whose change the database can't take: somebody has to look after the disk.
@@ -208,18 +208,19 @@ impl From<ApiError> for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<CommandError> for Problem {
+    fn from(refusal: CommandError) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NoPet(_) | Refusal::NoOrder(_) => Self::not_found(detail),
-            Refusal::Version { .. } => Self::new(StatusCode::PRECONDITION_FAILED, detail),
-            Refusal::OpenOrder(_) | Refusal::NotAvailable(_) | Refusal::Move { .. } | Refusal::TooManyPets(_) => {
-                Self::new(StatusCode::CONFLICT, detail)
-            }
-            Refusal::Decimals { .. } => Self::invalid(vec![FieldError::member("price", detail)]),
-            Refusal::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
-            Refusal::Store(error) => error.into(),
+            CommandError::NoPet(_) | CommandError::NoOrder(_) => Self::not_found(detail),
+            CommandError::Version { .. } => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            CommandError::OpenOrder(_)
+            | CommandError::NotAvailable(_)
+            | CommandError::Move { .. }
+            | CommandError::TooManyPets(_) => Self::new(StatusCode::CONFLICT, detail),
+            CommandError::Decimals { .. } => Self::invalid(vec![FieldError::member("price", detail)]),
+            CommandError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            CommandError::Store(error) => error.into(),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::scope::Scope;
-use super::{Limit, Limited, Quota};
+use super::state::LimitState;
+use super::{Limit, Quota, RateLimited};
 
 /// One token, in the unit of levels. With nanoseconds in a minute as the unit, a bucket of N tokens a minute gains
 /// exactly N units a nanosecond: no rounding, ever.
@@ -69,12 +69,12 @@ impl Bucket {
 
     /// Why `tokens` can't be taken when so much is used, if they can't. Even a request for nothing waits until what is
     /// owed has been paid.
-    fn refuses(&self, scope: &Scope, used: i128, tokens: u64) -> Option<Limited> {
+    fn refuses(&self, scope: &LimitState, used: i128, tokens: u64) -> Option<RateLimited> {
         let over = used + units(tokens) - units(self.limit.get());
         if over <= 0 {
             return None;
         }
-        Some(Limited {
+        Some(RateLimited {
             what: Limit::Tokens,
             whose: scope.whose(),
             limit: self.limit.get(),
@@ -87,14 +87,14 @@ impl Bucket {
 
 /// Tokens set aside for one completion. Dropped without being settled, they stay taken: never free, never twice.
 pub struct Reservation {
-    key: Arc<Scope>,
-    total: Arc<Scope>,
+    key: Arc<LimitState>,
+    total: Arc<LimitState>,
     tokens: u64,
 }
 
 impl Reservation {
     /// Takes `tokens` from both or from none.
-    pub(super) fn take(key: &Arc<Scope>, total: &Arc<Scope>, tokens: u64) -> Result<Self, Limited> {
+    pub(super) fn take(key: &Arc<LimitState>, total: &Arc<LimitState>, tokens: u64) -> Result<Self, RateLimited> {
         // Always in this order: a key's bucket before the total's, so that two can't wait for each other.
         let now = total.clock().nanos();
         let mut own = key.bucket().map(|bucket| (bucket, bucket.refilled(now)));

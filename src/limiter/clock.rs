@@ -3,7 +3,7 @@
 use governor::clock::{Clock as GovernorClock, FakeRelativeClock};
 use governor::nanos::Nanos;
 
-use crate::clock;
+use crate::time::clock;
 
 /// Monotonic time. Governor's own clock is blind to tokio's, and a test must be able to move both.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@
 
 mod bucket;
 mod clock;
-mod limited;
 mod permits;
-mod scope;
+mod rate_limited;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,10 +21,10 @@ use crate::config::RateLimits;
 
 pub use bucket::Reservation;
 pub use clock::Clock;
-pub use limited::{Limit, Limited, Whose};
 pub use permits::StreamPermit;
+pub use rate_limited::{Limit, LimitOwner, RateLimited};
 
-use scope::Scope;
+use state::LimitState;
 
 /// The map is looked through for idle keys when it has grown to this, and then at twice what was left.
 const FIRST_PURGE: usize = 1024;
@@ -37,9 +37,9 @@ pub struct Limiter {
 
 struct Shared {
     clock: Clock,
-    total: Arc<Scope>,
+    total: Arc<LimitState>,
     // std RwLock: never held across .await
-    keys: RwLock<HashMap<Arc<str>, Arc<Scope>>>,
+    keys: RwLock<HashMap<Arc<str>, Arc<LimitState>>>,
     purge_at: AtomicUsize,
 }
 
@@ -57,8 +57,8 @@ pub struct Quota {
 /// A request that has passed the limit of requests, and may go on to ask for a stream and for tokens.
 #[derive(Clone)]
 pub struct Admission {
-    key: Arc<Scope>,
-    total: Arc<Scope>,
+    key: Arc<LimitState>,
+    total: Arc<LimitState>,
     requests: Option<Quota>,
 }
 
@@ -66,7 +66,7 @@ impl Limiter {
     /// Nothing used yet; `total` holds for all keys together.
     #[must_use]
     pub fn new(total: RateLimits, clock: Clock) -> Self {
-        let total = Arc::new(Scope::new(Whose::Total, total, clock.clone()));
+        let total = Arc::new(LimitState::new(LimitOwner::Total, total, clock.clone()));
         let shared = Shared { clock, total, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
         Self { shared: Arc::new(shared) }
     }
@@ -75,8 +75,8 @@ impl Limiter {
     /// request, what the key has used up counts against the new ones.
     ///
     /// # Errors
-    /// [`Limited`] by the key's or the total limit of requests.
-    pub fn request(&self, id: &Arc<str>, limits: RateLimits) -> Result<Admission, Limited> {
+    /// [`RateLimited`] by the key's or the total limit of requests.
+    pub fn request(&self, id: &Arc<str>, limits: RateLimits) -> Result<Admission, RateLimited> {
         let key = self.key(id, limits);
         let now = self.shared.clock.nanos();
         let own = key.request(now)?;
@@ -91,7 +91,7 @@ impl Limiter {
         self.shared.keys.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    fn key(&self, id: &Arc<str>, limits: RateLimits) -> Arc<Scope> {
+    fn key(&self, id: &Arc<str>, limits: RateLimits) -> Arc<LimitState> {
         let known = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         if let Some(scope) = known.filter(|scope| *scope.limits() == limits) {
             return scope;
@@ -100,7 +100,7 @@ impl Limiter {
         let scope = match keys.get(id) {
             Some(scope) if *scope.limits() == limits => return Arc::clone(scope),
             Some(old) => old.with_limits(limits),
-            None => Scope::new(Whose::Key, limits, self.shared.clock.clone()),
+            None => LimitState::new(LimitOwner::Key, limits, self.shared.clock.clone()),
         };
         let scope = Arc::new(scope);
         keys.insert(Arc::clone(id), Arc::clone(&scope));
@@ -117,16 +117,16 @@ impl Admission {
     /// A permit for one more stream.
     ///
     /// # Errors
-    /// [`Limited`] by the key's or the total number of streams at once.
-    pub fn stream(&self) -> Result<StreamPermit, Limited> {
+    /// [`RateLimited`] by the key's or the total number of streams at once.
+    pub fn stream(&self) -> Result<StreamPermit, RateLimited> {
         StreamPermit::take(&self.key, &self.total)
     }
 
     /// Sets aside `tokens`, to be settled when the real number is known.
     ///
     /// # Errors
-    /// [`Limited`] by the key's or the total tokens a minute; with no `retry_after` if that many can never fit.
-    pub fn reserve(&self, tokens: u64) -> Result<Reservation, Limited> {
+    /// [`RateLimited`] by the key's or the total tokens a minute; with no `retry_after` if that many can never fit.
+    pub fn reserve(&self, tokens: u64) -> Result<Reservation, RateLimited> {
         Reservation::take(&self.key, &self.total, tokens)
     }
 

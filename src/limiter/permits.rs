@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::scope::Scope;
-use super::{Limit, Limited};
+use super::state::LimitState;
+use super::{Limit, RateLimited};
 
 /// Nobody can know when a stream ends; this is when to ask again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ pub struct StreamPermit {
 }
 
 impl StreamPermit {
-    pub(super) fn take(key: &Scope, total: &Scope) -> Result<Self, Limited> {
+    pub(super) fn take(key: &LimitState, total: &LimitState) -> Result<Self, RateLimited> {
         // The key's place is given back by its drop when there is none left of the total.
         let own = place(key)?;
         let shared = place(total)?;
@@ -67,9 +67,9 @@ impl StreamPermit {
     }
 }
 
-fn place(scope: &Scope) -> Result<Option<Place>, Limited> {
+fn place(scope: &LimitState) -> Result<Option<Place>, RateLimited> {
     let Some(streams) = scope.streams() else { return Ok(None) };
-    streams.take().map(Some).map_err(|open| Limited {
+    streams.take().map(Some).map_err(|open| RateLimited {
         what: Limit::Streams,
         whose: scope.whose(),
         limit: u64::from(streams.limit.get()),

@@ -34,7 +34,7 @@ fn a_minutes_worth_may_come_at_once_and_comes_back_evenly() {
     let left: Vec<_> = (0..3).map(|_| limiter.request(&key, own).ok().unwrap().requests().unwrap().remaining).collect();
     assert_eq!(left, [2, 1, 0]);
     let refused = limiter.request(&key, own).err().unwrap();
-    assert_eq!((refused.what, refused.whose, refused.limit, refused.used), (Limit::Requests, Whose::Key, 3, 3));
+    assert_eq!((refused.what, refused.whose, refused.limit, refused.used), (Limit::Requests, LimitOwner::Key, 3, 3));
     assert_eq!(refused.retry_after, Some(Duration::from_secs(20)));
     clock.advance(Duration::from_millis(19_999));
     assert!(limiter.request(&key, own).is_err());
@@ -48,12 +48,12 @@ fn the_total_holds_for_all_keys_and_a_key_over_its_limit_takes_nothing_from_it()
     let (limiter, _clock) = limiter(limits(3, 0, 0));
     assert!(limiter.request(&id("a"), limits(1, 0, 0)).is_ok());
     for _ in 0..10 {
-        assert_eq!(limiter.request(&id("a"), limits(1, 0, 0)).err().unwrap().whose, Whose::Key);
+        assert_eq!(limiter.request(&id("a"), limits(1, 0, 0)).err().unwrap().whose, LimitOwner::Key);
     }
     assert!(limiter.request(&id("b"), NONE).is_ok());
     let last = limiter.request(&id("b"), NONE).ok().unwrap();
     assert_eq!(last.requests().unwrap().remaining, 0);
-    assert_eq!(limiter.request(&id("c"), NONE).err().unwrap().whose, Whose::Total);
+    assert_eq!(limiter.request(&id("c"), NONE).err().unwrap().whose, LimitOwner::Total);
 }
 
 #[test]
@@ -66,7 +66,10 @@ fn tokens_are_reserved_and_settled() {
     // More was used than was asked for: the rest is owed, and even nothing has to wait.
     admission.reserve(500).ok().unwrap().settle(800);
     let refused = admission.reserve(0).err().unwrap();
-    assert_eq!((refused.whose, refused.used, refused.retry_after), (Whose::Key, 900, Some(Duration::from_secs(30))));
+    assert_eq!(
+        (refused.whose, refused.used, refused.retry_after),
+        (LimitOwner::Key, 900, Some(Duration::from_secs(30)))
+    );
     clock.advance(Duration::from_secs(30));
     assert!(admission.reserve(0).is_ok());
     assert!(admission.reserve(1).is_err());
@@ -77,7 +80,7 @@ fn what_can_never_fit_says_so() {
     let (limiter, _clock) = limiter(limits(0, 100, 0));
     let admission = limiter.request(&id("a"), limits(0, 600, 0)).ok().unwrap();
     let refused = admission.reserve(101).err().unwrap();
-    assert_eq!((refused.whose, refused.retry_after), (Whose::Total, None));
+    assert_eq!((refused.whose, refused.retry_after), (LimitOwner::Total, None));
     assert!(refused.to_string().starts_with("Request too large for this server on tokens per min (TPM): Limit 100"));
     assert_eq!(admission.tokens().unwrap().remaining, 100, "a refusal takes nothing");
 }
@@ -97,12 +100,12 @@ fn permits_are_freed_by_their_drop_and_a_refusal_by_the_total_keeps_none() {
     let b = limiter.request(&id("b"), NONE).ok().unwrap();
     let first = a.stream().ok().unwrap();
     let refused = a.stream().err().unwrap();
-    assert_eq!((refused.whose, refused.limit, refused.used), (Whose::Key, 1, 1));
+    assert_eq!((refused.whose, refused.limit, refused.used), (LimitOwner::Key, 1, 1));
     let _second = b.stream().ok().unwrap();
-    assert_eq!(b.stream().err().unwrap().whose, Whose::Total);
+    assert_eq!(b.stream().err().unwrap().whose, LimitOwner::Total);
     drop(first);
     let _third = b.stream().ok().unwrap();
-    assert_eq!(a.stream().err().unwrap().whose, Whose::Total);
+    assert_eq!(a.stream().err().unwrap().whose, LimitOwner::Total);
     drop(_third);
     assert!(a.stream().is_ok(), "the refusal left the key's own place free");
 }

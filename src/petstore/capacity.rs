@@ -4,7 +4,7 @@
 //! forgotten instead; open ones never are, and there is at most one for each pet.
 
 use super::change::Change;
-use super::refusal::Refusal;
+use super::command_error::CommandError;
 use crate::bound::Exceeded;
 
 /// How many more orders may pile up before they are forgotten.
@@ -31,21 +31,26 @@ impl Default for Capacity {
 
 impl Change {
     /// Refuses a pet of `maker` that would be one too many.
-    pub(super) async fn check_room(&mut self, maker: &str, capacity: &Capacity) -> Result<(), Refusal> {
+    pub(super) async fn check_room(&mut self, maker: &str, capacity: &Capacity) -> Result<(), CommandError> {
         let counts = "SELECT count(*), (SELECT count(*) FROM pets WHERE made_by = ?) FROM pets";
         let (all, own): (i64, i64) = sqlx::query_as(counts).bind(maker).fetch_one(self.connection()).await?;
         let reached = |count: i64, most: u64| count.unsigned_abs() >= most;
         if capacity.pets_of_a_key < capacity.pets && reached(own, capacity.pets_of_a_key) {
-            return Err(Refusal::TooManyPets(Exceeded::Share(capacity.pets_of_a_key)));
+            return Err(CommandError::TooManyPets(Exceeded::Share(capacity.pets_of_a_key)));
         }
         if reached(all, capacity.pets) {
-            return Err(Refusal::TooManyPets(Exceeded::Total(capacity.pets)));
+            return Err(CommandError::TooManyPets(Exceeded::Total(capacity.pets)));
         }
         Ok(())
     }
 
     /// Forgets the oldest closed orders beyond the bounds, every now and then: `row` is the number of the newest one.
-    pub(super) async fn forget_orders(&mut self, row: i64, maker: &str, capacity: &Capacity) -> Result<(), Refusal> {
+    pub(super) async fn forget_orders(
+        &mut self,
+        row: i64,
+        maker: &str,
+        capacity: &Capacity,
+    ) -> Result<(), CommandError> {
         if row % SLACK != 0 {
             return Ok(());
         }
@@ -64,10 +69,10 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::petstore::command_error::Expected;
     use crate::petstore::filter::{PetFilter, Sort};
     use crate::petstore::order::{OrderFilter, OrderStatus};
     use crate::petstore::pets::tests::{empty, fields, made};
-    use crate::petstore::refusal::Expected;
 
     #[tokio::test]
     async fn a_pet_too_many_is_refused_and_another_key_still_has_room() {
@@ -76,7 +81,8 @@ mod tests {
         let add = async |maker: &str| pets.create_pet(maker, fields(), None).await.map(|done| done.value);
         let first = add("one").await.unwrap();
         add("one").await.unwrap();
-        let full = |refused: &Refusal, exceeded| matches!(refused, Refusal::TooManyPets(told) if *told == exceeded);
+        let full =
+            |refused: &CommandError, exceeded| matches!(refused, CommandError::TooManyPets(told) if *told == exceeded);
         let refused = add("one").await.unwrap_err();
         assert!(full(&refused, Exceeded::Share(2)));
         assert_eq!(

@@ -5,13 +5,13 @@ use serde::Serialize;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
+use super::command_error::CommandError;
 use super::inventory::{self, Inventory};
-use super::log::{self, NewEvent};
 use super::order::Order;
 use super::pet::{Pet, Species, Status};
-use super::refusal::Refusal;
 use super::{PetStore, row, select, write};
 use crate::store::StoreError;
+use crate::store::event_log::{self, NewEvent};
 use crate::wire::event::Kind;
 
 /// The time, as the database keeps it: in whole milliseconds.
@@ -45,15 +45,15 @@ impl Change {
     }
 
     /// The pet of that id.
-    pub(super) async fn pet(&mut self, id: Uuid) -> Result<Pet, Refusal> {
+    pub(super) async fn pet(&mut self, id: Uuid) -> Result<Pet, CommandError> {
         let row = select::one(id).build().fetch_optional(self.connection()).await?;
-        Ok(row::to_pet(&row.ok_or(Refusal::NoPet(id))?)?)
+        Ok(row::to_pet(&row.ok_or(CommandError::NoPet(id))?)?)
     }
 
     /// The order of that id.
-    pub(super) async fn order(&mut self, id: Uuid) -> Result<Order, Refusal> {
+    pub(super) async fn order(&mut self, id: Uuid) -> Result<Order, CommandError> {
         let row = select::order(id).build().fetch_optional(self.connection()).await?;
-        Ok(row::to_order(&row.ok_or(Refusal::NoOrder(id))?)?)
+        Ok(row::to_order(&row.ok_or(CommandError::NoOrder(id))?)?)
     }
 
     /// Adds a new pet of `maker`.
@@ -112,7 +112,7 @@ impl Change {
     pub(super) async fn commit(mut self, pets: &PetStore) -> Result<(), StoreError> {
         self.tell_inventory(pets.low_stock).await?;
         let Self { mut transaction, at, events, .. } = self;
-        let head = if events.is_empty() { None } else { Some(log::append(&mut transaction, at, &events).await?) };
+        let head = if events.is_empty() { None } else { Some(event_log::append(&mut transaction, at, &events).await?) };
         let store = pets.store.clone();
         let pets = pets.clone();
         // A task of its own: a caller who goes away now must not keep the doorbell from ringing.

@@ -14,17 +14,16 @@ mod vocabulary;
 
 mod capacity;
 mod change;
+pub mod command_error;
 pub mod filter;
+pub mod idempotency;
 pub mod inventory;
-pub mod log;
 pub mod money;
 pub mod order;
 mod orders;
 pub mod page;
 pub mod pet;
 mod pets;
-pub mod refusal;
-pub mod replay;
 mod row;
 mod seed;
 mod select;
@@ -193,7 +192,7 @@ impl PetStore {
         let mut transaction = self.store.reader().begin().await?;
         // The first statement fixes what all others see.
         let row = sqlx::query("SELECT * FROM event_head").fetch_one(&mut *transaction).await?;
-        let cursor = log::position(&row)?.cursor();
+        let cursor = crate::store::event_log::position(&row)?.cursor();
         Ok((transaction, cursor))
     }
 

@@ -3,11 +3,11 @@
 use uuid::Uuid;
 
 use super::change::Change;
+use super::command_error::{CommandError, Expected};
+use super::idempotency::{Done, IdempotencyKey};
 use super::order::{Order, OrderFilter, OrderPage, OrderStatus};
 use super::page::Snapshot;
 use super::pet::{Pet, Status};
-use super::refusal::{Expected, Refusal};
-use super::replay::{Done, IdempotencyKey};
 use super::{PetStore, row, select, write};
 use crate::store::StoreError;
 use crate::wire::event::Kind;
@@ -17,26 +17,26 @@ impl PetStore {
     /// time as it was made.
     ///
     /// # Errors
-    /// [`Refusal::NoPet`], [`Refusal::NotAvailable`], [`Refusal::KeyReused`], [`Refusal::Store`].
+    /// [`CommandError::NoPet`], [`CommandError::NotAvailable`], [`CommandError::KeyReused`], [`CommandError::Store`].
     pub async fn place_order(
         &self,
         maker: &str,
         pet: Uuid,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Done<Order>, Refusal> {
+    ) -> Result<Done<Order>, CommandError> {
         let mut change = Change::begin(self).await?;
         if let Some(done) = change.replay(key).await? {
             return Ok(done);
         }
         let pet = change.pet(pet).await?;
         if pet.status != Status::Available {
-            return Err(Refusal::NotAvailable(pet.status));
+            return Err(CommandError::NotAvailable(pet.status));
         }
         let order = Order::new(&pet, change.at);
         let row = write::order(change.connection(), &order, maker).await.map_err(|error| {
             match error.as_database_error() {
                 // The index of open orders: this pet's status was not that of its order.
-                Some(said) if said.is_unique_violation() => Refusal::NotAvailable(OrderStatus::Placed.pet()),
+                Some(said) if said.is_unique_violation() => CommandError::NotAvailable(OrderStatus::Placed.pet()),
                 _ => error.into(),
             }
         })?;
@@ -53,14 +53,19 @@ impl PetStore {
     /// adopted. None, or the status that the order has already, changes nothing.
     ///
     /// # Errors
-    /// [`Refusal::NoOrder`], [`Refusal::Version`], [`Refusal::Move`], [`Refusal::Store`].
-    pub async fn move_order(&self, id: Uuid, to: Option<OrderStatus>, expected: &Expected) -> Result<Order, Refusal> {
+    /// [`CommandError::NoOrder`], [`CommandError::Version`], [`CommandError::Move`], [`CommandError::Store`].
+    pub async fn move_order(
+        &self,
+        id: Uuid,
+        to: Option<OrderStatus>,
+        expected: &Expected,
+    ) -> Result<Order, CommandError> {
         let mut change = Change::begin(self).await?;
         let before = change.order(id).await?;
         expected.check(before.version)?;
         let Some(to) = to.filter(|to| *to != before.status) else { return Ok(before) };
         if !before.status.may_become(to) {
-            return Err(Refusal::Move { from: before.status, to });
+            return Err(CommandError::Move { from: before.status, to });
         }
         let mut after = before.clone();
         after.status = to;

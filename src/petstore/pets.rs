@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::change::Change;
+use super::command_error::{CommandError, Expected};
+use super::idempotency::{Done, IdempotencyKey};
 use super::pet::{Pet, PetEdit, PetFields};
-use super::refusal::{Expected, Refusal};
-use super::replay::{Done, IdempotencyKey};
 use super::{PetStore, money, select};
 use crate::store::StoreError;
 
@@ -13,13 +13,13 @@ impl PetStore {
     /// Adds a pet for `maker`, the id of an API key; asked again with the same key, gives the pet of the first time as it was made.
     ///
     /// # Errors
-    /// [`Refusal::Decimals`], [`Refusal::KeyReused`], [`Refusal::TooManyPets`], [`Refusal::Store`].
+    /// [`CommandError::Decimals`], [`CommandError::KeyReused`], [`CommandError::TooManyPets`], [`CommandError::Store`].
     pub async fn create_pet(
         &self,
         maker: &str,
         fields: PetFields,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Done<Pet>, Refusal> {
+    ) -> Result<Done<Pet>, CommandError> {
         let mut change = Change::begin(self).await?;
         if let Some(done) = change.replay(key).await? {
             return Ok(done);
@@ -37,9 +37,9 @@ impl PetStore {
     /// makes no event.
     ///
     /// # Errors
-    /// [`Refusal::NoPet`]; [`Refusal::Version`]; [`Refusal::OpenOrder`] for another status of a pet whose order
-    /// decides about it; [`Refusal::Decimals`]; [`Refusal::Store`].
-    pub async fn edit_pet(&self, id: Uuid, edit: PetEdit, expected: &Expected) -> Result<Pet, Refusal> {
+    /// [`CommandError::NoPet`]; [`CommandError::Version`]; [`CommandError::OpenOrder`] for another status of a pet whose order
+    /// decides about it; [`CommandError::Decimals`]; [`CommandError::Store`].
+    pub async fn edit_pet(&self, id: Uuid, edit: PetEdit, expected: &Expected) -> Result<Pet, CommandError> {
         let mut change = Change::begin(self).await?;
         let before = change.pet(id).await?;
         expected.check(before.version)?;
@@ -59,8 +59,8 @@ impl PetStore {
     /// Deletes a pet.
     ///
     /// # Errors
-    /// [`Refusal::NoPet`], [`Refusal::Version`], [`Refusal::OpenOrder`], [`Refusal::Store`].
-    pub async fn delete_pet(&self, id: Uuid, expected: &Expected) -> Result<(), Refusal> {
+    /// [`CommandError::NoPet`], [`CommandError::Version`], [`CommandError::OpenOrder`], [`CommandError::Store`].
+    pub async fn delete_pet(&self, id: Uuid, expected: &Expected) -> Result<(), CommandError> {
         let mut change = Change::begin(self).await?;
         let pet = change.pet(id).await?;
         expected.check(pet.version)?;
@@ -72,19 +72,19 @@ impl PetStore {
 }
 
 /// Here and not only where requests are read: an edit may change the currency alone.
-fn check_price(pet: &Pet) -> Result<(), Refusal> {
+fn check_price(pet: &Pet) -> Result<(), CommandError> {
     if money::fits(pet.price, &pet.currency) {
         return Ok(());
     }
-    Err(Refusal::Decimals { currency: pet.currency.clone(), most: money::decimals(&pet.currency) })
+    Err(CommandError::Decimals { currency: pet.currency.clone(), most: money::decimals(&pet.currency) })
 }
 
-async fn refuse_ordered(change: &mut Change, pet: Uuid) -> Result<(), Refusal> {
+async fn refuse_ordered(change: &mut Change, pet: Uuid) -> Result<(), CommandError> {
     let order: Option<String> =
         sqlx::query_scalar(select::OPEN_ORDER).bind(pet.to_string()).fetch_optional(change.connection()).await?;
     match order.map(|id| Uuid::try_parse(&id)) {
         None => Ok(()),
-        Some(Ok(order)) => Err(Refusal::OpenOrder(order)),
+        Some(Ok(order)) => Err(CommandError::OpenOrder(order)),
         Some(Err(_)) => Err(StoreError::Corrupt(format!("the id of the order of pet {pet}")).into()),
     }
 }

@@ -14,12 +14,12 @@
 
 mod answer;
 mod conversation;
-mod cut;
 mod language;
 mod options;
 mod query;
 mod rows;
 mod task;
+mod truncate;
 
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ impl Responder {
 }
 
 fn completion(text: &str, prompt_tokens: u32, options: &Options) -> Completion {
-    let (pieces, finish_reason) = cut::cut(text, options);
+    let (pieces, finish_reason) = truncate::cut(text, options);
     let completion_tokens = pieces.iter().map(|piece| piece.tokens).sum();
     let choice = Choice { pieces: pieces.into(), finish_reason, completion_tokens };
     Completion { prompt_tokens, choices: vec![choice; options.choices] }

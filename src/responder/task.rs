@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::conversation::Turn;
 
 /// Most words of a title.
-const LONGEST_TITLE: usize = 6;
+const MAX_TITLE_LEN: usize = 6;
 /// Most characters of one: a word may have any length.
-const LONGEST_TITLE_CHARS: usize = 80;
+const MAX_TITLE_CHARS: usize = 80;
 /// How much of a message is looked at for what it asks, bytes.
 const BEGINNING: usize = 400;
 /// What the first line of the conversation's user begins with.
@@ -52,8 +52,8 @@ fn first_line(text: &str) -> Option<&str> {
 
 fn title(text: &str) -> String {
     let line = first_line(text).unwrap_or_default();
-    let words: Vec<&str> = line.split_whitespace().take(LONGEST_TITLE).collect();
-    let title: String = words.join(" ").chars().filter(|c| !c.is_control()).take(LONGEST_TITLE_CHARS).collect();
+    let words: Vec<&str> = line.split_whitespace().take(MAX_TITLE_LEN).collect();
+    let title: String = words.join(" ").chars().filter(|c| !c.is_control()).take(MAX_TITLE_CHARS).collect();
     let title = title.trim_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace());
     if title.is_empty() { "Pets".to_owned() } else { title.to_owned() }
 }

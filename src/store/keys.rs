@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::config::RateLimits;
-use crate::wire::key::{KeyHash, Scope, Scopes};
+use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
 /// How many of the secret's last characters are kept to tell keys apart.
 const HINT: usize = 4;

@@ -3,6 +3,7 @@
 //! SQLite allows one writer at a time; keeping a single connection for writing turns its
 //! `SQLITE_BUSY` into an orderly queue. Readers see the last commit (write-ahead log).
 
+pub mod event_log;
 mod files;
 mod keys;
 mod open;
@@ -38,7 +39,7 @@ const UNWRITABLE: [u32; 4] = [READ_ONLY, IO, FULL, CANT_OPEN];
 pub struct Store {
     reader: SqlitePool,
     writer: SqlitePool,
-    series: Arc<usage::Known>,
+    series: Arc<usage::SeriesCache>,
     files: Arc<Files>,
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Store, StoreError};
-use crate::wire::key::KeyHash;
+use crate::wire::api_key::KeyHash;
 
 impl Store {
     /// Stores a session of `owner` that stands for a key, whose hash is `sealed`, until `ends`, and deletes those that have

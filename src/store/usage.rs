@@ -15,7 +15,7 @@ use sqlx::{Connection as _, Row as _};
 
 use super::{Store, StoreError};
 
-pub(super) use series::Known;
+pub(super) use series::SeriesCache;
 
 /// Milliseconds of a day; UTC as computers count it has no other days.
 const DAY: i64 = 24 * 60 * 60 * 1_000;

@@ -9,8 +9,8 @@
 //! - The process ends while nobody reads: what has not been read a second later.
 
 mod json;
-mod out;
 mod request;
+mod stderr_sink;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use self::out::Out;
+use self::stderr_sink::StderrSink;
 
 pub(super) use json::{JsonLines, lost as lost_as_json};
 pub use request::RequestLine;
@@ -33,13 +33,13 @@ const MOST: usize = 1 << 20;
 /// So many do not wait for the window's end: behind a busy server they would be too many by then.
 const MANY: usize = MOST / 4;
 /// How long the end of the process waits for the last lines to be read.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Who tells of lost lines.
 const TARGET: &str = module_path!();
 
 /// Where lines go; clones are the same.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub(super) struct LogWriter {
     shared: Arc<Shared>,
     /// Nothing gathers: somebody is watching.
     at_once: bool,
@@ -67,9 +67,9 @@ struct Waiting {
 
 /// Writes what has gathered when it is dropped, at the end of the process.
 #[must_use]
-pub struct Flush(Lines);
+pub struct Flush(LogWriter);
 
-impl Lines {
+impl LogWriter {
     /// Begins to write to `out`. `lost` makes the line which says that so many are missing, and why.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Lines {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new(), done: Condvar::new() });
         let writing = Arc::clone(&shared);
-        thread::Builder::new().name("log".to_owned()).spawn(move || writing.write(Out::to(out, lost)))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || writing.write(StderrSink::to(out, lost)))?;
         Ok(Self { shared, at_once })
     }
 
@@ -128,7 +128,7 @@ impl Drop for Flush {
         waiting.ending = true;
         shared.more.notify_one();
         // Somebody who does not read must not hold the process.
-        let _ = shared.done.wait_timeout_while(waiting, LAST_WORDS, |waiting| !waiting.done);
+        let _ = shared.done.wait_timeout_while(waiting, FINAL_FLUSH_TIMEOUT, |waiting| !waiting.done);
     }
 }
 
@@ -138,7 +138,7 @@ impl Shared {
     }
 
     /// Writes until the end.
-    fn write(&self, mut out: Out<impl Write>) {
+    fn write(&self, mut out: StderrSink<impl Write>) {
         let mut text = Vec::new();
         loop {
             let (lost, ending) = self.take(&mut text);
@@ -174,7 +174,7 @@ pub(super) fn lost_as_text(count: u64, why: &str) -> Vec<u8> {
 
 /// Adds one line.
 pub(super) struct Line<'a> {
-    lines: &'a Lines,
+    lines: &'a LogWriter,
     level: Level,
 }
 
@@ -189,7 +189,7 @@ impl Write for Line<'_> {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {

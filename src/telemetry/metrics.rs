@@ -2,12 +2,12 @@
 //!
 //! Everything that carries a label from outside is bounded: beyond the bound, values share the label `other`. Handles of
 //! models and targets are asked for once, at the start. A token touches nothing shared: a stream collects the times
-//! between its chunks in [`Gaps`], which are added at most once a second and when it ends.
+//! between its chunks in [`IntervalHistogram`], which are added at most once a second and when it ends.
 
 mod count;
+mod exposition;
 mod histogram;
 mod model;
-mod page;
 mod reading;
 mod route;
 mod target;
@@ -21,21 +21,21 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use count::{ByName, Counter, Level, OTHER, Slots};
+use count::{ByName, Counter, Gauge, OTHER, Slots};
 
-pub use count::Held;
-pub use histogram::Gaps;
+pub use count::GaugeGuard;
+pub use histogram::IntervalHistogram;
 pub use model::{Ended, ModelMetrics};
 pub use reading::{Distribution, Reading};
 pub use route::RouteMetrics;
 pub use target::TargetMetrics;
 
 /// Most models that are told apart.
-const MOST_MODELS: usize = 256;
+const MAX_MODELS: usize = 256;
 /// Most routes that are told apart.
-const MOST_ROUTES: usize = 64;
+const MAX_ROUTES: usize = 64;
 /// Most kinds of refusals that are told apart.
-const MOST_REFUSALS: usize = 16;
+const MAX_REFUSALS: usize = 16;
 
 /// Most reasons of the HTTP engine to refuse a request that are told apart.
 const MAX_ENGINE_REFUSALS: usize = 8;
@@ -48,24 +48,24 @@ pub struct Metrics(Arc<State>);
 #[derive(Debug)]
 struct State {
     routes: ByName<RouteMetrics>,
-    in_flight: Level,
-    refusals: Slots<(&'static str, &'static str), MOST_REFUSALS>,
+    in_flight: Gauge,
+    refusals: Slots<(&'static str, &'static str), MAX_REFUSALS>,
     engine_refusals: Slots<&'static str, MAX_ENGINE_REFUSALS>,
     models: ByName<ModelMetrics>,
     usage_dropped: Counter,
-    usage_queue: Level,
+    usage_queue: Gauge,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
-            routes: ByName::new(MOST_ROUTES),
-            in_flight: Level::default(),
+            routes: ByName::new(MAX_ROUTES),
+            in_flight: Gauge::default(),
             refusals: Slots::default(),
             engine_refusals: Slots::default(),
-            models: ByName::new(MOST_MODELS),
+            models: ByName::new(MAX_MODELS),
             usage_dropped: Counter::default(),
-            usage_queue: Level::default(),
+            usage_queue: Gauge::default(),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Metrics {
     }
 
     /// A request has arrived. It is in flight until the guard is dropped, which belongs to the body's end.
-    pub fn request_begins(&self) -> Held {
+    pub fn request_begins(&self) -> GaugeGuard {
         self.0.in_flight.hold()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock;
+use crate::time::clock;
 
 /// Where token counts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

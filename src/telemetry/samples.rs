@@ -136,7 +136,7 @@ mod tests {
         let none = Percentiles { p50: None, p99: None };
         let stream = model.stream_begins();
         model.first_token(Duration::from_millis(30));
-        model.progress(&mut crate::telemetry::metrics::Gaps::default(), 5);
+        model.progress(&mut crate::telemetry::metrics::IntervalHistogram::default(), 5);
         let first = samples.take(at(1));
         assert_eq!((first.t, first.streams, first.completion_tokens, first.gap), (1_000, 1, 5, none));
         let seen = Percentiles { p50: Some(30.0), p99: Some(39.8) };

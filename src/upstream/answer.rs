@@ -7,16 +7,16 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
+use super::connection::Link;
 use super::failure::Failure;
 use super::head::Media;
-use super::link::Link;
 use super::target::Target;
-use crate::http1::{Framing, Piece};
+use crate::http::codec::{BodyDecoder, Decoded};
 
 /// How long the end of a body is awaited behind its last frame.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 /// How much may stand there, bytes.
-const MOST_BEHIND: usize = 4 * 1024;
+const MAX_BEHIND: usize = 4 * 1024;
 
 /// An upstream's answer.
 pub struct Answer {
@@ -34,7 +34,7 @@ pub struct Answer {
 
 /// The body. Polling it moves the connection; dropping it before its end closes the connection.
 pub struct AnswerBody {
-    framing: Framing,
+    framing: BodyDecoder,
     /// None once the body has ended, well or not.
     link: Option<Box<Link>>,
     /// Whose pool the connection goes back to, if it can be used again.
@@ -42,7 +42,7 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) const fn new(framing: Framing, link: Box<Link>, target: Option<Arc<Target>>) -> Self {
+    pub(super) const fn new(framing: BodyDecoder, link: Box<Link>, target: Option<Arc<Target>>) -> Self {
         Self { framing, link: Some(link), target }
     }
 
@@ -51,17 +51,17 @@ impl AnswerBody {
         loop {
             let Some(link) = &mut self.link else { return Poll::Ready(None) };
             match self.framing.next(link.inbox()) {
-                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
-                Ok(Piece::End) => {
+                Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(Decoded::End) => {
                     self.give_back();
                     return Poll::Ready(None);
                 }
-                Ok(Piece::More) => {}
+                Ok(Decoded::More) => {}
                 Err(_broken) => return self.fail(Failure::Malformed("the framing of its body is broken")),
             }
             match ready!(link.poll_receive(cx)) {
                 Ok(true) => {}
-                Ok(false) if self.framing == Framing::Close => {
+                Ok(false) if self.framing == BodyDecoder::Close => {
                     self.link = None;
                     return Poll::Ready(None);
                 }
@@ -108,12 +108,12 @@ impl AnswerBody {
         while let Poll::Ready(next) = self.poll_data(&mut Context::from_waker(Waker::noop())) {
             let Some(Ok(data)) = next else { return };
             behind += data.len();
-            if behind > MOST_BEHIND {
+            if behind > MAX_BEHIND {
                 return;
             }
         }
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(LAST_BYTES, self.read_to_end(MOST_BEHIND)).await;
+            let _ = tokio::time::timeout(LAST_BYTES, self.read_to_end(MAX_BEHIND)).await;
         });
     }
 

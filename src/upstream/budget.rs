@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::config::Retries;
+use crate::time::clock;
 
 /// One retry, in the unit of the balance.
 const RETRY: u64 = 100_000;

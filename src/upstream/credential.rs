@@ -13,7 +13,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, H
 use crate::config::{Secret, SecretFile};
 
 /// See the module.
-pub struct Credential {
+pub struct UpstreamCredential {
     path: Box<str>,
     authority: Box<str>,
     file: Option<SecretFile>,
@@ -29,7 +29,7 @@ struct Current {
     plain_head: Bytes,
 }
 
-impl Credential {
+impl UpstreamCredential {
     /// `key` for requests to `path`, the base URL's, at `authority`.
     pub(super) fn new(path: &str, authority: &str, key: Option<Secret>) -> Self {
         let file = key.as_ref().and_then(Secret::file).cloned();
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_key_that_was_replaced_is_shown_and_neither_is_quoted() {
         let secret = |text: &str| Secret::new(text.to_owned());
-        let credential = Credential::new("/v1", "h:1", Some(secret("sk-old")));
+        let credential = UpstreamCredential::new("/v1", "h:1", Some(secret("sk-old")));
         let heads = || {
             [true, false].map(|stream| {
                 let mut head = BytesMut::new();

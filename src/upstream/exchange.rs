@@ -6,12 +6,12 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::answer::{Answer, AnswerBody};
+use super::connection::Link;
 use super::failure::Failure;
 use super::head::Head;
-use super::link::Link;
 use super::request::Request;
 use super::target::{Ask, Target};
-use crate::clock;
+use crate::time::clock;
 
 /// How soon after a request a kept connection must break for the request to be taken as never seen. An upstream that
 /// works on it and then dies breaks the connection too.

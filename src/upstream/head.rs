@@ -9,13 +9,13 @@ use httparse::{Header, ParserConfig, Response, Status};
 
 use super::failure::Failure;
 use super::retry_after;
-use crate::clock;
-use crate::http1::{Chunks, Framing};
+use crate::http::codec::{BodyDecoder, ChunkedDecoder};
+use crate::time::clock;
 
 /// Longest head, bytes.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// Most fields in it.
-const MOST_FIELDS: usize = 128;
+const MAX_FIELDS: usize = 128;
 
 /// What kind of content an answer says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct Head {
     pub(super) is_encoded: bool,
     /// When a refused request may be tried again.
     pub(super) retry_after: Option<Duration>,
-    pub(super) framing: Framing,
+    pub(super) framing: BodyDecoder,
     /// The connection can be used again.
     pub(super) is_kept: bool,
 }
@@ -60,12 +60,12 @@ impl Head {
     /// [`Failure::Malformed`].
     pub(super) fn take(inbox: &mut BytesMut) -> Result<Option<Self>, Failure> {
         loop {
-            let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_FIELDS];
+            let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_FIELDS];
             let mut response = Response::new(&mut []);
             let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, inbox, &mut fields);
             let length = match parsed.map_err(|_| MALFORMED)? {
-                Status::Complete(length) if length <= MOST_BYTES => length,
-                Status::Partial if inbox.len() < MOST_BYTES => return Ok(None),
+                Status::Complete(length) if length <= MAX_BYTES => length,
+                Status::Partial if inbox.len() < MAX_BYTES => return Ok(None),
                 _ => return Err(Failure::Malformed("the head of the answer is too long")),
             };
             let head = Self::read(&response)?;
@@ -96,7 +96,7 @@ impl Head {
             } else {
                 retry_after::read(status, response.headers, clock::timestamp())
             },
-            framing: Framing::Close,
+            framing: BodyDecoder::Close,
             is_kept: false,
         };
         let mut lengths = Lengths::default();
@@ -109,14 +109,14 @@ impl Head {
             return Err(MALFORMED);
         }
         head.framing = match &lengths {
-            _ if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Framing::Length(0),
-            Lengths { chunked: true, .. } => Framing::Chunked(Chunks::Size),
-            Lengths { encoded: true, .. } => Framing::Close,
-            Lengths { length, .. } => length.map_or(Framing::Close, Framing::Length),
+            _ if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => BodyDecoder::Length(0),
+            Lengths { chunked: true, .. } => BodyDecoder::Chunked(ChunkedDecoder::Size),
+            Lengths { encoded: true, .. } => BodyDecoder::Close,
+            Lengths { length, .. } => length.map_or(BodyDecoder::Close, BodyDecoder::Length),
         };
         // Two lengths for one body: whoever sent that is not to be trusted with a second one.
         let doubtful = lengths.encoded && lengths.length.is_some();
-        head.is_kept = one && !lengths.close && !doubtful && head.framing != Framing::Close;
+        head.is_kept = one && !lengths.close && !doubtful && head.framing != BodyDecoder::Close;
         Ok(Some(head))
     }
 
@@ -186,7 +186,7 @@ mod tests {
             (read.status.as_u16(), read.media, read.retry_after),
             (429, Media::Json, Some(Duration::from_secs(7)))
         );
-        assert_eq!((read.framing, read.is_kept, read.is_encoded), (Framing::Length(4), true, false));
+        assert_eq!((read.framing, read.is_kept, read.is_encoded), (BodyDecoder::Length(4), true, false));
         let dated =
             head("HTTP/1.1 503 \r\nretry-after: Fri, 27 Nov 1998 06:00:00 GMT\r\ncontent-encoding: gzip\r\n\r\nrest");
         assert_eq!((dated.retry_after, dated.is_encoded), (Some(Duration::ZERO), true));
@@ -199,16 +199,16 @@ mod tests {
             let read = head(&format!("HTTP/{version} 200 OK\r\n{fields}\r\n\r\nrest"));
             (read.framing, read.is_kept)
         };
-        let chunks = || Framing::Chunked(Chunks::Size);
+        let chunks = || BodyDecoder::Chunked(ChunkedDecoder::Size);
         assert_eq!(framing("1.1", "transfer-encoding: gzip, Chunked"), (chunks(), true));
         assert_eq!(framing("1.1", "transfer-encoding: chunked\r\ncontent-length: 3"), (chunks(), false));
-        assert_eq!(framing("1.1", "transfer-encoding: chunked, gzip"), (Framing::Close, false));
+        assert_eq!(framing("1.1", "transfer-encoding: chunked, gzip"), (BodyDecoder::Close, false));
         assert_eq!(framing("1.1", "transfer-encoding: chunked\r\nconnection: x, Close"), (chunks(), false));
-        assert_eq!(framing("1.1", "content-length: 3\r\ncontent-length: 3"), (Framing::Length(3), true));
-        assert_eq!(framing("1.1", "x: y"), (Framing::Close, false));
-        assert_eq!(framing("1.0", "content-length: 3"), (Framing::Length(3), false));
+        assert_eq!(framing("1.1", "content-length: 3\r\ncontent-length: 3"), (BodyDecoder::Length(3), true));
+        assert_eq!(framing("1.1", "x: y"), (BodyDecoder::Close, false));
+        assert_eq!(framing("1.0", "content-length: 3"), (BodyDecoder::Length(3), false));
         let empty = head("HTTP/1.1 204 No Content\r\ncontent-length: 3\r\n\r\nrest");
-        assert_eq!((empty.framing, empty.is_kept), (Framing::Length(0), true));
+        assert_eq!((empty.framing, empty.is_kept), (BodyDecoder::Length(0), true));
     }
 
     #[test]
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_refused() {
-        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MOST_BYTES));
-        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MOST_FIELDS + 1));
+        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MAX_BYTES));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MAX_FIELDS + 1));
         let fields = ["content-length: -1", "content-length: 1\r\ncontent-length: 2", "content-length: 1, 1", "x y: z"];
         let bad = fields.map(|fields| format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"));
         let old = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";

@@ -7,13 +7,13 @@
 mod answer;
 mod backoff;
 mod budget;
+mod connection;
+mod connector;
 mod credential;
-mod dial;
 mod exchange;
 mod failure;
 mod head;
 mod health;
-mod link;
 mod models;
 mod pool;
 mod request;
@@ -26,7 +26,7 @@ mod target;
 mod tls;
 
 pub use answer::{Answer, AnswerBody};
-pub use credential::Credential;
+pub use credential::UpstreamCredential;
 pub use failure::{Deadline, Failure, Refusal};
 pub use head::Media;
 pub use models::RemoteModels;

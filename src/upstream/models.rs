@@ -16,7 +16,7 @@ const FAILED_FOR: Duration = Duration::from_secs(10);
 /// Longest wait of a client for the list.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest list that is read, bytes.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// The list of the `*` route's first target, cached.
 #[derive(Clone, Default)]
@@ -100,7 +100,7 @@ async fn try_fetch(client: &reqwest::Client, target: &Target) -> Result<Vec<Mode
     let mut response = request.send().await?.error_for_status()?;
     let mut body = Vec::new();
     while let Some(data) = response.chunk().await? {
-        if body.len() + data.len() > MOST_BYTES {
+        if body.len() + data.len() > MAX_BYTES {
             return Err(ListError::TooLong);
         }
         body.extend_from_slice(&data);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::link::{Home, Link};
-use crate::clock;
+use super::connection::{Home, Link};
+use crate::time::clock;
 
 /// Most idle connections kept for one upstream; further ones are closed.
-const MOST_IDLE: usize = 256;
+const MAX_IDLE: usize = 256;
 /// How many a sweep looks at without a pause.
 const BATCH: usize = 16;
 /// How long a connection may be idle. Common servers close theirs after 60 to 75 s.
@@ -57,7 +57,7 @@ impl Pool {
             return;
         }
         let mut idle = self.idle();
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(Idle { link, since: clock::now() });
         }
     }
@@ -90,7 +90,7 @@ impl Pool {
     fn lay_back(&self, at: usize, batch: Vec<Idle>) -> usize {
         let mut idle = self.idle();
         let at = at.min(idle.len());
-        let count = batch.len().min(MOST_IDLE.saturating_sub(idle.len()));
+        let count = batch.len().min(MAX_IDLE.saturating_sub(idle.len()));
         idle.splice(at..at, batch.into_iter().take(count));
         count
     }

@@ -3,11 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::target::{Ask, Target};
-use crate::http1::room;
+use crate::http::codec::buffer_pool;
 use crate::wire::request::Forwarded;
 
 /// Bodies up to this are copied behind their head: one write of one buffer costs less than one of two.
-const COPIED: usize = 4 * 1024;
+const COPY_THRESHOLD: usize = 4 * 1024;
 
 /// What is sent: all of it, one after the other. It is made when it can be sent at once, and what it is written in is used
 /// again.
@@ -23,11 +23,11 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn of(target: &Target, ask: &Ask<'_>) -> Self {
         let mut begin = BytesMut::new();
-        room::make(&mut begin);
+        buffer_pool::make(&mut begin);
         target.write_head(ask, &mut begin);
         let (mut rest, mut more) = (Bytes::new(), Vec::new());
         match &ask.body {
-            Forwarded::Whole(body) if body.len() > COPIED => rest = Bytes::clone(body),
+            Forwarded::Whole(body) if body.len() > COPY_THRESHOLD => rest = Bytes::clone(body),
             Forwarded::Whole(body) => begin.extend_from_slice(body),
             Forwarded::Pieces(pieces) => {
                 more.extend(pieces.iter().rev().cloned());
@@ -41,6 +41,6 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         self.begin.clear();
-        room::give_up(&mut self.begin);
+        buffer_pool::give_up(&mut self.begin);
     }
 }

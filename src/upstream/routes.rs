@@ -14,9 +14,9 @@ use super::failure::Failure;
 use super::health::{Health, Standing};
 use super::target::{self, Target};
 use super::tls::TlsError;
-use crate::clock;
 use crate::config::{ModelConfig, Retries, UpstreamConfig};
-use crate::telemetry::metrics::{Held, Metrics, ModelMetrics, TargetMetrics};
+use crate::telemetry::metrics::{GaugeGuard, Metrics, ModelMetrics, TargetMetrics};
+use crate::time::clock;
 
 /// A model and the targets that serve it.
 pub struct Route {
@@ -40,7 +40,7 @@ pub(super) struct Member {
     metrics: Arc<TargetMetrics>,
     /// Held while it is ejected, for the gauge.
     // std Mutex: never held across .await
-    ejected: Mutex<Option<Held>>,
+    ejected: Mutex<Option<GaugeGuard>>,
 }
 
 /// Which member comes next.

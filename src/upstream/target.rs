@@ -9,8 +9,8 @@ use http::header::{CONTENT_LENGTH, HeaderName};
 use url::Position;
 
 use super::answer::Answer;
-use super::credential::{Credential, push_field};
-use super::dial::{self, Dialer};
+use super::connector::{self, Dialer};
+use super::credential::{UpstreamCredential, push_field};
 use super::failure::Failure;
 use super::pool::Pool;
 use super::tls::{self, TlsError};
@@ -25,7 +25,7 @@ pub struct Target {
     /// See [`Target::name`].
     name: Arc<str>,
     model: Option<String>,
-    credential: Credential,
+    credential: UpstreamCredential,
     timeouts: Timeouts,
     ask_usage: UsageAsk,
     /// It has refused `stream_options` once.
@@ -56,13 +56,13 @@ impl Target {
         let host = url.host().map_or_else(|| url::Host::Domain(String::new()), |host| host.to_owned());
         let secure = url.scheme() == "https";
         let tls_config = if secure { tls::client_config(config.ca_file.as_deref())? } else { tls::untrusting()? };
-        let tls = if secure { Some(dial::tls(&tls_config, &host)?) } else { None };
+        let tls = if secure { Some(connector::tls(&tls_config, &host)?) } else { None };
         let path = url.path().trim_end_matches('/');
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Arc::new(Self {
             name,
             model: config.model.clone(),
-            credential: Credential::new(path, authority, config.api_key.clone()),
+            credential: UpstreamCredential::new(path, authority, config.api_key.clone()),
             timeouts: config.timeouts,
             ask_usage: match config.usage {
                 AskUsage::Ask => UsageAsk::Final,
@@ -128,7 +128,7 @@ impl Target {
 
     /// What it is shown to let us in.
     #[must_use]
-    pub const fn credential(&self) -> &Credential {
+    pub const fn credential(&self) -> &UpstreamCredential {
         &self.credential
     }
 

@@ -8,7 +8,7 @@ mod read;
 mod usage;
 
 use super::envelope::{ErrorBody, read_error};
-use super::pattern::{Pattern, Text};
+use super::frame_template::{FrameTemplate, Text};
 use super::scan::Scanner;
 
 pub use super::scan::Malformed;
@@ -32,23 +32,23 @@ pub enum Frame {
 
 /// Looks at the frames of one stream, one after the other.
 #[derive(Debug, Default)]
-pub struct Looker {
+pub struct ChunkParser {
     /// How the last chunk began that was read from its beginning: up to its choices, if that says nothing to us. All chunks
     /// of most streams begin so.
     head: String,
     /// That of the last chunk that carried text and nothing else, and what such a chunk says.
-    usual: Option<(Pattern, Facts)>,
+    usual: Option<(FrameTemplate, Facts)>,
     /// How many patterns were tried in vain since one did: in some streams no two chunks are alike.
     vain: u8,
 }
 
 /// Longest beginning of a chunk that is kept for as long as the stream goes on, bytes.
-const MOST_HEAD: usize = 1024;
+const MAX_HEAD: usize = 1024;
 
 /// Patterns that are tried in vain before a stream's frames are all read in full.
 const TRIES: u8 = 8;
 
-impl Looker {
+impl ChunkParser {
     /// Looks at the data of one frame.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Looker {
             && self.vain < TRIES
         {
             self.vain += 1;
-            self.usual = Pattern::of(text, &texts).map(|pattern| (pattern, *facts));
+            self.usual = FrameTemplate::of(text, &texts).map(|pattern| (pattern, *facts));
         }
         Ok(frame)
     }
@@ -83,7 +83,7 @@ impl Looker {
             scanner = Scanner::new(text);
             scanner.object(|scanner, key| reading.member(scanner, &key))?;
             self.head.clear();
-            if reading.head <= MOST_HEAD {
+            if reading.head <= MAX_HEAD {
                 self.head.push_str(&text[..reading.head]);
             }
         } else {

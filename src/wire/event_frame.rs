@@ -101,13 +101,13 @@ impl Encoded {
 
 /// A block that is told in passing: it has no id, and who was not there has missed it. Clones share its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passing {
+pub struct EphemeralFrame {
     bytes: Bytes,
     /// Where the `data` line begins.
     data: usize,
 }
 
-impl Passing {
+impl EphemeralFrame {
     /// Encodes the event `name`, whose data is `json`.
     #[must_use]
     pub fn new(name: &'static str, json: &str) -> Self {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_told_in_passing_has_no_id() {
-        let passing = Passing::new("stats", "{\"a\":\r\n1}");
+        let passing = EphemeralFrame::new("stats", "{\"a\":\r\n1}");
         assert_eq!(passing.block(true), "event: stats\ndata: {\"a\":  1}\n\n");
         assert_eq!(passing.block(false), "data: {\"a\":  1}\n\n");
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use petstream::petstore::log::{EventLog, LoggedEvent};
 use petstream::store::Store;
+use petstream::store::event_log::{EventLog, LoggedEvent};
 use petstream::wire::event::{Lasts, Topics};
 use serde_json::Value;
 

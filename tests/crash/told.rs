@@ -3,8 +3,8 @@
 
 use std::process::Stdio;
 
-use petstream::petstore::log::{EventLog, NewEvent};
 use petstream::store::Store;
+use petstream::store::event_log::{EventLog, NewEvent};
 use petstream::wire::event::Kind;
 
 use serde_json::{Value, json};

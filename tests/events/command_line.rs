@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use petstream::petstore::log::EventLog;
 use petstream::store::Store;
+use petstream::store::event_log::EventLog;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -52,7 +52,7 @@ async fn events_are_printed_as_lines_from_wherever_one_likes() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}/", shop.address);
     let kinds = [petstream::wire::event::Kind::Notification, petstream::wire::event::Kind::OrderCreated];
-    let events = kinds.map(|kind| petstream::petstore::log::NewEvent {
+    let events = kinds.map(|kind| petstream::store::event_log::NewEvent {
         kind,
         id: "x".into(),
         version: 1,

@@ -1,6 +1,6 @@
 //! Browsers' ways in, and pages of other origins.
 
-use petstream::wire::key::KeyHash;
+use petstream::wire::api_key::KeyHash;
 use serde_json::json;
 
 use super::shop::Shop;

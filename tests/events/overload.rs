@@ -71,7 +71,7 @@ async fn a_reader_that_takes_nothing_is_closed() {
     let shop = Shop::open("auth: none\nlimits: {write_idle: 500ms}\nevents: {subscribers: 1}\n").await;
     let since = shop.id(shop.head().await).await;
     let resource = Some(serde_json::json!({ "text": "x".repeat(100_000) }));
-    let event = petstream::petstore::log::NewEvent {
+    let event = petstream::store::event_log::NewEvent {
         kind: petstream::wire::event::Kind::Notification,
         id: "x".into(),
         version: 1,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use petstream::petstore::log::NewEvent;
+use petstream::store::event_log::NewEvent;
 use petstream::wire::event::Kind;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use petstream::petstore::log::NewEvent;
+use petstream::store::event_log::NewEvent;
 use petstream::wire::event::{Kind, Topic, Topics};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

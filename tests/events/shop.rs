@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use petstream::app::{Running, start};
 use petstream::config::{Environment, Flags, Sources, load};
-use petstream::petstore::log::{EventLog, LoggedEvent};
 use petstream::store::Store;
+use petstream::store::event_log::{EventLog, LoggedEvent};
 use petstream::wire::event::Topics;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -6,7 +6,7 @@ import type { Page } from "@playwright/test";
 
 import { card, enterLive, expect, showAll, test } from "./support/test.ts";
 
-const DIST = fileURLToPath(new URL("../../src/api/page/dist/", import.meta.url));
+const DIST = fileURLToPath(new URL("../../src/web/dist/", import.meta.url));
 
 /** What axe finds, in short. */
 async function barriers(page: Page): Promise<string[]> {

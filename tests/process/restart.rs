@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use petstream::petstore::log::{EventLog, NewEvent};
 use petstream::store::Store;
+use petstream::store::event_log::{EventLog, NewEvent};
 use petstream::wire::event::Kind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -9,8 +9,8 @@ mod reading;
 #[expect(dead_code, unused_imports, reason = "shared with the binary that needs all of it")]
 mod support;
 
-use petstream::petstore::log::{EventLog, LoggedEvent};
 use petstream::store::Store;
+use petstream::store::event_log::{EventLog, LoggedEvent};
 use petstream::wire::event::{Kind, Topics};
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use crate::random::Random;
 
 /// How many bytes of `messages` the first request has; each further one has four more, so that the estimate of its
 /// prompt tells whose it is.
-const LEAST_PROMPT: usize = 400;
+const MIN_PROMPT: usize = 400;
 /// What upstreams add to that number when they report usage, to tell their count from the server's.
 pub(crate) const REPORTED: u64 = 1_000_000;
 
@@ -182,13 +182,13 @@ impl Plan {
 
     /// What the server must estimate its prompt to be.
     pub(crate) const fn prompt(&self) -> u64 {
-        (LEAST_PROMPT / 4 + self.id) as u64
+        (MIN_PROMPT / 4 + self.id) as u64
     }
 
     /// The body of the request.
     pub(crate) fn body(&self) -> Value {
         // The message itself is four tokens.
-        let content = "p".repeat(LEAST_PROMPT + 4 * self.id - 16);
+        let content = "p".repeat(MIN_PROMPT + 4 * self.id - 16);
         let mut body = json!({
             "model": self.model.name(), "messages": [{"role": "user", "content": content}], "stream": self.streamed,
             "x_plan": {"id": self.id, "scripts": self.scripts},

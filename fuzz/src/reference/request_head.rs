@@ -28,7 +28,7 @@ pub enum Outcome {
     /// A head.
     Head(Head),
     /// A head that has to be refused.
-    Refused,
+    EngineRefusal,
     /// No whole head.
     More,
 }
@@ -40,7 +40,7 @@ const MAX_FIELDS: usize = 100;
 #[must_use]
 pub fn read(input: &[u8]) -> Outcome {
     let Some((lines, end)) = lines(input) else { return Outcome::More };
-    read_lines(&lines).map_or(Outcome::Refused, |mut head| {
+    read_lines(&lines).map_or(Outcome::EngineRefusal, |mut head| {
         head.end = end;
         Outcome::Head(head)
     })

@@ -1,7 +1,7 @@
 //! Frames of chat streams, one on each line of the input: what is read of a frame is what a tree of it says, and a reader
 //! that takes short cuts, since it has seen the frames before, says the same as one that has not.
 
-use petstream::wire::chunk::{Facts, Frame, Looker, Malformed, Usage, look_at_answer};
+use petstream::wire::chunk::{Facts, Frame, ChunkParser, Malformed, Usage, look_at_answer};
 use petstream::wire::envelope::read_error;
 use petstream::wire::quirks::is_text;
 
@@ -16,11 +16,11 @@ const REASONS: [&str; 5] = ["\"stop\"", "\"length\"", "\"tool_calls\"", "\"conte
 /// # Panics
 /// Where something is wrong.
 pub fn run(data: &[u8]) {
-    let mut looker = Looker::default();
+    let mut looker = ChunkParser::default();
     for frame in data.split(|byte| *byte == b'\n') {
         for frame in alike(frame) {
             let expected = expected(&frame);
-            assert_eq!(Looker::default().look(&frame), expected, "read for the first time");
+            assert_eq!(ChunkParser::default().look(&frame), expected, "read for the first time");
             assert_eq!(looker.look(&frame), expected, "read behind others");
             assert_eq!(look_at_answer(&frame), read(&frame, "message"), "read as an answer");
         }

@@ -1,6 +1,6 @@
 //! Chunked bodies, of clients and of upstreams alike: one decoder reads both.
 
-use petstream::http1::fuzzing::{ChunksEnd, read_chunks};
+use petstream::http::fuzzing::{ChunksEnd, read_chunks};
 
 use crate::pieces::cuts;
 use crate::reference::chunked::{self, End};

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use petstream::api::events::fuzzing::since;
-use petstream::hub::Since;
+use petstream::events::Since;
 use petstream::wire::event::Cursor;
 use petstream::wire::event_frame::push_id;
 use petstream::wire::sse::Decoder;

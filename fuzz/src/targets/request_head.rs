@@ -1,6 +1,6 @@
 //! Heads of requests: the same decision and the same facts as the reference, however they arrive.
 
-use petstream::http1::fuzzing::{HeadRead, read_head};
+use petstream::http::fuzzing::{HeadRead, read_head};
 
 use crate::pieces::cuts;
 use crate::reference::request_head::{self, Head, Outcome};
@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
                 let Ok(Some(read)) = read else { panic!("refused: {read:?} instead of {head:?}") };
                 assert_same(&read, head, data.len());
             }
-            Outcome::Head(_) | Outcome::Refused => assert!(read.is_err(), "not refused: {read:?}"),
+            Outcome::Head(_) | Outcome::EngineRefusal => assert!(read.is_err(), "not refused: {read:?}"),
             Outcome::More => assert!(!matches!(read, Ok(Some(_))), "no whole head: {read:?}"),
         }
     }

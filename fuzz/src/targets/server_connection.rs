@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
-use petstream::http1::{Connection, Refused, Terms};
+use petstream::http::server::{Connection, EngineRefusal, ConnectionOptions};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::memory::{Memory, poll_to_end};
@@ -26,7 +26,7 @@ use crate::reference::request_head::is_host;
 /// Longest head, bytes.
 const MAX_HEAD: usize = 8 * 1024;
 const HOUR: Duration = Duration::from_secs(3_600);
-const TERMS: Terms = Terms { head: MAX_HEAD, first_head: HOUR, idle: HOUR };
+const TERMS: ConnectionOptions = ConnectionOptions { head: MAX_HEAD, first_head: HOUR, idle: HOUR };
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -85,7 +85,7 @@ where
 }
 
 /// The answer to what is refused.
-fn bare(refused: &Refused<'_>) -> Response<Full<Bytes>> {
+fn bare(refused: &EngineRefusal<'_>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = refused.status;
     response

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue};
 
 use super::query::Wanted;
-use crate::hub::Since;
+use crate::events::Since;
 
 /// Where a stream or page begins that is asked for with this query string and this `Last-Event-ID`; none: it is refused.
 #[must_use]

@@ -6,14 +6,14 @@
 //! told in passing, to keys with that scope. A browser gets in through `doors`, and is
 //! never sent away with a status that it would take for the end (`patience`).
 
-mod doors;
+mod browser_auth;
+mod control_frames;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod jitter;
-mod notices;
-mod patience;
 mod poll;
 mod query;
+mod retryable_errors;
 mod stream;
 
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use http::{HeaderMap, Method};
 
 use self::query::{Answer, Named, Wanted};
 use super::public_path::PublicPath;
+use crate::auth::browser_credential::Browsers;
 use crate::config::EventsConfig;
-use crate::deadline::Signal;
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
-use crate::hub::Hub;
-use crate::layer::authenticate::{Peer, Standing};
-use crate::layer::browser::Browsers;
-use crate::wire::key::Scope;
+use crate::events::EventHub;
+use crate::middleware::authenticate::{AuthContext, Peer};
+use crate::time::Signal;
+use crate::wire::api_key::Scope;
 
 pub use jitter::jitter;
 
@@ -45,7 +45,7 @@ pub const PATH: &str = "/api/events";
 /// What these handlers use; cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    hub: Hub,
+    hub: EventHub,
     browsers: Browsers,
     settings: Arc<Settings>,
 }
@@ -62,14 +62,20 @@ struct Settings {
 impl Events {
     /// Streams of what `hub` gives, which end at once when `cutting` is raised. Whoever raises it polls them then.
     #[must_use]
-    pub fn new(hub: Hub, browsers: Browsers, config: &EventsConfig, public_path: PublicPath, cutting: Signal) -> Self {
+    pub fn new(
+        hub: EventHub,
+        browsers: Browsers,
+        config: &EventsConfig,
+        public_path: PublicPath,
+        cutting: Signal,
+    ) -> Self {
         let EventsConfig { heartbeat, retry, shutdown_window, .. } = *config;
         Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path, cutting }) }
     }
 
     /// Where the events come from.
     #[must_use]
-    pub const fn hub(&self) -> &Hub {
+    pub const fn hub(&self) -> &EventHub {
         &self.hub
     }
 
@@ -100,8 +106,8 @@ where
     S: Clone + Send + Sync + 'static,
 {
     Router::new()
-        .route("/api/events/tickets", post(doors::ticket))
-        .route("/api/events/sessions", post(doors::sign_in))
+        .route("/api/events/tickets", post(browser_auth::ticket))
+        .route("/api/events/sessions", post(browser_auth::sign_in))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
 }
 
@@ -111,17 +117,17 @@ where
     Events: FromRef<S>,
     S: Clone + Send + Sync + 'static,
 {
-    Router::new().route("/api/events/sessions", delete(doors::sign_out))
+    Router::new().route("/api/events/sessions", delete(browser_auth::sign_out))
 }
 
 /// The layer that stands before every other one in front of [`streams`].
 pub fn patient<S: Clone + Send + Sync + 'static>(streams: Router<S>) -> Router<S> {
-    streams.route_layer(from_fn(patience::patience))
+    streams.route_layer(from_fn(retryable_errors::patience))
 }
 
 async fn several(
     State(events): State<Events>,
-    Extension(standing): Extension<Standing>,
+    Extension(standing): Extension<AuthContext>,
     peer: Option<Extension<Peer>>,
     RawQuery(query): RawQuery,
     method: Method,
@@ -136,7 +142,7 @@ async fn several(
 
 async fn one(
     State(events): State<Events>,
-    Extension(standing): Extension<Standing>,
+    Extension(standing): Extension<AuthContext>,
     peer: Option<Extension<Peer>>,
     Path(topic): Path<String>,
     RawQuery(query): RawQuery,
@@ -153,7 +159,7 @@ async fn one(
 
 impl Events {
     /// The answer to HEAD: nothing is subscribed to, and nothing waited for.
-    async fn head(self, wanted: Wanted, standing: Standing) -> Result<Response, Problem> {
+    async fn head(self, wanted: Wanted, standing: AuthContext) -> Result<Response, Problem> {
         match wanted.answer {
             Answer::Stream { .. } if wanted.stats && !standing.principal().has(Scope::Stats) => {
                 Ok(Denied::NoScope(Scope::Stats.name()).answer(Surface::Problem))
@@ -169,7 +175,7 @@ impl Events {
     async fn answer(
         self,
         wanted: Wanted,
-        standing: Standing,
+        standing: AuthContext,
         peer: Option<Extension<Peer>>,
     ) -> Result<Response, Problem> {
         let Wanted { topics, stats, since, answer } = wanted;

@@ -12,12 +12,12 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio::time::{Instant, timeout_at};
 
 use super::jitter::jitter;
-use super::{Settings, notices};
-use crate::hub::{Hub, News, Refused, Reset, Since};
+use super::{Settings, control_frames};
+use crate::events::{EventHub, Refused, Reset, Since, SubscriptionEvent};
 use crate::wire::event::{Cursor, Topics};
 
 /// Bytes after which a page is full.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// A page being filled.
 struct Page {
@@ -31,7 +31,7 @@ struct Page {
 
 /// At most `limit` events of `topics` for the key of this id; waits for the first of them for at most `wait`.
 pub(super) async fn page(
-    hub: &Hub,
+    hub: &EventHub,
     settings: &Settings,
     key: &Arc<str>,
     topics: Topics,
@@ -54,7 +54,7 @@ pub(super) async fn page(
             let news = timeout_at(deadline, subscription.next(page.room()));
             match settings.cutting.token().run_until_cancelled(news).await {
                 // They ask again at once: not all in the same moment.
-                Some(Ok(Ok(News::Closing))) => {
+                Some(Ok(Ok(SubscriptionEvent::Closing))) => {
                     deadline = deadline.min(Instant::now() + jitter(settings.shutdown_window));
                 }
                 Some(Ok(news)) => page.take(news?, subscription.cursor()),
@@ -72,16 +72,16 @@ pub(super) async fn page(
 
 impl Page {
     fn is_full(&self) -> bool {
-        self.count >= self.limit || self.events.len() >= MOST_BYTES || self.reset.is_some()
+        self.count >= self.limit || self.events.len() >= MAX_BYTES || self.reset.is_some()
     }
 
     fn room(&self) -> usize {
         self.limit - self.count
     }
 
-    fn take(&mut self, news: News, cursor: Cursor) {
+    fn take(&mut self, news: SubscriptionEvent, cursor: Cursor) {
         match news {
-            News::Events(events) => {
+            SubscriptionEvent::Events(events) => {
                 for event in &events {
                     if self.count > 0 {
                         self.events.extend_from_slice(b",");
@@ -91,19 +91,19 @@ impl Page {
                 }
                 self.cursor = cursor;
             }
-            News::Reset(reset) if self.count == 0 => {
+            SubscriptionEvent::Reset(reset) if self.count == 0 => {
                 self.cursor = reset.cursor.clone();
                 self.reset = Some(reset);
             }
             // The page ends before it; the next one begins with it.
-            News::Reset(_) => self.limit = self.count,
+            SubscriptionEvent::Reset(_) => self.limit = self.count,
             // Only streams hear of it.
-            News::Passing(_) | News::Closing => {}
+            SubscriptionEvent::EphemeralFrame(_) | SubscriptionEvent::Closing => {}
         }
     }
 
     fn respond(self, settings: &Settings) -> Response {
-        let reset = self.reset.map(|reset| notices::reset_json(&reset, self.topics, &settings.public_path));
+        let reset = self.reset.map(|reset| control_frames::reset_json(&reset, self.topics, &settings.public_path));
         let cursor = self.cursor.to_string();
         let mut body = BytesMut::with_capacity(self.events.len() + 256);
         body.extend_from_slice(b"{\"events\":[");

@@ -6,15 +6,15 @@ use http::HeaderMap;
 
 use super::super::parameters::Parameters;
 use crate::error::problem::FieldError;
-use crate::hub::Since;
+use crate::events::Since;
 use crate::wire::event::{STATS, Topic, Topics};
 
 /// Longest long poll, seconds.
-const MOST_WAIT: u64 = 60;
+const MAX_WAIT: u64 = 60;
 /// How long a poll waits unless it says so, seconds.
 const WAIT: u64 = 25;
 /// Most events of a page.
-const MOST_EVENTS: usize = 1_000;
+const MAX_EVENTS: usize = 1_000;
 /// Events of a page unless it says so.
 const EVENTS: usize = 100;
 /// All that is kept.
@@ -60,13 +60,13 @@ impl Wanted {
         given.one("ticket", "a text", |_| Some(()));
         let last = given.one("last_event_id", "an event's id", |text| Some(text.to_owned()));
         let after = given.one("after", "an event's id", |text| Some(text.to_owned()));
-        let wait = given.one("wait", "0 to 60 seconds", |text| number(text).filter(|wait| *wait <= MOST_WAIT));
+        let wait = given.one("wait", "0 to 60 seconds", |text| number(text).filter(|wait| *wait <= MAX_WAIT));
         let page = after.is_some() || wait.is_some();
         if page && stats {
             given.refuse("topics", format!("can't have {STATS} in a page: GET /api/stats has it"));
         }
         let answer = if page {
-            let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MOST_EVENTS).contains(n));
+            let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MAX_EVENTS).contains(n));
             let limit = given.one("limit", "1 to 1000", within).unwrap_or(EVENTS);
             Answer::Page { wait: Duration::from_secs(wait.unwrap_or(WAIT)), limit }
         } else {

@@ -23,9 +23,9 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
 use super::jitter::jitter;
-use super::{Settings, notices};
-use crate::hub::{News, Start, Subscription};
-use crate::layer::authenticate::Standing;
+use super::{Settings, control_frames};
+use crate::events::{Start, Subscription, SubscriptionEvent};
+use crate::middleware::authenticate::AuthContext;
 use crate::store::StoreError;
 use crate::wire::event_frame::{push_id, push_retry};
 
@@ -53,14 +53,14 @@ pub(super) fn respond(
     start: &Start,
     subscription: Subscription,
     settings: Arc<Settings>,
-    standing: Standing,
+    standing: AuthContext,
     named: bool,
 ) -> Response {
     let mut greeting = BytesMut::with_capacity(256);
     push_retry(&mut greeting, settings.retry);
-    notices::connected(&mut greeting, start);
+    control_frames::connected(&mut greeting, start);
     if let Some(reset) = &start.reset {
-        notices::stream_reset(&mut greeting, reset, subscription.topics(), &settings.public_path);
+        control_frames::stream_reset(&mut greeting, reset, subscription.topics(), &settings.public_path);
     }
     let body = EventStream {
         greeting: Some(greeting.freeze()),
@@ -87,7 +87,7 @@ pin_project! {
         // The server is stopping: at the next tick this is the last word.
         farewell: Option<Duration>,
         ended: bool,
-        standing: Standing,
+        standing: AuthContext,
         settings: Arc<Settings>,
         // The next heartbeat, or the end.
         #[pin]
@@ -116,7 +116,7 @@ impl EventStream {
             *this.told = this.subscription.seq();
             push_id(&mut out, &this.subscription.cursor());
         }
-        notices::heartbeat(&mut out, Timestamp::now());
+        control_frames::heartbeat(&mut out, Timestamp::now());
         out
     }
 
@@ -129,11 +129,11 @@ impl EventStream {
         out.freeze()
     }
 
-    fn write(self: Pin<&mut Self>, news: Result<News, StoreError>) -> Bytes {
+    fn write(self: Pin<&mut Self>, news: Result<SubscriptionEvent, StoreError>) -> Bytes {
         let mut this = self.project();
         let mut out = BytesMut::new();
         match news {
-            Ok(News::Events(events)) => {
+            Ok(SubscriptionEvent::Events(events)) => {
                 let topics = this.subscription.topics();
                 out.reserve(events.iter().map(|event| event.len() + 24).sum());
                 events.iter().for_each(|event| event.push_block(&mut out, topics, *this.named));
@@ -145,13 +145,13 @@ impl EventStream {
                     push_id(&mut out, &this.subscription.cursor());
                 }
             }
-            Ok(News::Reset(reset)) => {
+            Ok(SubscriptionEvent::Reset(reset)) => {
                 *this.told = reset.cursor.seq;
-                notices::stream_reset(&mut out, &reset, this.subscription.topics(), &this.settings.public_path);
+                control_frames::stream_reset(&mut out, &reset, this.subscription.topics(), &this.settings.public_path);
             }
             // Not copied: all have the same.
-            Ok(News::Passing(passing)) => return passing.block(*this.named),
-            Ok(News::Closing) => {
+            Ok(SubscriptionEvent::EphemeralFrame(passing)) => return passing.block(*this.named),
+            Ok(SubscriptionEvent::Closing) => {
                 let window = this.settings.shutdown_window;
                 let stay = jitter(window);
                 // They come back over a window as long as the one over which they left, which begins when that ends.

@@ -8,21 +8,21 @@
 use rust_decimal::Decimal;
 
 use super::query::read_amount;
-use crate::api::document::{Document, Object, Otherwise, Purpose, scalar, text};
+use crate::api::json_body::{JsonBody, Object, Otherwise, Purpose, scalar, text};
 use crate::api::parameters::one_of;
 use crate::error::problem::Problem;
+use crate::petstore::command_error::CommandError;
 use crate::petstore::money;
 use crate::petstore::pet::{Gender, PetEdit, PetFields, Size, Species, Status};
-use crate::petstore::refusal::Refusal;
 
 /// Members that only the server sets.
 pub(in crate::api) const SERVERS: [&str; 4] = ["id", "createdAt", "updatedAt", "version"];
 /// Longest word of a vocabulary, price and currency, characters.
-const LONGEST_NAME: usize = 60;
+const MAX_NAME_LEN: usize = 60;
 /// Longest name, breed and colour, characters.
-const LONGEST_WORD: usize = 60;
+const MAX_WORD_LEN: usize = 60;
 /// Longest description, characters.
-const LONGEST_TEXT: usize = 2_000;
+const MAX_TEXT_LEN: usize = 2_000;
 /// Oldest pet, months.
 const OLDEST: u32 = 1_200;
 /// Highest price, units of its currency.
@@ -30,7 +30,7 @@ const DEAREST: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 const CURRENCY: &str = "USD";
 
 /// A new pet.
-pub(super) fn new(document: &Document) -> Result<PetFields, Problem> {
+pub(super) fn new(document: &JsonBody) -> Result<PetFields, Problem> {
     let edit = read(document, Purpose::Whole, Otherwise::Default(Status::Available))?;
     edit.whole().ok_or_else(|| {
         tracing::error!("a required member of a pet was not asked for");
@@ -39,21 +39,21 @@ pub(super) fn new(document: &Document) -> Result<PetFields, Problem> {
 }
 
 /// A pet in place of another.
-pub(super) fn replacement(document: &Document) -> Result<PetEdit, Problem> {
+pub(super) fn replacement(document: &JsonBody) -> Result<PetEdit, Problem> {
     read(document, Purpose::Whole, Otherwise::Unchanged)
 }
 
 /// A merge patch.
-pub(super) fn patch(document: &Document) -> Result<PetEdit, Problem> {
+pub(super) fn patch(document: &JsonBody) -> Result<PetEdit, Problem> {
     read(document, Purpose::Patch, Otherwise::Unchanged)
 }
 
-fn read(document: &Document, purpose: Purpose, status: Otherwise<Status>) -> Result<PetEdit, Problem> {
+fn read(document: &JsonBody, purpose: Purpose, status: Otherwise<Status>) -> Result<PetEdit, Problem> {
     use Otherwise::{Default, Required};
     let mut given = document.object(purpose)?;
-    let word = format!("a text of 1 to {LONGEST_WORD} characters, not blank, without control characters");
+    let word = format!("a text of 1 to {MAX_WORD_LEN} characters, not blank, without control characters");
     let long =
-        format!("a text of at most {LONGEST_TEXT} characters, without control characters but line breaks and tabs");
+        format!("a text of at most {MAX_TEXT_LEN} characters, without control characters but line breaks and tabs");
     let months = format!("a whole number from 0 to {OLDEST}");
     let amount = format!("a decimal in quotes such as \"149.99\", from 0 to {DEAREST}");
     given.ignore(&SERVERS);
@@ -81,7 +81,7 @@ fn read(document: &Document, purpose: Purpose, status: Otherwise<Status>) -> Res
     {
         // Again in the store, which knows what an edit leaves as it is; here it is told along with all else.
         let most = money::decimals(currency);
-        given.refuse::<()>("price", Refusal::Decimals { currency: currency.clone(), most }.to_string());
+        given.refuse::<()>("price", CommandError::Decimals { currency: currency.clone(), most }.to_string());
     }
     given.finish()?;
     Ok(edit)
@@ -97,23 +97,23 @@ pub(in crate::api) fn named<T: Copy>(
     from_name: fn(&str) -> Option<T>,
 ) -> Option<T> {
     let expected = one_of(all.iter().map(|value| name(*value)));
-    given.member(member, &expected, otherwise, |json| from_name(&text(json, LONGEST_NAME)?))
+    given.member(member, &expected, otherwise, |json| from_name(&text(json, MAX_NAME_LEN)?))
 }
 
 fn read_word(json: &str) -> Option<String> {
-    text(json, LONGEST_WORD).filter(|word| !word.trim().is_empty() && !word.chars().any(char::is_control))
+    text(json, MAX_WORD_LEN).filter(|word| !word.trim().is_empty() && !word.chars().any(char::is_control))
 }
 
 fn read_long(json: &str) -> Option<String> {
     let is_fine = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    text(json, LONGEST_TEXT).filter(|text| text.chars().all(is_fine))
+    text(json, MAX_TEXT_LEN).filter(|text| text.chars().all(is_fine))
 }
 
 /// A string, since numbers of JSON lose digits on their way through many a client.
 fn read_price(json: &str) -> Option<Decimal> {
-    read_amount(&text(json, LONGEST_NAME)?).filter(|price| *price <= DEAREST)
+    read_amount(&text(json, MAX_NAME_LEN)?).filter(|price| *price <= DEAREST)
 }
 
 fn read_currency(json: &str) -> Option<String> {
-    text(json, LONGEST_NAME).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
+    text(json, MAX_NAME_LEN).filter(|code| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()))
 }

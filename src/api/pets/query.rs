@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::api::listing::{AFTER, LIMIT, MAX_LIMIT, Place, read_limit};
+use crate::api::pagination::{AFTER, LIMIT, MAX_LIMIT, Place, read_limit};
 use crate::api::parameters::{Parameters, is_digits, named, one_of, read_number};
 use crate::error::problem::FieldError;
 use crate::petstore::filter::{PetFilter, Sort};

@@ -94,16 +94,20 @@ async fn a_member_of_a_body_is_pointed_at() {
 async fn every_refusal_has_its_status() {
     let id = uuid::Uuid::now_v7();
     for (refusal, status, told) in [
-        (Refusal::NoPet(id), 404, id.to_string()),
-        (Refusal::NoOrder(id), 404, id.to_string()),
-        (Refusal::Version { current: 7 }, 412, "version 7".to_owned()),
-        (Refusal::OpenOrder(id), 409, id.to_string()),
-        (Refusal::NotAvailable(Status::Adopted), 409, "ADOPTED".to_owned()),
-        (Refusal::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "PLACED".to_owned()),
-        (Refusal::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "SHIPPED".to_owned()),
-        (Refusal::Decimals { currency: "JPY".to_owned(), most: 0 }, 400, "`price` must have no decimals".to_owned()),
-        (Refusal::KeyReused, 422, "new key".to_owned()),
-        (Refusal::Store(StoreError::Corrupt("secret".to_owned())), 500, "log".to_owned()),
+        (CommandError::NoPet(id), 404, id.to_string()),
+        (CommandError::NoOrder(id), 404, id.to_string()),
+        (CommandError::Version { current: 7 }, 412, "version 7".to_owned()),
+        (CommandError::OpenOrder(id), 409, id.to_string()),
+        (CommandError::NotAvailable(Status::Adopted), 409, "ADOPTED".to_owned()),
+        (CommandError::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "PLACED".to_owned()),
+        (CommandError::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "SHIPPED".to_owned()),
+        (
+            CommandError::Decimals { currency: "JPY".to_owned(), most: 0 },
+            400,
+            "`price` must have no decimals".to_owned(),
+        ),
+        (CommandError::KeyReused, 422, "new key".to_owned()),
+        (CommandError::Store(StoreError::Corrupt("secret".to_owned())), 500, "log".to_owned()),
     ] {
         let response = Problem::from(refusal).into_response();
         assert_eq!(response.status(), status);

@@ -73,9 +73,9 @@ async fn other_moves_are_refused_and_the_same_status_is_none() {
         assert_eq!(pets.move_order(order.id, same, &Expected::Any).await.unwrap(), order);
     }
     let stale = pets.move_order(order.id, Some(OrderStatus::Approved), &Expected::OneOf(vec![])).await;
-    assert!(matches!(stale, Err(Refusal::Version { current: 1 })));
+    assert!(matches!(stale, Err(CommandError::Version { current: 1 })));
     let absent = pets.move_order(Uuid::now_v7(), Some(OrderStatus::Approved), &Expected::Any).await;
-    assert!(matches!(absent, Err(Refusal::NoOrder(_))));
+    assert!(matches!(absent, Err(CommandError::NoOrder(_))));
     assert_eq!(told(&store, seen).await, []);
 }
 
@@ -88,11 +88,11 @@ async fn an_open_order_alone_decides_about_its_pet() {
     for status in [Status::Available, Status::Adopted] {
         let edit = PetEdit { status: Some(status), ..PetEdit::default() };
         let refused = pets.edit_pet(pet.id, edit, &Expected::Any).await;
-        assert!(matches!(refused, Err(Refusal::OpenOrder(id)) if id == order.id));
+        assert!(matches!(refused, Err(CommandError::OpenOrder(id)) if id == order.id));
     }
-    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(Refusal::OpenOrder(_))));
-    assert!(matches!(pets.place_order("me", pet.id, None).await, Err(Refusal::NotAvailable(Status::Pending))));
-    assert!(matches!(pets.place_order("me", Uuid::now_v7(), None).await, Err(Refusal::NoPet(_))));
+    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(CommandError::OpenOrder(_))));
+    assert!(matches!(pets.place_order("me", pet.id, None).await, Err(CommandError::NotAvailable(Status::Pending))));
+    assert!(matches!(pets.place_order("me", Uuid::now_v7(), None).await, Err(CommandError::NoPet(_))));
     assert_eq!(told(&store, seen).await, []);
     pets.move_order(order.id, Some(OrderStatus::Cancelled), &Expected::Any).await.unwrap();
     pets.delete_pet(pet.id, &Expected::Any).await.unwrap();
@@ -105,7 +105,7 @@ async fn the_index_keeps_a_second_open_order_out() {
     let pet = made(&pets).await;
     pets.place_order("me", pet.id, None).await.unwrap();
     sqlx::query("UPDATE pets SET status = 'AVAILABLE'").execute(store.writer()).await.unwrap();
-    assert!(matches!(pets.place_order("me", pet.id, None).await, Err(Refusal::NotAvailable(Status::Pending))));
+    assert!(matches!(pets.place_order("me", pet.id, None).await, Err(CommandError::NotAvailable(Status::Pending))));
     assert_eq!(pets.orders(&OrderFilter::default(), 10, None).await.unwrap().value.orders.len(), 1);
 }
 

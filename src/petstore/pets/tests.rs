@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::petstore::filter::PetFilter;
-use crate::petstore::log::{EventLog, LoggedEvent};
 use crate::petstore::pet::{Gender, Size, Species, Status};
 use crate::store::Store;
+use crate::store::event_log::{EventLog, LoggedEvent};
 use crate::wire::event::{Kind, Topics};
 
 pub(in crate::petstore) fn fields() -> PetFields {
@@ -117,7 +117,7 @@ async fn a_deleted_pet_leaves_a_version_without_a_resource() {
     assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
     assert_eq!((events[0].version, body(&events[0])), (2, json!({"resource": null})));
     assert_eq!(body(&events[1])["resource"]["total"], 0);
-    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(Refusal::NoPet(id)) if id == pet.id));
+    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(CommandError::NoPet(id)) if id == pet.id));
 }
 
 #[tokio::test]
@@ -126,14 +126,14 @@ async fn what_is_refused_changes_nothing_and_tells_nothing() {
     let pet = made(&pets).await;
     let stale = Expected::OneOf(vec![2, 7]);
     let status = PetEdit { status: Some(Status::Adopted), ..PetEdit::default() };
-    assert!(matches!(pets.edit_pet(pet.id, status, &stale).await, Err(Refusal::Version { current: 1 })));
-    assert!(matches!(pets.delete_pet(pet.id, &stale).await, Err(Refusal::Version { current: 1 })));
+    assert!(matches!(pets.edit_pet(pet.id, status, &stale).await, Err(CommandError::Version { current: 1 })));
+    assert!(matches!(pets.delete_pet(pet.id, &stale).await, Err(CommandError::Version { current: 1 })));
     let yen = PetEdit { currency: Some("JPY".to_owned()), ..PetEdit::default() };
-    assert!(matches!(pets.edit_pet(pet.id, yen, &Expected::Any).await, Err(Refusal::Decimals { most: 0, .. })));
+    assert!(matches!(pets.edit_pet(pet.id, yen, &Expected::Any).await, Err(CommandError::Decimals { most: 0, .. })));
     let edit = priced("1.999", "USD");
-    assert!(matches!(pets.edit_pet(pet.id, edit, &Expected::Any).await, Err(Refusal::Decimals { most: 2, .. })));
+    assert!(matches!(pets.edit_pet(pet.id, edit, &Expected::Any).await, Err(CommandError::Decimals { most: 2, .. })));
     let dear = PetFields { price: "0.001".parse().unwrap(), ..fields() };
-    assert!(matches!(pets.create_pet("me", dear, None).await, Err(Refusal::Decimals { .. })));
+    assert!(matches!(pets.create_pet("me", dear, None).await, Err(CommandError::Decimals { .. })));
     assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet));
     assert_eq!(pets.count(&PetFilter::default()).await.unwrap(), 1);
     assert_eq!(told(&store, 2).await, []);
@@ -213,7 +213,7 @@ async fn a_key_makes_one_pet_which_is_answered_as_it_was_made() {
     assert_eq!((again.replayed, &again.value), (true, &first.value));
     assert_eq!(serde_json::to_string(&again.value).unwrap(), serde_json::to_string(&first.value).unwrap());
     assert_eq!(told(&store, seen).await, []);
-    assert!(matches!(pets.create_pet("me", fields(), Some(&key("k", "other"))).await, Err(Refusal::KeyReused)));
+    assert!(matches!(pets.create_pet("me", fields(), Some(&key("k", "other"))).await, Err(CommandError::KeyReused)));
     let other = IdempotencyKey { caller: "you".to_owned(), ..key("k", "other") };
     assert!(!pets.create_pet("me", fields(), Some(&other)).await.unwrap().replayed);
 }

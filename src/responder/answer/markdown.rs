@@ -4,7 +4,7 @@ use super::describe::{describe, ordered, superlative};
 use super::escape::escape;
 use super::{Answer, LISTED, LISTED_VALUES, holds, pet};
 use crate::petstore::pet::{Pet, Species};
-use crate::responder::language::{Decline, LONGEST_MESSAGE, Social};
+use crate::responder::language::{MAX_MESSAGE_LEN, Social, Unsupported};
 use crate::responder::query::{Attribute, Intent, Question, Take};
 
 /// What can be asked, in one sentence.
@@ -117,26 +117,26 @@ fn social(kind: Social, species: &[Species], total: usize) -> String {
     }
 }
 
-fn reason(decline: &Decline) -> String {
+fn reason(decline: &Unsupported) -> String {
     match decline {
-        Decline::NotUnderstood => "I can't answer that.".to_owned(),
-        Decline::Words(words) if words.is_empty() => "I can't look pets up by that condition.".to_owned(),
-        Decline::Words(words) => {
+        Unsupported::NotUnderstood => "I can't answer that.".to_owned(),
+        Unsupported::Words(words) if words.is_empty() => "I can't look pets up by that condition.".to_owned(),
+        Unsupported::Words(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("\"{}\"", quoted(word))).collect();
             format!("I can't answer that: the inventory knows nothing about {}.", words.join(", "))
         }
-        Decline::NoSuchName(name) => format!("I found no pet called \"{}\".", quoted(name)),
-        Decline::Company => "I can't answer that: the inventory only says whether a pet is good with kids.".to_owned(),
-        Decline::Combination => {
+        Unsupported::NoSuchName(name) => format!("I found no pet called \"{}\".", quoted(name)),
+        Unsupported::Company => "I can't answer that: the inventory only says whether a pet is good with kids.".to_owned(),
+        Unsupported::Combination => {
             "I can't answer that: I can't join different kinds of conditions with \"or\"; please ask one after the other.".to_owned()
         }
-        Decline::Currency => "I can't answer that: prices are compared in US dollars only.".to_owned(),
-        Decline::FineAge => "I can't answer that: ages are recorded in months; please ask in months or years.".to_owned(),
-        Decline::WhichUnit => "I can't tell whether that number is a price or an age; please say dollars, months or years.".to_owned(),
-        Decline::NoContext => "I can't tell which pets you refer to; please say it in full.".to_owned(),
-        Decline::Nothing => "I see no question.".to_owned(),
-        Decline::TooLong => format!(
-            "I can't answer that: the message has more than {LONGEST_MESSAGE} characters or many sentences, and I found no \
+        Unsupported::Currency => "I can't answer that: prices are compared in US dollars only.".to_owned(),
+        Unsupported::FineAge => "I can't answer that: ages are recorded in months; please ask in months or years.".to_owned(),
+        Unsupported::WhichUnit => "I can't tell whether that number is a price or an age; please say dollars, months or years.".to_owned(),
+        Unsupported::NoContext => "I can't tell which pets you refer to; please say it in full.".to_owned(),
+        Unsupported::Nothing => "I see no question.".to_owned(),
+        Unsupported::TooLong => format!(
+            "I can't answer that: the message has more than {MAX_MESSAGE_LEN} characters or many sentences, and I found no \
              question that I understand at its beginning or end."
         ),
     }
@@ -157,6 +157,6 @@ mod tests {
         for kind in [Social::Hello, Social::Thanks, Social::Help] {
             assert!(!social(kind, &[Species::Dog], 1).contains("**"));
         }
-        assert!(!reason(&Decline::Words(vec!["**x**".into()])).contains("**"));
+        assert!(!reason(&Unsupported::Words(vec!["**x**".into()])).contains("**"));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::language::{Decline, Reading, Social};
+use super::language::{Reading, Social, Unsupported};
 use super::query::{Attribute, Conditions, Intent, Query, Question};
 use super::rows::scan;
 use crate::petstore::PetStore;
@@ -34,7 +34,7 @@ pub(super) enum Answer {
     /// Small talk, with the species that can be had and the number of pets.
     Social { kind: Social, species: Vec<Species>, total: usize },
     /// No answer, with the reason.
-    Declined(Decline),
+    Declined(Unsupported),
 }
 
 /// Looks up what the reading asks.

@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::Decline;
+use super::Unsupported;
 use super::concept::{Bound, Concept, Measure, Unit};
 use crate::responder::query::{Attribute, Conditions, Limit, Range};
 
@@ -25,8 +25,8 @@ struct Quantity {
 /// [`None`] where there is no amount; a bare number without a bound is none.
 ///
 /// # Errors
-/// [`Decline`] for an amount that is understood but can't be used: weeks, euros, "under 2" of what?
-pub(super) fn amount(concepts: &[Concept]) -> Result<Option<(Conditions, usize)>, Decline> {
+/// [`Unsupported`] for an amount that is understood but can't be used: weeks, euros, "under 2" of what?
+pub(super) fn amount(concepts: &[Concept]) -> Result<Option<(Conditions, usize)>, Unsupported> {
     let Some(phrase) = Phrase::read(concepts) else { return Ok(None) };
     let Some(measure) = phrase.measure()? else { return Ok(None) };
     let range = phrase.range(measure);
@@ -104,27 +104,27 @@ impl Phrase {
     }
 
     /// What the amount is about; [`None`] if it is a bare number.
-    fn measure(&self) -> Result<Option<Measure>, Decline> {
+    fn measure(&self) -> Result<Option<Measure>, Unsupported> {
         let units = [Some(self.first), self.second].into_iter().flatten().filter_map(|quantity| quantity.unit);
         let mut said = None;
         for unit in units {
             let this = match unit {
                 Unit::Dollar => Measure::Price,
                 Unit::Year | Unit::Month => Measure::Age,
-                Unit::Fine => return Err(Decline::FineAge),
-                Unit::Foreign => return Err(Decline::Currency),
+                Unit::Fine => return Err(Unsupported::FineAge),
+                Unit::Foreign => return Err(Unsupported::Currency),
             };
             if said.is_some_and(|other| other != this) {
-                return Err(Decline::NotUnderstood);
+                return Err(Unsupported::NotUnderstood);
             }
             said = Some(this);
         }
         match (said, self.subject) {
-            (Some(said), Some(subject)) if said != subject => Err(Decline::NotUnderstood),
+            (Some(said), Some(subject)) if said != subject => Err(Unsupported::NotUnderstood),
             (Some(measure), _) | (None, Some(measure)) => Ok(Some(measure)),
             (None, None) if self.bound.is_none() && self.second.is_none() => Ok(None),
             (None, None) if self.first.value >= SURELY_PRICE => Ok(Some(Measure::Price)),
-            (None, None) => Err(Decline::WhichUnit),
+            (None, None) => Err(Unsupported::WhichUnit),
         }
     }
 

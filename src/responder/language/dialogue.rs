@@ -1,6 +1,6 @@
 //! Sentences in their conversation: what "those", "it" and "and cats?" go back to.
 
-use super::Decline;
+use super::Unsupported;
 use super::clause::Clause;
 use super::concept::Social;
 use crate::petstore::filter::Sort;
@@ -14,7 +14,7 @@ pub(in crate::responder) enum Reading {
     /// A greeting, thanks, a call for help.
     Social(Social),
     /// Not to be answered, with the reason.
-    Declined(Decline),
+    Declined(Unsupported),
 }
 
 /// What has been spoken of so far.
@@ -37,8 +37,8 @@ impl Dialogue {
     /// Reads the next sentence and remembers it; `joined` if it goes on from the sentence before it.
     ///
     /// # Errors
-    /// [`Decline`] if it refers to something that was not said, or asks nothing.
-    pub(super) fn read(&mut self, clause: &Clause, joined: bool) -> Result<Reading, Decline> {
+    /// [`Unsupported`] if it refers to something that was not said, or asks nothing.
+    pub(super) fn read(&mut self, clause: &Clause, joined: bool) -> Result<Reading, Unsupported> {
         let question = match self.particular(clause)? {
             Some(question) => {
                 self.about = Some(question.clone());
@@ -46,7 +46,7 @@ impl Dialogue {
             }
             None => {
                 if clause.is_empty() && !(clause.show && self.list.is_some() && clause.social.is_none()) {
-                    return clause.social.map(Reading::Social).ok_or(Decline::NotUnderstood);
+                    return clause.social.map(Reading::Social).ok_or(Unsupported::NotUnderstood);
                 }
                 let question = self.general(clause, joined)?;
                 self.list = Some(question.clone());
@@ -59,7 +59,7 @@ impl Dialogue {
     }
 
     /// A question about a named pet, or one that was spoken of.
-    fn particular(&self, clause: &Clause) -> Result<Option<Question>, Decline> {
+    fn particular(&self, clause: &Clause) -> Result<Option<Question>, Unsupported> {
         let one = clause.it.is_some() || clause.nth.is_some();
         let mut query = if !clause.names.is_empty() {
             Query::named(&clause.names)
@@ -101,33 +101,33 @@ impl Dialogue {
     }
 
     /// "The second one".
-    fn place(&self, place: i32) -> Result<Query, Decline> {
+    fn place(&self, place: i32) -> Result<Query, Unsupported> {
         let index =
             usize::try_from(place).unwrap_or_else(|_| self.shown.len().saturating_sub(place.unsigned_abs() as usize));
         if let Some(name) = self.shown.get(index) {
             return Ok(Query::named(std::slice::from_ref(name)));
         }
-        let list = self.list.as_ref().ok_or(Decline::NoContext)?;
+        let list = self.list.as_ref().ok_or(Unsupported::NoContext)?;
         Ok(Query { take: Some(Take::Nth(place)), ..Query::inside(&list.query) })
     }
 
     /// What "it" is among.
-    fn antecedent(&self) -> Result<Query, Decline> {
+    fn antecedent(&self) -> Result<Query, Unsupported> {
         if let Some(about) = &self.about {
             return Ok(Query::inside(&about.query));
         }
         match self.shown.as_slice() {
             [one] => Ok(Query::inside(&Query::named(std::slice::from_ref(one)))),
-            _ => self.list.as_ref().map(|list| Query::inside(&list.query)).ok_or(Decline::NoContext),
+            _ => self.list.as_ref().map(|list| Query::inside(&list.query)).ok_or(Unsupported::NoContext),
         }
     }
 
-    fn general(&self, clause: &Clause, joined: bool) -> Result<Question, Decline> {
+    fn general(&self, clause: &Clause, joined: bool) -> Result<Question, Unsupported> {
         let last = self.list.as_ref();
         if clause.those {
             // Several pets that were named are "they"; of one, a list came before it.
             let named = self.about.as_ref().filter(|about| about.query.any.iter().any(|named| named.name.len() > 1));
-            let around = named.or(last).or(self.about.as_ref()).ok_or(Decline::NoContext)?;
+            let around = named.or(last).or(self.about.as_ref()).ok_or(Unsupported::NoContext)?;
             let mut query = Query::inside(&around.query);
             apply(&mut query, clause);
             return Ok(Question { intent: wish(clause).unwrap_or(Intent::List), query, single: false });
@@ -137,7 +137,7 @@ impl Dialogue {
             let asks = Clause { asks: clause.asks.clone(), ..Clause::default() };
             if *clause == asks && wish(clause) == Some(Intent::List) {
                 // "How old?", of nobody.
-                return Err(Decline::NoContext);
+                return Err(Unsupported::NoContext);
             }
             let mut query = Query {
                 any: clause.any.clone(),
@@ -249,9 +249,9 @@ fn product(left: &[Conditions], right: &[Conditions], merge: impl Fn(&mut Condit
         }
     }
     // Bounded, however often alternatives are multiplied.
-    all.truncate(MOST_ALTERNATIVES);
+    all.truncate(MAX_ALTERNATIVES);
     all
 }
 
 /// More alternatives than a person means.
-const MOST_ALTERNATIVES: usize = 16;
+const MAX_ALTERNATIVES: usize = 16;

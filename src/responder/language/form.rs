@@ -175,7 +175,7 @@ const ASKED: &str = "question questions query request prompt message";
 /// What somebody may be told to be.
 const ROLES: &str = "assistant bot chatbot expert agent clerk helper employee salesperson seller ai";
 /// Most words of a role: "You are a friendly and knowledgeable pet store assistant".
-const LONGEST_ROLE: usize = 12;
+const MAX_ROLE_LEN: usize = 12;
 
 /// Takes all that out of a sentence. Whether JSON was asked for, and whether anything was taken out.
 pub(super) fn strip(words: &mut Vec<Word>) -> Stripped {
@@ -276,7 +276,7 @@ fn role(words: &[Word]) -> Option<usize> {
         &["you are", "act as", "as", "imagine you are", "pretend to be", "acting as", "suppose you are"],
     )?;
     let article = run(&words[lead..], "a an the my our") > 0;
-    let end = words.iter().take(LONGEST_ROLE).position(|word| among(Some(word), ROLES))?;
+    let end = words.iter().take(MAX_ROLE_LEN).position(|word| among(Some(word), ROLES))?;
     // Of several such words the last: "AI assistant".
     let end = end + run(&words[end..], ROLES);
     let of = phrases(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::concept::Concept;
 use super::lexicon::{LEXICON, WORDS};
 use super::spelling::{correct, plural};
-use super::tag::number_word;
+use super::tagger::number_word;
 use crate::petstore::Vocabulary;
 use crate::responder::query::spelled;
 

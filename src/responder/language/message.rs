@@ -3,20 +3,20 @@
 use super::clause::Clause;
 use super::concept::Concept;
 use super::dialogue::{Dialogue, Reading};
-use super::fold::clause;
 use super::form::strip;
 use super::inventory::Inventory;
-use super::tag::tag;
+use super::parser::clause;
+use super::tagger::tag;
 use super::words::sentences;
-use super::{Decline, LONGEST_MESSAGE, Understood};
+use super::{MAX_MESSAGE_LEN, Understood, Unsupported};
 use crate::responder::query::Intent;
 
 /// The most sentences of one message.
-const MOST_SENTENCES: usize = 12;
+const MAX_SENTENCES: usize = 12;
 /// How far from either end of a long message its question is looked for, bytes.
 const NEAR: usize = 4_096;
 /// The most questions of one message.
-const MOST_QUESTIONS: usize = 4;
+const MAX_QUESTIONS: usize = 4;
 /// How many times "of those" may follow upon "of those"; each costs a look through the inventory.
 const DEEPEST: usize = 8;
 
@@ -28,19 +28,19 @@ const DEEPEST: usize = 8;
 pub(super) fn message(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Understood {
     match whole(text, dialogue, inventory) {
         Ok(understood) => understood,
-        Err(Decline::TooLong) => {
+        Err(Unsupported::TooLong) => {
             let part = parts(text).into_iter().find_map(|part| {
                 let understood = whole(part, dialogue, inventory).ok()?;
                 understood.readings.iter().any(|reading| matches!(reading, Reading::Question(_))).then_some(understood)
             });
-            part.map_or_else(|| Understood::declined(Decline::TooLong), |part| Understood { part: true, ..part })
+            part.map_or_else(|| Understood::declined(Unsupported::TooLong), |part| Understood { part: true, ..part })
         }
         Err(decline) => Understood::declined(decline),
     }
 }
 
 /// Reads a message in full; nothing is remembered of one that is not understood.
-fn whole(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Understood, Decline> {
+fn whole(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Understood, Unsupported> {
     let mut after = dialogue.clone();
     let understood = read(text, &mut after, inventory)?;
     *dialogue = after;
@@ -68,13 +68,13 @@ fn parts(text: &str) -> Vec<&str> {
     candidates.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty() && part.len() < text.len()).collect()
 }
 
-fn read(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Understood, Decline> {
-    if text.chars().nth(LONGEST_MESSAGE).is_some() {
-        return Err(Decline::TooLong);
+fn read(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Understood, Unsupported> {
+    if text.chars().nth(MAX_MESSAGE_LEN).is_some() {
+        return Err(Unsupported::TooLong);
     }
     let sentences = sentences(text);
-    if sentences.len() > MOST_SENTENCES {
-        return Err(Decline::TooLong);
+    if sentences.len() > MAX_SENTENCES {
+        return Err(Unsupported::TooLong);
     }
     let mut answers: Vec<Answered> = Vec::new();
     let mut json = false;
@@ -94,11 +94,11 @@ fn read(text: &str, dialogue: &mut Dialogue, inventory: &Inventory) -> Result<Un
             add(&mut answers, &clause(part)?, dialogue)?;
         }
     }
-    if answers.len() > MOST_QUESTIONS {
-        return Err(Decline::NotUnderstood);
+    if answers.len() > MAX_QUESTIONS {
+        return Err(Unsupported::NotUnderstood);
     }
     if answers.is_empty() {
-        return Err(Decline::Nothing);
+        return Err(Unsupported::Nothing);
     }
     let readings = answers.into_iter().map(|answer| answer.reading).collect();
     Ok(Understood { readings, json, part: false })
@@ -111,7 +111,7 @@ struct Answered {
     narrows: bool,
 }
 
-fn add(answers: &mut Vec<Answered>, clause: &Clause, dialogue: &mut Dialogue) -> Result<(), Decline> {
+fn add(answers: &mut Vec<Answered>, clause: &Clause, dialogue: &mut Dialogue) -> Result<(), Unsupported> {
     let last = answers.last();
     let after_question = last.is_some_and(|last| matches!(last.reading, Reading::Question(_)));
     let narrows = !clause.noun && !clause.pets && clause.names.is_empty() && !clause.how_many && clause.order.is_none();
@@ -125,7 +125,7 @@ fn add(answers: &mut Vec<Answered>, clause: &Clause, dialogue: &mut Dialogue) ->
     }
     let reading = dialogue.read(clause, goes_on)?;
     match &reading {
-        Reading::Question(question) if question.query.chain().len() > DEEPEST => return Err(Decline::NoContext),
+        Reading::Question(question) if question.query.chain().len() > DEEPEST => return Err(Unsupported::NoContext),
         // A greeting beside a question needs no answer.
         Reading::Social(_) if last.is_some() => return Ok(()),
         _ => {}
@@ -142,7 +142,7 @@ fn is_list(reading: &Reading) -> bool {
 }
 
 /// "The cheapest dog and the oldest cat" are two questions; so are two "how many".
-fn split(concepts: &[Concept]) -> Result<Vec<&[Concept]>, Decline> {
+fn split(concepts: &[Concept]) -> Result<Vec<&[Concept]>, Unsupported> {
     let asks = |concept: &Concept| matches!(concept, Concept::Extreme(_) | Concept::HowMany);
     let range = concepts.contains(&Concept::To);
     if range || concepts.iter().filter(|concept| asks(concept)).count() < 2 {
@@ -164,5 +164,5 @@ fn split(concepts: &[Concept]) -> Result<Vec<&[Concept]>, Decline> {
         let extremes = part.iter().filter(|concept| matches!(concept, Concept::Extreme(_))).count();
         extremes > 1 || part.iter().filter(|concept| **concept == Concept::HowMany).count() > 1
     };
-    if parts.iter().any(several) { Err(Decline::Combination) } else { Ok(parts) }
+    if parts.iter().any(several) { Err(Unsupported::Combination) } else { Ok(parts) }
 }

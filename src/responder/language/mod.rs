@@ -10,14 +10,14 @@ mod amount;
 mod clause;
 mod concept;
 mod dialogue;
-mod fold;
 mod form;
 mod inventory;
 mod lexicon;
 mod message;
+mod parser;
 mod phrase;
 mod spelling;
-mod tag;
+mod tagger;
 pub(super) mod words;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use super::query::spelled;
 
 /// Why a question is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Decline {
+pub(super) enum Unsupported {
     /// It is about something else, or said in a way that is not understood.
     NotUnderstood,
     /// It is about pets, but these words mean nothing to the inventory.
@@ -53,13 +53,13 @@ pub(super) enum Decline {
     NoContext,
     /// There is no question.
     Nothing,
-    /// Longer than [`LONGEST_MESSAGE`], and no part of it is a question that is understood.
+    /// Longer than [`MAX_MESSAGE_LEN`], and no part of it is a question that is understood.
     TooLong,
 }
 
 /// The longest message that is looked at as a whole, in characters. Of a longer one a part is read that can be a question of
 /// its own, see [`message`].
-pub(super) const LONGEST_MESSAGE: usize = 2_000;
+pub(super) const MAX_MESSAGE_LEN: usize = 2_000;
 
 /// What a message asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +73,7 @@ pub(super) struct Understood {
 }
 
 impl Understood {
-    fn declined(decline: Decline) -> Self {
+    fn declined(decline: Unsupported) -> Self {
         Self { readings: vec![Reading::Declined(decline)], json: false, part: false }
     }
 }
@@ -81,7 +81,7 @@ impl Understood {
 /// What the last message of the user asks, in the light of those before it.
 pub(super) fn understand(turns: &[Turn], inventory: &Inventory) -> Understood {
     let mut dialogue = Dialogue::default();
-    let mut understood = Understood::declined(Decline::Nothing);
+    let mut understood = Understood::declined(Unsupported::Nothing);
     for turn in turns {
         match turn {
             Turn::User(text) => understood = message(text, &mut dialogue, inventory),

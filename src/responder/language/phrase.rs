@@ -6,7 +6,7 @@
 //!   hold for all, unless another noun has its own: "small dogs and large cats".
 //! - "or" between conditions of different attributes is declined; nothing is guessed.
 
-use super::Decline;
+use super::Unsupported;
 use super::clause::Clause;
 use crate::responder::query::Conditions;
 
@@ -69,8 +69,8 @@ struct Composer {
 /// Puts the parts together into the clause's conditions, exclusions and names.
 ///
 /// # Errors
-/// [`Decline::Combination`] for "or" across attributes, [`Decline::NotUnderstood`] for a negation of nothing.
-pub(super) fn compose(parts: &[Part], clause: &mut Clause) -> Result<(), Decline> {
+/// [`Unsupported::Combination`] for "or" across attributes, [`Unsupported::NotUnderstood`] for a negation of nothing.
+pub(super) fn compose(parts: &[Part], clause: &mut Clause) -> Result<(), Unsupported> {
     let mut composer = Composer::default();
     let mut at = 0;
     while at < parts.len() {
@@ -86,7 +86,7 @@ pub(super) fn compose(parts: &[Part], clause: &mut Clause) -> Result<(), Decline
 }
 
 impl Composer {
-    fn take(&mut self, parts: &[Part]) -> Result<usize, Decline> {
+    fn take(&mut self, parts: &[Part]) -> Result<usize, Unsupported> {
         match &parts[0] {
             Part::Noun(noun) => return self.noun(noun).map(|()| 1),
             Part::Trait(condition) => return self.condition(condition, parts),
@@ -112,9 +112,9 @@ impl Composer {
     }
 
     /// A negation must deny something.
-    fn end_denial(&mut self) -> Result<(), Decline> {
+    fn end_denial(&mut self) -> Result<(), Unsupported> {
         if self.denial.take().is_some() && !self.denied {
-            return Err(Decline::NotUnderstood);
+            return Err(Unsupported::NotUnderstood);
         }
         self.last_denied = None;
         Ok(())
@@ -150,7 +150,7 @@ impl Composer {
         self.joint = None;
     }
 
-    fn noun(&mut self, noun: &Conditions) -> Result<(), Decline> {
+    fn noun(&mut self, noun: &Conditions) -> Result<(), Unsupported> {
         if self.denies(noun) {
             self.deny(noun.clone());
             return Ok(());
@@ -171,7 +171,7 @@ impl Composer {
         Ok(())
     }
 
-    fn condition(&mut self, condition: &Conditions, parts: &[Part]) -> Result<usize, Decline> {
+    fn condition(&mut self, condition: &Conditions, parts: &[Part]) -> Result<usize, Unsupported> {
         if self.denies(condition) {
             let mut denied = condition.clone();
             let mut length = 1;
@@ -192,7 +192,7 @@ impl Composer {
             self.phrases.push(done);
             self.last = None;
         } else if joint == Some(Part::Or) && !self.last.as_ref().is_some_and(|last| is_choice(last, condition)) {
-            return Err(Decline::Combination);
+            return Err(Unsupported::Combination);
         }
         let place = if self.open.headed { &mut self.open.post } else { &mut self.open.pre };
         place.join(condition);

@@ -134,9 +134,9 @@ fn names_shown_in_bold_are_what_the_second_one_is() {
 
 #[test]
 fn a_message_that_is_too_long_is_declined_whole() {
-    let text = format!("dogs {}", "please ".repeat(LONGEST_MESSAGE));
+    let text = format!("dogs {}", "please ".repeat(MAX_MESSAGE_LEN));
     let readings = understand(&[Turn::User(text)], &inventory()).readings;
-    assert_eq!(readings, [Reading::Declined(Decline::TooLong)]);
+    assert_eq!(readings, [Reading::Declined(Unsupported::TooLong)]);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn of_a_long_message_its_question_is_read_wherever_it_stands() {
         assert_eq!((say(&understood.readings[0]).as_str(), understood.part), ("List SMALL DOG", true), "{text:.60}");
     }
     for text in [long.clone(), format!("{long}\n\nWhat is the capital of France?"), format!("{long}\n\nHello!")] {
-        assert_eq!(ask(&text).readings, [Reading::Declined(Decline::TooLong)]);
+        assert_eq!(ask(&text).readings, [Reading::Declined(Unsupported::TooLong)]);
     }
     // What follows goes on from it.
     let turns = [format!("{long}\n\nWhich small dogs do you have?"), "and cats?".to_owned()].map(Turn::User);

@@ -35,16 +35,16 @@ static SERIES: LazyLock<Statements> = LazyLock::new(|| {
 
 /// The series that are in the database, by what is told apart by them.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Known(Mutex<HashMap<Vec<u8>, i64>>);
+pub(in crate::store) struct SeriesCache(Mutex<HashMap<Vec<u8>, i64>>);
 
 /// Series that are in the database as soon as the transaction is.
-pub(super) struct Fresh {
+pub(super) struct NewSeries {
     names: HashMap<Vec<u8>, i64>,
     /// The last of them.
     day: i64,
 }
 
-impl Known {
+impl SeriesCache {
     fn map(&self) -> MutexGuard<'_, HashMap<Vec<u8>, i64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,7 +54,7 @@ impl Known {
         &self,
         rows: &'a [UsageRow<'a>],
         connection: &mut SqliteConnection,
-    ) -> Result<(Vec<Numbered<'a>>, Fresh), sqlx::Error> {
+    ) -> Result<(Vec<Numbered<'a>>, NewSeries), sqlx::Error> {
         let mut numbered = Vec::<Numbered<'_>>::with_capacity(rows.len());
         let (mut fresh, mut firsts, mut name) = (HashMap::new(), Vec::new(), Vec::new());
         for row in rows {
@@ -81,12 +81,12 @@ impl Known {
         }
         SERIES.write(&firsts, connection, bind).await?;
         let day = firsts.iter().map(|(_, row)| row.day()).max().unwrap_or_default();
-        Ok((numbered, Fresh { names: fresh, day }))
+        Ok((numbered, NewSeries { names: fresh, day }))
     }
 
     /// Remembers what is in the database now.
-    pub(super) fn remember(&self, fresh: Fresh) {
-        let Fresh { names, day } = fresh;
+    pub(super) fn remember(&self, fresh: NewSeries) {
+        let NewSeries { names, day } = fresh;
         if names.is_empty() {
             return;
         }
@@ -171,14 +171,14 @@ mod tests {
     use super::*;
 
     /// So many of one day.
-    fn some(day: i64, count: usize) -> Fresh {
+    fn some(day: i64, count: usize) -> NewSeries {
         let name = |number: i64| [day.to_le_bytes(), number.to_le_bytes()].concat();
-        Fresh { names: (0..).take(count).map(|number| (name(number), day)).collect(), day }
+        NewSeries { names: (0..).take(count).map(|number| (name(number), day)).collect(), day }
     }
 
     #[test]
     fn no_more_are_remembered_than_there_is_room_for_and_those_of_today_longest() {
-        let known = Known::default();
+        let known = SeriesCache::default();
         let days = || {
             let mut days: Vec<_> = known.map().values().copied().collect();
             days.sort_unstable();

@@ -12,14 +12,14 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::Lines;
+use super::LogWriter;
 use super::request::{RequestLine, TARGET, whole_ms};
-use crate::clock;
 use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
+use crate::time::clock;
 use crate::wire::scan::special;
 
 /// Logs `{"timestamp","level", the event's own fields, "target"}` and a line end, to lines.
-pub(in crate::telemetry) struct JsonLines(pub(in crate::telemetry) Lines);
+pub(in crate::telemetry) struct JsonLines(pub(in crate::telemetry) LogWriter);
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -33,15 +33,15 @@ impl JsonLines {
         self.add(Level::INFO, |draft| draft.request(request));
     }
 
-    fn add(&self, level: Level, write: impl Fn(&mut Draft)) {
+    fn add(&self, level: Level, write: impl Fn(&mut LineBuffer)) {
         DRAFT.with(|draft| match draft.try_borrow_mut() {
             Ok(mut draft) => self.add_drafted(level, &mut draft, write),
             // Something that logs while it is logged makes a draft of its own.
-            Err(_) => self.add_drafted(level, &mut Draft::default(), write),
+            Err(_) => self.add_drafted(level, &mut LineBuffer::default(), write),
         });
     }
 
-    fn add_drafted(&self, level: Level, draft: &mut Draft, write: impl Fn(&mut Draft)) {
+    fn add_drafted(&self, level: Level, draft: &mut LineBuffer, write: impl Fn(&mut LineBuffer)) {
         write(draft);
         self.0.add_of(level, &draft.line);
     }
@@ -49,7 +49,7 @@ impl JsonLines {
 
 /// Says, as a line, that so many are missing.
 pub(in crate::telemetry) fn lost(count: u64, why: &str) -> Vec<u8> {
-    let mut draft = Draft::default();
+    let mut draft = LineBuffer::default();
     draft.begin(Level::WARN);
     draft.text("message", why);
     draft.name("lines");
@@ -59,7 +59,7 @@ pub(in crate::telemetry) fn lost(count: u64, why: &str) -> Vec<u8> {
 }
 
 thread_local! {
-    static DRAFT: RefCell<Draft> = RefCell::default();
+    static DRAFT: RefCell<LineBuffer> = RefCell::default();
 }
 
 /// Most room that a draft keeps, bytes.
@@ -67,7 +67,7 @@ const ROOM: usize = 8 << 10;
 
 /// Where a line is put together; one for each thread, which knows the second that it is.
 #[derive(Default)]
-struct Draft {
+struct LineBuffer {
     line: Vec<u8>,
     /// Since 1970.
     second: u64,
@@ -75,7 +75,7 @@ struct Draft {
     time: String,
 }
 
-impl Draft {
+impl LineBuffer {
     fn event(&mut self, event: &Event<'_>) {
         let metadata = event.metadata();
         self.begin(*metadata.level());
@@ -135,7 +135,7 @@ impl Draft {
         }
     }
 
-    /// As [`Draft::text_of`], of a number: its name up to the colon.
+    /// As [`LineBuffer::text_of`], of a number: its name up to the colon.
     #[inline(always)]
     fn whole_of(&mut self, name: &[u8], number: Option<u64>) {
         if let Some(number) = number {
@@ -255,7 +255,7 @@ impl Draft {
     }
 }
 
-impl Visit for Draft {
+impl Visit for LineBuffer {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.name(field.name());
         self.line.push(b'"');
@@ -289,7 +289,7 @@ impl Visit for Draft {
     }
 }
 
-struct Escaped<'a>(&'a mut Draft);
+struct Escaped<'a>(&'a mut LineBuffer);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

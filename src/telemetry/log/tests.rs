@@ -48,13 +48,13 @@ fn lost(count: u64, _: &str) -> Vec<u8> {
     format!("lost {count}\n").into_bytes()
 }
 
-fn lines() -> (Lines, mpsc::Sender<()>, mpsc::Receiver<String>) {
+fn lines() -> (LogWriter, mpsc::Sender<()>, mpsc::Receiver<String>) {
     let ((read, reads), (heard, hears)) = (mpsc::channel(), mpsc::channel());
-    (Lines::to(Reader { reads, heard }, false, lost).unwrap(), read, hears)
+    (LogWriter::to(Reader { reads, heard }, false, lost).unwrap(), read, hears)
 }
 
 /// Waits until the thread that writes has taken all.
-fn taken(lines: &Lines) {
+fn taken(lines: &LogWriter) {
     while !lines.shared.waiting().text.is_empty() {
         thread::yield_now();
     }
@@ -117,7 +117,7 @@ fn many_lines_do_not_wait_for_the_window() {
 #[test]
 fn the_end_writes_what_has_gathered_and_what_is_said_last() {
     let heard = Heard::default();
-    let lines = Lines::to(heard.clone(), false, lost).unwrap();
+    let lines = LogWriter::to(heard.clone(), false, lost).unwrap();
     lines.add(b"logged\n", false);
     let flush = lines.flushed_at_the_end();
     flush.say("said");
@@ -131,7 +131,7 @@ fn the_end_does_not_wait_for_ever() {
     lines.add(b"last\n", false);
     let since = Instant::now();
     drop(lines.flushed_at_the_end());
-    assert!(heard.try_recv().is_err() && since.elapsed() >= LAST_WORDS);
+    assert!(heard.try_recv().is_err() && since.elapsed() >= FINAL_FLUSH_TIMEOUT);
 }
 
 #[test]

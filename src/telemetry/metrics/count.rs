@@ -29,9 +29,9 @@ impl Counter {
 
 /// Goes up and down.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Level(Arc<AtomicI64>);
+pub(super) struct Gauge(Arc<AtomicI64>);
 
-impl Level {
+impl Gauge {
     pub(super) fn set(&self, value: usize) {
         self.0.store(i64::try_from(value).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
@@ -41,18 +41,18 @@ impl Level {
     }
 
     /// One more, until the guard is dropped.
-    pub(super) fn hold(&self) -> Held {
+    pub(super) fn hold(&self) -> GaugeGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Held(self.clone())
+        GaugeGuard(self.clone())
     }
 }
 
 /// Counts in a gauge for as long as it lives: what is in flight stays so until its last byte, wherever that ends.
 #[derive(Debug)]
 #[must_use = "it counts only for as long as it is kept"]
-pub struct Held(Level);
+pub struct GaugeGuard(Gauge);
 
-impl Drop for Held {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_level_falls_when_its_guard_is_dropped_even_by_a_panic() {
-        let level = Level::default();
+        let level = Gauge::default();
         let first = level.hold();
         let panicked = std::thread::spawn({
             let held = level.hold();

@@ -119,7 +119,7 @@ impl Histogram {
     }
 
     /// Adds a stream's gaps. Their buckets are [`CHUNK`]'s.
-    pub(super) fn merge(&self, gaps: &Gaps) {
+    pub(super) fn merge(&self, gaps: &IntervalHistogram) {
         debug_assert!(std::ptr::eq(self.bounds, &raw const CHUNK));
         for (index, count) in gaps.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             self.add(index, u64::from(*count));
@@ -128,9 +128,9 @@ impl Histogram {
     }
 
     /// As [`Histogram::merge`], of a stream that goes on: what is merged now is not merged again.
-    pub(super) fn drain(&self, gaps: &mut Gaps) {
+    pub(super) fn drain(&self, gaps: &mut IntervalHistogram) {
         self.merge(gaps);
-        *gaps = Gaps { merged: (gaps.count(), gaps.total()), ..Gaps::default() };
+        *gaps = IntervalHistogram { merged: (gaps.count(), gaps.total()), ..IntervalHistogram::default() };
     }
 
     /// Adds the count of each bucket to those in `totals`.
@@ -165,14 +165,14 @@ impl Snapshot {
 /// comparisons. Given to [`super::ModelMetrics::progress`] now and then, and to [`super::ModelMetrics::ended`] at the
 /// stream's end.
 #[derive(Clone, Debug, Default)]
-pub struct Gaps {
+pub struct IntervalHistogram {
     counts: [u32; CHUNK_UPPER.len() + 1],
     sum: Duration,
     /// Number and sum of those that are in the shared histogram already, and not in `counts` and `sum` any more.
     merged: (u64, Duration),
 }
 
-impl Gaps {
+impl IntervalHistogram {
     /// Notes the time from one chunk to the next.
     pub fn note(&mut self, gap: Duration) {
         if let Some(count) = self.counts.get_mut(bucket(CHUNK_UPPER, micros(gap))) {
@@ -232,13 +232,13 @@ mod tests {
     #[test]
     fn merged_gaps_are_the_same_as_each_by_itself() {
         let (merged, each) = (Histogram::new(&CHUNK), Histogram::new(&CHUNK));
-        let mut gaps = Gaps::default();
+        let mut gaps = IntervalHistogram::default();
         for millis in [0, 1, 3, 10, 11, 400, 100_000] {
             gaps.note(Duration::from_millis(millis));
             each.observe_time(Duration::from_millis(millis));
         }
         merged.merge(&gaps);
-        merged.merge(&Gaps::default());
+        merged.merge(&IntervalHistogram::default());
         assert_eq!(filled(&merged), filled(&each));
         assert_eq!(merged.snapshot().sum, each.snapshot().sum);
         assert_eq!((gaps.count(), gaps.total()), (7, Duration::from_millis(100_425)));
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn gaps_that_are_merged_in_pieces_are_merged_once_and_known_to_the_end() {
         let histogram = Histogram::new(&CHUNK);
-        let mut gaps = Gaps::default();
+        let mut gaps = IntervalHistogram::default();
         for pieces in 1..=3_u64 {
             gaps.note(Duration::from_millis(30));
             gaps.note(Duration::from_millis(1));
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn many_short_gaps_add_up() {
         let histogram = Histogram::new(&CHUNK);
-        let mut gaps = Gaps::default();
+        let mut gaps = IntervalHistogram::default();
         (0..1_000_000).for_each(|_| gaps.note(Duration::from_nanos(1_500)));
         histogram.merge(&gaps);
         assert_eq!(histogram.snapshot().sum, 1.5);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::count::{ByName, Counter, Held, Level};
-use super::histogram::{CHUNK, DURATION, FIRST_TOKEN, Gaps, Histogram, PER_TOKEN, TOKENS};
+use super::count::{ByName, Counter, Gauge, GaugeGuard};
+use super::histogram::{CHUNK, DURATION, FIRST_TOKEN, Histogram, IntervalHistogram, PER_TOKEN, TOKENS};
 use super::target::TargetMetrics;
 use crate::telemetry::record::{Source, Terminal};
 
 /// Most upstreams of one model that are told apart.
-const MOST_TARGETS: usize = 64;
+const MAX_TARGETS: usize = 64;
 
 /// How a completion ended, and what it came to.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub struct Ended<'a> {
     /// Where the counts come from; none: nothing was counted, and the counts are not looked at.
     pub source: Option<Source>,
     /// The times between the stream's chunks; an empty one where there was no stream.
-    pub gaps: &'a Gaps,
+    pub gaps: &'a IntervalHistogram,
     /// Tokens of the completion that [`ModelMetrics::progress`] has been told of.
     pub told: u64,
 }
@@ -33,7 +33,7 @@ pub struct Ended<'a> {
 /// One model's metrics. Ask for it once, at the start: using it takes no lock and looks nothing up.
 #[derive(Debug)]
 pub struct ModelMetrics {
-    pub(super) streams: Level,
+    pub(super) streams: Gauge,
     pub(super) durations: [Histogram; Terminal::ALL.len()],
     pub(super) first_token: Histogram,
     pub(super) per_token: Histogram,
@@ -68,7 +68,7 @@ impl Tokens {
 impl Default for ModelMetrics {
     fn default() -> Self {
         Self {
-            streams: Level::default(),
+            streams: Gauge::default(),
             durations: std::array::from_fn(|_| Histogram::new(&DURATION)),
             first_token: Histogram::new(&FIRST_TOKEN),
             per_token: Histogram::new(&PER_TOKEN),
@@ -76,14 +76,14 @@ impl Default for ModelMetrics {
             prompt: Tokens::default(),
             completion: Tokens::default(),
             flow: Counter::default(),
-            targets: ByName::new(MOST_TARGETS),
+            targets: ByName::new(MAX_TARGETS),
         }
     }
 }
 
 impl ModelMetrics {
     /// A stream has begun. It is in flight until the guard is dropped, which belongs to the body's end.
-    pub fn stream_begins(&self) -> Held {
+    pub fn stream_begins(&self) -> GaugeGuard {
         self.streams.hold()
     }
 
@@ -94,7 +94,7 @@ impl ModelMetrics {
 
     /// A running stream has had `tokens` more than it has told of before. For each stream at most once a second: this is
     /// shared by all.
-    pub fn progress(&self, gaps: &mut Gaps, tokens: u64) {
+    pub fn progress(&self, gaps: &mut IntervalHistogram, tokens: u64) {
         self.per_chunk.drain(gaps);
         self.flow.add(tokens);
     }

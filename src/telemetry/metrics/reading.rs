@@ -92,7 +92,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::telemetry::metrics::{Ended, Gaps};
+    use crate::telemetry::metrics::{Ended, IntervalHistogram};
     use crate::telemetry::record::{Source, Terminal};
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let metrics = Metrics::new();
         let (one, other) = (metrics.model("a"), metrics.model("b"));
         let _stream = one.stream_begins();
-        let mut gaps = Gaps::default();
+        let mut gaps = IntervalHistogram::default();
         gaps.note(Duration::from_millis(30));
         one.progress(&mut gaps, 7);
         let reading = metrics.read();

@@ -5,12 +5,12 @@ use http::Method;
 use super::count::{OTHER, Slots};
 
 /// Most pairs of method and status that are told apart on one route.
-const MOST_PAIRS: usize = 48;
+const MAX_PAIRS: usize = 48;
 
 /// One route's requests by method and status.
 #[derive(Debug, Default)]
 pub struct RouteMetrics {
-    pub(super) requests: Slots<(&'static str, u16), MOST_PAIRS>,
+    pub(super) requests: Slots<(&'static str, u16), MAX_PAIRS>,
 }
 
 impl RouteMetrics {

@@ -1,16 +1,16 @@
 //! What is measured of one of a model's upstreams.
 
-use super::count::{Counter, Held, Level, Slots};
+use super::count::{Counter, Gauge, GaugeGuard, Slots};
 
 /// Most outcomes that are told apart.
-const MOST_OUTCOMES: usize = 24;
+const MAX_OUTCOMES: usize = 24;
 
 /// One target's metrics.
 #[derive(Debug, Default)]
 pub struct TargetMetrics {
-    pub(super) attempts: Slots<&'static str, MOST_OUTCOMES>,
+    pub(super) attempts: Slots<&'static str, MAX_OUTCOMES>,
     pub(super) ejections: Counter,
-    pub(super) out: Level,
+    pub(super) out: Gauge,
 }
 
 impl TargetMetrics {
@@ -23,7 +23,7 @@ impl TargetMetrics {
     }
 
     /// The target is ejected. It is out until the guard is dropped.
-    pub fn ejected(&self) -> Held {
+    pub fn ejected(&self) -> GaugeGuard {
         self.ejections.add(1);
         self.out.hold()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::telemetry::record::{Source, Terminal};
 
-fn ended(gaps: &Gaps) -> Ended<'_> {
+fn ended(gaps: &IntervalHistogram) -> Ended<'_> {
     Ended {
         terminal: Terminal::Completed,
         duration: Duration::from_millis(1500),
@@ -22,12 +22,16 @@ fn ended(gaps: &Gaps) -> Ended<'_> {
 fn busy() -> Metrics {
     let metrics = Metrics::new();
     let model = metrics.model("gpt-4o-mini");
-    let mut gaps = Gaps::default();
+    let mut gaps = IntervalHistogram::default();
     (0..4).for_each(|_| gaps.note(Duration::from_millis(30)));
     model.first_token(Duration::from_millis(300));
     model.ended(&ended(&gaps));
-    model.ended(&Ended { terminal: Terminal::ClientGone, source: Some(Source::Counted), ..ended(&Gaps::default()) });
-    model.ended(&Ended { terminal: Terminal::Refused, source: None, ..ended(&Gaps::default()) });
+    model.ended(&Ended {
+        terminal: Terminal::ClientGone,
+        source: Some(Source::Counted),
+        ..ended(&IntervalHistogram::default())
+    });
+    model.ended(&Ended { terminal: Terminal::Refused, source: None, ..ended(&IntervalHistogram::default()) });
     let target = model.target("api.openai.com/v1");
     target.attempt(TargetMetrics::OK);
     target.attempt("closed");
@@ -164,7 +168,7 @@ fn labels_from_outside_cannot_grow_the_page_without_end() {
     assert!(twice.contains(r#"gen_ai_request_model="m",target="t",outcome="other"}"#));
     assert!(twice.contains(r#"petstream_upstream_out{gen_ai_request_model="m",target="other"}"#));
     let series = twice.lines().filter(|line| line.starts_with("petstream_requests_total")).count();
-    assert!(series <= (MOST_ROUTES + 1) * 49, "{series}");
+    assert!(series <= (MAX_ROUTES + 1) * 49, "{series}");
 }
 
 #[test]
@@ -186,14 +190,14 @@ fn the_local_model_is_its_own_provider() {
 fn no_time_for_each_token_is_made_up() {
     let metrics = Metrics::new();
     let model = metrics.model("m");
-    let mut gaps = Gaps::default();
+    let mut gaps = IntervalHistogram::default();
     gaps.note(Duration::from_secs(1));
     for odd in [
         Ended { completion_tokens: 1, ..ended(&gaps) },
         Ended { completion_tokens: 0, ..ended(&gaps) },
         Ended { source: None, ..ended(&gaps) },
         Ended { terminal: Terminal::Failed, ..ended(&gaps) },
-        ended(&Gaps::default()),
+        ended(&IntervalHistogram::default()),
     ] {
         model.ended(&odd);
     }

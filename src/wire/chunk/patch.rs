@@ -12,7 +12,7 @@ const NULL_USAGE: &[u8] = b",\"usage\":null";
 /// What stands before the padding's own opening quote.
 const PADDING: &[u8] = b",\"obfuscation\":";
 /// Longest id of a tool call by which it is known again, bytes.
-const MOST_ID: usize = 256;
+const MAX_ID: usize = 256;
 
 /// What is to be changed in a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Calls {
             self.0.len() - 1
         });
         let one = &mut self.0[at];
-        let id = id.filter(|id| id.len() <= MOST_ID);
+        let id = id.filter(|id| id.len() <= MAX_ID);
         if one.count == 0 || id.is_some_and(|id| id != one.id) {
             one.count += 1;
             one.id = id.unwrap_or_default().to_owned();

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Usage};
 use super::usage::read_usage;
-use crate::wire::pattern::Text;
+use crate::wire::frame_template::Text;
 use crate::wire::quirks::is_text;
 use crate::wire::scan::{Malformed, Scanner};
 

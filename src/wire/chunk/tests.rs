@@ -8,7 +8,7 @@ use crate::wire::members::members;
 use crate::wire::sse::{Decoder, Event};
 
 fn look(data: &[u8]) -> Result<Frame, Malformed> {
-    Looker::default().look(data)
+    ChunkParser::default().look(data)
 }
 
 fn these(all: &[u64]) -> Indices {
@@ -20,7 +20,7 @@ fn a_chunk_like_the_one_before_says_the_same_and_one_that_is_not_is_read() {
     let chunk = |text: &str, rest: &str| {
         format!(r#"{{"choices":[{{"index":2,"delta":{{"content":{text}}},"finish_reason":null}}]{rest}}}"#)
     };
-    let mut looker = Looker::default();
+    let mut looker = ChunkParser::default();
     let mut look = |text: &str, rest: &str| looker.look(chunk(text, rest).as_bytes());
     let usual = look("\"a\"", r#","usage":null"#).unwrap();
     let Frame::Chunk(facts) = &usual else { panic!("{usual:?}") };
@@ -38,10 +38,10 @@ fn a_chunk_like_the_one_before_says_the_same_and_one_that_is_not_is_read() {
 #[test]
 fn the_beginning_of_a_chunk_is_kept_for_the_next_one_unless_it_is_long() {
     let chunk = |id: usize| format!(r#"{{"id":"{}","choices":[]}}"#, "x".repeat(id));
-    let mut looker = Looker::default();
-    for (id, kept) in [(8, 27), (MOST_HEAD, 0), (1 << 20, 0), (9, 28)] {
+    let mut looker = ChunkParser::default();
+    for (id, kept) in [(8, 27), (MAX_HEAD, 0), (1 << 20, 0), (9, 28)] {
         assert!(looker.look(chunk(id).as_bytes()).is_ok());
-        assert_eq!((looker.head.len(), looker.head.capacity() <= MOST_HEAD), (kept, true), "{id}");
+        assert_eq!((looker.head.len(), looker.head.capacity() <= MAX_HEAD), (kept, true), "{id}");
     }
 }
 
@@ -345,7 +345,7 @@ proptest::proptest! {
             r#""usage":{"prompt_tokens":1}"#,
             r#""error":null"#,
         ];
-        let mut looker = Looker::default();
+        let mut looker = ChunkParser::default();
         for (frame, closed) in frames.iter().zip(closed) {
             let members = frame.iter().map(|part| parts[*part]).collect::<Vec<_>>().join(",");
             let text = format!("{{{members}{}", if closed { "}" } else { "" });

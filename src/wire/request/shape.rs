@@ -104,7 +104,7 @@ pub(super) fn integer(param: impl Display, value: &str, least: i64, most: i64) -
     if !is_number(value) || !is_integer(value) {
         return Err(Invalid::wrong_type(param, "an integer", value));
     }
-    within(param, value, value.parse::<i64>().ok(), least, most)
+    timeout(param, value, value.parse::<i64>().ok(), least, most)
 }
 
 /// A whole number, also one that is written with a fraction of zero or an exponent, as lenient servers read it: `100.0`,
@@ -126,10 +126,10 @@ pub(super) fn whole(param: impl Display, value: &str) -> Result<i64, Invalid> {
 /// As [`whole`], from `least` to `most`.
 pub(super) fn whole_within(param: impl Display, value: &str, least: i64, most: i64) -> Result<i64, Invalid> {
     let number = whole(&param, value)?;
-    within(param, value, Some(number), least, most)
+    timeout(param, value, Some(number), least, most)
 }
 
-fn within(param: impl Display, value: &str, number: Option<i64>, least: i64, most: i64) -> Result<i64, Invalid> {
+fn timeout(param: impl Display, value: &str, number: Option<i64>, least: i64, most: i64) -> Result<i64, Invalid> {
     let out = |bound, limit: i64| Invalid::out_of_range(&param, Kind::Integer, bound, &limit.to_string(), value);
     match number {
         Some(number) if number > most => Err(out(Bound::Above, most)),

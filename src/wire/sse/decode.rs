@@ -42,11 +42,11 @@ pub struct Decoder {
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 const EXACT: &[u8] = b"data: ";
 /// Buffers that have grown beyond this are not used again, bytes: a single long event would keep them for ever.
-const MOST_ROOM: usize = 16 * 1024;
+const MAX_ROOM: usize = 16 * 1024;
 
 /// What `buffer` holds. The room behind it is kept for what comes next, if it is not much.
 fn take(buffer: &mut BytesMut) -> Bytes {
-    if buffer.capacity() > MOST_ROOM { std::mem::take(buffer).freeze() } else { buffer.split().freeze() }
+    if buffer.capacity() > MAX_ROOM { std::mem::take(buffer).freeze() } else { buffer.split().freeze() }
 }
 
 impl Decoder {

@@ -12,10 +12,10 @@
 #[allow(dead_code, reason = "the parts of the file that no model needs")]
 #[path = "../../../src/wire/event.rs"]
 mod event;
-pub mod hub;
-pub mod ledger;
-pub mod relay;
-pub mod signal;
+pub mod events;
+pub mod usage;
+pub mod completion;
+pub mod shutdown;
 mod sync;
 
 /// As petstream's crate has it.
@@ -39,7 +39,7 @@ mod wire {
         }
 
         #[derive(Clone, Debug)]
-        pub struct Passing(pub u64);
+        pub struct EphemeralFrame(pub u64);
     }
 }
 
@@ -54,11 +54,8 @@ mod store {
     /// The log in memory does not fail.
     #[derive(Debug)]
     pub enum StoreError {}
-}
 
-/// As petstream's crate has it.
-mod petstore {
-    pub(crate) mod log {
+    pub(crate) mod event_log {
         use crate::event::Epoch;
 
         /// Where the log stands.

@@ -1,6 +1,6 @@
 //! Runs every model. Each is a test of its own, so that they share the cores.
 
-use petstream_loom::{hub, ledger, relay, signal};
+use petstream_loom::{completion, events, shutdown, usage};
 
 macro_rules! models {
     ($($room:ident: $($model:ident),+;)+) => {$($(
@@ -12,14 +12,14 @@ macro_rules! models {
 }
 
 models! {
-    relay: a_wake_is_neither_lost_nor_seen_before_its_cause, the_task_that_asked_last_is_woken;
-    signal:
+    completion: a_wake_is_neither_lost_nor_seen_before_its_cause, the_task_that_asked_last_is_woken;
+    shutdown:
         everybody_who_listens_is_woken_and_sees_what_came_before, a_flag_that_is_up_shows_what_came_before,
         the_task_that_polled_last_is_woken;
-    ledger:
+    usage:
         every_record_is_taken_once_and_in_order, a_record_wakes_the_writer,
         a_record_at_closing_time_is_taken_or_refused, a_full_queue_says_so;
-    hub:
+    events:
         a_subscriber_gets_every_commit, subscribers_of_every_runtime_get_a_commit,
         subscribers_of_one_runtime_share_its_bell, closing_time_is_heard_and_loses_nothing,
         the_newest_on_the_board_is_read;

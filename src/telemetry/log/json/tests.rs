@@ -8,7 +8,7 @@ use super::*;
 
 fn logged(log: impl FnOnce()) -> Vec<Value> {
     let heard = Heard::default();
-    let lines = Lines::to(heard.clone(), true, lost).unwrap();
+    let lines = LogWriter::to(heard.clone(), true, lost).unwrap();
     let subscriber = tracing_subscriber::registry().with(JsonLines(lines.clone()));
     tracing::subscriber::with_default(subscriber, log);
     drop(lines.flushed_at_the_end());
@@ -102,7 +102,7 @@ fn a_filter_holds_back_the_line_of_a_request() {
         ("[{nothing}]=info", 0),
     ] {
         let written = Heard::default();
-        let lines = Lines::to(written.clone(), true, lost).unwrap();
+        let lines = LogWriter::to(written.clone(), true, lost).unwrap();
         let filter = tracing_subscriber::EnvFilter::new(filter);
         let subscriber = tracing_subscriber::registry().with(filter).with(JsonLines(lines.clone()));
         tracing::subscriber::with_default(subscriber, || line("/").log());
@@ -118,7 +118,7 @@ fn decimals_are_written_as_json_has_them() {
     numbers.extend((0..5_000).map(|number| f64::from(number) / 1e3));
     numbers.extend((0..5_000).map(|number| f64::from(number) * 1_234.567));
     for number in numbers {
-        let mut draft = Draft::default();
+        let mut draft = LineBuffer::default();
         draft.decimal(number);
         assert_eq!(draft.line, serde_json::to_vec(&number).unwrap(), "{number:e}");
     }
@@ -127,7 +127,7 @@ fn decimals_are_written_as_json_has_them() {
 #[test]
 fn the_time_is_when_it_was_logged_to_the_microsecond() {
     let micros = |time: Timestamp| time.as_microsecond();
-    let mut draft = Draft::default();
+    let mut draft = LineBuffer::default();
     for second in [None, Some(1_i64), Some(-1)] {
         // As it is at the first line, within a second, and when another one has begun, or it has been set back.
         let before = micros(Timestamp::now());

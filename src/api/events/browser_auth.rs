@@ -1,0 +1,58 @@
+//! How a browser gets in: `POST /api/events/tickets` and `/sessions` with a key, `DELETE /api/events/sessions` with the
+//! cookie.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::Events;
+use crate::auth::browser_credential;
+use crate::auth::sessions::TICKET_LIFE;
+use crate::error::problem::Problem;
+use crate::middleware::authenticate::AuthContext;
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A ticket for one connection: `{"ticket","expires_in"}`, the latter in seconds.
+pub(super) async fn ticket(
+    State(events): State<Events>,
+    Extension(standing): Extension<AuthContext>,
+) -> Result<Response, Problem> {
+    let ticket = events.browsers.sessions.issue(&standing.principal().id, standing.key())?;
+    let body = json!({ "ticket": ticket, "expires_in": TICKET_LIFE.as_secs() });
+    Ok(([(CACHE_CONTROL, NO_STORE)], Json(body)).into_response())
+}
+
+/// A cookie for the page that asks.
+pub(super) async fn sign_in(
+    State(events): State<Events>,
+    Extension(standing): Extension<AuthContext>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let token = events.browsers.sessions.open(&standing.principal().id, standing.key()).await?;
+    Ok(with_cookie(events.browsers.cookie(&token, &headers)))
+}
+
+/// Ends the session of the cookie, if it has one, and takes the cookie away.
+pub(super) async fn sign_out(State(events): State<Events>, headers: HeaderMap) -> Result<Response, Problem> {
+    let sessions = &events.browsers.sessions;
+    if let Some(token) = browser_credential::token(&headers) {
+        // Asked before it is deleted: anybody can come here, and only a writer makes others wait.
+        if sessions.find(token).await?.is_some() {
+            sessions.close(token).await?;
+        }
+    }
+    Ok(with_cookie(events.browsers.no_cookie(&headers)))
+}
+
+fn with_cookie(cookie: Option<HeaderValue>) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}

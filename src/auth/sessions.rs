@@ -1,0 +1,224 @@
+//! Browsers: tickets that let one in, and sessions that let it come back.
+//!
+//! An `EventSource` can't send a key. A page that has one asks for a ticket, which is good for one connection within
+//! seconds, and may stand in a URL for that reason; what the browser comes back with later is a cookie, which holds the
+//! token of a session. Both stand for the key that they were made with: whoever shows one is as good as that key, as
+//! long as that key is good. Neither is stored, only its hash; nor is the hash of the key, but hidden by the token.
+//!
+//! Tickets live in this process. Sessions live in the database: a browser comes back after a restart, too.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::bound::{Bound, Exceeded, Grant};
+use crate::store::{Store, StoreError};
+use crate::wire::api_key::{KeyHash, new_token};
+
+/// How long a ticket is good.
+pub const TICKET_LIFE: Duration = Duration::from_secs(30);
+/// How long a session is good, if its key is.
+pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// Tickets that wait to be used at the same time; further ones are refused.
+const MAX_TICKETS: u64 = 10_000;
+/// Those of one key.
+const MAX_TICKETS_OF_A_KEY: u64 = 2_500;
+/// Sessions of all keys; the oldest of them goes when there is one more.
+const MAX_SESSIONS: u32 = 100_000;
+/// Those of one key; likewise.
+const MAX_SESSIONS_OF_A_KEY: u32 = 20_000;
+/// Tickets that were used are forgotten when there are so many of them, and more than wait.
+const MAX_USED: usize = 1_024;
+
+/// Tickets and sessions; cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Store,
+    // std Mutex: never held across .await
+    tickets: Arc<Mutex<Tickets>>,
+}
+
+struct Tickets {
+    bound: Bound,
+    waiting: HashMap<KeyHash, Ticket>,
+    /// In the order in which they end. Used ones stay until then, or until there are many.
+    ends: VecDeque<(Instant, KeyHash)>,
+}
+
+/// A ticket that waits to be used.
+struct Ticket {
+    /// What it stands for.
+    key: KeyHash,
+    /// Given back on drop.
+    _place: Grant,
+}
+
+/// Why there is no ticket or session.
+#[derive(Debug)]
+pub enum SessionError {
+    /// There are as many tickets as there may be, or as many of one key.
+    TooMany(Exceeded),
+    /// The operating system has no random bytes to give.
+    Random(getrandom::Error),
+    /// The database can't be used.
+    Store(StoreError),
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Sessions {
+    /// No tickets, and the sessions in `store`.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let bound = Bound::new(MAX_TICKETS, MAX_TICKETS_OF_A_KEY);
+        let tickets = Tickets { bound, waiting: HashMap::new(), ends: VecDeque::new() };
+        Self { store, tickets: Arc::new(Mutex::new(tickets)) }
+    }
+
+    /// A ticket that stands for `key`, the hash of the key of this id, once, within [`TICKET_LIFE`].
+    ///
+    /// # Errors
+    /// [`SessionError::TooMany`], [`SessionError::Random`]
+    pub fn issue(&self, id: &Arc<str>, key: KeyHash) -> Result<String, SessionError> {
+        let ticket = new_token().map_err(SessionError::Random)?;
+        let now = Instant::now();
+        let mut tickets = self.tickets();
+        tickets.forget(now);
+        let place = tickets.bound.take(id, 1).map_err(SessionError::TooMany)?;
+        let hash = KeyHash::of(&ticket);
+        tickets.waiting.insert(hash, Ticket { key, _place: place });
+        tickets.ends.push_back((now + TICKET_LIFE, hash));
+        Ok(ticket)
+    }
+
+    /// The key that `ticket` stands for, which it does no longer.
+    #[must_use]
+    pub fn redeem(&self, ticket: &str) -> Option<KeyHash> {
+        let mut tickets = self.tickets();
+        tickets.forget(Instant::now());
+        tickets.waiting.remove(&KeyHash::of(ticket)).map(|ticket| ticket.key)
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a session that stands for `key`, which is that of `owner`, and gives its token.
+    ///
+    /// # Errors
+    /// [`SessionError::Random`], [`SessionError::Store`]
+    pub async fn open(&self, owner: &str, key: KeyHash) -> Result<String, SessionError> {
+        let token = new_token().map_err(SessionError::Random)?;
+        let now = Timestamp::now();
+        let ends = now.checked_add(SESSION_LIFE).unwrap_or(Timestamp::MAX);
+        let sealed = key.sealed(&token);
+        self.store
+            .open_session(KeyHash::of(&token), (owner, &sealed), now, ends, [MAX_SESSIONS, MAX_SESSIONS_OF_A_KEY])
+            .await?;
+        Ok(token)
+    }
+
+    /// The key that the session of `token` stands for.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn find(&self, token: &str) -> Result<Option<KeyHash>, StoreError> {
+        let sealed = self.store.session_key(KeyHash::of(token), Timestamp::now()).await?;
+        // One that can't be read is none of ours: an older server's.
+        Ok(sealed.and_then(|sealed| KeyHash::unseal(&sealed, token)))
+    }
+
+    /// Ends the session of `token`, if there is one.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn close(&self, token: &str) -> Result<(), StoreError> {
+        self.store.close_session(KeyHash::of(token)).await
+    }
+}
+
+impl Tickets {
+    fn forget(&mut self, now: Instant) {
+        while let Some((_, hash)) = self.ends.pop_front_if(|(end, _)| *end <= now) {
+            self.waiting.remove(&hash);
+        }
+        if self.ends.len() > 2 * self.waiting.len() + MAX_USED {
+            self.ends.retain(|(_, hash)| self.waiting.contains_key(hash));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sessions() -> Sessions {
+        Sessions::new(Store::open("sqlite::memory:").await.unwrap())
+    }
+
+    fn one() -> Arc<str> {
+        "one".into()
+    }
+
+    #[tokio::test]
+    async fn a_ticket_is_good_once() {
+        let sessions = sessions().await;
+        let key = KeyHash::of("key");
+        let ticket = sessions.issue(&one(), key).unwrap();
+        assert_eq!(ticket.len(), 64, "256 bits");
+        assert!(sessions.redeem("no ticket").is_none());
+        assert!(sessions.redeem(&ticket) == Some(key));
+        assert!(sessions.redeem(&ticket).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_ticket_ends_and_makes_room() {
+        let sessions = sessions().await;
+        tokio::time::pause();
+        let key = KeyHash::of("key");
+        let first = sessions.issue(&one(), key).unwrap();
+        let mut last = String::new();
+        for _ in 1..MAX_TICKETS_OF_A_KEY {
+            last = sessions.issue(&one(), key).unwrap();
+        }
+        let refused = |refused| matches!(refused, Err(SessionError::TooMany(Exceeded::Share(_))));
+        assert!(refused(sessions.issue(&one(), key)));
+        let other = sessions.issue(&"other".into(), KeyHash::of("other")).unwrap();
+        assert!(sessions.redeem(&other) == Some(KeyHash::of("other")), "another key still has room");
+        tokio::time::advance(TICKET_LIFE).await;
+        assert!(sessions.redeem(&first).is_none() && sessions.redeem(&last).is_none());
+        assert!(sessions.issue(&one(), key).is_ok());
+    }
+
+    #[tokio::test]
+    async fn tickets_that_were_used_take_no_room() {
+        let sessions = sessions().await;
+        for _ in 0..2 * MAX_TICKETS_OF_A_KEY {
+            let ticket = sessions.issue(&one(), KeyHash::of("key")).unwrap();
+            assert!(sessions.redeem(&ticket).is_some());
+        }
+        let tickets = sessions.tickets();
+        assert!(tickets.waiting.is_empty() && tickets.ends.len() <= MAX_USED + 1, "{}", tickets.ends.len());
+        assert_eq!(tickets.bound.taken(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_good_until_it_is_closed() {
+        let sessions = sessions().await;
+        let key = KeyHash::of("key");
+        let token = sessions.open("config:a", key).await.unwrap();
+        let other = sessions.open("config:a", key).await.unwrap();
+        assert!(sessions.find(&token).await.unwrap() == Some(key));
+        assert!(sessions.find("no token").await.unwrap().is_none());
+        sessions.close(&token).await.unwrap();
+        assert!(sessions.find(&token).await.unwrap().is_none());
+        assert!(sessions.find(&other).await.unwrap() == Some(key));
+    }
+}

@@ -1,0 +1,193 @@
+//! The choices of a stream: which have begun and ended, and which chunks have to wait for others.
+
+use crate::wire::chunk::{Facts, Indices, Repair};
+use crate::wire::sse::Event;
+
+/// Most chunks that are held back until the choices before theirs have begun.
+const MAX_HELD: usize = 256;
+/// Most bytes of them.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// See the module. Choices are known to clients from the first chunk on that names them, and helpers of SDKs put them into
+/// a list as they come: so each must come behind those of lower index. Upstreams generate them side by side and do not
+/// care. A chunk that comes too early is held back, within bounds, and none is ever lost.
+#[derive(Default)]
+pub(super) struct Choices {
+    /// As many as the client asked for.
+    wanted: u64,
+    /// What came from the upstream.
+    seen: Indices,
+    finished: Indices,
+    /// What went to the client.
+    begun: Indices,
+    ended: Indices,
+    held: Vec<(Event, Facts)>,
+    held_bytes: usize,
+    /// Those that chunks are held back of.
+    waiting: Indices,
+    /// More came than is held back: from here on chunks go as they come.
+    is_overfull: bool,
+}
+
+impl Choices {
+    pub(super) fn new(wanted: u64) -> Self {
+        Self { wanted, ..Self::default() }
+    }
+
+    /// A chunk came.
+    pub(super) fn note(&mut self, facts: &Facts) {
+        self.seen = self.seen.with(facts.seen);
+        self.finished = self.finished.with(facts.finished);
+    }
+
+    /// The choices that have begun and not finished; the first one where none has been told apart.
+    pub(super) fn unfinished(&self) -> Indices {
+        if self.seen.is_empty() { Indices::first(1) } else { self.seen.without(self.finished) }
+    }
+
+    pub(super) fn all_finished(&self) -> bool {
+        self.seen.without(self.finished).is_empty() && u64::from(self.finished.len()) >= self.wanted
+    }
+
+    /// Whether no choice has ended.
+    pub(super) const fn none_finished(&self) -> bool {
+        self.finished.is_empty()
+    }
+
+    /// Whether a chunk comes too early.
+    pub(super) fn must_wait(&self, facts: &Facts) -> bool {
+        if self.wanted <= 1 || self.is_overfull {
+            return false;
+        }
+        let new = facts.seen.without(self.begun);
+        let before = Indices::first(u64::from(new.end()).min(self.wanted));
+        let missing = before.without(self.begun).without(facts.seen);
+        !missing.is_empty() || !facts.seen.both(self.waiting).is_empty()
+    }
+
+    /// Holds a chunk back; says whether that was the last one that is.
+    pub(super) fn hold(&mut self, event: Event, facts: Facts) -> bool {
+        self.waiting = self.waiting.with(facts.seen);
+        self.held_bytes += event.data.len();
+        self.held.push((event, facts));
+        self.is_overfull = self.held.len() >= MAX_HELD || self.held_bytes > MAX_BYTES;
+        self.is_overfull
+    }
+
+    /// What is held back, in order; nothing is from here on.
+    pub(super) fn take_held(&mut self) -> Vec<(Event, Facts)> {
+        (self.held_bytes, self.waiting) = (0, Indices::default());
+        std::mem::take(&mut self.held)
+    }
+
+    pub(super) const fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether a chunk with usage says nothing else to its client. Where usage comes on every chunk, only one behind the
+    /// end does.
+    pub(super) fn is_only_usage(&self, facts: &Facts, running: bool) -> bool {
+        let Facts { seen, finished, tokens, .. } = *facts;
+        let old = tokens == 0 && seen.without(self.begun).is_empty() && finished.without(self.ended).is_empty();
+        old && (seen.is_empty() || !running || seen.without(self.ended).is_empty())
+    }
+
+    /// Whether everything that a chunk is about has ended before.
+    pub(super) fn is_over(&self, facts: &Facts) -> bool {
+        facts.seen.without(self.ended).is_empty()
+    }
+
+    /// What must be changed in a chunk that goes out now.
+    pub(super) fn repair(&self, facts: &Facts, hide_usage: bool) -> Repair {
+        Repair {
+            cut_usage: hide_usage && (facts.null_usage || facts.has_usage),
+            cut_error: facts.null_error,
+            add_choices: !facts.has_choices,
+            cut_role: facts.roles.both(self.begun),
+            add_role: facts.seen.without(self.begun).without(facts.roles),
+            finish: facts.odd_finish,
+            number_calls: facts.unnumbered_call,
+        }
+    }
+
+    /// A chunk goes out.
+    pub(super) fn passed(&mut self, facts: &Facts) {
+        self.begun = self.begun.with(facts.seen);
+        self.ended = self.ended.with(facts.finished);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn facts(index: u64) -> Facts {
+        Facts { has_choices: true, seen: [index].into_iter().collect(), tokens: 1, ..Facts::default() }
+    }
+
+    fn event(size: usize) -> Event {
+        Event { data: Bytes::from(vec![b'x'; size]), name: None, verbatim: None }
+    }
+
+    /// Sends chunks through, each with its place in the order of arrival as its size; gives choice and place as they go out.
+    fn through(wanted: u64, arrivals: &[u64]) -> Vec<(u64, usize)> {
+        let mut choices = Choices::new(wanted);
+        let mut out = Vec::new();
+        for (place, index) in arrivals.iter().enumerate() {
+            if choices.must_wait(&facts(*index)) {
+                if choices.hold(event(place), facts(*index)) {
+                    out.extend(choices.take_held().iter().map(|(event, facts)| (first_of(facts), event.data.len())));
+                }
+                continue;
+            }
+            choices.passed(&facts(*index));
+            out.push((*index, place));
+            loop {
+                let before = choices.held();
+                for (event, facts) in choices.take_held() {
+                    if choices.must_wait(&facts) {
+                        choices.hold(event, facts);
+                    } else {
+                        choices.passed(&facts);
+                        out.push((first_of(&facts), event.data.len()));
+                    }
+                }
+                if choices.held() == before || choices.held() == 0 {
+                    break;
+                }
+            }
+        }
+        out.extend(choices.take_held().iter().map(|(event, facts)| (first_of(facts), event.data.len())));
+        out
+    }
+
+    fn first_of(facts: &Facts) -> u64 {
+        facts.seen.iter().next().unwrap()
+    }
+
+    #[test]
+    fn choices_begin_in_the_order_of_their_index() {
+        assert_eq!(through(2, &[1, 0, 1, 0]), [(0, 1), (1, 0), (1, 2), (0, 3)]);
+        assert_eq!(through(3, &[2, 1, 2, 0, 1]), [(0, 3), (1, 1), (2, 0), (2, 2), (1, 4)]);
+        assert_eq!(through(1, &[1, 0]), [(1, 0), (0, 1)], "who asked for one gets what comes");
+        assert_eq!(through(2, &[1, 1, 1]), [(1, 0), (1, 1), (1, 2)], "what never gets its turn comes at the end");
+    }
+
+    proptest! {
+        #[test]
+        fn no_chunk_is_lost_and_each_choice_keeps_its_order(
+            wanted in 1_u64..5, arrivals in proptest::collection::vec(0_u64..5, 0..400),
+        ) {
+            let out = through(wanted, &arrivals);
+            prop_assert_eq!(out.len(), arrivals.len());
+            for choice in 0..5 {
+                let places: Vec<_> = out.iter().filter(|(index, _)| *index == choice).map(|(_, place)| *place).collect();
+                prop_assert!(places.is_sorted(), "{places:?}");
+                prop_assert!(places.iter().all(|place| arrivals[*place] == choice));
+            }
+        }
+    }
+}

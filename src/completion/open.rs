@@ -1,0 +1,246 @@
+//! Opening a stream: from the request to the upstream's first token, while another target can still be asked.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::error_answer::{no_stream, refusal};
+use super::event_kind::{Meaning, classify};
+use super::memory::Memory;
+use super::sniff::{Kind, sniff};
+
+use crate::bound::Grant;
+use crate::config::Timeouts;
+use crate::time::{ResponseDeadline, timeout};
+use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Target};
+use crate::wire::chunk::{ChunkParser, Facts};
+use crate::wire::request::{ChatRequest, Forwarded, UsageAsk};
+use crate::wire::sse::{Decoder, Event};
+
+/// Longest time that a beginning without a token is held back once it is there. What fails at once behind it can still be
+/// tried elsewhere; and no client misses a role for so long.
+const SETTLING: Duration = Duration::from_millis(100);
+/// Most chunks that are held back until a token comes.
+const MAX_HELD: usize = 16;
+
+/// A stream that has begun.
+pub(super) struct Opened {
+    pub(super) target: Arc<Target>,
+    pub(super) body: AnswerBody,
+    /// Holds what came with the last chunk.
+    pub(super) decoder: Decoder,
+    pub(super) looker: ChunkParser,
+    /// The chunks that came so far. The last one has the first token, or ends a choice; or none did within
+    /// [`SETTLING`].
+    pub(super) held: Vec<(Event, Facts)>,
+    /// Usage on every chunk was asked for, by us and not by the client.
+    pub(super) running: bool,
+    pub(super) memory: Memory,
+}
+
+/// What a client asked for, and what is the same for every target that is asked.
+pub(super) struct ProxyRequest {
+    pub(super) request: ChatRequest,
+    pub(super) client: HeaderMap,
+    /// Held as long as the request's body is.
+    #[expect(dead_code, reason = "it acts by being dropped")]
+    pub(super) memory: Grant,
+    pub(super) ends_at: ResponseDeadline,
+    pub(super) frame_limit: usize,
+    /// Of the memory for answers, for this key: nothing yet.
+    pub(super) answer: Grant,
+}
+
+impl ProxyRequest {
+    fn asks_running(&self, target: &Target) -> bool {
+        target.ask_usage() == UsageAsk::Running && !self.request.include_usage
+    }
+}
+
+/// Asks `target` for a stream and waits for its beginning. A target that does not know `stream_options` is asked again
+/// without, and remembered. `spent` is the time that the request has taken so far, and `another` says whether another
+/// target can take over.
+pub(super) async fn open(
+    target: Arc<Target>,
+    order: &ProxyRequest,
+    spent: Duration,
+    another: bool,
+) -> Result<Opened, Failure> {
+    let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
+    let body = order.request.forward(target.model(), target.ask_usage());
+    let limit = time_to_open(&target, spent, another);
+    let mut opened = timed(limit, pin!(open_once(&target, body, order))).await;
+    if let Err(Failure::Refused(refusal)) = &opened
+        && asked
+        && refusal.names("stream_options")
+    {
+        let body = order.request.forward(target.model(), UsageAsk::Nothing);
+        // On the heap: it is rarely needed, and the room for it would be copied with every request.
+        opened = timed(limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
+        if opened.is_ok() {
+            // It was that, and not something else of the request that reads like it.
+            tracing::info!(
+                upstream = &**target.name(),
+                "it does not know stream_options: not asked for usage any more"
+            );
+            target.never_ask_usage();
+        }
+    }
+    let mut opened = opened?;
+    opened.settle(order.frame_limit).await?;
+    Ok(opened)
+}
+
+async fn open_once(target: &Arc<Target>, body: Forwarded<'_>, order: &ProxyRequest) -> Result<Opened, Failure> {
+    let answer = target.send(&Ask { body, stream: true, client: &order.client }).await.map_err(Failure::before_head)?;
+    let (body, begin) = check_head(target, answer).await?;
+    let mut opened = Opened {
+        target: Arc::clone(target),
+        body,
+        decoder: Decoder::new(order.frame_limit),
+        looker: ChunkParser::default(),
+        held: Vec::new(),
+        running: order.asks_running(target),
+        memory: Memory::new(order.answer.another()),
+    };
+    opened.decoder.push(begin);
+    opened.read_until(order.frame_limit, |facts| !facts.seen.is_empty()).await?;
+    Ok(opened)
+}
+
+impl Opened {
+    /// Waits a moment for the first token, if it has not come: a beginning without one is often followed by an error.
+    async fn settle(&mut self, most: usize) -> Result<(), Failure> {
+        let is_token = |facts: &Facts| facts.tokens > 0 || !facts.finished.is_empty();
+        if self.held.last().is_some_and(|(_, facts)| is_token(facts)) || self.is_full(most) {
+            return Ok(());
+        }
+        timeout(SETTLING, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
+    }
+
+    /// How much is held back, bytes.
+    fn held_back(&self) -> usize {
+        self.held.iter().map(|(event, _)| event.data.len()).sum()
+    }
+
+    /// Whether no more is held back than this, whatever it is: a beginning without end is an answer of its own.
+    fn is_full(&self, most: usize) -> bool {
+        self.held.len() >= MAX_HELD || self.held_back() > most
+    }
+
+    /// Reads on until a chunk comes that is `enough`. An error is a failure like any other while nothing has been sent, and
+    /// so is the end of what has not begun. May be dropped at any time and begun anew.
+    async fn read_until(&mut self, most: usize, enough: impl Fn(&Facts) -> bool) -> Result<(), Failure> {
+        loop {
+            while let Some(event) = self.decoder.next_event().map_err(|_| too_long())? {
+                match classify(&self.target, &event, &mut self.looker) {
+                    Meaning::Nothing => {}
+                    Meaning::Done => return Err(Failure::Empty("its stream is empty")),
+                    Meaning::Failure(failure) => return Err(failure),
+                    Meaning::Chunk(facts) => {
+                        self.held.push((event, facts));
+                        if enough(&facts) || self.is_full(most) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            match self.body.data().await {
+                Some(data) => {
+                    self.decoder.push(data?);
+                    self.memory.hold(self.decoder.held() + self.held_back())?;
+                }
+                None => return self.finish(enough),
+            }
+        }
+    }
+
+    /// The bytes are over. The last event may lack its blank line; one that was cut is none.
+    fn finish(&mut self, enough: impl Fn(&Facts) -> bool) -> Result<(), Failure> {
+        let last = self.decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
+        match classify(&self.target, &last, &mut self.looker) {
+            Meaning::Done => Err(Failure::Empty("its stream is empty")),
+            Meaning::Failure(failure @ Failure::Refused(_)) => Err(failure),
+            Meaning::Chunk(facts) if enough(&facts) => {
+                self.held.push((last, facts));
+                Ok(())
+            }
+            _ => Err(Failure::Closed),
+        }
+    }
+}
+
+/// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first. It has
+/// longer where it is no use to give up, because no other target can take over.
+pub(super) fn time_to_open(target: &Target, spent: Duration, another: bool) -> Option<Limit> {
+    let Timeouts { first_token, total, .. } = *target.timeouts();
+    Limit::first([(left_of(total, spent), Deadline::Total), (first_token.limit(another), Deadline::FirstToken)])
+}
+
+/// How long it has for all of it.
+pub(super) fn time_in_all(target: &Target, spent: Duration) -> Option<Limit> {
+    Limit::first([(left_of(target.timeouts().total, spent), Deadline::Total)])
+}
+
+/// How long it has to go on with it.
+pub(super) fn time_to_go_on(target: &Target, spent: Duration) -> Option<Limit> {
+    let Timeouts { idle, total, .. } = *target.timeouts();
+    Limit::first([(left_of(total, spent), Deadline::Total), (idle, Deadline::Idle)])
+}
+
+fn left_of(total: Option<Duration>, spent: Duration) -> Option<Duration> {
+    total.map(|total| total.saturating_sub(spent))
+}
+
+/// How long something may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) time: Duration,
+    /// Which deadline that is.
+    pub(super) deadline: Deadline,
+}
+
+impl Limit {
+    /// That of these which comes first, of those that are set.
+    fn first<const N: usize>(limits: [(Option<Duration>, Deadline); N]) -> Option<Self> {
+        let set = limits.into_iter().filter_map(|(time, deadline)| Some(Self { time: time?, deadline }));
+        set.min_by_key(|limit| limit.time)
+    }
+}
+
+/// `work` within `limit`, if there is one. It stays where it is: such futures are large.
+pub(super) async fn timed<T, F>(limit: Option<Limit>, work: Pin<&mut F>) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    match limit {
+        Some(Limit { time, deadline }) => timeout(time, work).await.ok_or(Failure::Timeout(deadline))?,
+        None => work.await,
+    }
+}
+
+/// Whether what comes can be a stream of events: by its first bytes, and only if those say nothing by its label. Gives the
+/// body and what has been read of it.
+async fn check_head(target: &Target, mut answer: Answer) -> Result<(AnswerBody, Bytes), Failure> {
+    if !answer.status.is_success() {
+        return Err(Box::pin(refusal(target, answer)).await);
+    }
+    if answer.is_encoded {
+        return Err(Failure::Malformed("its stream is encoded although that was not asked for"));
+    }
+    let (kind, begin) = sniff(&mut answer.body).await?;
+    match (kind, answer.media) {
+        (Kind::Events, _) | (Kind::Other, Media::Events) => Ok((answer.body, begin)),
+        (Kind::Json, _) => Err(Box::pin(no_stream(target, answer, begin)).await),
+        (Kind::Other, _) => Err(Failure::Malformed("it is no event stream")),
+    }
+}
+
+/// An event that no buffer is made for.
+pub(super) const fn too_long() -> Failure {
+    Failure::Malformed("an event is longer than the limit")
+}

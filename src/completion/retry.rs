@@ -1,0 +1,171 @@
+//! Asking one target after another, while nothing has reached the client.
+
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::telemetry::record::{Attempt, Record};
+use crate::time::clock;
+use crate::time::timeout;
+use crate::upstream::{Failure, Lease, Pick, Route, Target};
+
+/// Tries the route's targets until one answers, its attempts are used up, or its retry budget is. `ask` is told whether
+/// another target can take over if this one does not answer.
+///
+/// Of a plain answer (`streamed` is false) no second one is asked for when the first took too long: work was done, and would
+/// be done again.
+///
+/// # Errors
+/// The last target's failure; [`Failure::AllOut`] when no target was in to begin with and asking anyway failed.
+pub(super) async fn first_success<T, F>(
+    route: &Arc<Route>,
+    record: &Record,
+    streamed: bool,
+    mut ask: impl FnMut(Arc<Target>, bool) -> F,
+) -> Result<(T, Lease), Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    route.deposit();
+    let mut search =
+        Search { route, record, attempts: 0, tried: Vec::new(), failed: Vec::new(), repeated: 0, last: None };
+    while let Some((member, all_out)) = search.next().await {
+        let another = search.begin(member);
+        let asked = attempt(route, member, record, |target| ask(target, another)).await;
+        let failure = match asked {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        if !failure.may_be_retried() || !streamed && failure.is_slow_generation() {
+            return Err(failure);
+        }
+        if all_out {
+            return Err(Failure::AllOut { wait: route.due_back(), cause: Box::new(failure) });
+        }
+        search.failed(member, failure);
+    }
+    Err(search.end())
+}
+
+/// Where one request has been, and where it may still go.
+struct Search<'a> {
+    route: &'a Arc<Route>,
+    record: &'a Record,
+    attempts: u32,
+    tried: Vec<usize>,
+    /// Those among the tried ones that may be asked again, the one that waits longest first, and the wait that they asked
+    /// for.
+    failed: Vec<(usize, Duration)>,
+    /// Attempts at targets that had failed before.
+    repeated: u32,
+    last: Option<Failure>,
+}
+
+impl Search<'_> {
+    /// The member to ask next, and whether it is asked although it is out. Waits where only the same target is left.
+    async fn next(&mut self) -> Option<(usize, bool)> {
+        if self.attempts >= self.route.attempts() {
+            return None;
+        }
+        match (self.route.pick(&self.tried), &self.last) {
+            (Some(Pick::In(member)), None) => Some((member, false)),
+            (Some(Pick::In(member)), Some(last)) => {
+                (last.is_free_elsewhere() || self.route.withdraw()).then_some((member, false))
+            }
+            // Nobody is in, but to refuse unasked would be worse than to find out.
+            (Some(Pick::Soonest(member)), None) => Some((member, true)),
+            (None, None) => None,
+            (_, Some(_)) => self.again().await.map(|member| (member, false)),
+        }
+    }
+
+    /// A member that is asked again, after its wait; or another one that came back meanwhile.
+    async fn again(&mut self) -> Option<usize> {
+        if self.repeated >= self.route.same_target() {
+            return None;
+        }
+        let pause = self.route.backoff(self.repeated);
+        let spent = self.record.elapsed();
+        let fits = |(member, wait): &(usize, Duration)| {
+            let (wait, total) = (pause + *wait, self.route.target(*member).timeouts().total);
+            total.is_none_or(|total| spent + wait < total) && self.route.is_in_after(*member, wait)
+        };
+        let place = self.failed.iter().position(fits)?;
+        // Before the wait: those who wait must not be more than may ask.
+        if !self.route.withdraw() {
+            return None;
+        }
+        let (member, wait) = self.failed.remove(place);
+        // A client that leaves drops this.
+        let _over = timeout(pause + wait, pin!(pending::<()>())).await;
+        if let Some(Pick::In(other)) = self.route.pick(&self.tried) {
+            return Some(other);
+        }
+        self.repeated += 1;
+        // Others may have found out meanwhile that it is out.
+        self.route.is_in_after(member, Duration::ZERO).then_some(member)
+    }
+
+    /// A member is being asked. Says whether another one can take over from it.
+    fn begin(&mut self, member: usize) -> bool {
+        self.attempts += 1;
+        if !self.tried.contains(&member) {
+            self.tried.push(member);
+        }
+        self.attempts < self.route.attempts() && self.route.has_another(&self.tried)
+    }
+
+    fn failed(&mut self, member: usize, failure: Failure) {
+        self.failed.extend(self.route.same_target_after(&failure).map(|wait| (member, wait)));
+        self.last = Some(failure);
+    }
+
+    /// What the client is told: of a rate limit or an overload, when the first of the targets is due back if all are out.
+    fn end(self) -> Failure {
+        let mut failure = self.last.unwrap_or(Failure::Unanswered);
+        let wait = self.route.due_back();
+        if !wait.is_zero() {
+            failure.set_retry_after(wait);
+        }
+        failure
+    }
+}
+
+async fn attempt<T, F>(
+    route: &Arc<Route>,
+    member: usize,
+    record: &Record,
+    ask: impl FnOnce(Arc<Target>) -> F,
+) -> Result<(T, Lease), Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut lease = route.lease(member);
+    let target = Arc::clone(lease.target());
+    record.facts().target = Some(Arc::clone(target.name()));
+    let began = clock::now();
+    // Overwritten when it has come to something: a client that leaves meanwhile leaves this.
+    let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
+    record.facts().attempts.push(cancelled);
+    let result = ask(target).await;
+    if let Some(last) = record.facts().attempts.last_mut() {
+        last.outcome = result.as_ref().err().map_or("ok", Failure::reason);
+        last.duration = clock::now() - began;
+    }
+    match result {
+        Ok(done) => {
+            lease.answered();
+            Ok((done, lease))
+        }
+        Err(failure) => {
+            // Why exactly is for the log alone.
+            tracing::warn!(request_id = &**record.id(), upstream = &**lease.target().name(), %failure, "an attempt failed");
+            lease.failed(&failure);
+            Err(failure)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

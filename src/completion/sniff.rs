@@ -1,0 +1,92 @@
+//! What a body is, by its first bytes: labels are often wrong.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::upstream::{AnswerBody, Failure};
+
+/// Most white space in front of a body that is looked through for its first word, bytes.
+const MAX_SPACE: usize = 1024;
+
+/// The fields of an event stream, each with its colon; one without a name is a comment.
+const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A stream of events.
+    Events,
+    /// JSON.
+    Json,
+    /// Neither.
+    Other,
+}
+
+/// Reads as much of the body as says what it is, and gives that with it.
+pub(super) async fn sniff(body: &mut AnswerBody) -> Result<(Kind, Bytes), Failure> {
+    let mut begin = Bytes::new();
+    loop {
+        if let Some(kind) = kind(&begin) {
+            return Ok((kind, begin));
+        }
+        let Some(more) = body.data().await else { return Ok((Kind::Other, begin)) };
+        let more = more?;
+        if begin.is_empty() {
+            begin = more;
+        } else {
+            let mut joined = BytesMut::from(begin);
+            joined.extend_from_slice(&more);
+            begin = joined.freeze();
+        }
+    }
+}
+
+/// What a body is that begins so; none: that can't be told yet.
+fn kind(begin: &[u8]) -> Option<Kind> {
+    if begin.len() < BOM.len() && BOM.starts_with(begin) {
+        return None;
+    }
+    let text = begin.strip_prefix(BOM).unwrap_or(begin).trim_ascii_start();
+    match text.first() {
+        None => (begin.len() > MAX_SPACE).then_some(Kind::Other),
+        Some(b'{' | b'[') => Some(Kind::Json),
+        _ if FIELDS.iter().any(|field| text.starts_with(field)) => Some(Kind::Events),
+        _ if FIELDS.iter().any(|field| field.starts_with(text)) => None,
+        _ => Some(Kind::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_tells() {
+        for (begin, is) in [
+            ("data: {}", Some(Kind::Events)),
+            ("data:", Some(Kind::Events)),
+            ("event: ping\ndata: {}", Some(Kind::Events)),
+            ("id: 1", Some(Kind::Events)),
+            ("retry: 5", Some(Kind::Events)),
+            (": OPENROUTER PROCESSING", Some(Kind::Events)),
+            ("\n\r\n data: {}", Some(Kind::Events)),
+            ("\u{feff}data: {}", Some(Kind::Events)),
+            ("\u{feff}{\"error\":1}", Some(Kind::Json)),
+            ("{", Some(Kind::Json)),
+            ("\n\n[", Some(Kind::Json)),
+            ("<html>", Some(Kind::Other)),
+            ("database", Some(Kind::Other)),
+            ("hello", Some(Kind::Other)),
+            ("dat", None),
+            ("event", None),
+            ("\u{feff}", None),
+            ("\n\n", None),
+            ("", None),
+        ] {
+            assert_eq!(kind(begin.as_bytes()), is, "{begin:?}");
+        }
+        assert_eq!(kind(&BOM[..2]), None);
+        assert_eq!(kind(&[b' '; MAX_SPACE + 1]), Some(Kind::Other));
+    }
+}

@@ -1,0 +1,156 @@
+//! A client that sees the bytes as they are, and the connection that serves it.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::http::server::{Connection, ConnectionOptions, Refuser, RequestBody, Socket};
+
+/// A socket as it is, and whether answers are given up when the client ends its side.
+struct Plain(TcpStream, bool);
+
+impl AsyncRead for Plain {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Plain {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Socket for Plain {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(cx)
+    }
+
+    fn ends_with_client(&self) -> bool {
+        self.1
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
+        if !unread {
+            return Pin::new(&mut self.0).poll_shutdown(cx);
+        }
+        std::task::ready!(Pin::new(&mut self.0).poll_shutdown(cx))?;
+        let mut waste = [0; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut waste);
+            match Pin::new(&mut self.0).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+pub(super) type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+pub(super) const TERMS: ConnectionOptions =
+    ConnectionOptions { head: 8 * 1024, first_head: Duration::from_secs(3_600), idle: Duration::from_secs(3_600) };
+
+/// A client's end of a connection, and how the server's end ended.
+pub(super) struct Client {
+    pub(super) tcp: TcpStream,
+    pub(super) served: oneshot::Receiver<io::Result<()>>,
+    pub(super) finish: Option<oneshot::Sender<()>>,
+}
+
+/// A connection whose answers are given up when the client ends its side.
+pub(super) async fn connect<S>(terms: ConnectionOptions, service: S) -> Client
+where
+    S: FnMut(Request<RequestBody>) -> Answer + Unpin + Send + 'static,
+{
+    connect_with(terms, true, service).await
+}
+
+pub(super) async fn connect_with<S>(terms: ConnectionOptions, ends_with_client: bool, service: S) -> Client
+where
+    S: FnMut(Request<RequestBody>) -> Answer + Unpin + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    tcp.set_nodelay(true).unwrap();
+    let (accepted, _) = listener.accept().await.unwrap();
+    let (end, served) = oneshot::channel();
+    let (finish, finished) = oneshot::channel();
+    let mut finished = Some(finished);
+    tokio::spawn(async move {
+        let refuser: Refuser<Body> = Arc::new(|refused| {
+            let mut response = Response::new(Body::from(format!("{} {}", refused.method, refused.target)));
+            *response.status_mut() = refused.status;
+            response
+        });
+        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, service, refuser);
+        let ended = std::future::poll_fn(|cx| {
+            let told = finished.as_mut().map(|finished| Pin::new(finished).poll(cx));
+            if let Some(Poll::Ready(told)) = told {
+                finished = None;
+                // Not when the test has let go of it.
+                told.map(|()| connection.finish()).unwrap_or_default();
+            }
+            Pin::new(&mut connection).poll(cx)
+        });
+        let _ = end.send(ended.await);
+    });
+    Client { tcp, served, finish: Some(finish) }
+}
+
+impl Client {
+    pub(super) async fn send(&mut self, text: &str) {
+        self.tcp.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until this stands at the end.
+    pub(super) async fn until(&mut self, end: &str) -> String {
+        let mut text = String::new();
+        while !text.ends_with(end) {
+            let mut byte = [0];
+            assert_eq!(self.tcp.read(&mut byte).await.unwrap(), 1, "closed behind {text}");
+            text.push(char::from(byte[0]));
+        }
+        text
+    }
+
+    /// Reads to the end of the connection.
+    pub(super) async fn rest(&mut self) -> String {
+        let mut text = String::new();
+        self.tcp.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// The status and the last line of what is left.
+    pub(super) async fn last_status(&mut self) -> (u16, String) {
+        let rest = self.rest().await;
+        (rest[9..12].parse().unwrap(), rest)
+    }
+}

@@ -1,0 +1,122 @@
+//! A refusal by a limit.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::wire::go_duration::go_duration;
+
+/// Which kind of limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests a minute.
+    Requests,
+    /// Tokens a minute.
+    Tokens,
+    /// Streams at once.
+    Streams,
+}
+
+impl Limit {
+    /// Every kind there is.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Tokens, Self::Streams];
+
+    /// The label for logs and metrics, which is its key in the configuration.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Requests => "requests_per_minute",
+            Self::Tokens => "tokens_per_minute",
+            Self::Streams => "concurrent_streams",
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Streams => "streams",
+        }
+    }
+}
+
+/// Whose limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitOwner {
+    /// The key's.
+    Key,
+    /// That of all keys together.
+    Total,
+}
+
+impl LimitOwner {
+    /// The label for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// Why a request may not go on now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimited {
+    /// Which kind of limit.
+    pub what: Limit,
+    /// Whose.
+    pub whose: LimitOwner,
+    /// What a minute allows, or how many at once.
+    pub limit: u64,
+    /// What is used up.
+    pub used: u64,
+    /// What was asked for.
+    pub requested: u64,
+    /// When it may fit; none: it never will.
+    pub retry_after: Option<Duration>,
+}
+
+impl RateLimited {
+    /// The label for logs and metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.what.label()
+    }
+}
+
+impl fmt::Display for RateLimited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, used, requested, .. } = self;
+        let whose = match self.whose {
+            LimitOwner::Key => "your API key",
+            LimitOwner::Total => "this server",
+        };
+        let what = match self.what {
+            Limit::Requests => "requests per min (RPM)",
+            Limit::Tokens => "tokens per min (TPM)",
+            Limit::Streams => "concurrent streams",
+        };
+        match self.retry_after {
+            None => {
+                write!(f, "Request too large for {whose} on {what}: Limit {limit}, Requested {requested}. ")?;
+                f.write_str("The input or output tokens must be reduced in order to run successfully.")
+            }
+            Some(_) if self.what == Limit::Streams => {
+                write!(
+                    f,
+                    "Rate limit reached for {whose} on {what}: Limit {limit}, Used {used}, Requested {requested}. "
+                )?;
+                f.write_str("Please try again when another stream has ended.")
+            }
+            Some(wait) => {
+                write!(
+                    f,
+                    "Rate limit reached for {whose} on {what}: Limit {limit}, Used {used}, Requested {requested}. "
+                )?;
+                write!(f, "Please try again in {}.", go_duration(wait))
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The limits of one key, or of all keys together, and what is used up of them.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota as GovernorQuota, RateLimiter};
+
+use super::bucket::Bucket;
+use super::clock::Clock;
+use super::permits::Streams;
+use super::{Limit, LimitOwner, Quota, RateLimited};
+use crate::config::RateLimits;
+
+type Requests = RateLimiter<NotKeyed, InMemoryState, Clock, StateInformationMiddleware>;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub(super) struct LimitState {
+    whose: LimitOwner,
+    limits: RateLimits,
+    clock: Clock,
+    requests: Option<(NonZeroU32, Requests)>,
+    tokens: Option<Bucket>,
+    streams: Option<Streams>,
+    /// Nanoseconds of the clock.
+    last_request: AtomicU64,
+}
+
+impl LimitState {
+    pub(super) fn new(whose: LimitOwner, limits: RateLimits, clock: Clock) -> Self {
+        Self {
+            whose,
+            limits,
+            requests: limits.requests_per_minute.map(|limit| (limit, requests(limit, &clock))),
+            tokens: limits.tokens_per_minute.map(|limit| Bucket::full(limit, clock.nanos())),
+            streams: limits.concurrent_streams.map(Streams::new),
+            last_request: AtomicU64::new(clock.nanos()),
+            clock,
+        }
+    }
+
+    /// The same scope under new limits: what is used up stays used up, streams that are open stay counted.
+    pub(super) fn with_limits(&self, limits: RateLimits) -> Self {
+        let mut new = Self::new(self.whose, limits, self.clock.clone());
+        if let (Some((old_limit, old)), Some((new_limit, requests))) = (&self.requests, &new.requests) {
+            // Governor can't be asked without asking for one.
+            let used =
+                old.check().map_or(old_limit.get(), |after| old_limit.get() - after.remaining_burst_capacity() - 1);
+            if let Some(used) = NonZeroU32::new(used.min(new_limit.get())) {
+                let _ = requests.check_n(used);
+            }
+        }
+        if let (Some(old), Some(bucket)) = (&self.tokens, &mut new.tokens) {
+            *bucket = old.with_limit(bucket.limit());
+        }
+        if let (Some(old), Some(streams)) = (&self.streams, &mut new.streams) {
+            *streams = old.with_limit(streams.limit());
+        }
+        new
+    }
+
+    pub(super) const fn limits(&self) -> &RateLimits {
+        &self.limits
+    }
+
+    pub(super) const fn whose(&self) -> LimitOwner {
+        self.whose
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) const fn bucket(&self) -> Option<&Bucket> {
+        self.tokens.as_ref()
+    }
+
+    pub(super) const fn streams(&self) -> Option<&Streams> {
+        self.streams.as_ref()
+    }
+
+    /// Charges one request, `now` by the clock.
+    pub(super) fn request(&self, now: u64) -> Result<Option<Quota>, RateLimited> {
+        let Some((limit, requests)) = &self.requests else { return Ok(None) };
+        self.last_request.store(now, Ordering::Relaxed);
+        match requests.check() {
+            Ok(after) => {
+                let used = limit.get().saturating_sub(after.remaining_burst_capacity());
+                Ok(Some(Quota {
+                    limit: u64::from(limit.get()),
+                    remaining: u64::from(after.remaining_burst_capacity()),
+                    reset: MINUTE.mul_f64(f64::from(used) / f64::from(limit.get())),
+                }))
+            }
+            Err(not_yet) => Err(RateLimited {
+                what: Limit::Requests,
+                whose: self.whose,
+                limit: u64::from(limit.get()),
+                used: u64::from(limit.get()),
+                requested: 1,
+                retry_after: Some(not_yet.wait_time_from(governor::clock::Clock::now(&self.clock))),
+            }),
+        }
+    }
+
+    /// What is left of the tokens, `now` by the clock.
+    pub(super) fn tokens(&self, now: u64) -> Option<Quota> {
+        self.tokens.as_ref().map(|bucket| bucket.quota(now))
+    }
+
+    /// Whether nothing of it is used up, so that it may be forgotten.
+    pub(super) fn is_as_new(&self) -> bool {
+        let now = self.clock.nanos();
+        let quiet = Duration::from_nanos(now.saturating_sub(self.last_request.load(Ordering::Relaxed)));
+        quiet >= MINUTE
+            && self.tokens.as_ref().is_none_or(|bucket| bucket.is_full(now))
+            && self.streams.as_ref().is_none_or(Streams::is_idle)
+    }
+}
+
+fn requests(limit: NonZeroU32, clock: &Clock) -> Requests {
+    RateLimiter::direct_with_clock(GovernorQuota::per_minute(limit), clock.clone())
+        .with_middleware::<StateInformationMiddleware>()
+}

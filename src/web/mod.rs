@@ -1,0 +1,240 @@
+//! The page for people: `GET /` and `GET /assets/{name}`.
+//!
+//! Its files are part of the binary. They are those of `page/dist/`: `index.html`, and assets whose names tell what is in
+//! them, so that browsers may keep those for good and ask only whether the first has changed. No key is needed to read
+//! them: everything that they show is asked for with the reader's own.
+
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use rust_embed::Embed;
+
+use crate::error::ApiError;
+use crate::error::no_method;
+use crate::wire::etag;
+
+/// Where assets are, for browsers and in the folder.
+const ASSETS: &str = "assets/";
+const INDEX: &str = "index.html";
+/// Shorter files are not worth packing.
+const WORTH_PACKING: usize = 1024;
+
+/// What browsers are told of every file: nothing of another origin runs or is asked, and nobody frames the page.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Cargo looks only at the files that were there when it last did. That is enough: `index.html` names all others by what
+/// is in them, so it changes whenever any of them does.
+#[derive(Embed)]
+#[folder = "src/web/dist"]
+struct Dist;
+
+/// The same for every server of the process.
+static FILES: LazyLock<Vec<File>> = LazyLock::new(|| Dist::iter().filter_map(|path| File::read(&path)).collect());
+
+/// A file, ready to be sent.
+struct File {
+    /// `index.html`, or what stands behind `assets/`.
+    name: String,
+    media_type: &'static str,
+    tag: HeaderValue,
+    plain: Bytes,
+    /// Where it is shorter.
+    packed: Option<Bytes>,
+}
+
+/// The routes.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/", get(index).fallback(no_method)).route("/assets/{name}", get(asset).fallback(no_method))
+}
+
+/// Packs the files, which takes a moment that the first reader need not wait for.
+pub fn warm() {
+    LazyLock::force(&FILES);
+}
+
+async fn index(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    // It names the assets of this version, so it must be that of this version.
+    answer(INDEX, "no-cache", &headers)
+        .unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
+}
+
+async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let name = uri.path().trim_start_matches('/').strip_prefix(ASSETS).filter(|name| *name != INDEX);
+    let found = name.and_then(|name| answer(name, "public, max-age=31536000, immutable", &headers));
+    found.unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
+}
+
+/// The file `name`, if there is one; nothing but its tag where the browser has it.
+fn answer(name: &str, caching: &'static str, request: &HeaderMap) -> Option<Response> {
+    let file = FILES.iter().find(|file| file.name == name)?;
+    let mut response = Response::new(Body::empty());
+    if has(request, &file.tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+        let packed = file.packed.as_ref().filter(|_| takes_gzip(request));
+        if packed.is_some() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        *response.body_mut() = Body::from(packed.unwrap_or(&file.plain).clone());
+    }
+    let headers = response.headers_mut();
+    headers.insert(ETAG, file.tag.clone());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    headers.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    Some(response)
+}
+
+impl File {
+    fn read(path: &str) -> Option<Self> {
+        let file = Dist::get(path)?;
+        let plain = match file.data {
+            std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
+        };
+        let (media_type, text) = media_type(path);
+        let packed = if text && plain.len() >= WORTH_PACKING { gzip(&plain) } else { None };
+        // Weak: it is the same for both forms of the file.
+        let tag = HeaderValue::try_from(format!("W/\"{}\"", hex::encode(&file.metadata.sha256_hash()[..12]))).ok()?;
+        let name = path.strip_prefix(ASSETS).unwrap_or(path).to_owned();
+        Some(Self { name, media_type, tag, plain, packed })
+    }
+}
+
+/// What a file is, by its name, and whether it is text.
+fn media_type(path: &str) -> (&'static str, bool) {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "html" => ("text/html; charset=utf-8", true),
+        "js" | "mjs" => ("text/javascript; charset=utf-8", true),
+        "css" => ("text/css; charset=utf-8", true),
+        "json" | "map" => ("application/json", true),
+        "webmanifest" => ("application/manifest+json", true),
+        "svg" => ("image/svg+xml", true),
+        "txt" => ("text/plain; charset=utf-8", true),
+        "ico" => ("image/x-icon", true),
+        "png" => ("image/png", false),
+        "webp" => ("image/webp", false),
+        "woff2" => ("font/woff2", false),
+        _ => ("application/octet-stream", false),
+    }
+}
+
+fn gzip(plain: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain).ok()?;
+    let packed = encoder.finish().ok()?;
+    (packed.len() < plain.len()).then(|| packed.into())
+}
+
+/// Whether `If-None-Match` names `tag`.
+fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
+    let tag = tag.to_str().ok().and_then(|tag| etag::opaque(tag, true));
+    etag::is_any(request, IF_NONE_MATCH) || etag::listed(request, IF_NONE_MATCH, true).any(|other| Some(other) == tag)
+}
+
+/// Whether `Accept-Encoding` allows gzip (RFC 9110, section 12.5.3): what is named itself counts before `*`.
+fn takes_gzip(request: &HeaderMap) -> bool {
+    let lines = request.get_all(ACCEPT_ENCODING).into_iter().filter_map(|line| line.to_str().ok());
+    let (mut named, mut any) = (None, None);
+    for part in lines.flat_map(|line| line.split(',')) {
+        let (name, weight) = part.split_once(';').unwrap_or((part, ""));
+        let weight = weight.trim().trim_start_matches("q=").trim();
+        let wanted = weight.is_empty() || weight.parse::<f32>().is_ok_and(|weight| weight > 0.0);
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("gzip") => named = Some(wanted),
+            "*" => any = Some(wanted),
+            _ => {}
+        }
+    }
+    named.or(any).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for (accepts, takes) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5, br", true),
+            ("*", true),
+            ("*;q=0, gzip", true),
+            ("gzip;q=0, *", false),
+            ("gzip; q=0.0", false),
+            ("identity", false),
+            ("br", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_gzip(&headers(ACCEPT_ENCODING, accepts)), takes, "{accepts}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_tag_is_found_in_a_list_weak_or_strong() {
+        let tag = HeaderValue::from_static("W/\"abc\"");
+        for (known, has_it) in [
+            ("W/\"abc\"", true),
+            ("\"abc\"", true),
+            ("\"x\", W/\"abc\"", true),
+            ("*", true),
+            ("\"ab\"", false),
+            ("abc", false),
+        ] {
+            assert_eq!(has(&headers(IF_NONE_MATCH, known), &tag), has_it, "{known}");
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_page_has_a_type_and_a_name_of_its_own() {
+        assert!(FILES.iter().any(|file| file.name == INDEX));
+        let mut names: Vec<_> = FILES.iter().map(|file| file.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FILES.len());
+        for file in FILES.iter() {
+            assert_ne!(file.media_type, "application/octet-stream", "{}", file.name);
+            assert!(!file.name.contains('/'), "{}: a browser asks for one name behind assets/", file.name);
+            assert!(file.packed.as_ref().is_none_or(|packed| packed.len() < file.plain.len()), "{}", file.name);
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_the_same_when_it_is_unpacked() {
+        let text = "the same again and again, ".repeat(100);
+        let packed = gzip(text.as_bytes()).unwrap();
+        let mut unpacked = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
+        assert!(unpacked == text && packed.len() < text.len() / 10);
+        assert_eq!(gzip(b"x"), None);
+    }
+}
