@@ -6,6 +6,7 @@
 pub mod event_log;
 mod files;
 mod keys;
+mod migrations;
 mod open;
 mod restore;
 mod sessions;

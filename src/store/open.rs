@@ -14,6 +14,7 @@ use sqlx::sqlite::{
 };
 
 use super::files::{Files, make_private};
+use super::migrations::migrator;
 use super::{BUSY, CORRUPT, FULL, NO_DATABASE, READ_ONLY, Store, StoreError, code};
 
 /// Connections for reading; a read takes well under a millisecond, so a few serve many requests.
@@ -71,7 +72,7 @@ impl Store {
 }
 
 async fn migrate(writer: &SqlitePool) -> Result<(), MigrateError> {
-    sqlx::migrate!("src/store/migrations").run(writer).await
+    migrator().run(writer).await
 }
 
 /// What all connections have in common. None is asked whether it still works before it is used: it leads to a file and not

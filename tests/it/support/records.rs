@@ -1,10 +1,11 @@
 //! Usage records, read from the database by other means than the server's own.
 
 use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{FromRow, Row as _};
 
 /// One row of the view `usage_records`.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Usage {
     pub(crate) request_id: Option<String>,
     pub(crate) key_name: String,
@@ -21,6 +22,29 @@ pub(crate) struct Usage {
     pub(crate) reason: Option<String>,
     pub(crate) status: u16,
     pub(crate) answered_model: Option<String>,
+}
+
+// Written out: the derive would build sqlx and SQLite a second time, for the compiler.
+impl<'r> FromRow<'r, SqliteRow> for Usage {
+    fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            request_id: row.try_get("request_id")?,
+            key_name: row.try_get("key_name")?,
+            model: row.try_get("model")?,
+            target: row.try_get("target")?,
+            attempts: row.try_get("attempts")?,
+            streamed: row.try_get("streamed")?,
+            prompt_tokens: row.try_get("prompt_tokens")?,
+            completion_tokens: row.try_get("completion_tokens")?,
+            source: row.try_get("source")?,
+            first_token_us: row.try_get("first_token_us")?,
+            duration_us: row.try_get("duration_us")?,
+            terminal: row.try_get("terminal")?,
+            reason: row.try_get("reason")?,
+            status: row.try_get("status")?,
+            answered_model: row.try_get("answered_model")?,
+        })
+    }
 }
 
 /// All records of the database at this address, in the order of the requests' ends.

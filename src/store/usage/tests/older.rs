@@ -6,13 +6,14 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use super::{Store, row, series, total};
+use crate::store::migrations::migrator;
 
 #[tokio::test]
 async fn records_of_older_versions_are_kept_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("old.db").display());
     // As a version left it that had the first six migrations.
-    let all = sqlx::migrate!("src/store/migrations");
+    let all = migrator();
     let some = all.iter().filter(|migration| migration.version <= 6).cloned().collect::<Vec<_>>();
     let options = SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
