@@ -28,7 +28,6 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post_service};
 use http::{Method, Uri};
-use tokio_util::sync::CancellationToken;
 use tower::Layer as _;
 
 use self::chat::Completions;
@@ -51,6 +50,7 @@ use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
+use crate::time::Shutdown;
 use crate::upstream::{RemoteModels, Routes};
 use crate::usage::UsageRecorder;
 use crate::web;
@@ -94,8 +94,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.
     pub ledger: UsageRecorder,
-    /// Cancelled when the server begins to shut down.
-    pub stopping: CancellationToken,
+    /// Its phases; `stop` makes the server not ready.
+    pub shutdown: Shutdown,
 }
 
 impl FromRef<Arc<AppState>> for PetStore {

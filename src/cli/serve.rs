@@ -80,14 +80,14 @@ async fn wind_down(running: Running, name: &'static str, mut signals: Signals) {
     let first = Instant::now();
     tracing::info!(signal = name, "shutting down; a further signal, after more than a second, ends at once");
     running.stop();
-    let end_now = running.end_now().clone();
+    let shutdown = running.shutdown().clone();
     let mut stopped = pin!(running.stopped());
     let again = tokio::select! {
         () = &mut stopped => return tracing::info!("stopped"),
         again = signals.next_other(first) => again,
     };
     tracing::warn!(signal = again, "ending at once");
-    end_now.raise();
+    shutdown.skip_drain.raise();
     match timeout(LAST_STEPS, stopped).await {
         Ok(()) => tracing::info!("stopped"),
         Err(_elapsed) => tracing::error!("ended although something still runs"),

@@ -21,7 +21,7 @@ use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
 use crate::telemetry::record::Terminal;
-use crate::time::Flag;
+use crate::time::ShutdownSignal;
 use crate::time::clock;
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
@@ -61,7 +61,7 @@ pub(super) async fn complete(
             sent_tokens: 0,
             stage: Stage::First,
             pace: interval.map(|interval| Pace::new(interval, relay.heartbeat)),
-            cut: relay.cutting.clone(),
+            abort: relay.abort.clone(),
         }));
     }
     if let Some(interval) = interval {
@@ -111,7 +111,7 @@ struct LocalStream {
     sent_tokens: u64,
     stage: Stage,
     pace: Option<Pace>,
-    cut: Flag,
+    abort: ShutdownSignal,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -253,7 +253,7 @@ impl Body for LocalStream {
         if this.stage == Stage::Over {
             return Poll::Ready(None);
         }
-        if this.cut.is_up() {
+        if this.abort.is_raised() {
             return Poll::Ready(Some(Ok(Frame::data(this.cut_short()))));
         }
         let mut due = 1;

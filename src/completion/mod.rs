@@ -37,7 +37,7 @@ use crate::limiter::Admission;
 use crate::responder::{MODEL, Responder};
 use crate::telemetry::metrics::{Metrics, ModelMetrics};
 use crate::telemetry::record::Record;
-use crate::time::{Flag, ResponseDeadline};
+use crate::time::{ResponseDeadline, ShutdownSignal};
 use crate::upstream::{Route, Routes};
 use crate::usage::UsageRecorder;
 use crate::wire::request::{ChatRequest, Invalid};
@@ -66,8 +66,8 @@ pub struct CompletionService {
     tokens_per_second: Option<f64>,
     hold: Duration,
     heartbeat: Duration,
-    /// Raised when running requests may take no longer. Whoever serves the connections has them polled then.
-    cutting: Flag,
+    /// Ends running completions with an error. Connections are polled when it is raised.
+    abort: ShutdownSignal,
 }
 
 /// Who asks, and what is known of the asking.
@@ -96,15 +96,15 @@ pub struct Parts {
     pub ledger: UsageRecorder,
     /// Where it is measured.
     pub metrics: Metrics,
-    /// Raised when running requests may take no longer; they are polled then.
-    pub cutting: Flag,
+    /// Ends running completions with an error; their connections must be polled when it is raised.
+    pub abort: ShutdownSignal,
 }
 
 impl CompletionService {
     /// A relay between these models.
     #[must_use]
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let Parts { responder, routes, ledger, metrics, cutting } = parts;
+        let Parts { responder, routes, ledger, metrics, abort } = parts;
         Self {
             responder,
             routes,
@@ -116,7 +116,7 @@ impl CompletionService {
             tokens_per_second: config.responder.tokens_per_second,
             hold: config.hold,
             heartbeat: config.heartbeat,
-            cutting,
+            abort,
         }
     }
 
@@ -138,7 +138,7 @@ impl CompletionService {
         }
         let route = self.route(&request.model)?;
         let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());
-        let account = UsageGuard::open(&caller, &request, &self.ledger, metrics, &self.cutting).map_err(|limited| {
+        let account = UsageGuard::open(&caller, &request, &self.ledger, metrics, &self.abort).map_err(|limited| {
             self.metrics.refused(limited.reason(), limited.whose.name());
             ApiError::from(&limited)
         })?;
@@ -154,7 +154,7 @@ impl CompletionService {
         let mut answer = self.answer(account, route, order);
         // A stream that has begun says so itself.
         Ok(poll_fn(move |cx| {
-            if self.cutting.is_up() { Poll::Ready(Err(ApiError::shutting_down())) } else { answer.as_mut().poll(cx) }
+            if self.abort.is_raised() { Poll::Ready(Err(ApiError::shutting_down())) } else { answer.as_mut().poll(cx) }
         }))
     }
 

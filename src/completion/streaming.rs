@@ -21,7 +21,7 @@ use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
 use crate::time::clock;
-use crate::time::{Flag, LazyTimer, ResponseDeadline};
+use crate::time::{LazyTimer, ResponseDeadline, ShutdownSignal};
 use crate::upstream::{Deadline, Failure, Lease, Route};
 use crate::wire::sse::{COMMENT, DONE};
 
@@ -49,7 +49,7 @@ pub(super) async fn stream(
         deadlines,
         account,
         alarm: LazyTimer::at(began + relay.hold),
-        cut: relay.cutting.clone(),
+        abort: relay.abort.clone(),
         ear: WakeFlag::new(),
         rest: PollState::None,
     };
@@ -74,7 +74,7 @@ struct ProxiedStream {
     /// Rings when there may be something to do about time. Not moved at each token: when it rings too early it is
     /// set again.
     alarm: LazyTimer,
-    cut: Flag,
+    abort: ShutdownSignal,
     ear: WakeFlag,
     rest: PollState,
 }
@@ -172,7 +172,7 @@ impl ProxiedStream {
         if matches!(self.state, State::Over) {
             return Poll::Ready(None);
         }
-        if self.cut.is_up() {
+        if self.abort.is_raised() {
             return Poll::Ready(Some(self.end(End::Shutdown)));
         }
         if self.ear.was_woken(cx) {

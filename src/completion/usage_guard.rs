@@ -11,7 +11,7 @@ use crate::limiter::{RateLimited, Reservation, StreamPermit};
 use crate::telemetry::metrics::{Ended, GaugeGuard, IntervalHistogram, ModelMetrics};
 use crate::telemetry::record::{Record, Source, Terminal};
 use crate::time::clock;
-use crate::time::{Flag, ResponseDeadline};
+use crate::time::{ResponseDeadline, ShutdownSignal};
 use crate::upstream::Failure;
 use crate::usage::{UsageRecord, UsageRecorder};
 use crate::wire::chunk::Usage;
@@ -43,7 +43,7 @@ pub(super) struct UsageGuard {
     streamed: bool,
     socket: ResponseDeadline,
     /// The end of the drain, which drops answers that have not begun.
-    ending: Flag,
+    abort: ShutdownSignal,
     reservation: Option<Reservation>,
     /// Freed on drop.
     _permit: Option<StreamPermit>,
@@ -82,7 +82,7 @@ impl UsageGuard {
         request: &ChatRequest,
         ledger: &UsageRecorder,
         metrics: &Arc<ModelMetrics>,
-        ending: &Flag,
+        abort: &ShutdownSignal,
     ) -> Result<Box<Self>, RateLimited> {
         let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
         let prompt_estimate = request.prompt_estimate;
@@ -96,7 +96,7 @@ impl UsageGuard {
             model: Arc::clone(&request.model),
             streamed: request.stream,
             socket: caller.ends_at.clone(),
-            ending: ending.clone(),
+            abort: abort.clone(),
             reservation: Some(reservation),
             _permit: permit,
             _in_flight: request.stream.then(|| metrics.stream_begins()),
@@ -224,7 +224,7 @@ impl UsageGuard {
         if let Some(ended) = self.ended.take() {
             return ended;
         }
-        if self.ending.is_up() {
+        if self.abort.is_raised() {
             // The answer was dropped before it had a head.
             let error = ApiError::shutting_down();
             self.fail(Terminal::Shutdown, &error);

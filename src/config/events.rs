@@ -58,9 +58,9 @@ impl EventsConfig {
         self.subscribers_per_key.unwrap_or((self.subscribers * 3).div_ceil(4)).min(self.subscribers)
     }
 
-    /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
+    /// The same bounds, with the whole as the share of one key.
     #[must_use]
-    pub const fn undivided(self) -> Self {
+    pub(super) const fn undivided(self) -> Self {
         Self { subscribers_per_key: Some(self.subscribers), ..self }
     }
 }

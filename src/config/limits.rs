@@ -98,9 +98,9 @@ impl Limits {
         self.answers_per_key.unwrap_or((self.answers_total / 4).max(one)).min(self.answers_total)
     }
 
-    /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
+    /// The same bounds, with the whole as the share of one key.
     #[must_use]
-    pub const fn undivided(self) -> Self {
+    pub(super) const fn undivided(self) -> Self {
         Self { bodies_per_key: Some(self.bodies_total), answers_per_key: Some(self.answers_total), ..self }
     }
 }
@@ -118,9 +118,9 @@ impl PetStoreConfig {
         self.orders_per_key.unwrap_or(self.orders.div_ceil(2)).min(self.orders)
     }
 
-    /// Gives one key all that there is, for a server that asks for no keys: everybody is the same caller there.
+    /// The same bounds, with the whole as the share of one key.
     #[must_use]
-    pub const fn undivided(self) -> Self {
+    pub(super) const fn undivided(self) -> Self {
         Self { pets_per_key: Some(self.pets), orders_per_key: Some(self.orders), ..self }
     }
 }

@@ -125,6 +125,19 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The configuration with the share of one key in every bound as the server needs it: with `auth: none` all callers
+    /// count as one key, which may use the whole.
+    #[must_use]
+    pub fn with_shares(self) -> Self {
+        if self.auth == Auth::Keys {
+            return self;
+        }
+        let (limits, petstore, events) = (self.limits.undivided(), self.petstore.undivided(), self.events.undivided());
+        Self { limits, petstore, events, ..self }
+    }
+}
+
 /// Whether callers must show a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auth {

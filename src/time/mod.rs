@@ -8,7 +8,7 @@ mod timeout;
 
 pub use alarm::LazyTimer;
 pub use host::hosted;
-pub use shutdown::{Flag, Listener, Signal};
+pub use shutdown::{Shutdown, ShutdownSignal, ShutdownWatcher};
 pub use timeout::timeout;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

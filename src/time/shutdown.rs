@@ -1,4 +1,7 @@
-//! Something that happens once and concerns every connection, watched without a lock.
+//! The shutdown of the server: its phases in order, and ways to wait for one.
+//!
+//! Depends on nothing but the primitives of `crate::sync`. A signal that is raised stays raised, and whatever was
+//! written before it was raised is visible to a thread that sees it raised.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,82 +11,89 @@ use std::task::{Context, Waker};
 
 use crate::sync::{AtomicBool, CancellationToken, WaitForCancellationFutureOwned};
 
-/// Raised once, for all; clones are the same.
+/// The signals of a shutdown, in the order in which they are raised. Clones share them.
+///
+/// | signal | raised by | what ends |
+/// |---|---|---|
+/// | `stop` | the process, on SIGTERM | readiness, the listener, idle connections, tasks that only prepare for later requests; event streams and polls say goodbye within `events.shutdown_window` |
+/// | `skip_drain` | the process, on a second SIGTERM | the wait for running requests |
+/// | `abort` | the server, `drain` after `stop` or at `skip_drain` | completions (with an error frame), event streams and polls; one second later their connections |
+/// | `disconnected` | the server, after its last connection | background tasks; the usage writer once its queue is empty |
+/// | `flushed` | the server, when usage records are written or given up | the metrics listener; then the database |
+///
+/// `skip_drain` and `abort` are not raised if all requests end by themselves in time.
 #[derive(Clone, Debug, Default)]
-pub struct Signal {
+pub struct Shutdown {
+    /// Accept no more; finish what runs.
+    pub stop: ShutdownSignal,
+    /// Do not wait for the drain deadline.
+    pub skip_drain: ShutdownSignal,
+    /// End running requests.
+    pub abort: ShutdownSignal,
+    /// No connection is left.
+    pub disconnected: ShutdownSignal,
+    /// No usage record is left to write.
+    pub flushed: ShutdownSignal,
+}
+
+/// One signal of a [`Shutdown`]: raised once, for all clones.
+#[derive(Clone, Debug, Default)]
+pub struct ShutdownSignal(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Set before the token is cancelled. Reading it takes no lock; reading the token takes one that all clones share.
+    raised: AtomicBool,
     token: CancellationToken,
-    /// Set before the token is cancelled. Looking at the token takes a lock that all its clones share.
-    over: Flag,
 }
 
-/// Whether a [`Signal`] was raised, for those who look at it whenever they are polled and leave it to somebody else to
-/// have them polled. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Flag(Arc<AtomicBool>);
-
-impl Flag {
-    /// Whether it was raised.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl Signal {
-    /// Raises it.
+impl ShutdownSignal {
+    /// Raises it and wakes all that wait.
     pub fn raise(&self) {
-        self.over.0.store(true, Ordering::Release);
-        self.token.cancel();
+        self.0.raised.store(true, Ordering::Release);
+        self.0.token.cancel();
     }
 
-    /// Whether it was raised.
+    /// Whether it was raised: one atomic load. Does not arrange for a wake-up.
     #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.over.is_up()
+    pub fn is_raised(&self) -> bool {
+        self.0.raised.load(Ordering::Acquire)
     }
 
-    /// For those who only look.
+    /// The token that is cancelled when it is raised, for tasks that only wait.
     #[must_use]
-    pub fn flag(&self) -> Flag {
-        self.over.clone()
+    pub fn token(&self) -> &CancellationToken {
+        &self.0.token
     }
 
-    /// For those who only wait.
+    /// A watcher for one task with a hand-written poll.
     #[must_use]
-    pub const fn token(&self) -> &CancellationToken {
-        &self.token
-    }
-
-    /// An ear for one task.
-    #[must_use]
-    pub fn listen(&self) -> Listener {
-        let wait = Box::pin(self.token.clone().cancelled_owned());
-        Listener { over: self.over.clone(), wait, registered: None }
+    pub fn watch(&self) -> ShutdownWatcher {
+        let raised = Box::pin(self.0.token.clone().cancelled_owned());
+        ShutdownWatcher { signal: self.clone(), raised, registered: None }
     }
 }
 
-/// One task's ear for a [`Signal`], for hand-written polls.
+/// Waits for a [`ShutdownSignal`] in a hand-written poll.
 #[derive(Debug)]
-pub struct Listener {
-    over: Flag,
-    wait: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Whom it will wake. Registering takes a lock that all share, so it is done once and not at every token: a stream
-    /// is nearly always polled by the same task.
+pub struct ShutdownWatcher {
+    signal: ShutdownSignal,
+    raised: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The waker that was registered last. Registering takes the token's lock, so it is repeated only for another task.
     registered: Option<Waker>,
 }
 
-impl Listener {
-    /// Whether it was raised; if not, the task is woken when it is.
-    pub fn poll_is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.over.is_up() {
+impl ShutdownWatcher {
+    /// Whether the signal was raised; if not, the task is woken when it is.
+    pub fn poll_raised(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.signal.is_raised() {
             return true;
         }
-        let registered = self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if registered {
+        if self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             return false;
         }
         self.registered = Some(cx.waker().clone());
-        self.wait.as_mut().poll(cx).is_ready()
+        self.raised.as_mut().poll(cx).is_ready()
     }
 }
 
@@ -92,17 +102,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_listener_is_woken_and_a_late_one_knows() {
-        let signal = Signal::default();
-        let mut listener = signal.listen();
-        let ear = tokio::spawn(std::future::poll_fn(move |cx| {
-            if listener.poll_is_over(cx) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    async fn a_raised_signal_wakes_its_watchers_and_is_seen_by_later_ones() {
+        let signal = ShutdownSignal::default();
+        let mut watcher = signal.watch();
+        let waiting = tokio::spawn(std::future::poll_fn(move |cx| {
+            if watcher.poll_raised(cx) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         }));
         tokio::task::yield_now().await;
-        assert!(!signal.is_over() && !ear.is_finished());
+        assert!(!signal.is_raised() && !waiting.is_finished());
         signal.raise();
-        ear.await.unwrap();
-        let mut late = signal.listen();
-        assert!(late.poll_is_over(&mut Context::from_waker(Waker::noop())));
+        waiting.await.unwrap();
+        let mut late = signal.watch();
+        assert!(late.poll_raised(&mut Context::from_waker(Waker::noop())));
     }
 }

@@ -34,7 +34,7 @@ use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::events::EventHub;
 use crate::middleware::authenticate::{AuthContext, Peer};
-use crate::time::Signal;
+use crate::time::ShutdownSignal;
 use crate::wire::api_key::Scope;
 
 pub use jitter::jitter;
@@ -56,21 +56,21 @@ struct Settings {
     retry: Duration,
     shutdown_window: Duration,
     public_path: PublicPath,
-    cutting: Signal,
+    abort: ShutdownSignal,
 }
 
 impl Events {
-    /// Streams of what `hub` gives, which end at once when `cutting` is raised. Whoever raises it polls them then.
+    /// Event streams and polls from `hub`, which end at once when `abort` is raised. The connection must poll them then.
     #[must_use]
     pub fn new(
         hub: EventHub,
         browsers: Browsers,
         config: &EventsConfig,
         public_path: PublicPath,
-        cutting: Signal,
+        abort: ShutdownSignal,
     ) -> Self {
         let EventsConfig { heartbeat, retry, shutdown_window, .. } = *config;
-        Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path, cutting }) }
+        Self { hub, browsers, settings: Arc::new(Settings { heartbeat, retry, shutdown_window, public_path, abort }) }
     }
 
     /// Where the events come from.

@@ -52,7 +52,7 @@ pub(super) async fn page(
             break;
         } else {
             let news = timeout_at(deadline, subscription.next(page.room()));
-            match settings.cutting.token().run_until_cancelled(news).await {
+            match settings.abort.token().run_until_cancelled(news).await {
                 // They ask again at once: not all in the same moment.
                 Some(Ok(Ok(SubscriptionEvent::Closing))) => {
                     deadline = deadline.min(Instant::now() + jitter(settings.shutdown_window));

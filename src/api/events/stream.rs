@@ -176,7 +176,7 @@ impl HttpBody for EventStream {
         if let Some(greeting) = self.as_mut().project().greeting.take() {
             return Poll::Ready(Some(Ok(Frame::data(greeting))));
         }
-        if !self.ended && self.settings.cutting.is_over() {
+        if !self.ended && self.settings.abort.is_raised() {
             return Poll::Ready(Some(Ok(Frame::data(self.farewell_now()))));
         }
         while !self.ended {

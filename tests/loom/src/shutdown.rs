@@ -1,4 +1,4 @@
-//! The shutdown signal.
+//! The signals of a shutdown.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -15,53 +15,53 @@ use crate::sync::block_on;
 #[path = "../../../src/time/shutdown.rs"]
 mod shipped;
 
-use shipped::Signal;
+use shipped::ShutdownSignal;
 
-/// Two listeners on threads of their own, and somebody who only looks: all notice, and see what came before the signal.
-pub fn everybody_who_listens_is_woken_and_sees_what_came_before() {
+/// Two watchers on threads of their own, and a clone: all see the signal, and what was written before it was raised.
+pub fn every_watcher_is_woken_and_sees_what_was_written_before() {
     check(5, || {
-        let (signal, reason) = (Signal::default(), Arc::new(AtomicUsize::new(0)));
-        let listeners = [(); 2].map(|()| {
-            let (mut listener, reason) = (signal.listen(), Arc::clone(&reason));
+        let (signal, reason) = (ShutdownSignal::default(), Arc::new(AtomicUsize::new(0)));
+        let watchers = [(); 2].map(|()| {
+            let (mut watcher, reason) = (signal.watch(), Arc::clone(&reason));
             thread::spawn(move || {
-                block_on(poll_fn(|cx| if listener.poll_is_over(cx) { Poll::Ready(()) } else { Poll::Pending }));
+                block_on(poll_fn(|cx| if watcher.poll_raised(cx) { Poll::Ready(()) } else { Poll::Pending }));
                 assert_eq!(reason.load(Relaxed), 1, "woken by a signal whose reason can't be seen");
             })
         });
-        let flag = signal.flag();
+        let clone = signal.clone();
         reason.store(1, Relaxed);
         signal.raise();
-        assert!(flag.is_up() && signal.is_over());
-        for listener in listeners {
-            listener.join().unwrap();
+        assert!(clone.is_raised() && signal.is_raised());
+        for watcher in watchers {
+            watcher.join().unwrap();
         }
     });
 }
 
-/// A flag that is up shows what came before it was raised.
-pub fn a_flag_that_is_up_shows_what_came_before() {
+/// A thread that reads the signal without waiting for it sees what was written before it was raised.
+pub fn a_raised_signal_shows_what_was_written_before() {
     check(5, || {
-        let (signal, reason) = (Signal::default(), Arc::new(AtomicUsize::new(0)));
-        let (flag, seen) = (signal.flag(), Arc::clone(&reason));
-        let looking = thread::spawn(move || {
-            if flag.is_up() {
-                assert_eq!(seen.load(Relaxed), 1, "a flag that is up before its reason");
+        let (signal, reason) = (ShutdownSignal::default(), Arc::new(AtomicUsize::new(0)));
+        let (clone, seen) = (signal.clone(), Arc::clone(&reason));
+        let reading = thread::spawn(move || {
+            if clone.is_raised() {
+                assert_eq!(seen.load(Relaxed), 1, "a signal is seen before its reason");
             }
         });
         reason.store(1, Relaxed);
         signal.raise();
-        looking.join().unwrap();
+        reading.join().unwrap();
     });
 }
 
-/// A stream that is polled by another task than before: that one is woken.
+/// A stream is polled by another task than before: that task is woken.
 pub fn the_task_that_polled_last_is_woken() {
     check(5, || {
-        let signal = Signal::default();
-        let mut listener = signal.listen();
-        assert!(!listener.poll_is_over(&mut Context::from_waker(Waker::noop())));
+        let signal = ShutdownSignal::default();
+        let mut watcher = signal.watch();
+        assert!(!watcher.poll_raised(&mut Context::from_waker(Waker::noop())));
         let raising = thread::spawn(move || signal.raise());
-        block_on(poll_fn(|cx| if listener.poll_is_over(cx) { Poll::Ready(()) } else { Poll::Pending }));
+        block_on(poll_fn(|cx| if watcher.poll_raised(cx) { Poll::Ready(()) } else { Poll::Pending }));
         raising.join().unwrap();
     });
 }

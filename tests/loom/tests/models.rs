@@ -14,7 +14,7 @@ macro_rules! models {
 models! {
     completion: a_wake_is_neither_lost_nor_seen_before_its_cause, the_task_that_asked_last_is_woken;
     shutdown:
-        everybody_who_listens_is_woken_and_sees_what_came_before, a_flag_that_is_up_shows_what_came_before,
+        every_watcher_is_woken_and_sees_what_was_written_before, a_raised_signal_shows_what_was_written_before,
         the_task_that_polled_last_is_woken;
     usage:
         every_record_is_taken_once_and_in_order, a_record_wakes_the_writer,

@@ -1,4 +1,7 @@
-//! The byte stream to a client: cut when it takes nothing for too long.
+//! The socket of a client: a byte stream with two timeouts that the HTTP engine can't have.
+//!
+//! A write that the client does not take in time fails with `TimedOut`; a close lingers until the client has read the last
+//! answer. Depends on tokio and the `Socket` trait of the HTTP server.
 
 use std::future::Future;
 use std::io;
@@ -15,67 +18,68 @@ use tokio::time::{Instant, Sleep};
 use crate::http::server::Socket;
 use crate::time::ResponseDeadline;
 
-/// How long a client may go on sending after its last answer.
-const LINGER: Duration = Duration::from_secs(2);
-/// How much of that is read at once, bytes.
-const WASTE: usize = 4096;
+/// How long a close waits for a client that still sends.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes that are read and discarded at once meanwhile.
+const DISCARD_CHUNK: usize = 4096;
 
-/// A client's socket. No body is asked for more while what it gave before has not been taken, so a reader that has stopped
-/// reading can be noticed only here.
-pub(super) struct Tcp {
+/// Bytes that the kernel accepts before it has sent them (`TCP_NOTSENT_LOWAT`). Without a bound it reports that a full
+/// send buffer can be written to only when a third is free, which may be megabytes: a slow reader would look like a
+/// stalled one, and take as much memory.
+const MAX_UNSENT: u32 = 128 * 1024;
+
+/// A client's socket. A body is not polled while its last frame waits to be written, so a client that has stopped reading
+/// can be detected only here.
+pub(super) struct ClientSocket {
     tcp: TcpStream,
+    /// Longest time for which a write may wait.
     write_idle: Duration,
     /// When the answer that is being written must be over.
     ends_at: ResponseDeadline,
-    /// Set while a write waits. Made at the first wait: most connections never wait.
-    deadline: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    /// The end of the current wait. Allocated at the first one: most connections never wait.
+    write_timer: Option<Pin<Box<Sleep>>>,
+    write_waits: bool,
     /// Set while the connection lingers after its last byte.
-    lingering: Option<Pin<Box<Sleep>>>,
+    linger_timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// Most bytes that the kernel takes from us before it has sent them. It tells of room only when a third of its buffer is
-/// free, which may be megabytes: a slow reader would look silent, and cost as much memory.
-const UNSENT: u32 = 128 * 1024;
-
-/// Prepares an accepted socket: a token must not wait for the acknowledgement of the one before it, and a write must
-/// not look stuck while its reader takes bytes.
+/// Sets the options of an accepted socket: no Nagle algorithm, which would delay tokens until the last one is
+/// acknowledged, and a bounded send buffer.
 pub(super) fn prepare(tcp: &TcpStream) {
-    let prepared = tcp.set_nodelay(true).and_then(|()| unsent(tcp));
-    if let Err(error) = prepared {
+    if let Err(error) = tcp.set_nodelay(true).and_then(|()| limit_unsent(tcp)) {
         tracing::debug!(%error, "a socket's options");
     }
 }
 
 #[cfg(target_os = "linux")]
-fn unsent(tcp: &TcpStream) -> io::Result<()> {
-    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)
+fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
+    SockRef::from(tcp).set_tcp_notsent_lowat(MAX_UNSENT)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unsent(_: &TcpStream) -> io::Result<()> {
+fn limit_unsent(_: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-impl Tcp {
+impl ClientSocket {
     pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: ResponseDeadline) -> Self {
-        Self { tcp, write_idle, ends_at, deadline: None, waiting: false, lingering: None }
+        Self { tcp, write_idle, ends_at, write_timer: None, write_waits: false, linger_timer: None }
     }
 
-    /// Passes a write's outcome on, unless it has been waiting for too long.
-    fn watch(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// The result of a write; an error if the client has taken nothing for too long, or the answer's time is up.
+    fn check_timeout(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if write.is_ready() {
-            self.waiting = false;
+            self.write_waits = false;
             return write;
         }
         let until = Instant::now() + self.write_idle;
         let until = self.ends_at.get().map_or(until, |ends_at| ends_at.min(until));
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        if !self.waiting {
-            deadline.as_mut().reset(until);
-            self.waiting = true;
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if !self.write_waits {
+            timer.as_mut().reset(until);
+            self.write_waits = true;
         }
-        match deadline.as_mut().poll(cx) {
+        match timer.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
                 self.ends_at.cut();
@@ -85,16 +89,16 @@ impl Tcp {
     }
 }
 
-impl AsyncRead for Tcp {
+impl AsyncRead for ClientSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Tcp {
+impl AsyncWrite for ClientSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.watch(cx, write)
+        self.check_timeout(cx, write)
     }
 
     fn poll_write_vectored(
@@ -103,7 +107,7 @@ impl AsyncWrite for Tcp {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        self.watch(cx, write)
+        self.check_timeout(cx, write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -119,7 +123,7 @@ impl AsyncWrite for Tcp {
     }
 }
 
-impl Socket for Tcp {
+impl Socket for ClientSocket {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.tcp.poll_read_ready(cx)
     }
@@ -128,22 +132,22 @@ impl Socket for Tcp {
         self.ends_at.ends_with_client()
     }
 
-    /// Says that no more will come, then, if something is `unread` or still comes, reads on without keeping anything until the
-    /// client has closed too, for a moment: closing with bytes unread would reset the connection, and the reset would overtake
-    /// the last answer, which is just what a client needs that is still sending a body nobody wants.
+    /// Closes the sending half. If bytes are `unread` or still arrive, then reads and discards them until the client has
+    /// closed too, for two seconds at most: a close with unread bytes resets the connection, and the client may lose the
+    /// last answer to the reset, for example the 413 that says why its body was not read.
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
-        if self.lingering.is_none() {
+        if self.linger_timer.is_none() {
             ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
             if !unread && !self.has_unread() {
                 return Poll::Ready(Ok(()));
             }
         }
-        let until = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        let over = until.as_mut().poll(cx);
-        // A bounded stretch, so that a client that pours does not keep this task from others.
+        let timer = self.linger_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_TIMEOUT)));
+        let over = timer.as_mut().poll(cx);
+        // Bounded, so that a client that sends fast does not starve the other connections of this thread.
         for _ in 0..64 {
-            let mut waste = [MaybeUninit::uninit(); WASTE];
-            let mut buf = ReadBuf::uninit(&mut waste);
+            let mut discarded = [MaybeUninit::uninit(); DISCARD_CHUNK];
+            let mut buf = ReadBuf::uninit(&mut discarded);
             match Pin::new(&mut self.tcp).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
@@ -158,9 +162,9 @@ impl Socket for Tcp {
     }
 }
 
-impl Tcp {
-    /// Whether something has arrived that was not read. The operating system is asked: a poll is also pending when the task's
-    /// budget is used up, and closing with bytes unread would reset the connection.
+impl ClientSocket {
+    /// Whether bytes have arrived that were not read. Asks the operating system, since a poll is also pending when the
+    /// task's cooperative budget is used up.
     fn has_unread(&self) -> bool {
         let peeked = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
         matches!(peeked, Ok(1..))
@@ -174,33 +178,33 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[tokio::test]
-    async fn a_reader_that_takes_nothing_is_cut() {
+    async fn a_client_that_takes_nothing_is_cut() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Tcp::new(tcp, Duration::from_millis(50), ResponseDeadline::default());
+        let mut connection = ClientSocket::new(tcp, Duration::from_millis(50), ResponseDeadline::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn an_answer_whose_time_is_up_is_cut_although_its_reader_might_come_back() {
+    async fn an_answer_is_cut_at_its_deadline_although_the_write_timeout_is_longer() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
         let ends_at = ResponseDeadline::default();
         ends_at.set(Some(Instant::now() + Duration::from_millis(50)));
-        let mut connection = Tcp::new(tcp, Duration::from_secs(3_600), ends_at);
+        let mut connection = ClientSocket::new(tcp, Duration::from_secs(3_600), ends_at);
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn what_has_arrived_is_read_before_it_is_closed_although_nothing_is_left_of_the_budget() {
+    async fn a_close_waits_for_unread_bytes_although_the_cooperative_budget_is_used_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = Tcp::new(tcp, Duration::from_secs(1), ResponseDeadline::default());
+        let mut connection = ClientSocket::new(tcp, Duration::from_secs(1), ResponseDeadline::default());
         client.write_all(b"unread").await.unwrap();
         connection.tcp.readable().await.unwrap();
         let closed = std::future::poll_fn(|cx| {

@@ -1,0 +1,97 @@
+//! One connection: the HTTP server on its socket, until its own end or that of the shutdown.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+
+use super::client_socket::{ClientSocket, prepare};
+use crate::api::{Answering, Entrance, Front};
+use crate::http::server::{Connection, ConnectionOptions, RequestBody};
+use crate::middleware::authenticate::Peer;
+use crate::time::clock;
+use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher};
+
+/// How long a connection may take to send its last error frame after `abort`.
+const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What all connections of a listener share.
+pub(super) struct ConnectionFactory {
+    pub(super) front: Front,
+    pub(super) options: ConnectionOptions,
+    /// Longest time in which a client takes no byte of an answer.
+    pub(super) write_idle: Duration,
+    pub(super) shutdown: Shutdown,
+}
+
+impl ConnectionFactory {
+    /// Serves a connection; ready when it is closed, which also gives `permit` back.
+    pub(super) fn serve(
+        &self,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        prepare(&tcp);
+        let mut entrance = self.front.entrance();
+        let ends_at = ResponseDeadline::default();
+        let socket = ClientSocket::new(tcp, self.write_idle, ends_at.clone());
+        let service = move |request| answer(&mut entrance, request, peer, ends_at.clone());
+        ConnectionTask {
+            http: Connection::new(socket, self.options, service, self.front.refuser()),
+            stop: Some(self.shutdown.stop.watch()),
+            abort: self.shutdown.abort.watch(),
+            final_flush: None,
+            _permit: permit,
+        }
+    }
+}
+
+/// A connection that also follows the shutdown.
+struct ConnectionTask<S> {
+    http: Connection<ClientSocket, S, Answering, Body>,
+    /// None once the connection was told to finish.
+    stop: Option<ShutdownWatcher>,
+    abort: ShutdownWatcher,
+    /// Set at `abort`: the end of the connection.
+    final_flush: Option<Pin<Box<Sleep>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<S: FnMut(Request<RequestBody>) -> Answering + Unpin> Future for ConnectionTask<S> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.stop.as_mut().is_some_and(|stop| stop.poll_raised(cx)) {
+            this.stop = None;
+            this.http.finish();
+        }
+        if this.abort.poll_raised(cx) && this.final_flush.is_none() {
+            // Streams read the signal when their connection polls them, here, and then have this long to send their end.
+            this.final_flush = Some(Box::pin(tokio::time::sleep(FINAL_FLUSH_TIMEOUT)));
+        }
+        let ended = clock::still(|| Pin::new(&mut this.http).poll(cx));
+        let timed_out = this.final_flush.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        if ended.is_pending() && timed_out { Poll::Ready(Ok(())) } else { ended }
+    }
+}
+
+fn answer(
+    entrance: &mut Entrance,
+    mut request: Request<RequestBody>,
+    peer: SocketAddr,
+    ends_at: ResponseDeadline,
+) -> Answering {
+    ends_at.begin();
+    request.extensions_mut().insert(Peer { address: peer, ends_at });
+    entrance.answer(request.map(Body::new))
+}

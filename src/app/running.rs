@@ -1,0 +1,80 @@
+//! A running server: its handle, and the order of its end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::background::BackgroundTasks;
+use super::server::Server;
+use crate::store::Store;
+use crate::time::Shutdown;
+
+/// How long a scrape of metrics may go on after everything else has ended.
+const METRICS_DRAIN: Duration = Duration::from_secs(1);
+
+/// A server that accepts connections.
+pub struct Running {
+    /// Where it listens; with port 0 in the configuration, the port that it got.
+    pub address: SocketAddr,
+    /// Where the metrics listener listens, if there is one.
+    pub metrics_address: Option<SocketAddr>,
+    /// The secret of the first key, if one was made because there was none.
+    pub first_key: Option<String>,
+    pub(super) shutdown: Shutdown,
+    pub(super) done: JoinHandle<()>,
+}
+
+impl Running {
+    /// Begins to shut down: not ready, no new connections; running requests go on until they end or until the drain
+    /// deadline.
+    pub fn stop(&self) {
+        self.shutdown.stop.raise();
+    }
+
+    /// The phases of the shutdown. The owner of the server may raise `stop` and `skip_drain`.
+    #[must_use]
+    pub const fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Waits until the server has ended and the database is closed.
+    pub async fn stopped(self) {
+        // An error is a panic, which was logged where it happened; the server has ended with it.
+        let _ = self.done.await;
+    }
+}
+
+/// Everything that has to end, in the order of [`Shutdown`].
+pub(super) struct Lifetime {
+    pub(super) server: Server,
+    /// Longest time for running requests after `stop`.
+    pub(super) drain: Duration,
+    pub(super) metrics_server: Option<Server>,
+    pub(super) usage_writer: JoinHandle<()>,
+    pub(super) tasks: BackgroundTasks,
+    pub(super) store: Store,
+}
+
+impl Lifetime {
+    /// Serves until `stop`, then ends everything.
+    pub(super) async fn run(self) {
+        let Self { server, drain, metrics_server, usage_writer, tasks, store } = self;
+        let shutdown = tasks.shutdown.clone();
+        let main = async {
+            server.run(drain).await;
+            shutdown.disconnected.raise();
+            // Writes what is queued, for a few seconds at most.
+            let _ = usage_writer.await;
+            shutdown.flushed.raise();
+        };
+        let metrics = async {
+            if let Some(server) = metrics_server {
+                server.run(METRICS_DRAIN).await;
+            }
+        };
+        tokio::join!(main, metrics);
+        tasks.finished().await;
+        store.close().await;
+    }
+}

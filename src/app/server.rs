@@ -1,0 +1,112 @@
+//! A listener and what it serves: accepts connections, hands them to the workers, and drains at the shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connection::ConnectionFactory;
+use super::workers::Workers;
+use crate::api::Front;
+use crate::config::Limits;
+use crate::http::server::ConnectionOptions;
+use crate::time::Shutdown;
+
+/// Pause after a failed accept. It fails for want of memory or file descriptors, which come back when others close.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// A listener and what it serves.
+pub(super) struct Server {
+    listener: TcpListener,
+    /// One permit for each connection, at most `limits.connections`.
+    permits: Arc<Semaphore>,
+    workers: Workers,
+    connections: Arc<ConnectionFactory>,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    /// A server of `front`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
+    pub(super) fn new(
+        listener: TcpListener,
+        front: Front,
+        limits: &Limits,
+        workers: Workers,
+        shutdown: Shutdown,
+    ) -> Self {
+        let options = ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
+        let connections =
+            ConnectionFactory { front, options, write_idle: limits.write_idle, shutdown: shutdown.clone() };
+        Self {
+            listener,
+            permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            workers,
+            connections: Arc::new(connections),
+            shutdown,
+        }
+    }
+
+    /// Serves until `stop`, then lets running requests go on for at most `drain`, or until `skip_drain`. Returns when the
+    /// last connection has ended.
+    pub(super) async fn run(self, drain: Duration) {
+        let Self { listener, permits, workers, connections, shutdown } = self;
+        while let Some((tcp, peer, permit)) =
+            shutdown.stop.token().run_until_cancelled(accept(&listener, &permits)).await
+        {
+            workers.spawn(serve(Arc::clone(&connections), tcp, peer, permit));
+        }
+        // From here on the kernel refuses new connections instead of queueing them.
+        drop(listener);
+        let why = tokio::select! {
+            () = workers.idle() => return,
+            () = tokio::time::sleep(drain) => "cut at the drain deadline",
+            () = shutdown.skip_drain.token().cancelled() => "cut before the drain deadline, as was asked for",
+        };
+        tracing::warn!(connections = workers.len(), "{why}");
+        shutdown.abort.raise();
+        workers.idle().await;
+    }
+}
+
+/// The next connection, once a permit is free. Further ones wait in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
+            // Unreachable: the semaphore is never closed.
+            std::future::pending::<()>().await;
+            continue;
+        };
+        // Deregistered from this thread's poller: the connection belongs to a worker's runtime from here on.
+        let accepted = listener.accept().await.and_then(|(tcp, peer)| Ok((tcp.into_std()?, peer)));
+        match accepted {
+            Ok((tcp, peer)) => return (tcp, peer, permit),
+            Err(error) => {
+                tracing::warn!(%error, "a connection can't be accepted");
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end. The client may break it at any time, which the line of its request in the log
+/// reports; here it is a matter of debugging.
+async fn serve(
+    connections: Arc<ConnectionFactory>,
+    tcp: std::net::TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    match TcpStream::from_std(tcp) {
+        Ok(tcp) => {
+            if let Err(error) = connections.serve(tcp, peer, permit).await {
+                tracing::debug!(%error, "a connection broke");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "a connection can't be served"),
+    }
+}
