@@ -1,31 +1,40 @@
-//! Heads of answers.
+//! The heads of the responses to completions.
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 
-use crate::http::server::Fields;
+/// Tells nginx not to buffer the stream.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// How many headers a response has in the end: with those of the layers (request id, limits), the map need not grow.
+const HEADERS: usize = 12;
 
-/// A stream's head, with `body` behind it.
+/// The response that streams `body` as server-sent events.
 pub(super) fn stream<B>(body: B) -> Response
 where
     B: HttpBody<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
 {
-    let mut response = Response::new(Body::new(body));
-    let fields = Fields::of(&mut response);
-    fields.push("content-type", |value| value.push_str("text/event-stream; charset=utf-8"));
-    fields.push("cache-control", |value| value.push_str("no-cache"));
-    // Tells nginx not to collect the stream before it passes it on.
-    fields.push("x-accel-buffering", |value| value.push_str("no"));
+    let mut response = with_headers(Body::new(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
-/// An answer that is whole.
+/// A response with a whole JSON body.
 pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Body::from(body.into()));
+    let mut response = with_headers(Body::from(body.into()));
     *response.status_mut() = status;
-    Fields::of(&mut response).push("content-type", |value| value.push_str("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn with_headers(body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
     response
 }

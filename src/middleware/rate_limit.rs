@@ -12,13 +12,14 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::BytesMut;
 use futures_util::future::Either;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::authenticate::AuthContext;
 use crate::error::{Denied, Surface};
-use crate::http::server::Fields;
 use crate::limiter::{Admission, Limit, Limiter, Quota, RateLimited};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::go_duration::write_go_duration;
@@ -36,20 +37,25 @@ pub struct RateLimitPolicy {
 
 /// The names for one kind of limit.
 struct Names {
-    limit: &'static str,
-    remaining: &'static str,
-    reset: &'static str,
+    limit: HeaderName,
+    remaining: HeaderName,
+    reset: HeaderName,
 }
 
+/// How many headers a limit has.
+const PER_LIMIT: usize = 3;
+/// Room for the values of one limit's headers, bytes.
+const VALUES: usize = 64;
+
 static REQUESTS: Names = Names {
-    limit: "x-ratelimit-limit-requests",
-    remaining: "x-ratelimit-remaining-requests",
-    reset: "x-ratelimit-reset-requests",
+    limit: HeaderName::from_static("x-ratelimit-limit-requests"),
+    remaining: HeaderName::from_static("x-ratelimit-remaining-requests"),
+    reset: HeaderName::from_static("x-ratelimit-reset-requests"),
 };
 static TOKENS: Names = Names {
-    limit: "x-ratelimit-limit-tokens",
-    remaining: "x-ratelimit-remaining-tokens",
-    reset: "x-ratelimit-reset-tokens",
+    limit: HeaderName::from_static("x-ratelimit-limit-tokens"),
+    remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
 };
 
 /// Puts a [`RateLimitPolicy`] in front of a service. Stands behind `authenticate`.
@@ -112,7 +118,7 @@ impl RateLimitPolicy {
     fn refuse(&self, limited: &RateLimited) -> Response {
         self.metrics.refused(limited.reason(), limited.whose.name());
         let mut response = Denied::RateLimited(limited.clone()).answer(self.surface);
-        say(Fields::of(&mut response), &REQUESTS, refused(limited));
+        write_quota(response.headers_mut(), &REQUESTS, refused(limited));
         response
     }
 }
@@ -133,18 +139,21 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for RateLimitFutur
         let this = self.project();
         let Ok(mut response) = ready!(this.answer.poll(cx));
         if let Some(admission) = this.admission {
-            tell(Fields::of(&mut response), admission);
+            write_headers(response.headers_mut(), admission);
         }
         Poll::Ready(Ok(response))
     }
 }
 
-fn tell(fields: &mut Fields, admission: &Admission) {
-    if let Some(quota) = admission.requests() {
-        say(fields, &REQUESTS, quota);
+/// Adds what is left of the limits that are set.
+fn write_headers(headers: &mut HeaderMap, admission: &Admission) {
+    let (requests, tokens) = (admission.requests(), admission.tokens());
+    headers.reserve(PER_LIMIT * (usize::from(requests.is_some()) + usize::from(tokens.is_some())));
+    if let Some(quota) = requests {
+        write_quota(headers, &REQUESTS, quota);
     }
-    if let Some(quota) = admission.tokens() {
-        say(fields, &TOKENS, quota);
+    if let Some(quota) = tokens {
+        write_quota(headers, &TOKENS, quota);
     }
 }
 
@@ -153,12 +162,23 @@ fn refused(limited: &RateLimited) -> Quota {
     Quota { limit: limited.limit, remaining: 0, reset: std::time::Duration::from_secs(60) }
 }
 
-fn say(fields: &mut Fields, names: &Names, quota: Quota) {
+fn write_quota(headers: &mut HeaderMap, names: &Names, quota: Quota) {
+    // The three values share one allocation.
+    let mut buffer = BytesMut::with_capacity(VALUES);
     let mut digits = itoa::Buffer::new();
-    fields.push(names.limit, |value| value.push_str(digits.format(quota.limit)));
-    fields.push(names.remaining, |value| value.push_str(digits.format(quota.remaining)));
-    fields.push(names.reset, |value| {
-        // Writing to a String does not fail.
-        let _ = write_go_duration(value, quota.reset);
-    });
+    buffer.extend_from_slice(digits.format(quota.limit).as_bytes());
+    insert(headers, &names.limit, &mut buffer);
+    buffer.extend_from_slice(digits.format(quota.remaining).as_bytes());
+    insert(headers, &names.remaining, &mut buffer);
+    // Writing to a buffer that grows does not fail.
+    let _ = write_go_duration(&mut buffer, quota.reset);
+    insert(headers, &names.reset, &mut buffer);
+}
+
+/// Inserts what is in `buffer`, which is empty afterwards.
+fn insert(headers: &mut HeaderMap, name: &HeaderName, buffer: &mut BytesMut) {
+    // Digits and units are always a valid value.
+    if let Ok(value) = HeaderValue::from_maybe_shared(buffer.split().freeze()) {
+        headers.insert(name, value);
+    }
 }

@@ -14,14 +14,14 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::error::{ApiError, Reason, refused_by_engine};
-use crate::http::server::{EngineRefusal, Fields};
+use crate::http::server::EngineRefusal;
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
@@ -30,6 +30,9 @@ use crate::telemetry::record::Record;
 const MAX_PATH: usize = 1024;
 /// Most of a method, bytes.
 const MAX_METHOD: usize = 32;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+
 /// What nginx logs when a client closes before it was answered; no client ever sees it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -173,9 +176,12 @@ impl Line {
         self.status = Some(response.status());
         self.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
         let ms = u64::try_from(self.record.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let fields = Fields::of(&mut response);
-        fields.push("x-request-id", |value| value.push_str(self.record.id()));
-        fields.push("openai-processing-ms", |value| value.push_str(itoa::Buffer::new().format(ms)));
+        let headers = response.headers_mut();
+        // It is made of visible ASCII.
+        if let Ok(id) = HeaderValue::from_str(self.record.id()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(PROCESSING_MS, HeaderValue::from(ms));
         response.map(|body| {
             // The answer to HEAD loses its body further out.
             self.complete = body.is_end_stream() || self.method == Method::HEAD;

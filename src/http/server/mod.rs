@@ -6,7 +6,6 @@
 
 mod connection;
 mod date;
-mod fields;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod read_buffer;
@@ -20,7 +19,6 @@ mod tests;
 mod write_buffer;
 
 pub use connection::{Connection, ConnectionOptions};
-pub use fields::Fields;
 pub use refusal::{EngineRefusal, Refuser};
 pub use request_body::{BodyAborted, RequestBody};
 pub use socket::Socket;

@@ -8,7 +8,6 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::date::with_date;
-use super::fields::Fields as Written;
 use super::request_head::ResponseContext;
 use super::write_buffer::{COPY_THRESHOLD, WriteBuffer};
 use crate::time::clock;
@@ -40,18 +39,16 @@ pub(super) fn write(
     asked: ResponseContext,
     keeps: &mut bool,
 ) -> BodyEncoder {
-    let Parts { status, headers, extensions, .. } = parts;
-    let more = extensions.get::<Written>().map(Written::as_bytes).unwrap_or_default();
+    let Parts { status, headers, .. } = parts;
     // With the body behind it, if that is short: it follows at once.
     let short = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= COPY_THRESHOLD);
-    out.reserve(MIN_HEAD + headers.len() * FIELD + more.len() + short.unwrap_or(0));
+    out.reserve(MIN_HEAD + headers.len() * FIELD + short.unwrap_or(0));
     line(out, *status);
     // Those have no body, nor a length of it (RFC 9110, section 8.6).
     let lengthless = status.is_informational() || *status == StatusCode::NO_CONTENT;
     // It has no body either, and says so (RFC 9110, section 15.3.6).
     let reset = *status == StatusCode::RESET_CONTENT;
-    let fields = Fields::write(out, headers, lengthless || reset);
-    out.extend_from_slice(more);
+    let fields = ServiceHeaders::write(out, headers, lengthless || reset);
     let bodiless = lengthless || *status == StatusCode::NOT_MODIFIED;
     // Whoever answered HEAD may have left the body out before it came here.
     let unknown = asked.head_only && length == Some(0);
@@ -104,13 +101,13 @@ fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
 
 /// What the service's own fields say of things that are the connection's.
 #[derive(Default)]
-struct Fields {
+struct ServiceHeaders {
     length: Option<u64>,
     close: bool,
     date: bool,
 }
 
-impl Fields {
+impl ServiceHeaders {
     /// Writes them, but for those that only the connection can know.
     fn write(out: &mut BytesMut, headers: &HeaderMap, lengthless: bool) -> Self {
         let mut fields = Self::default();
