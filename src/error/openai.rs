@@ -225,7 +225,7 @@ impl From<NotDone> for ApiError {
 impl From<ResponderError> for ApiError {
     fn from(error: ResponderError) -> Self {
         match error {
-            ResponderError::Refused { param, code, message } => {
+            ResponderError::Unsupported { param, code, message } => {
                 Self::bad(StatusCode::BAD_REQUEST, Some(code), message).param(&param)
             }
             ResponderError::Invalid(invalid) => Self::from(invalid),

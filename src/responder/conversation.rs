@@ -1,119 +1,121 @@
-//! The messages of a request as turns of text.
+//! Reads the messages of a request as turns of text and counts their tokens.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::ResponderError;
+use super::error::ResponderError;
 use crate::wire::request::{Given, Invalid, Param, each_element, pick, text};
 use crate::wire::tokens;
 
-/// How many turns before the last are looked at for what "those" and "it" refer to.
-const TURNS: usize = 32;
+/// How many turns are kept; earlier ones can't be what "those" or "it" refers to.
+const MAX_TURNS: usize = 32;
 
-/// One turn, in the words of who spoke.
+/// The text of one message, by its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     User(String),
     Assistant(String),
 }
 
-/// What was said, as far as an answer needs it.
+/// The part of the messages that an answer depends on.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
-    /// The last turns of the user and the assistant; instructions and results of tools are no questions.
+    /// The last [`MAX_TURNS`] messages of the user and the assistant. Instructions and tool results are not questions,
+    /// so they are left out.
     pub(super) turns: Vec<Turn>,
-    /// Tokens of all messages; see [`super::Completion::prompt_tokens`].
+    /// Tokens of all messages, counted as `Completion::prompt_tokens` describes.
     pub(super) prompt_tokens: u32,
 }
 
-/// Reads the messages one by one; of all but the last turns only the tokens are kept.
+/// Reads the messages one by one, so that memory is bounded by the last turns.
 ///
 /// # Errors
-/// [`ResponderError::Refused`] for a part that is no text, by its place: `messages[0].content[1]`.
-pub(super) fn conversation(given: &Given<'_>) -> Result<Conversation, ResponderError> {
+/// [`ResponderError::Unsupported`] for a content part that is not text, with its path: `messages[0].content[1]`.
+pub(super) fn read_conversation(given: &Given<'_>) -> Result<Conversation, ResponderError> {
     let list = given.get(Param::Messages).unwrap_or("[]");
-    let (mut turns, mut prompt_tokens, mut refused) = (VecDeque::with_capacity(TURNS), 3_u32, None);
+    let (mut turns, mut prompt_tokens, mut rejected) = (VecDeque::with_capacity(MAX_TURNS), 3_u32, None);
     let read = each_element("messages", "an array of objects", list, |index, message| {
         let [role, content, name] = pick("messages", message, &["role", "content", "name"])?;
         let role = role.and_then(text).unwrap_or_default();
-        let said = match content.map_or(Ok(Cow::Borrowed("")), |content| words(index, content)) {
-            Ok(said) => said,
+        let content = match content.map_or(Ok(Cow::Borrowed("")), |content| message_text(index, content)) {
+            Ok(content) => content,
             Err(ResponderError::Invalid(invalid)) => return Err(invalid),
             Err(error) => {
-                refused = Some(error);
-                // Ends the reading; what is told is the error above.
+                rejected = Some(error);
+                // Ends the iteration; the error kept above is returned instead.
                 return Err(Invalid::unreadable());
             }
         };
         let name = name.and_then(text).map_or(0, |name| tokens::count(&name).saturating_add(1));
-        let parts = [3, tokens::count(&role), tokens::count(&said), name];
+        let parts = [3, tokens::count(&role), tokens::count(&content), name];
         prompt_tokens = parts.into_iter().fold(prompt_tokens, u32::saturating_add);
-        if turns.len() == TURNS && matches!(&*role, "user" | "assistant") {
+        if turns.len() == MAX_TURNS && matches!(&*role, "user" | "assistant") {
             turns.pop_front();
         }
         match &*role {
-            "user" => turns.push_back((true, said)),
-            "assistant" => turns.push_back((false, said)),
+            "user" => turns.push_back((true, content)),
+            "assistant" => turns.push_back((false, content)),
             _ => {}
         }
         Ok(())
     });
-    match refused {
+    match rejected {
         Some(error) => return Err(error),
         None => drop(read?),
     }
-    let turn = |(user, said): (bool, Cow<'_, str>)| {
-        let said = said.into_owned();
-        if user { Turn::User(said) } else { Turn::Assistant(said) }
+    let turn = |(user, content): (bool, Cow<'_, str>)| {
+        let content = content.into_owned();
+        if user { Turn::User(content) } else { Turn::Assistant(content) }
     };
     Ok(Conversation { turns: turns.into_iter().map(turn).collect(), prompt_tokens })
 }
 
-/// The text of a message: that of its parts, one after the other.
-fn words(index: usize, content: &str) -> Result<Cow<'_, str>, ResponderError> {
+/// The text of a message. The texts of several parts are joined by line breaks.
+fn message_text(index: usize, content: &str) -> Result<Cow<'_, str>, ResponderError> {
     if !content.starts_with('[') {
         return Ok(text(content).unwrap_or_default());
     }
-    let (mut joined, mut refused) = (String::new(), None);
-    each_element("content", "an array of objects", content, |place, part| {
-        if refused.is_some() {
+    let (mut joined, mut rejected) = (String::new(), None);
+    each_element("content", "an array of objects", content, |position, part| {
+        if rejected.is_some() {
             return Ok(());
         }
-        if place > 0 {
+        if position > 0 {
             joined.push('\n');
         }
         match part_text(part)? {
             Ok(text) => joined.push_str(&text),
-            Err(kind) => refused = Some((place, kind)),
+            Err(kind) => rejected = Some((position, kind)),
         }
         Ok(())
     })?;
-    match refused {
+    match rejected {
         None => Ok(Cow::Owned(joined)),
-        Some((place, kind)) => Err(ResponderError::value(
-            &format!("messages[{index}].content[{place}]"),
-            &format!("content parts of type '{}' (only text)", short(&kind)),
+        Some((position, kind)) => Err(ResponderError::unsupported_value(
+            &format!("messages[{index}].content[{position}]"),
+            &format!("content parts of type '{}' (only text)", printable(&kind)),
         )),
     }
 }
 
-/// The text of a part, or else its type. A refusal is text too: the assistant's own words, sent back as history.
+/// The text of a content part, or its type if it is not text. A `refusal` counts as text: it is an earlier answer of
+/// the assistant that the client sends back as history.
 fn part_text(part: &str) -> Result<Result<Cow<'_, str>, String>, Invalid> {
     if part.starts_with('"') {
         return Ok(Ok(text(part).unwrap_or_default()));
     }
-    let [kind, said, refusal] = pick("content", part, &["type", "text", "refusal"])?;
+    let [kind, text_value, refusal] = pick("content", part, &["type", "text", "refusal"])?;
     let kind = kind.and_then(text).unwrap_or(Cow::Borrowed("unknown"));
     let found = match &*kind {
-        "text" => said.and_then(text),
+        "text" => text_value.and_then(text),
         "refusal" => refusal.and_then(text),
         _ => None,
     };
     Ok(found.ok_or_else(|| kind.into_owned()))
 }
 
-/// A client's word as it may stand in an error message.
-fn short(word: &str) -> String {
+/// A value from the client, shortened to what is safe in an error message.
+fn printable(word: &str) -> String {
     word.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40).collect()
 }
 
@@ -125,11 +127,11 @@ mod tests {
     use crate::responder::tests::parsed;
 
     fn of(value: &Value) -> Result<Conversation, ResponderError> {
-        conversation(&parsed(json!({ "messages": value })).given().unwrap())
+        read_conversation(&parsed(json!({ "messages": value })).given().unwrap())
     }
 
     #[test]
-    fn parts_of_text_are_joined_and_instructions_are_no_turns() {
+    fn text_parts_are_joined_and_instructions_are_not_turns() {
         let read = of(&json!([
             {"role": "system", "content": "be nice"},
             {"role": "user", "content": [{"type": "text", "text": "small"}, {"type": "text", "text": "dogs"}]},
@@ -140,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_turns_are_kept_and_all_tokens_counted() {
+    fn only_the_last_turns_are_kept_but_all_tokens_are_counted() {
         let messages: Vec<_> = (0..40).map(|at| json!({"role": "user", "content": format!("{at}")})).collect();
         let read = of(&json!(messages)).unwrap();
-        assert_eq!((read.turns.len(), &read.turns[0]), (TURNS, &Turn::User("8".to_owned())));
-        // Each has three, one for its role and one for its number; three begin the answer.
+        assert_eq!((read.turns.len(), &read.turns[0]), (MAX_TURNS, &Turn::User("8".to_owned())));
+        // 3 tokens for each message, 1 for its role, 1 for its content; 3 for the start of the answer.
         assert_eq!(read.prompt_tokens, 40 * 5 + 3);
     }
 
     #[test]
-    fn an_image_is_refused_by_its_place() {
+    fn an_image_is_rejected_with_its_path() {
         let content = json!([{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:"}}]);
         let error = of(&json!([{"role": "user", "content": content}])).unwrap_err();
-        let ResponderError::Refused { param, code, message } = error else { panic!() };
+        let ResponderError::Unsupported { param, code, message } = error else { panic!() };
         assert_eq!((param.as_str(), code), ("messages[0].content[1]", "unsupported_value"));
         assert!(message.contains("image_url"), "{message}");
     }

@@ -1,57 +1,43 @@
-//! The request's other parameters: what this model honours, what it refuses, what changes nothing.
+//! The request's parameters besides its messages: which this model supports, rejects or ignores.
 //!
-//! Refused is what would change the answer if it were honoured and can't be. Accepted without
-//! effect is what only steers chance or speed (temperature, penalties, seed, `prediction`, ...):
-//! the answer is the same each time.
+//! Supported are the limits on tokens, `stop`, `n` and `response_format`. Rejected is a parameter that would change the
+//! answer but that this model can't apply. Ignored is what only affects sampling or speed (temperature, penalties,
+//! seed, `prediction`, ...), since the answer is deterministic.
 
 use std::borrow::Cow;
 
-use super::{MODEL, ResponderError};
+use super::error::ResponderError;
 use crate::wire::request::{ChatRequest, Given, Invalid, Param, each_element, is_empty, pick, text};
 
-/// What the answer must keep to.
+/// The parameters that shape the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
-    /// Most tokens of one choice.
-    pub(super) most_tokens: Option<usize>,
-    /// The answer ends before the first of these.
+    /// The most tokens of one choice; `None`: no limit.
+    pub(super) max_tokens: Option<usize>,
+    /// The answer ends before the first occurrence of any of these.
     pub(super) stop: Vec<String>,
-    /// How many choices, at least 1.
+    /// Number of choices, at least 1.
     pub(super) choices: usize,
-    /// One JSON object instead of Markdown.
+    /// Answer with one JSON object instead of Markdown.
     pub(super) json: bool,
 }
 
-impl ResponderError {
-    /// A parameter that this model does not know how to honour at all.
-    fn parameter(param: &str) -> Self {
-        let message = format!("Unsupported parameter: '{param}' is not supported with the model `{MODEL}`.");
-        Self::Refused { param: param.to_owned(), code: "unsupported_parameter", message }
-    }
-
-    /// A parameter of which this model does not support the value.
-    pub(super) fn value(param: &str, what: &str) -> Self {
-        let message = format!("Unsupported value: '{param}': the model `{MODEL}` does not support {what}.");
-        Self::Refused { param: param.to_owned(), code: "unsupported_value", message }
-    }
-}
-
-/// Reads the parameters of a request that was checked; `null` is as good as absent.
+/// Reads the parameters of a request whose ranges have been checked; `null` counts as absent.
 ///
 /// # Errors
-/// [`ResponderError::Refused`] naming the first parameter that can't be honoured.
-pub(super) fn options(request: &ChatRequest, given: &Given<'_>) -> Result<Options, ResponderError> {
-    refuse_unsupported(given)?;
+/// [`ResponderError::Unsupported`] with the first parameter that this model does not support.
+pub(super) fn read_options(request: &ChatRequest, given: &Given<'_>) -> Result<Options, ResponderError> {
+    reject_unsupported(given)?;
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Ok(Options {
-        most_tokens: request.max_tokens.map(number),
-        stop: given.get(Param::Stop).map_or_else(|| Ok(Vec::new()), stop)?,
+        max_tokens: request.max_tokens.map(number),
+        stop: given.get(Param::Stop).map_or_else(|| Ok(Vec::new()), stop_strings)?,
         choices: number(request.n),
-        json: json(given.get(Param::ResponseFormat))?,
+        json: wants_json(given.get(Param::ResponseFormat))?,
     })
 }
 
-fn stop(value: &str) -> Result<Vec<String>, Invalid> {
+fn stop_strings(value: &str) -> Result<Vec<String>, Invalid> {
     if let Some(one) = text(value) {
         return Ok(vec![one.into_owned()]);
     }
@@ -63,48 +49,48 @@ fn stop(value: &str) -> Result<Vec<String>, Invalid> {
     Ok(several)
 }
 
-fn json(format: Option<&str>) -> Result<bool, ResponderError> {
+fn wants_json(format: Option<&str>) -> Result<bool, ResponderError> {
     let Some(format) = format else { return Ok(false) };
     let [kind] = pick("response_format", format, &["type"])?;
     match kind.and_then(text).as_deref() {
         Some("text") => Ok(false),
         Some("json_object") => Ok(true),
-        _ => Err(ResponderError::value("response_format", "this format (only text and json_object)")),
+        _ => Err(ResponderError::unsupported_value("response_format", "this format (only text and json_object)")),
     }
 }
 
-fn refuse_unsupported(given: &Given<'_>) -> Result<(), ResponderError> {
+fn reject_unsupported(given: &Given<'_>) -> Result<(), ResponderError> {
     let word = |param| given.get(param).map(|value| text(value).unwrap_or_default());
     if given.get(Param::Logprobs) == Some("true") {
-        return Err(ResponderError::value("logprobs", "true: it has no probabilities"));
+        return Err(ResponderError::unsupported_value("logprobs", "true: it has no probabilities"));
     }
     if given.get(Param::TopLogprobs).is_some_and(|value| value != "0") {
-        return Err(ResponderError::parameter("top_logprobs"));
+        return Err(ResponderError::unsupported_parameter("top_logprobs"));
     }
     if given.get(Param::LogitBias).is_some_and(|bias| !is_empty(bias)) {
-        return Err(ResponderError::parameter("logit_bias"));
+        return Err(ResponderError::unsupported_parameter("logit_bias"));
     }
     for param in [Param::Audio, Param::WebSearchOptions, Param::Moderation] {
         if given.get(param).is_some() {
-            return Err(ResponderError::parameter(param.name()));
+            return Err(ResponderError::unsupported_parameter(param.name()));
         }
     }
-    if given.get(Param::Modalities).map_or(Ok(false), has_others_than_text)? {
-        return Err(ResponderError::value("modalities", "any modality but text"));
+    if given.get(Param::Modalities).map_or(Ok(false), has_other_than_text)? {
+        return Err(ResponderError::unsupported_value("modalities", "any modality but text"));
     }
     if word(Param::ServiceTier).is_some_and(|tier| !matches!(&*tier, "auto" | "default")) {
-        return Err(ResponderError::value("service_tier", "any tier but auto and default"));
+        return Err(ResponderError::unsupported_value("service_tier", "any tier but auto and default"));
     }
     if given.get(Param::ToolChoice).map_or(Ok(false), forces_tool)? {
-        return Err(ResponderError::value("tool_choice", "a forced tool call (only none and auto)"));
+        return Err(ResponderError::unsupported_value("tool_choice", "a forced tool call (only none and auto)"));
     }
     if word(Param::FunctionCall).is_some_and(|call| !matches!(&*call, "none" | "auto")) {
-        return Err(ResponderError::value("function_call", "a forced function call (only none and auto)"));
+        return Err(ResponderError::unsupported_value("function_call", "a forced function call (only none and auto)"));
     }
     Ok(())
 }
 
-fn has_others_than_text(modalities: &str) -> Result<bool, Invalid> {
+fn has_other_than_text(modalities: &str) -> Result<bool, Invalid> {
     let mut others = false;
     each_element("modalities", "an array of strings", modalities, |_, kind| {
         others |= kind != "\"text\"";
@@ -113,7 +99,7 @@ fn has_others_than_text(modalities: &str) -> Result<bool, Invalid> {
     Ok(others)
 }
 
-/// Anything that leaves no choice but to call a tool.
+/// Whether the model would have to call a tool; this one never does.
 fn forces_tool(choice: &str) -> Result<bool, Invalid> {
     if let Some(word) = text(choice) {
         return Ok(!matches!(&*word, "none" | "auto"));
@@ -134,11 +120,11 @@ mod tests {
 
     fn of(value: Value) -> Result<Options, ResponderError> {
         let request = parsed(value);
-        options(&request, &request.given().unwrap())
+        read_options(&request, &request.given().unwrap())
     }
 
     #[test]
-    fn what_cannot_be_honoured_is_refused_by_name() {
+    fn an_unsupported_parameter_is_rejected_by_name() {
         for (request, param, code) in [
             (json!({"logprobs": true}), "logprobs", "unsupported_value"),
             (json!({"top_logprobs": 3}), "top_logprobs", "unsupported_parameter"),
@@ -165,7 +151,8 @@ mod tests {
             (json!({"function_call": {"name": "f"}}), "function_call", "unsupported_value"),
             (json!({"service_tier": "priority"}), "service_tier", "unsupported_value"),
         ] {
-            let ResponderError::Refused { param: found, code: found_code, message } = of(request).unwrap_err() else {
+            let ResponderError::Unsupported { param: found, code: found_code, message } = of(request).unwrap_err()
+            else {
                 panic!()
             };
             assert_eq!((found.as_str(), found_code), (param, code));
@@ -174,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_is_accepted_and_null_is_absent() {
+    fn parameters_of_sampling_are_ignored_and_null_counts_as_absent() {
         let options = of(json!({
             "temperature": 0.2, "top_p": 1, "seed": 7, "user": "u", "store": true, "metadata": {"a": "b"}, "logprobs": false,
             "tools": [], "tool_choice": "auto", "service_tier": "auto", "logit_bias": {}, "presence_penalty": 1, "audio": null,
@@ -185,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_honoured_is_read() {
+    fn supported_parameters_are_read() {
         let read = of(
             json!({"max_tokens": 3, "max_completion_tokens": 5, "stop": ["a", "b"], "n": 3, "response_format": {"type": "json_object"}}),
         );
-        let expected = Options { most_tokens: Some(5), stop: vec!["a".into(), "b".into()], choices: 3, json: true };
+        let expected = Options { max_tokens: Some(5), stop: vec!["a".into(), "b".into()], choices: 3, json: true };
         assert_eq!(read.unwrap(), expected);
     }
 }

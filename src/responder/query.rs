@@ -1,33 +1,33 @@
 //! A question as data: which pets, in which order, and what is asked about them.
 //!
-//! [`Query`] says more than a [`PetFilter`] can (alternatives, exclusions, "of those"), so a filter
-//! only narrows what the database reads and [`Query::admits`] decides.
+//! A [`Query`] expresses more than a [`PetFilter`] can (alternatives, exclusions, nested queries). The filter therefore
+//! only narrows what the database reads; [`Query::matches`] decides.
 
 use rust_decimal::Decimal;
 
 use crate::petstore::filter::{PetFilter, Sort};
 use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
 
-/// The smallest step of a stored price: "under $200" is at most $199.9999.
+/// The resolution of stored prices: "under $200" is at most $199.9999.
 const PRICE_STEP: Decimal = Decimal::from_parts(1, 0, 0, false, 4);
 
 /// One end of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
+pub(super) struct RangeLimit {
     pub(super) value: Decimal,
-    /// The value itself is outside.
-    pub(super) strict: bool,
+    /// The value itself is outside the range.
+    pub(super) exclusive: bool,
 }
 
 /// A range of prices, or of ages in months.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Range {
-    pub(super) low: Option<Limit>,
-    pub(super) high: Option<Limit>,
+    pub(super) low: Option<RangeLimit>,
+    pub(super) high: Option<RangeLimit>,
 }
 
 impl Range {
-    pub(super) const fn new(low: Option<Limit>, high: Option<Limit>) -> Self {
+    pub(super) const fn new(low: Option<RangeLimit>, high: Option<RangeLimit>) -> Self {
         Self { low, high }
     }
 
@@ -36,20 +36,20 @@ impl Range {
     }
 
     pub(super) fn contains(&self, value: Decimal) -> bool {
-        self.low.is_none_or(|low| value > low.value || (value == low.value && !low.strict))
-            && self.high.is_none_or(|high| value < high.value || (value == high.value && !high.strict))
+        self.low.is_none_or(|low| value > low.value || (value == low.value && !low.exclusive))
+            && self.high.is_none_or(|high| value < high.value || (value == high.value && !high.exclusive))
     }
 
-    /// Both ranges at once.
-    fn meet(&mut self, other: &Self) {
-        for (mine, theirs, keep_theirs) in [
+    /// Narrows this range to its intersection with `other`.
+    fn intersect(&mut self, other: &Self) {
+        for (own, new, is_tighter) in [
             (&mut self.low, other.low, Decimal::gt as fn(&Decimal, &Decimal) -> bool),
             (&mut self.high, other.high, Decimal::lt as fn(&Decimal, &Decimal) -> bool),
         ] {
-            match (&mine, theirs) {
-                (None, Some(_)) => *mine = theirs,
-                (Some(a), Some(b)) if keep_theirs(&b.value, &a.value) || (a.value == b.value && b.strict) => {
-                    *mine = theirs;
+            match (&own, new) {
+                (None, Some(_)) => *own = new,
+                (Some(a), Some(b)) if is_tighter(&b.value, &a.value) || (a.value == b.value && b.exclusive) => {
+                    *own = new;
                 }
                 _ => {}
             }
@@ -57,18 +57,18 @@ impl Range {
     }
 }
 
-/// Conditions on one pet: joined by AND, the values of a list by OR; empty means any.
+/// Conditions on one pet. All must hold; of a list, one value must match, and an empty list matches any pet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Conditions {
     pub(super) species: Vec<Species>,
     pub(super) status: Vec<Status>,
     pub(super) size: Vec<Size>,
     pub(super) gender: Vec<Gender>,
-    /// Lower case; a run of whole words of the breed.
+    /// Normalized; consecutive whole words of the breed.
     pub(super) breed: Vec<String>,
-    /// Lower case; a run of whole words of the colour.
+    /// Normalized; consecutive whole words of the color.
     pub(super) color: Vec<String>,
-    /// Lower case; the whole name.
+    /// Normalized; the whole name.
     pub(super) name: Vec<String>,
     /// In whole units of the currency.
     pub(super) price: Range,
@@ -77,7 +77,7 @@ pub(super) struct Conditions {
     pub(super) kids: Option<bool>,
 }
 
-/// Calls a macro with every list of [`Conditions`].
+/// Calls a macro with the names of all list fields of [`Conditions`].
 macro_rules! lists {
     ($run:ident) => {
         $run!(species, status, size, gender, breed, color, name)
@@ -89,9 +89,9 @@ impl Conditions {
         *self == Self::default()
     }
 
-    /// Adds the other's conditions: values to lists, ranges narrowed.
-    pub(super) fn join(&mut self, other: &Self) {
-        macro_rules! join {
+    /// Adds the other's conditions: list values are appended, ranges intersected.
+    pub(super) fn merge(&mut self, other: &Self) {
+        macro_rules! merge {
             ($($list:ident),+) => {$(
                 for value in &other.$list {
                     if !self.$list.contains(value) {
@@ -100,29 +100,29 @@ impl Conditions {
                 }
             )+};
         }
-        lists!(join);
-        self.price.meet(&other.price);
-        self.age.meet(&other.age);
+        lists!(merge);
+        self.price.intersect(&other.price);
+        self.age.intersect(&other.age);
         self.kids = other.kids.or(self.kids);
     }
 
-    /// Takes over the other's conditions on what this one leaves open.
-    pub(super) fn fill(&mut self, other: &Self) {
-        let mut taken = other.clone();
-        taken.replace(self);
-        *self = taken;
+    /// Adopts the other's conditions on attributes that this one does not constrain.
+    pub(super) fn inherit(&mut self, other: &Self) {
+        let mut inherited = other.clone();
+        inherited.override_with(self);
+        *self = inherited;
     }
 
-    /// Puts the other's conditions in place of those on the same attribute.
-    pub(super) fn replace(&mut self, other: &Self) {
-        macro_rules! replace {
+    /// Replaces the conditions on each attribute that the other constrains.
+    pub(super) fn override_with(&mut self, other: &Self) {
+        macro_rules! override_lists {
             ($($list:ident),+) => {$(
                 if !other.$list.is_empty() {
                     self.$list.clone_from(&other.$list);
                 }
             )+};
         }
-        lists!(replace);
+        lists!(override_lists);
         if !other.price.is_open() {
             self.price = other.price;
         }
@@ -132,8 +132,8 @@ impl Conditions {
         self.kids = other.kids.or(self.kids);
     }
 
-    /// Whether both say something about one attribute.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
+    /// Whether both constrain a common attribute.
+    pub(super) fn shares_attribute(&self, other: &Self) -> bool {
         macro_rules! overlap {
             ($($list:ident),+) => { false $(|| (!self.$list.is_empty() && !other.$list.is_empty()))+ };
         }
@@ -144,7 +144,7 @@ impl Conditions {
     }
 
     /// Whether the pet meets all conditions.
-    pub(super) fn admits(&self, pet: &Pet) -> bool {
+    pub(super) fn matches(&self, pet: &Pet) -> bool {
         fn among<T: PartialEq>(list: &[T], value: &T) -> bool {
             list.is_empty() || list.contains(value)
         }
@@ -152,95 +152,95 @@ impl Conditions {
             && among(&self.status, &pet.status)
             && among(&self.size, &pet.size)
             && among(&self.gender, &pet.gender)
-            && (self.breed.is_empty() || self.breed.iter().any(|breed| has_words(&pet.breed, breed)))
-            && (self.color.is_empty() || self.color.iter().any(|color| has_words(&pet.color, color)))
-            && (self.name.is_empty() || self.name.iter().any(|name| spelled(&pet.name) == *name))
+            && (self.breed.is_empty() || self.breed.iter().any(|breed| contains_words(&pet.breed, breed)))
+            && (self.color.is_empty() || self.color.iter().any(|color| contains_words(&pet.color, color)))
+            && (self.name.is_empty() || self.name.iter().any(|name| normalize_words(&pet.name) == *name))
             && self.price.contains(pet.price)
             && self.age.contains(Decimal::from(pet.age_months))
             && self.kids.is_none_or(|kids| kids == pet.good_with_kids)
     }
 
-    /// What the database can narrow by: admits at least what [`Self::admits`] does.
+    /// A filter for the database that admits every pet that [`Self::matches`] does, and possibly more.
     pub(super) fn to_filter(&self) -> PetFilter {
         PetFilter {
             species: self.species.clone(),
             status: self.status.clone(),
             size: self.size.clone(),
             gender: self.gender.clone(),
-            min_price: self.price.low.map(|low| if low.strict { low.value + PRICE_STEP } else { low.value }),
-            max_price: self.price.high.map(|high| if high.strict { high.value - PRICE_STEP } else { high.value }),
+            min_price: self.price.low.map(|low| if low.exclusive { low.value + PRICE_STEP } else { low.value }),
+            max_price: self.price.high.map(|high| if high.exclusive { high.value - PRICE_STEP } else { high.value }),
             good_with_kids: self.kids,
             ..PetFilter::default()
         }
     }
 }
 
-/// The words of a text as the tokeniser sees them: lower case, without punctuation.
-pub(super) fn spelled(text: &str) -> String {
+/// The words of a text as the lexer produces them: lower case, without punctuation, separated by one space.
+pub(super) fn normalize_words(text: &str) -> String {
     let lower = text.to_lowercase().replace(['\'', '’'], "");
     lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether the words of `part` stand side by side in `text`: "red" is in "red tabby" and not in "feathered".
-fn has_words(text: &str, part: &str) -> bool {
-    format!(" {} ", spelled(text)).contains(&format!(" {part} "))
+/// Whether `text` contains the words of `part` in sequence: "red" is in "red tabby" but not in "feathered".
+fn contains_words(text: &str, part: &str) -> bool {
+    format!(" {} ", normalize_words(text)).contains(&format!(" {part} "))
 }
 
-/// Which of the pets that match are meant.
+/// Which of the matching pets a query selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Take {
-    /// The first by the order, and all that tie with it: "the cheapest".
-    Extreme,
-    /// The first so many: "the three cheapest".
+pub(super) enum Selection {
+    /// The first in the sort order and all that are equal to it: "the cheapest".
+    FirstWithTies,
+    /// The first `n`: "the three cheapest".
     First(usize),
-    /// One, counted from the start (0 is the first) or, if negative, from the end (-1 is the last).
+    /// One by its index, from the start (0 is the first) or, if negative, from the end (-1 is the last).
     Nth(i32),
 }
 
-/// Which pets, in which order.
+/// A set of pets and its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
-    /// At least one of these; empty: all pets.
-    pub(super) any: Vec<Conditions>,
-    /// None of these.
-    pub(super) none: Vec<Conditions>,
-    /// Only among the pets that this query finds.
+    /// A pet must match at least one of these; empty: all pets.
+    pub(super) any_of: Vec<Conditions>,
+    /// A pet must match none of these.
+    pub(super) none_of: Vec<Conditions>,
+    /// Only pets that this query finds.
     pub(super) within: Option<Box<Query>>,
-    /// Status was spoken of, if only to say that it does not matter: the default does not apply.
+    /// The question mentions the status, if only to say that any will do, so the default (available) does not apply.
     pub(super) any_status: bool,
     pub(super) sort: Sort,
-    pub(super) take: Option<Take>,
+    pub(super) selection: Option<Selection>,
 }
 
 impl Query {
-    /// The pets of these names, whatever their status.
-    pub(super) fn named(names: &[String]) -> Self {
+    /// The pets of these names, with any status.
+    pub(super) fn by_names(names: &[String]) -> Self {
         let conditions = Conditions { name: names.to_vec(), ..Conditions::default() };
-        Self { any: vec![conditions], any_status: true, ..Self::default() }
+        Self { any_of: vec![conditions], any_status: true, ..Self::default() }
     }
 
-    /// The pets that this query finds, as the set in which another looks.
-    pub(super) fn inside(within: &Self) -> Self {
+    /// A query for the pets that `within` finds, to be narrowed further.
+    pub(super) fn within_results_of(within: &Self) -> Self {
         Self { within: Some(Box::new(within.clone())), any_status: true, sort: within.sort, ..Self::default() }
     }
 
-    /// This query and those it looks within, the innermost first.
-    pub(super) fn chain(&self) -> Vec<&Self> {
-        let mut chain: Vec<&Self> = std::iter::successors(Some(self), |query| query.within.as_deref()).collect();
-        chain.reverse();
-        chain
+    /// This query and the ones nested in it, the innermost first.
+    pub(super) fn nesting(&self) -> Vec<&Self> {
+        let mut nesting: Vec<&Self> = std::iter::successors(Some(self), |query| query.within.as_deref()).collect();
+        nesting.reverse();
+        nesting
     }
 
-    /// Makes "available" explicit where no status is spoken of.
+    /// Adds the condition "available" unless the question mentions a status.
     #[must_use]
     pub(super) fn with_default_status(mut self) -> Self {
-        if self.any_status || self.none.iter().any(|conditions| !conditions.status.is_empty()) {
+        if self.any_status || self.none_of.iter().any(|conditions| !conditions.status.is_empty()) {
             return self;
         }
-        if self.any.is_empty() {
-            self.any.push(Conditions::default());
+        if self.any_of.is_empty() {
+            self.any_of.push(Conditions::default());
         }
-        for conditions in &mut self.any {
+        for conditions in &mut self.any_of {
             if conditions.status.is_empty() {
                 conditions.status = vec![Status::Available];
             }
@@ -248,14 +248,14 @@ impl Query {
         self
     }
 
-    /// Whether the pet is meant, [`Self::within`] and [`Self::take`] aside.
-    pub(super) fn admits(&self, pet: &Pet) -> bool {
-        (self.any.is_empty() || self.any.iter().any(|conditions| conditions.admits(pet)))
-            && !self.none.iter().any(|conditions| conditions.admits(pet))
+    /// Whether the pet meets the conditions; [`Self::within`] and [`Self::selection`] are not considered.
+    pub(super) fn matches(&self, pet: &Pet) -> bool {
+        (self.any_of.is_empty() || self.any_of.iter().any(|conditions| conditions.matches(pet)))
+            && !self.none_of.iter().any(|conditions| conditions.matches(pet))
     }
 }
 
-/// Something that every pet has.
+/// An attribute that every pet has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attribute {
     Species,
@@ -272,18 +272,18 @@ pub(super) enum Attribute {
 /// What is asked about the pets of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Intent {
-    /// Which they are.
+    /// The pets themselves.
     List,
-    /// How many they are.
+    /// Their number.
     Count,
-    /// Which values of an attribute occur among them.
+    /// The distinct values of an attribute among them.
     Values(Attribute),
-    /// How many values of an attribute occur among them.
+    /// The number of distinct values of an attribute among them.
     CountValues(Attribute),
-    /// Everything about a particular pet, or one attribute of it.
+    /// All facts about a particular pet, or one attribute of it.
     About(Option<Attribute>),
-    /// Whether a particular pet is so; what is asked is the query's, what must hold is here.
-    Check { any: Vec<Conditions>, none: Vec<Conditions> },
+    /// Whether a particular pet (the query's) meets these conditions.
+    Check { any_of: Vec<Conditions>, none_of: Vec<Conditions> },
 }
 
 /// A question that the inventory can answer.
@@ -291,6 +291,6 @@ pub(super) enum Intent {
 pub(super) struct Question {
     pub(super) intent: Intent,
     pub(super) query: Query,
-    /// Exactly one pet is meant ("it", "she"): if the query finds several, nobody can tell which.
+    /// The question refers to exactly one pet ("it", "she"); if the query finds several, the reference is ambiguous.
     pub(super) single: bool,
 }

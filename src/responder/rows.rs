@@ -1,107 +1,107 @@
-//! Queries to rows: the inventory is read in one pass for each query, and [`Query::admits`] has the last word.
+//! Runs queries against the database: one pass over the filtered inventory for each level of nesting.
 
 use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::query::{Query, Take};
+use super::query::{Query, Selection};
 use crate::petstore::PetStore;
 use crate::petstore::filter::{PetFilter, Sort};
 use crate::petstore::pet::Pet;
 use crate::store::StoreError;
 
-/// Calls `visit` with every pet that the query means, in its order.
+/// Calls `visit` with every pet that the query selects, in its order.
 ///
-/// Memory is bounded by what `visit` keeps, and by 16 bytes for each pet of a query that
-/// this one looks within.
+/// Memory is bounded by what `visit` keeps plus 16 bytes for each pet that a nested query finds.
 ///
 /// # Errors
-/// What the database says.
+/// [`StoreError`] if the database fails.
 pub(super) async fn scan(
     pets: &PetStore,
     query: &Query,
     visit: &mut (dyn FnMut(Pet) + Send),
 ) -> Result<(), StoreError> {
-    let mut known = HashSet::new();
-    // From the innermost outwards, so that one set at a time is held.
-    for outer in query.chain() {
-        let within = outer.within.is_some().then_some(&known);
-        if std::ptr::eq(outer, query) {
-            return level(pets, query, within, visit).await;
+    let mut found_by_inner = HashSet::new();
+    // From the innermost outwards, so that at most two sets of ids exist at a time.
+    for level in query.nesting() {
+        let within = level.within.is_some().then_some(&found_by_inner);
+        if std::ptr::eq(level, query) {
+            return scan_level(pets, query, within, visit).await;
         }
         let mut found = HashSet::new();
-        level(pets, outer, within, &mut |pet| {
+        scan_level(pets, level, within, &mut |pet| {
             found.insert(pet.id);
         })
         .await?;
-        known = found;
+        found_by_inner = found;
     }
     Ok(())
 }
 
-/// One query, the set that it looks within being known.
-async fn level(
+/// Runs one level: `within` has the ids of the pets that the nested query found.
+async fn scan_level(
     pets: &PetStore,
     query: &Query,
     within: Option<&HashSet<Uuid>>,
     visit: &mut (dyn FnMut(Pet) + Send),
 ) -> Result<(), StoreError> {
     let query = query.clone().with_default_status();
-    let filter = match query.any.as_slice() {
+    let filter = match query.any_of.as_slice() {
         [one] => one.to_filter(),
         _ => PetFilter::default(),
     };
-    let mut taker = Taker { take: query.take, sort: query.sort, seen: 0, first: None, last: Vec::new() };
-    let mut over = false;
-    let mut take = |pet: Pet| {
-        let meant = query.admits(&pet) && within.is_none_or(|ids| ids.contains(&pet.id));
-        over = meant && !taker.offer(pet, visit);
-        !over
+    let mut selector =
+        Selector { selection: query.selection, sort: query.sort, seen: 0, first: None, last: Vec::new() };
+    let mut done = false;
+    let mut visit_row = |pet: Pet| {
+        let selected = query.matches(&pet) && within.is_none_or(|ids| ids.contains(&pet.id));
+        done = selected && !selector.offer(pet, visit);
+        !done
     };
-    pets.each(&filter, query.sort, &mut take).await?;
-    if !over {
-        taker.finish(visit);
+    pets.each(&filter, query.sort, &mut visit_row).await?;
+    if !done {
+        selector.finish(visit);
     }
     Ok(())
 }
 
-/// Passes on what [`Take`] says of an ordered sequence.
-struct Taker {
-    take: Option<Take>,
+/// Applies a [`Selection`] to the sorted sequence of matching pets.
+struct Selector {
+    selection: Option<Selection>,
     sort: Sort,
     seen: usize,
     first: Option<Pet>,
-    /// The last pets, newest at the end, where one is counted from the end.
+    /// The most recent pets, for an index from the end.
     last: Vec<Pet>,
 }
 
-impl Taker {
-    /// Takes a pet; `false` when no later one can matter.
+impl Selector {
+    /// Handles the next pet. `false`: no later one can be selected, so the scan may end.
     fn offer(&mut self, pet: Pet, visit: &mut (dyn FnMut(Pet) + Send)) -> bool {
-        let place = self.seen;
+        let index = self.seen;
         self.seen += 1;
-        match self.take {
+        match self.selection {
             None => visit(pet),
-            Some(Take::First(most)) => {
-                if place < most {
+            Some(Selection::First(max)) => {
+                if index < max {
                     visit(pet);
                 }
-                return self.seen < most;
+                return self.seen < max;
             }
-            Some(Take::Extreme) => {
+            Some(Selection::FirstWithTies) => {
                 if self.first.as_ref().is_some_and(|first| !ties(first, &pet, self.sort)) {
                     return false;
                 }
                 self.first.get_or_insert_with(|| pet.clone());
                 visit(pet);
             }
-            Some(Take::Nth(wanted)) if wanted >= 0 => {
-                if usize::try_from(wanted) == Ok(place) {
+            Some(Selection::Nth(wanted)) if wanted >= 0 => {
+                if usize::try_from(wanted) == Ok(index) {
                     visit(pet);
                     return false;
                 }
             }
-            Some(Take::Nth(wanted)) => {
+            Some(Selection::Nth(wanted)) => {
                 self.last.push(pet);
                 if self.last.len() > wanted.unsigned_abs() as usize {
                     self.last.remove(0);
@@ -112,7 +112,7 @@ impl Taker {
     }
 
     fn finish(self, visit: &mut (dyn FnMut(Pet) + Send)) {
-        if let Some(Take::Nth(wanted)) = self.take
+        if let Some(Selection::Nth(wanted)) = self.selection
             && wanted < 0
             && self.last.len() == wanted.unsigned_abs() as usize
             && let Some(pet) = self.last.into_iter().next()
@@ -122,7 +122,7 @@ impl Taker {
     }
 }
 
-/// Whether the order has nothing to choose between the two.
+/// Whether the two are equal in the sort order.
 fn ties(one: &Pet, two: &Pet, sort: Sort) -> bool {
     match sort {
         Sort::PriceAscending | Sort::PriceDescending => one.price == two.price,

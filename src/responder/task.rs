@@ -1,29 +1,29 @@
-//! What chat clients ask by themselves beside a conversation, such as a title for it.
+//! Answers the requests that chat clients generate themselves, such as one for a title of the conversation.
 //!
-//! They send the conversation as text, behind instructions. Its questions are no questions of the task, so nothing of it is
-//! looked up. Recognised is the form that Open WebUI uses (`### Task:` ... `### Output:` ... `<chat_history>`), and plain
-//! requests for a title. A title is made of the user's own first words; for tags, follow-ups, searches and completions, which
-//! would have to be invented, there are none.
+//! Such a request contains the conversation as text after instructions. The questions in it must not be answered again,
+//! so the inventory is not queried. Recognised are the format of Open WebUI (`### Task:` ... `### Output:` ...
+//! `<chat_history>`) and plain requests for a title. A title consists of the user's first words; tags, follow-ups,
+//! searches and completions would have to be invented, so these are empty.
 
 use serde_json::{Value, json};
 
 use super::conversation::Turn;
 
-/// Most words of a title.
-const MAX_TITLE_LEN: usize = 6;
-/// Most characters of one: a word may have any length.
+/// The most words of a title.
+const MAX_TITLE_WORDS: usize = 6;
+/// The most characters of a title, since a word may have any length.
 const MAX_TITLE_CHARS: usize = 80;
-/// How much of a message is looked at for what it asks, bytes.
-const BEGINNING: usize = 400;
-/// What the first line of the conversation's user begins with.
-const SPEAKERS: [&str; 4] = ["USER:", "User:", "user:", "Human:"];
+/// How many bytes at the start of a message are searched for the words of a title request.
+const INSPECTED_LEN: usize = 400;
+/// Labels that mark the user's lines in the embedded conversation.
+const USER_PREFIXES: [&str; 4] = ["USER:", "User:", "user:", "Human:"];
 
-/// The answer to the last message, if it is such a task.
+/// The answer to the last user message if it is such a task, otherwise `None`.
 pub(super) fn answer(turns: &[Turn]) -> Option<String> {
-    let of_user = |turn: &'_ Turn| matches!(turn, Turn::User(_));
-    let Turn::User(text) = turns.iter().rfind(|turn| of_user(turn))? else { return None };
+    let is_user = |turn: &'_ Turn| matches!(turn, Turn::User(_));
+    let Turn::User(text) = turns.iter().rfind(|turn| is_user(turn))? else { return None };
     let text = text.trim_start();
-    let beginning = text[..text.floor_char_boundary(BEGINNING)].to_lowercase();
+    let prefix = text[..text.floor_char_boundary(INSPECTED_LEN)].to_lowercase();
     if text.starts_with("### Task:") {
         let asks = |key: &str| text.contains(&format!("\"{key}\""));
         if asks("title") {
@@ -35,24 +35,25 @@ pub(super) fn answer(turns: &[Turn]) -> Option<String> {
             None => asks("text").then(|| json!({ "text": "" }).to_string()),
         };
     }
-    let words = |list: &[&str]| list.iter().any(|word| beginning.contains(word));
-    let asks =
-        words(&["title"]) && words(&["conversation", "chat"]) && words(&["generate", "provide", "create", "write"]);
-    // With the conversation in it; without, somebody asks for something else.
-    (asks && first_line(text).is_some()).then(|| title(text))
+    let contains_any = |list: &[&str]| list.iter().any(|word| prefix.contains(word));
+    let asks = contains_any(&["title"])
+        && contains_any(&["conversation", "chat"])
+        && contains_any(&["generate", "provide", "create", "write"]);
+    // Without an embedded conversation it is an ordinary question.
+    (asks && first_user_line(text).is_some()).then(|| title(text))
 }
 
-/// The first line of the user in the conversation.
-fn first_line(text: &str) -> Option<&str> {
-    let said =
-        |line: &'_ str| SPEAKERS.iter().find_map(|speaker| line.trim_start().strip_prefix(speaker)).map(str::len);
-    let line = text.lines().find(|line| said(line).is_some_and(|length| length > 0))?;
-    said(line).map(|length| line[line.len() - length..].trim())
+/// The user's first line in the embedded conversation, without its label.
+fn first_user_line(text: &str) -> Option<&str> {
+    let content_len =
+        |line: &'_ str| USER_PREFIXES.iter().find_map(|speaker| line.trim_start().strip_prefix(speaker)).map(str::len);
+    let line = text.lines().find(|line| content_len(line).is_some_and(|length| length > 0))?;
+    content_len(line).map(|length| line[line.len() - length..].trim())
 }
 
 fn title(text: &str) -> String {
-    let line = first_line(text).unwrap_or_default();
-    let words: Vec<&str> = line.split_whitespace().take(MAX_TITLE_LEN).collect();
+    let line = first_user_line(text).unwrap_or_default();
+    let words: Vec<&str> = line.split_whitespace().take(MAX_TITLE_WORDS).collect();
     let title: String = words.join(" ").chars().filter(|c| !c.is_control()).take(MAX_TITLE_CHARS).collect();
     let title = title.trim_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace());
     if title.is_empty() { "Pets".to_owned() } else { title.to_owned() }
@@ -72,7 +73,7 @@ mod tests {
         </chat_history>";
 
     #[test]
-    fn a_title_is_made_of_the_users_first_words() {
+    fn a_title_consists_of_the_users_first_words() {
         assert_eq!(of(OPEN_WEBUI).unwrap(), r#"{"title":"Which small dogs under $200 do"}"#);
         let plain = "Provide a concise, 5-word-or-less title for the conversation.\nOnly return the title.\n\nConversation:\n\
                      User: \"list cats!\"\nAI: 4 cats";
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_have_to_be_invented_is_empty() {
+    fn tags_and_follow_ups_are_empty() {
         let task =
             |key: &str| of(&format!("### Task:\nSuggest 3.\n### Output:\n{{ \"{key}\": [\"x\"] }}\nUSER: list dogs"));
         assert_eq!(task("follow_ups").unwrap(), r#"{"follow_ups":[]}"#);
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_no_tasks() {
+    fn questions_are_not_tasks() {
         for text in ["list dogs", "### Task: list dogs", "what is the title of this chat?", "generate a chat title", ""]
         {
             assert_eq!(of(text), None, "{text}");

@@ -1,15 +1,19 @@
-//! End to end over the seeded store: answers are compared with the rows themselves.
+//! The whole model over the seeded store: answers are compared with the rows themselves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use async_openai::types::chat::FinishReason;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::offload::Offload;
+use crate::petstore::PetStore;
 use crate::petstore::filter::{PetFilter, Sort};
 use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
 use crate::store::Store;
-use crate::wire::request::{Rules, Unknown};
+use crate::wire::request::{ChatRequest, Rules, Unknown};
 use crate::wire::tokens;
 
 async fn seeded() -> (Responder, Store, Vec<Pet>) {
@@ -25,7 +29,7 @@ async fn complete(responder: &Responder, request: Value) -> Result<Completion, R
     responder.complete(&"key".into(), &parsed(request)).await
 }
 
-/// A request whose messages, if it has none, are of no matter. Its ranges are not checked.
+/// A request, with some message if `request` has none. Its ranges are not checked.
 pub(super) fn parsed(mut request: Value) -> ChatRequest {
     request["model"] = json!("m");
     if request["messages"].is_null() {
@@ -51,14 +55,14 @@ async fn ask(responder: &Responder, turns: &[&str]) -> String {
     answer
 }
 
-/// The names in bold, and those that occur anywhere as words.
+/// The names in bold, which must be all names that occur in the answer.
 fn named(answer: &str, all: &[Pet]) -> BTreeSet<String> {
     let bold: BTreeSet<String> = answer.split("**").skip(1).step_by(2).map(str::to_owned).collect();
     let words: BTreeSet<&str> = answer.split(|c: char| !c.is_alphanumeric()).collect();
-    let said: BTreeSet<String> =
+    let mentioned: BTreeSet<String> =
         all.iter().filter(|pet| words.contains(pet.name.as_str())).map(|pet| pet.name.clone()).collect();
-    assert_eq!(bold, said, "{answer}");
-    said
+    assert_eq!(bold, mentioned, "{answer}");
+    mentioned
 }
 
 fn matching(all: &[Pet], wanted: impl Fn(&Pet) -> bool) -> BTreeSet<String> {
@@ -70,34 +74,40 @@ async fn an_answer_names_exactly_the_pets_it_is_about() {
     type Wanted = fn(&Pet) -> bool;
     let (responder, _, all) = seeded().await;
     let cases: &[(&[&str], Wanted)] = &[
-        (&["list all dogs"], |pet| on_offer(pet) && pet.species == Species::Dog),
+        (&["list all dogs"], |pet| is_available(pet) && pet.species == Species::Dog),
         (&["small dogs under $200 that are good with kids"], |pet| {
-            on_offer(pet)
+            is_available(pet)
                 && pet.species == Species::Dog
                 && pet.size == Size::Small
                 && pet.price < 200.into()
                 && pet.good_with_kids
         }),
         (&["female cats over 2 years old"], |pet| {
-            on_offer(pet) && pet.species == Species::Cat && pet.gender == Gender::Female && pet.age_months > 24
+            is_available(pet) && pet.species == Species::Cat && pet.gender == Gender::Female && pet.age_months > 24
         }),
         (&["black or white cats"], |pet| {
-            on_offer(pet) && pet.species == Species::Cat && (pet.color.contains("black") || pet.color.contains("white"))
+            is_available(pet)
+                && pet.species == Species::Cat
+                && (pet.color.contains("black") || pet.color.contains("white"))
         }),
-        (&["pets between $50 and $100"], |pet| on_offer(pet) && pet.price >= 50.into() && pet.price <= 100.into()),
-        (&["kittens"], |pet| on_offer(pet) && pet.species == Species::Cat && pet.age_months < 12),
+        (&["pets between $50 and $100"], |pet| is_available(pet) && pet.price >= 50.into() && pet.price <= 100.into()),
+        (&["kittens"], |pet| is_available(pet) && pet.species == Species::Cat && pet.age_months < 12),
         (&["dogs that are not good with kids"], |pet| {
-            on_offer(pet) && pet.species == Species::Dog && !pet.good_with_kids
+            is_available(pet) && pet.species == Species::Dog && !pet.good_with_kids
         }),
-        (&["dogs that are not small"], |pet| on_offer(pet) && pet.species == Species::Dog && pet.size != Size::Small),
+        (&["dogs that are not small"], |pet| {
+            is_available(pet) && pet.species == Species::Dog && pet.size != Size::Small
+        }),
         (&["birds, rabbits and fish"], |pet| {
-            on_offer(pet) && matches!(pet.species, Species::Bird | Species::Rabbit | Species::Fish)
+            is_available(pet) && matches!(pet.species, Species::Bird | Species::Rabbit | Species::Fish)
         }),
         (&["pending pets"], |pet| pet.status == Status::Pending),
         (&["which pets have been adopted?"], |pet| pet.status == Status::Adopted),
-        (&["small dogs", "and cats?"], |pet| on_offer(pet) && pet.species == Species::Cat && pet.size == Size::Small),
+        (&["small dogs", "and cats?"], |pet| {
+            is_available(pet) && pet.species == Species::Cat && pet.size == Size::Small
+        }),
         (&["dogs", "which of those are under $200?"], |pet| {
-            on_offer(pet) && pet.species == Species::Dog && pet.price < 200.into()
+            is_available(pet) && pet.species == Species::Dog && pet.price < 200.into()
         }),
         (&["unicorns"], |_| false),
         (&["purple dogs"], |_| false),
@@ -113,12 +123,12 @@ async fn an_answer_names_exactly_the_pets_it_is_about() {
     }
 }
 
-fn on_offer(pet: &Pet) -> bool {
+fn is_available(pet: &Pet) -> bool {
     pet.status == Status::Available
 }
 
 #[tokio::test]
-async fn every_pet_is_known_by_name_with_its_facts() {
+async fn every_pet_is_found_by_name_with_its_facts() {
     let (responder, _, all) = seeded().await;
     for pet in &all {
         let answer = ask(&responder, &[&format!("tell me about {}", pet.name.to_lowercase())]).await;
@@ -126,7 +136,7 @@ async fn every_pet_is_known_by_name_with_its_facts() {
             assert!(answer.contains(fact.as_str()), "{fact}: {answer}");
         }
         let answer = ask(&responder, &[&format!("Is {} still available?", pet.name)]).await;
-        assert_eq!(answer.starts_with("Yes"), on_offer(pet), "{answer}");
+        assert_eq!(answer.starts_with("Yes"), is_available(pet), "{answer}");
         let answer = ask(&responder, &[&format!("how much is {}", pet.name)]).await;
         assert_eq!(answer, format!("**{}** costs ${}.", pet.name, pet.price));
         let answer = ask(&responder, &[&format!("tell me about {}", pet.name), "is it good with kids?"]).await;
@@ -135,9 +145,9 @@ async fn every_pet_is_known_by_name_with_its_facts() {
 }
 
 #[tokio::test]
-async fn the_first_of_an_order_is_the_first() {
+async fn superlatives_select_the_first_in_the_sort_order() {
     let (responder, _, all) = seeded().await;
-    let dogs: Vec<&Pet> = all.iter().filter(|pet| on_offer(pet) && pet.species == Species::Dog).collect();
+    let dogs: Vec<&Pet> = all.iter().filter(|pet| is_available(pet) && pet.species == Species::Dog).collect();
     let lowest = dogs.iter().map(|pet| pet.price).min().unwrap();
     let answer = ask(&responder, &["what's the cheapest dog?"]).await;
     assert_eq!(named(&answer, &all), matching(&all, |pet| dogs.contains(&pet) && pet.price == lowest));
@@ -148,9 +158,9 @@ async fn the_first_of_an_order_is_the_first() {
 }
 
 #[tokio::test]
-async fn many_are_counted_and_the_first_twenty_listed() {
+async fn long_lists_show_the_first_twenty_and_the_total() {
     let (responder, _, all) = seeded().await;
-    let available = all.iter().filter(|pet| on_offer(pet)).count();
+    let available = all.iter().filter(|pet| is_available(pet)).count();
     let answer = ask(&responder, &["what pets are available?"]).await;
     assert_eq!(named(&answer, &all).len(), 20);
     assert!(answer.contains(&format!("20 of {available}")), "{answer}");
@@ -161,9 +171,9 @@ async fn many_are_counted_and_the_first_twenty_listed() {
 }
 
 #[tokio::test]
-async fn answers_change_with_the_data() {
+async fn answers_follow_changes_of_the_data() {
     let (responder, store, all) = seeded().await;
-    let dog = all.iter().find(|pet| on_offer(pet) && pet.species == Species::Dog).unwrap();
+    let dog = all.iter().find(|pet| is_available(pet) && pet.species == Species::Dog).unwrap();
     sqlx::query("UPDATE pets SET status = 'ADOPTED' WHERE id = ?")
         .bind(dog.id.to_string())
         .execute(store.writer())
@@ -174,7 +184,7 @@ async fn answers_change_with_the_data() {
 }
 
 #[tokio::test]
-async fn a_hostile_name_is_shown_as_text() {
+async fn markup_in_a_name_is_shown_as_text() {
     let (responder, store, _) = seeded().await;
     let name = "x\n\n# **Evil** | <img src=x> `c` [a](http://b)";
     sqlx::query("UPDATE pets SET name = ?, breed = ?, status = 'PENDING' WHERE id = (SELECT id FROM pets WHERE species = 'RABBIT' LIMIT 1)")
@@ -191,7 +201,7 @@ async fn a_hostile_name_is_shown_as_text() {
 }
 
 #[tokio::test]
-async fn json_is_one_object_with_the_pets_as_they_are() {
+async fn a_json_answer_is_one_object_with_the_pets() {
     let (responder, _, all) = seeded().await;
     let request = |question: &str| {
         let messages =
@@ -200,7 +210,7 @@ async fn json_is_one_object_with_the_pets_as_they_are() {
     };
     let completion = complete(&responder, request("list all cats as JSON")).await.unwrap();
     let answer: Value = serde_json::from_str(&text(&completion)).unwrap();
-    let cats: Vec<&Pet> = all.iter().filter(|pet| on_offer(pet) && pet.species == Species::Cat).collect();
+    let cats: Vec<&Pet> = all.iter().filter(|pet| is_available(pet) && pet.species == Species::Cat).collect();
     assert_eq!(answer, json!({ "pets": cats, "total": cats.len() }));
     let completion = complete(&responder, request("what's the weather?")).await.unwrap();
     let answer: Value = serde_json::from_str(&text(&completion)).unwrap();
@@ -208,7 +218,7 @@ async fn json_is_one_object_with_the_pets_as_they_are() {
 }
 
 #[tokio::test]
-async fn tokens_are_exact_and_choices_alike() {
+async fn token_counts_are_exact_and_all_choices_are_equal() {
     let (responder, _, _) = seeded().await;
     let messages = json!([
         { "role": "system", "content": "Be brief." },
@@ -231,7 +241,7 @@ async fn tokens_are_exact_and_choices_alike() {
 }
 
 #[tokio::test]
-async fn a_long_conversation_is_counted_and_declined_in_time() {
+async fn a_long_message_is_counted_and_declined() {
     let (responder, _, _) = seeded().await;
     let long = "dogs and cats ".repeat(20_000);
     let completion = complete(&responder, json!({ "messages": [{ "role": "user", "content": long }] })).await.unwrap();
@@ -240,9 +250,9 @@ async fn a_long_conversation_is_counted_and_declined_in_time() {
 }
 
 #[tokio::test]
-async fn the_form_that_is_asked_for_makes_no_question_unknown_and_json_is_honoured() {
+async fn format_instructions_are_ignored_except_for_json() {
     let (responder, _, all) = seeded().await;
-    let cats = matching(&all, |pet| on_offer(pet) && pet.species == Species::Cat);
+    let cats = matching(&all, |pet| is_available(pet) && pet.species == Species::Cat);
     for question in
         ["Which cats do you have? One line.", "Briefly: list cats, no markdown", "list cats. Answer in French."]
     {
@@ -250,15 +260,15 @@ async fn the_form_that_is_asked_for_makes_no_question_unknown_and_json_is_honour
     }
     let answer: Value = serde_json::from_str(&ask(&responder, &["List all cats in JSON."]).await).unwrap();
     assert_eq!(answer["total"], cats.len());
-    // The next answer is text again, and goes on from it.
+    // The next answer is text again; it refers to the JSON answer.
     let answer = ask(&responder, &["list all cats in JSON", "how many are they?"]).await;
     assert_eq!(answer, format!("There are {} available cats.", cats.len()));
 }
 
 #[tokio::test]
-async fn neither_a_long_conversation_nor_a_long_system_text_is_a_reason_to_refuse() {
+async fn long_conversations_and_long_system_messages_are_answered() {
     let (responder, _, all) = seeded().await;
-    let cats = matching(&all, |pet| on_offer(pet) && pet.species == Species::Cat);
+    let cats = matching(&all, |pet| is_available(pet) && pet.species == Species::Cat);
     let story = "We have been looking for company for the whole family since last summer. ".repeat(40);
     let mut messages = vec![json!({ "role": "system", "content": "You are a shop assistant. ".repeat(5_000) })];
     for turn in 0..300 {
@@ -268,7 +278,7 @@ async fn neither_a_long_conversation_nor_a_long_system_text_is_a_reason_to_refus
     messages.push(json!({ "role": "user", "content": "Which cats do you have?" }));
     let answer = text(&complete(&responder, json!({ "messages": messages })).await.unwrap());
     assert_eq!(named(&answer, &all), cats);
-    // Of a long last message its question is answered, and the answer says so.
+    // Of a long last message only the question is answered, and the answer states so.
     let answer = ask(&responder, &[&format!("{story}\n\nWhich cats do you have?")]).await;
     assert!(answer.starts_with("Your message is long; of it I answer this question only:\n\n"), "{answer}");
     assert_eq!(named(&answer, &all), cats);
@@ -277,9 +287,9 @@ async fn neither_a_long_conversation_nor_a_long_system_text_is_a_reason_to_refus
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever is asked: no panic, a text, and no name but in bold and of a pet.
+    /// Any question gets a text without a panic, and names in it are bold and belong to pets.
     #[test]
-    fn any_question_has_an_answer_that_names_only_rows(
+    fn any_question_gets_an_answer_that_names_only_existing_pets(
         words in prop::collection::vec("[a-z]{1,8}|dogs|cats|under|\\$[0-9]{1,3}|not|black|cheapest|how many|is|good with kids|tell me about|or|and|,", 1..8)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -288,9 +298,9 @@ proptest! {
             let question = words.join(" ");
             let answer = ask(&responder, &[&question]).await;
             assert!(!answer.is_empty());
-            let said = named(&answer, &all);
+            let mentioned = named(&answer, &all);
             if answer.starts_with("I can't") || answer.starts_with("I found no") {
-                assert!(said.is_empty(), "{question}: {answer}");
+                assert!(mentioned.is_empty(), "{question}: {answer}");
             }
         });
     }

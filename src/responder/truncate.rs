@@ -1,31 +1,31 @@
-//! Text to tokens, within the bounds of the request: `stop` and the most tokens.
+//! Splits the answer into tokens and truncates it at a stop string or at the token limit.
 
 use async_openai::types::chat::FinishReason;
 
 use super::options::Options;
 use crate::wire::tokens::{Piece, split};
 
-/// The text in pieces, cut at the first stop string or where the tokens are used up.
+/// Splits `text` into pieces and ends it before the first stop string or where the token limit is reached.
 ///
-/// A character that would need more tokens than are left is left out: no piece ends within one.
-pub(super) fn cut(text: &str, options: &Options) -> (Vec<Piece>, FinishReason) {
+/// Pieces consist of whole characters: one that needs more tokens than are left is omitted.
+pub(super) fn truncate(text: &str, options: &Options) -> (Vec<Piece>, FinishReason) {
     let mut pieces = split(text);
-    let whole = pieces.len();
-    if let Some(most) = options.most_tokens {
+    let total = pieces.len();
+    if let Some(max) = options.max_tokens {
         let mut used = 0_usize;
         let fits = pieces.iter().take_while(|piece| {
             used = used.saturating_add(piece.tokens as usize);
-            used <= most
+            used <= max
         });
         let fits = fits.count();
         pieces.truncate(fits);
     }
-    let sent: usize = pieces.iter().map(|piece| piece.text.len()).sum();
-    // A stop string counts once it has been said in full.
-    let sent = &text[..sent];
-    match options.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| sent.find(stop.as_str())).min() {
-        Some(end) => (split(&sent[..end]), FinishReason::Stop),
-        None if pieces.len() < whole => (pieces, FinishReason::Length),
+    let kept: usize = pieces.iter().map(|piece| piece.text.len()).sum();
+    // A stop string that the token limit cuts off does not count.
+    let kept = &text[..kept];
+    match options.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| kept.find(stop.as_str())).min() {
+        Some(end) => (split(&kept[..end]), FinishReason::Stop),
+        None if pieces.len() < total => (pieces, FinishReason::Length),
         None => (pieces, FinishReason::Stop),
     }
 }
@@ -42,35 +42,35 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_stop_wins_and_is_not_said() {
+    fn text_ends_before_the_earliest_stop_string() {
         let options = Options { stop: vec!["gamma".into(), "a b".into()], ..Options::default() };
-        let (pieces, finish) = cut("alpha beta gamma", &options);
+        let (pieces, finish) = truncate("alpha beta gamma", &options);
         assert_eq!((text_of(&pieces).as_str(), finish), ("alph", FinishReason::Stop));
     }
 
     #[test]
-    fn the_bound_counts_tokens_and_says_so() {
+    fn the_token_limit_ends_the_text_with_finish_reason_length() {
         let text = "one two three four five";
-        let (pieces, finish) = cut(text, &Options { most_tokens: Some(2), ..Options::default() });
+        let (pieces, finish) = truncate(text, &Options { max_tokens: Some(2), ..Options::default() });
         assert_eq!((text_of(&pieces).as_str(), finish), ("one two", FinishReason::Length));
-        let (pieces, finish) = cut(text, &Options { most_tokens: Some(5), ..Options::default() });
+        let (pieces, finish) = truncate(text, &Options { max_tokens: Some(5), ..Options::default() });
         assert_eq!((text_of(&pieces).as_str(), finish), (text, FinishReason::Stop));
     }
 
     #[test]
-    fn a_stop_behind_the_bound_does_not_count() {
-        let options = Options { most_tokens: Some(1), stop: vec!["three".into()], ..Options::default() };
-        assert_eq!(cut("one two three", &options).1, FinishReason::Length);
+    fn a_stop_string_beyond_the_token_limit_does_not_count() {
+        let options = Options { max_tokens: Some(1), stop: vec!["three".into()], ..Options::default() };
+        assert_eq!(truncate("one two three", &options).1, FinishReason::Length);
     }
 
     proptest! {
         #[test]
-        fn never_more_than_allowed_and_always_a_beginning(text in "\\PC{0,60}", most in 0_usize..20, stop in "[a-z ]{0,2}") {
-            let options = Options { most_tokens: Some(most), stop: vec![stop.clone()], ..Options::default() };
-            let (pieces, finish) = cut(&text, &options);
-            let said = text_of(&pieces);
-            prop_assert!(text.starts_with(&said));
-            prop_assert!(stop.is_empty() || !said.contains(&stop));
+        fn the_result_is_a_prefix_within_the_limits(text in "\\PC{0,60}", most in 0_usize..20, stop in "[a-z ]{0,2}") {
+            let options = Options { max_tokens: Some(most), stop: vec![stop.clone()], ..Options::default() };
+            let (pieces, finish) = truncate(&text, &options);
+            let kept = text_of(&pieces);
+            prop_assert!(text.starts_with(&kept));
+            prop_assert!(stop.is_empty() || !kept.contains(&stop));
             if finish == FinishReason::Length {
                 prop_assert!(count(&text) as usize > most);
                 prop_assert!(pieces.iter().map(|piece| piece.tokens as usize).sum::<usize>() <= most);

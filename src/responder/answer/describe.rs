@@ -1,50 +1,51 @@
-//! A query in words: what was understood is said with every answer, so that a misunderstanding shows.
+//! Describes a query in words. Every answer contains the description, so that a misunderstanding is visible.
 
 use rust_decimal::Decimal;
 
 use super::pet;
 use crate::petstore::filter::Sort;
-use crate::responder::query::{Conditions, Limit, Query, Range};
+use crate::responder::query::{Conditions, Query, Range, RangeLimit};
 
-/// "available small dogs under $200", for so many.
+/// A noun phrase for `number` pets: "available small dogs under $200".
 pub(super) fn describe(query: &Query, number: usize) -> String {
-    if let (Some(within), true) = (&query.within, query.any.is_empty() && query.none.is_empty()) {
+    if let (Some(within), true) = (&query.within, query.any_of.is_empty() && query.none_of.is_empty()) {
         return describe(within, number);
     }
     let query = query.clone().with_default_status();
-    let mut text = match query.any.as_slice() {
+    let mut text = match query.any_of.as_slice() {
         [] => if number == 1 { "pet" } else { "pets" }.to_owned(),
-        several => several.iter().map(|conditions| phrase(conditions, number)).collect::<Vec<_>>().join(" or "),
+        several => several.iter().map(|conditions| noun_phrase(conditions, number)).collect::<Vec<_>>().join(" or "),
     };
     if let Some(within) = &query.within
-        && query.any.iter().all(|conditions| conditions.species.is_empty())
+        && query.any_of.iter().all(|conditions| conditions.species.is_empty())
     {
-        let among = if within.take.is_some() { "those".to_owned() } else { format!("the {}", describe(within, 2)) };
+        let among =
+            if within.selection.is_some() { "those".to_owned() } else { format!("the {}", describe(within, 2)) };
         text = format!("{text} among {among}");
     }
-    if !query.none.is_empty() {
-        let none: Vec<String> = query.none.iter().map(denied).collect();
-        text = format!("{text}, leaving out {}", none.join(" and "));
+    if !query.none_of.is_empty() {
+        let exclusions: Vec<String> = query.none_of.iter().map(exclusion).collect();
+        text = format!("{text}, leaving out {}", exclusions.join(" and "));
     }
     text
 }
 
-/// "cheapest", if the query chooses by an order.
+/// "cheapest", if the query selects by its sort order.
 pub(super) fn superlative(query: &Query) -> Option<&'static str> {
-    query.take.and_then(|_| order(query.sort))
+    query.selection.and_then(|_| sort_adjective(query.sort))
 }
 
-/// ", cheapest first", if the query only orders.
+/// ", cheapest first", if the query only sorts.
 pub(super) fn ordered(query: &Query) -> String {
-    match order(query.sort) {
-        _ if query.take.is_some() => String::new(),
-        Some(order) => format!(", {order} first"),
+    match sort_adjective(query.sort) {
+        _ if query.selection.is_some() => String::new(),
+        Some(adjective) => format!(", {adjective} first"),
         None if query.sort == Sort::Name => ", by name".to_owned(),
         None => String::new(),
     }
 }
 
-const fn order(sort: Sort) -> Option<&'static str> {
+const fn sort_adjective(sort: Sort) -> Option<&'static str> {
     match sort {
         Sort::PriceAscending => Some("cheapest"),
         Sort::PriceDescending => Some("most expensive"),
@@ -54,12 +55,12 @@ const fn order(sort: Sort) -> Option<&'static str> {
     }
 }
 
-/// What is excluded. A name is not repeated: the answer is about the others.
-fn denied(conditions: &Conditions) -> String {
-    if conditions.name.is_empty() { phrase(conditions, 2) } else { "the one you named".to_owned() }
+/// An exclusion. A name is not repeated, since bold names and names in the text are those of the answer's pets.
+fn exclusion(conditions: &Conditions) -> String {
+    if conditions.name.is_empty() { noun_phrase(conditions, 2) } else { "the one you named".to_owned() }
 }
 
-fn phrase(conditions: &Conditions, number: usize) -> String {
+fn noun_phrase(conditions: &Conditions, number: usize) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut list = |values: Vec<&str>| {
         if !values.is_empty() {
@@ -101,7 +102,7 @@ fn phrase(conditions: &Conditions, number: usize) -> String {
     text
 }
 
-/// A kind is named by the first of its words.
+/// A group of breeds is described by its first word.
 fn breeds(breeds: &[String]) -> String {
     match breeds {
         [first, _, _, ..] => format!("{first} or the like"),
@@ -109,7 +110,7 @@ fn breeds(breeds: &[String]) -> String {
     }
 }
 
-/// Months as a person would say them.
+/// An age in years if it is a whole number of them, otherwise in months.
 fn months(value: Decimal) -> String {
     let twelve = Decimal::from(12);
     let (number, unit) =
@@ -118,17 +119,19 @@ fn months(value: Decimal) -> String {
     format!("{} {unit}{plural}", number.normalize())
 }
 
-/// "under $200", "from 1 year to under 7 years".
-fn range(range: &Range, say: &dyn Fn(Decimal) -> String) -> Option<String> {
-    let high = |high: Limit| if high.strict { format!("under {}", say(high.value)) } else { say(high.value) };
+/// A range in words: "under $200", "from 1 year to under 7 years".
+fn range(range: &Range, format_value: &dyn Fn(Decimal) -> String) -> Option<String> {
+    let high = |high: RangeLimit| {
+        if high.exclusive { format!("under {}", format_value(high.value)) } else { format_value(high.value) }
+    };
     Some(match (range.low, range.high) {
         (None, None) => return None,
-        (Some(low), Some(high)) if low.value == high.value => format!("at exactly {}", say(low.value)),
-        (Some(low), Some(limit)) if low.strict => format!("over {} to {}", say(low.value), high(limit)),
-        (Some(low), Some(limit)) => format!("from {} to {}", say(low.value), high(limit)),
-        (Some(low), None) if low.strict => format!("over {}", say(low.value)),
-        (Some(low), None) => format!("at least {}", say(low.value)),
-        (None, Some(limit)) if limit.strict => format!("under {}", say(limit.value)),
-        (None, Some(limit)) => format!("at most {}", say(limit.value)),
+        (Some(low), Some(high)) if low.value == high.value => format!("at exactly {}", format_value(low.value)),
+        (Some(low), Some(limit)) if low.exclusive => format!("over {} to {}", format_value(low.value), high(limit)),
+        (Some(low), Some(limit)) => format!("from {} to {}", format_value(low.value), high(limit)),
+        (Some(low), None) if low.exclusive => format!("over {}", format_value(low.value)),
+        (Some(low), None) => format!("at least {}", format_value(low.value)),
+        (None, Some(limit)) if limit.exclusive => format!("under {}", format_value(limit.value)),
+        (None, Some(limit)) => format!("at most {}", format_value(limit.value)),
     })
 }

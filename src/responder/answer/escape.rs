@@ -1,15 +1,15 @@
-//! Text from the inventory as it may stand within a line of Markdown.
+//! Escapes text from the inventory or the user for use within a line of Markdown.
 
-/// Letters that show nothing or turn the direction of writing: they could make one text look like another.
+/// Characters that are invisible or change the direction of writing: they could disguise a text as another.
 const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// `text` on one line, with everything that Markdown or HTML would act on escaped.
+/// `text` on one line, with all characters escaped that have a meaning in Markdown or HTML. Never empty.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             c if c.is_whitespace() || c.is_control() => {
                 if !escaped.ends_with(' ') {
@@ -19,8 +19,8 @@ pub(super) fn escape(text: &str) -> String {
             }
             c if is_invisible(c) => continue,
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' => escaped.push('\\'),
-            // Neither a link by itself ("https://...", "www.") nor a fact of the list.
-            ':' if letters.peek() == Some(&'/') => escaped.push('\\'),
+            // Autolinks ("https://...", "www.", mail addresses) are broken up.
+            ':' if chars.peek() == Some(&'/') => escaped.push('\\'),
             '.' if escaped.to_ascii_lowercase().ends_with("www") => escaped.push('\\'),
             '@' => escaped.push('\\'),
             _ => {}
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_stays_on_its_line_and_does_nothing() {
+    fn markup_in_the_text_is_escaped_and_stays_on_one_line() {
         assert_eq!(escape("a\n\n# b\r\n| c |"), "a \\# b \\| c \\|");
         assert_eq!(escape("<img src=x>&amp;"), "\\<img src=x\\>\\&amp;");
         assert_eq!(escape("**x** `y` [z](http://w)"), "\\*\\*x\\*\\* \\`y\\` \\[z\\](http\\://w)");
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_is_left_alone() {
+    fn ordinary_text_is_unchanged() {
         assert_eq!(escape("St. Bernard (long-haired), 1st!"), "St. Bernard (long-haired), 1st!");
     }
 }

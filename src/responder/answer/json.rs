@@ -1,18 +1,18 @@
-//! Answers as JSON: the pets in the shape of their own JSON, `{"pets": [...], "total": n}`.
+//! Renders an answer as JSON: `{"pets": [...], "total": n}`, each pet as the API serializes it.
 
 use serde_json::{Value, json};
 
+use super::lookup::{Answer, satisfies};
 use super::markdown;
-use super::{Answer, holds};
 use crate::responder::query::Intent;
 
-/// The answer as an object.
+/// Renders an answer as a JSON object.
 pub(super) fn render(answer: &Answer) -> Value {
     match answer {
         Answer::Pets { question, pets, total } => {
             let mut object = json!({ "pets": pets, "total": total });
-            if let (Intent::Check { any, none }, [one]) = (&question.intent, pets.as_slice()) {
-                object["answer"] = json!(holds(one, any, none));
+            if let (Intent::Check { any_of, none_of }, [one]) = (&question.intent, pets.as_slice()) {
+                object["answer"] = json!(satisfies(one, any_of, none_of));
             }
             object
         }

@@ -1,36 +1,38 @@
-//! Answers as Markdown. Only names of pets are bold, and only of the pets that the answer is about.
+//! Renders an answer as Markdown. Only names of pets are bold, and only of the pets that the answer is about: later
+//! turns find the names by their bold type.
 
 use super::describe::{describe, ordered, superlative};
 use super::escape::escape;
-use super::{Answer, LISTED, LISTED_VALUES, holds, pet};
+use super::lookup::{Answer, MAX_LISTED_PETS, MAX_LISTED_VALUES, satisfies};
+use super::pet;
 use crate::petstore::pet::{Pet, Species};
 use crate::responder::language::{MAX_MESSAGE_LEN, Social, Unsupported};
-use crate::responder::query::{Attribute, Intent, Question, Take};
+use crate::responder::query::{Attribute, Intent, Question, Selection};
 
-/// What can be asked, in one sentence.
+/// What can be asked, in one sentence. Ends every answer to a question that is not understood.
 const ABILITIES: &str = "I can list, count and describe the pets in this store: by species, breed, size, color, gender, age, \
                          price, whether they are good with kids, and status.";
 
-/// The answer as text.
+/// Renders an answer as Markdown.
 pub(super) fn render(answer: &Answer) -> String {
     match answer {
-        Answer::Pets { question, pets, total } => about_pets(question, pets, *total),
-        Answer::Values { question, attribute, values, total } => about_values(question, *attribute, values, *total),
+        Answer::Pets { question, pets, total } => pets_text(question, pets, *total),
+        Answer::Values { question, attribute, values, total } => values_text(question, *attribute, values, *total),
         Answer::Ambiguous => "Several pets could be meant; please say which one, by its name.".to_owned(),
         Answer::Social { kind, species, total } => social(*kind, species, *total),
-        Answer::Declined(decline) => format!("{} {ABILITIES}", reason(decline)),
+        Answer::Declined(reason) => format!("{} {ABILITIES}", explain(reason)),
     }
 }
 
-fn about_pets(question: &Question, pets: &[Pet], total: usize) -> String {
-    let join = |say: &dyn Fn(&Pet) -> String| pets.iter().map(say).collect::<Vec<_>>().join("\n\n");
+fn pets_text(question: &Question, pets: &[Pet], total: usize) -> String {
+    let join = |render: &dyn Fn(&Pet) -> String| pets.iter().map(render).collect::<Vec<_>>().join("\n\n");
     match &question.intent {
         Intent::Count => count(question, total),
-        _ if pets.is_empty() => nothing(question),
+        _ if pets.is_empty() => nothing_found(question),
         Intent::About(None) => join(&pet::profile),
         Intent::About(Some(attribute)) => join(&|this| pet::fact(this, *attribute)),
-        Intent::Check { any, none } => join(&|this| {
-            let verdict = if holds(this, any, none) { "Yes" } else { "No" };
+        Intent::Check { any_of, none_of } => join(&|this| {
+            let verdict = if satisfies(this, any_of, none_of) { "Yes" } else { "No" };
             format!("{verdict}.\n\n{}", pet::entry(this))
         }),
         _ => list(question, pets, total),
@@ -42,9 +44,9 @@ fn count(question: &Question, total: usize) -> String {
     format!("There {verb} {total} {}.", describe(&question.query, total))
 }
 
-fn nothing(question: &Question) -> String {
+fn nothing_found(question: &Question) -> String {
     match &question.query.within {
-        Some(_) if question.single || question.query.any.is_empty() => "I found no such pet.".to_owned(),
+        Some(_) if question.single || question.query.any_of.is_empty() => "I found no such pet.".to_owned(),
         _ => format!("I found no {}.", describe(&question.query, 2)),
     }
 }
@@ -53,27 +55,29 @@ fn list(question: &Question, pets: &[Pet], total: usize) -> String {
     let query = &question.query;
     let what = describe(query, total);
     let verb = if total == 1 { "is" } else { "are" };
-    let head = match (superlative(query), query.take) {
+    let head = match (superlative(query), query.selection) {
         (None, _) | (_, None) => format!("{total} {what}{}:", ordered(query)),
-        (Some(first), Some(Take::Nth(place))) if place >= 0 => {
+        (Some(first), Some(Selection::Nth(place))) if place >= 0 => {
             format!("Number {} of the {}, {first} first:", i64::from(place) + 1, describe(query, 2))
         }
-        (Some(first), Some(Take::First(wanted))) if total < wanted => {
+        (Some(first), Some(Selection::First(wanted))) if total < wanted => {
             format!("There {verb} only {total} {what}, {first} first:")
         }
-        (Some(first), Some(Take::First(_))) => format!("The {total} {first} {what}:"),
+        (Some(first), Some(Selection::First(_))) => format!("The {total} {first} {what}:"),
         (Some(first), Some(_)) if total > 1 => format!("The {first} {what}; these {total} are equal in that:"),
         (Some(first), Some(_)) => format!("The {first} {what}:"),
     };
     let entries: Vec<String> = pets.iter().map(pet::entry).collect();
     let mut text = format!("{head}\n\n{}", entries.join("\n"));
     if total > pets.len() {
-        text.push_str(&format!("\n\nThese are the first {LISTED} of {total}; another condition narrows them down."));
+        text.push_str(&format!(
+            "\n\nThese are the first {MAX_LISTED_PETS} of {total}; another condition narrows them down."
+        ));
     }
     text
 }
 
-fn about_values(question: &Question, attribute: Attribute, values: &[(String, usize)], total: usize) -> String {
+fn values_text(question: &Question, attribute: Attribute, values: &[(String, usize)], total: usize) -> String {
     let (one, many) = match attribute {
         Attribute::Species => ("species", "species"),
         Attribute::Breed => ("breed", "breeds"),
@@ -88,7 +92,8 @@ fn about_values(question: &Question, attribute: Attribute, values: &[(String, us
     }
     let noun = if total == 1 { one } else { many };
     let entries: Vec<String> = values.iter().map(|(value, count)| format!("- {} ({count})", escape(value))).collect();
-    let more = if total > values.len() { format!("\n\nThese are the first {LISTED_VALUES}.") } else { String::new() };
+    let more =
+        if total > values.len() { format!("\n\nThese are the first {MAX_LISTED_VALUES}.") } else { String::new() };
     format!("{total} {noun} of {what}, each with how many there are:\n\n{}{more}", entries.join("\n"))
 }
 
@@ -117,8 +122,8 @@ fn social(kind: Social, species: &[Species], total: usize) -> String {
     }
 }
 
-fn reason(decline: &Unsupported) -> String {
-    match decline {
+fn explain(reason: &Unsupported) -> String {
+    match reason {
         Unsupported::NotUnderstood => "I can't answer that.".to_owned(),
         Unsupported::Words(words) if words.is_empty() => "I can't look pets up by that condition.".to_owned(),
         Unsupported::Words(words) => {
@@ -142,7 +147,7 @@ fn reason(decline: &Unsupported) -> String {
     }
 }
 
-/// A word of the question, short enough to be repeated.
+/// A word of the question, shortened and escaped so that the answer can quote it.
 fn quoted(word: &str) -> String {
     let short: String = word.chars().take(40).collect();
     escape(&short)
@@ -153,10 +158,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fixed_text_is_bold_nowhere() {
+    fn fixed_text_contains_no_bold_type() {
         for kind in [Social::Hello, Social::Thanks, Social::Help] {
             assert!(!social(kind, &[Species::Dog], 1).contains("**"));
         }
-        assert!(!reason(&Unsupported::Words(vec!["**x**".into()])).contains("**"));
+        assert!(!explain(&Unsupported::Words(vec!["**x**".into()])).contains("**"));
     }
 }

@@ -1,15 +1,15 @@
-//! A pet's facts in words.
+//! The facts about a pet in words.
 
 use super::escape::escape;
 use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
 use crate::responder::query::Attribute;
 
-/// `**Name**`, safe in Markdown.
+/// The name in bold: `**Name**`.
 pub(super) fn name(pet: &Pet) -> String {
     format!("**{}**", escape(&pet.name))
 }
 
-/// All facts but the description, as an entry of a list: `**Name**: dog (Breed), 2 years, ...`.
+/// All facts except the description, as a list entry: `- **Name**: dog (Breed), 2 years, ...`.
 pub(super) fn entry(pet: &Pet) -> String {
     format!(
         "- {}: {} ({}), {}, {}, {}, {}, {}, {}, {}",
@@ -26,7 +26,7 @@ pub(super) fn entry(pet: &Pet) -> String {
     )
 }
 
-/// Everything about one pet.
+/// All facts about one pet, as a list.
 pub(super) fn profile(pet: &Pet) -> String {
     [
         format!("{}: {}", name(pet), escape(&pet.description)),
@@ -60,7 +60,7 @@ pub(super) fn fact(pet: &Pet, attribute: Attribute) -> String {
     }
 }
 
-/// The value of an attribute as it is listed: in words, not escaped.
+/// The value of an attribute in words, not escaped.
 pub(super) fn value(pet: &Pet, attribute: Attribute) -> String {
     match attribute {
         Attribute::Species => species(pet.species, 1).to_owned(),
@@ -75,7 +75,7 @@ pub(super) fn value(pet: &Pet, attribute: Attribute) -> String {
     }
 }
 
-/// "2 years 3 months".
+/// An age in words: "2 years 3 months".
 pub(super) fn age(months: u32) -> String {
     let part = |number: u32, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
     match (months / 12, months % 12) {
@@ -93,7 +93,7 @@ fn price(pet: &Pet) -> String {
     if pet.currency == "USD" { format!("${value}") } else { format!("{value} {}", escape(&pet.currency)) }
 }
 
-/// The species as a noun for so many.
+/// The species as a noun, in the singular for 1, otherwise in the plural.
 pub(super) const fn species(species: Species, number: usize) -> &'static str {
     match (species, number == 1) {
         (Species::Dog, true) => "dog",

@@ -1,33 +1,34 @@
-//! Amounts: "under $200", "between 1 and 3 years old", "2 years or younger".
+//! Parses amounts: "under $200", "between 1 and 3 years old", "2 years or younger".
 
 use rust_decimal::Decimal;
 
-use super::Unsupported;
 use super::concept::{Bound, Concept, Measure, Unit};
-use crate::responder::query::{Attribute, Conditions, Limit, Range};
+use super::interpretation::Unsupported;
+use crate::responder::query::{Attribute, Conditions, Range, RangeLimit};
 
-const MONTHS: Decimal = Decimal::from_parts(12, 0, 0, false, 0);
-/// A bare number from here on is a price ("under 200"); below it might as well be an age.
-const SURELY_PRICE: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
-/// "About $200" is within a tenth, "about 2 years" within a quarter.
-const NEAR_PRICE: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
-const NEAR_AGE: Decimal = Decimal::from_parts(25, 0, 0, false, 2);
+const MONTHS_PER_YEAR: Decimal = Decimal::from_parts(12, 0, 0, false, 0);
+/// The smallest amount without a unit that counts as a price ("under 200"); a smaller one could also be an age.
+const MIN_UNITLESS_PRICE: Decimal = Decimal::from_parts(20, 0, 0, false, 0);
+/// "about $200" means within a tenth of it.
+const PRICE_TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
+/// "about 2 years" means within a quarter of it.
+const AGE_TOLERANCE: Decimal = Decimal::from_parts(25, 0, 0, false, 2);
 
-/// A number with what it is counted in.
+/// A number with its unit.
 #[derive(Clone, Copy, Debug)]
 struct Quantity {
     value: Decimal,
     unit: Option<Unit>,
 }
 
-/// Reads an amount at the beginning of `concepts`: the condition, and how many concepts it takes.
-///
-/// [`None`] where there is no amount; a bare number without a bound is none.
+/// Parses an amount at the start of `concepts`; returns the condition and the number of concepts. `None` if there is no
+/// amount; a number without unit and bound is not one.
 ///
 /// # Errors
-/// [`Unsupported`] for an amount that is understood but can't be used: weeks, euros, "under 2" of what?
+/// [`Unsupported`] for an amount that the inventory can't be compared with (weeks, euros) or whose attribute is unclear
+/// ("under 2").
 pub(super) fn amount(concepts: &[Concept]) -> Result<Option<(Conditions, usize)>, Unsupported> {
-    let Some(phrase) = Phrase::read(concepts) else { return Ok(None) };
+    let Some(phrase) = AmountPhrase::parse(concepts) else { return Ok(None) };
     let Some(measure) = phrase.measure()? else { return Ok(None) };
     let range = phrase.range(measure);
     let conditions = match measure {
@@ -37,18 +38,20 @@ pub(super) fn amount(concepts: &[Concept]) -> Result<Option<(Conditions, usize)>
     Ok(Some((conditions, phrase.length)))
 }
 
-/// An amount as it was said.
+/// The parts of an amount.
 #[derive(Debug)]
-struct Phrase {
+struct AmountPhrase {
     subject: Option<Measure>,
     bound: Option<Bound>,
     first: Quantity,
+    /// The end of a range.
     second: Option<Quantity>,
+    /// Number of concepts.
     length: usize,
 }
 
-impl Phrase {
-    fn read(concepts: &[Concept]) -> Option<Self> {
+impl AmountPhrase {
+    fn parse(concepts: &[Concept]) -> Option<Self> {
         let mut at = 0;
         let mut subject = None;
         let mut bound = None;
@@ -58,20 +61,20 @@ impl Phrase {
             _ => {}
         }
         if subject.is_some() {
-            at = 1 + skips(&concepts[1..]);
+            at = 1 + count_stop_words(&concepts[1..]);
         }
         loop {
             match concepts.get(at) {
                 Some(Concept::Bound(this, measure)) => (bound, subject) = (Some(*this), measure.or(subject)),
                 Some(Concept::About) => bound = Some(Bound::Around),
                 Some(Concept::From) => bound = Some(Bound::AtLeast),
-                Some(Concept::Purse) if leads_to_money(&concepts[at + 1..]) => {
+                Some(Concept::PriceSum) if is_followed_by_price(&concepts[at + 1..]) => {
                     (bound, subject) = (Some(Bound::AtMost), Some(Measure::Price));
                 }
                 _ => break,
             }
             at += 1;
-            at += skips(&concepts[at..]);
+            at += count_stop_words(&concepts[at..]);
         }
         let (mut first, length) = quantity(&concepts[at..])?;
         at += length;
@@ -90,12 +93,12 @@ impl Phrase {
             return Some(Self { subject, bound: Some(bound), first, second: None, length: at + 2 });
         }
         let mut second = None;
-        let joins = match concepts.get(at) {
+        let is_range = match concepts.get(at) {
             Some(Concept::To) => true,
             Some(Concept::And) => bound == Some(Bound::Between),
             _ => false,
         };
-        if joins && let Some((quantity, length)) = quantity(&concepts[at + 1..]) {
+        if is_range && let Some((quantity, length)) = quantity(&concepts[at + 1..]) {
             second = Some(quantity);
             at += 1 + length;
         }
@@ -103,27 +106,27 @@ impl Phrase {
         Some(Self { subject, bound: postfix.or(bound), first, second, length: at + length })
     }
 
-    /// What the amount is about; [`None`] if it is a bare number.
+    /// The attribute that the amount measures; `None` for a number without unit and bound.
     fn measure(&self) -> Result<Option<Measure>, Unsupported> {
         let units = [Some(self.first), self.second].into_iter().flatten().filter_map(|quantity| quantity.unit);
-        let mut said = None;
+        let mut stated = None;
         for unit in units {
             let this = match unit {
                 Unit::Dollar => Measure::Price,
                 Unit::Year | Unit::Month => Measure::Age,
-                Unit::Fine => return Err(Unsupported::FineAge),
-                Unit::Foreign => return Err(Unsupported::Currency),
+                Unit::OtherTime => return Err(Unsupported::FineAge),
+                Unit::ForeignCurrency => return Err(Unsupported::Currency),
             };
-            if said.is_some_and(|other| other != this) {
+            if stated.is_some_and(|other| other != this) {
                 return Err(Unsupported::NotUnderstood);
             }
-            said = Some(this);
+            stated = Some(this);
         }
-        match (said, self.subject) {
-            (Some(said), Some(subject)) if said != subject => Err(Unsupported::NotUnderstood),
+        match (stated, self.subject) {
+            (Some(stated), Some(subject)) if stated != subject => Err(Unsupported::NotUnderstood),
             (Some(measure), _) | (None, Some(measure)) => Ok(Some(measure)),
             (None, None) if self.bound.is_none() && self.second.is_none() => Ok(None),
-            (None, None) if self.first.value >= SURELY_PRICE => Ok(Some(Measure::Price)),
+            (None, None) if self.first.value >= MIN_UNITLESS_PRICE => Ok(Some(Measure::Price)),
             (None, None) => Err(Unsupported::WhichUnit),
         }
     }
@@ -132,10 +135,10 @@ impl Phrase {
         let unit = self.second.and_then(|second| second.unit).or(self.first.unit);
         let scaled = |quantity: Quantity| match (measure, quantity.unit.or(unit)) {
             (Measure::Age, Some(Unit::Month)) | (Measure::Price, _) => quantity.value,
-            (Measure::Age, _) => quantity.value.saturating_mul(MONTHS),
+            (Measure::Age, _) => quantity.value.saturating_mul(MONTHS_PER_YEAR),
         };
         let value = scaled(self.first);
-        let limit = |value, strict| Some(Limit { value, strict });
+        let limit = |value, exclusive| Some(RangeLimit { value, exclusive });
         if let Some(second) = self.second.map(scaled) {
             return Range::new(limit(value.min(second), false), limit(value.max(second), false));
         }
@@ -145,26 +148,27 @@ impl Phrase {
             Bound::AtMost => Range::new(None, limit(value, false)),
             Bound::AtLeast => Range::new(limit(value, false), None),
             Bound::Around => {
-                let near = value.saturating_mul(if measure == Measure::Price { NEAR_PRICE } else { NEAR_AGE });
+                let near =
+                    value.saturating_mul(if measure == Measure::Price { PRICE_TOLERANCE } else { AGE_TOLERANCE });
                 Range::new(limit(value - near, false), limit(value + near, false))
             }
-            // Someone is two years old until the third birthday.
+            // A pet is two years old until its third birthday.
             Bound::Exactly | Bound::Between
                 if measure == Measure::Age && unit != Some(Unit::Month) && value.is_integer() =>
             {
-                Range::new(limit(value, false), limit(value + MONTHS, true))
+                Range::new(limit(value, false), limit(value + MONTHS_PER_YEAR, true))
             }
             Bound::Exactly | Bound::Between => Range::new(limit(value, false), limit(value, false)),
         }
     }
 }
 
-fn skips(concepts: &[Concept]) -> usize {
-    concepts.iter().take_while(|concept| matches!(concept, Concept::Skip)).count()
+fn count_stop_words(concepts: &[Concept]) -> usize {
+    concepts.iter().take_while(|concept| matches!(concept, Concept::StopWord)).count()
 }
 
-fn leads_to_money(concepts: &[Concept]) -> bool {
-    let at = concepts.iter().take_while(|c| matches!(c, Concept::Skip | Concept::Bound(..) | Concept::But)).count();
+fn is_followed_by_price(concepts: &[Concept]) -> bool {
+    let at = concepts.iter().take_while(|c| matches!(c, Concept::StopWord | Concept::Bound(..) | Concept::But)).count();
     match concepts.get(at) {
         Some(Concept::Money(_)) => true,
         Some(Concept::Number(_)) => matches!(concepts.get(at + 1), Some(Concept::Unit(Unit::Dollar))),
@@ -172,14 +176,16 @@ fn leads_to_money(concepts: &[Concept]) -> bool {
     }
 }
 
-/// "$200", "200 dollars", "two and a half years", "a year"; and how many concepts that is.
+/// "$200", "200 dollars", "two and a half years", "a year", with the number of concepts.
 fn quantity(concepts: &[Concept]) -> Option<(Quantity, usize)> {
     let (value, mut at) = match concepts.first()? {
         Concept::Money(value) => {
-            let said_twice = matches!(concepts.get(1), Some(Concept::Unit(Unit::Dollar)));
-            return Some((Quantity { value: *value, unit: Some(Unit::Dollar) }, 1 + usize::from(said_twice)));
+            let repeats_unit = matches!(concepts.get(1), Some(Concept::Unit(Unit::Dollar)));
+            return Some((Quantity { value: *value, unit: Some(Unit::Dollar) }, 1 + usize::from(repeats_unit)));
         }
-        Concept::One if matches!(concepts.get(1), Some(Concept::Unit(_) | Concept::AndHalf | Concept::Number(_))) => {
+        Concept::Article
+            if matches!(concepts.get(1), Some(Concept::Unit(_) | Concept::AndHalf | Concept::Number(_))) =>
+        {
             match concepts.get(1) {
                 Some(Concept::Number(_)) => number(&concepts[1..]).map(|(value, length)| (value, length + 1))?,
                 _ => (Decimal::ONE, 1),
@@ -205,16 +211,16 @@ fn quantity(concepts: &[Concept]) -> Option<(Quantity, usize)> {
     Some((Quantity { value, unit }, at))
 }
 
-/// "and 6 months" after years: the whole in months; and how many concepts that is.
+/// "and 6 months" after years: the sum in months, with the number of concepts.
 fn and_months(years: Quantity, concepts: &[Concept]) -> Option<(Quantity, usize)> {
     let joint = usize::from(matches!(concepts.first(), Some(Concept::And | Concept::Comma)));
     let (more, length) = quantity(concepts.get(joint..)?)?;
-    let fits = years.unit == Some(Unit::Year) && more.unit == Some(Unit::Month) && more.value < MONTHS;
-    let value = years.value.saturating_mul(MONTHS) + more.value;
+    let fits = years.unit == Some(Unit::Year) && more.unit == Some(Unit::Month) && more.value < MONTHS_PER_YEAR;
+    let value = years.value.saturating_mul(MONTHS_PER_YEAR) + more.value;
     fits.then_some((Quantity { value, unit: Some(Unit::Month) }, joint + length))
 }
 
-/// A number of one or more words: "two hundred fifty".
+/// A number of one or more words ("two hundred fifty"), with the number of concepts.
 pub(super) fn number(concepts: &[Concept]) -> Option<(Decimal, usize)> {
     let hundred = Decimal::ONE_HUNDRED;
     let Some(&Concept::Number(mut total)) = concepts.first() else { return None };
@@ -237,9 +243,9 @@ pub(super) fn number(concepts: &[Concept]) -> Option<(Decimal, usize)> {
     Some((total, at))
 }
 
-/// "or less" after an amount; and how many concepts that is.
+/// "or less" after an amount, with the number of concepts.
 fn postfix(concepts: &[Concept]) -> (Option<Bound>, usize) {
-    let at = skips(concepts);
+    let at = count_stop_words(concepts);
     let bound = match concepts.get(at) {
         Some(Concept::OrLess) => Bound::AtMost,
         Some(Concept::OrMore) => Bound::AtLeast,

@@ -1,4 +1,4 @@
-//! What a word or phrase means on its own, before the sentence is looked at.
+//! Concepts: the meaning of a word or phrase by itself, before the sentence is parsed.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use rust_decimal::Decimal;
 
 use crate::petstore::filter::Sort;
 use crate::petstore::pet::{Gender, Size, Species, Status};
-use crate::responder::query::{Attribute, Conditions, Limit, Range};
+use crate::responder::query::{Attribute, Conditions, Range, RangeLimit};
 
-/// A stage of life. The bounds are said in every answer that uses them.
+/// A stage of life. Answers state its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::responder) enum Stage {
+pub(in crate::responder) enum LifeStage {
     /// Under 1 year.
     Baby,
     /// Under 2 years.
@@ -21,7 +21,7 @@ pub(in crate::responder) enum Stage {
     Senior,
 }
 
-/// How an amount bounds what it is about.
+/// The comparison that an amount takes part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::responder) enum Bound {
     Under,
@@ -33,26 +33,26 @@ pub(in crate::responder) enum Bound {
     Exactly,
 }
 
-/// What an amount is about.
+/// The attribute that an amount measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::responder) enum Measure {
     Price,
     Age,
 }
 
-/// What an amount is counted in.
+/// The unit of an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::responder) enum Unit {
     Dollar,
     Year,
     Month,
-    /// Weeks and days: finer than the inventory records.
-    Fine,
-    /// A currency that no price is in.
-    Foreign,
+    /// A unit of time other than months and years. The inventory records months.
+    OtherTime,
+    /// A currency other than US dollars.
+    ForeignCurrency,
 }
 
-/// Words that are no question to the inventory.
+/// Small talk: phrases that are not questions to the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::responder) enum Social {
     Hello,
@@ -69,165 +69,173 @@ pub(in crate::responder) enum Concept {
     Pets,
     Species(Species),
     /// A species under one year: "puppies".
-    Young(Species),
-    /// A kind that is known by words of its breeds: "snakes" are boas, pythons and whatever says snake.
-    Kind(Species, &'static [&'static str]),
-    /// A breed, or words of one, from the inventory.
+    YoungOf(Species),
+    /// A group of breeds by words in their names: "snakes" are boas, pythons and all breeds with "snake" in their name.
+    BreedGroup(Species, &'static [&'static str]),
+    /// A breed of the inventory, or words of its name.
     Breed(Arc<str>),
     Size(Size),
-    /// A colour under its several names.
+    /// A color under its several names.
     Color(&'static [&'static str]),
-    /// A colour from the inventory.
-    LiveColor(Arc<str>),
+    /// A color of the inventory, or a word of it.
+    InventoryColor(Arc<str>),
     Gender(Gender),
     Status(Status),
+    /// "any status", "including adopted".
     AnyStatus,
-    Stage(Stage),
-    /// Costs nothing.
+    LifeStage(LifeStage),
+    /// "free": a price of 0.
     Free,
-    /// "good with": needs to be told with whom.
+    /// "good with": the companion follows.
     GoodWith,
+    /// "bad with", "unsafe for".
     BadWith,
-    /// "-friendly", after whom.
+    /// "-friendly": the companion precedes it.
     Friendly,
     Kids,
     /// "likes kids".
     LikesKids,
-    /// A family: one with kids, as an adjective or alone.
+    /// A family, which counts as one with kids.
     Family,
     /// The name of a pet in the inventory.
     Name(Arc<str>),
-    /// "named", "called": what follows is a name.
+    /// "named", "called": a name follows.
     NameCue,
-    /// "not": the word that follows.
+    /// "not": negates the next condition.
     Not,
-    /// "no", "except": the whole noun phrase that follows.
+    /// "no", "except": negates the whole noun phrase that follows.
     No,
     And,
     Or,
-    /// "but", "only": ends the reach of a negation.
+    /// "but", "only": ends the scope of a negation.
     But,
     Comma,
-    /// "a", "one".
-    One,
+    /// "a", "one": an article, or the number 1 before a unit.
+    Article,
     Number(Decimal),
     Money(Decimal),
     Unit(Unit),
     /// "and a half" after a number.
     AndHalf,
+    /// "under", or "cheaper than" with its attribute.
     Bound(Bound, Option<Measure>),
     /// "or less", after an amount.
     OrLess,
     /// "or more", after an amount.
     OrMore,
-    /// "from": begins a range, otherwise nothing.
+    /// "from": the start of a range, otherwise a stop word.
     From,
-    /// "about": a pet, or an amount.
+    /// "about": precedes a pet or an approximate amount.
     About,
-    /// "with", "I have": before money, a bound.
-    Purse,
+    /// "with", "I have": an upper bound if a sum of money follows, otherwise a stop word.
+    PriceSum,
     /// "to" between two amounts.
     To,
-    /// The first of an order: "cheapest".
-    Extreme(Sort),
-    /// An order without a choice: "cheap", "cheapest first".
-    Lean(Sort),
-    /// "top" of an order that is named.
+    /// The first in a sort order: "cheapest".
+    Superlative(Sort),
+    /// A sort order without a selection: "cheap", "cheapest first".
+    Order(Sort),
+    /// "top": the first in a sort order that the sentence names.
     Top,
     /// "sorted by".
     SortBy,
-    /// Ascending, or descending.
+    /// The direction of a sort order; `true`: descending.
     Direction(bool),
-    /// "how old", "price", "breeds".
+    /// An attribute that is asked for: "how old", "price", "breeds".
     Ask(Attribute),
-    /// "what kind of": breeds of a species that is named, otherwise species.
+    /// "what kind of": asks for breeds if the sentence names a species, otherwise for species.
     AskKind,
     HowMany,
-    /// "which", "show me": a list is wanted.
+    /// "which", "show me": asks for a list.
     Show,
-    /// "do you have": a list is wanted, even of everything.
+    /// "do you have": asks for a list, also of all pets.
     Have,
     /// "tell me about".
-    Tell,
-    /// "what is a", "what are": of a bare noun, a question for an encyclopaedia.
+    Describe,
+    /// "what is a", "what are": with nothing but a noun, a request for a definition.
     WhatIs,
-    /// "how about", "and", "instead" where it begins a follow-up.
-    Cue,
-    /// The pets last spoken of.
+    /// "how about", "instead": marks a follow-up.
+    FollowUp,
+    /// "those", "they": the pets of an earlier turn.
     Those,
-    /// "ones": a noun to be found in what was said before.
+    /// "ones": stands for a noun of an earlier turn.
     Ones,
-    /// "other": means something only beside an exclusion ("other than cats", "other pets besides cats").
+    /// "other": supported only together with an exclusion ("other than cats", "other pets besides cats").
     Other,
-    /// The one pet last spoken of.
+    /// "it", "she": one pet of an earlier turn, with the pronoun's gender.
     It(Option<Gender>),
-    /// "the first one", "the last one"; negative counts from the end.
-    Nth(i32),
+    /// "the first one" (0), "the last one" (-1); a negative index counts from the end.
+    Ordinal(i32),
     Social(Social),
-    /// "as JSON": a matter of the format that was asked for.
+    /// "as JSON": the format of the answer.
     Json,
-    /// Adds nothing.
-    Skip,
-    /// Not understood.
+    /// A word without influence on the meaning.
+    StopWord,
+    /// A word that no lexicon contains.
     Unknown(Arc<str>),
 }
 
 impl Concept {
-    /// Names a kind of animal.
+    /// Whether it names a species or breed.
     pub(super) const fn is_noun(&self) -> bool {
-        matches!(self, Self::Species(_) | Self::Young(_) | Self::Kind(..) | Self::Breed(_))
+        matches!(self, Self::Species(_) | Self::YoungOf(_) | Self::BreedGroup(..) | Self::Breed(_))
     }
 
-    /// May stand between a number and its noun.
+    /// Whether it may stand between a number and its noun.
     pub(super) const fn is_adjective(&self) -> bool {
         matches!(
             self,
-            Self::Skip
+            Self::StopWord
                 | Self::Size(_)
                 | Self::Color(_)
-                | Self::LiveColor(_)
+                | Self::InventoryColor(_)
                 | Self::Gender(_)
                 | Self::Status(_)
-                | Self::Stage(_)
-                | Self::Lean(_)
+                | Self::LifeStage(_)
+                | Self::Order(_)
                 | Self::Free
                 | Self::And
                 | Self::Comma
         )
     }
 
-    /// Shows that a sentence is about pets.
+    /// Whether its presence shows that a sentence is about pets.
     pub(super) const fn is_about_pets(&self) -> bool {
         self.is_noun() || matches!(self, Self::Pets | Self::Ones | Self::Those | Self::Name(_) | Self::It(_))
     }
 
-    /// The condition that a concept is by itself.
+    /// The condition that the concept expresses by itself, if any.
     pub(super) fn condition(&self) -> Option<Conditions> {
-        let none = Conditions::default();
+        let unconstrained = Conditions::default();
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         Some(match self {
-            Self::Species(species) => Conditions { species: vec![*species], ..none },
-            Self::Young(species) => Conditions { species: vec![*species], age: Stage::Baby.range(), ..none },
-            Self::Kind(species, breeds) => Conditions { species: vec![*species], breed: owned(breeds), ..none },
-            Self::Breed(breed) => Conditions { breed: vec![breed.as_ref().to_owned()], ..none },
-            Self::Size(size) => Conditions { size: vec![*size], ..none },
-            Self::Color(colors) => Conditions { color: owned(colors), ..none },
-            Self::LiveColor(color) => Conditions { color: vec![color.as_ref().to_owned()], ..none },
-            Self::Gender(gender) => Conditions { gender: vec![*gender], ..none },
-            Self::Status(status) => Conditions { status: vec![*status], ..none },
-            Self::Stage(this) => Conditions { age: this.range(), ..none },
-            Self::Free => {
-                Conditions { price: Range::new(None, Some(Limit { value: Decimal::ZERO, strict: false })), ..none }
+            Self::Species(species) => Conditions { species: vec![*species], ..unconstrained },
+            Self::YoungOf(species) => {
+                Conditions { species: vec![*species], age: LifeStage::Baby.range(), ..unconstrained }
             }
+            Self::BreedGroup(species, breeds) => {
+                Conditions { species: vec![*species], breed: owned(breeds), ..unconstrained }
+            }
+            Self::Breed(breed) => Conditions { breed: vec![breed.as_ref().to_owned()], ..unconstrained },
+            Self::Size(size) => Conditions { size: vec![*size], ..unconstrained },
+            Self::Color(colors) => Conditions { color: owned(colors), ..unconstrained },
+            Self::InventoryColor(color) => Conditions { color: vec![color.as_ref().to_owned()], ..unconstrained },
+            Self::Gender(gender) => Conditions { gender: vec![*gender], ..unconstrained },
+            Self::Status(status) => Conditions { status: vec![*status], ..unconstrained },
+            Self::LifeStage(this) => Conditions { age: this.range(), ..unconstrained },
+            Self::Free => Conditions {
+                price: Range::new(None, Some(RangeLimit { value: Decimal::ZERO, exclusive: false })),
+                ..unconstrained
+            },
             _ => return None,
         })
     }
 }
 
-impl Stage {
-    /// The ages in months.
+impl LifeStage {
+    /// The range of ages, in months.
     fn range(self) -> Range {
-        let at = |months: u32, strict| Some(Limit { value: Decimal::from(months), strict });
+        let at = |months: u32, exclusive| Some(RangeLimit { value: Decimal::from(months), exclusive });
         match self {
             Self::Baby => Range::new(None, at(12, true)),
             Self::Young => Range::new(None, at(24, true)),

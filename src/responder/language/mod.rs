@@ -1,110 +1,39 @@
-//! Understanding of language: a conversation and the inventory's vocabulary -> questions as data.
+//! Natural-language understanding: turns of a conversation and the words of the live inventory -> questions as data.
 //!
-//! text -> [`words`] -> [`form`] (which leaves out what asks nothing) -> [`tag`] (by [`lexicon`], [`inventory`], [`spelling`]) -> concepts ->
-//! [`fold`] (with [`amount`] and [`phrase`]) -> [`clause`] -> [`message`] and [`dialogue`] -> [`Reading`].
+//! | step | file | input -> output |
+//! |---|---|---|
+//! | lexer | `lexer.rs` | text -> sentences of words |
+//! | format instructions | `format_instructions.rs` | removes politeness and what only concerns the form of the answer |
+//! | tagger | `tagger.rs`, with `lexicon/`, `inventory_lexicon.rs`, `spelling.rs` | words -> [concepts](concept) |
+//! | parser | `parser.rs`, with `rejection.rs`, `amount.rs`, `phrase.rs` | concepts -> a [clause](clause) |
+//! | dialogue | `message.rs`, `dialogue.rs` | clauses -> interpretations, with references to earlier turns resolved |
 //!
-//! Every word must be accounted for: one that means nothing here makes the question declined, so
-//! that nothing is answered that was not asked. To teach a word, add it to the lexicon.
+//! It depends on the inventory's vocabulary and on `query` for its output; it reads no data. Every word must be
+//! accounted for: an unknown one makes the question unsupported, so that only the question that was asked is answered.
+//! To support a word, add it to the lexicon and an example to `questions.txt`.
 
 mod amount;
 mod clause;
 mod concept;
 mod dialogue;
-mod form;
-mod inventory;
+mod format_instructions;
+mod format_words;
+mod interpretation;
+mod inventory_lexicon;
+mod lexer;
 mod lexicon;
 mod message;
 mod parser;
 mod phrase;
+mod rejection;
 mod spelling;
 mod tagger;
-pub(super) mod words;
-
-use std::sync::Arc;
+mod understand;
 
 pub(super) use self::concept::Social;
-use self::dialogue::Dialogue;
-pub(super) use self::dialogue::Reading;
-pub(super) use self::inventory::Inventory;
-use self::message::message;
-use super::conversation::Turn;
-use super::query::spelled;
-
-/// Why a question is not answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unsupported {
-    /// It is about something else, or said in a way that is not understood.
-    NotUnderstood,
-    /// It is about pets, but these words mean nothing to the inventory.
-    Words(Vec<Arc<str>>),
-    /// No pet has that name.
-    NoSuchName(Arc<str>),
-    /// "Good with" somebody else than kids.
-    Company,
-    /// "or" between different kinds of conditions.
-    Combination,
-    /// Prices in another currency.
-    Currency,
-    /// Ages in weeks or days.
-    FineAge,
-    /// "under 2": dollars or years?
-    WhichUnit,
-    /// "those", "it" with nothing to go back to.
-    NoContext,
-    /// There is no question.
-    Nothing,
-    /// Longer than [`MAX_MESSAGE_LEN`], and no part of it is a question that is understood.
-    TooLong,
-}
-
-/// The longest message that is looked at as a whole, in characters. Of a longer one a part is read that can be a question of
-/// its own, see [`message`].
-pub(super) const MAX_MESSAGE_LEN: usize = 2_000;
-
-/// What a message asks.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Understood {
-    /// Never empty.
-    pub(super) readings: Vec<Reading>,
-    /// It asks for JSON.
-    pub(super) json: bool,
-    /// Only a part of it was read.
-    pub(super) part: bool,
-}
-
-impl Understood {
-    fn declined(decline: Unsupported) -> Self {
-        Self { readings: vec![Reading::Declined(decline)], json: false, part: false }
-    }
-}
-
-/// What the last message of the user asks, in the light of those before it.
-pub(super) fn understand(turns: &[Turn], inventory: &Inventory) -> Understood {
-    let mut dialogue = Dialogue::default();
-    let mut understood = Understood::declined(Unsupported::Nothing);
-    for turn in turns {
-        match turn {
-            Turn::User(text) => understood = message(text, &mut dialogue, inventory),
-            Turn::Assistant(text) => dialogue.heard(shown(text, inventory)),
-        }
-    }
-    understood
-}
-
-/// The names of pets that an answer shows in bold, in their order.
-fn shown(text: &str, inventory: &Inventory) -> Vec<String> {
-    if text.len() > 100_000 {
-        return Vec::new();
-    }
-    let mut names: Vec<String> = Vec::new();
-    for bold in text.split("**").skip(1).step_by(2) {
-        let name = spelled(bold);
-        if inventory.name(&name).is_some() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
+pub(super) use self::interpretation::{Interpretation, MAX_MESSAGE_LEN, ParsedMessage, Unsupported};
+pub(super) use self::inventory_lexicon::InventoryLexicon;
+pub(super) use self::understand::understand;
 
 #[cfg(test)]
 mod tests;

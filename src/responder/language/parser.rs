@@ -1,32 +1,33 @@
-//! Concepts to a clause: amounts, company, numbers and orders are put together, the rest becomes
-//! parts of noun phrases.
-
-use std::sync::Arc;
+//! The parser: fills the slots of a clause from the concepts of a sentence.
+//!
+//! Amounts, companions ("good with kids"), numbers and sort orders are parsed here; conditions, nouns and negations
+//! become parts that [`compose`] combines into noun phrases. A construct that is not fully supported is an error.
 
 use rust_decimal::prelude::ToPrimitive;
 
-use super::Unsupported;
 use super::amount::{amount, number};
 use super::clause::Clause;
-use super::concept::{Bound, Concept, Social, Stage, Unit};
+use super::concept::{Bound, Concept, LifeStage, Social};
+use super::interpretation::Unsupported;
 use super::phrase::{Part, compose};
+use super::rejection::reject_unanswerable;
 use crate::petstore::filter::Sort;
 use crate::petstore::pet::Size;
-use crate::responder::query::{Attribute, Conditions, Take};
+use crate::responder::query::{Attribute, Conditions, Selection};
 
-/// Understands the concepts of a sentence.
+/// Parses the concepts of a sentence.
 ///
 /// # Errors
-/// [`Unsupported`] where a part of it is not understood: then nothing of it may be answered.
-pub(super) fn clause(concepts: &[Concept]) -> Result<Clause, Unsupported> {
-    let mut folder = Parser { concepts, at: 0, clause: Clause::default(), parts: Vec::new() };
-    folder.check()?;
-    while folder.at < concepts.len() {
-        folder.step()?;
+/// [`Unsupported`] if any part of the sentence is not understood.
+pub(super) fn parse_clause(concepts: &[Concept]) -> Result<Clause, Unsupported> {
+    reject_unanswerable(concepts)?;
+    let mut parser = Parser { concepts, at: 0, clause: Clause::default(), parts: Vec::new() };
+    while parser.at < concepts.len() {
+        parser.step()?;
     }
-    let Parser { mut clause, parts, .. } = folder;
+    let Parser { mut clause, parts, .. } = parser;
     compose(&parts, &mut clause)?;
-    clause.noun = clause.any.iter().any(|conditions| !conditions.species.is_empty() || !conditions.breed.is_empty());
+    clause.noun = clause.any_of.iter().any(|conditions| !conditions.species.is_empty() || !conditions.breed.is_empty());
     Ok(clause)
 }
 
@@ -34,6 +35,7 @@ struct Parser<'a> {
     concepts: &'a [Concept],
     at: usize,
     clause: Clause,
+    /// Input of [`compose`].
     parts: Vec<Part>,
 }
 
@@ -42,52 +44,14 @@ impl Parser<'_> {
         self.concepts.get(self.at + ahead)
     }
 
-    /// The next concept behind `from` that is not skipped, and how far away it is.
-    fn next_real(&self, from: usize) -> Option<(usize, &Concept)> {
+    /// The next concept from the offset `from` on that is not a stop word, with its offset.
+    fn next_content(&self, from: usize) -> Option<(usize, &Concept)> {
         (from..)
             .map_while(|ahead| self.peek(ahead).map(|concept| (ahead, concept)))
-            .find(|(_, c)| !matches!(c, Concept::Skip | Concept::One | Concept::Purse))
+            .find(|(_, c)| !matches!(c, Concept::StopWord | Concept::Article | Concept::PriceSum))
     }
 
-    /// Declines a sentence with unknown words, or one that asks for an encyclopaedia.
-    fn check(&self) -> Result<(), Unsupported> {
-        if self.concepts.contains(&Concept::Unit(Unit::Foreign)) {
-            return Err(Unsupported::Currency);
-        }
-        let unknown: Vec<Arc<str>> = self
-            .concepts
-            .iter()
-            .filter_map(|concept| match concept {
-                Concept::Unknown(word) => Some(word.clone()),
-                _ => None,
-            })
-            .collect();
-        let about_pets = self.concepts.iter().any(Concept::is_about_pets);
-        if !unknown.is_empty() {
-            let told = self
-                .concepts
-                .windows(2)
-                .any(|pair| matches!(pair, [Concept::Tell | Concept::NameCue | Concept::About, Concept::Unknown(_)]));
-            // "How old is Rover?": the only thing not understood is whom it is about.
-            let fact = !about_pets
-                && self.concepts.iter().any(|c| matches!(c, Concept::Ask(_) | Concept::Status(_) | Concept::GoodWith));
-            return Err(match (unknown.as_slice(), about_pets) {
-                ([name], _) if told || fact => Unsupported::NoSuchName(name.clone()),
-                (_, true) if unknown.len() <= 3 => Unsupported::Words(unknown),
-                _ => Unsupported::NotUnderstood,
-            });
-        }
-        let real: Vec<&Concept> =
-            self.concepts.iter().filter(|c| !matches!(c, Concept::Skip | Concept::One | Concept::Comma)).collect();
-        let encyclopaedic = matches!(real.as_slice(), [Concept::WhatIs, nouns @ ..] if !nouns.is_empty() && nouns.iter().all(|c| c.is_noun()));
-        let article = self
-            .concepts
-            .iter()
-            .position(|c| matches!(c, Concept::WhatIs))
-            .is_some_and(|at| !matches!(self.concepts.get(at + 1), Some(Concept::Skip)));
-        if encyclopaedic && article { Err(Unsupported::NotUnderstood) } else { Ok(()) }
-    }
-
+    /// Parses the next concept, or several that belong together.
     fn step(&mut self) -> Result<(), Unsupported> {
         let rest = &self.concepts[self.at..];
         if let Some((conditions, length)) = amount(rest)? {
@@ -97,10 +61,10 @@ impl Parser<'_> {
         }
         let concept = rest[0].clone();
         let used = match concept {
-            Concept::GoodWith | Concept::BadWith => self.company(matches!(concept, Concept::GoodWith))?,
+            Concept::GoodWith | Concept::BadWith => self.companions(matches!(concept, Concept::GoodWith))?,
             Concept::Kids | Concept::Family => self.kids()?,
             Concept::Friendly => return Err(Unsupported::Words(vec!["friendly".into()])),
-            Concept::Number(_) => self.count()?,
+            Concept::Number(_) => self.pet_count()?,
             Concept::Money(_) | Concept::Unit(_) | Concept::AndHalf | Concept::OrLess | Concept::OrMore => {
                 return Err(Unsupported::NotUnderstood);
             }
@@ -109,15 +73,17 @@ impl Parser<'_> {
             Concept::Bound(..) => return Err(Unsupported::Words(Vec::new())),
             Concept::SortBy => self.sort_by()?,
             Concept::Top => self.top()?,
-            Concept::Size(_) | Concept::Stage(_) if matches!(self.peek(1), Some(Concept::Kids)) => self.which_kids()?,
+            Concept::Size(_) | Concept::LifeStage(_) if matches!(self.peek(1), Some(Concept::Kids)) => {
+                self.kids_by_age()?
+            }
             Concept::LikesKids => {
                 self.push_trait(kids(true));
                 1
             }
-            Concept::Extreme(sort) => self.extreme(sort),
-            Concept::Nth(place) => self.nth(place)?,
-            Concept::Not if self.is_inversion() => 1,
-            // "Dogs and their prices", "a dog, but only if it is small": of what this sentence names.
+            Concept::Superlative(sort) => self.superlative(sort),
+            Concept::Ordinal(place) => self.ordinal(place)?,
+            Concept::Not if self.is_negative_question() => 1,
+            // "dogs and their prices", "a dog, but only if it is small": refers to the same sentence.
             Concept::Those | Concept::It(_)
                 if self.concepts[..self.at].iter().any(|c| c.is_noun() || *c == Concept::Pets) =>
             {
@@ -137,19 +103,19 @@ impl Parser<'_> {
         self.parts.push(Part::Trait(conditions));
     }
 
-    /// "good with" and whom.
-    fn company(&mut self, good: bool) -> Result<usize, Unsupported> {
+    /// "good with" and the companions; returns the number of concepts, as the methods below do.
+    fn companions(&mut self, good: bool) -> Result<usize, Unsupported> {
         let mut ahead = 1;
-        // Small and young children are kids; older ones are not what the inventory speaks of.
+        // Small and young children are kids; of others the inventory has no data.
         while matches!(
             self.peek(ahead),
             Some(
-                Concept::Skip
-                    | Concept::One
-                    | Concept::Purse
+                Concept::StopWord
+                    | Concept::Article
+                    | Concept::PriceSum
                     | Concept::Number(_)
                     | Concept::Size(Size::Small)
-                    | Concept::Stage(Stage::Young | Stage::Baby)
+                    | Concept::LifeStage(LifeStage::Young | LifeStage::Baby)
             )
         ) {
             ahead += 1;
@@ -159,24 +125,24 @@ impl Parser<'_> {
         }
         self.push_trait(kids(good));
         let after = ahead + 1 + usize::from(matches!(self.peek(ahead + 1), Some(Concept::Friendly)));
-        self.no_other_company(after)?;
+        self.reject_other_companions(after)?;
         Ok(after)
     }
 
-    /// "small children" are kids, and no small pets; of older ones the inventory does not speak.
-    fn which_kids(&self) -> Result<usize, Unsupported> {
+    /// In "small children", "small" is no condition on the pet. Other children are not supported.
+    fn kids_by_age(&self) -> Result<usize, Unsupported> {
         match self.peek(0) {
-            Some(Concept::Size(Size::Small) | Concept::Stage(Stage::Young | Stage::Baby)) => Ok(1),
+            Some(Concept::Size(Size::Small) | Concept::LifeStage(LifeStage::Young | LifeStage::Baby)) => Ok(1),
             _ => Err(Unsupported::Company),
         }
     }
 
-    /// "good with kids and cats" asks more than "good with kids", or something else: nobody can tell.
-    fn no_other_company(&self, from: usize) -> Result<(), Unsupported> {
+    /// "good with kids and cats" is ambiguous: cats as companions, or as a second noun.
+    fn reject_other_companions(&self, from: usize) -> Result<(), Unsupported> {
         let joined = matches!(self.peek(from), Some(Concept::And | Concept::Or | Concept::Comma));
-        let company = joined
-            && matches!(self.next_real(from + 1), Some((_, concept)) if concept.is_noun() || matches!(concept, Concept::Pets | Concept::Other | Concept::Stage(_)));
-        if company { Err(Unsupported::Company) } else { Ok(()) }
+        let has_companion = joined
+            && matches!(self.next_content(from + 1), Some((_, concept)) if concept.is_noun() || matches!(concept, Concept::Pets | Concept::Other | Concept::LifeStage(_)));
+        if has_companion { Err(Unsupported::Company) } else { Ok(()) }
     }
 
     fn kids(&mut self) -> Result<usize, Unsupported> {
@@ -190,20 +156,20 @@ impl Parser<'_> {
         Ok(1 + friendly)
     }
 
-    /// A bare number counts the pets that are wanted, or belongs to nothing.
-    fn count(&mut self) -> Result<usize, Unsupported> {
+    /// A number without a unit is the number of pets to list; elsewhere it is not supported.
+    fn pet_count(&mut self) -> Result<usize, Unsupported> {
         let (value, length) = number(&self.concepts[self.at..]).ok_or(Unsupported::NotUnderstood)?;
         if matches!(self.peek(length), Some(Concept::Kids)) {
             return Ok(length);
         }
         let follows = (length..).map_while(|ahead| self.peek(ahead)).find(|c| !c.is_adjective());
-        let before = self.concepts[..self.at].iter().rev().find(|c| !matches!(c, Concept::Skip));
-        let counted = matches!(follows, Some(c) if c.is_noun() || matches!(c, Concept::Pets | Concept::Ones | Concept::Extreme(_) | Concept::Those | Concept::Family))
-            || matches!(before, Some(Concept::Extreme(_)));
-        let wanted = value.to_usize().filter(|wanted| *wanted > 0 && value.is_integer());
-        match wanted {
-            Some(wanted) if counted => {
-                self.clause.take = Some(Take::First(wanted));
+        let before = self.concepts[..self.at].iter().rev().find(|c| !matches!(c, Concept::StopWord));
+        let counted = matches!(follows, Some(c) if c.is_noun() || matches!(c, Concept::Pets | Concept::Ones | Concept::Superlative(_) | Concept::Those | Concept::Family))
+            || matches!(before, Some(Concept::Superlative(_)));
+        let number = value.to_usize().filter(|number| *number > 0 && value.is_integer());
+        match number {
+            Some(number) if counted => {
+                self.clause.selection = Some(Selection::First(number));
                 self.parts.push(Part::Gap);
                 Ok(length)
             }
@@ -212,81 +178,81 @@ impl Parser<'_> {
     }
 
     fn sort_by(&mut self) -> Result<usize, Unsupported> {
-        let (ahead, order) = match self.next_real(1) {
+        let (ahead, order) = match self.next_content(1) {
             Some((ahead, Concept::Ask(Attribute::Price))) => (ahead, [Sort::PriceAscending, Sort::PriceDescending]),
             Some((ahead, Concept::Ask(Attribute::Age))) => (ahead, [Sort::AgeAscending, Sort::AgeDescending]),
             Some((ahead, Concept::Ask(Attribute::Name))) => (ahead, [Sort::Name, Sort::Name]),
-            Some((_, Concept::Lean(_) | Concept::Extreme(_))) => return Ok(1),
+            Some((_, Concept::Order(_) | Concept::Superlative(_))) => return Ok(1),
             _ => return Err(Unsupported::Words(vec!["by".into()])),
         };
-        let (length, descending) = match self.next_real(ahead + 1) {
+        let (length, descending) = match self.next_content(ahead + 1) {
             Some((further, Concept::Direction(descending))) => (further + 1, *descending),
             _ => (ahead + 1, false),
         };
-        self.clause.order = Some(order[usize::from(descending)]);
+        self.clause.sort = Some(order[usize::from(descending)]);
         Ok(length)
     }
 
-    /// "Top three" of an order; without one, nobody can tell which are on top.
+    /// "top three" needs a sort order in the same sentence.
     fn top(&self) -> Result<usize, Unsupported> {
         let ordered =
-            self.concepts.iter().any(|c| matches!(c, Concept::Extreme(_) | Concept::Lean(_) | Concept::SortBy));
+            self.concepts.iter().any(|c| matches!(c, Concept::Superlative(_) | Concept::Order(_) | Concept::SortBy));
         if ordered { Ok(1) } else { Err(Unsupported::Words(vec!["top".into()])) }
     }
 
-    fn extreme(&mut self, sort: Sort) -> usize {
+    fn superlative(&mut self, sort: Sort) -> usize {
         self.parts.push(Part::Gap);
-        // "from cheapest to dearest" is an order.
-        if let Some((ahead, Concept::Extreme(_))) = self.next_real(1)
+        // "from cheapest to dearest" is a sort order.
+        if let Some((ahead, Concept::Superlative(_))) = self.next_content(1)
             && matches!(self.peek(ahead - 1).or(self.peek(1)), Some(Concept::To))
         {
-            self.clause.order = Some(sort);
+            self.clause.sort = Some(sort);
             return ahead + 1;
         }
-        if matches!((self.peek(1), self.peek(2)), (Some(Concept::To), Some(Concept::Extreme(_)))) {
-            self.clause.order = Some(sort);
+        if matches!((self.peek(1), self.peek(2)), (Some(Concept::To), Some(Concept::Superlative(_)))) {
+            self.clause.sort = Some(sort);
             return 3;
         }
-        self.clause.order = Some(sort);
-        self.clause.take = self.clause.take.or(Some(Take::Extreme));
+        self.clause.sort = Some(sort);
+        self.clause.selection = self.clause.selection.or(Some(Selection::FirstWithTies));
         1
     }
 
-    fn nth(&mut self, place: i32) -> Result<usize, Unsupported> {
+    fn ordinal(&mut self, place: i32) -> Result<usize, Unsupported> {
         self.parts.push(Part::Gap);
         match self.peek(1) {
-            Some(Concept::Extreme(sort)) => {
-                (self.clause.order, self.clause.take) = (Some(*sort), Some(Take::Nth(place)));
+            Some(Concept::Superlative(sort)) => {
+                (self.clause.sort, self.clause.selection) = (Some(*sort), Some(Selection::Nth(place)));
                 Ok(2)
             }
             Some(Concept::Number(value)) if place == 0 => {
-                self.clause.take = value.to_usize().map(Take::First);
+                self.clause.selection = value.to_usize().map(Selection::First);
                 Ok(2)
             }
             Some(Concept::Number(_)) => Err(Unsupported::NotUnderstood),
             _ => {
-                self.clause.nth = Some(place);
+                self.clause.ordinal = Some(place);
                 Ok(1)
             }
         }
     }
 
-    /// "Isn't Rex available?", "don't you have cats?": the "not" asks and denies nothing.
-    fn is_inversion(&self) -> bool {
+    /// "Isn't Rex available?", "don't you have cats?": this "not" is part of the question, not a negation.
+    fn is_negative_question(&self) -> bool {
         let opens = self.concepts[..self.at]
             .iter()
-            .all(|c| matches!(c, Concept::Skip | Concept::Show | Concept::Comma | Concept::Cue));
+            .all(|c| matches!(c, Concept::StopWord | Concept::Show | Concept::Comma | Concept::FollowUp));
         opens
             && self.at > 0
             && matches!(
                 self.peek(1),
-                Some(Concept::Skip | Concept::It(_) | Concept::Name(_) | Concept::Those | Concept::Have)
+                Some(Concept::StopWord | Concept::It(_) | Concept::Name(_) | Concept::Those | Concept::Have)
             )
     }
 
-    /// Greetings and thanks stand at an edge of the sentence; elsewhere ("a nice dog") they would be conditions.
+    /// Greetings and thanks are at the start or end of the sentence; elsewhere ("a nice dog") they would be conditions.
     fn social(&mut self, social: Social) -> Result<usize, Unsupported> {
-        let parted = |concept: Option<&Concept>| {
+        let is_boundary = |concept: Option<&Concept>| {
             matches!(
                 concept,
                 None | Some(
@@ -294,22 +260,23 @@ impl Parser<'_> {
                         | Concept::Social(_)
                         | Concept::And
                         | Concept::But
-                        | Concept::Skip
+                        | Concept::StopWord
                         | Concept::Show
-                        | Concept::Cue
+                        | Concept::FollowUp
                         | Concept::HowMany
                         | Concept::Have
                 )
             )
         };
-        let opens =
-            self.concepts[..self.at].iter().all(|c| matches!(c, Concept::Skip | Concept::Comma | Concept::Social(_)));
+        let opens = self.concepts[..self.at]
+            .iter()
+            .all(|c| matches!(c, Concept::StopWord | Concept::Comma | Concept::Social(_)));
         if matches!(social, Social::Thanks | Social::Assent)
-            && !(parted(self.peek(1)) && (opens || self.peek(1).is_none()))
+            && !(is_boundary(self.peek(1)) && (opens || self.peek(1).is_none()))
         {
             return Err(Unsupported::NotUnderstood);
         }
-        // Asking for help says more than saying hello.
+        // A request for help takes precedence over a greeting.
         if self.clause.social != Some(Social::Help) {
             self.clause.social = Some(social);
         }
@@ -317,11 +284,12 @@ impl Parser<'_> {
         Ok(1)
     }
 
+    /// A concept that fills one slot or is one part.
     fn simple(&mut self, concept: Concept) -> Result<usize, Unsupported> {
         let clause = &mut self.clause;
         let mut part = Part::Gap;
         match concept {
-            Concept::Pets => (clause.pets, part) = (true, Part::Pets),
+            Concept::Pets => (clause.generic_noun, part) = (true, Part::Pets),
             Concept::Name(name) => part = Part::Name(name.as_ref().to_owned()),
             Concept::AnyStatus => clause.any_status = true,
             Concept::Not => part = Part::Not,
@@ -329,26 +297,26 @@ impl Parser<'_> {
             Concept::No if self.at == 0 && matches!(self.concepts.get(1), Some(Concept::Comma)) => {}
             Concept::No => part = Part::No,
             Concept::And => {
-                clause.cue |= self.at == 0;
+                clause.follow_up |= self.at == 0;
                 part = Part::And;
             }
             Concept::Or => {
-                clause.cue |= self.at == 0;
-                clause.either = true;
+                clause.follow_up |= self.at == 0;
+                clause.has_or = true;
                 part = Part::Or;
             }
             Concept::But => {
-                clause.cue |= self.at == 0;
+                clause.follow_up |= self.at == 0;
                 part = Part::But;
             }
             Concept::Comma => part = Part::Comma,
-            Concept::Lean(sort) => clause.order = Some(sort),
-            Concept::Direction(descending) if clause.asks.contains(&Attribute::Price) => {
-                clause.order = Some(if descending { Sort::PriceDescending } else { Sort::PriceAscending });
+            Concept::Order(sort) => clause.sort = Some(sort),
+            Concept::Direction(descending) if clause.asked.contains(&Attribute::Price) => {
+                clause.sort = Some(if descending { Sort::PriceDescending } else { Sort::PriceAscending });
             }
             Concept::Direction(_) => return Err(Unsupported::NotUnderstood),
-            Concept::Ask(attribute) => clause.asks.push(attribute),
-            Concept::AskKind => clause.asks.push(if self.concepts.iter().any(Concept::is_noun) {
+            Concept::Ask(attribute) => clause.asked.push(attribute),
+            Concept::AskKind => clause.asked.push(if self.concepts.iter().any(Concept::is_noun) {
                 Attribute::Breed
             } else {
                 Attribute::Species
@@ -356,11 +324,11 @@ impl Parser<'_> {
             Concept::HowMany => clause.how_many = true,
             Concept::Show => clause.show = true,
             Concept::Have => clause.have = true,
-            Concept::Tell | Concept::About => clause.tell = true,
-            Concept::Cue => (clause.cue, part) = (true, Part::But),
+            Concept::Describe | Concept::About => clause.describe = true,
+            Concept::FollowUp => (clause.follow_up, part) = (true, Part::But),
             Concept::Those => clause.those = true,
             Concept::Ones => (clause.ones, part) = (true, Part::Pets),
-            Concept::It(gender) => clause.it = Some(gender),
+            Concept::It(gender) => clause.pronoun = Some(gender),
             other => {
                 if let Some(found) = other.condition() {
                     part = if other.is_noun() { Part::Noun(found) } else { Part::Trait(found) };

@@ -1,254 +1,261 @@
-//! Noun phrases: which condition belongs to which noun, and how far a negation reaches.
+//! Noun phrases: which condition belongs to which noun, and the scope of negations.
 //!
-//! - Words beside each other hold together: "small black dogs".
+//! - Adjacent conditions apply together: "small black dogs".
 //! - Values of one attribute are alternatives: "black and brown cats".
-//! - Nouns are alternatives: "cats and dogs". Conditions before the first noun or behind the last
-//!   hold for all, unless another noun has its own: "small dogs and large cats".
-//! - "or" between conditions of different attributes is declined; nothing is guessed.
+//! - Nouns are alternatives: "cats and dogs". Conditions before the first noun or after the last apply to all nouns,
+//!   unless another noun has its own: "small dogs and large cats".
+//! - "or" between conditions on different attributes is not supported, since its scope would be a guess.
 
-use super::Unsupported;
 use super::clause::Clause;
+use super::interpretation::Unsupported;
 use crate::responder::query::Conditions;
 
-/// A part of a sentence, as far as noun phrases go.
+/// A part of a sentence as the analysis of noun phrases sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Part {
     /// A species or breed.
     Noun(Conditions),
     /// "pets", "ones".
     Pets,
+    /// A condition on another attribute.
     Trait(Conditions),
-    /// A pet's name, lower case.
+    /// A pet's name, normalized.
     Name(String),
-    /// Denies the condition that follows.
+    /// Negates the condition that follows.
     Not,
-    /// Denies the noun phrase that follows.
+    /// Negates the noun phrase that follows.
     No,
     And,
     Or,
-    /// Ends the reach of a negation.
+    /// Ends the scope of a negation.
     But,
     Comma,
-    /// Something else stood here.
+    /// A word without influence on noun phrases.
     Gap,
 }
 
-/// A noun with the conditions before and behind it.
+/// A noun with the conditions before and after it.
 #[derive(Clone, Debug, Default)]
-struct Phrase {
+struct NounPhrase {
     pre: Conditions,
     noun: Option<Conditions>,
     post: Conditions,
-    /// A noun or "pets" has been met: what follows stands behind it.
-    headed: bool,
+    /// A noun or "pets" has been read: further conditions follow it.
+    after_noun: bool,
 }
 
-/// Which negation is open.
+/// The negation whose scope includes the next part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Denial {
+enum Negation {
     Not,
     No,
 }
 
 #[derive(Default)]
-struct Composer {
-    phrases: Vec<Phrase>,
-    open: Phrase,
-    none: Vec<Conditions>,
+struct PhraseBuilder {
+    finished: Vec<NounPhrase>,
+    current: NounPhrase,
+    none_of: Vec<Conditions>,
     names: Vec<String>,
-    denial: Option<Denial>,
-    /// The negation has denied something already, so that it need not be answered for.
-    denied: bool,
-    /// What was denied last: "or" and "and" go on denying the same attribute.
-    last_denied: Option<Conditions>,
-    /// The conjunction before the part at hand.
-    joint: Option<Part>,
-    last: Option<Conditions>,
+    negation: Option<Negation>,
+    /// The negation has excluded something already.
+    applied: bool,
+    /// The last exclusion: after "or" and "and", the negation still applies to the same attribute.
+    last_excluded: Option<Conditions>,
+    /// The conjunction before the current part.
+    conjunction: Option<Part>,
+    /// The last condition of the current noun phrase.
+    last_condition: Option<Conditions>,
 }
 
-/// Puts the parts together into the clause's conditions, exclusions and names.
+/// Fills the clause's conditions, exclusions and names from the parts of a sentence.
 ///
 /// # Errors
-/// [`Unsupported::Combination`] for "or" across attributes, [`Unsupported::NotUnderstood`] for a negation of nothing.
+/// [`Unsupported::Combination`] for "or" across attributes, [`Unsupported::NotUnderstood`] for a negation without
+/// anything that it applies to.
 pub(super) fn compose(parts: &[Part], clause: &mut Clause) -> Result<(), Unsupported> {
-    let mut composer = Composer::default();
+    let mut builder = PhraseBuilder::default();
     let mut at = 0;
     while at < parts.len() {
-        at += composer.take(&parts[at..])?;
+        at += builder.take(&parts[at..])?;
     }
-    composer.end_denial()?;
-    let last = std::mem::take(&mut composer.open);
-    composer.phrases.push(last);
-    clause.none = composer.none;
-    clause.names = composer.names;
-    clause.any = alternatives(composer.phrases);
+    builder.close_negation()?;
+    let last = std::mem::take(&mut builder.current);
+    builder.finished.push(last);
+    clause.none_of = builder.none_of;
+    clause.names = builder.names;
+    clause.any_of = alternatives(builder.finished);
     Ok(())
 }
 
-impl Composer {
+impl PhraseBuilder {
+    /// Handles the first of `parts`, or several; returns their number.
     fn take(&mut self, parts: &[Part]) -> Result<usize, Unsupported> {
         match &parts[0] {
             Part::Noun(noun) => return self.noun(noun).map(|()| 1),
             Part::Trait(condition) => return self.condition(condition, parts),
             Part::Name(name) => self.name(name),
             Part::Pets => {
-                // "no pets under $100" denies what follows; "not ... pets" is over.
-                self.open.headed = true;
-                self.joint = None;
+                // The condition after "no pets" is still negated: "no pets under $100".
+                self.current.after_noun = true;
+                self.conjunction = None;
             }
             Part::Not | Part::No => {
-                self.end_denial()?;
-                self.denial = Some(if parts[0] == Part::Not { Denial::Not } else { Denial::No });
-                self.denied = false;
+                self.close_negation()?;
+                self.negation = Some(if parts[0] == Part::Not { Negation::Not } else { Negation::No });
+                self.applied = false;
             }
-            Part::And | Part::Or | Part::Comma => self.joint = Some(parts[0].clone()),
+            Part::And | Part::Or | Part::Comma => self.conjunction = Some(parts[0].clone()),
             Part::But => {
-                self.end_denial()?;
-                self.joint = None;
+                self.close_negation()?;
+                self.conjunction = None;
             }
             Part::Gap => {}
         }
         Ok(1)
     }
 
-    /// A negation must deny something.
-    fn end_denial(&mut self) -> Result<(), Unsupported> {
-        if self.denial.take().is_some() && !self.denied {
+    /// Ends the scope of the negation, which must have excluded something.
+    fn close_negation(&mut self) -> Result<(), Unsupported> {
+        if self.negation.take().is_some() && !self.applied {
             return Err(Unsupported::NotUnderstood);
         }
-        self.last_denied = None;
+        self.last_excluded = None;
         Ok(())
     }
 
     fn name(&mut self, name: &str) {
-        self.joint = None;
-        if self.denial.is_some() {
-            self.none.push(Conditions { name: vec![name.to_owned()], ..Conditions::default() });
-            self.denied = true;
+        self.conjunction = None;
+        if self.negation.is_some() {
+            self.none_of.push(Conditions { name: vec![name.to_owned()], ..Conditions::default() });
+            self.applied = true;
         } else {
             self.names.push(name.to_owned());
         }
     }
 
-    /// Whether the open negation reaches what comes now.
-    fn denies(&self, condition: &Conditions) -> bool {
-        self.denial.is_some()
-            && (!self.denied
-                || (self.joint.is_some() && self.last_denied.as_ref().is_some_and(|last| last.overlaps(condition))))
+    /// Whether the condition is in the scope of the negation.
+    fn is_negated(&self, condition: &Conditions) -> bool {
+        self.negation.is_some()
+            && (!self.applied
+                || (self.conjunction.is_some()
+                    && self.last_excluded.as_ref().is_some_and(|last| last.shares_attribute(condition))))
     }
 
-    fn deny(&mut self, condition: Conditions) {
-        self.last_denied = Some(condition.clone());
-        // "Not good with kids" is a fact of its own, and is better said so.
+    fn exclude(&mut self, condition: Conditions) {
+        self.last_excluded = Some(condition.clone());
+        // "not good with kids" is the opposite value rather than an exclusion.
         if let Some(kids) = condition.kids.filter(|_| Conditions { kids: None, ..condition.clone() }.is_empty()) {
-            let place = if self.open.headed { &mut self.open.post } else { &mut self.open.pre };
+            let place = if self.current.after_noun { &mut self.current.post } else { &mut self.current.pre };
             place.kids = Some(!kids);
         } else {
-            self.none.push(condition);
+            self.none_of.push(condition);
         }
-        self.denied = true;
-        self.joint = None;
+        self.applied = true;
+        self.conjunction = None;
     }
 
     fn noun(&mut self, noun: &Conditions) -> Result<(), Unsupported> {
-        if self.denies(noun) {
-            self.deny(noun.clone());
+        if self.is_negated(noun) {
+            self.exclude(noun.clone());
             return Ok(());
         }
-        self.end_denial_if_denied();
-        let parted = self.joint.take().is_some();
+        self.close_applied_negation();
+        let is_separate = self.conjunction.take().is_some();
         let other_species =
-            self.open.noun.as_ref().is_some_and(|open| {
+            self.current.noun.as_ref().is_some_and(|open| {
                 !open.species.is_empty() && !noun.species.is_empty() && open.species != noun.species
             });
-        if self.open.noun.is_some() && (parted || other_species) {
-            let done = std::mem::take(&mut self.open);
-            self.phrases.push(done);
+        if self.current.noun.is_some() && (is_separate || other_species) {
+            let finished = std::mem::take(&mut self.current);
+            self.finished.push(finished);
         }
-        self.open.noun.get_or_insert_default().join(noun);
-        self.open.headed = true;
-        self.last = None;
+        self.current.noun.get_or_insert_default().merge(noun);
+        self.current.after_noun = true;
+        self.last_condition = None;
         Ok(())
     }
 
     fn condition(&mut self, condition: &Conditions, parts: &[Part]) -> Result<usize, Unsupported> {
-        if self.denies(condition) {
-            let mut denied = condition.clone();
+        if self.is_negated(condition) {
+            let mut applied = condition.clone();
             let mut length = 1;
-            // "no small dogs" is about small dogs, "not small dogs" about dogs.
-            if self.denial == Some(Denial::No) {
+            // "no small dogs" excludes small dogs; "not small dogs" asks for dogs.
+            if self.negation == Some(Negation::No) {
                 while let Some(Part::Trait(more) | Part::Noun(more)) = parts.get(length) {
-                    denied.join(more);
+                    applied.merge(more);
                     length += 1;
                 }
             }
-            self.deny(denied);
+            self.exclude(applied);
             return Ok(length);
         }
-        self.end_denial_if_denied();
-        let joint = self.joint.take();
-        if joint.is_some() && self.open.headed && heads(parts) {
-            let done = std::mem::take(&mut self.open);
-            self.phrases.push(done);
-            self.last = None;
-        } else if joint == Some(Part::Or) && !self.last.as_ref().is_some_and(|last| is_choice(last, condition)) {
+        self.close_applied_negation();
+        let conjunction = self.conjunction.take();
+        if conjunction.is_some() && self.current.after_noun && leads_to_noun(parts) {
+            let finished = std::mem::take(&mut self.current);
+            self.finished.push(finished);
+            self.last_condition = None;
+        } else if conjunction == Some(Part::Or)
+            && !self.last_condition.as_ref().is_some_and(|last| is_choice(last, condition))
+        {
             return Err(Unsupported::Combination);
         }
-        let place = if self.open.headed { &mut self.open.post } else { &mut self.open.pre };
-        place.join(condition);
-        self.last = Some(condition.clone());
+        let place = if self.current.after_noun { &mut self.current.post } else { &mut self.current.pre };
+        place.merge(condition);
+        self.last_condition = Some(condition.clone());
         Ok(1)
     }
 
-    fn end_denial_if_denied(&mut self) {
-        if self.denied {
-            (self.denial, self.last_denied) = (None, None);
+    fn close_applied_negation(&mut self) {
+        if self.applied {
+            (self.negation, self.last_excluded) = (None, None);
         }
     }
 }
 
-/// Whether "or" between the two is a choice of values, and not of ranges or attributes.
+/// Whether "or" between the two separates values of one attribute, not ranges or different attributes.
 fn is_choice(one: &Conditions, two: &Conditions) -> bool {
     let listed =
         |conditions: &Conditions| conditions.price.is_open() && conditions.age.is_open() && conditions.kids.is_none();
-    listed(one) && listed(two) && one.overlaps(two)
+    listed(one) && listed(two) && one.shares_attribute(two)
 }
 
-/// Whether the conditions at the beginning lead to a noun: "large black cats".
-fn heads(parts: &[Part]) -> bool {
+/// Whether the conditions at the start precede a noun: "large black cats".
+fn leads_to_noun(parts: &[Part]) -> bool {
     parts
         .iter()
         .find(|part| !matches!(part, Part::Trait(_) | Part::Gap))
         .is_some_and(|part| matches!(part, Part::Noun(_) | Part::Pets))
 }
 
-/// The phrases as alternatives, with the conditions that they share.
-fn alternatives(mut phrases: Vec<Phrase>) -> Vec<Conditions> {
+/// The noun phrases as alternative conditions; those before the first and after the last apply to all.
+fn alternatives(mut phrases: Vec<NounPhrase>) -> Vec<Conditions> {
     if phrases.iter().skip(1).all(|phrase| phrase.pre.is_empty())
         && let Some(first) = phrases.first().map(|phrase| phrase.pre.clone())
     {
         for phrase in &mut phrases {
-            phrase.pre.fill(&first);
+            phrase.pre.inherit(&first);
         }
     }
     if let Some(last) = phrases.last().map(|phrase| phrase.post.clone()) {
         for phrase in &mut phrases {
-            phrase.post.fill(&last);
+            phrase.post.inherit(&last);
         }
     }
     let mut alternatives: Vec<Conditions> = Vec::new();
     for phrase in phrases {
         let mut all = phrase.noun.unwrap_or_default();
-        all.join(&phrase.pre);
-        all.join(&phrase.post);
+        all.merge(&phrase.pre);
+        all.merge(&phrase.post);
         // "cats and dogs" is one condition with two species.
-        let twin = alternatives.iter_mut().find(|other| {
+        let mergeable = alternatives.iter_mut().find(|other| {
             let same = Conditions { species: Vec::new(), ..(*other).clone() }
                 == Conditions { species: Vec::new(), ..all.clone() };
             same && other.breed.is_empty() && !other.species.is_empty() && !all.species.is_empty()
         });
-        match twin {
-            Some(twin) => twin.join(&all),
+        match mergeable {
+            Some(mergeable) => mergeable.merge(&all),
             None if all.is_empty() => {}
             None => alternatives.push(all),
         }

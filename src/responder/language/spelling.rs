@@ -1,16 +1,15 @@
-//! Simple typos: a word that is nowhere known may be a known one, misspelt.
+//! Correction of simple typos: finds the known word that an unknown word was probably meant to be.
 //!
-//! Strict on purpose. A wrong correction turns a question that should be declined into a wrong
-//! answer, so the first letter must be right, short words must differ by no more than two letters
-//! swapped, one left out or one doubled, and what is a word of English is no typo.
+//! The rules are strict, since a wrong correction leads to a wrong answer instead of none. The first letter must be
+//! right; short words may differ only by two swapped letters, an omitted one or a doubled one; a word of English is not
+//! a typo.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use strsim::osa_distance;
 
-/// Words of English that these rules would take for misspelt words of the lexicon or of common
-/// breeds and colours.
+/// English words that these rules would otherwise correct to words of the lexicon or of common breeds and colors.
 static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("english.txt").lines().collect());
 
 /// The plural of a noun, by the rules of English spelling.
@@ -23,30 +22,30 @@ pub(super) fn plural(noun: &str) -> String {
     }
 }
 
-/// The known word that `typed` most probably is, unless there is none or more than one.
+/// The known word that is closest to `typed`; `None` if none is close enough or several are equally close.
 pub(super) fn correct<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if ENGLISH.contains(typed) {
         return None;
     }
     let mut best: Option<(usize, &str)> = None;
-    let mut tied = false;
+    let mut ambiguous = false;
     for word in known {
-        let Some(distance) = slip(typed, word) else { continue };
+        let Some(distance) = typo_distance(typed, word) else { continue };
         match best {
             Some((least, _)) if distance > least => {}
             Some((least, other)) if distance == least => {
-                tied |= other != word && plural(other) != word && plural(word) != other
+                ambiguous |= other != word && plural(other) != word && plural(word) != other
             }
-            _ => (best, tied) = (Some((distance, word)), false),
+            _ => (best, ambiguous) = (Some((distance, word)), false),
         }
     }
-    best.filter(|_| !tied).map(|(_, word)| word)
+    best.filter(|_| !ambiguous).map(|(_, word)| word)
 }
 
-/// How far `typed` is from `word`, if not too far to be a slip of the finger.
-fn slip(typed: &str, word: &str) -> Option<usize> {
+/// The edit distance from `typed` to `word`, if it is small enough for a typo.
+fn typo_distance(typed: &str, word: &str) -> Option<usize> {
     let length = word.len();
-    // Bytes stand for letters: the lexicon is ASCII, and for other words the rules only get stricter.
+    // Lengths are in bytes: the lexicon is ASCII, and for other words the rules only get stricter.
     if length < 4 || typed.len() < 4 || typed.len().abs_diff(length) > 2 || typed.as_bytes()[0] != word.as_bytes()[0] {
         return None;
     }
@@ -55,14 +54,19 @@ fn slip(typed: &str, word: &str) -> Option<usize> {
     }
     let distance = osa_distance(typed, word);
     let close = match length {
-        4 | 5 => distance == 1 && (swapped(typed, word) || left_out(typed, word) || doubled(typed, word)),
+        4 | 5 => {
+            distance == 1
+                && (has_swapped_letters(typed, word)
+                    || has_omitted_letter(typed, word)
+                    || has_doubled_letter(typed, word))
+        }
         6 | 7 => distance == 1,
         _ => distance <= 2,
     };
     (close && distance > 0).then_some(distance)
 }
 
-fn swapped(typed: &str, word: &str) -> bool {
+fn has_swapped_letters(typed: &str, word: &str) -> bool {
     let sorted = |text: &str| {
         let mut letters: Vec<char> = text.chars().collect();
         letters.sort_unstable();
@@ -71,11 +75,11 @@ fn swapped(typed: &str, word: &str) -> bool {
     sorted(typed) == sorted(word)
 }
 
-fn left_out(typed: &str, word: &str) -> bool {
+fn has_omitted_letter(typed: &str, word: &str) -> bool {
     typed.len() < word.len() && word.len() >= 5
 }
 
-fn doubled(typed: &str, word: &str) -> bool {
+fn has_doubled_letter(typed: &str, word: &str) -> bool {
     let mut letters: Vec<char> = typed.chars().collect();
     letters.dedup();
     let mut expected: Vec<char> = word.chars().collect();
@@ -91,7 +95,7 @@ mod tests {
         &["dogs", "cats", "kitten", "kittens", "retriever", "small", "white", "available", "cheapest"];
 
     #[test]
-    fn slips_are_understood() {
+    fn typos_are_corrected() {
         for (typed, word) in [
             ("dgos", "dogs"),
             ("doggs", "dogs"),
@@ -107,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn words_of_english_are_no_slips() {
+    fn words_of_english_are_not_typos() {
         for typed in ["does", "gods", "cast", "what", "smell", "with", "write", "kitchen", "dots", "cars", "mittens"] {
             assert_eq!(correct(typed, KNOWN.iter().copied()), None, "{typed}");
         }
     }
 
     #[test]
-    fn plurals() {
+    fn plurals_follow_english_spelling() {
         assert_eq!(
             ["dog", "puppy", "boy", "mix", "finch"].map(plural),
             ["dogs", "puppies", "boys", "mixes", "finches"]

@@ -1,7 +1,7 @@
-//! The table of questions in `questions.txt`: each with what it is understood to ask.
+//! Checks the table `questions.txt`: conversations with the expected interpretation of their last message.
 //!
-//! A line is `turn || turn => reading`; a reading is written by [`say`]. To add a question, write it
-//! with what it should mean.
+//! A line is `turn || turn => interpretation`, in the notation that [`notation`] writes. To add a question, write it
+//! with its expected interpretation.
 
 use std::fmt::Write;
 
@@ -10,11 +10,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::petstore::Vocabulary;
 use crate::petstore::filter::Sort;
-use crate::responder::query::{Conditions, Intent, Query, Question, Range, Take};
+use crate::responder::conversation::Turn;
+use crate::responder::query::{Conditions, Intent, Query, Question, Range, Selection};
 
-fn inventory() -> Inventory {
+fn inventory() -> InventoryLexicon {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    Inventory::new(&Vocabulary {
+    InventoryLexicon::new(&Vocabulary {
         breeds: owned(&[
             "Golden Retriever",
             "Labrador Retriever",
@@ -49,15 +50,15 @@ fn conditions(all: &Conditions) -> String {
 }
 
 fn bounds(label: &str, range: &Range) -> Vec<String> {
-    let low = range.low.map(|low| format!("{label}>{}{}", if low.strict { "" } else { "=" }, low.value.normalize()));
+    let low = range.low.map(|low| format!("{label}>{}{}", if low.exclusive { "" } else { "=" }, low.value.normalize()));
     let high =
-        range.high.map(|high| format!("{label}<{}{}", if high.strict { "" } else { "=" }, high.value.normalize()));
+        range.high.map(|high| format!("{label}<{}{}", if high.exclusive { "" } else { "=" }, high.value.normalize()));
     low.into_iter().chain(high).collect()
 }
 
 fn query(query: &Query) -> String {
-    let mut text = query.any.iter().map(conditions).collect::<Vec<_>>().join(" | ");
-    for none in &query.none {
+    let mut text = query.any_of.iter().map(conditions).collect::<Vec<_>>().join(" | ");
+    for none in &query.none_of {
         let _ = write!(text, " -({})", conditions(none));
     }
     if query.any_status {
@@ -66,13 +67,13 @@ fn query(query: &Query) -> String {
     if query.sort != Sort::Created {
         let _ = write!(text, " by {:?}", query.sort);
     }
-    match query.take {
+    match query.selection {
         None => {}
-        Some(Take::Extreme) => text.push_str(" top"),
-        Some(Take::First(number)) => {
+        Some(Selection::FirstWithTies) => text.push_str(" top"),
+        Some(Selection::First(number)) => {
             let _ = write!(text, " first {number}");
         }
-        Some(Take::Nth(place)) => {
+        Some(Selection::Nth(place)) => {
             let _ = write!(text, " #{place}");
         }
     }
@@ -82,16 +83,16 @@ fn query(query: &Query) -> String {
     text.trim().to_owned()
 }
 
-fn say(reading: &Reading) -> String {
-    match reading {
-        Reading::Social(social) => format!("{social:?}"),
-        Reading::Declined(decline) => format!("declined {decline:?}"),
-        Reading::Question(Question { intent, query: asked, single }) => {
+fn notation(interpretation: &Interpretation) -> String {
+    match interpretation {
+        Interpretation::Social(social) => format!("{social:?}"),
+        Interpretation::Declined(reason) => format!("declined {reason:?}"),
+        Interpretation::Question(Question { intent, query: asked, single }) => {
             let intent = match intent {
-                Intent::Check { any, none } => {
-                    let any = any.iter().map(conditions).collect::<Vec<_>>().join(" | ");
-                    let none: String = none.iter().map(|none| format!(" -({})", conditions(none))).collect();
-                    format!("Check({})", format!("{any}{none}").trim())
+                Intent::Check { any_of, none_of } => {
+                    let any_of = any_of.iter().map(conditions).collect::<Vec<_>>().join(" | ");
+                    let none_of: String = none_of.iter().map(|none| format!(" -({})", conditions(none))).collect();
+                    format!("Check({})", format!("{any_of}{none_of}").trim())
                 }
                 other => format!("{other:?}"),
             };
@@ -100,19 +101,19 @@ fn say(reading: &Reading) -> String {
     }
 }
 
-fn read(conversation: &str) -> String {
+fn interpret(conversation: &str) -> String {
     let turns: Vec<Turn> = conversation.split(" || ").map(|turn| Turn::User(turn.to_owned())).collect();
-    understand(&turns, &inventory()).readings.iter().map(say).collect::<Vec<_>>().join(" + ")
+    understand(&turns, &inventory()).interpretations.iter().map(notation).collect::<Vec<_>>().join(" + ")
 }
 
 #[test]
-fn questions_mean_what_they_say() {
+fn questions_have_the_expected_interpretation() {
     let mut wrong = String::new();
     let mut number = 0;
     for line in include_str!("questions.txt").lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
         let (conversation, expected) = line.split_once(" => ").expect("a line has ' => '");
         number += 1;
-        let found = read(conversation);
+        let found = interpret(conversation);
         if found != expected {
             let _ = writeln!(wrong, "{conversation} => {found}\n    expected {expected}");
         }
@@ -122,25 +123,25 @@ fn questions_mean_what_they_say() {
 }
 
 #[test]
-fn names_shown_in_bold_are_what_the_second_one_is() {
+fn the_second_one_is_the_second_name_in_bold() {
     let turns = [
         Turn::User("dogs".to_owned()),
         Turn::Assistant("- **Zelda**: dog\n- **Sir Barks**: dog\n- **nobody**".to_owned()),
         Turn::User("tell me about the second one".to_owned()),
     ];
-    let readings = understand(&turns, &inventory()).readings;
-    assert_eq!(say(&readings[0]), "About(None) single name:sir barks any-status");
+    let interpretations = understand(&turns, &inventory()).interpretations;
+    assert_eq!(notation(&interpretations[0]), "About(None) single name:sir barks any-status");
 }
 
 #[test]
-fn a_message_that_is_too_long_is_declined_whole() {
+fn a_long_message_without_a_question_is_declined() {
     let text = format!("dogs {}", "please ".repeat(MAX_MESSAGE_LEN));
-    let readings = understand(&[Turn::User(text)], &inventory()).readings;
-    assert_eq!(readings, [Reading::Declined(Unsupported::TooLong)]);
+    let interpretations = understand(&[Turn::User(text)], &inventory()).interpretations;
+    assert_eq!(interpretations, [Interpretation::Declined(Unsupported::TooLong)]);
 }
 
 #[test]
-fn of_a_long_message_its_question_is_read_wherever_it_stands() {
+fn the_question_of_a_long_message_is_found_wherever_it_is() {
     let story = "We moved into a new flat last summer, and the whole family has been dreaming of company ever since. ";
     let long = story.repeat(30);
     let ask = |text: &str| understand(&[Turn::User(text.to_owned())], &inventory());
@@ -150,24 +151,28 @@ fn of_a_long_message_its_question_is_read_wherever_it_stands() {
         format!("{long}\nsmall dogs please"),
         format!("{long}Which small dogs do you have? {story}"),
         format!("Hello! Which small dogs do you have? {long}"),
-        // Short, with more sentences than are taken together.
+        // Short, but with more than the maximum number of sentences.
         format!("{}Which small dogs do you have?", "It is late. ".repeat(20)),
     ] {
-        let understood = ask(&text);
-        assert_eq!((say(&understood.readings[0]).as_str(), understood.part), ("List SMALL DOG", true), "{text:.60}");
+        let parsed = ask(&text);
+        assert_eq!(
+            (notation(&parsed.interpretations[0]).as_str(), parsed.partial),
+            ("List SMALL DOG", true),
+            "{text:.60}"
+        );
     }
     for text in [long.clone(), format!("{long}\n\nWhat is the capital of France?"), format!("{long}\n\nHello!")] {
-        assert_eq!(ask(&text).readings, [Reading::Declined(Unsupported::TooLong)]);
+        assert_eq!(ask(&text).interpretations, [Interpretation::Declined(Unsupported::TooLong)]);
     }
-    // What follows goes on from it.
+    // A follow-up refers to it.
     let turns = [format!("{long}\n\nWhich small dogs do you have?"), "and cats?".to_owned()].map(Turn::User);
-    let understood = understand(&turns, &inventory());
-    assert_eq!((say(&understood.readings[0]).as_str(), understood.part), ("List SMALL CAT", false));
+    let parsed = understand(&turns, &inventory());
+    assert_eq!((notation(&parsed.interpretations[0]).as_str(), parsed.partial), ("List SMALL CAT", false));
 }
 
-/// An instruction is taken out as a whole, or what is left of it is not understood: no word of a question is lost.
+/// An instruction is removed as a whole, or the rest of it is an unknown word: no word of a question is lost.
 #[test]
-fn words_of_form_are_conditions_where_they_stand_in_a_question() {
+fn format_words_inside_a_question_are_unknown_conditions() {
     for question in [
         "friendly dogs in one line",
         "short dogs",
@@ -175,45 +180,45 @@ fn words_of_form_are_conditions_where_they_stand_in_a_question() {
         "dogs with one word names",
         "brief dogs",
     ] {
-        assert!(read(question).starts_with("declined"), "{question} => {}", read(question));
+        assert!(interpret(question).starts_with("declined"), "{question} => {}", interpret(question));
     }
 }
 
 #[test]
-fn json_in_words_is_asked_for() {
+fn a_request_for_json_in_words_is_recognized() {
     let ask = |text: &str| understand(&[Turn::User(text.to_owned())], &inventory());
     for text in [
         "List all dogs as JSON. Respond in JSON.",
         "list dogs in valid json",
         "Dogs. Return your answer as a JSON array.",
     ] {
-        let understood = ask(text);
-        assert_eq!((say(&understood.readings[0]).as_str(), understood.json), ("List DOG", true), "{text}");
+        let parsed = ask(text);
+        assert_eq!((notation(&parsed.interpretations[0]).as_str(), parsed.json), ("List DOG", true), "{text}");
     }
     assert!(!ask("list dogs").json && !ask("sing in JSON").json);
 }
 
 proptest! {
     #[test]
-    fn any_text_is_read_without_a_panic(texts in prop::collection::vec("\\PC{0,120}|[ -~\\n]{0,200}", 1..4)) {
+    fn any_text_is_interpreted_without_a_panic(texts in prop::collection::vec("\\PC{0,120}|[ -~\\n]{0,200}", 1..4)) {
         let turns: Vec<Turn> = texts.into_iter().map(Turn::User).collect();
-        prop_assert!(!understand(&turns, &inventory()).readings.is_empty());
+        prop_assert!(!understand(&turns, &inventory()).interpretations.is_empty());
     }
 
-    /// Words of the lexicon in any order reach deeper than random letters.
+    /// Words of the lexicon in any order reach more code than random letters do.
     #[test]
-    fn any_words_are_read_without_a_panic(picks in prop::collection::vec(0_usize..1_000_000, 1..14)) {
+    fn any_lexicon_words_are_interpreted_without_a_panic(picks in prop::collection::vec(0_usize..1_000_000, 1..14)) {
         let phrases: std::collections::BTreeSet<&str> = super::lexicon::LEXICON.keys().map(String::as_str).collect();
         let phrases: Vec<&str> = phrases.into_iter().chain(["$200", "3", "2.5", "baxter", "golden retriever", "?", ".", ","]).collect();
         let text: Vec<&str> = picks.iter().map(|pick| phrases[pick % phrases.len()]).collect();
         let turns = [Turn::User("dogs".to_owned()), Turn::User(text.join(" "))];
-        prop_assert!(!understand(&turns, &inventory()).readings.is_empty());
+        prop_assert!(!understand(&turns, &inventory()).interpretations.is_empty());
     }
 
-    /// A word that is nowhere known is never passed over.
+    /// A question with an unknown word is declined.
     #[test]
-    fn an_unknown_word_is_never_dropped(before in "(small |cheap |)", after in "( under \\$200| good with kids|)") {
-        let reading = read(&format!("{before}hypoallergenic dogs{after}"));
-        prop_assert!(reading.starts_with("declined"), "{}", reading);
+    fn an_unknown_word_is_never_ignored(before in "(small |cheap |)", after in "( under \\$200| good with kids|)") {
+        let found = interpret(&format!("{before}hypoallergenic dogs{after}"));
+        prop_assert!(found.starts_with("declined"), "{}", found);
     }
 }

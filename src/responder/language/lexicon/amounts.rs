@@ -1,11 +1,11 @@
-//! Words around numbers, and words that join or deny.
+//! Words for amounts and orders, conjunctions and negations.
 
 use crate::petstore::filter::Sort;
 use crate::responder::language::concept::{Bound, Concept, Measure, Unit};
 
 use Concept as C;
 
-/// What joins and what denies.
+/// Conjunctions, negations and phrases that begin a follow-up.
 pub(super) static LOGIC: &[(Concept, &str)] = &[
     (
         C::Not,
@@ -24,7 +24,7 @@ pub(super) static LOGIC: &[(Concept, &str)] = &[
     (C::Or, "or|either"),
     (C::But, "but|only|just|though|although|however|yet|while"),
     (
-        C::Cue,
+        C::FollowUp,
         "she wants|he wants|they want|she would like|he would like|they would like|she needs|he needs|\
          they need|she is looking for|he is looking for|what about|how about|instead|same|same for|the same for|same question|same thing|now|also|too|\
          as well|then|next|it should be|it must be|it has to be|they should be|they must be|should be|\
@@ -35,19 +35,22 @@ pub(super) static LOGIC: &[(Concept, &str)] = &[
     ),
 ];
 
-/// Units and bounds.
+/// Units, and bounds of amounts.
 pub(super) static AMOUNTS: &[(Concept, &str)] = &[
-    (C::One, "a|an|one|single|a single"),
+    (C::Article, "a|an|one|single|a single"),
     (C::AndHalf, "and a half"),
     (C::Unit(Unit::Dollar), "dollar*|usd|buck*|us dollar*|american dollar*|quid dollars"),
-    (C::Unit(Unit::Foreign), "euro*|eur|pound*|gbp|yen|jpy|cad|aud|chf|franc*|rupee*|inr|peso*|cent*|quid|yuan|rmb"),
+    (
+        C::Unit(Unit::ForeignCurrency),
+        "euro*|eur|pound*|gbp|yen|jpy|cad|aud|chf|franc*|rupee*|inr|peso*|cent*|quid|yuan|rmb",
+    ),
     (
         C::Unit(Unit::Year),
         "year*|yr*|yo|y|year* old|years old|yr* old|yrs old|yo old|year* of age|years of age|year olds|\
          yr olds|yos",
     ),
     (C::Unit(Unit::Month), "month*|mo|mos|mth*|month* old|months old|mo old|month* of age|months of age|month olds"),
-    (C::Unit(Unit::Fine), "week*|wk*|week* old|weeks old|day*|day* old|days old|hour*|decade*|week olds"),
+    (C::Unit(Unit::OtherTime), "week*|wk*|week* old|weeks old|day*|day* old|days old|hour*|decade*|week olds"),
     (
         C::Bound(Bound::Under, None),
         "under|below|less than|fewer than|lower than|not quite|beneath|smaller than|lesser than",
@@ -138,60 +141,60 @@ pub(super) static AMOUNTS: &[(Concept, &str)] = &[
     (C::From, "from"),
     (C::About, "about"),
     (
-        C::Purse,
+        C::PriceSum,
         "with|i have|i have got|i only have|get for|buy for|can i get for|could i get for|can i buy for|\
          can i adopt for|for only",
     ),
     (C::To, "to|through|until|till|thru"),
 ];
 
-/// Orders, and the first of them.
+/// Sort orders and superlatives.
 pub(super) static ORDERS: &[(Concept, &str)] = &[
     (
-        C::Extreme(Sort::PriceAscending),
+        C::Superlative(Sort::PriceAscending),
         "cheapest|least expensive|lowest price|lowest priced|lowest cost|most affordable|least costly|\
          cheapest price|most inexpensive|lowest in price|costs the least|cost the least|\
          with the lowest price|minimum priced|lowest costing|costs least|best price|which is cheaper|\
          which one is cheaper|who is cheaper|the cheaper one",
     ),
     (
-        C::Extreme(Sort::PriceDescending),
+        C::Superlative(Sort::PriceDescending),
         "most expensive|priciest|highest price|highest priced|dearest|costliest|most costly|\
          least affordable|costs the most|cost the most|with the highest price|costs most|least cheap|\
          highest cost|which is more expensive|which one is more expensive",
     ),
     (
-        C::Extreme(Sort::AgeAscending),
+        C::Superlative(Sort::AgeAscending),
         "youngest|least old|lowest age|with the lowest age|which is younger|which one is younger|\
          who is younger|the younger one",
     ),
     (
-        C::Extreme(Sort::AgeDescending),
+        C::Superlative(Sort::AgeDescending),
         "oldest|eldest|least young|highest age|with the highest age|most senior|which is older|\
          which one is older|who is older|the older one",
     ),
     (
-        C::Lean(Sort::PriceAscending),
+        C::Order(Sort::PriceAscending),
         "cheap|inexpensive|affordable|low cost|low priced|cheaply|cheapest first|cheaper|\
          from cheapest to most expensive|cheapest to most expensive|from cheapest to priciest|low price|\
          less expensive|more affordable|cheapest to priciest|budget friendly|lowest price first|\
          from cheap to expensive|economical|from the cheapest to the most expensive",
     ),
     (
-        C::Lean(Sort::PriceDescending),
+        C::Order(Sort::PriceDescending),
         "expensive|pricey|costly|high priced|most expensive first|from most expensive to cheapest|\
          most expensive to cheapest|more expensive|pricier|pricy|priciest first|highest price first",
     ),
     (
-        C::Lean(Sort::AgeAscending),
+        C::Order(Sort::AgeAscending),
         "youngest first|from youngest to oldest|youngest to oldest|by youngest|\
          from the youngest to the oldest",
     ),
     (
-        C::Lean(Sort::AgeDescending),
+        C::Order(Sort::AgeDescending),
         "oldest first|from oldest to youngest|oldest to youngest|from the oldest to the youngest",
     ),
-    (C::Lean(Sort::Name), "alphabetically|in alphabetical order|alphabetical order|alphabetical|a to z|by alphabet"),
+    (C::Order(Sort::Name), "alphabetically|in alphabetical order|alphabetical order|alphabetical|a to z|by alphabet"),
     (C::Top, "top|the top"),
     (
         C::SortBy,

@@ -1,4 +1,4 @@
-//! Words that ask, refer, greet, or add nothing.
+//! Words for questions and references, small talk, and stop words.
 
 use crate::petstore::pet::Gender;
 use crate::responder::language::concept::{Concept, Social};
@@ -6,7 +6,7 @@ use crate::responder::query::Attribute;
 
 use Concept as C;
 
-/// What is asked, and about whom.
+/// What is asked for, and references to pets of earlier turns.
 pub(super) static QUESTIONS: &[(Concept, &str)] = &[
     (
         C::Ask(Attribute::Price),
@@ -63,7 +63,7 @@ pub(super) static QUESTIONS: &[(Concept, &str)] = &[
          does the shop have|your stock|at your store|at the store",
     ),
     (
-        C::Tell,
+        C::Describe,
         "tell me about|tell us about|tell me more about|more about|describe|details about|details on|\
          details of|details|more details|information about|information on|info about|info on|info|\
          information|who is|facts about|more info about|more information about|more info|more information|\
@@ -101,15 +101,15 @@ pub(super) static QUESTIONS: &[(Concept, &str)] = &[
     ),
     (C::It(Some(Gender::Male)), "he|him|his"),
     (C::It(Some(Gender::Female)), "she|her|hers"),
-    (C::Nth(0), "first|1st|number one|number 1|first one|1st one|the former|former"),
-    (C::Nth(1), "second|2nd|number two|number 2|second one|2nd one"),
-    (C::Nth(2), "third|3rd|number three|number 3|third one|3rd one"),
-    (C::Nth(3), "fourth|4th|number four|number 4|fourth one|4th one"),
-    (C::Nth(4), "fifth|5th|number five|number 5|fifth one|5th one"),
-    (C::Nth(-1), "last|last one|final one|the latter|latter"),
+    (C::Ordinal(0), "first|1st|number one|number 1|first one|1st one|the former|former"),
+    (C::Ordinal(1), "second|2nd|number two|number 2|second one|2nd one"),
+    (C::Ordinal(2), "third|3rd|number three|number 3|third one|3rd one"),
+    (C::Ordinal(3), "fourth|4th|number four|number 4|fourth one|4th one"),
+    (C::Ordinal(4), "fifth|5th|number five|number 5|fifth one|5th one"),
+    (C::Ordinal(-1), "last|last one|final one|the latter|latter"),
 ];
 
-/// Small talk.
+/// Greetings, thanks, acknowledgements and requests for help.
 pub(super) static SOCIAL: &[(Concept, &str)] = &[
     (
         C::Social(Social::Hello),
@@ -142,9 +142,9 @@ pub(super) static SOCIAL: &[(Concept, &str)] = &[
     ),
 ];
 
-/// Words that no question changes its meaning by losing.
-pub(super) static HARMLESS: &[(Concept, &str)] = &[(
-    C::Skip,
+/// Words that can be omitted without changing the meaning of any question.
+pub(super) static STOP_WORDS: &[(Concept, &str)] = &[(
+    C::StopWord,
     "i|me|my|we|us|our|you|your|yours|the|some|is|are|am|was|were|be|been|being|do|does|did|have|has|\
          had|there|here|of|in|on|for|that|this|please|pls|plz|kindly|can|could|would|will|shall|may|might|\
          what|currently|right now|at the moment|at present|presently|today|right away|who|still|already|\

@@ -1,11 +1,11 @@
-//! Words for what an animal is like.
+//! Words for the attributes of a pet.
 
 use crate::petstore::pet::{Gender, Size, Status};
-use crate::responder::language::concept::{Concept, Stage};
+use crate::responder::language::concept::{Concept, LifeStage};
 
 use Concept as C;
 
-/// Size, gender, status, age, color, company.
+/// Size, gender, status, stage of life, color, and whether it is good with kids.
 pub(super) static TRAITS: &[(Concept, &str)] = &[
     (C::Size(Size::Small), "small|small sized|small size|little|tiny|smallish|petite|mini|compact"),
     (C::Size(Size::Medium), "medium|medium sized|medium size|mid sized|midsize|midsized|average sized"),
@@ -31,10 +31,10 @@ pub(super) static TRAITS: &[(Concept, &str)] = &[
          including sold|including sold ones|including unavailable ones|even adopted ones|all statuses|regardless of status|whatever status|whatever the status|\
          available or not|of any status|every status",
     ),
-    (C::Stage(Stage::Baby), "baby|babies|newborn*|infant*"),
-    (C::Stage(Stage::Young), "young|younger|youngish|juvenile*|youthful"),
-    (C::Stage(Stage::Adult), "adult*|grown|grown up|fully grown|full grown|mature"),
-    (C::Stage(Stage::Senior), "senior*|old|older|elderly|oldie*"),
+    (C::LifeStage(LifeStage::Baby), "baby|babies|newborn*|infant*"),
+    (C::LifeStage(LifeStage::Young), "young|younger|youngish|juvenile*|youthful"),
+    (C::LifeStage(LifeStage::Adult), "adult*|grown|grown up|fully grown|full grown|mature"),
+    (C::LifeStage(LifeStage::Senior), "senior*|old|older|elderly|oldie*"),
     (C::Free, "free|for free|free of charge|no cost|at no cost"),
     (C::Color(&["black"]), "black"),
     (C::Color(&["white"]), "white"),

@@ -1,10 +1,13 @@
-//! Text to sentences of words: lower case, contractions taken apart, amounts recognised.
+//! The lexer: splits text into sentences of words in lower case, expands contractions and recognizes amounts.
+//!
+//! Its units are called words, since a token is a unit of the completion here. Other punctuation than commas is
+//! dropped.
 
 use rust_decimal::Decimal;
 
-/// What a word is made of.
+/// The kind of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::responder) enum Shape {
+pub(in crate::responder) enum WordKind {
     /// Letters, or letters and digits.
     Letters,
     /// A plain number.
@@ -20,35 +23,36 @@ pub(in crate::responder) enum Shape {
 pub(in crate::responder) struct Word {
     /// Lower case.
     pub(in crate::responder) text: String,
-    pub(in crate::responder) shape: Shape,
-    /// Written with a capital although no sentence begins here: perhaps a name.
-    pub(in crate::responder) capital: bool,
+    pub(in crate::responder) kind: WordKind,
+    /// Starts with a capital letter, but is not the first word of its sentence: perhaps a name.
+    pub(in crate::responder) capitalized: bool,
 }
 
-/// Sentences of words; empty sentences are left out.
-pub(in crate::responder) fn sentences(text: &str) -> Vec<Vec<Word>> {
-    // In a text that is all capitals, a capital says nothing.
-    let shouting = !text.chars().any(char::is_lowercase);
+/// Splits a text into sentences; empty ones are omitted.
+pub(in crate::responder) fn split_sentences(text: &str) -> Vec<Vec<Word>> {
+    // In a text without lower-case letters, a capital letter does not indicate a name.
+    let all_caps = !text.chars().any(char::is_lowercase);
     let chars: Vec<char> = text.chars().map(|c| if matches!(c, '’' | '‘' | 'ʼ' | '`') { '\'' } else { c }).collect();
-    let mut reader = Reader { chars: &chars, at: 0, shouting, done: Vec::new(), open: Vec::new() };
-    reader.read();
-    reader.done
+    let mut lexer = Lexer { chars: &chars, at: 0, all_caps, finished: Vec::new(), current: Vec::new() };
+    lexer.run();
+    lexer.finished
 }
 
-struct Reader<'a> {
+struct Lexer<'a> {
     chars: &'a [char],
     at: usize,
-    shouting: bool,
-    done: Vec<Vec<Word>>,
-    open: Vec<Word>,
+    all_caps: bool,
+    finished: Vec<Vec<Word>>,
+    /// The sentence that is being read.
+    current: Vec<Word>,
 }
 
-impl Reader<'_> {
+impl Lexer<'_> {
     fn peek(&self, ahead: usize) -> Option<char> {
         self.chars.get(self.at + ahead).copied()
     }
 
-    fn read(&mut self) {
+    fn run(&mut self) {
         while let Some(c) = self.peek(0) {
             match c {
                 c if c.is_ascii_digit() || (c == '.' && self.peek(1).is_some_and(|c| c.is_ascii_digit())) => {
@@ -59,38 +63,38 @@ impl Reader<'_> {
                 '.' | '?' | '!' | '\n' | '。' | '？' | '！' => {
                     self.at += 1;
                     if self.ends_sentence(c) {
-                        self.close();
+                        self.finish_sentence();
                     }
                 }
                 _ => self.symbol(c),
             }
         }
-        self.close();
+        self.finish_sentence();
     }
 
-    /// A dot ends a sentence only before a blank or the end, and not after an abbreviation of a breed.
+    /// A dot ends a sentence only before white space or the end, and not after an abbreviation.
     fn ends_sentence(&self, mark: char) -> bool {
         if mark != '.' {
             return true;
         }
         let abbreviation =
-            self.open.last().is_some_and(|word| matches!(word.text.as_str(), "st" | "mr" | "mrs" | "dr"));
+            self.current.last().is_some_and(|word| matches!(word.text.as_str(), "st" | "mr" | "mrs" | "dr"));
         !abbreviation && self.peek(0).is_none_or(char::is_whitespace)
     }
 
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.done.push(std::mem::take(&mut self.open));
+    fn finish_sentence(&mut self) {
+        if !self.current.is_empty() {
+            self.finished.push(std::mem::take(&mut self.current));
         }
     }
 
-    fn push(&mut self, text: &str, shape: Shape, capital: bool) {
-        let capital = capital && !self.shouting && self.open.iter().any(|word| word.shape != Shape::Comma);
-        self.open.push(Word { text: text.to_owned(), shape, capital });
+    fn push(&mut self, text: &str, kind: WordKind, capitalized: bool) {
+        let capitalized = capitalized && !self.all_caps && self.current.iter().any(|word| word.kind != WordKind::Comma);
+        self.current.push(Word { text: text.to_owned(), kind, capitalized });
     }
 
     fn word(&mut self, text: &str) {
-        self.push(text, Shape::Letters, false);
+        self.push(text, WordKind::Letters, false);
     }
 
     fn number(&mut self) {
@@ -109,9 +113,9 @@ impl Reader<'_> {
             self.word(&format!("{}{suffix}", value.normalize()));
         } else if self.peek(0) == Some('$') && !self.peek(1).is_some_and(|c| c.is_ascii_digit()) {
             self.at += 1;
-            self.push(&value.to_string(), Shape::Money(value), false);
+            self.push(&value.to_string(), WordKind::Money(value), false);
         } else {
-            self.push(&value.to_string(), Shape::Number(value), false);
+            self.push(&value.to_string(), WordKind::Number(value), false);
         }
         self.after_number();
     }
@@ -133,11 +137,11 @@ impl Reader<'_> {
             self.at += 1;
             value = value.saturating_mul(Decimal::ONE_THOUSAND);
         }
-        self.push(&value.to_string(), Shape::Money(value), false);
+        self.push(&value.to_string(), WordKind::Money(value), false);
         self.after_number();
     }
 
-    /// `1,200.50`; [`None`] for what is no number (`1.2.3`) or too long for one.
+    /// A number such as `1,200.50`; `None` if it is malformed (`1.2.3`) or not below 10^9.
     fn digits(&mut self) -> Option<Decimal> {
         let mut text = String::new();
         while let Some(c) = self.peek(0) {
@@ -162,7 +166,7 @@ impl Reader<'_> {
             && !self.peek(4).is_some_and(|c| c.is_ascii_digit())
     }
 
-    /// `100-200` is a range, `2+` a lower bound, `3-year-old` just words.
+    /// `100-200` is a range, `2+` a lower bound, `3-year-old` three words.
     fn after_number(&mut self) {
         let next = self.chars[self.at..].iter().skip_while(|c| **c == ' ').nth(1).copied();
         let mark = self.chars[self.at..].iter().find(|c| **c != ' ').copied();
@@ -184,7 +188,7 @@ impl Reader<'_> {
             self.at += 1;
         }
         let written: String = self.chars[start..self.at].iter().collect();
-        let capital = written.chars().next().is_some_and(char::is_uppercase);
+        let capitalized = written.chars().next().is_some_and(char::is_uppercase);
         let mut text = written.to_lowercase();
         if text == "y" && self.peek(0) == Some('/') && matches!(self.peek(1), Some('o' | 'O')) {
             self.at += 2;
@@ -192,19 +196,19 @@ impl Reader<'_> {
         }
         if self.peek(0) == Some('\'') && self.peek(1).is_some_and(char::is_alphabetic) {
             let tail: String = self.chars[self.at + 1..].iter().take_while(|c| c.is_alphabetic()).collect();
-            if self.contraction(&text, capital, &tail.to_lowercase()) {
+            if self.contraction(&text, capitalized, &tail.to_lowercase()) {
                 self.at += 1 + tail.chars().count();
                 return;
             }
-            // An apostrophe within another word ("O'Malley") joins it.
+            // Other apostrophes ("O'Malley") are dropped.
             self.at += 1 + tail.chars().count();
             text.push_str(&tail.to_lowercase());
         }
-        self.push(&text, Shape::Letters, capital);
+        self.push(&text, WordKind::Letters, capitalized);
     }
 
     /// "isn't" is "is not", "what's" is "what is", "Rex's" is "Rex".
-    fn contraction(&mut self, text: &str, capital: bool, tail: &str) -> bool {
+    fn contraction(&mut self, text: &str, capitalized: bool, tail: &str) -> bool {
         match tail {
             "t" if text.len() > 1 && text.ends_with('n') => {
                 let verb = match text {
@@ -212,17 +216,17 @@ impl Reader<'_> {
                     "won" => "will",
                     _ => &text[..text.len() - 1],
                 };
-                self.push(verb, Shape::Letters, false);
+                self.push(verb, WordKind::Letters, false);
                 self.word("not");
             }
             "s" => {
-                self.push(text, Shape::Letters, capital);
+                self.push(text, WordKind::Letters, capitalized);
                 if matches!(text, "what" | "who" | "where" | "there" | "that" | "it" | "she" | "he" | "how") {
                     self.word("is");
                 }
             }
             "re" | "m" | "ve" | "ll" | "d" => {
-                self.push(text, Shape::Letters, capital);
+                self.push(text, WordKind::Letters, capitalized);
                 match tail {
                     "re" => self.word("are"),
                     "m" => self.word("am"),
@@ -240,7 +244,7 @@ impl Reader<'_> {
         self.at += 1;
         let equal = self.peek(0) == Some('=');
         match c {
-            ',' | ';' => self.push(",", Shape::Comma, false),
+            ',' | ';' => self.push(",", WordKind::Comma, false),
             '&' => self.word("and"),
             '/' => self.word("or"),
             '<' | '≤' | '>' | '≥' => {
@@ -256,9 +260,9 @@ impl Reader<'_> {
             '€' => self.word("euro"),
             '£' => self.word("pound"),
             '¥' | '₹' | '₿' => self.word("yen"),
-            // Arithmetic and percentages mean something that is not understood here.
+            // Arithmetic and percentages are not supported: such a word is in no lexicon.
             '+' | '*' | '=' | '%' | '^' | '\\'
-                if c != '*' || self.open.last().is_some_and(|w| matches!(w.shape, Shape::Number(_))) =>
+                if c != '*' || self.current.last().is_some_and(|w| matches!(w.kind, WordKind::Number(_))) =>
             {
                 self.word(&c.to_string());
             }
@@ -272,35 +276,35 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
-        sentences(text).iter().map(|s| s.iter().map(|w| w.text.clone()).collect::<Vec<_>>().join(" ")).collect()
+        split_sentences(text).iter().map(|s| s.iter().map(|w| w.text.clone()).collect::<Vec<_>>().join(" ")).collect()
     }
 
     #[test]
-    fn contractions_and_possessives() {
+    fn contractions_are_expanded_and_possessives_removed() {
         assert_eq!(texts("What’s Rex's price? They aren't"), ["what is rex price", "they are not"]);
         assert_eq!(texts("I'd like kid-friendly dogs"), ["i would like kid friendly dogs"]);
     }
 
     #[test]
-    fn amounts() {
+    fn amounts_and_ranges_are_recognized() {
         assert_eq!(texts("$1,200.50 or 100-200, 2+ years"), ["1200.50 or 100 to 200 , 2 or more years"]);
         assert_eq!(texts("<$200 and >= 3yrs"), ["under 200 and at least 3 yrs"]);
         assert_eq!(texts("$100 - $200"), ["100 to 200"]);
         assert_eq!(texts("3-year-old"), ["3 year old"]);
-        assert!(matches!(sentences("200$")[0][0].shape, Shape::Money(_)));
-        assert!(matches!(sentences("$2k")[0][0].shape, Shape::Money(v) if v == Decimal::from(2000)));
+        assert!(matches!(split_sentences("200$")[0][0].kind, WordKind::Money(_)));
+        assert!(matches!(split_sentences("$2k")[0][0].kind, WordKind::Money(v) if v == Decimal::from(2000)));
     }
 
     #[test]
-    fn a_dot_within_a_number_or_abbreviation_ends_nothing() {
+    fn a_dot_in_a_number_or_abbreviation_does_not_end_the_sentence() {
         assert_eq!(texts("St. Bernard for $149.99."), ["st bernard for 149.99"]);
     }
 
     #[test]
-    fn capitals_count_within_a_sentence_that_is_not_shouted() {
-        let capital = |text: &str| sentences(text)[0].last().unwrap().capital;
-        assert!(capital("about Max"));
-        assert!(!capital("Max"));
-        assert!(!capital("ABOUT MAX"));
+    fn capitals_are_noted_inside_sentences_unless_all_letters_are_capitals() {
+        let capitalized = |text: &str| split_sentences(text)[0].last().unwrap().capitalized;
+        assert!(capitalized("about Max"));
+        assert!(!capitalized("Max"));
+        assert!(!capitalized("ABOUT MAX"));
     }
 }

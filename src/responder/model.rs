@@ -1,0 +1,109 @@
+//! The model itself: runs the steps from a chat request to the tokens of its answer.
+
+use std::sync::Arc;
+
+use async_openai::types::chat::FinishReason;
+
+use super::conversation::{Conversation, read_conversation};
+use super::error::ResponderError;
+use super::language::{InventoryLexicon, ParsedMessage, understand};
+use super::options::{Options, read_options};
+use super::{answer, task, truncate};
+use crate::offload::Offload;
+use crate::petstore::{PetStore, Vocabulary};
+use crate::wire::request::ChatRequest;
+use crate::wire::tokens::Piece;
+
+/// Size of a request body in bytes above which parsing runs on the offload pool. A smaller one takes one or two
+/// milliseconds at most.
+const OFFLOAD_BODY_LEN: usize = 16 * 1024;
+
+/// Number of pet names above which building the lexicon takes so long that it runs on the offload pool too.
+const OFFLOAD_NAME_COUNT: usize = 2_000;
+
+/// The local model. Clones share the store and the offload pool.
+#[derive(Clone, Debug)]
+pub struct Responder {
+    pets: PetStore,
+    offload: Offload,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    /// Tokens of the messages as OpenAI's published recipe counts them: for each message 3 plus those of its role,
+    /// content and name (plus 1 where there is a name), and 3 for the start of the answer.
+    pub prompt_tokens: u32,
+    /// As many as the request's `n`. All are equal and share their text.
+    pub choices: Vec<Choice>,
+}
+
+/// One choice of a completion.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The text in pieces of whole tokens; joined, they are the whole content.
+    pub pieces: Arc<[Piece]>,
+    /// `length` if the token limit ended the text, otherwise `stop`.
+    pub finish_reason: FinishReason,
+    /// The sum of the pieces' tokens.
+    pub completion_tokens: u32,
+}
+
+impl Responder {
+    /// A model that answers from `pets`.
+    #[must_use]
+    pub const fn new(pets: PetStore, offload: Offload) -> Self {
+        Self { pets, offload }
+    }
+
+    /// Answers a request. Long computations run on the offload pool, where `caller`, the id of the API key, has its
+    /// share.
+    ///
+    /// # Errors
+    /// [`ResponderError::Unsupported`] for a parameter that this model does not support, [`ResponderError::Store`] if
+    /// the database fails, [`ResponderError::NotDone`] if the offload pool's queue is full.
+    pub async fn complete(&self, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ResponderError> {
+        let vocabulary = self.pets.vocabulary().await?;
+        let offloaded = request.body().len() > OFFLOAD_BODY_LEN || vocabulary.names.len() > OFFLOAD_NAME_COUNT;
+        let request = request.clone();
+        let parse = move || parse(&request, &vocabulary);
+        let ParsedRequest { options, prompt_tokens, task_answer, message } =
+            if offloaded { self.offload.run(caller, parse).await?? } else { parse()? };
+        if let Some(text) = task_answer {
+            return Ok(completion(&text, prompt_tokens, &options));
+        }
+        let ParsedMessage { interpretations, json, partial } = message;
+        let mut answers = Vec::with_capacity(interpretations.len());
+        for interpretation in interpretations {
+            answers.push(answer::look_up(&self.pets, interpretation).await?);
+        }
+        let text =
+            if options.json || json { answer::to_json(&answers) } else { answer::to_markdown(&answers, partial) };
+        Ok(completion(&text, prompt_tokens, &options))
+    }
+}
+
+fn completion(text: &str, prompt_tokens: u32, options: &Options) -> Completion {
+    let (pieces, finish_reason) = truncate::truncate(text, options);
+    let completion_tokens = pieces.iter().map(|piece| piece.tokens).sum();
+    let choice = Choice { pieces: pieces.into(), finish_reason, completion_tokens };
+    Completion { prompt_tokens, choices: vec![choice; options.choices] }
+}
+
+struct ParsedRequest {
+    options: Options,
+    prompt_tokens: u32,
+    /// The answer to a chat client's own task; the message is not interpreted then.
+    task_answer: Option<String>,
+    message: ParsedMessage,
+}
+
+fn parse(request: &ChatRequest, vocabulary: &Vocabulary) -> Result<ParsedRequest, ResponderError> {
+    let given = request.given()?;
+    let options = read_options(request, &given)?;
+    let Conversation { turns, prompt_tokens } = read_conversation(&given)?;
+    let task_answer = task::answer(&turns);
+    let turns: &[_] = if task_answer.is_some() { &[] } else { &turns };
+    let message = understand(turns, &InventoryLexicon::new(vocabulary));
+    Ok(ParsedRequest { options, prompt_tokens, task_answer, message })
+}
