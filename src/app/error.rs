@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::auth::keyring::FirstKeyError;
+use crate::http::client::TlsError;
 use crate::store::StoreError;
-use crate::upstream::TlsError;
 
 /// Why the server could not start. The text names the setting to change.
 #[derive(Debug)]

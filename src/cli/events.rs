@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::Args;
 use petstream::api::events::jitter;
 use petstream::config::Sources;
-use petstream::upstream::system_tls;
+use petstream::http::client::system_tls;
 use petstream::wire::sse::Decoder;
 use reqwest::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};

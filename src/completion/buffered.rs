@@ -15,7 +15,7 @@ use super::usage_guard::{BYTES_A_TOKEN, UsageGuard};
 use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::telemetry::record::Record;
-use crate::upstream::{Answer, Ask, Failure, Route, Target};
+use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::Facts;
 use crate::wire::request::UsageAsk;
 
@@ -60,10 +60,8 @@ async fn ask(
     order: &ProxyRequest,
 ) -> Result<(StatusCode, Bytes, Facts), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
-    let ask = Ask { body, stream: false, client: &order.client };
-    let mut answer = timed(time_to_open(target, record.elapsed(), false), pin!(target.send(&ask)))
-        .await
-        .map_err(Failure::before_head)?;
+    let ask = UpstreamRequest { body, stream: false, client: &order.client };
+    let mut answer = timed(time_to_open(target, record.elapsed(), false), pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
         return timed(time_in_all(target, record.elapsed()), refused.as_mut()).await;
@@ -79,7 +77,7 @@ async fn ask(
 
 /// The body, as long as it does not fall silent.
 async fn read(
-    answer: &mut Answer,
+    answer: &mut UpstreamResponse,
     record: &Record,
     target: &Target,
     (limit, memory): (usize, &mut Memory),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::upstream::{Answer, Failure, Refusal, Target};
+use crate::upstream::{Failure, Refusal, Target, UpstreamResponse};
 use crate::wire::chunk::{Facts, Frame, look_at_answer};
 use crate::wire::envelope::{ErrorBody, read_error};
 
@@ -15,15 +15,15 @@ const MAX_ERROR: usize = 64 * 1024;
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the body of an answer that is no success.
-pub(super) async fn refusal(target: &Target, answer: Answer) -> Failure {
-    let Answer { status, retry_after, .. } = answer;
+pub(super) async fn refusal(target: &Target, answer: UpstreamResponse) -> Failure {
+    let UpstreamResponse { status, retry_after, .. } = answer;
     let body = error_body(answer, Bytes::new()).await;
     let error = serde_json::from_slice(&body).ok().as_ref().and_then(read_error);
     Failure::Refused(Refusal { status, error: error.map(|error| masked(target, error)), retry_after })
 }
 
 /// Reads JSON that came where a stream should: `begin` and what follows. It is an error, or a whole answer.
-pub(super) async fn no_stream(target: &Target, answer: Answer, begin: Bytes) -> Failure {
+pub(super) async fn no_stream(target: &Target, answer: UpstreamResponse, begin: Bytes) -> Failure {
     match check_answer(target, &error_body(answer, begin).await) {
         Err(refused @ Failure::Refused(_)) => refused,
         _ => Failure::Malformed("it is a whole answer although a stream was asked for"),
@@ -31,7 +31,7 @@ pub(super) async fn no_stream(target: &Target, answer: Answer, begin: Bytes) -> 
 }
 
 /// What is left of a body behind its beginning, if that is not more than an error can be.
-async fn error_body(mut answer: Answer, begin: Bytes) -> Bytes {
+async fn error_body(mut answer: UpstreamResponse, begin: Bytes) -> Bytes {
     let rest = tokio::time::timeout(ERROR_PATIENCE, answer.body.read_to_end(MAX_ERROR)).await;
     let rest = rest.ok().and_then(Result::ok).flatten().unwrap_or_default();
     if begin.is_empty() { rest } else { [begin, rest].concat().into() }

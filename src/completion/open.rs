@@ -16,7 +16,7 @@ use super::sniff::{Kind, sniff};
 use crate::bound::Grant;
 use crate::config::Timeouts;
 use crate::time::{ResponseDeadline, timeout};
-use crate::upstream::{Answer, AnswerBody, Ask, Deadline, Failure, Media, Target};
+use crate::upstream::{Deadline, Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::{ChunkParser, Facts};
 use crate::wire::request::{ChatRequest, Forwarded, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
@@ -30,7 +30,7 @@ const MAX_HELD: usize = 16;
 /// A stream that has begun.
 pub(super) struct Opened {
     pub(super) target: Arc<Target>,
-    pub(super) body: AnswerBody,
+    pub(super) body: UpstreamBody,
     /// Holds what came with the last chunk.
     pub(super) decoder: Decoder,
     pub(super) looker: ChunkParser,
@@ -96,7 +96,7 @@ pub(super) async fn open(
 }
 
 async fn open_once(target: &Arc<Target>, body: Forwarded<'_>, order: &ProxyRequest) -> Result<Opened, Failure> {
-    let answer = target.send(&Ask { body, stream: true, client: &order.client }).await.map_err(Failure::before_head)?;
+    let answer = target.send(&UpstreamRequest { body, stream: true, client: &order.client }).await?;
     let (body, begin) = check_head(target, answer).await?;
     let mut opened = Opened {
         target: Arc::clone(target),
@@ -225,7 +225,7 @@ where
 
 /// Whether what comes can be a stream of events: by its first bytes, and only if those say nothing by its label. Gives the
 /// body and what has been read of it.
-async fn check_head(target: &Target, mut answer: Answer) -> Result<(AnswerBody, Bytes), Failure> {
+async fn check_head(target: &Target, mut answer: UpstreamResponse) -> Result<(UpstreamBody, Bytes), Failure> {
     if !answer.status.is_success() {
         return Err(Box::pin(refusal(target, answer)).await);
     }

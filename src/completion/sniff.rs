@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::upstream::{AnswerBody, Failure};
+use crate::upstream::{Failure, UpstreamBody};
 
 /// Most white space in front of a body that is looked through for its first word, bytes.
 const MAX_SPACE: usize = 1024;
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 }
 
 /// Reads as much of the body as says what it is, and gives that with it.
-pub(super) async fn sniff(body: &mut AnswerBody) -> Result<(Kind, Bytes), Failure> {
+pub(super) async fn sniff(body: &mut UpstreamBody) -> Result<(Kind, Bytes), Failure> {
     let mut begin = Bytes::new();
     loop {
         if let Some(kind) = kind(&begin) {

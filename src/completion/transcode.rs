@@ -12,7 +12,7 @@ use super::frame_buffer::FrameBuffer;
 use super::memory::Memory;
 use super::open::{Opened, ProxyRequest, too_long};
 use super::usage_guard::UsageGuard;
-use crate::upstream::{AnswerBody, Failure, Target};
+use crate::upstream::{Failure, Target, UpstreamBody};
 use crate::wire::chunk::{Calls, ChunkParser, Facts, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
@@ -49,7 +49,7 @@ pub(super) enum End {
 /// Reads an upstream's stream and collects what goes out.
 pub(super) struct StreamTranscoder {
     target: Arc<Target>,
-    body: AnswerBody,
+    body: UpstreamBody,
     decoder: Decoder,
     looker: ChunkParser,
     /// The chunks that opened the stream.

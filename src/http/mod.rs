@@ -1,7 +1,9 @@
 //! HTTP/1.1 (RFC 9112) as a transport that knows nothing of models, keys or stores.
 //!
-//! `codec` holds what both sides of a connection share, `server` serves the connections of clients.
+//! `codec` holds what both sides of a connection share, `server` serves the connections of clients, `client` sends requests
+//! to an endpoint.
 
+pub mod client;
 pub mod codec;
 #[cfg(feature = "fuzzing")]
 pub use server::fuzzing;

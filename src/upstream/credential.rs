@@ -108,7 +108,7 @@ fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'s
     head.freeze()
 }
 
-/// Writes a field of a head.
+/// Writes a header of a request.
 pub(super) fn push_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(piece);

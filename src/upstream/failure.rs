@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::bound::Exceeded;
-
+use crate::http::client;
 use crate::wire::quirks::is_overflow;
 
 /// Which deadline ran out.
@@ -153,12 +153,6 @@ impl Refusal {
 }
 
 impl Failure {
-    /// The same, of a connection that had not received the head of an answer.
-    #[must_use]
-    pub fn before_head(self) -> Self {
-        if matches!(self, Self::Closed) { Self::Unanswered } else { self }
-    }
-
     /// The label for logs and metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -277,6 +271,18 @@ impl Failure {
         match self {
             Self::Refused(refusal) if refusal.is_overload() => refusal.retry_after,
             _ => None,
+        }
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        match error {
+            client::Error::Connect(error) => Self::Unreachable(error),
+            client::Error::ConnectTimeout => Self::Timeout(Deadline::Connect),
+            client::Error::ClosedBeforeHead => Self::Unanswered,
+            client::Error::ClosedInBody => Self::Closed,
+            client::Error::Malformed(what) => Self::Malformed(what),
         }
     }
 }

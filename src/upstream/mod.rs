@@ -1,36 +1,26 @@
-//! Upstreams: connections, their pool, and the table that says where a model is served.
+//! Upstreams: which target serves a model, whether it is fit to be asked, and when a request may be tried again.
 //!
-//! An exchange has no task of its own: whoever awaits the head or polls the body drives the connection beneath it.
-//! So each request is one task, dropping it closes its connection (that is how a cancel reaches the upstream), and
-//! nothing is read that the client has not made room for.
+//! The bytes go through [`http::client`](crate::http::client), whose errors become a [`Failure`] here. Dropping a request or
+//! the body of its response closes the connection: that is how a cancel reaches the upstream.
 
-mod answer;
 mod backoff;
 mod budget;
-mod connection;
-mod connector;
 mod credential;
-mod exchange;
 mod failure;
-mod head;
 mod health;
 mod models;
-mod pool;
 mod request;
+mod response;
 mod retry_after;
 mod routes;
-mod socket;
 mod status;
-mod stream;
 mod target;
-mod tls;
 
-pub use answer::{Answer, AnswerBody};
 pub use credential::UpstreamCredential;
 pub use failure::{Deadline, Failure, Refusal};
-pub use head::Media;
 pub use models::RemoteModels;
+pub use request::UpstreamRequest;
+pub use response::{Media, UpstreamBody, UpstreamResponse};
 pub use routes::{Lease, Pick, Route, Routes};
 pub use status::{TargetState, TargetStatus};
-pub use target::{Ask, Target};
-pub use tls::{TlsError, system_tls};
+pub use target::Target;

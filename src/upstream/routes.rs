@@ -13,8 +13,8 @@ use super::budget::Budget;
 use super::failure::Failure;
 use super::health::{Health, Standing};
 use super::target::{self, Target};
-use super::tls::TlsError;
 use crate::config::{ModelConfig, Retries, UpstreamConfig};
+use crate::http::client::TlsError;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, ModelMetrics, TargetMetrics};
 use crate::time::clock;
 

@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
-use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use url::Position;
 
-use super::answer::Answer;
-use super::connector::{self, Dialer};
 use super::credential::{UpstreamCredential, push_field};
 use super::failure::Failure;
-use super::pool::Pool;
-use super::tls::{self, TlsError};
+use super::request::UpstreamRequest;
+use super::response::{ResponseFacts, UpstreamResponse};
 use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
+use crate::http::client::{Client, Endpoint, Request, TlsError};
 use crate::wire::request::{Forwarded, UsageAsk};
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
@@ -30,20 +28,8 @@ pub struct Target {
     ask_usage: UsageAsk,
     /// It has refused `stream_options` once.
     knows_no_usage: AtomicBool,
-    dialer: Dialer,
+    client: Client,
     models_url: String,
-    tls_config: Arc<rustls::ClientConfig>,
-    pool: Pool,
-}
-
-/// What to ask of a target.
-pub struct Ask<'a> {
-    /// The request's body.
-    pub body: Forwarded<'a>,
-    /// Whether a stream is wanted.
-    pub stream: bool,
-    /// The client's headers, of which a few are forwarded.
-    pub client: &'a HeaderMap,
 }
 
 impl Target {
@@ -53,10 +39,7 @@ impl Target {
     /// [`TlsError`] when the authorities to trust can't be read.
     pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
         let url = &config.base_url;
-        let host = url.host().map_or_else(|| url::Host::Domain(String::new()), |host| host.to_owned());
-        let secure = url.scheme() == "https";
-        let tls_config = if secure { tls::client_config(config.ca_file.as_deref())? } else { tls::untrusting()? };
-        let tls = if secure { Some(connector::tls(&tls_config, &host)?) } else { None };
+        let endpoint = Endpoint::new(url, config.ca_file.as_deref())?;
         let path = url.path().trim_end_matches('/');
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Arc::new(Self {
@@ -70,24 +53,38 @@ impl Target {
                 AskUsage::Never => UsageAsk::Nothing,
             },
             knows_no_usage: AtomicBool::new(false),
-            dialer: Dialer {
-                port: url.port_or_known_default().unwrap_or(80),
-                connect: config.timeouts.connect,
-                host,
-                tls,
-            },
+            client: Client::new(endpoint, config.timeouts.connect),
             models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
-            tls_config,
-            pool: Pool::default(),
         }))
     }
 
-    /// Posts a chat completion and waits for the head of the answer.
+    /// Posts a chat completion and waits for the head of the response.
     ///
     /// # Errors
-    /// [`Failure`], but for [`Failure::Refused`]: any status is an answer here.
-    pub async fn send(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Answer, Failure> {
-        super::exchange::exchange(self, ask).await
+    /// [`Failure`], but never [`Failure::Refused`]: any status is a response here.
+    pub async fn send(&self, request: &UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
+        let response = self.client.send(|| self.encode(request), ResponseFacts::read).await?;
+        Ok(response.into())
+    }
+
+    /// A request as it goes over the wire.
+    fn encode(&self, request: &UpstreamRequest<'_>) -> Request {
+        let encoded = Request::new(|head| self.write_head(request, head));
+        match &request.body {
+            Forwarded::Whole(body) => encoded.body(body),
+            Forwarded::Pieces(pieces) => encoded.body_pieces(pieces),
+        }
+    }
+
+    fn write_head(&self, request: &UpstreamRequest<'_>, out: &mut BytesMut) {
+        self.credential.write_head(request.stream, out);
+        for name in &FORWARDED {
+            if let Some(value) = request.client.get(name) {
+                push_field(out, name, value.as_bytes());
+            }
+        }
+        push_field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(request.body.len()).as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
 
     /// What it is called in logs, metrics and records, where no other target of its route is called so: `host:port/path#model`,
@@ -134,41 +131,21 @@ impl Target {
 
     /// Closes idle connections that have outlived their use.
     pub async fn sweep(&self) {
-        self.pool.sweep().await;
+        self.client.sweep().await;
     }
 
     /// Idle connections that are kept.
     #[must_use]
     pub fn idle_connections(&self) -> usize {
-        self.pool.len()
+        self.client.idle_connections()
     }
 
     pub(super) const fn tls_config(&self) -> &Arc<rustls::ClientConfig> {
-        &self.tls_config
-    }
-
-    pub(super) const fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    pub(super) const fn dialer(&self) -> &Dialer {
-        &self.dialer
+        self.client.endpoint().tls_config()
     }
 
     pub(super) fn models_url(&self) -> &str {
         &self.models_url
-    }
-
-    /// Writes the head of a request.
-    pub(super) fn write_head(&self, ask: &Ask<'_>, out: &mut BytesMut) {
-        self.credential.write_head(ask.stream, out);
-        for name in &FORWARDED {
-            if let Some(value) = ask.client.get(name) {
-                push_field(out, name, value.as_bytes());
-            }
-        }
-        push_field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(ask.body.len()).as_bytes());
-        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use petstream::config::UpstreamConfig;
-use petstream::upstream::{Ask, Target};
+use petstream::upstream::{UpstreamRequest, Target};
 use petstream::wire::request::Forwarded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,7 +77,7 @@ async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
 async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
     let client = HeaderMap::new();
     let body = Forwarded::Whole(Cow::Owned(Bytes::from_static(BODY)));
-    let ask = Ask { body, stream: false, client: &client };
+    let ask = UpstreamRequest { body, stream: false, client: &client };
     let mut answer = target.send(&ask).await.ok()?;
     let body = answer.body.read_to_end(MAX_BODY).await.ok()??;
     Some((answer.status.as_u16(), body))

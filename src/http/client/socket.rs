@@ -1,4 +1,4 @@
-//! A socket to an upstream, which can be asked what it has received without a runtime in between.
+//! A TCP socket whose unread data can be checked by a system call, without asking the runtime.
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -12,24 +12,23 @@ use tokio::net::TcpStream;
 /// Length of the header of a TLS record: type, version, length (RFC 8446, section 5.1).
 const RECORD_HEADER: usize = 5;
 
-/// A TCP socket that remembers whether it was written to, and where in a TLS record it stands.
+/// A TCP socket that records whether it was written to and, under TLS, whether it is in the middle of a record.
 pub(super) struct Socket {
     tcp: TcpStream,
-    /// The operating system has taken bytes since this was last unset.
+    /// The operating system has accepted bytes since this was last cleared.
     pub(super) has_written: bool,
-    /// Where it stands in the records that were received; none: it carries no TLS.
-    records: Option<Records>,
+    /// The position in the received TLS records; none without TLS.
+    records: Option<RecordTracker>,
 }
 
 impl Socket {
-    /// For plain text.
     pub(super) const fn plain(tcp: TcpStream) -> Self {
         Self { tcp, has_written: false, records: None }
     }
 
-    /// For TLS, from its first byte on.
+    /// To be used from the first byte of the handshake on.
     pub(super) fn tls(tcp: TcpStream) -> Self {
-        Self { tcp, has_written: false, records: Some(Records::default()) }
+        Self { tcp, has_written: false, records: Some(RecordTracker::default()) }
     }
 
     pub(super) const fn tcp(&self) -> &TcpStream {
@@ -40,25 +39,25 @@ impl Socket {
         self.tcp
     }
 
-    /// Whether nothing can be read at this moment, not even the end. One system call.
+    /// Whether nothing can be read now, not even the end of the stream. One system call.
     pub(super) fn is_empty(&self) -> bool {
         let peeked = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Reads what is there without asking the runtime.
-    pub(super) const fn now(&mut self) -> Now<'_> {
-        Now(self)
+    /// A reader that doesn't wait, and doesn't ask the runtime.
+    pub(super) const fn nonblocking(&mut self) -> NonBlocking<'_> {
+        NonBlocking(self)
     }
 
-    /// Whether all records that were begun have been received to their ends.
+    /// Whether every record that has begun was received to its end. True without TLS.
     pub(super) fn is_between_records(&self) -> bool {
-        self.records.as_ref().is_none_or(Records::is_between)
+        self.records.as_ref().is_none_or(RecordTracker::is_between)
     }
 
     fn received(&mut self, bytes: &[u8]) {
         if let Some(records) = &mut self.records {
-            records.pass(bytes);
+            records.advance(bytes);
         }
     }
 
@@ -68,10 +67,10 @@ impl Socket {
     }
 }
 
-/// See [`Socket::now`].
-pub(super) struct Now<'a>(&'a mut Socket);
+/// See [`Socket::nonblocking`].
+pub(super) struct NonBlocking<'a>(&'a mut Socket);
 
-impl Read for Now<'_> {
+impl Read for NonBlocking<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = (&*SockRef::from(&self.0.tcp)).read(buf)?;
         self.0.received(&buf[..count]);
@@ -81,19 +80,19 @@ impl Read for Now<'_> {
 
 /// Follows TLS records by their headers.
 #[derive(Debug, Default)]
-struct Records {
-    /// How much of a header has come, bytes.
+struct RecordTracker {
+    /// Bytes of the current header that were received.
     header: usize,
-    /// What the header says of the length so far; then how much of the record is left, bytes.
+    /// The length that the header gives so far; then the bytes that are left of the record.
     left: usize,
 }
 
-impl Records {
+impl RecordTracker {
     const fn is_between(&self) -> bool {
         self.header == 0
     }
 
-    fn pass(&mut self, mut bytes: &[u8]) {
+    fn advance(&mut self, mut bytes: &[u8]) {
         while let Some((first, behind)) = bytes.split_first() {
             if self.header < RECORD_HEADER {
                 // The length is in its last two bytes.
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_followed_in_any_split() {
+    fn tls_records_are_tracked_in_any_split() {
         let record = |length: u16| {
             let [high, low] = length.to_be_bytes();
             [&[23, 3, 3, high, low][..], &vec![7; usize::from(length)]].concat()
@@ -164,10 +163,10 @@ mod tests {
         let all = [record(3), record(0), record(300)].concat();
         let ends = [0, 8, 13, all.len()];
         for split in 0..all.len() {
-            let mut records = Records::default();
-            records.pass(&all[..split]);
+            let mut records = RecordTracker::default();
+            records.advance(&all[..split]);
             assert_eq!(records.is_between(), ends.contains(&split), "{split} bytes");
-            records.pass(&all[split..]);
+            records.advance(&all[split..]);
             assert!(records.is_between(), "split at {split}");
         }
     }

@@ -1,4 +1,4 @@
-//! TLS to upstreams: whom to trust.
+//! TLS of the client: which authorities are trusted.
 
 use std::fmt;
 use std::io::BufReader;
@@ -9,14 +9,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why no TLS configuration could be made.
+/// Why there is no TLS configuration.
 #[derive(Debug)]
 pub enum TlsError {
     /// The file of authorities can't be read, or holds no certificate.
     CaFile(PathBuf, String),
-    /// The host is no name that a certificate can be for.
+    /// The host can't be the name in a certificate.
     Name(String),
-    /// The cryptography library refused its own defaults.
+    /// The cryptography library refused its defaults.
     Provider(rustls::Error),
 }
 
@@ -42,7 +42,7 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
     })
 }
 
-/// Trusts whom the system trusts.
+/// A TLS configuration that trusts the authorities of the system.
 ///
 /// # Errors
 /// [`TlsError::Provider`]
@@ -50,8 +50,8 @@ pub fn system_tls() -> Result<Arc<ClientConfig>, TlsError> {
     client_config(None)
 }
 
-/// Trusts nobody: for upstreams that are spoken to in plain text.
-pub(super) fn untrusting() -> Result<Arc<ClientConfig>, TlsError> {
+/// A configuration that trusts no certificate, for plain text: it saves reading the system's.
+pub(super) fn without_roots() -> Result<Arc<ClientConfig>, TlsError> {
     with_roots(RootCertStore::empty())
 }
 

@@ -1,4 +1,4 @@
-//! The byte stream to an upstream: plain or TLS.
+//! The byte stream of a connection: plain TCP or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -10,42 +10,38 @@ use tokio_rustls::client::TlsStream;
 
 use super::socket::Socket;
 
-/// Most bytes that an idle TLS connection may have received since it was last looked at: session tickets and key updates
-/// take a few hundred.
+/// Most bytes that an idle TLS connection may have received since the last check: session tickets and key updates take a few
+/// hundred.
 const MAX_IDLE_BYTES: usize = 16 * 1024;
 
-/// A connected stream.
 pub(super) enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// What has arrived and was not read.
+/// What has arrived and has not been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// Nothing, nor the end of the connection.
+    /// Nothing, and the stream has not ended.
     Nothing,
-    /// The beginning of a TLS record, which may hold anything.
+    /// The beginning of a TLS record, whose content is not known yet.
     PartOfRecord,
-    /// Data, or the end of the connection.
+    /// Data, or the end of the stream.
     Something,
 }
 
 impl Stream {
-    /// Ready when it is worth trying to read. Pending says nothing about what has arrived: see
-    /// [`Stream::unread`].
+    /// Ready when a read may succeed. Pending says nothing about what has arrived: see [`Stream::unread`].
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.tcp().poll_read_ready(cx),
-            // It may have decrypted more than it has given away.
+            // There may be decrypted data that was not read yet.
             Self::Tls(_) => Poll::Ready(Ok(())),
         }
     }
 
-    /// What the peer has sent that was not read, at this moment.
-    ///
-    /// The operating system is asked. A poll can't tell: it is also pending when the task's cooperative budget is used up,
-    /// and when the runtime has not yet heard of what has arrived.
+    /// What the peer has sent that has not been read, according to the operating system. A poll can't tell: it is also
+    /// pending when the task's cooperative budget is used up, and until the runtime has seen the socket's event.
     pub(super) fn unread(&mut self) -> Unread {
         match self {
             Self::Plain(socket) if socket.is_empty() => Unread::Nothing,
@@ -57,12 +53,12 @@ impl Stream {
         }
     }
 
-    /// Begins a message: [`Stream::has_written`] is about what is written from now on.
-    pub(super) fn begin(&mut self) {
+    /// From here on, [`Stream::has_written`] is about the next message.
+    pub(super) fn begin_message(&mut self) {
         self.socket_mut().has_written = false;
     }
 
-    /// Whether anything has gone to the operating system since [`Stream::begin`].
+    /// Whether the operating system has accepted bytes since [`Stream::begin_message`].
     pub(super) fn has_written(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.has_written,
@@ -78,8 +74,8 @@ impl Stream {
     }
 }
 
-/// Takes in what an idle TLS connection has received. TLS itself may send session tickets and key updates at any time: those
-/// are nothing. An alert, `close_notify` and the end of the connection are something, as is application data.
+/// Processes what an idle TLS connection has received. Session tickets and key updates may come at any time and count as
+/// nothing; an alert, `close_notify`, the end of the stream and application data count as something.
 fn unread_over_tls(socket: &mut Socket, session: &mut ClientConnection) -> Unread {
     let mut received = 0;
     loop {
@@ -87,7 +83,7 @@ fn unread_over_tls(socket: &mut Socket, session: &mut ClientConnection) -> Unrea
             Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
             _ => return Unread::Something,
         }
-        match session.read_tls(&mut socket.now()) {
+        match session.read_tls(&mut socket.nonblocking()) {
             Ok(count) if count > 0 && received + count <= MAX_IDLE_BYTES => received += count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return if socket.is_between_records() { Unread::Nothing } else { Unread::PartOfRecord };

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::{Bytes, BytesMut};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,13 +11,16 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
-use crate::upstream::pool::Pool;
+use crate::http::client::pool::Pool;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
 fn request() -> Request {
-    Request { begin: BytesMut::from(&b"GET / HTTP/1.1\r\n\r\n"[..]), rest: Bytes::new(), more: Vec::new() }
+    Request::new(|head| head.extend_from_slice(b"GET / HTTP/1.1\r\n\r\n"))
 }
+
+/// The tests need nothing of a head but its status.
+const fn no_headers(_: StatusCode, _: &[Header<'_>]) {}
 
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -28,12 +30,12 @@ async fn pair() -> (TcpStream, TcpStream) {
     (ours, theirs)
 }
 
-async fn plain() -> (Box<Link>, TcpStream) {
+async fn plain() -> (Box<Connection>, TcpStream) {
     let (ours, theirs) = pair().await;
-    (Link::new(Stream::Plain(Socket::plain(ours))), theirs)
+    (Connection::new(Stream::Plain(Socket::plain(ours))), theirs)
 }
 
-async fn encrypted() -> (Box<Link>, TlsStream<TcpStream>) {
+async fn encrypted() -> (Box<Connection>, TlsStream<TcpStream>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
@@ -50,12 +52,12 @@ async fn encrypted() -> (Box<Link>, TlsStream<TcpStream>) {
     let (ours, theirs) = tokio::join!(connector.connect(name, Socket::tls(ours)), acceptor.accept(theirs));
     let mut theirs = theirs.unwrap();
     theirs.flush().await.unwrap();
-    (Link::new(Stream::Tls(Box::new(ours.unwrap()))), theirs)
+    (Connection::new(Stream::Tls(Box::new(ours.unwrap()))), theirs)
 }
 
 /// Until the kernel has something for the reader.
-async fn arrived(link: &Link) {
-    let socket = match &link.stream {
+async fn arrived(connection: &Connection) {
+    let socket = match &connection.stream {
         Stream::Plain(socket) => socket,
         Stream::Tls(tls) => tls.get_ref().0,
     };
@@ -78,39 +80,39 @@ async fn poll_spent<F: Future>(work: F) -> Poll<F::Output> {
 
 #[tokio::test]
 async fn what_came_before_the_request_is_not_its_answer_however_little_of_the_budget_is_left() {
-    let (mut link, mut upstream) = plain().await;
-    upstream.write_all(ANSWER).await.unwrap();
-    arrived(&link).await;
-    let sent = poll_spent(link.send(request())).await;
-    assert!(matches!(sent, Poll::Ready(Err(Unanswered { unsent: true, .. }))));
-    drop(link);
-    let mut asked = Vec::new();
+    let (mut connection, mut server) = plain().await;
+    server.write_all(RESPONSE).await.unwrap();
+    arrived(&connection).await;
+    let sent = poll_spent(connection.send(request(), &no_headers)).await;
+    assert!(matches!(sent, Poll::Ready(Err(SendError { unsent: true, .. }))));
+    drop(connection);
+    let mut received = Vec::new();
     // It was closed with bytes unread: the end may be a reset.
-    let _ = upstream.read_to_end(&mut asked).await;
-    assert_eq!(asked, b"");
+    let _ = server.read_to_end(&mut received).await;
+    assert_eq!(received, b"");
 }
 
 #[tokio::test]
 async fn a_request_is_written_although_nothing_is_left_of_the_budget() {
-    let (mut link, mut upstream) = plain().await;
-    assert!(poll_spent(link.send(request())).await.is_pending());
-    let mut asked = [0; 18];
-    upstream.read_exact(&mut asked).await.unwrap();
-    assert_eq!(asked, *b"GET / HTTP/1.1\r\n\r\n");
+    let (mut connection, mut server) = plain().await;
+    assert!(poll_spent(connection.send(request(), &no_headers)).await.is_pending());
+    let mut received = [0; 18];
+    server.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, *b"GET / HTTP/1.1\r\n\r\n");
 }
 
 #[tokio::test]
 async fn a_connection_is_not_kept_when_something_has_arrived_or_it_is_closed_even_without_a_budget() {
     for close in [true, false] {
-        let (mut link, mut upstream) = plain().await;
-        assert!(link.is_usable());
+        let (mut connection, mut server) = plain().await;
+        assert!(connection.is_usable());
         if close {
-            upstream.shutdown().await.unwrap();
+            server.shutdown().await.unwrap();
         } else {
-            upstream.write_all(b"\r\n").await.unwrap();
+            server.write_all(b"\r\n").await.unwrap();
         }
-        arrived(&link).await;
-        assert_eq!(poll_spent(async { link.is_usable() }).await, Poll::Ready(false));
+        arrived(&connection).await;
+        assert_eq!(poll_spent(async { connection.is_usable() }).await, Poll::Ready(false));
     }
 }
 
@@ -121,26 +123,26 @@ fn a_connection_that_moves_to_another_runtime_takes_along_what_it_has_received()
     let (first, second) = (runtime(), runtime());
     for poisoned in [true, false] {
         let pool = Pool::default();
-        let mut upstream = first.block_on(async {
-            let (link, upstream) = plain().await;
-            pool.put(link);
-            upstream.into_std().unwrap()
+        let mut server = first.block_on(async {
+            let (connection, server) = plain().await;
+            pool.put(connection);
+            server.into_std().unwrap()
         });
-        upstream.set_nonblocking(false).unwrap();
+        server.set_nonblocking(false).unwrap();
         if poisoned {
-            upstream.write_all(ANSWER).unwrap();
+            server.write_all(RESPONSE).unwrap();
         }
-        let mut link = second.block_on(async { pool.take().unwrap() });
+        let mut connection = second.block_on(async { pool.take().unwrap() });
         if poisoned {
-            second.block_on(arrived(&link));
-            assert!(second.block_on(link.send(request())).is_err_and(|unanswered| unanswered.unsent));
+            second.block_on(arrived(&connection));
+            assert!(second.block_on(connection.send(request(), &no_headers)).is_err_and(|failed| failed.unsent));
             continue;
         }
         let answering = std::thread::spawn(move || {
-            upstream.read_exact(&mut [0; 18]).unwrap();
-            upstream.write_all(ANSWER).unwrap();
+            server.read_exact(&mut [0; 18]).unwrap();
+            server.write_all(RESPONSE).unwrap();
         });
-        let answer = second.block_on(link.send(request())).map_err(|unanswered| unanswered.failure);
+        let answer = second.block_on(connection.send(request(), &no_headers)).map_err(|failed| failed.error);
         assert_eq!(answer.unwrap().status, http::StatusCode::OK);
         answering.join().unwrap();
     }
@@ -148,45 +150,45 @@ fn a_connection_that_moves_to_another_runtime_takes_along_what_it_has_received()
 
 #[tokio::test]
 async fn session_tickets_are_no_reason_to_give_a_connection_up_and_all_else_is() {
-    let (mut link, _upstream) = encrypted().await;
+    let (mut connection, _server) = encrypted().await;
     // Those of TLS 1.3 come behind the handshake.
-    arrived(&link).await;
-    assert!(link.is_usable() && link.is_usable());
+    arrived(&connection).await;
+    assert!(connection.is_usable() && connection.is_usable());
 
-    for unasked in ["data", "part of a record", "farewell", "end"] {
-        let (mut link, mut upstream) = encrypted().await;
-        let (answered, ()) = tokio::join!(link.send(request()), async {
-            upstream.read_exact(&mut [0; 18]).await.unwrap();
-            upstream.write_all(ANSWER).await.unwrap();
-            upstream.flush().await.unwrap();
+    for unreceived in ["data", "part of a record", "farewell", "end"] {
+        let (mut connection, mut server) = encrypted().await;
+        let (answered, ()) = tokio::join!(connection.send(request(), &no_headers), async {
+            server.read_exact(&mut [0; 18]).await.unwrap();
+            server.write_all(RESPONSE).await.unwrap();
+            server.flush().await.unwrap();
         });
-        assert!(answered.is_ok() && link.is_usable());
-        match unasked {
+        assert!(answered.is_ok() && connection.is_usable());
+        match unreceived {
             "data" => {
-                upstream.write_all(ANSWER).await.unwrap();
-                upstream.flush().await.unwrap();
+                server.write_all(RESPONSE).await.unwrap();
+                server.flush().await.unwrap();
             }
-            "part of a record" => upstream.get_mut().0.write_all(&[23, 3, 3, 0, 50, 1, 2, 3]).await.unwrap(),
-            "farewell" => upstream.shutdown().await.unwrap(),
-            _ => upstream.get_mut().0.shutdown().await.unwrap(),
+            "part of a record" => server.get_mut().0.write_all(&[23, 3, 3, 0, 50, 1, 2, 3]).await.unwrap(),
+            "farewell" => server.shutdown().await.unwrap(),
+            _ => server.get_mut().0.shutdown().await.unwrap(),
         }
-        arrived(&link).await;
-        assert_eq!(poll_spent(async { link.is_usable() }).await, Poll::Ready(false), "{unasked}");
-        assert!(link.send(request()).await.is_err_and(|unanswered| unanswered.unsent), "{unasked}");
+        arrived(&connection).await;
+        assert_eq!(poll_spent(async { connection.is_usable() }).await, Poll::Ready(false), "{unreceived}");
+        assert!(connection.send(request(), &no_headers).await.is_err_and(|failed| failed.unsent), "{unreceived}");
     }
 }
 
 #[tokio::test]
 async fn a_sweep_closes_what_is_closed_or_has_received_something_and_keeps_the_rest_in_its_order() {
     let pool = Pool::default();
-    let mut upstreams = Vec::new();
+    let mut servers = Vec::new();
     for number in 0..40 {
-        let (link, mut upstream) = plain().await;
-        pool.put(link);
+        let (connection, mut server) = plain().await;
+        pool.put(connection);
         if number % 2 == 1 {
-            upstream.write_all(b"late").await.unwrap();
+            server.write_all(b"late").await.unwrap();
         }
-        upstreams.push(upstream);
+        servers.push(server);
     }
     assert_eq!(pool.len(), 40);
     let all_arrived = async {
@@ -195,11 +197,11 @@ async fn a_sweep_closes_what_is_closed_or_has_received_something_and_keeps_the_r
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), all_arrived).await.unwrap();
-    let ports = |taken: Option<Box<Link>>| {
+    let ports = |taken: Option<Box<Connection>>| {
         let Stream::Plain(socket) = taken.unwrap().stream else { unreachable!() };
         socket.tcp().local_addr().unwrap()
     };
-    let expected: Vec<_> = upstreams.iter().step_by(2).rev().map(|upstream| upstream.peer_addr().unwrap()).collect();
+    let expected: Vec<_> = servers.iter().step_by(2).rev().map(|server| server.peer_addr().unwrap()).collect();
     let found: Vec<_> = (0..20).map(|_| ports(pool.take())).collect();
     assert_eq!(found, expected);
     assert!(pool.take().is_none());

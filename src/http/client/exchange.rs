@@ -1,0 +1,93 @@
+//! One request and its response, on a kept connection or a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use httparse::Header;
+
+use super::connection::Connection;
+use super::connector::Connector;
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::pool::Pool;
+use super::request::Request;
+use super::response::{Response, ResponseBody};
+use super::response_head::ResponseHead;
+use crate::time::clock;
+
+/// How soon after a request a kept connection must break for the request to be taken as never seen. A server that works on
+/// it and then dies breaks the connection too.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+
+/// The client of one endpoint, with its idle connections.
+pub struct Client {
+    connector: Connector,
+    pool: Arc<Pool>,
+}
+
+impl Client {
+    /// A client without a connection. `connect_timeout` bounds name resolution, TCP and TLS together; none: no bound.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, connect_timeout: Option<Duration>) -> Self {
+        Self { connector: Connector { endpoint, timeout: connect_timeout }, pool: Arc::default() }
+    }
+
+    /// Sends a request and awaits the head of the response, of which `read_headers` takes what the caller needs. `request`
+    /// is called once for each connection that is tried.
+    ///
+    /// Kept connections that were closed, or have received something since their last response, are given up, however many
+    /// they are: nothing was written to them. One that breaks on the request, or is answered 408, before the server can have
+    /// seen the request, is replaced once, by a new one: nothing was answered, so nothing can have been done twice
+    /// (RFC 9112, section 9.3.1; RFC 9110, section 15.5.9).
+    ///
+    /// # Errors
+    /// [`Error`]; any status is a response.
+    pub async fn send<H>(
+        &self,
+        request: impl Fn() -> Request,
+        read_headers: impl Fn(StatusCode, &[Header<'_>]) -> H,
+    ) -> Result<Response<H>, Error> {
+        while let Some(mut connection) = self.pool.take() {
+            let sent = clock::now();
+            let is_early = || clock::now() - sent < STALE_WITHIN;
+            match connection.send(request(), &read_headers).await {
+                Ok(head) if head.status == StatusCode::REQUEST_TIMEOUT && is_early() => break,
+                Ok(head) => return Ok(self.response(head, connection)),
+                Err(failed) if failed.unsent => {}
+                Err(failed) if failed.safe_to_retry && is_early() => break,
+                Err(failed) => return Err(failed.error),
+            }
+        }
+        // On the heap: a handshake takes much room, and kept connections need none.
+        let mut connection = Box::pin(self.connector.connect()).await?;
+        match connection.send(request(), &read_headers).await {
+            Ok(head) => Ok(self.response(head, connection)),
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    fn response<H>(&self, head: ResponseHead<H>, connection: Box<Connection>) -> Response<H> {
+        let ResponseHead { status, headers, decoder, keep_alive } = head;
+        let pool = keep_alive.then(|| Arc::clone(&self.pool));
+        Response { status, headers, body: ResponseBody::new(decoder, connection, pool) }
+    }
+
+    /// The endpoint that it connects to.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.connector.endpoint
+    }
+
+    /// Closes the idle connections that are too old, were closed by the server, or have received something that belongs to
+    /// no request. To be called every few seconds.
+    pub async fn sweep(&self) {
+        self.pool.sweep().await;
+    }
+
+    /// The number of idle connections.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.pool.len()
+    }
+}
