@@ -8,15 +8,15 @@ use tokio::task::JoinSet;
 
 use crate::history::{History, List, Step};
 use crate::log::Log;
-use crate::program::{Folder, Program};
-use crate::random::Random;
 use crate::snapshot;
-use crate::source::seq;
 use crate::subscriber::{Habit, Subscriber};
-use crate::support::http::Request;
-use crate::support::soon;
 use crate::world::World;
 use crate::writer::{Known, Outcome as Answer, Write, Writer};
+use test_support::event_stream::seq;
+use test_support::http::Request;
+use test_support::program::{Folder, Program};
+use test_support::random::Random;
+use test_support::soon;
 
 /// How often the server is killed.
 const KILLS: usize = 12;

@@ -3,7 +3,7 @@
 use petstream::wire::event::{Kind, Topic, Topics};
 use serde_json::Value;
 
-use crate::source::{Message, seq};
+use test_support::event_stream::{Message, seq};
 
 /// An event as somebody told it.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use petstream::wire::event::{Lasts, Topics};
 use serde_json::Value;
 
 use crate::history::{Event, Key, List};
-use crate::source::seq;
+use test_support::event_stream::seq;
 
 /// Every event that was ever committed, and the state before the first.
 #[derive(Clone, Debug, Default)]

@@ -9,20 +9,8 @@ mod arena;
 mod check;
 mod history;
 mod log;
-#[allow(dead_code, reason = "shared with the tests of signals and starts, which use more of it")]
-#[path = "../process/program.rs"]
-mod program;
-#[allow(dead_code, reason = "shared with the storm")]
-#[path = "../storm/random.rs"]
-mod random;
 mod snapshot;
-#[allow(dead_code, reason = "shared with the tests of single streams, which use more of it")]
-#[path = "../events/source.rs"]
-mod source;
 mod subscriber;
-#[allow(dead_code, unused_imports, reason = "shared with the tests that boot the server in their own process")]
-#[path = "../it/support/mod.rs"]
-mod support;
 mod told;
 mod world;
 mod writer;
@@ -30,6 +18,7 @@ mod writer;
 use std::time::{Duration, Instant};
 
 use petstream::wire::event::Topic;
+use test_support::event_stream;
 
 use arena::{Arena, Outcome};
 use check::{States, delivery, log as committed, replica, writes};
@@ -122,7 +111,7 @@ async fn storm(yaml: &str, seed: u64, habits: &[Habit], forgets: bool) -> Outcom
 fn untried(outcome: &Outcome) -> Vec<String> {
     let behind = |step: &Step| {
         let Step::Open { asked: Some(asked), resumed: true, head: Some(head), .. } = step else { return false };
-        asked != "earliest" && source::seq(asked) < *head
+        asked != "earliest" && event_stream::seq(asked) < *head
     };
     let pages = |step: &Step| matches!(step, Step::Read(lists) if lists.iter().any(|list| list.pages > 1));
     let wanted = [

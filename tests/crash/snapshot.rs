@@ -4,8 +4,8 @@ use petstream::wire::event::{Topic, Topics};
 use serde_json::Value;
 
 use crate::history::List;
-use crate::support::http::{Connection, Request};
 use crate::world::World;
+use test_support::http::{Connection, Request};
 
 /// Where the state that a topic tells of can be read.
 pub(crate) const fn path(topic: Topic) -> Option<&'static str> {

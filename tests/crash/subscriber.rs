@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::history::{Event, History, Step};
-use crate::random::Random;
 use crate::snapshot;
-use crate::source::{Parser, Seen, get, seq};
-use crate::support::http::{Answer, Piece, Request};
 use crate::world::World;
+use test_support::event_stream::{Parser, Seen, get, seq};
+use test_support::http::{Answer, Piece, Request};
+use test_support::random::Random;
 
 /// Where a subscriber begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use petstream::wire::event::Kind;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::program::{EXECUTABLE, Folder, quiet_port};
-use crate::source::{Ending, Seen, Stream, get};
-use crate::support::http::Request;
-use crate::support::soon;
+use test_support::event_stream::{Ending, Seen, Stream, get};
+use test_support::http::Request;
+use test_support::program::{Folder, executable, quiet_port};
+use test_support::soon;
 
 #[tokio::test]
 async fn what_was_committed_and_not_told_is_told_after_the_crash() {
@@ -53,7 +53,7 @@ async fn events_on_the_command_line_go_on_behind_the_last_line_after_each_crash(
     let address = quiet_port();
     let mut program = folder.start_on(address).await;
     let url = format!("http://{address}");
-    let mut command = folder.command(EXECUTABLE);
+    let mut command = folder.command(&executable());
     command.args(["events", "--topics", "pets", "--from", "earliest", "--url", &url]).stderr(Stdio::null());
     let mut reader = command.spawn().unwrap();
     let mut lines = BufReader::new(reader.stdout.take().unwrap()).lines();
@@ -81,7 +81,7 @@ async fn events_on_the_command_line_go_on_behind_the_last_line_after_each_crash(
     let told: Vec<_> = printed.iter().map(|line| line["data"]["resource"].clone()).collect();
     assert_eq!(told, made, "each once, in order");
     let prev = printed.iter().skip(1).map(|line| line["data"]["prev"].as_u64().unwrap());
-    let before = printed.iter().map(|line| crate::source::seq(line["id"].as_str().unwrap()));
+    let before = printed.iter().map(|line| test_support::event_stream::seq(line["id"].as_str().unwrap()));
     assert!(prev.eq(before.take(printed.len() - 1)), "{printed:?}");
     reader.kill().await.unwrap();
     program.stop().await;

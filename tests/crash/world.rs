@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use petstream::wire::event::{Lasts, Topics};
 use tokio::sync::watch;
 
-use crate::support::http::Connection;
-use crate::support::soon;
+use test_support::http::Connection;
+use test_support::soon;
 
 /// How things stand.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::random::Random;
-use crate::support::http::{Connection, Request, Whole};
 use crate::world::World;
+use test_support::http::{Connection, Request, Whole};
+use test_support::random::Random;
 
 /// What a request was to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::shop::{OPEN, Shop};
-use super::support::soon;
+use test_support::soon;
 
 const KEY: &str = "key-0123456789abcdef";
 

@@ -4,8 +4,8 @@ use petstream::wire::api_key::KeyHash;
 use serde_json::json;
 
 use super::shop::Shop;
-use super::source::{Ending, Stream, get};
-use super::support::http::{Request, Whole};
+use test_support::event_stream::{Ending, Stream, get};
+use test_support::http::{Request, Whole};
 
 const SECRET: &str = "sk-petstream-test-0123456789";
 

@@ -8,9 +8,5 @@ mod polling;
 mod replay;
 mod shop;
 mod shutdown;
-mod source;
 mod stats;
-#[path = "../it/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "shared with the binary that needs all of it")]
-mod support;
 mod wire;

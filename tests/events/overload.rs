@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::shop::Shop;
-use super::source::{Ending, Seen, Stream, get};
-use super::support::http::Request;
+use test_support::event_stream::{Ending, Seen, Stream, get};
+use test_support::http::Request;
 
 /// A stream that only says when to come back.
 async fn sent_away(shop: &Shop, request: Request) -> Duration {
@@ -53,7 +53,7 @@ async fn a_ticket_that_finds_no_place_becomes_a_cookie_all_the_same() {
     let cookie = away.header("set-cookie").expect("a cookie").split(';').next().unwrap().to_owned();
     drop(stream);
     let back = get(&format!("{target}&wait=0")).header("cookie", &cookie);
-    super::support::soon("a place", async { while shop.ask(&back).await.status != 200 {} }).await;
+    test_support::soon("a place", async { while shop.ask(&back).await.status != 200 {} }).await;
 }
 
 #[tokio::test]
@@ -82,11 +82,11 @@ async fn a_reader_that_takes_nothing_is_closed() {
     for _ in 0..4 {
         shop.log.append_alone(&vec![event.clone(); 50]).await.unwrap();
     }
-    let mut silent = super::support::http::Connection::open_narrow(shop.address, 4_096).await;
+    let mut silent = test_support::http::Connection::open_narrow(shop.address, 4_096).await;
     silent.send(&get(&format!("/api/events?last_event_id={since}"))).await;
     // Its place becomes free again, although it is still there.
     let mut taken = false;
-    super::support::soon("the silent reader to be closed", async {
+    test_support::soon("the silent reader to be closed", async {
         loop {
             let free = shop.get("/api/events?wait=0").await.status == 200;
             if taken && free {
@@ -119,7 +119,7 @@ async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
     let target = format!("/api/events?wait=25&after={}", cursor["cursor"].as_str().unwrap());
     let poll = {
         let (address, request) = (shop.address, Request::new("GET", &target).bearer(ONE));
-        tokio::spawn(async move { super::support::http::ask(address, &request).await })
+        tokio::spawn(async move { test_support::http::ask(address, &request).await })
     };
     let refused = async {
         loop {
@@ -129,7 +129,7 @@ async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
             }
         }
     };
-    let refused = super::support::soon("the share to be used up", refused).await;
+    let refused = test_support::soon("the share to be used up", refused).await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("30")));
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
@@ -140,14 +140,14 @@ async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
     poll.abort();
     drop((streams, other));
     let back = async { while shop.ask(&Request::new("GET", "/api/events?wait=0").bearer(ONE)).await.status != 200 {} };
-    super::support::soon("a place", back).await;
+    test_support::soon("a place", back).await;
 }
 
 #[tokio::test]
 async fn the_tickets_of_one_key_leave_some_for_another() {
     let shop = shared("").await;
     let ticket = |key: &str| Request::new("POST", "/api/events/tickets").bearer(key);
-    let mut connection = super::support::http::Connection::open(shop.address).await;
+    let mut connection = test_support::http::Connection::open(shop.address).await;
     let mut issued = 0;
     let refused = loop {
         let answer = connection.ask(&ticket(ONE)).await.whole().await;

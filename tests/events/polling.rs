@@ -7,8 +7,8 @@ use petstream::wire::event::Kind;
 use serde_json::{Value, json};
 
 use super::shop::{OPEN, Shop};
-use super::source::get;
-use super::support::http::{Connection, Request};
+use test_support::event_stream::get;
+use test_support::http::{Connection, Request};
 
 /// Polls from `cursor` until there is nothing more.
 async fn pages(shop: &Shop, target: &str, mut cursor: String, limit: usize) -> Vec<Value> {

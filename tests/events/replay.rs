@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::shop::{OPEN, Shop};
-use super::source::{Message, Parser, Seen, Stream, get, seq};
-use super::support::http::{Connection, Piece, Request};
-use super::support::soon;
+use test_support::event_stream::{Message, Parser, Seen, Stream, get, seq};
+use test_support::http::{Connection, Piece, Request};
+use test_support::soon;
 
 fn numbers(messages: &[Message]) -> Vec<u64> {
     messages.iter().map(Message::seq).collect()
@@ -135,7 +135,7 @@ async fn a_snapshot_and_the_stream_from_its_cursor_are_the_whole_truth() {
                 let path = format!("/api/pets/{}", ids[turn % ids.len()].as_str().unwrap());
                 let change = json!({"ageMonths": turn % 50}).to_string();
                 let request = Request::new("PATCH", &path).header("content-type", "application/json").body(change);
-                assert_eq!(super::support::http::ask(address, &request).await.status, 200);
+                assert_eq!(test_support::http::ask(address, &request).await.status, 200);
                 turn += 1;
             }
         }

@@ -11,9 +11,9 @@ use petstream::wire::event::Topics;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::source::{Greeting, Stream, get};
-use super::support::http::{self, Request, Whole};
-use super::support::soon;
+use test_support::event_stream::{Greeting, Stream, get};
+use test_support::http::{self, Request, Whole};
+use test_support::soon;
 
 /// A configuration without keys.
 pub(crate) const OPEN: &str = "auth: none\n";

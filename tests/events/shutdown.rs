@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::shop::Shop;
-use super::source::{Ending, Seen};
-use super::support::http::Connection;
-use super::support::soon;
+use test_support::event_stream::{Ending, Seen};
+use test_support::http::Connection;
+use test_support::soon;
 
 const WINDOW: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(200);
@@ -77,7 +77,7 @@ async fn a_long_poll_is_answered_when_the_server_stops() {
     let shop = Shop::open("auth: none\nevents: {shutdown_window: 100ms}\n").await;
     let cursor = shop.id(shop.head().await).await;
     let mut connection = Connection::open(shop.address).await;
-    connection.send(&super::source::get(&format!("/api/events?after={cursor}&wait=60"))).await;
+    connection.send(&test_support::event_stream::get(&format!("/api/events?after={cursor}&wait=60"))).await;
     // It counts as a subscriber once it waits; until then the server could stop without having heard of it.
     let waits = async { while shop.json("/api/stats").await["subscribers"] != 1 {} };
     soon("the poll to wait", waits).await;

@@ -4,9 +4,9 @@ use petstream::wire::event::Topics;
 use serde_json::json;
 
 use super::shop::{OPEN, Shop};
-use super::source::{Message, Seen, Stream, get};
-use super::support::http::{Request, Whole};
-use super::support::soon;
+use test_support::event_stream::{Message, Seen, Stream, get};
+use test_support::http::{Request, Whole};
+use test_support::soon;
 
 const KEYS: &str = "\
 keys:

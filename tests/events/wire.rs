@@ -7,8 +7,8 @@ use petstream::wire::event::Kind;
 use serde_json::{Value, json};
 
 use super::shop::{OPEN, Shop};
-use super::source::{Message, Seen};
-use super::support::http::Request;
+use test_support::event_stream::{Message, Seen};
+use test_support::http::Request;
 
 fn names(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.event.as_str()).collect()
@@ -105,7 +105,7 @@ async fn each_topic_has_its_endpoint_and_all_have_one() {
     let since = shop.id(shop.head().await).await;
     let pet = shop.pet().await;
     shop.send("POST", "/api/orders", &json!({"petId": pet["id"]})).await;
-    let all = shop.told(petstream::wire::event::Topics::ALL, super::source::seq(&since)).await;
+    let all = shop.told(petstream::wire::event::Topics::ALL, test_support::event_stream::seq(&since)).await;
     for (path, topics) in [
         ("/api/events/pets", vec!["pets"]),
         ("/api/events/orders", vec!["orders"]),
@@ -154,7 +154,7 @@ async fn what_is_asked_wrongly_is_refused_before_there_is_a_stream() {
         ("/api/events/cats", 404),
         ("/api/events/pets/1", 404),
     ] {
-        let answer = shop.ask(&super::source::get(target)).await;
+        let answer = shop.ask(&test_support::event_stream::get(target)).await;
         assert_eq!(answer.status, status, "{target}: {}", answer.text());
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{target}");
     }
@@ -174,7 +174,7 @@ async fn a_quiet_stream_shows_signs_of_life_and_its_id_moves_on() {
     let id = loop {
         match stream.next().await {
             Seen::Comment(_) => comments += 1,
-            Seen::Id(id) if super::source::seq(&id) == head => break id,
+            Seen::Id(id) if test_support::event_stream::seq(&id) == head => break id,
             Seen::Id(_) => {}
             Seen::Message(message) => {
                 assert_eq!((message.event.as_str(), message.has_id), ("heartbeat", false));
@@ -213,7 +213,7 @@ async fn text_of_users_begins_no_field() {
         "UPDATE events SET body = replace(body, '\"resource\":{', char(10) || '\"resource\":' || char(13, 10) || '{' || \
          char(13)) WHERE seq > ?",
     )
-    .bind(i64::try_from(super::source::seq(&since)).unwrap())
+    .bind(i64::try_from(test_support::event_stream::seq(&since)).unwrap())
     .execute(shop.store.writer())
     .await
     .unwrap();

@@ -7,11 +7,12 @@ mod told;
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{first, request, text};
-use crate::support::http::{Answer, Piece, Request};
-use crate::support::records::Usage;
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::one_model;
+use test_support::frames::{first, request, text};
+use test_support::http::{Answer, Piece, Request};
+use test_support::upstream::{Script, Upstream};
+use test_support::usage_records::Usage;
 
 /// Tokens that are reckoned for the one short message of [`request`]: four of each message, and one for four bytes of text.
 const PROMPT: u32 = 4;

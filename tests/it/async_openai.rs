@@ -12,11 +12,11 @@ use async_openai::types::chat::{
 use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::support::frames::{first, last, text, usage};
-use crate::support::http::{Piece, Request};
-use crate::support::server::Server;
-use crate::support::soon;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{first, last, text, usage};
+use test_support::http::{Piece, Request};
+use test_support::soon;
+use test_support::upstream::{Gate, Script, Upstream};
 
 const KEY: &str = "sk-alice-0123456789";
 
@@ -114,7 +114,7 @@ async fn it_streams_and_reads_whole_answers_of_the_local_model() {
 async fn it_streams_and_reads_whole_answers_of_an_upstream() {
     let upstream = Upstream::start([
         Script::sse([first(), text("Eleven"), text("."), last("stop"), usage(9, 2), "[DONE]".to_owned()]),
-        Script::json(200, &crate::support::frames::answer("Eleven.")),
+        Script::json(200, &test_support::frames::answer("Eleven.")),
     ])
     .await;
     let server = server(&upstream).await;
@@ -176,7 +176,7 @@ async fn it_comes_back_when_a_limit_tells_it_to() {
     let upstream = Upstream::start([Script::stream().frame(&first()).wait(&never)]).await;
     let server = server(&upstream).await;
     let mut holder = server.connect().await;
-    let held = Request::chat(&crate::support::frames::request(&json!({"stream": true}))).bearer(KEY);
+    let held = Request::chat(&test_support::frames::request(&json!({"stream": true}))).bearer(KEY);
     let mut answer = holder.ask(&held).await;
     assert!(matches!(answer.piece().await, Piece::Data(_)));
 

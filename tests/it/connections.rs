@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::http::Request;
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::Request;
 
 fn probe() -> Request {
     Request::new("GET", "/healthz")

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Piece, Request};
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::{Piece, Request};
 
 /// Status, type, code, param, and how the message begins.
 type Expected<'a> = (u16, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
 
 #[track_caller]
-pub(crate) fn assert_is(answer: &crate::support::http::Whole, expected: Expected<'_>, what: &str) {
+pub(crate) fn assert_is(answer: &test_support::http::Whole, expected: Expected<'_>, what: &str) {
     let (status, kind, code, param, message) = expected;
     let error = answer.error(status);
     let found = (error["type"].as_str(), error["code"].as_str(), error["param"].as_str());

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::http::Request;
-use crate::support::log::Log;
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::Request;
+use test_support::log::Log;
 
 /// What is sent, and the status and reason of the refusal.
 fn refused() -> [(String, u16, &'static str); 7] {

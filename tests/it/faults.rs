@@ -5,11 +5,12 @@ mod endings;
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{first, frame, request};
-use crate::support::http::{Connection, Piece, Request};
-use crate::support::server::{Server, one_model};
-use crate::support::sse::{self, Ending, Transcript};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::{self, Ending, Transcript};
+use test_support::config::one_model;
+use test_support::frames::{first, frame, request};
+use test_support::http::{Connection, Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))
@@ -50,7 +51,7 @@ async fn fails(rest: impl FnOnce(Script) -> Script, more: &str, limits: &str) ->
     let server = one_at_a_time(&upstream, more, limits).await;
     let mut connection = server.connect().await;
     let body = read(&mut connection, &gate).await;
-    let transcript = sse::read(body.as_bytes());
+    let transcript = completion_stream::read(body.as_bytes());
     upstream.await_closed().await;
     let local = Request::chat(&request(&json!({"stream": true, "model": "petstore-ai"})));
     // On the same connection: a failed stream ends in good order.

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::frames::{first, frame, last, request, text};
-use crate::support::http::{Piece, Request};
-use crate::support::server::{Server, one_model};
-use crate::support::sse::{self, Ending, Frame};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::{self, Ending, Frame};
+use test_support::config::one_model;
+use test_support::frames::{first, frame, last, request, text};
+use test_support::http::{Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// The shortest that can be configured.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -98,7 +99,7 @@ async fn after_the_hold_200_and_heartbeats_begin() {
     assert_eq!(answer.piece().await, Piece::Data(COMMENT.into()));
     assert!(began.elapsed() >= HEARTBEAT);
     gate.open();
-    let transcript = sse::read(&answer.body().await);
+    let transcript = completion_stream::read(&answer.body().await);
     transcript.assert_contract(1, false);
     assert_eq!(transcript.text(0), "a");
     drop(connection);
@@ -123,7 +124,7 @@ async fn what_fails_after_the_hold_is_told_in_the_stream() {
         let mut answer = connection.ask(&stream()).await;
         assert_eq!(answer.status(), 200);
         gate.open();
-        let transcript = sse::read(&answer.body().await);
+        let transcript = completion_stream::read(&answer.body().await);
         let Ending::Failed(error) = &transcript.ending else { panic!("{transcript:#?}") };
         assert_eq!(error["code"], code);
         drop(connection);

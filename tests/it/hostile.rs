@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::support::frames::answer;
-use crate::support::http::Request;
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::one_model;
+use test_support::frames::answer;
+use test_support::http::Request;
+use test_support::upstream::{Script, Upstream};
 
 /// A large body, bytes.
 const SIZE: usize = 14 << 20;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use petstream::store::{NewKey, Store};
 use serde_json::json;
 
-use crate::support::frames::{answer, request};
-use crate::support::http::{Request, Whole};
-use crate::support::log::Log;
-use crate::support::server::Server;
-use crate::support::upstream::{Script, Upstream};
-use crate::support::{becomes, soon};
+use crate::server::Server;
+use test_support::frames::{answer, request};
+use test_support::http::{Request, Whole};
+use test_support::log::Log;
+use test_support::upstream::{Script, Upstream};
+use test_support::{becomes, soon};
 
 const KEYS: &str = r"
 keys:

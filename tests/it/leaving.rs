@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::becomes;
-use crate::support::frames::{first, request};
-use crate::support::http::{Connection, Request};
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::becomes;
+use test_support::config::one_model;
+use test_support::frames::{first, request};
+use test_support::http::{Connection, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// Longest time from a client's end to that of what was done for it. Nothing is sent to it meanwhile that could fail.
 const AT_ONCE: Duration = Duration::from_secs(5);

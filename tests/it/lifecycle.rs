@@ -3,11 +3,11 @@
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::support::frames::{first, frame, last, request, text};
-use crate::support::http::{Piece, Request};
-use crate::support::server::Server;
-use crate::support::soon;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{first, frame, last, request, text};
+use test_support::http::{Piece, Request};
+use test_support::soon;
+use test_support::upstream::{Gate, Script, Upstream};
 
 #[tokio::test]
 async fn running_streams_go_on_to_their_end_and_nobody_new_is_let_in() {

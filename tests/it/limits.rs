@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{first, last, text, usage};
-use crate::support::http::{Piece, Request, Whole};
-use crate::support::server::Server;
-use crate::support::upstream::{Gate, Script, Upstream};
-use crate::support::{becomes, soon};
+use crate::server::Server;
+use test_support::frames::{first, last, text, usage};
+use test_support::http::{Piece, Request, Whole};
+use test_support::upstream::{Gate, Script, Upstream};
+use test_support::{becomes, soon};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -36,7 +36,7 @@ fn bob(more: &Value) -> Request {
 }
 
 fn ask(key: &str, more: &Value) -> Request {
-    Request::chat(&crate::support::frames::request(more)).bearer(key)
+    Request::chat(&test_support::frames::request(more)).bearer(key)
 }
 
 /// A stream of one word whose upstream says what it cost.
@@ -165,7 +165,7 @@ async fn tokens_are_settled_to_what_was_really_used() {
 
 #[tokio::test]
 async fn tokens_of_the_local_model_and_of_plain_answers_count_too() {
-    let upstream = Upstream::start([Script::json(200, &crate::support::frames::answer("a"))]).await;
+    let upstream = Upstream::start([Script::json(200, &test_support::frames::answer("a"))]).await;
     let server = limited("{total: {tokens_per_minute: 1000}}", &upstream).await;
     let peek = alice(&json!({"messages": []}));
     server.ask(&alice(&json!({}))).await.json();
@@ -267,7 +267,7 @@ async fn streams_at_once_are_freed_by_their_end() {
     // Others, and what is no stream, have no part in it.
     upstream.answer(costs(1, 1));
     assert_eq!(server.ask(&bob(&streaming)).await.status, 200);
-    upstream.answer(Script::json(200, &crate::support::frames::answer("a")));
+    upstream.answer(Script::json(200, &test_support::frames::answer("a")));
     assert_eq!(server.ask(&alice(&json!({}))).await.status, 200);
 
     gate.open();

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::Request;
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::Request;
 
 const KEYS: &str = "\
 keys:

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::support::http::{self, Connection, Request};
-use crate::support::server::Server;
-use crate::support::soon;
+use crate::server::Server;
+use test_support::http::{self, Connection, Request};
+use test_support::soon;
 
 const KEYS: &str = "\
 keys:

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{answer, request};
-use crate::support::http::Request;
-use crate::support::server::Server;
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{answer, request};
+use test_support::http::Request;
+use test_support::upstream::{Script, Upstream};
 
 /// A key that may use `m` only, and one that may use every model.
 const NARROW: &str = "sk-narrow-0123456789";

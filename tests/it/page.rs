@@ -1,7 +1,7 @@
 //! The page for people, as browsers get it.
 
-use crate::support::http::{Request, Whole};
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::{Request, Whole};
 
 /// A server that asks for keys: the page is there without one.
 const KEYS: &str = "keys: [{name: alice, key: sk-alice-0123456789}]\n";

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::contract_errors::{BAD, assert_is};
-use crate::support::http::Request;
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::Request;
 
 #[tokio::test]
 async fn a_byte_order_mark_before_json_is_passed_over() {

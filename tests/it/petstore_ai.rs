@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::Request;
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::Request;
 
 /// The answer to the last of these messages, each of a role and a text.
 async fn answer(server: &Server, messages: &[(&str, &str)]) -> String {

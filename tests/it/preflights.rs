@@ -1,7 +1,7 @@
 //! Preflights as browsers send them for the calls of real clients, and what pages may read then.
 
-use crate::support::http::{Request, Whole};
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::{Request, Whole};
 
 const SHOP: &str = "https://shop.example";
 

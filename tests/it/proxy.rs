@@ -10,8 +10,8 @@ mod models;
 mod refusals;
 mod usage;
 
-use crate::support::frames::{first, last, text};
-use crate::support::upstream::Script;
+use test_support::frames::{first, last, text};
+use test_support::upstream::Script;
 
 /// A stream of these words.
 fn says(words: &[&str]) -> Script {

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{frame, request};
-use crate::support::http::Request;
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::one_model;
+use test_support::frames::{frame, request};
+use test_support::http::Request;
+use test_support::upstream::{Script, Upstream};
 
 /// What a client gets.
 enum Gets {

@@ -12,11 +12,11 @@ mod stream_options;
 
 use serde_json::json;
 
-use crate::support::frames::{first, last, request, text};
-use crate::support::http::Request;
-use crate::support::server::Server;
-use crate::support::soon;
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{first, last, request, text};
+use test_support::http::Request;
+use test_support::soon;
+use test_support::upstream::{Script, Upstream};
 
 fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{first, last, request, text, usage};
-use crate::support::http::{Piece, Request};
-use crate::support::server::{Server, model, one_model};
-use crate::support::soon;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::config::{model, one_model};
+use test_support::frames::{first, last, request, text, usage};
+use test_support::http::{Piece, Request};
+use test_support::soon;
+use test_support::upstream::{Gate, Script, Upstream};
 
 const KEYS: &str = "\
 keys:

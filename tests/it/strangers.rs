@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::http::{Request, Whole};
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::{Request, Whole};
 
 /// A request as a browser sends it for a page.
 fn of_page(method: &str, target: &str, site: &str, origin: &str) -> Request {

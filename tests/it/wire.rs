@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Piece, Request, Whole};
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::{Piece, Request, Whole};
 
 async fn open() -> Server {
     Server::start("auth: none\n").await

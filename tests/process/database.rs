@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::program::{Folder, Program};
-use crate::support::frames::request;
-use crate::support::http::{Request, Whole};
-use crate::support::{becomes, records, soon};
+use test_support::frames::request;
+use test_support::http::{Request, Whole};
+use test_support::program::{Folder, Program};
+use test_support::{becomes, soon, usage_records};
 
 const FILES: [&str; 3] = ["petstream.db", "petstream.db-wal", "petstream.db-shm"];
 
@@ -58,7 +58,7 @@ async fn a_database_that_is_moved_away_is_noticed_and_written_again_when_it_is_b
     becomes(&(200, Value::Null), async || readiness(&program).await).await;
     assert_eq!(add_pet(&program).await.status, 201);
     program.stop().await;
-    let records = records::read(&folder.database()).await;
+    let records = usage_records::read(&folder.database()).await;
     assert_eq!(records.iter().map(|record| record.status).collect::<Vec<_>>(), [200], "not lost");
 }
 

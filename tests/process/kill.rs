@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::program::Folder;
-use crate::support::frames::{first, last, request, usage};
-use crate::support::http::{Connection, Request};
-use crate::support::records;
-use crate::support::server::one_model;
-use crate::support::upstream::{Script, Upstream};
+use test_support::config::one_model;
+use test_support::frames::{first, last, request, usage};
+use test_support::http::{Connection, Request};
+use test_support::program::Folder;
+use test_support::upstream::{Script, Upstream};
+use test_support::usage_records;
 
 /// What may be lost: what was recorded in the last half second. And as much again, since the machine that runs the
 /// tests may be busy with other things at that moment.
@@ -48,7 +48,7 @@ async fn usage_is_lost_of_the_last_moment_only_and_the_database_opens_again() {
     program.kill().await;
     let answered = clients.join_all().await.concat();
 
-    let recorded: Vec<_> = records::read(&folder.database()).await;
+    let recorded: Vec<_> = usage_records::read(&folder.database()).await;
     let ids: BTreeSet<_> = recorded.iter().filter_map(|record| record.request_id.clone()).collect();
     assert_eq!(ids.len(), recorded.len(), "each request is recorded once");
     let old = answered.iter().filter(|(_, at)| *at + WINDOW < killed);
@@ -65,5 +65,5 @@ async fn usage_is_lost_of_the_last_moment_only_and_the_database_opens_again() {
     assert_eq!(program.ask(&Request::new("GET", "/readyz")).await.status, 200);
     assert_eq!(program.ask(&stream).await.transcript().finish_reason(0), Some("stop"));
     program.stop().await;
-    assert_eq!(records::read(&folder.database()).await.len(), recorded.len() + 1);
+    assert_eq!(usage_records::read(&folder.database()).await.len(), recorded.len() + 1);
 }

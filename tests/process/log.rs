@@ -8,9 +8,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStderr, Command};
 
-use crate::program::{EXECUTABLE, Folder, LISTENING};
-use crate::support::http::{Connection, Request};
-use crate::support::soon;
+use test_support::http::{Connection, Request};
+use test_support::program::{Folder, LISTENING, executable};
+use test_support::soon;
 
 /// Bytes of a path that is logged whole.
 const LONG: usize = 1_000;
@@ -27,7 +27,7 @@ struct Unread {
 impl Unread {
     async fn start(folder: &Folder) -> Self {
         let mut child =
-            folder.command(EXECUTABLE).args(["--listen", "127.0.0.1:0", "--log-format", "json"]).spawn().unwrap();
+            folder.command(&executable()).args(["--listen", "127.0.0.1:0", "--log-format", "json"]).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = next(&mut log).await.expect("it listens");
@@ -114,7 +114,7 @@ async fn nor_does_a_start_that_fails() {
     let folder = Folder::new();
     // As much as a pipe holds.
     let script = format!("head -c 65536 /dev/zero >&2; exec \"$0\" --listen {address}");
-    let mut child = folder.command("sh").args(["-c", &script, EXECUTABLE]).spawn().unwrap();
+    let mut child = folder.command("sh").args(["-c", &script, &executable()]).spawn().unwrap();
     let status = soon("the server to end", child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(1));
 }

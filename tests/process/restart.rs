@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::crowd::{Reader, Visit};
-use crate::program::{Folder, quiet_port};
-use crate::support::soon;
+use test_support::program::{Folder, quiet_port};
+use test_support::soon;
 
 const CROWD: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(3);

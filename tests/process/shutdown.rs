@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::program::{Folder, Program};
-use crate::support::frames::{first, frame, last, request, text, usage};
-use crate::support::http::{self, Connection, Piece, Request};
-use crate::support::server::one_model;
-use crate::support::sse::{self, Ending};
-use crate::support::upstream::{Gate, Script, Upstream};
-use crate::support::{records, soon};
+use test_support::completion_stream::{self, Ending};
+use test_support::config::one_model;
+use test_support::frames::{first, frame, last, request, text, usage};
+use test_support::http::{self, Connection, Piece, Request};
+use test_support::program::{Folder, Program};
+use test_support::upstream::{Gate, Script, Upstream};
+use test_support::{soon, usage_records};
 
 fn stream(model: &str) -> Request {
     Request::chat(&request(&json!({"stream": true, "model": model})))
@@ -56,7 +56,7 @@ async fn a_running_stream_ends_well_and_nobody_new_is_let_in() {
     assert_eq!(rest, frame(&text("a")) + &frame(&last("stop")) + &frame("[DONE]"));
     assert!(connection.closed_cleanly().await, "after its last answer");
     assert_eq!(program.ended().await.0.code(), Some(0));
-    let records = records::read(&folder.database()).await;
+    let records = usage_records::read(&folder.database()).await;
     let endings: Vec<_> = records.iter().map(|record| (record.ending(), record.counts())).collect();
     assert_eq!(endings, [(("completed", None, 200), (5, 1, Some("exact")))]);
 }
@@ -82,14 +82,14 @@ async fn at_the_drain_deadline_streams_get_one_error_frame() {
     for (name, answer) in [("remote", &mut remote), ("local", &mut local)] {
         let rest = answer.body().await;
         assert!(since.elapsed() >= Duration::from_secs(1), "{name}: before the deadline");
-        let transcript = sse::read(&rest);
+        let transcript = completion_stream::read(&rest);
         let Ending::Failed(error) = &transcript.ending else { panic!("{name}: {transcript:#?}") };
         assert_eq!(error["code"], "server_shutdown", "{name}");
         assert_eq!(transcript.frames.len(), 2, "{name}: one error frame and the end: {transcript:#?}");
     }
     upstream.await_closed().await;
     assert_eq!(program.ended().await.0.code(), Some(0));
-    let mut endings: Vec<_> = records::read(&folder.database())
+    let mut endings: Vec<_> = usage_records::read(&folder.database())
         .await
         .into_iter()
         .map(|record| (record.model, record.terminal, record.reason, record.status))
@@ -185,7 +185,7 @@ async fn a_later_signal_ends_streams_at_once_with_their_error_frames_and_records
     program.signal("INT").await;
     for (name, answer) in [("remote", &mut remote), ("local", &mut local)] {
         let rest = answer.body().await;
-        let transcript = sse::read(&rest);
+        let transcript = completion_stream::read(&rest);
         let Ending::Failed(error) = &transcript.ending else { panic!("{name}: {transcript:#?}") };
         assert_eq!(error["code"], "server_shutdown", "{name}");
     }
@@ -193,7 +193,7 @@ async fn a_later_signal_ends_streams_at_once_with_their_error_frames_and_records
     assert!(rest.lines().any(|line| line.starts_with("retry: ")), "{rest}");
     running.upstream.await_closed().await;
     assert_eq!(running.program.ended().await.0.code(), Some(0));
-    let records = records::read(&running.folder.database()).await;
+    let records = usage_records::read(&running.folder.database()).await;
     let mut endings: Vec<_> = records.iter().map(|record| (record.model.as_str(), record.ending())).collect();
     endings.sort_unstable();
     let shutdown = ("shutdown", Some("server_shutdown"), 200);

@@ -5,11 +5,11 @@ use std::net::TcpListener;
 use serde_json::json;
 use sqlx::Connection as _;
 
-use crate::program::Folder;
-use crate::support::frames::request;
-use crate::support::http::{Connection, Request};
-use crate::support::soon;
-use crate::support::sse;
+use test_support::completion_stream;
+use test_support::frames::request;
+use test_support::http::{Connection, Request};
+use test_support::program::Folder;
+use test_support::soon;
 
 const USAGE: i32 = 64;
 const FAULT: i32 = 1;
@@ -31,7 +31,7 @@ async fn the_first_start_prints_a_key_and_a_line_that_works() {
     assert!(line.contains(&key_in(&printed)));
     let output = soon("curl", folder.command("sh").args(["-c", line]).output()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let transcript = sse::read(&output.stdout);
+    let transcript = completion_stream::read(&output.stdout);
     transcript.assert_contract(1, false);
     // A first answer that refuses the question would be a poor welcome.
     let pets = program.ask(&Request::new("GET", "/api/pets?limit=100").bearer(&key_in(&printed))).await.json();

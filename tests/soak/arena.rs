@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::book::Book;
-use crate::check::{answers, levels, records};
 use crate::events;
 use crate::flood;
 use crate::local;
-use crate::plan::{Key, Model};
-use crate::program::{Folder, Program, quiet_port};
-use crate::random::Random;
 use crate::resources::Resources;
-use crate::rows::rows;
-use crate::support::http::{self, Request};
-use crate::support::soon;
-use crate::upstream::Upstream;
-use crate::wave;
+use test_support::http::{self, Request};
+use test_support::program::{Folder, Program, quiet_port};
+use test_support::random::Random;
+use test_support::soon;
+use test_support::storm::attempts::Book;
+use test_support::storm::check::{answers, levels, records};
+use test_support::storm::plan::{Key, Model};
+use test_support::storm::records::rows;
+use test_support::storm::traffic;
+use test_support::storm::upstream::Upstream;
 
 /// Completions of one round that go to upstreams.
 const SIZE: usize = 100;
@@ -66,7 +66,7 @@ impl Arena {
         let server = self.program.address;
         let mut random = Random::new(seed);
         let (words, news, noise) = (random.any(), random.any(), random.any());
-        let completions = wave::wave(server, &self.book, &mut self.shaky, 0..SIZE, CLIENTS, random);
+        let completions = traffic::run(server, &self.book, &mut self.shaky, 0..SIZE, CLIENTS, random);
         let (cases, mut spoken, (told, mut found), flooded) = tokio::join!(
             completions,
             local::talk(server, Random::new(words)),
@@ -172,7 +172,7 @@ hold: 500ms
 heartbeat: 1s
 events: {{keep_count: 5000, heartbeat: 1s}}
 {}",
-        wave::models(steady, shaky),
+        traffic::models(steady, shaky),
     )
 }
 

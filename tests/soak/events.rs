@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::arena::SHOP;
-use crate::random::Random;
-use crate::source::{Message, Stream, get};
-use crate::support::http::{Connection, Request, Whole, ask};
+use test_support::event_stream::{Message, Stream, get};
+use test_support::http::{Connection, Request, Whole, ask};
+use test_support::random::Random;
 
 /// Pets that each writer makes, edits and deletes in one round.
 const PETS: usize = 15;

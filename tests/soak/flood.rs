@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::arena::{FLOOD, FLOOD_RATE, SHOP};
 use crate::local::{self, Spoken};
-use crate::random::Random;
-use crate::support::http::{Connection, Request, ask};
+use test_support::http::{Connection, Request, ask};
+use test_support::random::Random;
 
 /// Requests beyond the limit in each flood.
 const BEYOND: usize = 30;

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::arena::SHOP;
-use crate::check::records::Row;
-use crate::random::Random;
-use crate::support::http::{Connection, Piece, Request};
+use test_support::http::{Connection, Piece, Request};
+use test_support::random::Random;
+use test_support::storm::records::Row;
 
 /// Its name.
 pub(crate) const MODEL: &str = "petstore-ai";

@@ -8,41 +8,10 @@
 #![cfg(test)]
 
 mod arena;
-#[path = "../storm/book.rs"]
-mod book;
-#[allow(dead_code, reason = "the storm looks at more: permits, budgets, its own memory")]
-#[path = "../storm/check/mod.rs"]
-mod check;
-#[path = "../storm/client.rs"]
-mod client;
 mod events;
-#[path = "../storm/fate.rs"]
-mod fate;
 mod flood;
 mod local;
-#[allow(dead_code, reason = "the storm also holds streams open")]
-#[path = "../storm/plan.rs"]
-mod plan;
-#[allow(dead_code, reason = "the tests of the executable start, signal and kill it in more ways")]
-#[path = "../process/program.rs"]
-mod program;
-#[path = "../storm/random.rs"]
-mod random;
 mod resources;
-#[path = "../storm/rows.rs"]
-mod rows;
-#[allow(dead_code, reason = "the tests of events ask more of their reader")]
-#[path = "../events/source.rs"]
-mod source;
-#[allow(dead_code, unused_imports, reason = "shared with the test binary that needs all of it")]
-#[path = "../it/support/mod.rs"]
-mod support;
-#[path = "../storm/transcript.rs"]
-mod transcript;
-#[path = "../storm/upstream/mod.rs"]
-mod upstream;
-#[path = "../storm/wave.rs"]
-mod wave;
 
 use std::time::{Duration, Instant};
 

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::book::Book;
-use crate::check::Case;
-use crate::check::levels;
-use crate::check::records::Row;
-use crate::client;
-use crate::plan::{Key, Plan};
-use crate::random::Random;
-use crate::rows::rows;
-use crate::support::http::{self, Connection, Piece, Request};
-use crate::support::server::Server;
-use crate::upstream::Upstream;
-use crate::wave::{models, wave};
+use crate::server::Server;
+use test_support::http::{self, Connection, Piece, Request};
+use test_support::random::Random;
+use test_support::storm::attempts::Book;
+use test_support::storm::check::Case;
+use test_support::storm::check::levels;
+use test_support::storm::client;
+use test_support::storm::plan::{Key, Plan};
+use test_support::storm::records::Row;
+use test_support::storm::records::rows;
+use test_support::storm::traffic;
+use test_support::storm::upstream::Upstream;
 
 /// Clients at once: more than may have streams open.
 const CLIENTS: usize = 32;
@@ -49,7 +49,7 @@ impl Arena {
     pub(crate) async fn storm(&mut self, seed: u64, count: usize) -> Vec<Case> {
         let ids = self.next..self.next + count;
         self.next += count;
-        wave(self.server.address, &self.book, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
+        traffic::run(self.server.address, &self.book, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
     }
 
     /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
@@ -142,6 +142,6 @@ metrics: {{listen: 127.0.0.1:0}}
 hold: 500ms
 heartbeat: 1s
 {}",
-        models(steady, shaky),
+        traffic::models(steady, shaky),
     )
 }

@@ -6,29 +6,20 @@
 #![cfg(test)]
 
 mod arena;
-mod book;
-mod check;
-mod client;
-mod fate;
-mod found;
-mod plan;
-mod random;
-mod rows;
-#[allow(dead_code, unused_imports, reason = "the other test binary uses the rest")]
-#[path = "../it/support/mod.rs"]
-mod support;
-mod transcript;
-mod upstream;
-mod wave;
+mod regressions;
+#[allow(dead_code, reason = "the tests in tests/it start it in more ways")]
+#[path = "../it/server.rs"]
+mod server;
 
 use std::time::{Duration, Instant};
 
+use test_support::random::Random;
+use test_support::storm::check::{Case, answers, levels, records};
+use test_support::storm::fault::Fate;
+use test_support::storm::plan::{Behaviour, Plan, Script};
+use test_support::storm::transcript::Ending;
+
 use arena::Arena;
-use check::Case;
-use check::{answers, levels, records};
-use fate::Fate;
-use plan::{Behaviour, Script};
-use transcript::Ending;
 
 /// The storm that everybody has.
 const SEED: u64 = 20_260_711;
@@ -129,8 +120,8 @@ fn untried(cases: &[Case]) -> Vec<String> {
 #[test]
 fn the_same_seed_draws_the_same_storm() {
     let draw = |seed| {
-        let mut random = random::Random::new(seed);
-        (0..SIZE).map(|id| plan::Plan::draw(id, &mut random).body().to_string()).collect::<Vec<_>>()
+        let mut random = Random::new(seed);
+        (0..SIZE).map(|id| Plan::draw(id, &mut random).body().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));

@@ -9,7 +9,7 @@ use super::States;
 use crate::history::{Event, History, Key, List, Step};
 use crate::log::Log;
 use crate::snapshot;
-use crate::source::seq;
+use test_support::event_stream::seq;
 
 /// A store as a subscriber knows it: versions, and what is not gone.
 type Known<'a> = HashMap<Key, (u64, Option<&'a Value>)>;

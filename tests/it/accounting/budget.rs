@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{PROMPT, ask, only, stream, words};
-use crate::support::frames::{first, last, text, usage};
-use crate::support::server::{Server, one_model};
-use crate::support::sse::{Ending, Transcript};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::{Ending, Transcript};
+use test_support::config::one_model;
+use test_support::frames::{first, last, text, usage};
+use test_support::upstream::{Gate, Script, Upstream};
 
 async fn limited(upstream: &Upstream, entry: &str, tokens: u32, stop: bool) -> Server {
     let limits = format!("limits: {{per_key: {{tokens_per_minute: {tokens}}}, stop_at_budget: {stop}}}\n");
@@ -138,7 +139,7 @@ async fn what_others_of_the_key_use_counts_too() {
     upstream.answer(Script::sse([first(), text("a"), last("stop"), usage(900, 50), "[DONE]".to_owned()]));
     assert_eq!(server.ask(&stream()).await.status, 200);
     gate.open();
-    let rest = crate::support::sse::read(&answer.body().await);
+    let rest = test_support::completion_stream::read(&answer.body().await);
     assert!(matches!(&rest.ending, Ending::Failed(error) if error["code"] == "token_budget_exhausted"), "{rest:#?}");
     assert!(count(&rest) < 60, "{}", count(&rest));
     // The other request's connection is kept.

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::{PROMPT, ask, only, read_words, recording, stream, words};
-use crate::support::frames::{answer, first, last, text, usage};
-use crate::support::http::{Connection, Piece, Request};
-use crate::support::server::{Server, one_model};
-use crate::support::sse::{self, Ending};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::{self, Ending};
+use test_support::config::one_model;
+use test_support::frames::{answer, first, last, text, usage};
+use test_support::http::{Connection, Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 #[tokio::test]
 async fn completed() {
@@ -249,7 +250,9 @@ async fn the_server_stopped_in_the_middle() {
     read_words(&mut answer, 3).await;
     server.begin_stop();
     let rest = answer.body().await;
-    let Ending::Failed(error) = sse::read(&rest).ending else { panic!("{:?}", String::from_utf8_lossy(&rest)) };
+    let Ending::Failed(error) = completion_stream::read(&rest).ending else {
+        panic!("{:?}", String::from_utf8_lossy(&rest))
+    };
     assert_eq!(error["code"], "server_shutdown");
     upstream.await_closed().await;
     let record = only(server).await;

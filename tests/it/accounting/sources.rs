@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::{PROMPT, ask, only, read_words, recording, stream, words};
-use crate::support::becomes;
-use crate::support::frames::{answer, first, frame, last, text, usage};
-use crate::support::full::Full;
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::becomes;
+use test_support::config::one_model;
+use test_support::frames::{answer, first, frame, last, text, usage};
+use test_support::full_backlog::Full;
+use test_support::upstream::{Gate, Script, Upstream};
 
 const SHORT: &str = "timeouts: {connect: 100ms}";
 

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{PROMPT, ask, only, recording, stream, words};
-use crate::support::frames::{answer, first, frame, last, request, text};
-use crate::support::http::Request;
-use crate::support::records::Usage;
-use crate::support::server::{Server, one_model};
-use crate::support::sse::Ending;
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::Ending;
+use test_support::config::one_model;
+use test_support::frames::{answer, first, frame, last, request, text};
+use test_support::http::Request;
+use test_support::upstream::{Script, Upstream};
+use test_support::usage_records::Usage;
 
 /// What the contract says of 12 tokens and 34.
 const COUNTS: &str = r#"{"prompt_tokens":12,"completion_tokens":34,"total_tokens":46}"#;

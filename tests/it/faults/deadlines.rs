@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{fails, one_at_a_time, stream};
-use crate::support::becomes;
-use crate::support::frames::{first, frame, last, request, text};
-use crate::support::full::Full;
-use crate::support::http::{Connection, Piece, Request};
-use crate::support::server::Server;
-use crate::support::sse::Ending;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::becomes;
+use test_support::completion_stream::Ending;
+use test_support::frames::{first, frame, last, request, text};
+use test_support::full_backlog::Full;
+use test_support::http::{Connection, Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// Asks an upstream that never says enough; gives the message of the 504.
 async fn times_out(script: Script, streaming: bool, timeouts: &str) -> String {

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{fails, one_at_a_time, read, stream};
-use crate::support::frames::{first, frame, last, text};
-use crate::support::server::Server;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{first, frame, last, text};
+use test_support::upstream::{Gate, Script, Upstream};
 
 #[tokio::test]
 async fn an_end_without_a_finish_reason() {
@@ -55,9 +55,11 @@ async fn a_finish_reason_of_one_choice_is_not_the_end_of_two() {
     for before in [vec![first(), other], vec![first(), text("a")]] {
         let upstream = Upstream::start([Script::sse(before.into_iter().chain([last("stop")]))]).await;
         let server = Server::in_front_of(&upstream).await;
-        let ask = crate::support::frames::request(&json!({"stream": true, "n": 2}));
-        let transcript = server.ask(&crate::support::http::Request::chat(&ask)).await.transcript();
-        let crate::support::sse::Ending::Failed(error) = &transcript.ending else { panic!("{transcript:#?}") };
+        let ask = test_support::frames::request(&json!({"stream": true, "n": 2}));
+        let transcript = server.ask(&test_support::http::Request::chat(&ask)).await.transcript();
+        let test_support::completion_stream::Ending::Failed(error) = &transcript.ending else {
+            panic!("{transcript:#?}")
+        };
         assert_eq!(error["code"], "upstream_closed");
         server.stop().await;
     }
@@ -145,7 +147,7 @@ async fn all_that_an_upstreams_error_says_is_passed_on() {
 async fn an_event_named_error() {
     let event = |script: Script| script.chunk("event: error\ndata: {\"message\":\"Gone.\"}\n\n");
     let failed = fails(event, "", "").await;
-    let crate::support::sse::Ending::Failed(error) = &failed.transcript.ending else { panic!("a failure") };
+    let test_support::completion_stream::Ending::Failed(error) = &failed.transcript.ending else { panic!("a failure") };
     assert_eq!(error["message"], "Gone.");
 }
 
@@ -160,7 +162,7 @@ async fn succeeds(end: impl FnOnce(Script) -> Script) {
     let expected: String =
         [first(), text("a"), last("stop"), "[DONE]".to_owned()].iter().map(|data| frame(data)).collect();
     assert_eq!(body, expected);
-    assert_eq!(connection.ask(&crate::support::http::Request::new("GET", "/healthz")).await.whole().await.status, 200);
+    assert_eq!(connection.ask(&test_support::http::Request::new("GET", "/healthz")).await.whole().await.status, 200);
     drop(connection);
     server.stop().await;
 }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::frames::{first, frame, request};
-use crate::support::http::{Connection, Piece, Request};
-use crate::support::server::Server;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{first, frame, request};
+use test_support::http::{Connection, Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// Leaves in one of the two ways there are.
 fn leave(connection: Connection, reset: bool) {
@@ -77,7 +77,7 @@ async fn in_the_middle_of_a_plain_answer() {
 async fn while_the_upstream_says_more_than_anyone_reads() {
     // Far more than all buffers hold, so that the server is kept waiting by this reader.
     let flood =
-        (0..400).fold(Script::stream(), |script, _| script.frame(&crate::support::frames::text(&"x".repeat(64 << 10))));
+        (0..400).fold(Script::stream(), |script, _| script.frame(&test_support::frames::text(&"x".repeat(64 << 10))));
     let upstream = Upstream::start([flood]).await;
     let server = Server::in_front_of(&upstream).await;
     let mut connection = Connection::open_narrow(server.address, 4096).await;
@@ -91,10 +91,10 @@ async fn while_the_upstream_says_more_than_anyone_reads() {
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_and_its_upstream_freed() {
     let flood =
-        (0..400).fold(Script::stream(), |script, _| script.frame(&crate::support::frames::text(&"x".repeat(64 << 10))));
+        (0..400).fold(Script::stream(), |script, _| script.frame(&test_support::frames::text(&"x".repeat(64 << 10))));
     let upstream = Upstream::start([flood]).await;
     let server =
-        Server::start(&format!("{}limits: {{write_idle: 200ms}}\n", crate::support::server::one_model(&upstream, "")))
+        Server::start(&format!("{}limits: {{write_idle: 200ms}}\n", test_support::config::one_model(&upstream, "")))
             .await;
     let mut connection = Connection::open_narrow(server.address, 4096).await;
     connection.send(&Request::chat(&request(&json!({"stream": true})))).await;

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::says;
-use crate::support::frames::{answer, first, last, request};
-use crate::support::http::Request;
-use crate::support::server::{Server, one_model};
-use crate::support::sse;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream;
+use test_support::config::one_model;
+use test_support::frames::{answer, first, last, request};
+use test_support::http::Request;
+use test_support::upstream::{Gate, Script, Upstream};
 
 fn ask(stream: bool) -> Request {
     Request::chat(&request(&json!({ "stream": stream })))
@@ -67,7 +68,7 @@ async fn two_idle(upstream: &Upstream, gate: &Gate, server: &Server) {
     for client in &mut clients {
         gate.open();
         gate.open();
-        sse::read(&client.answer().await.body().await).assert_contract(1, false);
+        completion_stream::read(&client.answer().await.body().await).assert_contract(1, false);
     }
     upstream.await_idle(2).await;
     assert_eq!(upstream.accepted(), 2);

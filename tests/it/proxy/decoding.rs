@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::says;
-use crate::support::frames::{first, frame, last, request, text};
-use crate::support::http::{Piece, Request};
-use crate::support::server::Server;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{first, frame, last, request, text};
+use test_support::http::{Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))
@@ -56,7 +56,7 @@ async fn json_over_several_lines_becomes_one() {
         text("a").replace(",\"object\"", ",\ndata: \"object\"").replace("\"choices\":[", "\"choices\":[\ndata:");
     let body = format!("{}data: {spread}\n\n{}{}", frame(&first()), frame(&last("stop")), frame("[DONE]"));
     let got = through(Script::stream().chunk(body).end()).await;
-    let transcript = crate::support::sse::read(got.as_bytes());
+    let transcript = test_support::completion_stream::read(got.as_bytes());
     assert_eq!(transcript.text(0), "a");
 }
 

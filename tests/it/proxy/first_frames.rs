@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{answer, first, frame, last, request};
-use crate::support::http::{Piece, Request, Whole};
-use crate::support::server::Server;
-use crate::support::sse::Ending;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::Ending;
+use test_support::frames::{answer, first, frame, last, request};
+use test_support::http::{Piece, Request, Whole};
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// What the client gets for a stream that is `script`.
 async fn through(script: Script) -> Whole {

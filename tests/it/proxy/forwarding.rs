@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::says;
-use crate::support::frames::{answer, request};
-use crate::support::http::{Request, Whole};
-use crate::support::log::Log;
-use crate::support::server::Server;
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{answer, request};
+use test_support::http::{Request, Whole};
+use test_support::log::Log;
+use test_support::upstream::{Script, Upstream};
 
 /// Nothing in it is as a serialiser would write it, and nothing may change.
 const ODD: &str = "{ \"messages\" : [\r\n\t{\"content\":\"caf\\u00e9 \u{1F431} \\/ \",\"role\":\"user\", \"extra\":1e400}],\
@@ -142,8 +142,8 @@ async fn of_the_upstreams_headers_none_comes_back() {
         "HTTP/1.1 200 OK\r\n{}transfer-encoding: chunked\r\n\r\n",
         more.replace("application/json", "text/event-stream")
     );
-    let stream = Script::new().write(head).frame(&crate::support::frames::first());
-    let stream = stream.frame(&crate::support::frames::last("stop")).frame("[DONE]").end();
+    let stream = Script::new().write(head).frame(&test_support::frames::first());
+    let stream = stream.frame(&test_support::frames::last("stop")).frame("[DONE]").end();
     let upstream = Upstream::start([Script::whole(200, more, &answer("hi")), stream]).await;
     let server = Server::in_front_of(&upstream).await;
     for stream in [false, true] {
@@ -171,9 +171,9 @@ async fn keys_stay_on_their_own_side_and_out_of_the_log() {
         Script::json(500, &quoted),
         Script::json(200, &quoted),
         Script::sse([quoted.as_str()]),
-        Script::stream().frame(&crate::support::frames::first()).frame(&quoted).end(),
+        Script::stream().frame(&test_support::frames::first()).frame(&quoted).end(),
         Script::stream()
-            .frame(&crate::support::frames::first())
+            .frame(&test_support::frames::first())
             .chunk(format!("event: error\ndata: {{\"message\":\"{theirs}\"}}\n\n"))
             .end(),
     ])

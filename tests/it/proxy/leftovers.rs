@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::says;
-use crate::support::frames::{answer, request};
-use crate::support::http::Request;
-use crate::support::server::Server;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{answer, request};
+use test_support::http::Request;
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// More than a task's cooperative budget has looks for: each takes two of its 128 units, or one over TLS.
 const fn kept(tls: bool) -> usize {

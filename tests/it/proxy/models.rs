@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::http::Request;
-use crate::support::server::Server;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::http::Request;
+use test_support::upstream::{Gate, Script, Upstream};
 
 async fn server(upstream: &Upstream) -> Server {
     let yaml = format!(

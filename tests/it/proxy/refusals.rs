@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::frames::{answer, first, request};
-use crate::support::http::{Request, Whole};
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::one_model;
+use test_support::frames::{answer, first, request};
+use test_support::http::{Request, Whole};
+use test_support::upstream::{Script, Upstream};
 
 /// What the client gets for `script`, streaming and not.
 async fn both(script: &Script) -> [Whole; 2] {

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::frames::{first, frame, last, request, text, usage};
-use crate::support::http::Request;
-use crate::support::server::{Server, one_model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::one_model;
+use test_support::frames::{first, frame, last, request, text, usage};
+use test_support::http::Request;
+use test_support::upstream::{Script, Upstream};
 
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
@@ -80,7 +81,7 @@ async fn it_is_not_asked_for_where_configured_so_nor_without_a_stream() {
     let plain = format!(r#"{{"model":"m",{MESSAGES}}}"#);
     let streaming = format!(r#"{{"model":"m",{MESSAGES},"stream":true}}"#);
     let upstream = Upstream::start([
-        Script::json(200, &crate::support::frames::answer("hi")),
+        Script::json(200, &test_support::frames::answer("hi")),
         Script::sse([first(), last("stop"), "[DONE]".to_owned()]),
     ])
     .await;

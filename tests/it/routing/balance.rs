@@ -1,11 +1,12 @@
 //! Weights, least in flight, priorities.
 
 use super::{answerers, asked, refuses, says, stream, targets};
-use crate::support::becomes;
-use crate::support::frames::{first, last};
-use crate::support::http::{Connection, Piece};
-use crate::support::server::{Server, model};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::becomes;
+use test_support::config::model;
+use test_support::frames::{first, last};
+use test_support::http::{Connection, Piece};
+use test_support::upstream::{Gate, Script, Upstream};
 
 #[tokio::test]
 async fn equals_take_turns() {

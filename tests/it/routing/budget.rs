@@ -1,8 +1,9 @@
 //! Retries are bounded: by attempts a request, and by a share of the traffic.
 
 use super::{answerer, asked, refuses, stream, targets};
-use crate::support::server::{Server, model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::model;
+use test_support::upstream::{Script, Upstream};
 
 /// `count` targets in an order of preference; the first is never ejected.
 async fn preferring(upstreams: &[&Upstream], retries: &str) -> Server {

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{answerer, answerers, asked, refuses, says, stream, targets, until_asked};
-use crate::support::frames::{first, last, text};
-use crate::support::http::Piece;
-use crate::support::server::{Server, model};
-use crate::support::sse::Ending;
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::Ending;
+use test_support::config::model;
+use test_support::frames::{first, last, text};
+use test_support::http::Piece;
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// Two targets, of which the first is preferred.
 async fn preferring(a: &Upstream, b: &Upstream, ejection: &str) -> Server {

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{answerer, asked, refuses, says, stream};
-use crate::support::frames::{answer, first, request};
-use crate::support::http::{Piece, Request};
-use crate::support::log::Log;
-use crate::support::records::Usage;
-use crate::support::server::{Server, model};
-use crate::support::sse::{self, Ending};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::{self, Ending};
+use test_support::config::model;
+use test_support::frames::{answer, first, request};
+use test_support::http::{Piece, Request};
+use test_support::log::Log;
+use test_support::upstream::{Gate, Script, Upstream};
+use test_support::usage_records::Usage;
 
 fn with_retry_after(status: u16, seconds: u32) -> Script {
     Script::whole(status, &format!("content-type: application/json\r\nretry-after: {seconds}\r\n"), "{}")
@@ -210,7 +211,7 @@ async fn never_after_a_byte_went_out() {
         let Piece::Data(begin) = whole.piece().await else { panic!("a first piece") };
         gate.open();
         let body = [begin.to_vec(), whole.body().await].concat();
-        assert!(matches!(sse::read(&body).ending, Ending::Failed(_)));
+        assert!(matches!(completion_stream::read(&body).ending, Ending::Failed(_)));
         drop(connection);
         assert_eq!(b.accepted(), 0, "the other target is not even called");
         let records = server.records().await;
@@ -278,7 +279,7 @@ async fn each_target_is_asked_by_its_own_name_for_the_model() {
     let server = Server::start(&yaml).await;
     assert_eq!(answerer(&server).await, "b");
     let body =
-        |recorded: &crate::support::upstream::Recorded| -> Value { serde_json::from_slice(&recorded.body).unwrap() };
+        |recorded: &test_support::upstream::Recorded| -> Value { serde_json::from_slice(&recorded.body).unwrap() };
     let (one, other) = (body(&a.request(1).await), body(&b.request(1).await));
     assert_eq!((&one["model"], &one["stream_options"]["include_usage"]), (&json!("one"), &json!(true)));
     assert_eq!((&other["model"], other.get("stream_options")), (&json!("other"), None));

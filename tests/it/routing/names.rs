@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::{answerer, refuses, says};
-use crate::support::frames::{first, last, request, text};
-use crate::support::http::Request;
-use crate::support::log::Log;
-use crate::support::server::{Server, model};
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::config::model;
+use test_support::frames::{first, last, request, text};
+use test_support::http::Request;
+use test_support::log::Log;
+use test_support::upstream::{Script, Upstream};
 
 #[tokio::test]
 async fn two_models_at_one_address_are_told_apart_in_log_metrics_and_records() {

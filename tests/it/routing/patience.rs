@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{answerer, answerers, asked, stream, targets, until_asked};
-use crate::support::frames::{first, last, request};
-use crate::support::http::{Piece, Request};
-use crate::support::server::{Server, model};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::config::model;
+use test_support::frames::{first, last, request};
+use test_support::http::{Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 fn wait(status: u16, seconds: u32) -> Script {
     Script::whole(status, &format!("content-type: application/json\r\nretry-after: {seconds}\r\n"), "{}")

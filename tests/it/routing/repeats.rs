@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{answerer, asked, refuses, says, stream, targets};
-use crate::support::frames::{answer, first, request, text};
-use crate::support::http::Request;
-use crate::support::server::{Server, model};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::config::model;
+use test_support::frames::{answer, first, request, text};
+use test_support::http::Request;
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// As fast as it goes.
 const FAST: &str = "retries: {backoff: 1ms..1ms}";

@@ -5,11 +5,12 @@
 use serde_json::{Value, json};
 
 use super::{answerer, answerers, asked, refuses, says, stream, targets, until_asked};
-use crate::support::frames::{answer, first, last, request, text, usage};
-use crate::support::http::{Piece, Request};
-use crate::support::server::{Server, model};
-use crate::support::sse::{self, Ending};
-use crate::support::upstream::{Gate, Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::{self, Ending};
+use test_support::config::model;
+use test_support::frames::{answer, first, last, request, text, usage};
+use test_support::http::{Piece, Request};
+use test_support::upstream::{Gate, Script, Upstream};
 
 /// A primary and its fallback, with all settings at their defaults but for those of the primary's entry and of the model's.
 async fn pair(a: &Upstream, b: &Upstream, entry: &str, more: &str) -> Server {
@@ -118,7 +119,7 @@ async fn a_first_token_that_takes_long() {
     assert!(comment.starts_with(b":"));
     gate.open();
     let body = [comment.to_vec(), whole.body().await].concat();
-    let transcript = sse::read(&body);
+    let transcript = completion_stream::read(&body);
     transcript.assert_contract(1, false);
     assert_eq!((transcript.text(0).as_str(), asked(&[&a, &b])), ("a", [1, 0]));
     server.stop().await;

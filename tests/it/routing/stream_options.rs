@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{answerer, asked, refuses, says, stream};
-use crate::support::frames::{first, last, request, text, usage};
-use crate::support::http::Request;
-use crate::support::server::{Server, model, one_model};
-use crate::support::sse::Ending;
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::completion_stream::Ending;
+use test_support::config::{model, one_model};
+use test_support::frames::{first, last, request, text, usage};
+use test_support::http::Request;
+use test_support::upstream::{Script, Upstream};
 
 fn unknown(status: u16, message: &str, param: Option<&str>) -> Script {
     let error = json!({"message": message, "type": "invalid_request_error", "param": param, "code": null});

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{KEYS, ONE, OTHER};
-use crate::support::http::{Request, Whole};
-use crate::support::server::Server;
+use crate::server::Server;
+use test_support::http::{Request, Whole};
 
 async fn add(server: &Server, key: &str) -> Whole {
     let pet = json!({

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{KEYS, ONE, OTHER};
-use crate::support::frames::{answer, first, last, request, text};
-use crate::support::http::{Connection, Request, Whole};
-use crate::support::server::Server;
-use crate::support::soon;
-use crate::support::upstream::{Script, Upstream};
+use crate::server::Server;
+use test_support::frames::{answer, first, last, request, text};
+use test_support::http::{Connection, Request, Whole};
+use test_support::soon;
+use test_support::upstream::{Script, Upstream};
 
 /// Length of a large piece, bytes: more than a socket's buffers hold.
 const LARGE: usize = 7 << 20;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{KEYS, ONE, OTHER};
-use crate::support::http::{Connection, Request, Whole};
-use crate::support::server::Server;
-use crate::support::{becomes, soon};
+use crate::server::Server;
+use test_support::http::{Connection, Request, Whole};
+use test_support::{becomes, soon};
 
 const KIB: usize = 1 << 10;
 /// The length of a body in these tests.

@@ -1,0 +1,131 @@
+//! The server itself, in this process, on a port of its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use governor::clock::FakeRelativeClock;
+use petstream::app::{Running, start_with};
+use petstream::config::{Environment, Flags, Sources, load};
+use petstream::limiter::Clock;
+use tempfile::TempDir;
+
+use test_support::config::one_model;
+use test_support::http::{self, Connection, Request, Whole};
+use test_support::soon;
+use test_support::upstream::Upstream;
+use test_support::usage_records::{self, Usage};
+
+/// A running server.
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Where its metrics have a listener of their own.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// The secret of the key that it made because there was none.
+    pub(crate) first_key: Option<String>,
+    clock: FakeRelativeClock,
+    running: Running,
+    /// Its working folder.
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts with `yaml` as its `petstream.yaml`, the database in memory, and limits whose clock stands still until
+    /// [`Server::advance`]. It accepts connections when this returns.
+    pub(crate) async fn start(yaml: &str) -> Self {
+        Self::start_from(yaml, "sqlite::memory:", &[]).await
+    }
+
+    /// As [`Server::start`], without a file, from these variables.
+    pub(crate) async fn start_with_environment(variables: &[(&str, &str)]) -> Self {
+        Self::start_from("", "sqlite::memory:", variables).await
+    }
+
+    /// As [`Server::start`], with the database in a file, where other processes find it.
+    pub(crate) async fn start_on_disk(yaml: &str) -> Self {
+        Self::start_from(yaml, "sqlite:petstream.db", &[]).await
+    }
+
+    /// A server that asks for no keys and has one model, `m`, served by `upstream`.
+    pub(crate) async fn in_front_of(upstream: &Upstream) -> Self {
+        Self::start(&one_model(upstream, "")).await
+    }
+
+    /// As [`Server::start`], with these files beside `petstream.yaml`.
+    pub(crate) async fn start_with_files(yaml: &str, files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).unwrap());
+        Self::start_in(folder, yaml, "sqlite::memory:", &[]).await
+    }
+
+    /// Puts another file in the place of one beside `petstream.yaml`.
+    pub(crate) fn replace_file(&self, name: &str, text: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.folder.path().join(name)).unwrap();
+    }
+
+    async fn start_from(yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_in(TempDir::new().unwrap(), yaml, database, variables).await
+    }
+
+    async fn start_in(folder: TempDir, yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
+        std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
+        // The process's own working folder belongs to all tests together.
+        let database = match database.strip_prefix("sqlite:") {
+            Some(file) if file != ":memory:" => format!("sqlite:{}", folder.path().join(file).display()),
+            _ => database.to_owned(),
+        };
+        let flags = Flags { listen: Some("127.0.0.1:0".to_owned()), database: Some(database), ..Flags::default() };
+        let environment: Environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });
+        let config = loaded.unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
+        let (clock, hand) = Clock::fake();
+        let mut running = soon("the server to start", start_with(config, clock)).await.unwrap();
+        let first_key = running.first_key.take();
+        Self { address: running.address, metrics: running.metrics_address, first_key, clock: hand, running, folder }
+    }
+
+    /// The address of the database of [`Server::start_on_disk`].
+    pub(crate) fn database(&self) -> String {
+        format!("sqlite:{}", self.folder.path().join("petstream.db").display())
+    }
+
+    /// Moves the clock of the limits.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A connection to it.
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// Asks on a connection of its own, and reads the whole answer.
+    pub(crate) async fn ask(&self, request: &Request) -> Whole {
+        http::ask(self.address, request).await
+    }
+
+    /// Begins to stop it.
+    pub(crate) fn begin_stop(&self) {
+        self.running.stop();
+    }
+
+    /// Stops a server of [`Server::start_on_disk`], and gives the usage records that it leaves, in the order of the
+    /// requests' ends.
+    pub(crate) async fn records(self) -> Vec<Usage> {
+        let database = self.database();
+        let folder = self.stop().await;
+        let records = usage_records::read(&database).await;
+        drop(folder);
+        records
+    }
+
+    /// Stops it and waits until its last connection has ended. Gives its folder, which is removed when that is dropped.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.running.stop();
+        soon("the server to stop", self.running.stopped()).await;
+        self.folder
+    }
+}

@@ -1,0 +1,290 @@
+//! Each check is shown something false, and must object.
+
+use super::{Case, answers, levels, records};
+use crate::storm::attempts::{Said, Sent};
+use crate::storm::client::Seen;
+use crate::storm::fault::Fate;
+use crate::storm::plan::{Behaviour, Key, Model, Plan, REPORTED, Script};
+use crate::storm::records::Row;
+use crate::storm::transcript::{Ending, Transcript};
+
+const ID: usize = 7;
+
+fn frame(name: &str, counts: bool) -> Sent {
+    Sent { with_usage: format!("{name}+null"), without: Some(name.to_owned()), counts, usage: None }
+}
+
+/// A stream of an opening, a piece of text and an end, read to its end, and its record.
+fn good() -> (Case, Row) {
+    let plan = Plan { id: ID, client: Behaviour::Read, ..Plan::held(ID, Key::Alice) };
+    let usage = Some((REPORTED + plan.prompt(), 10));
+    let counts = Sent { with_usage: "usage".to_owned(), without: None, counts: false, usage };
+    let said = Said {
+        place: "127.0.0.1:1".to_owned(),
+        script: Script::clean(0),
+        frames: vec![frame("7-0-0", false), frame("7-0-1", true), frame("7-0-2", true), counts],
+        body: None,
+        usage,
+        disturbed: false,
+        held_back: false,
+        over: true,
+    };
+    let seen = Seen {
+        request_id: Some("req_7".to_owned()),
+        status: Some(200),
+        chunks: ["7-0-0", "7-0-1", "7-0-2"].map(str::to_owned).to_vec(),
+        ending: Ending::Complete,
+    };
+    let row = Row {
+        request_id: seen.request_id.clone(),
+        key: "alice".to_owned(),
+        model: "solo".to_owned(),
+        target: Some("127.0.0.1:1/v1".to_owned()),
+        attempts: 1,
+        streamed: true,
+        prompt: REPORTED + plan.prompt(),
+        completion: 10,
+        source: Some("exact".to_owned()),
+        terminal: "completed".to_owned(),
+        reason: None,
+        status: 200,
+    };
+    (Case { plan, seen, said: vec![said] }, row)
+}
+
+/// The same, torn by its upstream behind the text.
+fn torn() -> (Case, Row) {
+    let (mut case, mut row) = good();
+    case.said[0].script.fate = Fate::Torn;
+    case.said[0].frames.truncate(2);
+    case.said[0].usage = None;
+    case.seen.chunks.truncate(2);
+    case.seen.ending = Ending::Failed("upstream_closed".to_owned());
+    (row.prompt, row.completion, row.source) = (case.plan.prompt(), 1, Some("counted".to_owned()));
+    (row.terminal, row.reason) = ("failed".to_owned(), Some("upstream_closed".to_owned()));
+    (case, row)
+}
+
+/// Torn behind the opening, of which the client was shown nothing.
+fn unbegun() -> (Case, Row) {
+    let (mut case, mut row) = torn();
+    case.said[0].frames.truncate(1);
+    (case.seen.chunks, case.seen.status) = (Vec::new(), Some(502));
+    (row.completion, row.status) = (0, 502);
+    (case, row)
+}
+
+/// A client of the good one that left behind the opening.
+fn left() -> (Case, Row) {
+    let (mut case, mut row) = good();
+    case.plan.client = Behaviour::LeaveAfter { chunks: 1, reset: true };
+    case.seen.chunks.truncate(1);
+    case.seen.ending = Ending::Left;
+    (row.prompt, row.completion, row.source) = (case.plan.prompt(), 1, Some("counted".to_owned()));
+    (row.terminal, row.status) = ("client_gone".to_owned(), 499);
+    (case, row)
+}
+
+#[test]
+fn what_is_right_is_not_objected_to() {
+    for (case, row) in [good(), torn(), unbegun(), left()] {
+        assert_eq!(answers::check(&case), [""; 0]);
+        assert_eq!(records::check(&[case], &[row]), [""; 0]);
+    }
+}
+
+/// Falsifies a case; the answers' check must object with `word`.
+#[track_caller]
+fn objects((mut case, _): (Case, Row), word: &str, falsify: impl FnOnce(&mut Case)) {
+    falsify(&mut case);
+    let found = answers::check(&case);
+    assert!(found.len() == 1 && found[0].contains(word), "{word:?}: {found:#?}");
+}
+
+#[test]
+fn answers_that_are_no_copy_are_objected_to() {
+    objects(good(), "sent was", |case| case.seen.chunks[1] = "8-0-1".to_owned());
+    objects(good(), "sent was", |case| case.seen.chunks.swap(0, 1));
+    objects(good(), "sent was", |case| drop(case.seen.chunks.remove(1)));
+    objects(good(), "sent was", |case| case.seen.chunks.insert(1, "7-0-0".to_owned()));
+    objects(good(), "never sent", |case| case.seen.chunks.push("7-0-3".to_owned()));
+    objects(good(), "never sent", |case| case.seen.chunks.push("usage".to_owned()));
+    objects(good(), "2 of 3", |case| case.seen.chunks.truncate(2));
+    objects(torn(), "1 of 2", |case| case.seen.chunks.truncate(1));
+    objects(torn(), "0 of 2", |case| case.seen.chunks.clear());
+    objects(torn(), "status 502 after", |case| case.seen.status = Some(502));
+    objects(left(), "sent was", |case| case.seen.chunks[0] = "7-1-0".to_owned());
+    objects(good(), "sent was", |case| case.plan.include_usage = true);
+    objects(good(), "the body is", |case| (case.plan.streamed, case.said[0].body) = (false, Some(("x".into(), 1))));
+    // An answer of an attempt that was given up.
+    objects(good(), "sent was", |case| {
+        let mut second = case.said[0].clone();
+        second.frames[0].without = Some("7-1-0".to_owned());
+        case.said.push(second);
+    });
+}
+
+#[test]
+fn ends_that_are_lies_are_objected_to() {
+    objects(torn(), "as if all were well", |case| case.seen.ending = Ending::Complete);
+    objects(good(), "without a word", |case| case.seen.ending = Ending::Cut);
+    objects(good(), "has left", |case| case.seen.ending = Ending::Left);
+    objects(good(), "was not cut", |case| case.plan.client = Behaviour::Stall);
+    objects(torn(), "not what happened", |case| case.seen.ending = Ending::Failed("upstream_malformed".to_owned()));
+    objects(torn(), "not what happened", |case| {
+        case.said[0].script.fate = Fate::Clean;
+    });
+    objects(torn(), "not what happened", |case| (case.seen.chunks, case.said) = (Vec::new(), Vec::new()));
+    objects(torn(), "after 2 chunks", |case| case.seen.status = Some(502));
+    objects(torn(), "yet 1 upstreams", |case| {
+        case.seen.status = Some(429);
+        case.seen.ending = Ending::Failed("rate_limit_exceeded".to_owned());
+    });
+}
+
+/// What a client makes of these bytes of a stream.
+fn read(frames: &[&str], whole: bool) -> Ending {
+    let mut transcript = Transcript::default();
+    // Byte by byte: frames are not what arrives.
+    frames.iter().for_each(|frame| format!("{frame}\n\n").bytes().for_each(|byte| transcript.push(&[byte])));
+    transcript.ending(whole)
+}
+
+const CHUNK: &str = r#"data: {"choices":[]}"#;
+const ERROR: &str = r#"data: {"error":{"message":"m","type":"t","param":null,"code":"c"}}"#;
+const DONE: &str = "data: [DONE]";
+
+#[test]
+fn streams_with_another_end_than_one_are_broken() {
+    assert_eq!(read(&[CHUNK, ": beat", DONE], true), Ending::Complete);
+    assert_eq!(read(&[CHUNK, ERROR, DONE], true), Ending::Failed("c".to_owned()));
+    assert_eq!(read(&[CHUNK, DONE], false), Ending::Cut);
+    let broken: [(&[&str], &str); 11] = [
+        (&[CHUNK, DONE, DONE], "behind [DONE]"),
+        (&[CHUNK, DONE, CHUNK], "behind [DONE]"),
+        (&[CHUNK, DONE, ": beat"], "behind [DONE]"),
+        (&[CHUNK], "without [DONE]"),
+        (&[CHUNK, ERROR], "without [DONE]"),
+        (&[ERROR, CHUNK, DONE], "behind the error"),
+        (&[ERROR, ERROR, DONE], "behind the error"),
+        (&[r#"data: {"error":{"message":"m","type":"t","param":null,"code":500}}"#, DONE], "not the shape"),
+        (&["data: {\"choices\":[", DONE], "EOF"),
+        (&["event: error\ndata: {}", DONE], "several lines"),
+        (&["id: 1", DONE], "not a frame"),
+    ];
+    for (frames, word) in broken {
+        let ending = read(frames, true);
+        assert!(matches!(&ending, Ending::Broken(what) if what.contains(word)), "{frames:?}: {ending:?}");
+        assert!(!answers::check(&Case { seen: Seen { ending, ..good().0.seen }, ..good().0 }).is_empty());
+    }
+}
+
+/// Falsifies records; their check must object with `word`.
+#[track_caller]
+fn belies((case, row): (Case, Row), word: &str, falsify: impl FnOnce(&mut Vec<Row>)) {
+    let mut rows = vec![row];
+    falsify(&mut rows);
+    let found = records::check(&[case], &rows);
+    assert!(found.iter().any(|what| what.contains(word)), "{word:?}: {found:#?}");
+}
+
+#[test]
+fn records_that_do_not_tell_what_happened_are_objected_to() {
+    belies(good(), "no usage record", Vec::clear);
+    belies(good(), "of nobody", |rows| rows.push(rows[0].clone()));
+    belies(good(), "Alice asked Solo", |rows| "bob".clone_into(&mut rows[0].key));
+    belies(good(), "Alice asked Solo", |rows| "pair".clone_into(&mut rows[0].model));
+    belies(good(), "served by", |rows| rows[0].target = Some("127.0.0.1:2/v1".to_owned()));
+    belies(good(), "attempts", |rows| rows[0].attempts = 4);
+    belies(good(), "seen was", |rows| "failed".clone_into(&mut rows[0].terminal));
+    belies(torn(), "seen was", |rows| "completed".clone_into(&mut rows[0].terminal));
+    belies(torn(), "seen was", |rows| rows[0].reason = Some("upstream_timeout".to_owned()));
+    belies(torn(), "seen was", |rows| rows[0].status = 502);
+    belies(left(), "seen was", |rows| rows[0].status = 200);
+    belies(left(), "not how it can have ended", |rows| "shutdown".clone_into(&mut rows[0].terminal));
+    belies(limited(), "not admitted", |_| {});
+}
+
+#[test]
+fn tokens_that_nobody_counted_are_objected_to() {
+    belies(good(), "reports", |rows| rows[0].completion += 1);
+    belies(good(), "reports", |rows| rows[0].prompt += 1);
+    belies(good(), "has told", |rows| rows[0].source = Some("counted".to_owned()));
+    belies(good(), "while it ran", |rows| rows[0].source = Some("running".to_owned()));
+    belies(good(), "not a source", |rows| rows[0].source = None);
+    belies(torn(), "1 to 1", |rows| rows[0].completion = 2);
+    belies(torn(), "a prompt of", |rows| rows[0].prompt = 0);
+    belies(left(), "0 to 2", |rows| rows[0].completion = 3);
+    belies(left(), "reports", |rows| rows[0].source = Some("exact".to_owned()));
+}
+
+fn limited() -> (Case, Row) {
+    let (mut case, row) = good();
+    case.said.clear();
+    case.seen = Seen { status: Some(429), ending: Ending::Failed("rate_limit_exceeded".to_owned()), ..case.seen };
+    (case, row)
+}
+
+#[test]
+fn a_client_without_a_head_is_found_by_its_prompt() {
+    let (mut case, mut row) = left();
+    case.plan.client = Behaviour::LeaveBeforeHead { reset: false };
+    (case.seen.status, case.seen.request_id) = (None, None);
+    case.seen.chunks.clear();
+    assert_eq!(records::check(&[case.clone()], &[row.clone()]), [""; 0]);
+    row.prompt += 1;
+    assert_eq!(records::check(&[case], &[row]).len(), 2, "it has none, and one is nobody's");
+}
+
+const PAGE: &str = "\
+petstream_requests_in_flight 0
+petstream_streams_in_flight{gen_ai_request_model=\"solo\"} 0
+petstream_usage_queue_length 0
+petstream_usage_records_dropped_total 0
+petstream_tokens_total{gen_ai_request_model=\"solo\",gen_ai_token_type=\"input\",source=\"exact\"} 1000107
+petstream_tokens_total{gen_ai_request_model=\"solo\",gen_ai_token_type=\"output\",source=\"exact\"} 10
+gen_ai_server_request_duration_seconds_count{gen_ai_request_model=\"solo\",terminal=\"completed\"} 1
+";
+
+#[test]
+fn levels_that_are_not_back_are_objected_to() {
+    assert_eq!(levels::gauges(PAGE), [""; 0]);
+    for name in ["requests_in_flight", "streams_in_flight", "usage_queue_length", "records_dropped_total"] {
+        let lines = |of: &dyn Fn(&str) -> Option<String>| PAGE.lines().filter_map(of).collect::<Vec<_>>().join("\n");
+        let raise = |line: &str| line.strip_suffix(" 0").map(|line| format!("{line} 1"));
+        let raised = lines(&|line| if line.contains(name) { raise(line) } else { Some(line.to_owned()) });
+        assert_eq!(levels::gauges(&raised).len(), 1, "{name} of 1");
+        let without = lines(&|line| (!line.contains(name)).then(|| line.to_owned()));
+        assert_eq!(levels::gauges(&without).len(), 1, "no {name}");
+    }
+    assert_eq!(levels::permits("alice", 16, 16), [""; 0]);
+    assert_eq!(levels::permits("alice", 16, 15).len(), 1);
+    assert_eq!(levels::permits("alice", 16, 17).len(), 1);
+    assert_eq!(levels::memory(1 << 30, (1 << 30) + levels::GROWTH), [""; 0]);
+    assert_eq!(levels::memory(1 << 30, (1 << 30) + levels::GROWTH + 1).len(), 1);
+    assert!(levels::resident().is_none_or(|bytes| bytes > 1 << 20));
+}
+
+#[test]
+fn sums_that_differ_are_objected_to() {
+    let (_, row) = good();
+    let spent = row.prompt + row.completion;
+    assert_eq!(levels::budget(2_000_000, 2_000_000 - spent, std::slice::from_ref(&row)), [""; 0]);
+    assert_eq!(levels::budget(2_000_000, 2_000_001 - spent, std::slice::from_ref(&row)).len(), 1);
+    assert_eq!(levels::counters(PAGE, std::slice::from_ref(&row)), [""; 0]);
+    assert_eq!(levels::counters(PAGE, &[]).len(), 3, "tokens of both kinds, and a request");
+    assert_eq!(levels::counters(PAGE, &[Row { completion: 11, ..row.clone() }]).len(), 1);
+    assert_eq!(levels::counters(PAGE, &[Row { terminal: "failed".to_owned(), ..row }]).len(), 2);
+}
+
+#[test]
+fn what_was_promised_to_a_model_alone_is_not_forgiven() {
+    for (model, objections) in [(Model::Solo, 1), (Model::Pair, 0), (Model::Tiers, 0)] {
+        let (mut case, _) = torn();
+        case.plan.model = model;
+        (case.said, case.seen.chunks) = (Vec::new(), Vec::new());
+        case.seen.status = Some(502);
+        case.seen.ending = Ending::Failed("upstream_unreachable".to_owned());
+        assert_eq!(answers::check(&case).len(), objections, "{model:?}");
+    }
+}

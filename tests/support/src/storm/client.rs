@@ -1,0 +1,130 @@
+//! One client: asks, and behaves as its plan says.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::http::{Answer, Connection, Piece, Request};
+use crate::storm::attempts::{Book, brief};
+use crate::storm::plan::{Behaviour, Plan};
+use crate::storm::transcript::{Ending, Transcript, code};
+
+/// The window of one who lets the server wait for ever.
+const NARROW: u32 = 4 << 10;
+/// The window of one who goes on. Loopback's segments are as long as 64 KiB, and the kernel passes a segment that does
+/// not fit into the window only in small pieces and five times a second: that would be the kernel's slowness.
+const MODEST: u32 = 256 << 10;
+
+/// Chunks of a flood, by which the server waits for its client, or soon will.
+const ENOUGH: usize = 150;
+
+/// What a client saw.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// None where there was no head.
+    pub request_id: Option<String>,
+    /// None where there was no head.
+    pub status: Option<u16>,
+    /// The chunks of a stream, or the body of a whole answer, brief.
+    pub chunks: Vec<String>,
+    pub ending: Ending,
+}
+
+/// Asks on a connection of its own.
+pub async fn run(server: SocketAddr, plan: &Plan, book: &Book) -> Seen {
+    let mut connection = match plan.client {
+        Behaviour::Stall => Connection::open_narrow(server, NARROW).await,
+        Behaviour::Pause => Connection::open_narrow(server, MODEST).await,
+        _ => Connection::open(server).await,
+    };
+    connection.send(&request(plan)).await;
+    if let Behaviour::LeaveBeforeHead { reset } = plan.client {
+        let has_it = book.wait_for(plan.id, "an upstream to get the request", |page| !page.is_empty());
+        tokio::select! {
+            () = has_it => {
+                leave(connection, reset);
+                return Seen { request_id: None, status: None, chunks: Vec::new(), ending: Ending::Left };
+            }
+            answer = connection.answer() => return read(answer, plan, book).await,
+        }
+    }
+    let seen = read(connection.answer().await, plan, book).await;
+    if let (Behaviour::LeaveAfter { reset, .. }, Ending::Left) = (plan.client, &seen.ending) {
+        leave(connection, reset);
+    }
+    seen
+}
+
+/// A plan's request.
+pub fn request(plan: &Plan) -> Request {
+    Request::chat(&plan.body()).bearer(plan.key.secret())
+}
+
+fn leave(connection: Connection, reset: bool) {
+    if reset { connection.reset() } else { drop(connection) }
+}
+
+async fn read(mut answer: Answer<'_>, plan: &Plan, book: &Book) -> Seen {
+    let request_id = answer.header("x-request-id").map(str::to_owned);
+    let status = answer.status();
+    let seen = |chunks, ending| Seen { request_id, status: Some(status), chunks, ending };
+    if answer.header("content-type") == Some("text/event-stream; charset=utf-8") {
+        let (transcript, whole) = stream(&mut answer, plan, book).await;
+        let ending = match whole {
+            Some(whole) => transcript.ending(whole),
+            None => transcript.left(),
+        };
+        return seen(transcript.chunks, ending);
+    }
+    let (body, whole) = answer.rest().await;
+    if !whole {
+        return seen(Vec::new(), Ending::Cut);
+    }
+    let (chunks, ending) = whole_answer(status, &body, plan);
+    seen(chunks, ending)
+}
+
+/// Reads a stream; whether its body was whole, none where the client left.
+async fn stream(answer: &mut Answer<'_>, plan: &Plan, book: &Book) -> (Transcript, Option<bool>) {
+    let mut transcript = Transcript::default();
+    match plan.client {
+        Behaviour::Pause => {
+            let held = book.wait_for(plan.id, "the upstream to be held back", |page| {
+                page.iter().any(|said| said.held_back || said.over || said.frames.len() > ENOUGH)
+            });
+            held.await;
+        }
+        Behaviour::Stall => {
+            book.wait_for(plan.id, "the upstream to be freed", |page| page.iter().any(|said| said.over)).await;
+        }
+        _ => {}
+    }
+    loop {
+        if let Behaviour::LeaveAfter { chunks, .. } = plan.client
+            && transcript.chunks.len() >= chunks
+        {
+            return (transcript, None);
+        }
+        match answer.piece().await {
+            Piece::Data(bytes) => transcript.push(&bytes),
+            Piece::End => return (transcript, Some(true)),
+            Piece::Cut => return (transcript, Some(false)),
+        }
+    }
+}
+
+/// What an answer that is no stream is.
+fn whole_answer(status: u16, body: &[u8], plan: &Plan) -> (Vec<String>, Ending) {
+    let broken = |what: &str| (Vec::new(), Ending::Broken(format!("{what}: {}", String::from_utf8_lossy(body))));
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return broken("not JSON") };
+    if status == 200 {
+        if plan.streamed || value.get("choices").is_none() {
+            return broken("not what was asked for");
+        }
+        return (vec![brief(&String::from_utf8_lossy(body))], Ending::Complete);
+    }
+    match value.get("error").map(code) {
+        Some(Ok(code)) => (Vec::new(), Ending::Failed(code)),
+        _ => broken("a status without an envelope"),
+    }
+}

@@ -1,0 +1,123 @@
+//! What becomes of an upstream's answer, and what a client must be told of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::Random;
+use crate::storm::plan::Model;
+
+/// What becomes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// Whole and right.
+    Clean,
+    /// Whole, with an end that is put right: no `[DONE]`, two, one without its newline, one with frames behind it.
+    NoDone,
+    DoneTwice,
+    DoneWithoutNewline,
+    ChattyAfterDone,
+
+    /// Ends in good order without a finish reason.
+    EndsEarly,
+    /// The connection closes within a chunk, or before the promised length.
+    Torn,
+    Reset,
+    BadJson,
+    BadUtf8,
+    TooLong,
+    BadFraming,
+    /// An error object in the middle; for a plain answer, in its place.
+    ErrorInside,
+    /// An error object as the first frame.
+    ErrorFirst,
+
+    /// No stream at all: a status, a web page, a whole answer although a stream was asked for.
+    Refuse(u16),
+    Page,
+    Whole,
+    CloseAtOnce,
+    ResetAtOnce,
+
+    /// Silence: before the head, before the first event, in the middle; or words without end.
+    SilentHead,
+    SilentFirst,
+    SilentInside,
+    Endless,
+    /// Says one word and waits until the client leaves.
+    Hold,
+}
+
+const WHOLE: &[Fate] = &[Fate::NoDone, Fate::DoneTwice, Fate::DoneWithoutNewline, Fate::ChattyAfterDone];
+const BROKEN: &[Fate] = &[
+    Fate::EndsEarly,
+    Fate::Torn,
+    Fate::Reset,
+    Fate::BadJson,
+    Fate::BadUtf8,
+    Fate::TooLong,
+    Fate::BadFraming,
+    Fate::ErrorInside,
+    Fate::ErrorFirst,
+];
+const BROKEN_PLAIN: &[Fate] = &[Fate::Torn, Fate::Reset, Fate::BadJson, Fate::BadUtf8, Fate::ErrorInside];
+const NOTHING: &[Fate] = &[
+    Fate::Refuse(500),
+    Fate::Refuse(503),
+    Fate::Refuse(429),
+    Fate::Refuse(400),
+    Fate::Refuse(401),
+    Fate::Page,
+    Fate::CloseAtOnce,
+    Fate::ResetAtOnce,
+];
+const SILENT: &[Fate] = &[Fate::SilentHead, Fate::SilentFirst, Fate::SilentInside, Fate::Endless];
+const SILENT_PLAIN: &[Fate] = &[Fate::SilentHead, Fate::SilentInside];
+
+impl Fate {
+    /// Draws one that can happen there.
+    pub fn draw(model: Model, streamed: bool, random: &mut Random) -> Self {
+        if model == Model::Hasty && random.percent(60) {
+            return random.one(if streamed { SILENT } else { SILENT_PLAIN });
+        }
+        match random.below(100) {
+            0..40 => Self::Clean,
+            40..55 if streamed => random.one(WHOLE),
+            40..80 => random.one(if streamed { BROKEN } else { BROKEN_PLAIN }),
+            80..83 if streamed => Self::Whole,
+            _ => random.one(NOTHING),
+        }
+    }
+
+    /// The status and the code that a client gets for it; none where the answer is whole.
+    pub const fn failure(self) -> Option<(u16, &'static str)> {
+        Some(match self {
+            Self::Clean | Self::NoDone | Self::DoneTwice | Self::DoneWithoutNewline | Self::ChattyAfterDone => {
+                return None;
+            }
+            Self::EndsEarly | Self::Torn | Self::Reset | Self::CloseAtOnce | Self::ResetAtOnce => {
+                (502, "upstream_closed")
+            }
+            Self::BadJson | Self::BadUtf8 | Self::TooLong | Self::BadFraming | Self::Page | Self::Whole => {
+                (502, "upstream_malformed")
+            }
+            Self::Refuse(401) => (502, "upstream_auth"),
+            // What an upstream says with 400 or 429 is passed on, and its word for an error within an answer.
+            Self::Refuse(status @ (400 | 429)) => (status, "storm"),
+            Self::Refuse(503) => (503, "server_is_overloaded"),
+            Self::Refuse(_) => (502, "upstream_error"),
+            Self::ErrorInside | Self::ErrorFirst => (502, "storm"),
+            Self::SilentHead | Self::SilentFirst | Self::SilentInside | Self::Endless | Self::Hold => {
+                (504, "upstream_timeout")
+            }
+        })
+    }
+
+    /// Whether bytes that were written may never be read: a reset overtakes them.
+    pub const fn may_lose(self) -> bool {
+        matches!(self, Self::Reset | Self::Endless)
+    }
+
+    /// Whether the upstream itself says that it did no work, so that nothing is charged when nothing was sent.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Refuse(_) | Self::ErrorInside | Self::ErrorFirst)
+    }
+}

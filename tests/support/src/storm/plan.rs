@@ -1,0 +1,233 @@
+//! What one request will go through: drawn before the storm, carried by the request itself.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::random::Random;
+use crate::storm::fault::Fate;
+
+/// How many bytes of `messages` the first request has; each further one has four more, so that the estimate of its
+/// prompt tells whose it is.
+const MIN_PROMPT: usize = 400;
+/// What upstreams add to that number when they report usage, to tell their count from the server's.
+pub const REPORTED: u64 = 1_000_000;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Alice,
+    Bob,
+}
+
+impl Key {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alice => "alice",
+            Self::Bob => "bob",
+        }
+    }
+
+    /// Its secret.
+    pub const fn secret(self) -> &'static str {
+        match self {
+            Self::Alice => "sk-alice-0123456789",
+            Self::Bob => "sk-bob-0123456789",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// One upstream, which never goes away: nothing is forgiven.
+    Solo,
+    /// Two with weights, of which one goes away and comes back.
+    Pair,
+    /// Two, of which one goes away and comes back, and a third for when both are out.
+    Tiers,
+    /// Two with deadlines so short that they run out.
+    Hasty,
+}
+
+impl Model {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Solo => "solo",
+            Self::Pair => "pair",
+            Self::Tiers => "tiers",
+            Self::Hasty => "hasty",
+        }
+    }
+
+    /// Whether there is only one upstream.
+    pub const fn is_alone(self) -> bool {
+        matches!(self, Self::Solo)
+    }
+}
+
+/// What the client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Reads everything.
+    Read,
+    /// Leaves once an upstream has the request, unless the answer is there before.
+    LeaveBeforeHead { reset: bool },
+    /// Leaves after so many chunks, unless the stream ends before.
+    LeaveAfter { chunks: usize, reset: bool },
+    /// Has a small window, reads nothing until the upstream is held back, then reads everything.
+    Pause,
+    /// Has a small window and reads nothing until it has been cut.
+    Stall,
+}
+
+/// How the upstream's bytes are cut into HTTP chunks, each written on its own.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Split {
+    /// One a frame.
+    Frames,
+    /// Anywhere, at most so many bytes each.
+    Bytes(usize),
+}
+
+/// How the upstream spells its events. Clients get all of them in one form.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Dialect {
+    /// As the real API.
+    Exact,
+    /// With CRLF at the ends of lines.
+    Crlf,
+    /// Without the space after the colon, and with comments and fields that nobody needs.
+    Odd,
+}
+
+/// What the upstream does with one attempt.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Script {
+    pub fate: Fate,
+    /// Pieces of text before the end, or before the failure.
+    pub chunks: usize,
+    /// Bytes of padding in each.
+    pub size: usize,
+    pub split: Split,
+    pub dialect: Dialect,
+    /// Longest pause between two writes, microseconds.
+    pub pause: u64,
+    /// Time until the head, milliseconds.
+    pub late: u64,
+    /// Closes the connection behind a whole answer that did not say so.
+    pub then_close: bool,
+    pub seed: u64,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub id: usize,
+    pub key: Key,
+    pub model: Model,
+    pub streamed: bool,
+    /// Whether the client asks for usage.
+    pub include_usage: bool,
+    pub client: Behaviour,
+    /// One for each attempt; the last one for all further ones.
+    pub scripts: Vec<Script>,
+}
+
+impl Plan {
+    /// Draws request number `id`.
+    pub fn draw(id: usize, random: &mut Random) -> Self {
+        // Some that are rare and long come in every storm, whatever the seed.
+        let client = match id % 100 {
+            7 | 41 => Behaviour::Stall,
+            23 | 61 => Behaviour::Pause,
+            _ => Behaviour::Read,
+        };
+        if client != Behaviour::Read {
+            return Self::flood(id, client, random);
+        }
+        let model = random.one(&[Model::Solo, Model::Solo, Model::Pair, Model::Tiers, Model::Hasty]);
+        let streamed = random.percent(80);
+        let first = Script::draw(Fate::draw(model, streamed, random), random);
+        let mut scripts = vec![first];
+        for _ in 0..3 {
+            let fate = if random.percent(60) { Fate::Clean } else { Fate::draw(model, streamed, random) };
+            scripts.push(Script::draw(fate, random));
+        }
+        let reset = random.percent(50);
+        let client = match random.below(10) {
+            0 => Behaviour::LeaveBeforeHead { reset },
+            1 | 2 if streamed => Behaviour::LeaveAfter { chunks: random.below(8), reset },
+            _ => Behaviour::Read,
+        };
+        let include_usage = streamed && random.percent(40);
+        Self { id, key: random.one(&[Key::Alice, Key::Bob]), model, streamed, include_usage, client, scripts }
+    }
+
+    /// A stream of more than all buffers hold, for a reader that lets it wait.
+    fn flood(id: usize, client: Behaviour, random: &mut Random) -> Self {
+        let (chunks, size) = if client == Behaviour::Stall { (600, 48 << 10) } else { (300, 32 << 10) };
+        let script = Script { chunks, size, split: Split::Frames, pause: 0, late: 0, ..Script::clean(random.any()) };
+        let (model, key) = (Model::Solo, random.one(&[Key::Alice, Key::Bob]));
+        Self { id, key, model, streamed: true, include_usage: random.percent(50), client, scripts: vec![script] }
+    }
+
+    /// A stream that stays open until its client leaves.
+    pub fn held(id: usize, key: Key) -> Self {
+        let script = Script { fate: Fate::Hold, chunks: 1, ..Script::clean(0) };
+        let (model, client) = (Model::Solo, Behaviour::Read);
+        Self { id, key, model, streamed: true, include_usage: false, client, scripts: vec![script] }
+    }
+
+    /// What the server must estimate its prompt to be.
+    pub const fn prompt(&self) -> u64 {
+        (MIN_PROMPT / 4 + self.id) as u64
+    }
+
+    /// The body of the request.
+    pub fn body(&self) -> Value {
+        // The message itself is four tokens.
+        let content = "p".repeat(MIN_PROMPT + 4 * self.id - 16);
+        let mut body = json!({
+            "model": self.model.name(), "messages": [{"role": "user", "content": content}], "stream": self.streamed,
+            "x_plan": {"id": self.id, "scripts": self.scripts},
+        });
+        if self.include_usage {
+            body["stream_options"] = json!({"include_usage": true});
+        }
+        body
+    }
+}
+
+impl Script {
+    /// A short answer without a fault.
+    pub const fn clean(seed: u64) -> Self {
+        Self {
+            fate: Fate::Clean,
+            chunks: 3,
+            size: 0,
+            split: Split::Frames,
+            dialect: Dialect::Exact,
+            pause: 0,
+            late: 0,
+            then_close: false,
+            seed,
+        }
+    }
+
+    fn draw(fate: Fate, random: &mut Random) -> Self {
+        let split = if random.percent(50) { Split::Frames } else { Split::Bytes(random.one(&[1, 7, 60, 1000])) };
+        Self {
+            fate,
+            chunks: random.below(25),
+            size: random.one(&[0, 0, 10, 200]),
+            split,
+            dialect: random.one(&[Dialect::Exact, Dialect::Exact, Dialect::Crlf, Dialect::Odd]),
+            pause: random.one(&[0, 0, 200, 3_000, 20_000]),
+            late: random.one(&[0, 0, 0, 0, 0, 0, 5, 50, 700]),
+            then_close: random.percent(15),
+            seed: random.any(),
+        }
+    }
+}

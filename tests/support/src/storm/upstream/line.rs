@@ -1,0 +1,132 @@
+//! A connection as the upstream sees it: requests come in, bytes go out, and the other side may leave at any time.
+
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use serde::Deserialize;
+use serde_json::Value;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::http::find;
+use crate::storm::plan::Script;
+
+/// A write that takes longer was held back by its reader.
+const HELD_BACK: Duration = Duration::from_millis(100);
+
+/// What usage the request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Usage {
+    Nothing,
+    /// At the end.
+    Last,
+    /// On every chunk too.
+    Running,
+}
+
+/// What a request orders.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) id: usize,
+    pub(super) scripts: Vec<Script>,
+    pub(super) streamed: bool,
+    pub(super) usage: Usage,
+    /// The prompt that the server should estimate.
+    pub(super) prompt: u64,
+}
+
+#[derive(Deserialize)]
+struct Plan {
+    id: usize,
+    scripts: Vec<Script>,
+}
+
+/// See the module.
+pub(super) struct Line {
+    pub(super) tcp: TcpStream,
+    buffer: BytesMut,
+}
+
+impl Line {
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        Self { tcp, buffer: BytesMut::new() }
+    }
+
+    /// The next request; none when the other side has left.
+    pub(super) async fn request(&mut self) -> Option<Order> {
+        let end = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.more().await?;
+        };
+        let head = String::from_utf8(self.buffer.split_to(end).to_vec()).unwrap().to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize =
+            length.unwrap_or_else(|| panic!("a request without length: {head}")).trim().parse().unwrap();
+        while self.buffer.len() < length {
+            self.more().await?;
+        }
+        let body: Value = serde_json::from_slice(&self.buffer[..length]).unwrap();
+        self.buffer.advance(length);
+        Some(order(&body))
+    }
+
+    /// Whether the other side has left already, and nobody has looked.
+    pub(super) fn is_deserted(&self) -> bool {
+        // Past tokio, which knows of it only once its driver has run.
+        let next = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
+        !matches!(next, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Reads what is there; none when the other side has left.
+    async fn more(&mut self) -> Option<()> {
+        matches!(self.tcp.read_buf(&mut self.buffer).await, Ok(1..)).then_some(())
+    }
+
+    /// Writes; tells `held_back` when that takes long. None when the other side has left.
+    pub(super) async fn write(&mut self, bytes: &[u8], held_back: impl FnOnce()) -> Option<()> {
+        let mut write = pin!(self.tcp.write_all(bytes));
+        if let Ok(written) = tokio::time::timeout(HELD_BACK, write.as_mut()).await {
+            return written.ok();
+        }
+        held_back();
+        write.await.ok()
+    }
+
+    /// Says nothing for `time`. None when the other side leaves meanwhile.
+    pub(super) async fn pause(&mut self, time: Duration) -> Option<()> {
+        if time.is_zero() {
+            return Some(());
+        }
+        let mut over = pin!(tokio::time::sleep(time));
+        loop {
+            tokio::select! {
+                () = over.as_mut() => return Some(()),
+                more = self.more() => more?,
+            }
+        }
+    }
+
+    /// Says nothing until the other side leaves.
+    pub(super) async fn hang(&mut self) {
+        while self.more().await.is_some() {}
+    }
+}
+
+fn order(body: &Value) -> Order {
+    let plan: Plan = serde_json::from_value(body["x_plan"].clone()).unwrap_or_else(|e| panic!("no plan ({e}): {body}"));
+    let options = &body["stream_options"];
+    let usage = match (options["include_usage"].as_bool(), options["continuous_usage_stats"].as_bool()) {
+        (Some(true), Some(true)) => Usage::Running,
+        (Some(true), _) => Usage::Last,
+        _ => Usage::Nothing,
+    };
+    // Four tokens for the message, one for four bytes of its text.
+    let prompt = 4 + (body["messages"][0]["content"].as_str().map_or(0, str::len) / 4) as u64;
+    Order { id: plan.id, scripts: plan.scripts, streamed: body["stream"] == true, usage, prompt }
+}

@@ -1,0 +1,107 @@
+//! What an upstream says, as text: chunks, whole answers, errors.
+
+use serde_json::{Value, json};
+
+use super::line::{Order, Usage};
+use crate::storm::attempts::{Entry, Sent, brief};
+use crate::storm::plan::{REPORTED, Script};
+
+/// The words of one attempt. Every chunk says whose it is, so that a stray one can be told.
+pub(super) struct Words<'a> {
+    pub(super) entry: Entry,
+    pub(super) script: &'a Script,
+    pub(super) order: &'a Order,
+    /// Chunks so far.
+    pub(super) count: u64,
+}
+
+impl Words<'_> {
+    /// The first chunk. Most upstreams put no text into it.
+    pub(super) fn opening(&mut self) -> (String, Sent) {
+        let content = if self.script.seed.is_multiple_of(3) { self.name() } else { String::new() };
+        let counts = !content.is_empty();
+        self.chunk(&json!({"role": "assistant", "content": content, "refusal": null}).to_string(), None, counts)
+    }
+
+    /// A piece of text. Put together by hand: floods must come faster than a debug build escapes them.
+    pub(super) fn text(&mut self) -> (String, Sent) {
+        let delta = format!(r#"{{"content":"{} é😀\\\"\n{}"}}"#, self.name(), "x".repeat(self.script.size));
+        self.chunk(&delta, None, true)
+    }
+
+    /// The chunk that ends the choice, and has no text.
+    pub(super) fn last(&mut self) -> (String, Sent) {
+        self.chunk("{}", Some("stop"), false)
+    }
+
+    /// The chunk with the counts, if it was asked for.
+    pub(super) fn usage(&mut self) -> Option<(String, Sent)> {
+        if self.order.usage == Usage::Nothing {
+            return None;
+        }
+        let chunk = json!({
+            "id": self.chat(), "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [],
+            "usage": self.counts(),
+        });
+        let text = chunk.to_string();
+        let sent = Sent { with_usage: brief(&text), without: None, counts: false, usage: Some(self.total()) };
+        Some((text, sent))
+    }
+
+    /// A whole answer that is no stream, and the counts in it.
+    pub(super) fn whole(&self) -> (String, Option<(u64, u64)>) {
+        let content = format!("{} é😀 {}", self.name(), "x".repeat(self.script.size));
+        let mut answer = json!({
+            "id": self.chat(), "object": "chat.completion", "created": 1, "model": "up",
+            "choices": [{
+                "index": 0, "message": {"role": "assistant", "content": content, "refusal": null}, "logprobs": null,
+                "finish_reason": "stop",
+            }],
+        });
+        let usage = !self.script.seed.is_multiple_of(4);
+        if usage {
+            answer["usage"] = self.counts();
+        }
+        (answer.to_string(), usage.then(|| self.total()))
+    }
+
+    fn chunk(&mut self, delta: &str, finish_reason: Option<&str>, counts: bool) -> (String, Sent) {
+        self.count += 1;
+        let bare = format!(
+            r#"{{"id":"{}","object":"chat.completion.chunk","created":1,"model":"up","choices":[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{}}}]}}"#,
+            self.chat(),
+            json!(finish_reason),
+        );
+        let with = |usage: &Value| format!("{},\"usage\":{usage}}}", &bare[..bare.len() - 1]);
+        let (text, without, usage) = match self.order.usage {
+            Usage::Nothing => (bare.clone(), brief(&bare), None),
+            Usage::Last => (with(&Value::Null), brief(&bare), None),
+            Usage::Running => (with(&self.counts()), brief(&bare), Some(self.total())),
+        };
+        let sent = Sent { with_usage: brief(&text), without: Some(without), counts, usage };
+        (text, sent)
+    }
+
+    /// The counts so far. Three tokens a chunk: not what anybody who counts chunks would say.
+    fn total(&self) -> (u64, u64) {
+        (REPORTED + self.order.prompt, 3 * self.count + 1)
+    }
+
+    fn counts(&self) -> Value {
+        let (prompt, completion) = self.total();
+        json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+    }
+
+    fn chat(&self) -> String {
+        format!("chatcmpl-{}-{}", self.entry.id, self.entry.attempt)
+    }
+
+    fn name(&self) -> String {
+        format!("{}-{}-{}", self.entry.id, self.entry.attempt, self.count)
+    }
+}
+
+/// An error object.
+pub(super) fn error() -> String {
+    json!({"error": {"message": "It storms.", "type": "storm", "param": null, "code": "storm"}}).to_string()
+}

@@ -1,0 +1,239 @@
+//! A scripted upstream over raw TCP: does exactly what it is told, right or wrong, and remembers what it was asked.
+
+mod connection;
+mod script;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::soon;
+use crate::tls::Authority;
+
+pub use script::{Gate, Script};
+
+/// The upstream. Dropped, it fails the test if it met a request that no script was left for, or a script was left over.
+pub struct Upstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: JoinHandle<()>,
+    authority: Option<Arc<Authority>>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Which connection it came on, counted from 1.
+    pub connection: usize,
+    /// Request line and headers.
+    pub head: String,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+    /// When it was whole.
+    pub at: Instant,
+}
+
+struct Shared {
+    chat: Mutex<VecDeque<Script>>,
+    /// For chat completions when no other is left.
+    otherwise: Mutex<Option<Script>>,
+    models: Mutex<VecDeque<Script>>,
+    requests: watch::Sender<Vec<Recorded>>,
+    open: watch::Sender<usize>,
+    accepted: watch::Sender<usize>,
+    /// Connections that have answered and wait for the next request.
+    idle: watch::Sender<usize>,
+    /// Moves when idle connections are to be closed.
+    closing: watch::Sender<u64>,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Upstream {
+    /// Plain HTTP, with an answer for each chat completion to come, in order.
+    pub async fn start(answers: impl IntoIterator<Item = Script>) -> Self {
+        Self::start_on(answers, None).await
+    }
+
+    /// As [`Upstream::start`], over TLS.
+    pub async fn start_tls(answers: impl IntoIterator<Item = Script>) -> Self {
+        Self::start_on(answers, Some(Arc::new(Authority::new()))).await
+    }
+
+    async fn start_on(answers: impl IntoIterator<Item = Script>, authority: Option<Arc<Authority>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            chat: Mutex::new(answers.into_iter().collect()),
+            otherwise: Mutex::default(),
+            models: Mutex::default(),
+            requests: watch::Sender::default(),
+            open: watch::Sender::default(),
+            accepted: watch::Sender::default(),
+            idle: watch::Sender::default(),
+            closing: watch::Sender::default(),
+            failures: Mutex::default(),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), authority.clone()));
+        Self { address, shared, accepting, authority }
+    }
+
+    /// Adds an answer to the next chat completion without one.
+    pub fn answer(&self, script: Script) {
+        lock(&self.shared.chat).push_back(script);
+    }
+
+    /// Answers so whenever no other answer is left, as often as it is asked.
+    pub fn answer_otherwise(&self, script: Script) {
+        *lock(&self.shared.otherwise) = Some(script);
+    }
+
+    /// Adds an answer to the next question for the list of models.
+    pub fn answer_models(&self, script: Script) {
+        lock(&self.shared.models).push_back(script);
+    }
+
+    /// For `base_url`.
+    pub fn url(&self) -> String {
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/v1", self.address)
+    }
+
+    /// As the server names it in logs and records, where it is asked for the model `m`.
+    pub fn name(&self) -> String {
+        self.name_of("m")
+    }
+
+    /// As the server names it in logs and records, where it is asked for this model; for none where clients name it.
+    pub fn name_of(&self, model: &str) -> String {
+        let mark = if model.is_empty() { "" } else { "#" };
+        format!("{}/v1{mark}{model}", self.address)
+    }
+
+    /// For `ca_file`.
+    pub fn ca_file(&self) -> PathBuf {
+        self.authority.as_ref().expect("started with TLS").file()
+    }
+
+    /// What was asked so far.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.requests.borrow().clone()
+    }
+
+    /// Request number `count`, counted from 1, as soon as it is there.
+    pub async fn request(&self, count: usize) -> Recorded {
+        let mut requests = self.shared.requests.subscribe();
+        let all = soon("a request at the upstream", requests.wait_for(|all| all.len() >= count)).await.unwrap();
+        all[count - 1].clone()
+    }
+
+    /// Connections made so far.
+    pub fn accepted(&self) -> usize {
+        *self.shared.accepted.borrow()
+    }
+
+    /// Waits until there was a connection and none is open.
+    pub async fn await_closed(&self) {
+        let mut accepted = self.shared.accepted.subscribe();
+        soon("an upstream connection", accepted.wait_for(|accepted| *accepted > 0)).await.unwrap();
+        let mut open = self.shared.open.subscribe();
+        soon("upstream connections to close", open.wait_for(|open| *open == 0)).await.unwrap();
+    }
+
+    /// Waits until so many connections are idle.
+    pub async fn await_idle(&self, count: usize) {
+        let mut idle = self.shared.idle.subscribe();
+        soon("idle upstream connections", idle.wait_for(|idle| *idle >= count)).await.unwrap();
+    }
+
+    /// Waits until a connection is idle, and closes all that are.
+    pub async fn close_idle(&self) {
+        let mut idle = self.shared.idle.subscribe();
+        soon("an idle upstream connection", idle.wait_for(|idle| *idle > 0)).await.unwrap();
+        self.shared.closing.send_modify(|generation| *generation += 1);
+        soon("idle connections to close", idle.wait_for(|idle| *idle == 0)).await.unwrap();
+    }
+
+    /// Listens no longer; connections that are open stay so.
+    pub async fn unlisten(&mut self) {
+        self.accepting.abort();
+        assert!((&mut self.accepting).await.unwrap_err().is_cancelled());
+    }
+}
+
+impl Recorded {
+    /// The first line.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or_default()
+    }
+
+    /// The value of a header that comes at most once.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let mut values = lines.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+        let first = values.next();
+        assert_eq!(values.next(), None, "{name} comes twice");
+        first
+    }
+
+    /// The names of all headers, in lower case, sorted.
+    pub fn header_names(&self) -> Vec<String> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let mut names: Vec<String> = lines.map(|(name, _)| name.to_ascii_lowercase()).collect();
+        names.sort();
+        names
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        if std::thread::panicking() {
+            return;
+        }
+        let failures = lock(&self.shared.failures);
+        assert!(failures.is_empty(), "the upstream failed: {failures:?}");
+        let left = lock(&self.shared.chat).len() + lock(&self.shared.models).len();
+        assert_eq!(left, 0, "scripts that nobody asked for");
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
+    loop {
+        let (tcp, _) = listener.accept().await.unwrap();
+        shared.open.send_modify(|open| *open += 1);
+        shared.accepted.send_modify(|accepted| *accepted += 1);
+        let number = *shared.accepted.borrow();
+        tokio::spawn(attend(tcp, number, Arc::clone(&shared), authority.clone()));
+    }
+}
+
+/// One connection to its end, whatever that is.
+async fn attend(tcp: TcpStream, number: usize, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
+    let serve = connection::serve(tcp, number, &shared, authority.as_deref());
+    let failure = match AssertUnwindSafe(serve).catch_unwind().await {
+        Ok(Ok(())) => None,
+        Ok(Err(failure)) => Some(failure),
+        Err(_panic) => Some("a connection's task panicked".to_owned()),
+    };
+    lock(&shared.failures).extend(failure);
+    // Last: who waits for this may look at everything else.
+    shared.open.send_modify(|open| *open -= 1);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,68 @@
+//! Usage records, read from the database by other means than the server's own.
+
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{FromRow, Row as _};
+
+/// One row of the view `usage_records`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Usage {
+    pub request_id: Option<String>,
+    pub key_name: String,
+    pub model: String,
+    pub target: Option<String>,
+    pub attempts: u32,
+    pub streamed: bool,
+    pub prompt_tokens: u32,
+    pub completion_tokens: u32,
+    pub source: Option<String>,
+    pub first_token_us: Option<i64>,
+    pub duration_us: i64,
+    pub terminal: String,
+    pub reason: Option<String>,
+    pub status: u16,
+    pub answered_model: Option<String>,
+}
+
+// Written out: the derive would build sqlx and SQLite a second time, for the compiler.
+impl<'r> FromRow<'r, SqliteRow> for Usage {
+    fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            request_id: row.try_get("request_id")?,
+            key_name: row.try_get("key_name")?,
+            model: row.try_get("model")?,
+            target: row.try_get("target")?,
+            attempts: row.try_get("attempts")?,
+            streamed: row.try_get("streamed")?,
+            prompt_tokens: row.try_get("prompt_tokens")?,
+            completion_tokens: row.try_get("completion_tokens")?,
+            source: row.try_get("source")?,
+            first_token_us: row.try_get("first_token_us")?,
+            duration_us: row.try_get("duration_us")?,
+            terminal: row.try_get("terminal")?,
+            reason: row.try_get("reason")?,
+            status: row.try_get("status")?,
+            answered_model: row.try_get("answered_model")?,
+        })
+    }
+}
+
+/// All records of the database at this address, in the order of the requests' ends.
+pub async fn read(database: &str) -> Vec<Usage> {
+    let mut connection = SqliteConnection::connect(database).await.unwrap();
+    let rows = sqlx::query_as("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    rows
+}
+
+impl Usage {
+    /// Prompt tokens, completion tokens, and where they come from.
+    pub fn counts(&self) -> (u32, u32, Option<&str>) {
+        (self.prompt_tokens, self.completion_tokens, self.source.as_deref())
+    }
+
+    /// How it ended, why, and the status.
+    pub fn ending(&self) -> (&str, Option<&str>, u16) {
+        (&self.terminal, self.reason.as_deref(), self.status)
+    }
+}
