@@ -1,6 +1,6 @@
-//! What single codecs cost: the frames of an upstream's stream, requests, live events.
+//! The cost of single codecs: the frames of an upstream's stream, requests, live events.
 //!
-//! `cargo bench --bench codecs` measures, `cargo test --bench codecs` runs each once, to see that it works.
+//! `cargo bench --bench codecs` measures, `cargo test --bench codecs` runs each once, to check that it works.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -17,34 +17,34 @@ use petstream::wire::event_frame::{Encoded, Parts};
 use petstream::wire::request::{ChatRequest, Rules, Unknown};
 use petstream::wire::sse::Decoder;
 
-type Done = Result<(), Box<dyn Error>>;
+type Outcome = Result<(), Box<dyn Error>>;
 
 /// A token's chunk as OpenAI sends it.
 const TOKEN: &str = r#"{"id":"chatcmpl-C5kZ8qTn3hWb0yVx","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","service_tier":"default","system_fingerprint":"fp_51e1070cf2","choices":[{"index":0,"delta":{"content":" golden"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"h4Zq"}"#;
-/// One of a tool's call: unlike a token's.
+/// A chunk of a tool call: not in the form of a token.
 const CALL: &str = r#"{"id":"chatcmpl-C5kZ8qTn3hWb0yVx","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","service_tier":"default","system_fingerprint":"fp_51e1070cf2","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"pet\":"}}]},"logprobs":null,"finish_reason":null}],"usage":null}"#;
-/// What an event of the store says of a pet.
+/// The resource in a store event about a pet.
 const PET: &str = r#""resource":{"id":"01890a5d-ac96-774b-bcce-b302099a8057","species":"DOG","name":"Baxter","breed":"Golden Retriever","ageMonths":26,"size":"LARGE","color":"golden","gender":"MALE","goodWithKids":true,"price":"850.00","currency":"USD","description":"Knows every tree of the park.","status":"AVAILABLE","createdAt":"2026-01-01T00:00:00.000Z","updatedAt":"2026-01-01T00:00:00.000Z","version":7}"#;
-/// The longest line that an upstream may send, bytes.
+/// Limit for a line of an upstream, bytes.
 const LINE: usize = 1 << 20;
-/// What requests are checked against: the configuration's defaults.
+/// The rules for requests, by the defaults of the configuration.
 const RULES: Rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: "petstore-ai" };
 
-fn main() -> Done {
+fn main() -> Outcome {
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
     decoder(&mut criterion.benchmark_group("sse decoder"))?;
-    looker(&mut criterion.benchmark_group("looker"))?;
+    chunk_parser(&mut criterion.benchmark_group("chunk parser"))?;
     requests(&mut criterion.benchmark_group("request"))?;
     events(&mut criterion.benchmark_group("event"))?;
     criterion.final_summary();
     Ok(())
 }
 
-/// Frames as they come: one to a read, 64 to a read, and one that two reads bring.
-fn decoder(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
+/// Frames as they arrive: one per read, 64 per read, and one split over two reads.
+fn decoder(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
     let frame = format!("data: {TOKEN}\n\n");
     let (begin, end) = frame.split_at(frame.len() / 2);
     for (name, pieces, frames) in [
@@ -72,20 +72,20 @@ fn decoder(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
     Ok(())
 }
 
-/// A stream all of whose frames are alike, which is the rule, and one in which no two neighbours are.
-fn looker(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
+/// A stream whose frames share one template, which is the rule, and one whose template changes with every frame.
+fn chunk_parser(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
     group.throughput(Throughput::Elements(2));
     for (name, frames) in [("two usual frames", [TOKEN, TOKEN]), ("two unlike frames", [TOKEN, CALL])] {
-        let mut looker = ChunkParser::default();
-        let mut look = || frames.map(|frame| looker.look(black_box(frame.as_bytes())));
-        expect(name, look().iter().all(|found| matches!(found, Ok(Frame::Chunk(_)))))?;
-        group.bench_function(name, |bench| bench.iter(&mut look));
+        let mut parser = ChunkParser::default();
+        let mut parse = || frames.map(|frame| parser.look(black_box(frame.as_bytes())));
+        expect(name, parse().iter().all(|found| matches!(found, Ok(Frame::Chunk(_)))))?;
+        group.bench_function(name, |bench| bench.iter(&mut parse));
     }
     Ok(())
 }
 
-/// A question, and a conversation of 100 KB.
-fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
+/// A short question, and a conversation of 100 KB.
+fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
     let turn = r#"{"role":"user","content":"We live in a small flat and have two children.\nWhich of your dogs would you give us, and why \"that one\"?"}"#;
     for (name, turns) in [("small", 1), ("100 KB", 100_000 / turn.len())] {
         let messages = vec![turn; turns].join(",");
@@ -99,8 +99,8 @@ fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
     Ok(())
 }
 
-/// An event is encoded once, and written for each set of topics that is listened to.
-fn events(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
+/// An event is encoded once, and written for each set of topics that has subscribers.
+fn events(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
     let epoch: Epoch = "k3f9a2".parse().map_err(|_| "no epoch")?;
     let parts = Parts {
         kind: Kind::PetUpdate,
@@ -127,7 +127,7 @@ fn events(group: &mut BenchmarkGroup<'_, WallTime>) -> Done {
     Ok(())
 }
 
-/// What is measured does what it should: failures are quick too.
-fn expect(name: &str, holds: bool) -> Done {
-    if holds { Ok(()) } else { Err(format!("{name}: not what was to come out").into()) }
+/// Checks that the measured code has done its work: failures are quick too.
+fn expect(name: &str, holds: bool) -> Outcome {
+    if holds { Ok(()) } else { Err(format!("{name}: an unexpected result").into()) }
 }

@@ -1,4 +1,4 @@
-//! The client's side of HTTP/1.1: one request at a time, the answer's body piece by piece as it arrives.
+//! An HTTP/1.1 client connection: one request at a time, the body of the answer piece by piece as it arrives.
 
 use std::ops::Range;
 
@@ -6,55 +6,57 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Done;
 use crate::clock::now;
+use crate::result::Result;
 
 /// A connection to a server.
 pub(crate) struct Connection {
     socket: TcpStream,
     buffer: Vec<u8>,
-    /// What of the buffer was used.
+    /// The offset of the first unread byte of the buffer.
     at: usize,
     state: State,
-    /// When the last bytes came.
+    /// The time of the last read.
     pub(crate) arrived: u64,
 }
 
-/// What comes next.
+/// The decoder of the body: what is expected next.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// So many bytes, and the end.
+    /// The rest of a body with a known length.
     Length(usize),
-    /// The line with a chunk's size.
+    /// A chunk size line.
     Size,
-    /// So many bytes of a chunk.
+    /// The rest of a chunk.
     Chunk(usize),
-    /// The line end behind a chunk.
+    /// The line end after a chunk.
     ChunkEnd,
-    /// The blank line behind the last chunk.
+    /// The empty line after the last chunk.
     Last,
-    /// Nothing: the answer is over.
+    /// The answer is complete.
     Over,
 }
 
-/// What there is in the buffer.
+/// What the buffer holds.
 enum Step {
+    /// Body bytes at this range.
     Data(Range<usize>),
+    /// Nothing complete: more must be read.
     More,
     End,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: &str) -> Done<Self> {
+    pub(crate) async fn open(address: &str) -> Result<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         Ok(Self { socket, buffer: Vec::with_capacity(4 << 10), at: 0, state: State::Over, arrived: 0 })
     }
 
     /// Sends a request and reads the head of its answer.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> Done<u16> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<u16> {
         if self.at < self.buffer.len() {
-            return Err("there was something behind the end of an answer".into());
+            return Err("bytes after the end of an answer".into());
         }
         self.socket.write_all(request).await?;
         let end = loop {
@@ -69,15 +71,15 @@ impl Connection {
         self.state = match (field("content-length:"), field("transfer-encoding:")) {
             (Some(length), _) => State::Length(length.parse()?),
             (_, Some("chunked")) => State::Size,
-            // Until it is closed; only streams that are never read to their end are so.
+            // Ended by the close of the connection: only event streams are, which are never read to their end.
             _ => State::Length(usize::MAX),
         };
         let status = head.split(' ').nth(1).ok_or("no status")?;
         Ok(status.parse()?)
     }
 
-    /// Some more of the answer's body, or none at its end.
-    pub(crate) async fn data(&mut self) -> Done<Option<&[u8]>> {
+    /// The next bytes of the body; none at its end.
+    pub(crate) async fn data(&mut self) -> Result<Option<&[u8]>> {
         loop {
             match self.step()? {
                 Step::Data(range) => return Ok(Some(&self.buffer[range])),
@@ -87,8 +89,8 @@ impl Connection {
         }
     }
 
-    /// The whole of a body that is not to be looked at closely.
-    pub(crate) async fn whole(&mut self) -> Done<Vec<u8>> {
+    /// The rest of the body.
+    pub(crate) async fn whole(&mut self) -> Result<Vec<u8>> {
         let mut whole = Vec::new();
         while let Some(data) = self.data().await? {
             whole.extend_from_slice(data);
@@ -96,7 +98,7 @@ impl Connection {
         Ok(whole)
     }
 
-    async fn read(&mut self) -> Done<()> {
+    async fn read(&mut self) -> Result<()> {
         if self.at == self.buffer.len() {
             self.buffer.clear();
         } else if self.at > 0 {
@@ -113,7 +115,7 @@ impl Connection {
         Ok(())
     }
 
-    fn step(&mut self) -> Done<Step> {
+    fn step(&mut self) -> Result<Step> {
         loop {
             let rest = &self.buffer[self.at..];
             match self.state {
@@ -132,7 +134,7 @@ impl Connection {
                 State::Size => {
                     let Some(end) = memchr::memchr(b'\n', rest) else { return Ok(Step::More) };
                     let size = std::str::from_utf8(&rest[..end])?.trim_end();
-                    let size = usize::from_str_radix(size, 16).map_err(|_| format!("no chunk's size: {size:?}"))?;
+                    let size = usize::from_str_radix(size, 16).map_err(|_| format!("not a chunk size: {size:?}"))?;
                     self.state = if size == 0 { State::Last } else { State::Chunk(size) };
                     self.at += end + 1;
                 }
@@ -141,7 +143,7 @@ impl Connection {
                         return Ok(Step::More);
                     }
                     if !rest.starts_with(b"\r\n") {
-                        return Err("a chunk is longer than it said".into());
+                        return Err("a chunk is longer than its size says".into());
                     }
                     self.at += 2;
                     self.state = if matches!(self.state, State::Last) { State::Over } else { State::Size };

@@ -1,11 +1,11 @@
-//! What the numbers were measured on.
+//! The machine that the measurement ran on.
 
 use std::fs;
 use std::process::Command;
 
 use serde::Serialize;
 
-/// A machine.
+/// A description of this machine.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -32,15 +32,15 @@ impl Machine {
     }
 }
 
-/// The rest of the first line that begins so.
+/// The rest of the first line that begins with `begin`.
 fn after<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(begin)).map(str::trim)
 }
 
-/// The first line that `program` says of itself.
-pub(crate) fn version(program: &str, flag: &str) -> Option<String> {
+/// The first line that `program` prints when started with `flag`.
+pub(crate) fn program_version(program: &str, flag: &str) -> Option<String> {
     let output = Command::new(program).arg(flag).output().ok()?;
-    // nginx speaks to stderr.
+    // nginx prints it to stderr.
     let text = [output.stdout, output.stderr].concat();
     Some(String::from_utf8_lossy(&text).lines().next()?.to_owned())
 }

@@ -1,47 +1,47 @@
-//! What the one who runs this can choose.
+//! The command line.
 
 use std::path::PathBuf;
 
-use crate::Done;
 use crate::gateways::Kind;
-use crate::stub::Dialect;
+use crate::result::Result;
+use crate::upstream::Dialect;
 
-/// The petstream that was built with this.
+/// The petstream executable that was built together with this benchmark.
 const BUILT: &str = env!("CARGO_BIN_EXE_petstream");
 
 /// Measures petstream beside nginx and beside no gateway at all.
 #[derive(Debug, clap::Parser)]
 #[command(name = "gateway")]
 pub(crate) struct Options {
-    /// A little of everything, to see that it works: its numbers mean nothing.
+    /// Small workloads, to see that everything works: the numbers mean nothing.
     #[arg(long)]
     pub(crate) tiny: bool,
-    /// How often each gateway is measured with each workload. 3, or 1 with --tiny, unless given.
+    /// How often each gateway is measured with each workload. Default: 3, or 1 with --tiny.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Which of burst, batched, paced, short, plain, hold, events, idle. All unless given.
+    /// Which of burst, batched, paced, short, plain, hold, events, idle. Default: all.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     workloads: Vec<String>,
-    /// Which of petstream, nginx (nchan for events), stub (no gateway). All unless given.
+    /// Which of petstream, nginx (nchan for events), stub (no gateway). Default: all.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     gateways: Vec<String>,
-    /// A petstream to measure, PATH or LABEL=PATH; several times for several. That of PETSTREAM_BIN, or the one that was
-    /// built with this, unless given.
+    /// A petstream executable to measure, PATH or LABEL=PATH; may be repeated. Default: PETSTREAM_BIN, or the one that was
+    /// built with this benchmark.
     #[arg(long, value_name = "LABEL=PATH")]
     petstream: Vec<String>,
-    /// How the upstream speaks.
+    /// The form of the chunks that the upstream sends.
     #[arg(long, value_enum, default_value_t = Dialect::Openai)]
     pub(crate) dialect: Dialect,
-    /// API keys, which requests take in turn.
+    /// Number of API keys, which requests use in turn.
     #[arg(long, default_value_t = 1)]
     pub(crate) keys: usize,
-    /// Streams at once of burst and paced, in place of 64 and 200, with as many tokens in all.
+    /// Concurrent streams of burst and paced, in place of 64 and 200; the total of tokens stays the same.
     #[arg(long)]
     pub(crate) streams: Option<usize>,
-    /// Where the results go, as JSON.
+    /// File for the results, as JSON.
     #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/gateway.json"))]
     pub(crate) output: PathBuf,
-    /// What cargo bench says to every benchmark.
+    /// Passed by cargo bench to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -51,13 +51,13 @@ impl Options {
         self.rounds.unwrap_or(if self.tiny { 1 } else { 3 }).max(1)
     }
 
-    /// Whether a workload of that name is to run.
+    /// Whether the workload of this name is selected.
     pub(crate) fn runs(&self, workload: &str) -> bool {
         self.workloads.is_empty() || self.workloads.iter().any(|name| name == workload)
     }
 
-    /// Whoever is to be measured, the one before whom the others are judged in front; and what can't be, in words.
-    pub(crate) fn kinds(&self) -> Done<(Vec<Kind>, Vec<String>)> {
+    /// The selected gateways, the base of the ratios first; and messages about those that are not installed.
+    pub(crate) fn kinds(&self) -> Result<(Vec<Kind>, Vec<String>)> {
         let wanted = |name: &str| self.gateways.is_empty() || self.gateways.iter().any(|wanted| wanted == name);
         let (mut kinds, mut left_out) = (Vec::new(), Vec::new());
         if wanted("nginx") {
@@ -81,7 +81,7 @@ impl Options {
         Ok((kinds, left_out))
     }
 
-    fn petstreams(&self) -> Done<Vec<Kind>> {
+    fn petstreams(&self) -> Result<Vec<Kind>> {
         if self.petstream.is_empty() {
             let program = std::env::var("PETSTREAM_BIN").unwrap_or_else(|_| BUILT.to_owned());
             return Ok(vec![Kind::petstream("petstream", &program)?]);

@@ -1,33 +1,33 @@
-//! What a process has used, as Linux tells it.
+//! Processor time and memory of processes, read from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
-use crate::Done;
+use crate::result::Result;
 
-/// A tick of `/proc/PID/stat`, the same on every Linux that this runs on.
+/// The clock tick of `/proc/PID/stat`: 10 ms on all common Linux builds.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A process and all that came from it.
-pub(crate) fn family(root: u32) -> Vec<u32> {
-    let mut family = vec![root];
-    let Ok(entries) = fs::read_dir("/proc") else { return family };
+/// The ids of a process and of its descendants.
+pub(crate) fn process_tree(root: u32) -> Vec<u32> {
+    let mut tree = vec![root];
+    let Ok(entries) = fs::read_dir("/proc") else { return tree };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let parents: Vec<_> = pids.filter_map(|pid| Some((pid, *stat(pid)?.get(1)?))).collect();
     let mut at = 0;
-    while let Some(parent) = family.get(at).copied() {
-        family.extend(parents.iter().filter(|(_, of)| *of == u64::from(parent)).map(|(pid, _)| pid));
+    while let Some(parent) = tree.get(at).copied() {
+        tree.extend(parents.iter().filter(|(_, of)| *of == u64::from(parent)).map(|(pid, _)| pid));
         at += 1;
     }
-    family
+    tree
 }
 
-/// The processor's time that processes have had.
+/// Processor time that processes have used.
 #[derive(Clone, Copy)]
 pub(crate) struct ProcessorTime {
-    /// The scheduler's own nanoseconds, of all threads that live.
+    /// From the scheduler's counters in nanoseconds; living threads only.
     threads: Duration,
-    /// In ticks, but with the threads that have ended.
+    /// From clock ticks; threads that have ended included.
     ticks: Duration,
 }
 
@@ -37,7 +37,7 @@ impl ProcessorTime {
         Self { threads: sum(threads_time), ticks: sum(ticks) }
     }
 
-    /// What they have had since then: to the nanosecond, unless so much is missing there that threads must have ended.
+    /// The time used since `then`: the precise value, or ticks where it lacks so much that threads must have ended.
     pub(crate) fn since(self, then: Self) -> Duration {
         let threads = self.threads.saturating_sub(then.threads);
         let ticks = self.ticks.saturating_sub(then.ticks);
@@ -59,16 +59,16 @@ fn ticks(pid: u32) -> Option<Duration> {
     Some(TICK * u32::try_from(stat.get(11)? + stat.get(12)?).ok()?)
 }
 
-/// The numbers behind the process's name and state.
+/// The numeric fields of `/proc/PID/stat`, after the name of the process.
 fn stat(pid: u32) -> Option<Vec<u64>> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, numbers) = text.rsplit_once(") ")?;
-    // The state is a letter, and some fields can be negative: they keep their places.
+    // The state is a letter, and some fields can be negative: they become 0, so that indices stay right.
     Some(numbers.split_ascii_whitespace().map(|field| field.parse().unwrap_or(0)).collect())
 }
 
-/// The memory that they hold, KiB: what several share is counted once.
-pub(crate) fn memory(pids: &[u32]) -> Done<u64> {
+/// The proportional set size of these processes, KiB: shared pages are counted once.
+pub(crate) fn memory(pids: &[u32]) -> Result<u64> {
     let mut sum = 0;
     for pid in pids {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;

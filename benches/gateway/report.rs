@@ -1,42 +1,43 @@
-//! What came out, for people and for machines.
+//! The results: tables for people, JSON for programs.
 
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::result::Result;
 use crate::table::{Grid, Section};
-use crate::workload::{Audience, Workload};
-use crate::{Done, chat, events};
+use crate::workload::{EventWorkload, Workload};
+use crate::{completions, events};
 
-/// Everything that was measured.
+/// All results.
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) tiny: bool,
     pub(crate) rounds: usize,
     pub(crate) dialect: &'static str,
-    pub(crate) versions: Vec<Versions>,
+    pub(crate) versions: Vec<GatewayVersion>,
     pub(crate) left_out: Vec<String>,
-    pub(crate) chat: Vec<Section<Workload, chat::Measurement>>,
-    pub(crate) events: Vec<Section<Audience, events::Measurement>>,
+    pub(crate) chat: Vec<Section<Workload, completions::Measurement>>,
+    pub(crate) events: Vec<Section<EventWorkload, events::Measurement>>,
 }
 
-/// A gateway, and what it says of its version.
+/// A gateway and its version.
 #[derive(Serialize)]
-pub(crate) struct Versions {
+pub(crate) struct GatewayVersion {
     gateway: String,
     version: String,
 }
 
-impl Versions {
+impl GatewayVersion {
     pub(crate) fn new(gateway: &str, version: String) -> Self {
         Self { gateway: gateway.to_owned(), version }
     }
 }
 
 impl Report {
-    pub(crate) fn write(&self, path: &Path) -> Done<()> {
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let failed = |error| format!("{}: {error}", path.display());
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
@@ -56,13 +57,13 @@ impl Report {
         }
         text += &format!("medians of {} rounds, ratios within them\n", self.rounds);
         if self.tiny {
-            text += "--tiny: that it works is seen here, the numbers mean nothing\n";
+            text += "--tiny: shows that everything works, the numbers mean nothing\n";
         }
         for (title, grid) in [
             ("The gateway's processor time, µs, and memory, KiB", self.costs()),
             ("Delay of a token; of plain, the whole answer: p50 / p99 / p99.9, µs", self.delays()),
             ("First token: p50 / p99 / p99.9, µs", self.firsts()),
-            ("Live events; those of nginx are its module nchan's", self.live()),
+            ("Live events; those of nginx are its module nchan's", self.events_table()),
         ] {
             if !grid.is_empty() {
                 text += &format!("\n{title}\n\n{grid}");
@@ -71,7 +72,7 @@ impl Report {
         text
     }
 
-    /// The one that others are measured by.
+    /// The gateway that the ratios of all others refer to: the first one.
     fn base(&self) -> Option<&str> {
         let chat = self.chat.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
         let mut names = chat.chain(self.events.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name)));
@@ -84,9 +85,11 @@ impl Report {
         for section in &self.chat {
             let (name, per_token) = (&section.workload.name, section.workload.per_token());
             let unit = if per_token { "token" } else { "request" };
-            grid.column(format!("{name} µs/{unit}"), |gateway| section.judged(gateway, base, |one| one.cost));
+            grid.column(format!("{name} µs/{unit}"), |gateway| section.with_ratio(gateway, base, |one| one.cost));
             if section.workload.held {
-                grid.column(format!("{name} KiB/stream"), |gateway| section.judged(gateway, base, |one| one.memory));
+                grid.column(format!("{name} KiB/stream"), |gateway| {
+                    section.with_ratio(gateway, base, |one| one.memory)
+                });
             }
         }
         grid
@@ -95,8 +98,10 @@ impl Report {
     fn delays(&self) -> Grid {
         let mut grid = Grid::of(&self.chat);
         for section in &self.chat {
-            let times = |one: &chat::Measurement| if section.workload.stream { one.seen.delay } else { one.seen.first };
-            grid.column(section.workload.name.clone(), |gateway| section.spread(gateway, times));
+            let times = |one: &completions::Measurement| {
+                if section.workload.stream { one.answers.delay } else { one.answers.first }
+            };
+            grid.column(section.workload.name.clone(), |gateway| section.percentiles(gateway, times));
         }
         grid
     }
@@ -104,22 +109,22 @@ impl Report {
     fn firsts(&self) -> Grid {
         let mut grid = Grid::of(&self.chat);
         for section in self.chat.iter().filter(|section| section.workload.stream) {
-            grid.column(section.workload.name.clone(), |gateway| section.spread(gateway, |one| one.seen.first));
+            grid.column(section.workload.name.clone(), |gateway| section.percentiles(gateway, |one| one.answers.first));
         }
         grid
     }
 
-    fn live(&self) -> Grid {
+    fn events_table(&self) -> Grid {
         let mut grid = Grid::of(&self.events);
         let base = self.base();
         for section in &self.events {
-            let audience = &section.workload;
-            let title = format!("{} KiB/subscriber ({})", audience.name, audience.subscribers);
-            grid.column(title, |gateway| section.judged(gateway, base, |one| Some(one.memory)));
-            if audience.events > 0 {
-                grid.column("µs/delivery".to_owned(), |gateway| section.judged(gateway, base, |one| one.cost));
+            let workload = &section.workload;
+            let title = format!("{} KiB/subscriber ({})", workload.name, workload.subscribers);
+            grid.column(title, |gateway| section.with_ratio(gateway, base, |one| Some(one.memory)));
+            if workload.events > 0 {
+                grid.column("µs/delivery".to_owned(), |gateway| section.with_ratio(gateway, base, |one| one.cost));
                 let title = "delay p50 / p99 / p99.9, µs".to_owned();
-                grid.column(title, |gateway| section.spread(gateway, |one| one.heard.delay));
+                grid.column(title, |gateway| section.percentiles(gateway, |one| one.deliveries.delay));
             }
         }
         grid

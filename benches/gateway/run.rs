@@ -1,24 +1,28 @@
-//! Everything, round by round: each gateway in each round, so that what the machine does meanwhile meets all alike.
+//! The whole measurement, in rounds: each round measures every gateway, so that disturbances of the machine affect all
+//! of them alike.
 
 use std::io::Write;
 
 use serde::Serialize;
 
-use crate::gateways::{Kind, Role};
+use crate::gateways::Kind;
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::report::{Report, Versions};
-use crate::workload::{Workload, audiences, workloads};
-use crate::{Done, chat, events, table};
+use crate::report::{GatewayVersion, Report};
+use crate::result::Result;
+use crate::table::Section;
+use crate::worker::{Worker, write_line};
+use crate::workload::{Workload, event_workloads, workloads};
+use crate::{completions, events};
 
-/// Files that a process needs beside its connections.
+/// File descriptors that a process needs besides its connections.
 const OWN_FILES: u64 = 1_000;
 
-pub(crate) fn run(options: &Options) -> Done<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let (kinds, left_out) = options.kinds()?;
-    left_out.iter().for_each(|line| note(line));
+    left_out.iter().for_each(|line| print_progress(line));
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
-    let (_upstream, upstream) = Role::upstream(options.dialect)?;
+    let (_upstream, upstream) = Worker::start_upstream(options.dialect.name())?;
     let keys: Vec<_> =
         (0..options.keys.max(1)).map(|index| format!("sk-bench-{index:08}-{:032x}", index + 1)).collect();
     let mut report = Report {
@@ -26,55 +30,57 @@ pub(crate) fn run(options: &Options) -> Done<()> {
         tiny: options.tiny,
         rounds: options.rounds(),
         dialect: options.dialect.name(),
-        versions: kinds.iter().filter_map(|kind| Some(Versions::new(kind.name(), kind.version()?))).collect(),
+        versions: kinds.iter().filter_map(|kind| Some(GatewayVersion::new(kind.name(), kind.version()?))).collect(),
         left_out,
         chat: Vec::new(),
         events: Vec::new(),
     };
-    for workload in chosen(options) {
-        let rounds =
-            rounds(&kinds, options.rounds(), &workload.name, |kind| chat::measure(kind, &upstream, &workload, &keys))?;
-        report.chat.push(table::Section { workload, rounds });
-    }
-    // A gateway in front of an upstream may need two files a client.
-    let most = (files.saturating_sub(OWN_FILES) / 2) as usize;
-    let audiences = audiences(options.tiny, most).into_iter().filter(|audience| options.runs(&audience.name));
-    let with_events: Vec<_> = kinds.iter().filter(|kind| kind.has_events()).cloned().collect();
-    for audience in audiences.filter(|_| !with_events.is_empty()) {
-        let rounds = rounds(&with_events, options.rounds(), &audience.name, |kind| {
-            events::measure(kind, &upstream, &audience, &keys)
+    for workload in selected_workloads(options) {
+        let rounds = rounds(&kinds, options.rounds(), &workload.name, |kind| {
+            completions::measure(kind, &upstream, &workload, &keys)
         })?;
-        report.events.push(table::Section { workload: audience, rounds });
+        report.chat.push(Section { workload, rounds });
+    }
+    // A gateway may need two descriptors per client: one for the client, one for the upstream.
+    let max_connections = (files.saturating_sub(OWN_FILES) / 2) as usize;
+    let event_workloads =
+        event_workloads(options.tiny, max_connections).into_iter().filter(|workload| options.runs(&workload.name));
+    let with_events: Vec<_> = kinds.iter().filter(|kind| kind.has_events()).cloned().collect();
+    for workload in event_workloads.filter(|_| !with_events.is_empty()) {
+        let rounds = rounds(&with_events, options.rounds(), &workload.name, |kind| {
+            events::measure(kind, &upstream, &workload, &keys)
+        })?;
+        report.events.push(Section { workload, rounds });
     }
     report.write(&options.output)?;
-    crate::say(&report.text())
+    write_line(&report.text())
 }
 
-fn chosen(options: &Options) -> Vec<Workload> {
-    let mut chosen = workloads(options.tiny);
-    chosen.retain(|workload| options.runs(&workload.name));
-    for workload in chosen.iter_mut().filter(|workload| ["burst", "paced"].contains(&workload.name.as_str())) {
+fn selected_workloads(options: &Options) -> Vec<Workload> {
+    let mut selected = workloads(options.tiny);
+    selected.retain(|workload| options.runs(&workload.name));
+    for workload in selected.iter_mut().filter(|workload| ["burst", "paced"].contains(&workload.name.as_str())) {
         let Some(streams) = options.streams else { continue };
         let all = workload.connections * workload.requests;
         (workload.connections, workload.requests) = (streams, all.div_ceil(streams.max(1)));
     }
-    // Where requests are counted, what is measured is not the first one of each key.
-    for workload in chosen.iter_mut().filter(|workload| !workload.per_token() && !workload.held) {
+    // Where the cost of requests is measured, the first request of each key belongs to the warm-up.
+    for workload in selected.iter_mut().filter(|workload| !workload.per_token() && !workload.held) {
         workload.warm = workload.warm.max(options.keys.div_ceil(workload.connections));
     }
-    chosen
+    selected
 }
 
-/// Measures every kind so often, beginning with another one each time.
+/// Measures every gateway in each round, beginning with another one each time.
 fn rounds<M: Serialize>(
     kinds: &[Kind],
     rounds: usize,
     name: &str,
-    measure: impl Fn(&Kind) -> Done<M>,
-) -> Done<Vec<(String, Vec<M>)>> {
+    measure: impl Fn(&Kind) -> Result<M>,
+) -> Result<Vec<(String, Vec<M>)>> {
     let mut found: Vec<_> = kinds.iter().map(|kind| (kind.name().to_owned(), Vec::new())).collect();
     for round in 0..rounds {
-        note(&format!("{name}, round {} of {rounds}", round + 1));
+        print_progress(&format!("{name}, round {} of {rounds}", round + 1));
         for at in 0..kinds.len() {
             let at = (at + round) % kinds.len();
             found[at].1.push(measure(&kinds[at])?);
@@ -83,7 +89,7 @@ fn rounds<M: Serialize>(
     Ok(found)
 }
 
-/// What is going on goes to stderr: stdout has the table.
-fn note(line: &str) {
+/// Prints progress to stderr; stdout is for the tables.
+fn print_progress(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,12 +1,12 @@
-//! Times that were measured, and what of them is told.
+//! Measured durations and their percentiles.
 
 use serde::{Deserialize, Serialize};
 
-/// Times, ns.
+/// Durations, ns.
 #[derive(Default)]
 pub(crate) struct Samples(Vec<u64>);
 
-/// What is told of many times, µs.
+/// Percentiles of many durations, µs.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Percentiles {
     pub(crate) count: usize,
@@ -34,7 +34,7 @@ impl Samples {
     }
 }
 
-/// The one in the middle, or the mean of the two there.
+/// The middle value, or the mean of the two middle values. None without values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);

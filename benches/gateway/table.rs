@@ -1,4 +1,4 @@
-//! Medians over rounds, ratios within rounds, and tables of them.
+//! Medians over rounds, ratios within rounds, and Markdown tables of them.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::samples::{Percentiles, median};
 
-/// What was measured with one workload.
+/// The measurements of one workload.
 #[derive(Serialize)]
 pub(crate) struct Section<W, M> {
     pub(crate) workload: W,
-    /// Gateway, and what each round gave.
+    /// Each gateway with its measurement of each round.
     pub(crate) rounds: Vec<(String, Vec<M>)>,
 }
 
@@ -24,15 +24,20 @@ impl<W, M> Section<W, M> {
         median(self.of(gateway).iter().filter_map(value))
     }
 
-    /// How much more than `base` it is: the median of the ratios of each round, whose two values the machine's moods
-    /// have met alike.
+    /// The ratio to `base`: the median of the ratios within rounds, whose two values were measured under the same
+    /// conditions.
     pub(crate) fn ratio(&self, gateway: &str, base: &str, value: impl Fn(&M) -> Option<f64>) -> Option<f64> {
         let pairs = self.of(gateway).iter().zip(self.of(base));
         median(pairs.filter_map(|(one, other)| Some(value(one)? / value(other)?)).filter(|ratio| ratio.is_finite()))
     }
 
-    /// `0.73 (1.20×)`, or a dash where there is nothing.
-    pub(crate) fn judged(&self, gateway: &str, base: Option<&str>, value: impl Fn(&M) -> Option<f64> + Copy) -> String {
+    /// The median and its ratio to `base`, as `0.73 (1.20×)`; a dash where nothing was measured.
+    pub(crate) fn with_ratio(
+        &self,
+        gateway: &str,
+        base: Option<&str>,
+        value: impl Fn(&M) -> Option<f64> + Copy,
+    ) -> String {
         let Some(amount) = self.median(gateway, value) else { return "–".to_owned() };
         match base.filter(|base| *base != gateway).and_then(|base| self.ratio(gateway, base, value)) {
             Some(ratio) => format!("{} ({ratio:.2}×)", short(amount)),
@@ -40,10 +45,10 @@ impl<W, M> Section<W, M> {
         }
     }
 
-    /// `310 / 620 / 900`: the median over the rounds of each percentile.
-    pub(crate) fn spread(&self, gateway: &str, value: impl Fn(&M) -> Percentiles) -> String {
-        let percentiles: [fn(&Percentiles) -> f64; 3] = [|times| times.p50, |times| times.p99, |times| times.p999];
-        let cells = percentiles.map(|percentile| {
+    /// The median over the rounds of each percentile, as `310 / 620 / 900`.
+    pub(crate) fn percentiles(&self, gateway: &str, value: impl Fn(&M) -> Percentiles) -> String {
+        let parts: [fn(&Percentiles) -> f64; 3] = [|times| times.p50, |times| times.p99, |times| times.p999];
+        let cells = parts.map(|percentile| {
             let amount =
                 self.median(gateway, |one| Some(value(one)).filter(|times| times.count > 0).map(|t| percentile(&t)));
             amount.map_or_else(|| "–".to_owned(), short)
@@ -52,7 +57,7 @@ impl<W, M> Section<W, M> {
     }
 }
 
-/// As many digits as are worth reading.
+/// Formats with about three significant digits.
 fn short(amount: f64) -> String {
     match amount.abs() {
         large if large >= 100.0 => format!("{amount:.0}"),
@@ -61,18 +66,18 @@ fn short(amount: f64) -> String {
     }
 }
 
-/// A table of Markdown with a row for each gateway.
+/// A Markdown table with a row for each gateway.
 pub(crate) struct Grid(Vec<Vec<String>>);
 
 impl Grid {
-    /// One without columns yet, for all gateways of `sections`.
+    /// A table without columns yet, for all gateways of `sections`.
     pub(crate) fn of<W, M>(sections: &[Section<W, M>]) -> Self {
         let gateways = sections.first().map_or(&[][..], |section| &section.rounds);
         let head = vec!["gateway".to_owned()];
         Self(std::iter::once(head).chain(gateways.iter().map(|(name, _)| vec![name.clone()])).collect())
     }
 
-    /// Adds a column with what `cell` says of each gateway.
+    /// Adds a column; `cell` formats the cell of a gateway.
     pub(crate) fn column(&mut self, title: String, cell: impl Fn(&str) -> String) {
         let (head, rows) = self.0.split_at_mut(1);
         head[0].push(title);

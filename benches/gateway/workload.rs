@@ -1,50 +1,50 @@
-//! What clients ask for: how many at once, how much, and how fast the upstream answers.
+//! The workloads: how many clients, how many requests, and how fast the upstream answers.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// More than this beside what the workload itself takes is no measurement any more.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Added to the least time that a workload takes: a measurement that takes longer has failed.
+const EXTRA_TIME: Duration = Duration::from_secs(120);
 
-/// The only model.
+/// The name of the only model.
 pub(crate) const MODEL: &str = "bench";
 
-/// Completions that are asked for at the same time.
+/// A load of completions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Workload {
     pub(crate) name: String,
-    /// Connections, each of which has one request at a time.
+    /// Connections, each with one request at a time.
     pub(crate) connections: usize,
-    /// Requests of each connection, one after the other.
+    /// Requests per connection, one after the other.
     pub(crate) requests: usize,
-    /// Tokens of each answer.
+    /// Tokens per answer.
     pub(crate) tokens: usize,
-    /// Time between two tokens, µs; 0: as fast as possible.
+    /// Time between tokens, µs; 0: as fast as possible.
     pub(crate) gap: u64,
-    /// What the upstream collects before it writes, bytes; 0: it writes each token by itself.
+    /// Bytes that the upstream collects before each write; 0: each token is a write of its own.
     pub(crate) batch: usize,
     pub(crate) stream: bool,
-    /// Whether what counts is the memory that an open stream takes.
+    /// Whether the memory of open streams is measured.
     pub(crate) held: bool,
-    /// Requests of each connection before anything is measured.
+    /// Requests per connection before the measurement.
     pub(crate) warm: usize,
 }
 
-/// Streams of live events.
+/// A load of live events.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Audience {
+pub(crate) struct EventWorkload {
     pub(crate) name: String,
     pub(crate) subscribers: usize,
-    /// Events in all; 0: nothing happens, and what counts is the memory that a subscriber takes.
+    /// Events in total; 0: only the memory of idle subscribers is measured.
     pub(crate) events: usize,
-    /// Time between two events, µs.
+    /// Time between events, µs.
     pub(crate) gap: u64,
 }
 
 impl Workload {
-    /// What the upstream is to do stands in the request: how many tokens, how fast, and in what writes.
-    pub(crate) fn request(&self) -> String {
+    /// The request body, which tells the upstream how many tokens to send, how fast, and in writes of what size.
+    pub(crate) fn request_body(&self) -> String {
         let stream = if self.stream { r#""stream":true,"# } else { "" };
         format!(
             r#"{{"model":"{MODEL}",{stream}"max_tokens":{},"user":"gap-{}-batch-{}","temperature":0.7,"messages":[{{"role":"system","content":"You are the friendly voice of a pet shop. Answer in one paragraph, name prices in dollars, and never promise an animal that is not in stock."}},{{"role":"user","content":"We live in a small flat on the third floor and have two children. Which of your dogs would you give us, and why?"}}]}}"#,
@@ -52,25 +52,25 @@ impl Workload {
         )
     }
 
-    /// What the processor's time is divided by.
+    /// Whether processor time is given per token, not per request.
     pub(crate) fn per_token(&self) -> bool {
         self.stream && self.tokens > 1
     }
 
-    /// How long it may take: what it takes at least, and then some.
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_micros(self.gap * ((self.requests + self.warm) * self.tokens) as u64) + PATIENCE
+    /// The longest time that it may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_micros(self.gap * ((self.requests + self.warm) * self.tokens) as u64) + EXTRA_TIME
     }
 }
 
-impl Audience {
-    /// How long it may take: what it takes at least, and then some.
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_micros(self.gap * self.events as u64) + PATIENCE
+impl EventWorkload {
+    /// The longest time that it may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_micros(self.gap * self.events as u64) + EXTRA_TIME
     }
 }
 
-/// The workloads, `tiny` ones to see that they work or those that numbers come from.
+/// The workloads of completions; with `tiny`, small ones that only show that everything works.
 pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
     let workload = |name: &str, full: [usize; 3], small: [usize; 3], gap, warm| {
         let [connections, requests, tokens] = if tiny { small } else { full };
@@ -88,14 +88,14 @@ pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
     ]
 }
 
-/// The same for live events; `most`: connections that a process may have.
-pub(crate) fn audiences(tiny: bool, most: usize) -> Vec<Audience> {
-    let audience = |name: &str, [subscribers, events]: [usize; 2]| Audience {
+/// The workloads of live events; `max_connections` bounds the subscribers.
+pub(crate) fn event_workloads(tiny: bool, max_connections: usize) -> Vec<EventWorkload> {
+    let workload = |name: &str, [subscribers, events]: [usize; 2]| EventWorkload {
         name: name.to_owned(),
-        subscribers: subscribers.min(most),
+        subscribers: subscribers.min(max_connections),
         events,
         gap: 20_000,
     };
     let (live, idle) = if tiny { ([20, 50], [50, 0]) } else { ([1_000, 300], [10_000, 0]) };
-    vec![audience("events", live), audience("idle", idle)]
+    vec![workload("events", live), workload("idle", idle)]
 }

@@ -1,29 +1,29 @@
-//! nginx as a plain relay: it looks at nothing and counts nothing. What is set is what makes it fast at that; with
-//! nchan, streams of events besides.
+//! nginx as a plain relay: no authentication, no accounting, no log, and the settings that make it fast. With nchan it
+//! serves event streams too.
 
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Gateway, free_address, listening, spawn};
-use crate::Done;
-use crate::events::Shop;
+use super::gateway::{Gateway, await_listening, free_address, spawn};
+use crate::event_api::EventApi;
+use crate::result::Result;
 
-pub(super) fn start(folder: TempDir, program: &str, nchan: Option<&str>, upstream: &str) -> Done<Gateway> {
+pub(super) fn start(folder: TempDir, program: &str, nchan: Option<&str>, upstream: &str) -> Result<Gateway> {
     let address = free_address()?;
     let path = folder.path().display().to_string();
     std::fs::write(folder.path().join("nginx.conf"), configuration(&path, &address, nchan, upstream))?;
     let command = || {
         let mut command = Command::new(program);
-        command.args(["-p", &path, "-c", "nginx.conf", "-e", super::LOG]);
+        command.args(["-p", &path, "-c", "nginx.conf", "-e", super::gateway::LOG]);
         command
     };
     let mut child = spawn(&mut command(), &folder)?;
-    let listening = listening(&address, &mut child);
+    let listening = await_listening(&address, &mut child);
     let mut stop = command();
     stop.args(["-s", "stop"]).stderr(std::process::Stdio::null());
-    let shop = nchan.map(|_| Shop::nchan());
-    let gateway = Gateway { address, shop, child: Some(child), stop: Some(stop), folder };
+    let event_api = nchan.map(|_| EventApi::nchan());
+    let gateway = Gateway { address, event_api, child: Some(child), stop: Some(stop), folder };
     listening.map_err(|failure| format!("{failure}\n{}", gateway.log()))?;
     Ok(gateway)
 }

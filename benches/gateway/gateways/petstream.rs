@@ -1,31 +1,30 @@
-//! petstream as in production: keys, limits of every kind (which nobody reaches), accounting, metrics, a log.
+//! petstream as in production: keys, every kind of limit (none is reached), usage records, metrics and a log.
 
 use std::fmt::Write;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Gateway, free_address, listening, spawn};
-use crate::Done;
-use crate::events::Shop;
+use super::gateway::{Gateway, await_listening, free_address, spawn};
+use crate::event_api::EventApi;
+use crate::result::Result;
 use crate::workload::MODEL;
 
-/// Every limit that there is, too high to be reached; streams at once not above the connections that there may be, which
-/// petstream warns of.
+/// All limits, too high to be reached. `concurrent_streams` stays below the connection limit: petstream warns otherwise.
 const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrent_streams: 20000}";
 
-pub(super) fn start(folder: TempDir, program: &str, upstream: &str, keys: &[String]) -> Done<Gateway> {
+pub(super) fn start(folder: TempDir, program: &str, upstream: &str, keys: &[String]) -> Result<Gateway> {
     let address = free_address()?;
     std::fs::write(folder.path().join("petstream.yaml"), configuration(&address, upstream, keys)?)?;
     let mut child = spawn(&mut Command::new(program), &folder)?;
-    let listening = listening(&address, &mut child);
-    let shop = Shop::petstream(&keys[0]);
-    let gateway = Gateway { address, shop: Some(shop), child: Some(child), stop: None, folder };
+    let listening = await_listening(&address, &mut child);
+    let event_api = EventApi::petstream(&keys[0]);
+    let gateway = Gateway { address, event_api: Some(event_api), child: Some(child), stop: None, folder };
     listening.map_err(|failure| format!("{failure}\n{}", gateway.log()))?;
     Ok(gateway)
 }
 
-fn configuration(address: &str, upstream: &str, keys: &[String]) -> Done<String> {
+fn configuration(address: &str, upstream: &str, keys: &[String]) -> Result<String> {
     let mut text = format!(
         "listen: {address}\nauth: keys\nlog_format: json\nmetrics: {{listen: {}}}\n\
          limits: {{total: {LIMITS}, per_key: {LIMITS}}}\n\

@@ -1,4 +1,5 @@
-//! The upstream: answers like the real API, with the time of its writing in every token.
+//! The upstream, in a process of its own: answers like the real API. Each token holds its number and the time at which it
+//! was written.
 
 use std::time::Duration;
 
@@ -8,24 +9,22 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::{DIGITS, now, write_digits};
+use crate::result::Result;
+use crate::worker::{runtime, write_line};
 use crate::workload::MODEL;
-use crate::{Done, Failure, runtime, say};
-
-/// The first argument that makes this program the upstream; the second is its [`Dialect`].
-pub(crate) const ROLE: &str = "upstream";
 
 /// Bytes of a token's frame, from `data:` to the blank line.
 const FRAME: usize = 250;
-/// Most connections that wait to be accepted: all streams may begin at once.
+/// Length of the accept queue: all streams may begin at once.
 const BACKLOG: u32 = 4096;
 const USAGE: &str = r#"{"prompt_tokens":60,"completion_tokens":0,"total_tokens":60}"#;
 
-/// What a chunk holds beside what is needed.
+/// The optional members of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Dialect {
-    /// OpenAI's: `"usage":null` in each chunk where usage was asked for, and an `obfuscation` behind it.
+    /// As OpenAI: `"usage":null` in each chunk where usage was requested, then `obfuscation`.
     Openai,
-    /// vLLM's and llama.cpp's: neither.
+    /// As vLLM and llama.cpp: neither.
     Plain,
 }
 
@@ -38,8 +37,8 @@ impl Dialect {
     }
 }
 
-/// Listens, says where, and answers until it is killed.
-pub(crate) fn run() -> Done<()> {
+/// Listens on a free port, prints its address, and answers until the process is killed.
+pub(crate) fn run() -> Result<()> {
     let dialect = match std::env::args().nth(2).as_deref() {
         Some("plain") => Dialect::Plain,
         _ => Dialect::Openai,
@@ -48,23 +47,23 @@ pub(crate) fn run() -> Done<()> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(([127, 0, 0, 1], 0).into())?;
         let listener = socket.listen(BACKLOG)?;
-        say(&listener.local_addr()?.to_string())?;
+        write_line(&listener.local_addr()?.to_string())?;
         loop {
             let (socket, _) = listener.accept().await?;
             socket.set_nodelay(true)?;
-            // A gateway may close at any time.
+            // An error is a gateway that closes, which it may do at any time.
             tokio::spawn(async move { serve(socket, dialect).await });
         }
     })
 }
 
-/// What is asked for.
+/// What a request asks for. The benchmark passes pace and batch size in the `user` member.
 struct Request {
     stream: bool,
     usage: bool,
     tokens: usize,
     gap: Duration,
-    /// Bytes that are collected before they are written.
+    /// Bytes to collect before each write.
     batch: usize,
 }
 
@@ -81,14 +80,14 @@ impl Request {
     }
 }
 
-/// The number behind `key`.
+/// The number after `key`.
 fn number(body: &[u8], key: &str) -> Option<usize> {
     let rest = &body[memmem::find(body, key.as_bytes())? + key.len()..];
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
 }
 
-async fn serve(mut socket: TcpStream, dialect: Dialect) -> Done<()> {
+async fn serve(mut socket: TcpStream, dialect: Dialect) -> Result<()> {
     let mut buffer = Vec::with_capacity(4 << 10);
     while let Some(end) = request(&mut socket, &mut buffer).await? {
         let request = Request::read(&buffer[..end]);
@@ -102,8 +101,8 @@ async fn serve(mut socket: TcpStream, dialect: Dialect) -> Done<()> {
     Ok(())
 }
 
-/// Reads until there is a whole request, and gives where it ends.
-async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Done<Option<usize>> {
+/// Reads until the buffer holds a whole request; returns its length. None when the client has closed.
+async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Option<usize>> {
     loop {
         if let Some(head) = memmem::find(buffer, b"\r\n\r\n") {
             let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
@@ -119,7 +118,7 @@ async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Done<Option<us
     }
 }
 
-async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> Result<(), Failure> {
+async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> Result<()> {
     let mut token = Token::new(dialect, request.usage);
     let mut out = Vec::with_capacity(request.batch + 1024);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n");
@@ -139,7 +138,7 @@ async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> 
     }
     put_chunk(&mut out, &frame("{}", r#""stop""#, &extras));
     if request.usage {
-        let usage = format!("data: {}\"choices\":[],\"usage\":{USAGE}}}\n\n", begin());
+        let usage = format!("data: {}\"choices\":[],\"usage\":{USAGE}}}\n\n", chunk_start());
         put_chunk(&mut out, &usage);
     }
     put_chunk(&mut out, "data: [DONE]\n\n");
@@ -147,7 +146,7 @@ async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> 
     Ok(socket.write_all(&out).await?)
 }
 
-/// An answer that is no stream.
+/// A non-streaming answer.
 fn whole() -> Vec<u8> {
     let body = format!(
         r#"{{"id":"chatcmpl-bench","object":"chat.completion","created":1700000000,"model":"{MODEL}","choices":[{{"index":0,"message":{{"role":"assistant","content":"A small one.","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE}}}"#
@@ -156,8 +155,8 @@ fn whole() -> Vec<u8> {
     [head, body].concat().into_bytes()
 }
 
-/// A chunk up to its choices.
-fn begin() -> String {
+/// The beginning of a chunk, up to its choices.
+fn chunk_start() -> String {
     format!(r#"{{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"{MODEL}","#)
 }
 
@@ -171,15 +170,15 @@ fn extras(dialect: Dialect, usage: bool, padding: &str) -> String {
 
 fn frame(delta: &str, finish: &str, extras: &str) -> String {
     let choice = format!(r#"{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}"#);
-    format!("data: {}\"choices\":[{choice}]{extras}}}\n\n", begin())
+    format!("data: {}\"choices\":[{choice}]{extras}}}\n\n", chunk_start())
 }
 
-/// Each frame is one chunk of HTTP.
+/// Appends a frame as one HTTP chunk.
 fn put_chunk(out: &mut Vec<u8>, frame: &str) {
     out.extend_from_slice(format!("{:x}\r\n{frame}\r\n", frame.len()).as_bytes());
 }
 
-/// A token's chunk, into which its number and the time are written.
+/// A template of a token's chunk, into which number and time are written.
 struct Token {
     bytes: Vec<u8>,
     number: usize,

@@ -1,7 +1,7 @@
-//! The clients of completions.
+//! The clients of completions, in a process of their own.
 //!
-//! Says `ready` when connections are open and warm, waits for a line, asks, says `open` where streams are held and all
-//! of them flow, and at last what it saw, as a line of JSON.
+//! Prints `ready` when connections are open and warm, waits for a line, sends requests, prints `open` where streams are
+//! held and all of them have begun, and prints the result as a line of JSON.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -14,39 +14,37 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::now;
 use crate::http::Connection;
+use crate::result::Result;
 use crate::samples::{Percentiles, Samples};
-use crate::transcript::{Transcript, mark};
+use crate::stream_check::{StreamCheck, token_finder};
+use crate::worker::{await_start, read_plan, runtime, write_line};
 use crate::workload::Workload;
-use crate::{Done, plan, ready, runtime, say};
 
-/// The first argument that makes this program the clients; their [`Plan`] comes on stdin.
-pub(crate) const ROLE: &str = "clients";
+/// Held streams that are opened at the same time: more would measure the accept queue.
+const MAX_OPENING: usize = 64;
+/// Tokens after which a held stream counts as begun.
+const TOKENS_OF_BEGUN: usize = 3;
 
-/// Held streams that are begun at the same time: more than that is a test of the listener's queue.
-const BEGINNERS: usize = 64;
-/// Tokens after which a held stream flows.
-const FLOWING: usize = 3;
-
-/// What to do.
+/// The instructions, read from stdin.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) address: String,
-    /// API keys, all of one length, which requests take in turn.
+    /// API keys of equal length, which requests use in turn.
     pub(crate) keys: Vec<String>,
     pub(crate) workload: Workload,
 }
 
-/// What was seen.
+/// The result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct Answers {
     pub(crate) requests: usize,
     pub(crate) tokens: usize,
     pub(crate) seconds: f64,
-    /// From the upstream's writing of a token to its arrival.
+    /// From the upstream's write of a token to its arrival.
     pub(crate) delay: Percentiles,
-    /// From the request to its first token, or to the end of an answer that is no stream.
+    /// From the request to its first token; of a non-streaming answer, to its end.
     pub(crate) first: Percentiles,
-    /// When the first stream ended.
+    /// The time at which the first stream ended.
     pub(crate) first_end: u64,
 }
 
@@ -69,60 +67,62 @@ impl Measured {
     }
 }
 
-/// What the clients have in common.
+/// State shared by all clients.
 struct Shared {
     plan: Plan,
-    mark: memchr::memmem::Finder<'static>,
-    beginners: Semaphore,
-    flowing: mpsc::UnboundedSender<()>,
+    token_finder: memchr::memmem::Finder<'static>,
+    /// Permits for opening held streams.
+    opening: Semaphore,
+    /// Receives a message for each held stream that has begun.
+    begun: mpsc::UnboundedSender<()>,
 }
 
-/// A client: a connection, and what it asks.
+/// A client: a connection and its request.
 struct Client {
     connection: Connection,
     request: Vec<u8>,
-    /// Where the key stands in it.
+    /// The position of the API key in the request.
     key: Range<usize>,
     index: usize,
     asked: usize,
 }
 
-pub(crate) fn run() -> Done<()> {
-    let plan: Plan = plan()?;
-    let patience = plan.workload.patience();
+pub(crate) fn run() -> Result<()> {
+    let plan: Plan = read_plan()?;
+    let limit = plan.workload.timeout();
     LocalSet::new().block_on(&runtime()?, async {
-        timeout(patience, load(plan)).await.map_err(|_| format!("not done after {patience:?}"))?
+        timeout(limit, measure(plan)).await.map_err(|_| format!("not done after {limit:?}"))?
     })
 }
 
-async fn load(plan: Plan) -> Done<()> {
-    let (flowing, mut flows) = mpsc::unbounded_channel();
-    let (workload, beginners) = (plan.workload.clone(), Semaphore::new(BEGINNERS));
-    let shared = Rc::new(Shared { plan, mark: mark(), beginners, flowing });
+async fn measure(plan: Plan) -> Result<()> {
+    let (begun, mut beginnings) = mpsc::unbounded_channel();
+    let (workload, opening) = (plan.workload.clone(), Semaphore::new(MAX_OPENING));
+    let shared = Rc::new(Shared { plan, token_finder: token_finder(), opening, begun });
     let mut clients = JoinSet::new();
-    // Held streams open their connections themselves: these count.
+    // Held streams open their connections during the measurement: their memory is what is measured.
     let opened = if workload.held { 0 } else { workload.connections };
     for index in 0..opened {
         clients.spawn_local(warm(Rc::clone(&shared), index));
     }
-    let warmed = clients.join_all().await.into_iter().collect::<Done<Vec<_>>>()?;
-    ready()?;
+    let warmed = clients.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+    await_start()?;
     let began = now();
     let mut running = JoinSet::new();
     for client in warmed {
-        running.spawn_local(ask(Rc::clone(&shared), client));
+        running.spawn_local(ask_repeatedly(Rc::clone(&shared), client));
     }
     for index in opened..workload.connections {
         running.spawn_local(hold(Rc::clone(&shared), index));
     }
     let mut measured = Measured::default();
-    let mut flow = 0;
+    let mut begun_count = 0;
     loop {
         tokio::select! {
-            Some(()) = flows.recv() => {
-                flow += 1;
-                if flow == workload.connections {
-                    say("open")?;
+            Some(()) = beginnings.recv() => {
+                begun_count += 1;
+                if begun_count == workload.connections {
+                    write_line("open")?;
                 }
             }
             ended = running.join_next() => match ended {
@@ -135,13 +135,13 @@ async fn load(plan: Plan) -> Done<()> {
     let (requests, tokens) = (measured.requests, measured.tokens);
     let (delay, first) = (measured.delays.percentiles(), measured.firsts.percentiles());
     let first_end = measured.first_end.unwrap_or(0);
-    say(&serde_json::to_string(&Seen { requests, tokens, seconds, delay, first, first_end })?)
+    write_line(&serde_json::to_string(&Answers { requests, tokens, seconds, delay, first, first_end })?)
 }
 
 impl Client {
-    async fn open(plan: &Plan, index: usize) -> Done<Self> {
+    async fn open(plan: &Plan, index: usize) -> Result<Self> {
         let (address, key) = (&plan.address, &plan.keys[0]);
-        let body = plan.workload.request();
+        let body = plan.workload.request_body();
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\
              accept: text/event-stream\r\nuser-agent: bench/1.0\r\ncontent-type: application/json\r\n\
@@ -153,8 +153,8 @@ impl Client {
         Ok(Self { connection: Connection::open(address).await?, request, key, index, asked: 0 })
     }
 
-    /// Asks once.
-    async fn ask(&mut self, shared: &Shared, measured: &mut Measured) -> Done<()> {
+    /// Sends the request once and checks the answer.
+    async fn ask(&mut self, shared: &Shared, measured: &mut Measured) -> Result<()> {
         let workload = &shared.plan.workload;
         let turn = (self.asked * workload.connections + self.index) % shared.plan.keys.len();
         self.request[self.key.clone()].copy_from_slice(shared.plan.keys[turn].as_bytes());
@@ -179,30 +179,30 @@ impl Client {
         Ok(())
     }
 
-    async fn stream(&mut self, shared: &Shared, began: u64, measured: &mut Measured) -> Done<()> {
-        let mut transcript = Transcript::new(&shared.mark, shared.plan.workload.tokens);
+    async fn stream(&mut self, shared: &Shared, began: u64, measured: &mut Measured) -> Result<()> {
+        let mut check = StreamCheck::new(&shared.token_finder, shared.plan.workload.tokens);
         let mut stamps = Vec::new();
         loop {
             let Some(data) = self.connection.data().await? else { break };
-            let before = transcript.tokens;
-            transcript.take(data, &mut |stamp| stamps.push(stamp))?;
+            let before = check.tokens;
+            check.push(data, &mut |stamp| stamps.push(stamp))?;
             let arrived = self.connection.arrived;
-            if before == 0 && transcript.tokens > 0 {
+            if before == 0 && check.tokens > 0 {
                 measured.firsts.push(began, arrived);
             }
-            if before < FLOWING && transcript.tokens >= FLOWING && shared.plan.workload.held {
-                let _ = shared.flowing.send(());
+            if before < TOKENS_OF_BEGUN && check.tokens >= TOKENS_OF_BEGUN && shared.plan.workload.held {
+                let _ = shared.begun.send(());
             }
             for stamp in stamps.drain(..) {
                 measured.delays.push(stamp, arrived);
             }
         }
-        measured.tokens += transcript.tokens;
-        transcript.end()
+        measured.tokens += check.tokens;
+        check.finish()
     }
 }
 
-async fn warm(shared: Rc<Shared>, index: usize) -> Done<Client> {
+async fn warm(shared: Rc<Shared>, index: usize) -> Result<Client> {
     let mut client = Client::open(&shared.plan, index).await?;
     for _ in 0..shared.plan.workload.warm {
         client.ask(&shared, &mut Measured::default()).await?;
@@ -210,9 +210,9 @@ async fn warm(shared: Rc<Shared>, index: usize) -> Done<Client> {
     Ok(client)
 }
 
-async fn ask(shared: Rc<Shared>, mut client: Client) -> Done<Measured> {
+async fn ask_repeatedly(shared: Rc<Shared>, mut client: Client) -> Result<Measured> {
     let workload = &shared.plan.workload;
-    // Tokens of real streams do not all come at the same moment.
+    // Spread over a gap, as the tokens of real streams are.
     sleep(Duration::from_micros(workload.gap * client.index as u64 / workload.connections as u64)).await;
     let mut measured = Measured::default();
     for _ in 0..workload.requests {
@@ -221,12 +221,12 @@ async fn ask(shared: Rc<Shared>, mut client: Client) -> Done<Measured> {
     Ok(measured)
 }
 
-async fn hold(shared: Rc<Shared>, index: usize) -> Done<Measured> {
+async fn hold(shared: Rc<Shared>, index: usize) -> Result<Measured> {
     let workload = &shared.plan.workload;
     sleep(Duration::from_micros(workload.gap * index as u64 / workload.connections as u64)).await;
-    let place = shared.beginners.acquire().await?;
+    let permit = shared.opening.acquire().await?;
     let mut client = Client::open(&shared.plan, index).await?;
-    drop(place);
+    drop(permit);
     let mut measured = Measured::default();
     client.ask(&shared, &mut measured).await?;
     Ok(measured)

@@ -1,0 +1,107 @@
+//! A running gateway, and what it takes to start one.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::event_api::EventApi;
+use crate::procfs::{self, ProcessorTime};
+use crate::result::Result;
+
+/// Longest time until a gateway listens, and until it is idle.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Interval of the samples that tell whether a gateway is idle.
+const IDLE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A running gateway. Dropping it stops the process and removes its folder.
+pub(crate) struct Gateway {
+    pub(crate) address: String,
+    /// How live events are read and published, where the gateway serves them.
+    pub(crate) event_api: Option<EventApi>,
+    /// None where clients connect to the upstream.
+    pub(super) child: Option<Child>,
+    /// The command that stops the gateway, where killing `child` would leave its workers behind.
+    pub(super) stop: Option<Command>,
+    pub(super) folder: TempDir,
+}
+
+impl Gateway {
+    /// Stands for no gateway: its address is that of the upstream.
+    pub(super) fn none(upstream: &str, folder: TempDir) -> Self {
+        Self { address: upstream.to_owned(), event_api: None, child: None, stop: None, folder }
+    }
+
+    /// The process ids of the gateway and its descendants; empty where there is no gateway.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.child.as_ref().map_or_else(Vec::new, |child| procfs::process_tree(child.id()))
+    }
+
+    /// Waits until the gateway uses next to no processor time, so that work of its start is not measured.
+    pub(super) fn await_idle(&self) -> Result<()> {
+        let (began, processes) = (Instant::now(), self.processes());
+        let mut before = ProcessorTime::of(&processes);
+        while began.elapsed() < START_TIMEOUT {
+            sleep(IDLE_INTERVAL);
+            let now = ProcessorTime::of(&processes);
+            if now.since(before) < IDLE_INTERVAL / 100 {
+                return Ok(());
+            }
+            before = now;
+        }
+        Err("it does not become idle".into())
+    }
+
+    /// The first lines of the log that are not informational, to show with a failure.
+    pub(crate) fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+        let lines = log.lines().filter(|line| !line.contains("\"INFO\""));
+        lines.take(20).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(stop) = &mut self.stop {
+            let _ = stop.status();
+        } else if let Some(child) = &mut self.child {
+            let _ = child.kill();
+        }
+        if let Some(child) = &mut self.child {
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The name of the log in the gateway's folder.
+pub(super) const LOG: &str = "log";
+
+/// Starts `command` in `folder` with an empty environment except for PATH; stderr goes to the log.
+pub(super) fn spawn(command: &mut Command, folder: &TempDir) -> Result<Child> {
+    let log = File::create(folder.path().join(LOG))?;
+    command.current_dir(folder.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?)
+}
+
+/// A free address of loopback.
+pub(super) fn free_address() -> Result<String> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
+}
+
+/// Waits until `address` accepts connections.
+pub(super) fn await_listening(address: &str, child: &mut Child) -> Result<()> {
+    let began = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        if let Some(status) = child.try_wait()? {
+            return Err(format!("it ended: {status}").into());
+        }
+        if began.elapsed() > START_TIMEOUT {
+            return Err("nothing listens".into());
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}

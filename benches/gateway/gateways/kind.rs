@@ -1,0 +1,76 @@
+//! The kinds of gateways: how to find and to start each.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::gateway::Gateway;
+use super::{nginx, petstream};
+use crate::machine::program_version;
+use crate::result::Result;
+
+/// A kind of gateway.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// A build of petstream.
+    Petstream { label: String, program: String },
+    /// nginx; with its module nchan, which serves event streams, where that is installed.
+    Nginx { program: String, nchan: Option<String> },
+    /// No gateway: clients connect to the upstream.
+    Stub,
+}
+
+impl Kind {
+    pub(crate) fn petstream(label: &str, program: &str) -> Result<Self> {
+        let program = std::path::absolute(program)?;
+        if !program.is_file() {
+            return Err(format!("{}: there is no such program", program.display()).into());
+        }
+        Ok(Self::Petstream { label: label.to_owned(), program: program.display().to_string() })
+    }
+
+    /// nginx, if it is installed.
+    pub(crate) fn nginx() -> Option<Self> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        // Debian installs nginx there, which is not in the PATH of all users.
+        let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
+        let program = folders.map(|folder| format!("{folder}/nginx")).find(|program| Path::new(program).is_file())?;
+        let module = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+        let nchan = Path::new(module).is_file().then(|| module.to_owned());
+        Some(Self::Nginx { program, nchan })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Petstream { label, .. } => label,
+            Self::Nginx { .. } => "nginx",
+            Self::Stub => "stub",
+        }
+    }
+
+    /// The first line that the program prints about its version.
+    pub(crate) fn version(&self) -> Option<String> {
+        match self {
+            Self::Petstream { program, .. } => program_version(program, "--version"),
+            Self::Nginx { program, .. } => program_version(program, "-v"),
+            Self::Stub => None,
+        }
+    }
+
+    /// Whether it serves live events.
+    pub(crate) fn has_events(&self) -> bool {
+        matches!(self, Self::Petstream { .. } | Self::Nginx { nchan: Some(_), .. })
+    }
+
+    /// Starts a gateway in front of `upstream`, in a temporary folder, and waits until it is idle.
+    pub(crate) fn start(&self, upstream: &str, keys: &[String]) -> Result<Gateway> {
+        let folder = TempDir::with_prefix("petstream-bench-")?;
+        let started = match self {
+            Self::Petstream { program, .. } => petstream::start(folder, program, upstream, keys),
+            Self::Nginx { program, nchan } => nginx::start(folder, program, nchan.as_deref(), upstream),
+            Self::Stub => Ok(Gateway::none(upstream, folder)),
+        };
+        let started = started.and_then(|gateway| gateway.await_idle().map(|()| gateway));
+        started.map_err(|failure| format!("{} did not start: {failure}", self.name()).into())
+    }
+}
