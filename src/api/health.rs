@@ -23,7 +23,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, J
         tracing::warn!(%error, "not ready");
         Some("the database does not answer")
     } else {
-        state.store.check().await.map(|trouble| trouble.reason())
+        state.store.check().await.map(|fault| fault.reason())
     };
     match problem {
         None => (StatusCode::OK, Json(json!({ "status": "ready" }))),

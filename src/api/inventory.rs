@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::pagination::with_cursor;
 use crate::error::problem::Problem;
 use crate::petstore::PetStore;
-use crate::petstore::inventory::Inventory;
+use crate::wire::resource::inventory::Inventory;
 
 /// The counts and the cursor that they are consistent with.
 #[derive(Debug, Serialize)]

@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::error::problem::{Accepted, FieldError, Problem};
 use crate::middleware::authenticate::AuthContext;
 use crate::offload::{MAX_INLINE, Offload};
-use crate::petstore::idempotency::IdempotencyKey;
+use crate::petstore::IdempotencyKey;
 use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::{Member, members_up_to};
 

@@ -24,7 +24,7 @@ use super::resource::{self, Resource};
 use crate::error::problem::{FieldError, Problem};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
-use crate::petstore::order::{Order, OrderFilter, OrderStatus};
+use crate::wire::resource::order::{Order, OrderFilter, OrderStatus};
 
 const ONE: &str = "/api/orders/{id}";
 /// Longest way to write an id, characters.

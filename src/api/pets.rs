@@ -32,7 +32,7 @@ use super::{pagination, resource};
 use crate::error::problem::Problem;
 use crate::offload::Offload;
 use crate::petstore::PetStore;
-use crate::petstore::pet::Pet;
+use crate::wire::resource::pet::Pet;
 
 const ONE: &str = "/api/pets/{id}";
 

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use super::public_path::PublicPath;
 use crate::error::problem::Problem;
-use crate::petstore::command_error::Expected;
-use crate::petstore::idempotency::Done;
-use crate::petstore::order::Order;
-use crate::petstore::pet::Pet;
+use crate::petstore::Created;
+use crate::petstore::ExpectedVersion;
 use crate::wire::etag;
+use crate::wire::resource::order::Order;
+use crate::wire::resource::pet::Pet;
 
 /// Tells that an answer was given before, to the same `Idempotency-Key`.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -72,7 +72,7 @@ pub(super) fn if_changed<R: Resource>(resource: &R, headers: &HeaderMap) -> Resp
 }
 
 /// 201 with the resource, its tag and its address as clients see it.
-pub(super) fn created<R: Resource>(done: &Done<R>, public: &PublicPath) -> Response {
+pub(super) fn created<R: Resource>(done: &Created<R>, public: &PublicPath) -> Response {
     let mut response = (StatusCode::CREATED, whole(&done.value)).into_response();
     if let Ok(location) = HeaderValue::try_from(public.of(&format!("{}/{}", R::LIST, done.value.id()))) {
         response.headers_mut().insert(LOCATION, location);
@@ -94,11 +94,11 @@ pub(super) fn absent(what: &str) -> Problem {
 }
 
 /// What `If-Match` asks for. Tags that are weak, or none of ours, match nothing.
-pub(super) fn expected(headers: &HeaderMap) -> Expected {
+pub(super) fn expected(headers: &HeaderMap) -> ExpectedVersion {
     if !headers.contains_key(IF_MATCH) || etag::is_any(headers, IF_MATCH) {
-        return Expected::Any;
+        return ExpectedVersion::Any;
     }
-    Expected::OneOf(tags(headers, IF_MATCH, false).collect())
+    ExpectedVersion::OneOf(tags(headers, IF_MATCH, false).collect())
 }
 
 fn tag(version: u64) -> String {
@@ -123,12 +123,12 @@ mod tests {
     #[test]
     fn if_match_names_versions_by_strong_tags() {
         let expected = |values: &[&'static str]| expected(&headers(&IF_MATCH, values));
-        assert_eq!(expected(&[]), Expected::Any);
-        assert_eq!(expected(&["*"]), Expected::Any);
-        assert_eq!(expected(&["\"7\""]), Expected::OneOf(vec![7]));
-        assert_eq!(expected(&["\"7\", \"8\"", "\"9\""]), Expected::OneOf(vec![7, 8, 9]));
+        assert_eq!(expected(&[]), ExpectedVersion::Any);
+        assert_eq!(expected(&["*"]), ExpectedVersion::Any);
+        assert_eq!(expected(&["\"7\""]), ExpectedVersion::OneOf(vec![7]));
+        assert_eq!(expected(&["\"7\", \"8\"", "\"9\""]), ExpectedVersion::OneOf(vec![7, 8, 9]));
         for foreign in ["7", "W/\"7\"", "\"07\"", "\"+7\"", "\"x\"", "\"", "", ",", "\"99999999999999999999\""] {
-            assert_eq!(expected(&[foreign]), Expected::OneOf(Vec::new()), "{foreign}");
+            assert_eq!(expected(&[foreign]), ExpectedVersion::OneOf(Vec::new()), "{foreign}");
         }
     }
 

@@ -70,7 +70,7 @@ impl BoundListener {
 /// Opens the database. A task watches its files until the last connection has ended.
 pub(super) async fn open_store(config: &Config, tasks: &BackgroundTasks) -> Result<Store, StoreError> {
     let store = Store::open(&config.database).await?;
-    for (file, mode) in store.open_to_others() {
+    for (file, mode) in store.files_accessible_to_others() {
         let file = file.display();
         tracing::warn!(
             "database: other users of this machine may use {file} (mode {mode:o}); chmod 600 keeps them out"
@@ -134,7 +134,7 @@ pub(super) async fn open_events(
     tasks.spawn(retain(log.clone(), keep, keep_count, shutdown.stop.token().clone()));
     let bound = Bound::new(subscribers as u64, config.events.subscribers_of_a_key() as u64);
     let hub = EventHub::open(log, bound).await?;
-    tasks.spawn_until_disconnected(hub.clone().run(pets.doorbell(), shutdown.stop.token().clone()));
+    tasks.spawn_until_disconnected(hub.clone().run(pets.commit_notifications(), shutdown.stop.token().clone()));
     let public_path = PublicPath::new(&config.public_path);
     let sessions = Sessions::new(store.clone());
     let browsers =

@@ -31,7 +31,9 @@ pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
 
 fn refused(error: RestoreError) -> Failure {
     match error {
-        RestoreError::Missing(_) | RestoreError::NoBackup(_) | RestoreError::Same => Failure::Usage(error.to_string()),
+        RestoreError::Missing(_) | RestoreError::NotABackup(_) | RestoreError::Same => {
+            Failure::Usage(error.to_string())
+        }
         other => fault(other),
     }
 }

@@ -15,7 +15,7 @@ use super::openai::ApiError;
 use crate::auth::sessions::SessionError;
 use crate::bound::Exceeded;
 use crate::events::Refused;
-use crate::petstore::command_error::CommandError;
+use crate::petstore::CommandError;
 use crate::store::StoreError;
 
 /// When a client may try again whose change the database can't take: somebody has to look after the disk.
@@ -213,12 +213,12 @@ impl From<CommandError> for Problem {
         let detail = refusal.to_string();
         match refusal {
             CommandError::NoPet(_) | CommandError::NoOrder(_) => Self::not_found(detail),
-            CommandError::Version { .. } => Self::new(StatusCode::PRECONDITION_FAILED, detail),
+            CommandError::VersionMismatch { .. } => Self::new(StatusCode::PRECONDITION_FAILED, detail),
             CommandError::OpenOrder(_)
             | CommandError::NotAvailable(_)
-            | CommandError::Move { .. }
+            | CommandError::InvalidTransition { .. }
             | CommandError::TooManyPets(_) => Self::new(StatusCode::CONFLICT, detail),
-            CommandError::Decimals { .. } => Self::invalid(vec![FieldError::member("price", detail)]),
+            CommandError::TooManyDecimals { .. } => Self::invalid(vec![FieldError::member("price", detail)]),
             CommandError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
             CommandError::Store(error) => error.into(),
         }

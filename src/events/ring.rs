@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Reason, Reset, Since, Start};
-use crate::store::event_log::Position;
+use crate::store::event_log::LogPosition;
 use crate::wire::event::{Cursor, Epoch, Topics};
 use crate::wire::event_frame::Encoded;
 
@@ -58,7 +58,7 @@ impl Ring {
     }
 
     /// Takes in `events`, read after its head when the log stood at `at`; whether anything is new.
-    pub(super) fn follow(&mut self, at: &Position, events: Vec<Arc<Encoded>>) -> bool {
+    pub(super) fn follow(&mut self, at: &LogPosition, events: Vec<Arc<Encoded>>) -> bool {
         let before = self.head();
         self.pruned = at.pruned;
         if at.epoch != *self.epoch || at.head < before {

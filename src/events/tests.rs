@@ -369,7 +369,7 @@ proptest! {
             all.push(Arc::new(Encoded::new(&epoch, seq, &parts)));
             lasts.note(kind.topic(), seq);
         }
-        let at = crate::store::event_log::Position { epoch, head: kinds.len() as u64, pruned: 0, lasts };
+        let at = crate::store::event_log::LogPosition { epoch, head: kinds.len() as u64, pruned: 0, lasts };
         prop_assert_eq!(ring.follow(&at, all.clone()), !all.is_empty());
         let expected: Vec<_> = all.iter().filter(|e| e.seq > after && set.contains(e.topic)).map(|e| e.seq).collect();
         let (mut seq, mut seen) = (after, Vec::new());

@@ -1,47 +1,47 @@
-//! Why a command was not done.
+//! Why a command was refused, with the texts that clients see.
 
 use std::fmt;
 
 use uuid::Uuid;
 
-use super::order::OrderStatus;
-use super::pet::Status;
 use crate::bound::Exceeded;
 use crate::store::StoreError;
+use crate::wire::resource::order::OrderStatus;
+use crate::wire::resource::pet::Status;
 
-/// Why nothing was changed.
+/// Why a command was refused. Nothing was changed.
 #[derive(Debug)]
 pub enum CommandError {
-    /// There is no pet of this id.
+    /// There is no pet with this id.
     NoPet(Uuid),
-    /// There is no order of this id.
+    /// There is no order with this id.
     NoOrder(Uuid),
-    /// The resource is not in a version that the caller expects.
-    Version {
-        /// The version that it is in.
+    /// The resource is not in an expected version.
+    VersionMismatch {
+        /// The version of the resource.
         current: u64,
     },
-    /// The pet has an open order, which alone decides about its status and keeps it from being deleted.
+    /// The pet has this open order, so it can't be deleted, and only the order can change its status.
     OpenOrder(Uuid),
-    /// Only available pets can be ordered.
+    /// The pet has this status; only available pets can be ordered.
     NotAvailable(Status),
-    /// An order does not go from the one status to the other.
-    Move {
-        /// What it is.
+    /// An order can't change from one status to the other.
+    InvalidTransition {
+        /// The status of the order.
         from: OrderStatus,
-        /// What it was to become.
+        /// The requested status.
         to: OrderStatus,
     },
-    /// The price has more decimals than its currency.
-    Decimals {
+    /// The price has more decimal places than its currency.
+    TooManyDecimals {
         /// The currency.
         currency: String,
-        /// How many it has.
-        most: u32,
+        /// The number of its decimal places.
+        max: u32,
     },
-    /// The idempotency key came before, with another request.
+    /// The idempotency key was used for another request.
     KeyReused,
-    /// There are as many pets as there may be, or as many that the key has made.
+    /// The number of pets is at its bound, in all or for this API key.
     TooManyPets(Exceeded),
     /// The database failed.
     Store(StoreError),
@@ -53,27 +53,23 @@ impl From<StoreError> for CommandError {
     }
 }
 
-impl From<sqlx::Error> for CommandError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPet(id) => write!(f, "There is no pet {id}."),
             Self::NoOrder(id) => write!(f, "There is no order {id}."),
-            Self::Version { current } => {
+            Self::VersionMismatch { current } => {
                 write!(f, "The resource is in version {current}, which is not the expected one; read it again.")
             }
             Self::OpenOrder(order) => write!(f, "The pet has an open order, {order}; move or cancel that first."),
             Self::NotAvailable(status) => {
                 write!(f, "The pet is {}; only {} pets can be ordered.", status.name(), Status::Available.name())
             }
-            Self::Move { from, to } => write!(f, "An order that is {} can't become {}.", from.name(), to.name()),
-            Self::Decimals { currency, most: 0 } => write!(f, "must have no decimals in {currency}"),
-            Self::Decimals { currency, most } => write!(f, "must have at most {most} decimals in {currency}"),
+            Self::InvalidTransition { from, to } => {
+                write!(f, "An order that is {} can't become {}.", from.name(), to.name())
+            }
+            Self::TooManyDecimals { currency, max: 0 } => write!(f, "must have no decimals in {currency}"),
+            Self::TooManyDecimals { currency, max } => write!(f, "must have at most {max} decimals in {currency}"),
             Self::KeyReused => {
                 f.write_str("This Idempotency-Key was used for another request; take a new key for a new request.")
             }
@@ -90,21 +86,21 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
-/// In which version a resource must be to be changed.
+/// The versions in which a resource may be changed (`If-Match`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Expected {
-    /// In any.
+pub enum ExpectedVersion {
+    /// Any version.
     #[default]
     Any,
-    /// In one of these; none: never.
+    /// One of these versions; an empty list matches none.
     OneOf(Vec<u64>),
 }
 
-impl Expected {
-    /// Refuses a `current` version that is not expected.
+impl ExpectedVersion {
+    /// Fails if the `current` version is not expected.
     pub(super) fn check(&self, current: u64) -> Result<(), CommandError> {
         match self {
-            Self::OneOf(versions) if !versions.contains(&current) => Err(CommandError::Version { current }),
+            Self::OneOf(versions) if !versions.contains(&current) => Err(CommandError::VersionMismatch { current }),
             _ => Ok(()),
         }
     }

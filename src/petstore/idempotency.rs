@@ -1,144 +1,121 @@
-//! Requests that are sent twice and done once.
+//! Idempotency keys: a request that is sent twice is executed once.
 //!
-//! The answer to a request with an idempotency key is kept in the transaction that it made, so either both are there or
-//! neither. Since changes are made one after the other, a request that comes while its twin is still at work waits, and
-//! is then answered as the twin was. A request that was refused has changed nothing and is not kept: its repetition
-//! is a new attempt.
+//! The answer to a request with a key is saved in the transaction of its change, so both exist or neither. Changes run one
+//! after the other: a repetition that arrives while the first request still runs waits for it, and gets the same answer.
+//! A refused request changes nothing and is not saved, so its repetition is a new attempt.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::Row;
 
 use super::change::Change;
 use super::command_error::CommandError;
 use crate::store::StoreError;
+use crate::store::idempotency::SavedAnswer;
 
-/// How long an answer is kept, milliseconds.
-const KEEP: i64 = 24 * 60 * 60 * 1_000;
-/// Answers kept of one caller; the oldest go first.
-const MOST: i64 = 10_000;
-/// Answers kept of all callers; likewise.
-const MAX_OF_ALL: i64 = 100_000;
-/// How many more may pile up before they go.
-const SLACK: i64 = 100;
+/// How long an answer is kept.
+const RETENTION: SignedDuration = SignedDuration::from_hours(24);
+/// Answers kept for one caller; the oldest are deleted first.
+const MAX_PER_CALLER: u32 = 10_000;
+/// Answers kept for all callers together; the oldest are deleted first.
+const MAX_TOTAL: u32 = 100_000;
+/// Answers beyond these bounds are deleted once in so many new ones, so the numbers may exceed the bounds by this.
+const CLEANUP_INTERVAL: i64 = 100;
 
-/// What makes a request the repetition of another.
+/// The identity of a request that may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// Who asks; keys of different callers never meet.
+    /// The id of the API key. Equal keys of different callers are different.
     pub caller: String,
-    /// The key that the caller chose.
+    /// The key that the client chose.
     pub key: String,
-    /// A digest of all that was asked.
+    /// A digest of the whole request.
     pub request: String,
 }
 
-/// What a command made.
+/// The result of a command that creates a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done<T> {
-    /// The resource, as it was made.
+pub struct Created<T> {
+    /// The resource as it was created.
     pub value: T,
-    /// Whether that was on an earlier occasion, with the same key.
+    /// Whether an earlier request with the same key created it.
     pub replayed: bool,
 }
 
 impl Change {
-    /// What was answered to `key` before.
-    pub(super) async fn replay<T: DeserializeOwned>(
+    /// The answer that was saved for `key`. The same key with another request is an error.
+    pub(super) async fn saved_answer<T: DeserializeOwned>(
         &mut self,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Option<Done<T>>, CommandError> {
+    ) -> Result<Option<Created<T>>, CommandError> {
         let Some(key) = key else { return Ok(None) };
-        let since = self.at.as_millisecond() - KEEP;
-        let row = sqlx::query("SELECT request, answer FROM idempotency_keys WHERE caller = ? AND key = ? AND at > ?")
-            .bind(&key.caller)
-            .bind(&key.key)
-            .bind(since)
-            .fetch_optional(self.connection())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        if row.try_get::<&str, _>("request")? != key.request {
+        let since = oldest_kept(self.at);
+        let Some(saved) = self.transaction.saved_answer(&key.caller, &key.key, since).await? else { return Ok(None) };
+        if saved.request != key.request {
             return Err(CommandError::KeyReused);
         }
-        let answer = serde_json::from_str(row.try_get("answer")?);
-        let value = answer.map_err(|error| StoreError::Corrupt(format!("idempotency_keys.answer: {error}")))?;
-        Ok(Some(Done { value, replayed: true }))
+        let value = serde_json::from_str(&saved.answer).map_err(|error| corrupt(&error))?;
+        Ok(Some(Created { value, replayed: true }))
     }
 
-    /// Keeps the answer to `key`, and forgets old ones.
-    pub(super) async fn remember(
+    /// Saves the answer to `key`, and deletes old ones.
+    pub(super) async fn save_answer(
         &mut self,
         key: Option<&IdempotencyKey>,
         value: &impl Serialize,
     ) -> Result<(), StoreError> {
         let Some(key) = key else { return Ok(()) };
-        let at = self.at.as_millisecond();
-        sqlx::query("DELETE FROM idempotency_keys WHERE at <= ?").bind(at - KEEP).execute(self.connection()).await?;
-        let answer = serde_json::to_string(value);
-        let answer = answer.map_err(|error| StoreError::Corrupt(format!("idempotency_keys.answer: {error}")))?;
-        let insert = "INSERT INTO idempotency_keys (caller, key, request, answer, at) VALUES (?, ?, ?, ?, ?)";
-        let made = sqlx::query(insert)
-            .bind(&key.caller)
-            .bind(&key.key)
-            .bind(&key.request)
-            .bind(answer)
-            .bind(at)
-            .execute(self.connection())
-            .await?;
-        if made.last_insert_rowid() % SLACK == 0 {
-            self.forget_beyond(&key.caller, MOST).await?;
-            self.forget_all_beyond(MAX_OF_ALL).await?;
+        self.transaction.delete_answers_until(oldest_kept(self.at)).await?;
+        let answer = serde_json::to_string(value).map_err(|error| corrupt(&error))?;
+        let saved = SavedAnswer { request: key.request.clone(), answer };
+        let number = self.transaction.save_answer(&key.caller, &key.key, &saved, self.at).await?;
+        if number % CLEANUP_INTERVAL == 0 {
+            self.transaction.keep_newest_answers_to(&key.caller, MAX_PER_CALLER).await?;
+            self.transaction.keep_newest_answers(MAX_TOTAL).await?;
         }
         Ok(())
     }
+}
 
-    /// Forgets all but the last `most` answers to `caller`.
-    async fn forget_beyond(&mut self, caller: &str, most: i64) -> Result<(), StoreError> {
-        let delete = "DELETE FROM idempotency_keys WHERE caller = ?1 AND number <= \
-                      (SELECT number FROM idempotency_keys WHERE caller = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)";
-        sqlx::query(delete).bind(caller).bind(most).execute(self.connection()).await?;
-        Ok(())
-    }
+fn oldest_kept(now: Timestamp) -> Timestamp {
+    now.checked_sub(RETENTION).unwrap_or(Timestamp::MIN)
+}
 
-    /// Forgets all but the last `most` answers to anybody.
-    async fn forget_all_beyond(&mut self, most: i64) -> Result<(), StoreError> {
-        let delete = "DELETE FROM idempotency_keys WHERE number <= \
-                      (SELECT number FROM idempotency_keys ORDER BY number DESC LIMIT 1 OFFSET ?)";
-        sqlx::query(delete).bind(most).execute(self.connection()).await?;
-        Ok(())
-    }
+fn corrupt(error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!("idempotency_keys.answer: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::petstore::pet::Pet;
-    use crate::petstore::pets::tests::{empty, made};
+    use crate::petstore::pet_commands::tests::{empty, new_pet};
+    use crate::wire::resource::pet::Pet;
 
     #[tokio::test]
-    async fn the_oldest_answers_to_a_caller_go_and_nobody_elses() {
+    async fn the_oldest_answers_to_a_caller_are_deleted_and_no_others() {
         let (_store, pets) = empty().await;
-        let pet = made(&pets).await;
+        let pet = new_pet(&pets).await;
         let key = |caller: &str, key: usize| IdempotencyKey {
             caller: caller.to_owned(),
             key: key.to_string(),
             request: "r".to_owned(),
         };
-        let mut change = Change::begin(&pets).await.unwrap();
-        change.remember(Some(&key("you", 0)), &pet).await.unwrap();
+        let mut change = Change::begin(&pets.store).await.unwrap();
+        change.save_answer(Some(&key("you", 0)), &pet).await.unwrap();
         for number in 0..5 {
-            change.remember(Some(&key("me", number)), &pet).await.unwrap();
+            change.save_answer(Some(&key("me", number)), &pet).await.unwrap();
         }
-        change.forget_beyond("me", 2).await.unwrap();
-        for (asked, kept) in [(key("me", 2), false), (key("me", 3), true), (key("me", 4), true), (key("you", 0), true)]
+        change.transaction.keep_newest_answers_to("me", 2).await.unwrap();
+        for (repeated, kept) in
+            [(key("me", 2), false), (key("me", 3), true), (key("me", 4), true), (key("you", 0), true)]
         {
-            let done = change.replay::<Pet>(Some(&asked)).await.unwrap();
-            assert_eq!(done.is_some(), kept, "{asked:?}");
+            let saved = change.saved_answer::<Pet>(Some(&repeated)).await.unwrap();
+            assert_eq!(saved.is_some(), kept, "{repeated:?}");
         }
-        change.forget_all_beyond(1).await.unwrap();
-        for (asked, kept) in [(key("me", 4), true), (key("me", 3), false), (key("you", 0), false)] {
-            let done = change.replay::<Pet>(Some(&asked)).await.unwrap();
-            assert_eq!(done.is_some(), kept, "{asked:?}");
+        change.transaction.keep_newest_answers(1).await.unwrap();
+        for (repeated, kept) in [(key("me", 4), true), (key("me", 3), false), (key("you", 0), false)] {
+            let saved = change.saved_answer::<Pet>(Some(&repeated)).await.unwrap();
+            assert_eq!(saved.is_some(), kept, "{repeated:?}");
         }
     }
 }

@@ -1,38 +1,30 @@
-//! The pets that a new database begins with.
+//! The pets of a new database, from the compiled-in file `seed.json`.
 
-use sqlx::SqlitePool;
-
-use super::pet::{Pet, PetFields};
-use super::{change, write};
+use super::change::now;
+use super::pet_store::PetStore;
 use crate::store::StoreError;
+use crate::wire::resource::pet::{Pet, PetFields};
 
 const DATA: &str = include_str!("seed.json");
-/// The fact in table `meta` that says it was done, with the time.
-const FACT: &str = "pets_seeded_at";
-/// Rows of one statement; far below SQLite's limit of 32,766 variables.
-const ROWS: usize = 100;
 
-/// Adds the pets of the data file unless this database says that it was done.
-pub(super) async fn plant(writer: &SqlitePool) -> Result<usize, StoreError> {
-    let pets = read(DATA)?;
-    let now = change::now();
-    let pets: Vec<_> = pets.into_iter().map(|pet| Pet::new(pet, now)).collect();
-    // The first statement writes: it takes the lock, so of two processes that start together one sees the
-    // other's fact.
-    let mut transaction = writer.begin().await?;
-    let fact = sqlx::query("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING")
-        .bind(FACT)
-        .bind(now.as_millisecond().to_string())
-        .execute(&mut *transaction)
-        .await?;
-    if fact.rows_affected() == 0 {
-        return Ok(0);
+impl PetStore {
+    /// Adds the pets of the compiled-in file, once for each database: if an operator deletes all pets, they are not added
+    /// again. Returns the number of added pets. Of several processes that start together, one adds them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was added, and the next call tries again.
+    pub async fn seed(&self) -> Result<usize, StoreError> {
+        let fields = read(DATA)?;
+        let now = now();
+        let pets: Vec<_> = fields.into_iter().map(|fields| Pet::new(fields, now)).collect();
+        let mut transaction = self.store.begin_write().await?;
+        if !transaction.mark_seeded(now).await? {
+            return Ok(0);
+        }
+        transaction.insert_pets(&pets, None).await?;
+        transaction.commit().await?;
+        Ok(pets.len())
     }
-    for pets in pets.chunks(ROWS) {
-        write::pets(pets, None).build().execute(&mut *transaction).await?;
-    }
-    transaction.commit().await?;
-    Ok(pets.len())
 }
 
 fn read(data: &str) -> Result<Vec<PetFields>, StoreError> {

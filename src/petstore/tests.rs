@@ -4,8 +4,14 @@ use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 
-use super::pet::{Gender, Size, Species, Status};
+use uuid::Uuid;
+
 use super::*;
+use crate::store::Store;
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::page::PetPage;
+use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
+use crate::wire::resource::vocabulary::Vocabulary;
 
 const SORTS: [Sort; 6] =
     [Sort::Created, Sort::PriceAscending, Sort::PriceDescending, Sort::AgeAscending, Sort::AgeDescending, Sort::Name];
@@ -17,7 +23,7 @@ async fn seeded() -> (Store, PetStore) {
     (store, pets)
 }
 
-/// All pets that `filter` takes, page by page.
+/// All pets that match `filter`, page by page.
 async fn walk(pets: &PetStore, filter: &PetFilter, sort: Sort, limit: u32) -> Vec<Pet> {
     let mut all = Vec::new();
     let mut after = None;
@@ -56,7 +62,7 @@ async fn an_empty_store_has_no_page_and_no_words() {
 }
 
 #[tokio::test]
-async fn every_order_is_total_and_pages_meet_every_pet_once() {
+async fn every_order_is_total_and_paging_returns_every_pet_once() {
     let (store, pets) = seeded().await;
     // Ties everywhere: only the id tells these pets apart.
     for tie in ["price_e4 = 990000", "age_months = 12", "name = upper(name)", "name = 'Twin'"] {
@@ -69,25 +75,25 @@ async fn every_order_is_total_and_pages_meet_every_pet_once() {
         }
         // The rows at every third place, so that equal and different values alternate.
         let tied = format!("UPDATE pets SET {tie} WHERE rowid % 3 <> 0");
-        sqlx::query(sqlx::AssertSqlSafe(tied)).execute(store.writer()).await.unwrap();
+        store.execute_raw(&tied).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_key_stays_good_when_its_pet_goes() {
+async fn a_page_key_stays_valid_when_its_pet_is_deleted() {
     let (store, pets) = seeded().await;
     for sort in SORTS {
         let all = walk(&pets, &PetFilter::default(), sort, 100).await;
         let page = pets.find(&PetFilter::default(), sort, 5, None).await.unwrap();
-        let last = page.pets.last().unwrap().id.to_string();
-        sqlx::query("DELETE FROM pets WHERE id = ?").bind(last).execute(store.writer()).await.unwrap();
+        let last = page.pets.last().unwrap().id;
+        store.execute_raw(&format!("DELETE FROM pets WHERE id = '{last}'")).await.unwrap();
         let rest = pets.find(&PetFilter::default(), sort, 100, page.next).await.unwrap();
         assert_eq!(rest.pets, all[5..], "{sort:?}");
     }
 }
 
 #[tokio::test]
-async fn a_page_that_is_exactly_full_has_no_next() {
+async fn a_last_page_that_is_exactly_full_has_no_next() {
     let (_store, pets) = seeded().await;
     let all = u32::try_from(pets.count(&PetFilter::default()).await.unwrap()).unwrap();
     assert!(pets.find(&PetFilter::default(), Sort::Name, all, None).await.unwrap().next.is_none());
@@ -98,7 +104,7 @@ async fn a_page_that_is_exactly_full_has_no_next() {
 
 /// Each condition against its plain meaning, over all pets.
 #[tokio::test]
-async fn every_condition_takes_what_it_says() {
+async fn every_condition_matches_as_documented() {
     type Meaning = fn(&Pet) -> bool;
     let (_store, pets) = seeded().await;
     let all = walk(&pets, &PetFilter::default(), Sort::Created, 100).await;
@@ -175,7 +181,7 @@ async fn what_a_person_writes_is_text_and_nothing_else() {
             assert_eq!(pets.count(&filter).await.unwrap(), 0, "{filter:?}");
         }
     }
-    sqlx::query("UPDATE pets SET breed = '100% \"mixed\"' WHERE name = 'Cleo'").execute(store.writer()).await.unwrap();
+    store.execute_raw("UPDATE pets SET breed = '100% \"mixed\"' WHERE name = 'Cleo'").await.unwrap();
     for text in ["% \"MIX", "%"] {
         let filter = PetFilter { breed: vec![text.to_owned()], ..PetFilter::default() };
         assert_eq!(pets.find(&filter, Sort::Name, 9, None).await.unwrap().pets[0].name, "Cleo");
@@ -198,7 +204,7 @@ async fn a_pet_is_got_by_its_id() {
 }
 
 #[tokio::test]
-async fn the_vocabulary_is_what_the_pets_are_now_described_with() {
+async fn the_vocabulary_is_read_from_the_pets_in_the_database() {
     let (store, pets) = seeded().await;
     let all = walk(&pets, &PetFilter::default(), Sort::Created, 100).await;
     let words = pets.vocabulary().await.unwrap();
@@ -209,30 +215,26 @@ async fn the_vocabulary_is_what_the_pets_are_now_described_with() {
     assert!(words.breeds.is_sorted() && words.colors.is_sorted() && words.names.is_sorted());
     assert_eq!(words.names.len(), all.len());
 
-    sqlx::query("UPDATE pets SET color = 'plaid'").execute(store.writer()).await.unwrap();
+    store.execute_raw("UPDATE pets SET color = 'plaid'").await.unwrap();
     assert_eq!(pets.vocabulary().await.unwrap().colors, ["plaid"]);
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_named_by_column_and_id() {
+async fn an_error_names_the_column_and_the_id_of_an_unreadable_row() {
     let (store, pets) = seeded().await;
-    let id = pets.find(&PetFilter::default(), Sort::Created, 1, None).await.unwrap().pets[0].id;
-    for (column, value) in [
+    let page = pets.find(&PetFilter::default(), Sort::Created, 5, None).await.unwrap();
+    let damages = [
         ("species", "'UNICORN'"),
         ("age_months", "-1"),
         ("good_with_kids", "7"),
         ("created_at", "9e18"),
         ("name", "x'ff'"),
-    ] {
-        let mut transaction = store.writer().begin().await.unwrap();
-        let change = format!("UPDATE pets SET {column} = CAST({value} AS {})", kind(column));
-        sqlx::query(sqlx::AssertSqlSafe(change)).execute(&mut *transaction).await.unwrap();
-        let row = select::one(id).build().fetch_one(&mut *transaction).await.unwrap();
-        let error = row::to_pet(&row).unwrap_err().to_string();
+    ];
+    for ((column, value), Pet { id, .. }) in damages.into_iter().zip(page.pets) {
+        let kind = if matches!(column, "species" | "name") { "TEXT" } else { "INTEGER" };
+        let damage = format!("UPDATE pets SET {column} = CAST({value} AS {kind}) WHERE id = '{id}'");
+        store.execute_raw(&damage).await.unwrap();
+        let error = pets.get(id).await.unwrap_err().to_string();
         assert!(error.contains(column) && error.contains(&id.to_string()), "{error}");
     }
-}
-
-fn kind(column: &str) -> &'static str {
-    if matches!(column, "species" | "name") { "TEXT" } else { "INTEGER" }
 }

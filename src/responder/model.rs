@@ -10,8 +10,9 @@ use super::language::{InventoryLexicon, ParsedMessage, understand};
 use super::options::{Options, read_options};
 use super::{answer, task, truncate};
 use crate::offload::Offload;
-use crate::petstore::{PetStore, Vocabulary};
+use crate::petstore::PetStore;
 use crate::wire::request::ChatRequest;
+use crate::wire::resource::vocabulary::Vocabulary;
 use crate::wire::tokens::Piece;
 
 /// Size of a request body in bytes above which parsing runs on the offload pool. A smaller one takes one or two

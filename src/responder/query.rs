@@ -5,8 +5,8 @@
 
 use rust_decimal::Decimal;
 
-use crate::petstore::filter::{PetFilter, Sort};
-use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
 
 /// The resolution of stored prices: "under $200" is at most $199.9999.
 const PRICE_STEP: Decimal = Decimal::from_parts(1, 0, 0, false, 4);

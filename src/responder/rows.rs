@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::query::{Query, Selection};
 use crate::petstore::PetStore;
-use crate::petstore::filter::{PetFilter, Sort};
-use crate::petstore::pet::Pet;
 use crate::store::StoreError;
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::pet::Pet;
 
 /// Calls `visit` with every pet that the query selects, in its order.
 ///
@@ -58,7 +58,7 @@ async fn scan_level(
         done = selected && !selector.offer(pet, visit);
         !done
     };
-    pets.each(&filter, query.sort, &mut visit_row).await?;
+    pets.visit(&filter, query.sort, &mut visit_row).await?;
     if !done {
         selector.finish(visit);
     }

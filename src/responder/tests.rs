@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::offload::Offload;
 use crate::petstore::PetStore;
-use crate::petstore::filter::{PetFilter, Sort};
-use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
 use crate::store::Store;
 use crate::wire::request::{ChatRequest, Rules, Unknown};
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
 use crate::wire::tokens;
 
 async fn seeded() -> (Responder, Store, Vec<Pet>) {
@@ -174,11 +174,7 @@ async fn long_lists_show_the_first_twenty_and_the_total() {
 async fn answers_follow_changes_of_the_data() {
     let (responder, store, all) = seeded().await;
     let dog = all.iter().find(|pet| is_available(pet) && pet.species == Species::Dog).unwrap();
-    sqlx::query("UPDATE pets SET status = 'ADOPTED' WHERE id = ?")
-        .bind(dog.id.to_string())
-        .execute(store.writer())
-        .await
-        .unwrap();
+    store.execute_raw(&format!("UPDATE pets SET status = 'ADOPTED' WHERE id = '{}'", dog.id)).await.unwrap();
     assert!(!ask(&responder, &["list all dogs"]).await.contains(&dog.name));
     assert!(ask(&responder, &[&format!("is {} available?", dog.name)]).await.starts_with("No"));
 }
@@ -187,12 +183,11 @@ async fn answers_follow_changes_of_the_data() {
 async fn markup_in_a_name_is_shown_as_text() {
     let (responder, store, _) = seeded().await;
     let name = "x\n\n# **Evil** | <img src=x> `c` [a](http://b)";
-    sqlx::query("UPDATE pets SET name = ?, breed = ?, status = 'PENDING' WHERE id = (SELECT id FROM pets WHERE species = 'RABBIT' LIMIT 1)")
-        .bind(name)
-        .bind("**Lop**\n- y")
-        .execute(store.writer())
-        .await
-        .unwrap();
+    let update = format!(
+        "UPDATE pets SET name = '{name}', breed = '**Lop**\n- y', status = 'PENDING' \
+         WHERE id = (SELECT id FROM pets WHERE species = 'RABBIT' LIMIT 1)"
+    );
+    store.execute_raw(&update).await.unwrap();
     for question in ["list pending rabbits", "what breeds of rabbits are pending?"] {
         let answer = ask(&responder, &[question]).await;
         assert!(!answer.contains("**Evil") && !answer.contains("\n#") && !answer.contains(" <img"), "{answer}");

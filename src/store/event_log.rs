@@ -1,33 +1,38 @@
-//! The log of events: written in the transaction of the change, read in pages.
+//! The event log: events are appended in the transaction of the change that they report, and read in pages.
+//!
+//! Numbers are dense and follow the order of commits. A row with the state of the log (`event_head`) is locked by each
+//! append until its commit, so the next transaction gets the next numbers and commits later.
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqliteExecutor};
 
-use crate::store::{Store, StoreError};
+use super::error::StoreError;
+use super::handle::Store;
+use super::transaction::{ReadTransaction, WriteTransaction};
 use crate::wire::event::{Cursor, Epoch, Kind, Lasts, Topic, Topics};
 
-/// Something that happened, before it has a number.
+/// An event before it has a number.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// What.
+    /// What happened.
     pub kind: Kind,
     /// The id of the resource.
     pub id: String,
     /// The version of the resource after the change.
     pub version: u64,
-    /// The resource as its GET shows it; none: it was deleted.
+    /// The resource in the shape of its GET; `None` if it was deleted.
     pub resource: Option<serde_json::Value>,
-    /// What changed, where one word says it: the status before.
+    /// The status before a change of status.
     pub old: Option<String>,
-    /// The status after.
+    /// The status after a change of status.
     pub new: Option<String>,
 }
 
 /// An event of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedEvent {
-    /// Its number.
+    /// The number of the event.
     pub seq: u64,
     /// What happened.
     pub kind: Kind,
@@ -35,69 +40,71 @@ pub struct LoggedEvent {
     pub id: String,
     /// The version of the resource after the change.
     pub version: u64,
-    /// When.
+    /// Time of the change.
     pub at: Timestamp,
-    /// The last event of each topic before this one.
+    /// The last event of each topic before this event.
     pub prev: Lasts,
-    /// The members of its JSON from `"resource"` on, without braces.
+    /// The members of the event's JSON from `"resource"` on, without braces.
     pub body: String,
 }
 
-/// Where the log stands.
+/// The state of the log at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Which log.
+pub struct LogPosition {
+    /// The identity of the log.
     pub epoch: Epoch,
-    /// The last number given.
+    /// The number of the last event; 0 if there never was one.
     pub head: u64,
-    /// The last number deleted: older cursors have missed something.
+    /// The number of the last deleted event. A reader with an older cursor has missed events.
     pub pruned: u64,
-    /// The last number of each topic.
+    /// The number of the last event of each topic.
     pub lasts: Lasts,
 }
 
-impl Position {
-    /// The cursor of somebody who has seen everything.
+impl LogPosition {
+    /// The cursor right after the last event.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor { epoch: self.epoch.clone(), seq: self.head }
     }
 }
 
-/// Writes events within the transaction of the change that they tell of; gives the number of the last one.
-///
-/// # Errors
-/// Whatever the database says.
-pub(crate) async fn append(
-    transaction: &mut SqliteConnection,
-    at: Timestamp,
-    events: &[NewEvent],
-) -> Result<u64, StoreError> {
-    // The row stays locked until the commit: whoever comes next gets the next numbers, and commits later.
-    let row = sqlx::query("UPDATE event_head SET head = head + ? RETURNING *")
-        .bind(events.len() as i64)
-        .fetch_one(&mut *transaction)
-        .await?;
-    let position = position(&row)?;
-    let mut lasts = position.lasts;
-    let first = position.head + 1 - events.len() as u64;
-    for (seq, event) in (first..).zip(events) {
-        insert(transaction, at, seq, event, &lasts).await?;
-        lasts.note(event.kind.topic(), seq);
+impl WriteTransaction {
+    /// Appends events of the change that this transaction makes; returns the number of the last one.
+    pub(crate) async fn append_events(&mut self, at: Timestamp, events: &[NewEvent]) -> Result<u64, StoreError> {
+        let connection = self.connection();
+        let row = sqlx::query("UPDATE event_head SET head = head + ? RETURNING *")
+            .bind(events.len() as i64)
+            .fetch_one(&mut *connection)
+            .await?;
+        let position = position_of(&row)?;
+        let mut lasts = position.lasts;
+        let first = position.head + 1 - events.len() as u64;
+        for (seq, event) in (first..).zip(events) {
+            insert(connection, at, seq, event, &lasts).await?;
+            lasts.note(event.kind.topic(), seq);
+        }
+        let [pets, orders, inventory, notifications] = lasts.0.map(u64::cast_signed);
+        sqlx::query("UPDATE event_head SET last_pets = ?, last_orders = ?, last_inventory = ?, last_notifications = ?")
+            .bind(pets)
+            .bind(orders)
+            .bind(inventory)
+            .bind(notifications)
+            .execute(connection)
+            .await?;
+        Ok(position.head)
     }
-    let [pets, orders, inventory, notifications] = lasts.0.map(u64::cast_signed);
-    sqlx::query("UPDATE event_head SET last_pets = ?, last_orders = ?, last_inventory = ?, last_notifications = ?")
-        .bind(pets)
-        .bind(orders)
-        .bind(inventory)
-        .bind(notifications)
-        .execute(&mut *transaction)
-        .await?;
-    Ok(position.head)
+}
+
+impl ReadTransaction {
+    /// The state of the log in this snapshot. Read first, it fixes what the statements after it see.
+    pub(crate) async fn event_position(&mut self) -> Result<LogPosition, StoreError> {
+        select_position(self.connection()).await
+    }
 }
 
 async fn insert(
-    transaction: &mut SqliteConnection,
+    connection: &mut SqliteConnection,
     at: Timestamp,
     seq: u64,
     event: &NewEvent,
@@ -116,7 +123,7 @@ async fn insert(
         .bind(orders)
         .bind(inventory)
         .bind(notifications)
-        .execute(&mut *transaction)
+        .execute(connection)
         .await?;
     Ok(())
 }
@@ -133,90 +140,96 @@ fn body(event: &NewEvent) -> String {
     body
 }
 
-/// Reads the log, and keeps it in bounds.
+/// The event log of a store, for reading and pruning; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     store: Store,
 }
 
 impl EventLog {
-    /// The log in `store`.
+    /// The event log in `store`.
     #[must_use]
     pub const fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// Where it stands.
+    /// The state of the log.
     ///
     /// # Errors
-    /// Whatever the database says.
-    pub async fn position(&self) -> Result<Position, StoreError> {
-        position(&sqlx::query("SELECT * FROM event_head").fetch_one(self.store.reader()).await?)
+    /// [`StoreError`]
+    pub async fn position(&self) -> Result<LogPosition, StoreError> {
+        select_position(self.store.reader()).await
     }
 
     /// The first `limit` events of `topics` after number `after`, up to and including number `to`, in order.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn page(&self, topics: Topics, after: u64, to: u64, limit: u32) -> Result<Vec<LoggedEvent>, StoreError> {
         page(&mut *self.store.reader().acquire().await?, topics, after, to, limit).await
     }
 
-    /// The first `limit` events of `topics` after number `after`, in order, and where the log stood when they were read:
-    /// if it has been pruned beyond `after`, some may be missing.
+    /// The first `limit` events of `topics` after number `after`, in order, and the state of the log when they were read:
+    /// if it was pruned beyond `after`, events may be missing.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn read(
         &self,
         topics: Topics,
         after: u64,
         limit: u32,
-    ) -> Result<(Position, Vec<LoggedEvent>), StoreError> {
-        let mut transaction = self.store.reader().begin().await?;
-        // The first statement fixes what the second one sees.
-        let at = position(&sqlx::query("SELECT * FROM event_head").fetch_one(&mut *transaction).await?)?;
-        let events = page(&mut transaction, topics, after, at.head, limit).await?;
-        transaction.commit().await?;
+    ) -> Result<(LogPosition, Vec<LoggedEvent>), StoreError> {
+        let mut transaction = self.store.begin_read().await?;
+        let at = transaction.event_position().await?;
+        let events = page(transaction.connection(), topics, after, at.head, limit).await?;
+        transaction.end().await?;
         Ok((at, events))
     }
 
-    /// Writes events that tell of no change in the store, such as a notification, in a transaction of their own; gives
-    /// the number of the last one. Nobody's doorbell rings: readers find them when they look the next time.
+    /// Appends events that belong to no change in the store, such as a notification, in a transaction of their own;
+    /// returns the number of the last one. Sends no commit notification: subscribers see them at the next poll of the log.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn append_alone(&self, events: &[NewEvent]) -> Result<u64, StoreError> {
-        let mut transaction = self.store.writable()?.begin_with("BEGIN IMMEDIATE").await?;
-        let head = append(&mut transaction, Timestamp::now(), events).await?;
+        let mut transaction = self.store.begin_write().await?;
+        let head = transaction.append_events(Timestamp::now(), events).await?;
         transaction.commit().await?;
         Ok(head)
     }
 
-    /// Deletes what is older than `before` or is not among the last `keep`, at most `most` events; gives how many went.
+    /// Deletes events that are older than `before` or not among the last `keep`: the oldest `limit` of them at most.
+    /// Returns the number of deleted events.
     ///
     /// # Errors
-    /// Whatever the database says.
-    pub async fn prune(&self, before: Timestamp, keep: u64, most: u32) -> Result<u64, StoreError> {
-        let mut transaction = self.store.writable()?.begin_with("BEGIN IMMEDIATE").await?;
-        let at = position(&sqlx::query("SELECT * FROM event_head").fetch_one(&mut *transaction).await?)?;
+    /// [`StoreError`]
+    pub async fn prune(&self, before: Timestamp, keep: u64, limit: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.store.begin_write().await?;
+        let at = select_position(transaction.connection()).await?;
         let aged: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM events WHERE at < ?")
             .bind(before.as_millisecond())
-            .fetch_one(&mut *transaction)
+            .fetch_one(transaction.connection())
             .await?;
         let aged = aged.map_or(0, i64::cast_unsigned);
-        let to = aged.max(at.head.saturating_sub(keep)).min(at.pruned + u64::from(most)).max(at.pruned);
-        sqlx::query("DELETE FROM events WHERE seq <= ?").bind(to.cast_signed()).execute(&mut *transaction).await?;
-        sqlx::query("UPDATE event_head SET pruned = ?").bind(to.cast_signed()).execute(&mut *transaction).await?;
+        let to = aged.max(at.head.saturating_sub(keep)).min(at.pruned + u64::from(limit)).max(at.pruned);
+        sqlx::query("DELETE FROM events WHERE seq <= ?")
+            .bind(to.cast_signed())
+            .execute(transaction.connection())
+            .await?;
+        sqlx::query("UPDATE event_head SET pruned = ?")
+            .bind(to.cast_signed())
+            .execute(transaction.connection())
+            .await?;
         transaction.commit().await?;
         Ok(to - at.pruned)
     }
 
-    /// Gives the log a new name, so that every cursor handed out before is answered with a reset: after a restore,
-    /// whose numbers would else be given out twice.
+    /// Gives the log a new epoch, so that every cursor handed out before leads to a reset. Done after a restore, since the
+    /// numbers after the backup are assigned a second time.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn rotate_epoch(&self) -> Result<Epoch, StoreError> {
         let epoch: String =
             sqlx::query_scalar("UPDATE event_head SET epoch = lower(hex(randomblob(4))) RETURNING epoch")
@@ -244,12 +257,16 @@ async fn page(
         query.push(")");
     }
     query.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
-    query.build().fetch_all(connection).await?.iter().map(event).collect()
+    query.build().fetch_all(connection).await?.iter().map(event_of).collect()
 }
 
-pub(crate) fn position(row: &SqliteRow) -> Result<Position, StoreError> {
+async fn select_position(executor: impl SqliteExecutor<'_>) -> Result<LogPosition, StoreError> {
+    position_of(&sqlx::query("SELECT * FROM event_head").fetch_one(executor).await?)
+}
+
+fn position_of(row: &SqliteRow) -> Result<LogPosition, StoreError> {
     let epoch: String = row.try_get("epoch")?;
-    Ok(Position {
+    Ok(LogPosition {
         epoch: epoch.parse().map_err(|_| StoreError::Corrupt("event_head.epoch".to_owned()))?,
         head: number(row, "head")?,
         pruned: number(row, "pruned")?,
@@ -257,7 +274,7 @@ pub(crate) fn position(row: &SqliteRow) -> Result<Position, StoreError> {
     })
 }
 
-fn event(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
+fn event_of(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
     let seq = number(row, "seq")?;
     let corrupt = |column: &str| StoreError::Corrupt(format!("events.{column} of event {seq}"));
     let kind: String = row.try_get("kind")?;
@@ -303,14 +320,11 @@ mod tests {
             new: None,
         };
         let events: Vec<_> = kinds.iter().map(event).collect();
-        let mut transaction = store.writer().begin_with("BEGIN IMMEDIATE").await.unwrap();
-        let head = append(&mut transaction, Timestamp::now(), &events).await.unwrap();
-        transaction.commit().await.unwrap();
-        head
+        EventLog::new(store.clone()).append_alone(&events).await.unwrap()
     }
 
     #[tokio::test]
-    async fn numbers_are_dense_and_each_event_knows_what_came_before_it_in_any_set_of_topics() {
+    async fn numbers_are_dense_and_each_event_names_the_last_of_each_topic_before_it() {
         let (log, store) = log().await;
         assert_eq!(write(&store, &[Kind::PetUpdate, Kind::InventoryChanged]).await, 2);
         assert_eq!(write(&store, &[Kind::OrderCreated, Kind::PetStatusChanged]).await, 4);
@@ -327,31 +341,31 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_is_rolled_back_leaves_no_event_and_no_gap() {
         let (log, store) = log().await;
-        let mut transaction = store.writer().begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let mut transaction = store.begin_write().await.unwrap();
         let event =
             NewEvent { kind: Kind::PetUpdate, id: "x".into(), version: 1, resource: None, old: None, new: None };
-        append(&mut transaction, Timestamp::now(), &[event]).await.unwrap();
+        transaction.append_events(Timestamp::now(), &[event]).await.unwrap();
         drop(transaction);
         assert_eq!(write(&store, &[Kind::OrderCreated]).await, 1);
         assert_eq!(log.position().await.unwrap().head, 1);
     }
 
     #[tokio::test]
-    async fn pruning_forgets_the_oldest_and_never_gives_a_number_twice() {
+    async fn pruning_deletes_the_oldest_events_and_numbers_are_not_reused() {
         let (log, store) = log().await;
         write(&store, &[Kind::PetUpdate; 10]).await;
         let long_ago = Timestamp::UNIX_EPOCH;
         assert_eq!(log.prune(long_ago, 3, 100).await.unwrap(), 7);
         assert_eq!(log.prune(long_ago, 3, 100).await.unwrap(), 0);
         assert_eq!(log.page(Topics::ALL, 0, 100, 100).await.unwrap()[0].seq, 8);
-        assert_eq!(log.prune(Timestamp::MAX, 3, 2).await.unwrap(), 2, "a bounded piece at a time");
+        assert_eq!(log.prune(Timestamp::MAX, 3, 2).await.unwrap(), 2, "not more than the limit at once");
         assert_eq!(log.prune(Timestamp::MAX, 3, 100).await.unwrap(), 1);
         assert_eq!(log.position().await.unwrap().pruned, 10);
         assert_eq!(write(&store, &[Kind::PetUpdate]).await, 11);
     }
 
     #[tokio::test]
-    async fn a_new_epoch_is_another() {
+    async fn rotating_changes_the_epoch() {
         let (log, _store) = log().await;
         let before = log.position().await.unwrap().epoch;
         let after = log.rotate_epoch().await.unwrap();

@@ -1,4 +1,4 @@
-//! API keys made with `petstream keys create`, and the first one.
+//! The table of API keys: those created with `petstream keys create`, and the first one, which the server creates.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -7,12 +7,13 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::handle::Store;
 use crate::config::RateLimits;
 use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
-/// How many of the secret's last characters are kept to tell keys apart.
-const HINT: usize = 4;
+/// Number of characters at the end of the secret that are stored, so that an operator can recognize a key.
+const HINT_LEN: usize = 4;
 
 const COLUMNS: &str = "id, name, hash, hint, scopes, models, requests_per_minute, tokens_per_minute, \
                        concurrent_streams, created_at, expires_at, revoked_at";
@@ -20,27 +21,27 @@ const COLUMNS: &str = "id, name, hash, hint, scopes, models, requests_per_minute
 /// A key to be stored.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// Unique among all keys ever made.
+    /// Unique among all keys, revoked ones included.
     pub name: String,
     /// SHA-256 of the secret.
     pub hash: KeyHash,
     /// The secret's last characters.
     pub hint: String,
-    /// What it may do.
+    /// What the key allows.
     pub scopes: Scopes,
-    /// Which models it may use; none: all.
+    /// The models that it allows; `None`: all.
     pub models: Option<Vec<String>>,
-    /// Its own limits.
+    /// Rate limits of this key.
     pub limits: RateLimits,
-    /// From when on it is refused; none: never. Kept to the millisecond.
+    /// Time from which the key is refused; `None`: never. Stored in milliseconds.
     pub expires_at: Option<Timestamp>,
 }
 
 impl NewKey {
-    /// A key with `secret`, all models, the default scopes, no limits of its own, for ever.
+    /// A key with `secret`, all models, the default scopes, no rate limits and no expiry.
     #[must_use]
     pub fn new(name: String, secret: &str) -> Self {
-        let hint = secret.len().checked_sub(HINT).and_then(|start| secret.get(start..)).unwrap_or_default();
+        let hint = secret.len().checked_sub(HINT_LEN).and_then(|start| secret.get(start..)).unwrap_or_default();
         Self {
             name,
             hash: KeyHash::of(secret),
@@ -56,13 +57,13 @@ impl NewKey {
 /// A stored key.
 #[derive(Clone, Debug)]
 pub struct StoredKey {
-    /// Stable identity.
+    /// The id, which never changes.
     pub id: Uuid,
-    /// What was stored.
+    /// The fields of the key.
     pub key: NewKey,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was revoked, if it was.
+    /// Time of revocation, if it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -71,7 +72,7 @@ pub struct StoredKey {
 pub enum CreateKeyError {
     /// A key of that name exists, perhaps revoked.
     NameTaken,
-    /// Anything else.
+    /// An error of the database.
     Store(StoreError),
 }
 
@@ -79,22 +80,20 @@ impl Store {
     /// Stores `key`.
     ///
     /// # Errors
-    /// [`CreateKeyError::NameTaken`], or whatever the database says.
+    /// [`CreateKeyError`]
     pub async fn create_key(&self, key: NewKey) -> Result<StoredKey, CreateKeyError> {
         let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         match insert(self.writable().map_err(CreateKeyError::Store)?, sql, key).await {
             Ok((stored, _)) => Ok(stored),
-            Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
-                Err(CreateKeyError::NameTaken)
-            }
+            Err(error) if error.is_unique_violation() => Err(CreateKeyError::NameTaken),
             Err(error) => Err(CreateKeyError::Store(error)),
         }
     }
 
-    /// Stores `key` if no key was ever stored: of several processes that try at once, one succeeds.
+    /// Stores `key` if no key was ever stored, else returns `None`. Of several processes that try at once, one succeeds.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn create_first_key(&self, key: NewKey) -> Result<Option<StoredKey>, StoreError> {
         let sql = format!(
             "INSERT INTO api_keys ({COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
@@ -104,54 +103,54 @@ impl Store {
         Ok((rows > 0).then_some(stored))
     }
 
-    /// All keys ever made, the oldest first.
+    /// All keys, revoked ones included, the oldest first.
     ///
     /// # Errors
-    /// Whatever the database says, or a row that can't be read.
+    /// [`StoreError`]
     pub async fn list_keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(key_of).collect()
     }
 
-    /// The keys that are not revoked, and the [version](Self::keys_version) that they are of.
+    /// The keys that are not revoked, and the [version](Self::keys_version) of this list.
     ///
     /// # Errors
-    /// Whatever the database says, or a row that can't be read.
+    /// [`StoreError`]
     pub async fn active_keys(&self) -> Result<(i64, Vec<StoredKey>), StoreError> {
-        // The version first: a change in between is then seen at the next look, never missed.
+        // The version is read first, so that a change in between is noticed at the next poll.
         let version = self.keys_version().await?;
         let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE revoked_at IS NULL ORDER BY id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
-        Ok((version, rows.iter().map(read).collect::<Result<_, _>>()?))
+        Ok((version, rows.iter().map(key_of).collect::<Result<_, _>>()?))
     }
 
-    /// A number that moves whenever any process makes or revokes a key; one look-up by primary key.
+    /// A number that changes whenever a process creates or revokes a key. Costs one look-up by primary key.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn keys_version(&self) -> Result<i64, StoreError> {
         let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'api_keys_version'";
         Ok(sqlx::query_scalar(sql).fetch_one(self.reader()).await?)
     }
 
-    /// Revokes the key with that name or id; one that is revoked already stays as it is. None: no such key.
+    /// Revokes the key with this name or id; `None` if there is none. A key that was revoked before stays as it is.
     ///
     /// # Errors
-    /// Whatever the database says, or a row that can't be read.
+    /// [`StoreError`]
     pub async fn revoke_key(&self, name_or_id: &str) -> Result<Option<StoredKey>, StoreError> {
-        // An id wins over a key that someone named like another's id.
+        // An id takes precedence over a key whose name looks like the id of another.
         let sql = format!(
             "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2) \
              WHERE id = (SELECT id FROM api_keys WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1) \
              RETURNING {COLUMNS}"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name_or_id).bind(Timestamp::now().as_millisecond());
-        query.fetch_optional(self.writable()?).await?.as_ref().map(read).transpose()
+        query.fetch_optional(self.writable()?).await?.as_ref().map(key_of).transpose()
     }
 }
 
-/// Runs `sql`, which takes the columns in their order; gives what is stored and the number of rows.
+/// Runs `sql`, which takes the values of `COLUMNS` in their order; returns the stored key and the number of rows.
 async fn insert(pool: &SqlitePool, sql: String, key: NewKey) -> Result<(StoredKey, u64), StoreError> {
     let id = Uuid::now_v7();
     let now = Timestamp::now().as_millisecond();
@@ -175,17 +174,17 @@ async fn insert(pool: &SqlitePool, sql: String, key: NewKey) -> Result<(StoredKe
         .bind(None::<i64>)
         .execute(pool)
         .await?;
-    let key = NewKey { expires_at: moment(expires)?, ..key };
-    let created_at = moment(Some(now))?.unwrap_or(Timestamp::UNIX_EPOCH);
+    let key = NewKey { expires_at: timestamp(expires)?, ..key };
+    let created_at = timestamp(Some(now))?.unwrap_or(Timestamp::UNIX_EPOCH);
     Ok((StoredKey { id, key, created_at, revoked_at: None }, done.rows_affected()))
 }
 
-fn moment(millis: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
+fn timestamp(millis: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
     let read = |millis| Timestamp::from_millisecond(millis).map_err(|error| StoreError::Corrupt(error.to_string()));
     millis.map(read).transpose()
 }
 
-fn read(row: &SqliteRow) -> Result<StoredKey, StoreError> {
+fn key_of(row: &SqliteRow) -> Result<StoredKey, StoreError> {
     let id: String = row.try_get("id")?;
     let corrupt = |what: &str| StoreError::Corrupt(format!("the {what} of API key {id}"));
     let hash: String = row.try_get("hash")?;
@@ -199,7 +198,7 @@ fn read(row: &SqliteRow) -> Result<StoredKey, StoreError> {
         name: row.try_get("name")?,
         hash: KeyHash::from_hex(&hash).ok_or_else(|| corrupt("hash"))?,
         hint: row.try_get("hint")?,
-        // A scope that this version does not know gives nothing.
+        // A scope that this version does not know allows nothing.
         scopes: scopes.split(' ').filter_map(Scope::from_name).collect(),
         models,
         limits: RateLimits {
@@ -207,10 +206,10 @@ fn read(row: &SqliteRow) -> Result<StoredKey, StoreError> {
             tokens_per_minute: large(limit("tokens_per_minute")?),
             concurrent_streams: small(limit("concurrent_streams")?),
         },
-        expires_at: moment(row.try_get("expires_at")?)?,
+        expires_at: timestamp(row.try_get("expires_at")?)?,
     };
-    let created_at = moment(row.try_get("created_at")?)?.ok_or_else(|| corrupt("date"))?;
-    let revoked_at = moment(row.try_get("revoked_at")?)?;
+    let created_at = timestamp(row.try_get("created_at")?)?.ok_or_else(|| corrupt("date"))?;
+    let revoked_at = timestamp(row.try_get("revoked_at")?)?;
     Ok(StoredKey { id: Uuid::parse_str(&id).map_err(|_| corrupt("id"))?, key, created_at, revoked_at })
 }
 
@@ -230,7 +229,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_stored_is_read_again() {
+    async fn a_stored_key_is_read_back_unchanged() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let key = NewKey {
             scopes: [Scope::Chat, Scope::Stats].into_iter().collect(),
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_change_moves_the_version_and_looking_does_not() {
+    async fn every_change_moves_the_version_and_reading_does_not() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let start = store.keys_version().await.unwrap();
         store.create_key(NewKey::new("k".into(), "s")).await.unwrap();

@@ -1,4 +1,5 @@
-//! A backup in place of the database.
+//! Restoring a backup: a copy of the backup is migrated beside the database, then renamed over it. The database is
+//! unchanged until the rename, and must not be in use.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -7,34 +8,35 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::files::{family, make_private};
-use super::{Store, StoreError};
+use super::error::{NOT_A_DATABASE, StoreError, result_code};
+use super::files::{create_private, family};
+use super::handle::Store;
 
-/// How long to wait for somebody who has the database open.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Longest wait for a lock on the database.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A backup on its way: a copy beside the database, brought up to date, not yet in its place. Dropped before it is, the
-/// copy is deleted and the database is as it was.
+/// A copy of a backup beside the database, migrated and not yet in place. If it is dropped before
+/// [`Backup::put_in_place`], the copy is deleted and the database is unchanged.
 pub struct Backup {
     store: Store,
     copy: Copy,
     target: PathBuf,
 }
 
-/// Why a backup was not restored. The database is as it was.
+/// Why a backup was not restored. The database is unchanged.
 #[derive(Debug)]
 pub enum RestoreError {
     /// There is no such file.
     Missing(PathBuf),
-    /// It is no database of this program.
-    NoBackup(PathBuf),
+    /// The file is not a sound database of this program.
+    NotABackup(PathBuf),
     /// The backup is the database itself.
     Same,
-    /// A server, or somebody else, has the database open.
+    /// A server or another program has the database open.
     InUse(PathBuf),
     /// A file can't be read or written.
     File(PathBuf, std::io::Error),
-    /// What a database said.
+    /// An error of the database or of the copy.
     Store(StoreError),
 }
 
@@ -43,7 +45,7 @@ struct Copy(PathBuf);
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        // What is left over does no harm, and there is nobody to tell.
+        // Files that remain do no harm, and there is no caller to report an error to.
         for path in family(&self.0) {
             let _ = std::fs::remove_file(path);
         }
@@ -51,7 +53,7 @@ impl Drop for Copy {
 }
 
 impl Backup {
-    /// Copies `file` to beside the database at `url`, and brings the copy's schema up to date.
+    /// Copies `file` to a path beside the database at `url`, and migrates the copy.
     ///
     /// # Errors
     /// [`RestoreError`]
@@ -68,34 +70,34 @@ impl Backup {
         for (from, to) in family(file).into_iter().zip(family(&copy.0)) {
             match copy_privately(&from, &to) {
                 Ok(()) => {}
-                // Only a database that was open has files beside it.
+                // Only a database that is open, or was not closed, has files beside it.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => drop(std::fs::remove_file(&to)),
                 Err(error) => return Err(RestoreError::File(from, error)),
             }
         }
-        if !is_ours(&copy.0).await {
-            return Err(RestoreError::NoBackup(file.to_path_buf()));
+        if !is_petstream_database(&copy.0).await {
+            return Err(RestoreError::NotABackup(file.to_path_buf()));
         }
         let store = Store::open(&url_of(&copy.0)).await.map_err(RestoreError::Store)?;
         Ok(Self { store, copy, target })
     }
 
-    /// The copy, to be changed before it takes the database's place.
+    /// The copy, for changes before it replaces the database.
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Puts it in the database's place.
+    /// Replaces the database with the copy.
     ///
     /// # Errors
     /// [`RestoreError`]
     pub async fn put_in_place(self) -> Result<(), RestoreError> {
-        // Folds the write-ahead log into the file.
+        // Moves the write-ahead log into the file.
         self.store.close().await;
         not_in_use(&self.target).await?;
         let Self { copy, target, .. } = self;
-        // A log of the old database must not be taken for one of the new.
+        // The new database must not get the write-ahead log of the old one.
         for path in family(&target).into_iter().skip(1) {
             if let Err(error) = std::fs::remove_file(&path)
                 && error.kind() != std::io::ErrorKind::NotFound
@@ -112,7 +114,8 @@ impl Backup {
     }
 }
 
-/// Copies what is in a file, and not its mode: the copy is its owner's alone. What a former attempt has left is removed.
+/// Copies the contents of a file and not its mode: only the owner may read the copy. Removes what an earlier attempt
+/// has left.
 fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
     let mut source = std::fs::File::open(from)?;
     if let Err(error) = std::fs::remove_file(to)
@@ -120,12 +123,12 @@ fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
     {
         return Err(error);
     }
-    make_private(to)?;
+    create_private(to)?;
     let mut copy = std::fs::OpenOptions::new().write(true).open(to)?;
     std::io::copy(&mut source, &mut copy).map(drop)
 }
 
-/// Gives `copy` the mode of the database whose place it takes, if there is one.
+/// Gives `copy` the mode of the database that it replaces, if there is one.
 fn keep_mode(database: &Path, copy: &Path) -> std::io::Result<()> {
     match std::fs::metadata(database) {
         Ok(file) => std::fs::set_permissions(copy, file.permissions()),
@@ -134,7 +137,7 @@ fn keep_mode(database: &Path, copy: &Path) -> std::io::Result<()> {
     }
 }
 
-/// The rename itself is on the disk only when its folder is.
+/// Makes the rename durable.
 fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder)?.sync_all()
@@ -159,10 +162,11 @@ fn options(url: &str) -> Result<SqliteConnectOptions, RestoreError> {
 }
 
 async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE).create_if_missing(false).connect().await
+    SqliteConnectOptions::new().filename(file).busy_timeout(LOCK_TIMEOUT).create_if_missing(false).connect().await
 }
 
-/// Whoever has a database in WAL mode open keeps a shared lock on it, so that nobody else can leave that mode.
+/// Fails if the database is open elsewhere. A connection to a database in WAL mode keeps a shared lock, with which no
+/// other connection can leave that mode.
 async fn not_in_use(target: &Path) -> Result<(), RestoreError> {
     if !target.exists() {
         return Ok(());
@@ -172,16 +176,16 @@ async fn not_in_use(target: &Path) -> Result<(), RestoreError> {
     let mode: Result<String, _> = sqlx::query_scalar("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await;
     let free = match mode {
         Ok(mode) => mode == "delete",
-        // What is no database is not in use, and may be replaced by one.
-        Err(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "26"),
+        // A file that is not a database is not in use, and may be replaced.
+        Err(sqlx::Error::Database(error)) => result_code(&*error) == Some(NOT_A_DATABASE),
         Err(_) => false,
     };
     let _ = connection.close().await;
     if free { Ok(()) } else { Err(in_use()) }
 }
 
-/// Whether `file` is a sound database with pets in it.
-async fn is_ours(file: &Path) -> bool {
+/// Whether `file` is a sound database with the tables of this program.
+async fn is_petstream_database(file: &Path) -> bool {
     let Ok(mut connection) = connect(file).await else { return false };
     let sound: Result<String, _> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await;
     let tables: Result<i64, _> = sqlx::query_scalar(
@@ -197,7 +201,7 @@ impl std::fmt::Display for RestoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing(file) => write!(f, "there is no file {}", file.display()),
-            Self::NoBackup(file) => write!(f, "{} is no sound database of petstream", file.display()),
+            Self::NotABackup(file) => write!(f, "{} is not a sound database of petstream", file.display()),
             Self::Same => f.write_str("the backup is the database itself; name another file"),
             Self::InUse(file) => write!(f, "{} is in use; stop the server first", file.display()),
             Self::File(file, error) => write!(f, "{}: {error}", file.display()),
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backup_takes_the_place_of_a_database_or_of_none() {
+    async fn a_backup_replaces_a_database_or_becomes_a_new_one() {
         let folder = Folder::new();
         folder.database("backup.db", "old").await.close().await;
         folder.database("p.db", "new").await.close().await;
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_stands_in_the_backups_own_log_is_restored_too() {
+    async fn the_write_ahead_log_of_a_backup_is_restored_too() {
         let folder = Folder::new();
         let open = folder.database("backup.db", "logged").await;
         let backup = Backup::open(&folder.path("backup.db"), &folder.url("p.db")).await.unwrap();
@@ -275,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_in_use_stays_even_if_it_came_to_use_late() {
+    async fn a_database_in_use_is_not_replaced_even_if_it_was_opened_late() {
         let folder = Folder::new();
         folder.database("backup.db", "old").await.close().await;
         let open = folder.database("p.db", "new").await;
@@ -291,14 +295,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_backup_is_refused() {
+    async fn a_file_that_is_not_a_backup_is_refused() {
         let folder = Folder::new();
         std::fs::write(folder.path("text"), "hello, hello, hello").unwrap();
         std::fs::write(folder.path("empty"), "").unwrap();
         folder.database("p.db", "new").await.close().await;
         for name in ["text", "empty"] {
             let refused = Backup::open(&folder.path(name), &folder.url("p.db")).await;
-            assert!(matches!(refused, Err(RestoreError::NoBackup(_))), "{name}");
+            assert!(matches!(refused, Err(RestoreError::NotABackup(_))), "{name}");
         }
         let missing = Backup::open(&folder.path("none"), &folder.url("p.db")).await;
         assert!(matches!(missing, Err(RestoreError::Missing(_))));

@@ -1,16 +1,19 @@
-//! Sessions of browsers: which key a token stands for. The token's hash is stored, and the key's hidden by the token.
+//! The table of browser sessions: the API key that a session token stands for. It holds the hash of the token, and the
+//! hash of the key encrypted with the token.
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::handle::Store;
 use crate::wire::api_key::KeyHash;
 
 impl Store {
-    /// Stores a session of `owner` that stands for a key, whose hash is `sealed`, until `ends`, and deletes those that have
-    /// ended at `now`. An owner has at most `most`: the oldest goes.
+    /// Stores a session of `owner` until `ends`, and deletes sessions that have ended at `now`. `sealed` is the hash of the
+    /// API key that the session stands for, encrypted with the session's token. `all` and `own` bound the sessions of all
+    /// owners and of this one; the oldest are deleted.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn open_session(
         &self,
         session: KeyHash,
@@ -19,17 +22,17 @@ impl Store {
         ends: Timestamp,
         [all, own]: [u32; 2],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writable()?.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin_write().await?;
         sqlx::query("DELETE FROM event_sessions WHERE ends_at <= ?")
             .bind(now.as_millisecond())
-            .execute(&mut *transaction)
+            .execute(transaction.connection())
             .await?;
         sqlx::query("INSERT INTO event_sessions (hash, key, owner, ends_at) VALUES (?, ?, ?, ?)")
             .bind(session.to_hex())
             .bind(sealed)
             .bind(owner)
             .bind(ends.as_millisecond())
-            .execute(&mut *transaction)
+            .execute(transaction.connection())
             .await?;
         sqlx::query(
             "DELETE FROM event_sessions WHERE hash IN \
@@ -37,23 +40,23 @@ impl Store {
         )
         .bind(owner)
         .bind(i64::from(own))
-        .execute(&mut *transaction)
+        .execute(transaction.connection())
         .await?;
         sqlx::query(
             "DELETE FROM event_sessions WHERE hash IN \
              (SELECT hash FROM event_sessions ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
         )
         .bind(i64::from(all))
-        .execute(&mut *transaction)
+        .execute(transaction.connection())
         .await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    /// The sealed hash of the key that a session stands for, unless it has ended at `now`.
+    /// The encrypted hash of the key that a session stands for, unless the session has ended at `now`.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn session_key(&self, session: KeyHash, now: Timestamp) -> Result<Option<String>, StoreError> {
         let query = sqlx::query_scalar("SELECT key FROM event_sessions WHERE hash = ? AND ends_at > ?");
         Ok(query.bind(session.to_hex()).bind(now.as_millisecond()).fetch_optional(self.reader()).await?)
@@ -62,7 +65,7 @@ impl Store {
     /// Deletes a session, if there is one.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// [`StoreError`]
     pub async fn close_session(&self, session: KeyHash) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM event_sessions WHERE hash = ?")
             .bind(session.to_hex())
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_ends_and_a_key_has_only_so_many() {
+    async fn a_session_ends_and_the_number_of_sessions_is_bounded() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         let (key, other) = (("config:key", "sealed"), ("config:other", "else"));
         let session = |n: i64| KeyHash::of(&n.to_string());
@@ -99,7 +102,7 @@ mod tests {
         store.open_session(session(9), other, at(10), at(20), [9, 3]).await.unwrap();
         let left: i64 =
             sqlx::query_scalar("SELECT count(*) FROM event_sessions").fetch_one(store.reader()).await.unwrap();
-        assert_eq!(left, 1, "those that have ended are deleted");
+        assert_eq!(left, 1, "ended sessions are deleted");
         for n in 10..=12 {
             store.open_session(session(n), (&n.to_string(), "sealed"), at(10), at(20 + n), [2, 3]).await.unwrap();
         }
@@ -107,6 +110,6 @@ mod tests {
         for n in [9, 10, 11, 12] {
             good.push(store.session_key(session(n), at(10)).await.unwrap().is_some());
         }
-        assert_eq!(good, [false, false, true, true], "there are only so many of all keys");
+        assert_eq!(good, [false, false, true, true], "sessions of all keys together are bounded");
     }
 }

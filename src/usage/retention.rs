@@ -27,7 +27,7 @@ async fn forget(store: &Store, keep: Duration) {
     let Ok(before) = Timestamp::now().checked_sub(keep) else { return };
     let mut removed = 0;
     loop {
-        match store.forget_usage(before, STEP).await {
+        match store.delete_usage_before(before, STEP).await {
             Ok(gone) => {
                 removed += gone;
                 if gone < u64::from(STEP) {

@@ -42,7 +42,7 @@ impl Book {
     }
 
     async fn sql(&self, sql: &'static str) {
-        sqlx::query(sql).execute(self.store.writer()).await.unwrap();
+        self.store.execute_raw(sql).await.unwrap();
     }
 
     async fn written(&self) {

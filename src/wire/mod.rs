@@ -13,6 +13,7 @@ pub mod go_duration;
 pub mod members;
 pub mod quirks;
 pub mod request;
+pub mod resource;
 pub mod scan;
 pub mod sse;
 pub mod tokens;

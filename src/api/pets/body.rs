@@ -11,9 +11,9 @@ use super::query::read_amount;
 use crate::api::json_body::{JsonBody, Object, Otherwise, Purpose, scalar, text};
 use crate::api::parameters::one_of;
 use crate::error::problem::Problem;
-use crate::petstore::command_error::CommandError;
-use crate::petstore::money;
-use crate::petstore::pet::{Gender, PetEdit, PetFields, Size, Species, Status};
+use crate::petstore::CommandError;
+use crate::wire::resource::money;
+use crate::wire::resource::pet::{Gender, PetEdit, PetFields, Size, Species, Status};
 
 /// Members that only the server sets.
 pub(in crate::api) const SERVERS: [&str; 4] = ["id", "createdAt", "updatedAt", "version"];
@@ -80,8 +80,8 @@ fn read(document: &JsonBody, purpose: Purpose, status: Otherwise<Status>) -> Res
         && !money::fits(price, currency)
     {
         // Again in the store, which knows what an edit leaves as it is; here it is told along with all else.
-        let most = money::decimals(currency);
-        given.refuse::<()>("price", CommandError::Decimals { currency: currency.clone(), most }.to_string());
+        let max = money::decimals(currency);
+        given.refuse::<()>("price", CommandError::TooManyDecimals { currency: currency.clone(), max }.to_string());
     }
     given.finish()?;
     Ok(edit)

@@ -5,9 +5,9 @@ use rust_decimal::Decimal;
 use crate::api::pagination::{AFTER, LIMIT, MAX_LIMIT, Place, read_limit};
 use crate::api::parameters::{Parameters, is_digits, named, one_of, read_number};
 use crate::error::problem::FieldError;
-use crate::petstore::filter::{PetFilter, Sort};
-use crate::petstore::page::PageKey;
-use crate::petstore::pet::{Gender, Size, Species, Status};
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::page::PageKey;
+use crate::wire::resource::pet::{Gender, Size, Species, Status};
 
 /// Longest text that a breed, colour or name is compared with, in characters.
 const MAX_TEXT: usize = 100;

@@ -86,10 +86,7 @@ async fn a_pet_has_the_shape_of_the_contract() {
 #[tokio::test]
 async fn following_next_meets_every_pet_once_under_every_order() {
     let (store, app) = seeded().await;
-    sqlx::query("UPDATE pets SET price_e4 = 10000, age_months = 7 WHERE rowid % 2")
-        .execute(store.writer())
-        .await
-        .unwrap();
+    store.execute_raw("UPDATE pets SET price_e4 = 10000, age_months = 7 WHERE rowid % 2").await.unwrap();
     let mut ids: Vec<_> = walk(&app, "/api/pets?limit=100").await.into_iter().map(|pet| pet.id).collect();
     ids.sort();
     for sort in ["createdAt", "price", "-price", "age", "-age", "name"] {
@@ -158,7 +155,7 @@ async fn every_filter_holds_on_every_page() {
 async fn next_works_verbatim_whatever_the_filter_holds() {
     let (store, app) = seeded().await;
     let odd = "50% & más + \"más\" #1 = ?/ü";
-    sqlx::query("UPDATE pets SET breed = ?").bind(odd).execute(store.writer()).await.unwrap();
+    store.execute_raw(&format!("UPDATE pets SET breed = '{odd}'")).await.unwrap();
     let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("breed", odd).finish();
     let all = walk(&app, "/api/pets").await;
     assert_eq!(walk(&app, &format!("/api/pets?limit=9&{query}")).await, all);
@@ -235,7 +232,7 @@ async fn hostile_queries_are_never_a_fault_of_the_server() {
 #[tokio::test]
 async fn a_broken_row_is_500_without_its_story() {
     let (store, app) = seeded().await;
-    sqlx::query("UPDATE pets SET species = 'UNICORN'").execute(store.writer()).await.unwrap();
+    store.execute_raw("UPDATE pets SET species = 'UNICORN'").await.unwrap();
     let (status, headers, body) = ask(&app, "GET", "/api/pets").await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");

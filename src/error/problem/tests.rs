@@ -4,9 +4,9 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::petstore::order::OrderStatus;
-use crate::petstore::pet::Status;
 use crate::store::Store;
+use crate::wire::resource::order::OrderStatus;
+use crate::wire::resource::pet::Status;
 
 async fn body(response: Response) -> Value {
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
@@ -64,23 +64,19 @@ async fn what_the_database_says_is_not_told() {
     let corrupt = Problem::from(StoreError::Corrupt("column secret".to_owned()));
     assert_eq!(corrupt, Problem::internal());
     let store = Store::open("sqlite::memory:").await.unwrap();
-    let error = sqlx::query("SELECT secret FROM nowhere").execute(store.writer()).await.unwrap_err();
-    assert_eq!(Problem::from(StoreError::from(error)), Problem::internal());
+    let error = store.execute_raw("SELECT secret FROM nowhere").await.unwrap_err();
+    assert_eq!(Problem::from(error), Problem::internal());
 }
 
 #[tokio::test]
 async fn a_busy_database_is_worth_another_attempt() {
-    let problem = Problem::from(StoreError::Database(sqlx::Error::PoolTimedOut));
-    assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
-
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("busy.db").display());
     let (one, two) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
-    let _held = one.writer().begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let mut impatient = two.writer().acquire().await.unwrap();
-    sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *impatient).await.unwrap();
-    let error = sqlx::query("DELETE FROM pets").execute(&mut *impatient).await.unwrap_err();
-    assert_eq!(Problem::from(StoreError::from(error)).status(), StatusCode::SERVICE_UNAVAILABLE);
+    let _held = one.begin_write().await.unwrap();
+    two.execute_raw("PRAGMA busy_timeout = 0").await.unwrap();
+    let error = two.execute_raw("DELETE FROM pets").await.unwrap_err();
+    assert_eq!(Problem::from(error).status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
@@ -96,13 +92,21 @@ async fn every_refusal_has_its_status() {
     for (refusal, status, told) in [
         (CommandError::NoPet(id), 404, id.to_string()),
         (CommandError::NoOrder(id), 404, id.to_string()),
-        (CommandError::Version { current: 7 }, 412, "version 7".to_owned()),
+        (CommandError::VersionMismatch { current: 7 }, 412, "version 7".to_owned()),
         (CommandError::OpenOrder(id), 409, id.to_string()),
         (CommandError::NotAvailable(Status::Adopted), 409, "ADOPTED".to_owned()),
-        (CommandError::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "PLACED".to_owned()),
-        (CommandError::Move { from: OrderStatus::Placed, to: OrderStatus::Shipped }, 409, "SHIPPED".to_owned()),
         (
-            CommandError::Decimals { currency: "JPY".to_owned(), most: 0 },
+            CommandError::InvalidTransition { from: OrderStatus::Placed, to: OrderStatus::Shipped },
+            409,
+            "PLACED".to_owned(),
+        ),
+        (
+            CommandError::InvalidTransition { from: OrderStatus::Placed, to: OrderStatus::Shipped },
+            409,
+            "SHIPPED".to_owned(),
+        ),
+        (
+            CommandError::TooManyDecimals { currency: "JPY".to_owned(), max: 0 },
             400,
             "`price` must have no decimals".to_owned(),
         ),

@@ -1,4 +1,4 @@
-//! The rules of the data file, and that it is planted once.
+//! The rules of the data file, and that it is added once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,12 +6,12 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::petstore::PetStore;
-use crate::petstore::filter::{PetFilter, Sort};
-use crate::petstore::pet::{Gender, Size, Species, Status};
 use crate::store::Store;
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::pet::{Gender, Size, Species, Status};
 
-/// Words that questions and answers are made of; a name among them, or a typo away, would be misunderstood.
-const SPOKEN: &str = "a about above adopted adult affordable age all already also am an and animal animals any anything \
+/// Words of questions and answers. A name equal to one, or a typo away, would be misunderstood.
+const DIALOGUE_WORDS: &str = "a about above adopted adult affordable age all already also am an and animal animals any anything \
     are as ask at available baby beautiful below best between big bird birdie birds black blue boy breed breeds brown \
     budget bunny but buy can cat cats cheap cheaper cheapest children child color colors colour colours compare cost \
     costs could cream currently dark dearest describe dime do does dog dogs dollar dollars else elderly exist expensive \
@@ -61,16 +61,16 @@ fn names_occur_in_no_breed_colour_or_description() {
 }
 
 #[test]
-fn names_are_no_typo_away_from_a_word_that_is_spoken() {
+fn names_are_more_than_a_typo_away_from_words_of_questions_and_answers() {
     let pets = pets();
-    let mut spoken: HashSet<_> = words(SPOKEN).collect();
+    let mut dialogue_words: HashSet<_> = words(DIALOGUE_WORDS).collect();
     for pet in &pets {
-        spoken.extend(words(&pet.breed).chain(words(&pet.color)).chain(words(&pet.description)));
-        spoken.extend(words(pet.species.name()).chain(words(pet.size.name())));
-        spoken.extend(words(pet.gender.name()).chain(words(pet.status.name())));
+        dialogue_words.extend(words(&pet.breed).chain(words(&pet.color)).chain(words(&pet.description)));
+        dialogue_words.extend(words(pet.species.name()).chain(words(pet.size.name())));
+        dialogue_words.extend(words(pet.gender.name()).chain(words(pet.status.name())));
     }
     for name in pets.iter().map(|pet| pet.name.to_lowercase()) {
-        for word in &spoken {
+        for word in &dialogue_words {
             assert!(!word.contains(&name), "{name} occurs in {word}");
             assert!(strsim::osa_distance(&name, word) > 1, "{name} and {word} are a typo apart");
         }
@@ -78,7 +78,7 @@ fn names_are_no_typo_away_from_a_word_that_is_spoken() {
 }
 
 #[test]
-fn the_inventory_has_something_of_everything() {
+fn every_species_size_gender_and_status_occurs() {
     let pets = pets();
     assert!(pets.len() >= 48, "{} pets", pets.len());
     let count = |takes: &dyn Fn(&PetFields) -> bool| pets.iter().filter(|pet| takes(pet)).count();
@@ -130,7 +130,7 @@ fn prices_are_in_dollars_with_cents_and_texts_are_short() {
 }
 
 #[test]
-fn a_broken_data_file_is_named() {
+fn an_error_names_the_data_file() {
     let error = read(r#"[{"species":"DRAGON"}]"#).unwrap_err().to_string();
     assert!(error.contains("seed.json"), "{error}");
 }
@@ -155,13 +155,13 @@ async fn seeded_pets_are_those_of_the_file_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_store_emptied_by_its_owner_stays_empty() {
+async fn a_seeded_database_is_not_seeded_again_when_its_pets_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("pets.db").display());
     let store = Store::open(&url).await.unwrap();
     assert!(PetStore::new(store.clone()).seed().await.unwrap() > 0);
     assert_eq!(PetStore::new(store.clone()).seed().await.unwrap(), 0);
-    sqlx::query("DELETE FROM pets").execute(store.writer()).await.unwrap();
+    store.execute_raw("DELETE FROM pets").await.unwrap();
     store.close().await;
 
     let pets = PetStore::new(Store::open(&url).await.unwrap());
@@ -170,7 +170,7 @@ async fn a_store_emptied_by_its_owner_stays_empty() {
 }
 
 #[tokio::test]
-async fn of_two_processes_that_start_together_one_seeds() {
+async fn one_of_two_processes_that_start_together_adds_the_pets() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("pets.db").display());
     let one = PetStore::new(Store::open(&url).await.unwrap());
@@ -181,14 +181,14 @@ async fn of_two_processes_that_start_together_one_seeds() {
 }
 
 #[tokio::test]
-async fn a_seeding_that_fails_leaves_nothing_and_can_be_tried_again() {
+async fn a_failed_seeding_leaves_nothing_and_can_be_retried() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON pets WHEN NEW.species = 'FISH' \
                   BEGIN SELECT raise(ABORT, 'no water'); END";
-    sqlx::query(refuse).execute(store.writer()).await.unwrap();
+    store.execute_raw(refuse).await.unwrap();
     let pets = PetStore::new(store.clone());
     pets.seed().await.unwrap_err();
     assert_eq!(pets.count(&PetFilter::default()).await.unwrap(), 0);
-    sqlx::query("DROP TRIGGER refuse").execute(store.writer()).await.unwrap();
+    store.execute_raw("DROP TRIGGER refuse").await.unwrap();
     assert!(pets.seed().await.unwrap() > 0);
 }

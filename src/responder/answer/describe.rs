@@ -3,8 +3,8 @@
 use rust_decimal::Decimal;
 
 use super::pet;
-use crate::petstore::filter::Sort;
 use crate::responder::query::{Conditions, Query, Range, RangeLimit};
+use crate::wire::resource::filter::Sort;
 
 /// A noun phrase for `number` pets: "available small dogs under $200".
 pub(super) fn describe(query: &Query, number: usize) -> String {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::pet;
 use crate::petstore::PetStore;
-use crate::petstore::pet::{Pet, Species};
 use crate::responder::language::{Interpretation, Social, Unsupported};
 use crate::responder::query::{Attribute, Conditions, Intent, Query, Question};
 use crate::responder::rows::scan;
 use crate::store::StoreError;
+use crate::wire::resource::pet::{Pet, Species};
 
 /// The most pets that one answer lists; it states the total number.
 pub(super) const MAX_LISTED_PETS: usize = 20;

@@ -5,9 +5,9 @@ use super::describe::{describe, ordered, superlative};
 use super::escape::escape;
 use super::lookup::{Answer, MAX_LISTED_PETS, MAX_LISTED_VALUES, satisfies};
 use super::pet;
-use crate::petstore::pet::{Pet, Species};
 use crate::responder::language::{MAX_MESSAGE_LEN, Social, Unsupported};
 use crate::responder::query::{Attribute, Intent, Question, Selection};
+use crate::wire::resource::pet::{Pet, Species};
 
 /// What can be asked, in one sentence. Ends every answer to a question that is not understood.
 const ABILITIES: &str = "I can list, count and describe the pets in this store: by species, breed, size, color, gender, age, \

@@ -1,8 +1,8 @@
 //! The facts about a pet in words.
 
 use super::escape::escape;
-use crate::petstore::pet::{Gender, Pet, Size, Species, Status};
 use crate::responder::query::Attribute;
+use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
 
 /// The name in bold: `**Name**`.
 pub(super) fn name(pet: &Pet) -> String {

@@ -1,9 +1,9 @@
 //! The parse result of one sentence: its slots, filled without regard to other sentences.
 
 use super::concept::Social;
-use crate::petstore::filter::Sort;
-use crate::petstore::pet::Gender;
 use crate::responder::query::{Attribute, Conditions, Selection};
+use crate::wire::resource::filter::Sort;
+use crate::wire::resource::pet::Gender;
 
 /// The slots of a sentence. Those of a sentence without content are all empty.
 #[derive(Clone, Debug, Default, PartialEq)]

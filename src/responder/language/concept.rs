@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use crate::petstore::filter::Sort;
-use crate::petstore::pet::{Gender, Size, Species, Status};
 use crate::responder::query::{Attribute, Conditions, Range, RangeLimit};
+use crate::wire::resource::filter::Sort;
+use crate::wire::resource::pet::{Gender, Size, Species, Status};
 
 /// A stage of life. Answers state its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

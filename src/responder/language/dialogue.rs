@@ -2,8 +2,8 @@
 
 use super::clause::Clause;
 use super::interpretation::{Interpretation, Unsupported};
-use crate::petstore::filter::Sort;
 use crate::responder::query::{Attribute, Conditions, Intent, Query, Question, Selection};
+use crate::wire::resource::filter::Sort;
 
 /// The most alternatives of a query, since follow-ups multiply them. More than a question has in practice.
 const MAX_ALTERNATIVES: usize = 16;

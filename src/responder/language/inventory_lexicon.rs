@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::concept::Concept;
 use super::lexicon::{LEXICON, WORDS, number_word};
 use super::spelling::{correct, plural};
-use crate::petstore::Vocabulary;
 use crate::responder::query::normalize_words;
+use crate::wire::resource::vocabulary::Vocabulary;
 
 /// Words in names of breeds that identify no breed by themselves.
 const GENERIC_BREED_WORDS: &[&str] =

@@ -11,9 +11,9 @@ use super::concept::{Bound, Concept, LifeStage, Social};
 use super::interpretation::Unsupported;
 use super::phrase::{Part, compose};
 use super::rejection::reject_unanswerable;
-use crate::petstore::filter::Sort;
-use crate::petstore::pet::Size;
 use crate::responder::query::{Attribute, Conditions, Selection};
+use crate::wire::resource::filter::Sort;
+use crate::wire::resource::pet::Size;
 
 /// Parses the concepts of a sentence.
 ///

@@ -8,10 +8,10 @@ use std::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
-use crate::petstore::Vocabulary;
-use crate::petstore::filter::Sort;
 use crate::responder::conversation::Turn;
 use crate::responder::query::{Conditions, Intent, Query, Question, Range, Selection};
+use crate::wire::resource::filter::Sort;
+use crate::wire::resource::vocabulary::Vocabulary;
 
 fn inventory() -> InventoryLexicon {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();

@@ -1,21 +1,22 @@
-//! Rows on their way into a table: few statements, and few values to bind.
+//! Inserting many rows with few prepared statements.
 
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::UsageRow;
+use super::row::UsageRow;
 
-/// Most rows of one INSERT. More have more texts than SQLite keeps room for beforehand.
-const MOST: usize = 64;
+/// Most rows of one INSERT. With more, there are more texts than SQLite reserves space for.
+const ROWS_PER_INSERT: usize = 64;
 
-/// A row, and the number of the series that it is of.
-pub(super) type Numbered<'a> = (i64, &'a UsageRow<'a>);
+/// The number of a series, and a row that belongs to it.
+pub(super) type NumberedRow<'a> = (i64, &'a UsageRow<'a>);
 
-/// What writes rows into a table. A few sizes, so that each is prepared only once: that takes longer than to write its
-/// rows. Several INSERTs go to the database's thread together, since each handing over wakes two threads.
+/// Statements that insert rows into one table, for a few numbers of rows, so that each statement is prepared once:
+/// preparing takes longer than writing its rows. Large ones are several INSERTs in one text, since each call to the
+/// database's thread wakes two threads.
 pub(super) struct Statements {
     columns: usize,
-    /// The greatest number of rows first.
+    /// Numbers of rows and statements, the greatest number first.
     pub(super) sizes: [(usize, String); 7],
 }
 
@@ -24,21 +25,21 @@ impl Statements {
         let row = format!("({})", ["?"; N].join(", "));
         let names = columns.join(", ");
         let sizes = [256, 64, 16, 8, 4, 2, 1].map(|rows: usize| {
-            let values = vec![&*row; rows.min(MOST)].join(", ");
-            // One that fails need not take back what it has written, since the whole transaction is taken back:
-            // otherwise SQLite would keep a journal of each statement.
+            let values = vec![&*row; rows.min(ROWS_PER_INSERT)].join(", ");
+            // OR FAIL: a failed statement keeps its rows until the transaction is rolled back, so SQLite needs no
+            // journal for each statement.
             let one = format!("INSERT OR FAIL INTO {table} ({names}) VALUES {values} {on_conflict}");
-            (rows, vec![one; rows.div_ceil(MOST)].join("; "))
+            (rows, vec![one; rows.div_ceil(ROWS_PER_INSERT)].join("; "))
         });
         Self { columns: N, sizes }
     }
 
-    /// Writes all of `rows`, of each what `bind` binds.
+    /// Inserts all of `rows`; `bind` binds the columns of one.
     pub(super) async fn write(
         &'static self,
-        mut rows: &[Numbered<'_>],
+        mut rows: &[NumberedRow<'_>],
         connection: &mut SqliteConnection,
-        bind: impl Fn(&mut SqliteArguments, Numbered<'_>) -> Result<(), BoxDynError>,
+        bind: impl Fn(&mut SqliteArguments, NumberedRow<'_>) -> Result<(), BoxDynError>,
     ) -> Result<(), sqlx::Error> {
         while let Some((size, sql)) = self.sizes.iter().find(|(size, _)| *size <= rows.len()) {
             let (some, rest) = rows.split_at(*size);

@@ -1,4 +1,4 @@
-//! What each usage record has for itself.
+//! The columns of a usage record that are its own.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -7,21 +7,21 @@ use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::insert::{Numbered, Statements};
+use super::insert::{NumberedRow, Statements};
 
 pub(super) static REQUESTS: LazyLock<Statements> = LazyLock::new(|| {
-    // In the order in which they are bound.
+    // In the order of `bind`.
     let columns =
         ["at", "id", "series", "request_id", "prompt_tokens", "completion_tokens", "first_token_us", "duration_us"];
     Statements::new("usage_requests", columns, "ON CONFLICT (at, id) DO NOTHING")
 });
 
-/// Writes `rows`, but for those that were written before.
-pub(super) async fn write(rows: &[Numbered<'_>], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+/// Writes `rows`, except those that were written before.
+pub(super) async fn write(rows: &[NumberedRow<'_>], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     REQUESTS.write(rows, connection, bind).await
 }
 
-fn bind(values: &mut SqliteArguments, (series, row): Numbered<'_>) -> Result<(), BoxDynError> {
+fn bind(values: &mut SqliteArguments, (series, row): NumberedRow<'_>) -> Result<(), BoxDynError> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     values.add(row.at.as_millisecond())?;

@@ -1,9 +1,15 @@
 //! Sums of usage over a real database file.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+use super::totals::totals_sql;
 use super::*;
+use crate::store::Store;
 
 mod kept;
 mod older;
@@ -345,7 +351,7 @@ async fn a_batch_written_twice_counts_once() {
 #[tokio::test]
 async fn a_stretch_of_time_is_found_without_a_walk_through_all_rows() {
     let store = store().await;
-    let plan = format!("EXPLAIN QUERY PLAN {}", sums(&[UsageColumn::Key, UsageColumn::Day]));
+    let plan = format!("EXPLAIN QUERY PLAN {}", totals_sql(&[UsageColumn::Key, UsageColumn::Day]));
     let rows = sqlx::query(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(store.reader()).await.unwrap();
     let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
     for table in ["usage_requests", "usage"] {

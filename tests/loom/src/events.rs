@@ -14,7 +14,7 @@ use loom::thread;
 use crate::bound::Grant;
 use crate::check;
 use crate::event::{Cursor, Epoch, Topic, Topics};
-use crate::store::event_log::Position;
+use crate::store::event_log::LogPosition;
 use crate::store::StoreError;
 use crate::sync::{AtomicBool, RwLock, block_on};
 use crate::wire::event_frame::{Encoded, EphemeralFrame};
@@ -87,7 +87,7 @@ struct Shared {
 struct Log;
 
 impl Log {
-    async fn read(&self, _: Topics, after: u64, _: u32) -> Result<(Position, Vec<Encoded>), StoreError> {
+    async fn read(&self, _: Topics, after: u64, _: u32) -> Result<(LogPosition, Vec<Encoded>), StoreError> {
         panic!("event {after} is in the ring")
     }
 }
@@ -132,7 +132,7 @@ impl Shared {
         let event = Arc::new(Encoded { seq, topic: Topic::Pets });
         let changed = {
             let mut ring = self.ring.write().unwrap();
-            ring.follow(&Position { epoch: epoch(), head: seq, pruned: 0 }, vec![event])
+            ring.follow(&LogPosition { epoch: epoch(), head: seq, pruned: 0 }, vec![event])
         };
         if changed {
             self.news.ring();

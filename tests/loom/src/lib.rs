@@ -59,7 +59,7 @@ mod store {
         use crate::event::Epoch;
 
         /// Where the log stands.
-        pub struct Position {
+        pub struct LogPosition {
             pub epoch: Epoch,
             pub head: u64,
             pub pruned: u64,

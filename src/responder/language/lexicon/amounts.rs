@@ -1,7 +1,7 @@
 //! Words for amounts and orders, conjunctions and negations.
 
-use crate::petstore::filter::Sort;
 use crate::responder::language::concept::{Bound, Concept, Measure, Unit};
+use crate::wire::resource::filter::Sort;
 
 use Concept as C;
 

@@ -1,7 +1,7 @@
 //! Words for species and breeds.
 
-use crate::petstore::pet::Species;
 use crate::responder::language::concept::Concept;
+use crate::wire::resource::pet::Species;
 
 use Concept as C;
 

@@ -1,8 +1,8 @@
 //! Words for questions and references, small talk, and stop words.
 
-use crate::petstore::pet::Gender;
 use crate::responder::language::concept::{Concept, Social};
 use crate::responder::query::Attribute;
+use crate::wire::resource::pet::Gender;
 
 use Concept as C;
 

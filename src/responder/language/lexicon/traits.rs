@@ -1,7 +1,7 @@
 //! Words for the attributes of a pet.
 
-use crate::petstore::pet::{Gender, Size, Status};
 use crate::responder::language::concept::{Concept, LifeStage};
+use crate::wire::resource::pet::{Gender, Size, Status};
 
 use Concept as C;
 

@@ -23,7 +23,7 @@ async fn a_series_goes_a_day_after_its_records_and_is_written_again_if_need_be()
     let days = ["2026-01-01T12:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"];
     store.record_usage(&days.map(|at| row(at, "k", "m"))).await.unwrap();
     let left = async |before: &str| {
-        while store.forget_usage(before.parse().unwrap(), 2).await.unwrap() >= 2 {}
+        while store.delete_usage_before(before.parse().unwrap(), 2).await.unwrap() >= 2 {}
         (total(&store).await.requests, series(&store).await)
     };
     assert_eq!(left("2026-01-01T11:00:00Z").await, (3, 3));
@@ -49,7 +49,7 @@ async fn many_series_go_in_steps() {
     store.record_usage(&numbered(0..10, &names)).await.unwrap();
     let mut steps = Vec::new();
     while series(&store).await > 0 {
-        steps.push(store.forget_usage("2026-01-01T00:00:00Z".parse().unwrap(), 4).await.unwrap());
+        steps.push(store.delete_usage_before("2026-01-01T00:00:00Z".parse().unwrap(), 4).await.unwrap());
     }
     assert_eq!(steps, [4, 4, 4, 4, 4]);
 }
@@ -72,7 +72,7 @@ async fn old_rows_go_in_steps_and_young_ones_stay() {
     store.record_usage(&rows).await.unwrap();
     let mut steps = Vec::new();
     loop {
-        let gone = store.forget_usage(second(7), 3).await.unwrap();
+        let gone = store.delete_usage_before(second(7), 3).await.unwrap();
         steps.push(gone);
         if gone < 3 {
             break;

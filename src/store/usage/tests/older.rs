@@ -49,7 +49,7 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     assert_eq!(answered, [None, None, None, None, None, Some("m-2026".to_owned())]);
     let mut steps = Vec::new();
     while total(&store).await.requests > 0 {
-        steps.push(store.forget_usage("2026-02-01T00:00:00Z".parse().unwrap(), 2).await.unwrap());
+        steps.push(store.delete_usage_before("2026-02-01T00:00:00Z".parse().unwrap(), 2).await.unwrap());
     }
     // Those of one millisecond go together.
     assert_eq!(steps, [3, 3]);

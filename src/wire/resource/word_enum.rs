@@ -1,14 +1,14 @@
-//! Words that are the same on the wire, in the database and in the code.
+//! A macro for enums whose values are the same upper-case words on the wire, in the database and in queries.
 
-/// An enum whose variants have one upper-case word each.
-macro_rules! vocabulary {
+/// Defines an enum with one upper-case word for each variant, its serde names, `ALL`, `name` and `from_name`.
+macro_rules! word_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
-            /// Every value, in the order in which it is listed.
+            /// Every value, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word on the wire and in the database.
@@ -17,7 +17,7 @@ macro_rules! vocabulary {
                 match self { $(Self::$variant => $text),+ }
             }
 
-            /// The value of that name; names are upper case.
+            /// The value with that name, compared exactly; `None` for any other word.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($text => Some(Self::$variant),)+ _ => None }

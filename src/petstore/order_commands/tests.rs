@@ -1,27 +1,28 @@
-//! What commands about orders do to the rows, and what they tell the log.
+//! What commands about orders write to the tables and to the event log.
 
 use serde_json::json;
 
 use super::*;
-use crate::petstore::pet::PetEdit;
-use crate::petstore::pets::tests::{body, empty, kinds, made, told};
+use crate::petstore::pet_commands::tests::{body, empty, events_after, kinds, new_pet};
+use crate::wire::resource::order::OrderFilter;
+use crate::wire::resource::pet::PetEdit;
 
 async fn status(pets: &PetStore, pet: &Pet) -> Status {
     pets.get(pet.id).await.unwrap().unwrap().status
 }
 
 #[tokio::test]
-async fn an_order_takes_the_pet_and_its_price_of_the_moment() {
+async fn an_order_makes_the_pet_pending_and_keeps_its_price() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
+    let pet = new_pet(&pets).await;
     let order = pets.place_order("me", pet.id, None).await.unwrap().value;
     assert_eq!((order.pet_id, order.price, &order.currency, order.version), (pet.id, pet.price, &pet.currency, 1));
     assert_eq!(pets.order(order.id).await.unwrap(), Some(order.clone()));
     let dearer = PetEdit { price: Some("99".parse().unwrap()), ..PetEdit::default() };
-    pets.edit_pet(pet.id, dearer, &Expected::Any).await.unwrap();
+    pets.edit_pet(pet.id, dearer, &ExpectedVersion::Any).await.unwrap();
     assert_eq!(pets.order(order.id).await.unwrap(), Some(order.clone()));
 
-    let events = told(&store, 2).await;
+    let events = events_after(&store, 2).await;
     let expected = [Kind::OrderCreated, Kind::PetStatusChanged, Kind::InventoryChanged, Kind::PetUpdate];
     assert_eq!(kinds(&events), expected);
     assert_eq!((body(&events[0]), &events[0].id), (json!({"resource": order}), &order.id.to_string()));
@@ -40,15 +41,16 @@ async fn every_way_of_an_order_leads_its_pet() {
     ];
     let (store, pets) = empty().await;
     for (way, end) in ways {
-        let pet = made(&pets).await;
+        let pet = new_pet(&pets).await;
         let mut order = pets.place_order("me", pet.id, None).await.unwrap().value;
         for to in way {
-            let seen = *pets.doorbell().borrow();
+            let seen = *pets.commit_notifications().borrow();
             let before = status(&pets, &pet).await;
-            let moved = pets.move_order(order.id, Some(*to), &Expected::OneOf(vec![order.version])).await.unwrap();
+            let moved =
+                pets.move_order(order.id, Some(*to), &ExpectedVersion::OneOf(vec![order.version])).await.unwrap();
             assert_eq!((moved.status, moved.version), (*to, order.version + 1));
             assert_eq!(status(&pets, &pet).await, to.pet());
-            let events = told(&store, seen).await;
+            let events = events_after(&store, seen).await;
             let words = json!({"resource": moved, "old": order.status.name(), "new": to.name()});
             assert_eq!((events[0].kind, body(&events[0])), (Kind::OrderStatusChanged, words));
             let pets_too = [Kind::OrderStatusChanged, Kind::PetStatusChanged, Kind::InventoryChanged];
@@ -61,50 +63,50 @@ async fn every_way_of_an_order_leads_its_pet() {
 }
 
 #[tokio::test]
-async fn other_moves_are_refused_and_the_same_status_is_none() {
+async fn invalid_transitions_are_refused_and_the_same_status_changes_nothing() {
     let (store, pets) = empty().await;
-    let order = pets.place_order("me", made(&pets).await.id, None).await.unwrap().value;
-    let seen = *pets.doorbell().borrow();
+    let order = pets.place_order("me", new_pet(&pets).await.id, None).await.unwrap().value;
+    let seen = *pets.commit_notifications().borrow();
     for to in [OrderStatus::Shipped, OrderStatus::Delivered] {
-        let refused = pets.move_order(order.id, Some(to), &Expected::Any).await.unwrap_err();
+        let refused = pets.move_order(order.id, Some(to), &ExpectedVersion::Any).await.unwrap_err();
         assert_eq!(refused.to_string(), format!("An order that is PLACED can't become {}.", to.name()));
     }
     for same in [None, Some(OrderStatus::Placed)] {
-        assert_eq!(pets.move_order(order.id, same, &Expected::Any).await.unwrap(), order);
+        assert_eq!(pets.move_order(order.id, same, &ExpectedVersion::Any).await.unwrap(), order);
     }
-    let stale = pets.move_order(order.id, Some(OrderStatus::Approved), &Expected::OneOf(vec![])).await;
-    assert!(matches!(stale, Err(CommandError::Version { current: 1 })));
-    let absent = pets.move_order(Uuid::now_v7(), Some(OrderStatus::Approved), &Expected::Any).await;
+    let stale = pets.move_order(order.id, Some(OrderStatus::Approved), &ExpectedVersion::OneOf(vec![])).await;
+    assert!(matches!(stale, Err(CommandError::VersionMismatch { current: 1 })));
+    let absent = pets.move_order(Uuid::now_v7(), Some(OrderStatus::Approved), &ExpectedVersion::Any).await;
     assert!(matches!(absent, Err(CommandError::NoOrder(_))));
-    assert_eq!(told(&store, seen).await, []);
+    assert_eq!(events_after(&store, seen).await, []);
 }
 
 #[tokio::test]
-async fn an_open_order_alone_decides_about_its_pet() {
+async fn a_pet_with_an_open_order_cannot_be_deleted_or_change_its_status() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
+    let pet = new_pet(&pets).await;
     let order = pets.place_order("me", pet.id, None).await.unwrap().value;
-    let seen = *pets.doorbell().borrow();
+    let seen = *pets.commit_notifications().borrow();
     for status in [Status::Available, Status::Adopted] {
         let edit = PetEdit { status: Some(status), ..PetEdit::default() };
-        let refused = pets.edit_pet(pet.id, edit, &Expected::Any).await;
+        let refused = pets.edit_pet(pet.id, edit, &ExpectedVersion::Any).await;
         assert!(matches!(refused, Err(CommandError::OpenOrder(id)) if id == order.id));
     }
-    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(CommandError::OpenOrder(_))));
+    assert!(matches!(pets.delete_pet(pet.id, &ExpectedVersion::Any).await, Err(CommandError::OpenOrder(_))));
     assert!(matches!(pets.place_order("me", pet.id, None).await, Err(CommandError::NotAvailable(Status::Pending))));
     assert!(matches!(pets.place_order("me", Uuid::now_v7(), None).await, Err(CommandError::NoPet(_))));
-    assert_eq!(told(&store, seen).await, []);
-    pets.move_order(order.id, Some(OrderStatus::Cancelled), &Expected::Any).await.unwrap();
-    pets.delete_pet(pet.id, &Expected::Any).await.unwrap();
+    assert_eq!(events_after(&store, seen).await, []);
+    pets.move_order(order.id, Some(OrderStatus::Cancelled), &ExpectedVersion::Any).await.unwrap();
+    pets.delete_pet(pet.id, &ExpectedVersion::Any).await.unwrap();
     assert!(pets.order(order.id).await.unwrap().is_some(), "a closed order stays when its pet goes");
 }
 
 #[tokio::test]
-async fn the_index_keeps_a_second_open_order_out() {
+async fn the_unique_index_refuses_a_second_open_order() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
+    let pet = new_pet(&pets).await;
     pets.place_order("me", pet.id, None).await.unwrap();
-    sqlx::query("UPDATE pets SET status = 'AVAILABLE'").execute(store.writer()).await.unwrap();
+    store.execute_raw("UPDATE pets SET status = 'AVAILABLE'").await.unwrap();
     assert!(matches!(pets.place_order("me", pet.id, None).await, Err(CommandError::NotAvailable(Status::Pending))));
     assert_eq!(pets.orders(&OrderFilter::default(), 10, None).await.unwrap().value.orders.len(), 1);
 }
@@ -114,20 +116,20 @@ async fn orders_are_listed_by_page_and_filter() {
     let (_store, pets) = empty().await;
     let mut all = Vec::new();
     for _ in 0..5 {
-        all.push(pets.place_order("me", made(&pets).await.id, None).await.unwrap().value);
+        all.push(pets.place_order("me", new_pet(&pets).await.id, None).await.unwrap().value);
     }
-    let moved = pets.move_order(all[3].id, Some(OrderStatus::Approved), &Expected::Any).await.unwrap();
+    let moved = pets.move_order(all[3].id, Some(OrderStatus::Approved), &ExpectedVersion::Any).await.unwrap();
     all[3] = moved.clone();
-    let (mut met, mut after) = (Vec::new(), None);
+    let (mut listed, mut after) = (Vec::new(), None);
     loop {
         let page = pets.orders(&OrderFilter::default(), 2, after).await.unwrap().value;
-        met.extend(page.orders);
+        listed.extend(page.orders);
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    assert_eq!(met, all);
+    assert_eq!(listed, all);
     let approved = OrderFilter { status: vec![OrderStatus::Approved], pet: None };
     assert_eq!(pets.orders(&approved, 5, None).await.unwrap().value.orders, [moved]);
     let of_one = OrderFilter { status: Vec::new(), pet: Some(all[1].pet_id) };

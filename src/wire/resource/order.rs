@@ -1,4 +1,4 @@
-//! An order: one pet, from being placed to its new home.
+//! An order of one pet, its status and the moves between statuses, and the filter and page of a list of orders.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -7,25 +7,24 @@ use uuid::Uuid;
 
 use super::pet::{Pet, Status};
 
-vocabulary! {
-    /// How far an order has come.
+word_enum! {
+    /// The status of an order.
     OrderStatus {
-        /// Waits for the shop's word.
+        /// Waits for approval.
         Placed = "PLACED",
-        /// Will be sent.
+        /// Approved, not yet shipped.
         Approved = "APPROVED",
         /// On its way.
         Shipped = "SHIPPED",
-        /// Arrived: closed.
+        /// Delivered. Final.
         Delivered = "DELIVERED",
-        /// Given up: closed.
+        /// Cancelled. Final.
         Cancelled = "CANCELLED",
     }
 }
 
 impl OrderStatus {
-    /// Whether an order in this status may be moved to `to`: one step on, or given up as long as the pet has not
-    /// left the shop. What is on its way arrives.
+    /// Whether an order may change from this status to `to`: one step forward, or cancelled before it is shipped.
     #[must_use]
     pub const fn may_become(self, to: Self) -> bool {
         matches!(
@@ -36,7 +35,7 @@ impl OrderStatus {
         )
     }
 
-    /// The status of the pet of such an order, from the moment in which the order takes its own.
+    /// The status that the pet gets together with this status of its order.
     #[must_use]
     pub const fn pet(self) -> Status {
         match self {
@@ -53,25 +52,26 @@ impl OrderStatus {
 pub struct Order {
     /// UUIDv7, so that ids sort by the time of creation.
     pub id: Uuid,
-    /// The pet; when the order is closed, it may be gone.
+    /// The pet. It may have been deleted after the order was delivered or cancelled.
     pub pet_id: Uuid,
-    /// How far it has come.
+    /// The status.
     pub status: OrderStatus,
-    /// What the pet cost when the order was placed: exact decimal, a string on the wire.
+    /// The price of the pet when the order was placed: exact decimal, a string on the wire.
     pub price: Decimal,
     /// ISO 4217 code of the price.
     pub currency: String,
-    /// When it was placed (RFC 3339, UTC).
+    /// Time of the order (RFC 3339, UTC).
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// 1 when placed, one more at each change.
+    /// 1 when placed, plus one with each change.
     pub version: u64,
 }
 
 impl Order {
-    /// A new order for `pet`, placed at `at`.
-    pub(super) fn new(pet: &Pet, at: Timestamp) -> Self {
+    /// A new order of `pet` in version 1, placed at `at`, with a new id.
+    #[must_use]
+    pub fn new(pet: &Pet, at: Timestamp) -> Self {
         Self {
             id: Uuid::now_v7(),
             pet_id: pet.id,
@@ -85,21 +85,21 @@ impl Order {
     }
 }
 
-/// Which orders; an empty filter takes all. Conditions are joined by AND, the values of one list by OR.
+/// A filter for orders. Both conditions must hold; an empty list and `None` match every order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderFilter {
-    /// Any of these statuses; empty: all.
+    /// One of these statuses.
     pub status: Vec<OrderStatus>,
     /// Of this pet.
     pub pet: Option<Uuid>,
 }
 
-/// Some of the orders that a filter takes.
+/// A page of the orders that match a filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderPage {
     /// Oldest first.
     pub orders: Vec<Order>,
-    /// The order behind which the next page begins; `None` when there are no more.
+    /// The order after which the next page begins; `None` on the last page.
     pub next: Option<Uuid>,
 }
 

@@ -1,52 +1,53 @@
-//! Which pets: a filter and an order, as data.
+//! A filter for pets and an order to list them in, as data.
 
 use rust_decimal::Decimal;
 
 use super::pet::{Gender, Size, Species, Status};
 
-/// Which pets; an empty filter takes all. Conditions are joined by AND, the values of one list by OR.
+/// A filter for pets. All conditions must hold; a list holds if any of its values matches; an empty list and `None`
+/// match every pet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PetFilter {
-    /// Any of these species; empty: all.
+    /// One of these species.
     pub species: Vec<Species>,
-    /// Any of these statuses; empty: all.
+    /// One of these statuses.
     pub status: Vec<Status>,
-    /// Any of these sizes; empty: all.
+    /// One of these sizes.
     pub size: Vec<Size>,
-    /// Any of these genders; empty: all.
+    /// One of these genders.
     pub gender: Vec<Gender>,
-    /// Breed contains any of these texts, without regard to ASCII case; empty: all.
+    /// The breed contains one of these texts; ASCII case is ignored.
     pub breed: Vec<String>,
-    /// Colour contains any of these texts, without regard to ASCII case; empty: all.
+    /// The colour contains one of these texts; ASCII case is ignored.
     pub color: Vec<String>,
-    /// Name equals any of these, without regard to ASCII case; empty: all.
+    /// The name equals one of these; ASCII case is ignored.
     pub name: Vec<String>,
     /// At least this price.
     pub min_price: Option<Decimal>,
     /// At most this price.
     pub max_price: Option<Decimal>,
-    /// At least this age in months.
+    /// At least this age, months.
     pub min_age_months: Option<u32>,
-    /// At most this age in months.
+    /// At most this age, months.
     pub max_age_months: Option<u32>,
     /// Good with kids, or not.
     pub good_with_kids: Option<bool>,
 }
 
-/// In which order; ties are always broken by id, so that an order is total and paging is exact.
+/// The order of a list of pets. Equal values are ordered by id, so that every order is total and paging is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     /// Oldest record first (by id).
     #[default]
     Created,
-    /// Cheapest first.
+    /// Lowest price first.
     PriceAscending,
-    /// Dearest first.
+    /// Highest price first.
     PriceDescending,
-    /// Youngest first.
+    /// Youngest animal first.
     AgeAscending,
     /// Oldest animal first.
     AgeDescending,
-    /// By name, A to Z.
+    /// By name, A to Z; ASCII case is ignored.
     Name,
 }

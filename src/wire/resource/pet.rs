@@ -1,4 +1,4 @@
-//! A pet, and the small vocabularies it is described with.
+//! A pet: the resource, the fields that a client sets, and the enums that describe it.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::money;
 
-vocabulary! {
-    /// What kind of animal.
+word_enum! {
+    /// The kind of animal.
     Species {
         /// A dog.
         Dog = "DOG",
@@ -27,8 +27,8 @@ vocabulary! {
     }
 }
 
-vocabulary! {
-    /// How big, among its species' peers.
+word_enum! {
+    /// Size compared with others of the species.
     Size {
         /// Small.
         Small = "SMALL",
@@ -39,26 +39,26 @@ vocabulary! {
     }
 }
 
-vocabulary! {
-    /// Male, female, or nobody knows.
+word_enum! {
+    /// Male, female or unknown.
     Gender {
         /// Male.
         Male = "MALE",
         /// Female.
         Female = "FEMALE",
-        /// Not known.
+        /// Unknown.
         Unknown = "UNKNOWN",
     }
 }
 
-vocabulary! {
-    /// Whether it can be ordered.
+word_enum! {
+    /// Whether a pet can be ordered.
     Status {
         /// Can be ordered.
         Available = "AVAILABLE",
         /// Has an open order.
         Pending = "PENDING",
-        /// Has found its home.
+        /// Was delivered to a customer.
         Adopted = "ADOPTED",
     }
 }
@@ -69,21 +69,21 @@ vocabulary! {
 pub struct Pet {
     /// UUIDv7, so that ids sort by the time of creation.
     pub id: Uuid,
-    /// What kind of animal.
+    /// The kind of animal.
     pub species: Species,
-    /// What it is called. Among the seeded pets a single word, and unique.
+    /// The name. Among the seeded pets it is a single word, and unique.
     pub name: String,
-    /// The breed, as people write it: `Golden Retriever`.
+    /// The breed as written: `Golden Retriever`.
     pub breed: String,
     /// Age in whole months.
     pub age_months: u32,
-    /// Size among its species' peers.
+    /// Size compared with others of the species.
     pub size: Size,
-    /// Colour, as people write it: `black and white`.
+    /// Colour as written: `black and white`.
     pub color: String,
     /// Gender.
     pub gender: Gender,
-    /// Whether it may live with small children.
+    /// Whether it is suitable for a family with small children.
     pub good_with_kids: bool,
     /// Exact decimal, a string on the wire: `"149.99"`.
     pub price: Decimal,
@@ -93,15 +93,15 @@ pub struct Pet {
     pub description: String,
     /// Whether it can be ordered.
     pub status: Status,
-    /// When it was created (RFC 3339, UTC).
+    /// Time of creation (RFC 3339, UTC).
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// 1 at creation, one more at each change.
+    /// 1 at creation, plus one with each change.
     pub version: u64,
 }
 
-/// What people set of a pet; the rest is kept by the store.
+/// The fields of a pet that a client sets. The store sets the others: id, times and version.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PetFields {
@@ -121,7 +121,7 @@ pub struct PetFields {
     pub gender: Gender,
     /// See [`Pet::good_with_kids`].
     pub good_with_kids: bool,
-    /// Not negative, with no more decimals than its currency has; see [`super::money::decimals`].
+    /// Not negative, with no more decimal places than the currency has; see [`super::money::decimals`].
     pub price: Decimal,
     /// See [`Pet::currency`].
     pub currency: String,
@@ -131,7 +131,7 @@ pub struct PetFields {
     pub status: Status,
 }
 
-/// Some of [`PetFields`]; what is `None` stays as it is.
+/// A partial change of a pet: a field that is `None` keeps its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PetEdit {
     /// See [`Pet::species`].
@@ -161,7 +161,7 @@ pub struct PetEdit {
 }
 
 impl PetEdit {
-    /// The fields, when none is missing.
+    /// All fields of a new pet; `None` if one is missing.
     #[must_use]
     pub fn whole(self) -> Option<PetFields> {
         Some(PetFields {
@@ -182,10 +182,11 @@ impl PetEdit {
 }
 
 impl Pet {
-    /// A new pet, made at `at`.
-    pub(super) fn new(fields: PetFields, at: Timestamp) -> Self {
+    /// A new pet in version 1, created at `at`, with a new id.
+    #[must_use]
+    pub fn new(fields: PetFields, at: Timestamp) -> Self {
         Self {
-            // Version 7 ids made in one process increase, even within a millisecond.
+            // UUIDv7 ids of one process increase strictly, even within a millisecond.
             id: Uuid::now_v7(),
             species: fields.species,
             name: fields.name,
@@ -195,7 +196,7 @@ impl Pet {
             color: fields.color,
             gender: fields.gender,
             good_with_kids: fields.good_with_kids,
-            price: money::shown(fields.price),
+            price: money::display(fields.price),
             currency: fields.currency,
             description: fields.description,
             status: fields.status,
@@ -205,8 +206,9 @@ impl Pet {
         }
     }
 
-    /// This pet after `edit`, in the same version.
-    pub(super) fn edited(&self, edit: PetEdit) -> Self {
+    /// This pet with `edit` applied. The version and the time of change stay as they are.
+    #[must_use]
+    pub fn edited(&self, edit: PetEdit) -> Self {
         let old = self.clone();
         Self {
             species: edit.species.unwrap_or(old.species),
@@ -217,7 +219,7 @@ impl Pet {
             color: edit.color.unwrap_or(old.color),
             gender: edit.gender.unwrap_or(old.gender),
             good_with_kids: edit.good_with_kids.unwrap_or(old.good_with_kids),
-            price: edit.price.map_or(old.price, money::shown),
+            price: edit.price.map_or(old.price, money::display),
             currency: edit.currency.unwrap_or(old.currency),
             description: edit.description.unwrap_or(old.description),
             status: edit.status.unwrap_or(old.status),

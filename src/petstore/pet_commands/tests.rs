@@ -1,13 +1,13 @@
-//! What commands about pets do to the rows, and what they tell the log.
+//! What commands about pets write to the tables and to the event log.
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::petstore::filter::PetFilter;
-use crate::petstore::pet::{Gender, Size, Species, Status};
 use crate::store::Store;
 use crate::store::event_log::{EventLog, LoggedEvent};
 use crate::wire::event::{Kind, Topics};
+use crate::wire::resource::filter::{PetFilter, Sort};
+use crate::wire::resource::pet::{Gender, Size, Species, Status};
 
 pub(in crate::petstore) fn fields() -> PetFields {
     PetFields {
@@ -31,13 +31,13 @@ pub(in crate::petstore) async fn empty() -> (Store, PetStore) {
     (store.clone(), PetStore::new(store))
 }
 
-/// A new pet.
-pub(in crate::petstore) async fn made(pets: &PetStore) -> Pet {
+/// Creates a pet.
+pub(in crate::petstore) async fn new_pet(pets: &PetStore) -> Pet {
     pets.create_pet("me", fields(), None).await.unwrap().value
 }
 
-/// Everything in the log behind `after`.
-pub(in crate::petstore) async fn told(store: &Store, after: u64) -> Vec<LoggedEvent> {
+/// All events of the log after number `after`.
+pub(in crate::petstore) async fn events_after(store: &Store, after: u64) -> Vec<LoggedEvent> {
     EventLog::new(store.clone()).page(Topics::ALL, after, u64::MAX >> 1, 1_000).await.unwrap()
 }
 
@@ -54,12 +54,12 @@ fn priced(price: &str, currency: &str) -> PetEdit {
 }
 
 #[tokio::test]
-async fn a_new_pet_is_told_whole_with_the_counts() {
+async fn a_new_pet_makes_an_event_with_the_pet_and_one_with_the_counts() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
+    let pet = new_pet(&pets).await;
     assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet.clone()));
     assert_eq!((pet.version, pet.price.to_string().as_str()), (1, "19.90"));
-    let events = told(&store, 0).await;
+    let events = events_after(&store, 0).await;
     assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
     assert_eq!((events[0].id.as_str(), events[0].version), (pet.id.to_string().as_str(), 1));
     assert_eq!(body(&events[0]), json!({"resource": pet}));
@@ -71,9 +71,9 @@ async fn a_new_pet_is_told_whole_with_the_counts() {
 }
 
 #[tokio::test]
-async fn an_edit_makes_one_event_of_the_topic_and_counts_only_what_is_counted() {
+async fn an_edit_makes_one_event_of_the_pet_and_one_of_the_inventory_if_a_count_changed() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
+    let pet = new_pet(&pets).await;
     let mut seen = 2;
     let name = PetEdit { name: Some("Nemo".to_owned()), ..PetEdit::default() };
     let both = PetEdit { status: Some(Status::Pending), age_months: Some(4), ..PetEdit::default() };
@@ -84,9 +84,9 @@ async fn an_edit_makes_one_event_of_the_topic_and_counts_only_what_is_counted() 
         (species, vec![Kind::PetUpdate, Kind::InventoryChanged], json!({})),
     ];
     for (version, (edit, expected, mut words)) in (2..).zip(cases) {
-        let after = pets.edit_pet(pet.id, edit, &Expected::Any).await.unwrap();
+        let after = pets.edit_pet(pet.id, edit, &ExpectedVersion::Any).await.unwrap();
         assert_eq!((after.version, Some(&after)), (version, pets.get(pet.id).await.unwrap().as_ref()));
-        let events = told(&store, seen).await;
+        let events = events_after(&store, seen).await;
         seen += events.len() as u64;
         assert_eq!(kinds(&events), expected);
         words["resource"] = serde_json::to_value(&after).unwrap();
@@ -96,61 +96,69 @@ async fn an_edit_makes_one_event_of_the_topic_and_counts_only_what_is_counted() 
 }
 
 #[tokio::test]
-async fn an_edit_that_changes_nothing_leaves_no_trace() {
+async fn an_edit_that_changes_nothing_makes_no_event_and_no_version() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
+    let pet = new_pet(&pets).await;
     let same = PetEdit { name: Some("Wanda".to_owned()), status: Some(Status::Available), ..priced("19.900", "USD") };
     for edit in [PetEdit::default(), same] {
-        assert_eq!(pets.edit_pet(pet.id, edit, &Expected::OneOf(vec![1])).await.unwrap(), pet);
+        assert_eq!(pets.edit_pet(pet.id, edit, &ExpectedVersion::OneOf(vec![1])).await.unwrap(), pet);
     }
-    assert_eq!(told(&store, 2).await, []);
-    assert_eq!(*pets.doorbell().borrow(), 2);
+    assert_eq!(events_after(&store, 2).await, []);
+    assert_eq!(*pets.commit_notifications().borrow(), 2);
 }
 
 #[tokio::test]
-async fn a_deleted_pet_leaves_a_version_without_a_resource() {
+async fn a_deletion_makes_an_event_with_the_next_version_and_no_resource() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
-    pets.delete_pet(pet.id, &Expected::OneOf(vec![3, 1])).await.unwrap();
+    let pet = new_pet(&pets).await;
+    pets.delete_pet(pet.id, &ExpectedVersion::OneOf(vec![3, 1])).await.unwrap();
     assert_eq!(pets.get(pet.id).await.unwrap(), None);
-    let events = told(&store, 2).await;
+    let events = events_after(&store, 2).await;
     assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
     assert_eq!((events[0].version, body(&events[0])), (2, json!({"resource": null})));
     assert_eq!(body(&events[1])["resource"]["total"], 0);
-    assert!(matches!(pets.delete_pet(pet.id, &Expected::Any).await, Err(CommandError::NoPet(id)) if id == pet.id));
+    assert!(
+        matches!(pets.delete_pet(pet.id, &ExpectedVersion::Any).await, Err(CommandError::NoPet(id)) if id == pet.id)
+    );
 }
 
 #[tokio::test]
-async fn what_is_refused_changes_nothing_and_tells_nothing() {
+async fn a_refused_command_changes_nothing_and_makes_no_event() {
     let (store, pets) = empty().await;
-    let pet = made(&pets).await;
-    let stale = Expected::OneOf(vec![2, 7]);
+    let pet = new_pet(&pets).await;
+    let stale = ExpectedVersion::OneOf(vec![2, 7]);
     let status = PetEdit { status: Some(Status::Adopted), ..PetEdit::default() };
-    assert!(matches!(pets.edit_pet(pet.id, status, &stale).await, Err(CommandError::Version { current: 1 })));
-    assert!(matches!(pets.delete_pet(pet.id, &stale).await, Err(CommandError::Version { current: 1 })));
+    assert!(matches!(pets.edit_pet(pet.id, status, &stale).await, Err(CommandError::VersionMismatch { current: 1 })));
+    assert!(matches!(pets.delete_pet(pet.id, &stale).await, Err(CommandError::VersionMismatch { current: 1 })));
     let yen = PetEdit { currency: Some("JPY".to_owned()), ..PetEdit::default() };
-    assert!(matches!(pets.edit_pet(pet.id, yen, &Expected::Any).await, Err(CommandError::Decimals { most: 0, .. })));
+    assert!(matches!(
+        pets.edit_pet(pet.id, yen, &ExpectedVersion::Any).await,
+        Err(CommandError::TooManyDecimals { max: 0, .. })
+    ));
     let edit = priced("1.999", "USD");
-    assert!(matches!(pets.edit_pet(pet.id, edit, &Expected::Any).await, Err(CommandError::Decimals { most: 2, .. })));
+    assert!(matches!(
+        pets.edit_pet(pet.id, edit, &ExpectedVersion::Any).await,
+        Err(CommandError::TooManyDecimals { max: 2, .. })
+    ));
     let dear = PetFields { price: "0.001".parse().unwrap(), ..fields() };
-    assert!(matches!(pets.create_pet("me", dear, None).await, Err(CommandError::Decimals { .. })));
+    assert!(matches!(pets.create_pet("me", dear, None).await, Err(CommandError::TooManyDecimals { .. })));
     assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet));
     assert_eq!(pets.count(&PetFilter::default()).await.unwrap(), 1);
-    assert_eq!(told(&store, 2).await, []);
+    assert_eq!(events_after(&store, 2).await, []);
 }
 
 #[tokio::test]
-async fn a_species_that_runs_low_is_told_once_until_it_has_recovered() {
+async fn a_species_that_runs_low_is_notified_once_until_it_has_recovered() {
     let (store, pets) = empty().await;
     let mut all = Vec::new();
     for _ in 0..4 {
-        all.push(made(&pets).await.id);
+        all.push(new_pet(&pets).await.id);
     }
     let change = async |id: uuid::Uuid, status| {
-        let seen = *pets.doorbell().borrow();
+        let seen = *pets.commit_notifications().borrow();
         let edit = PetEdit { status: Some(status), ..PetEdit::default() };
-        pets.edit_pet(id, edit, &Expected::Any).await.unwrap();
-        told(&store, seen).await.into_iter().find(|event| event.kind == Kind::Notification)
+        pets.edit_pet(id, edit, &ExpectedVersion::Any).await.unwrap();
+        events_after(&store, seen).await.into_iter().find(|event| event.kind == Kind::Notification)
     };
     assert_eq!(change(all[0], Status::Pending).await, None, "three are left");
     let event = change(all[1], Status::Adopted).await.unwrap();
@@ -165,35 +173,35 @@ async fn a_species_that_runs_low_is_told_once_until_it_has_recovered() {
 }
 
 #[tokio::test]
-async fn the_configured_number_is_what_low_means() {
+async fn a_notification_is_sent_at_the_configured_number() {
     let (store, pets) = empty().await;
     let pets = pets.with_low_stock(0);
-    let pet = made(&pets).await;
-    pets.delete_pet(pet.id, &Expected::Any).await.unwrap();
-    let events = told(&store, 2).await;
+    let pet = new_pet(&pets).await;
+    pets.delete_pet(pet.id, &ExpectedVersion::Any).await.unwrap();
+    let events = events_after(&store, 2).await;
     assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged, Kind::Notification]);
     assert_eq!(body(&events[2])["resource"]["level"], "critical");
 }
 
 #[tokio::test]
-async fn the_doorbell_rings_after_the_commit_and_for_other_processes() {
+async fn commits_are_notified_and_those_of_other_processes_too() {
     let (store, pets) = empty().await;
-    let mut bell = pets.doorbell();
-    assert_eq!(*bell.borrow_and_update(), 0);
-    made(&pets).await;
-    assert!(bell.has_changed().unwrap());
-    assert_eq!(*bell.borrow_and_update(), told(&store, 0).await.last().unwrap().seq);
-    pets.ring(1);
-    assert!(!bell.has_changed().unwrap(), "that was heard before");
-    pets.ring(9);
-    assert_eq!(*bell.borrow_and_update(), 9);
+    let mut notifications = pets.commit_notifications();
+    assert_eq!(*notifications.borrow_and_update(), 0);
+    new_pet(&pets).await;
+    assert!(notifications.has_changed().unwrap());
+    assert_eq!(*notifications.borrow_and_update(), events_after(&store, 0).await.last().unwrap().seq);
+    pets.notify_commit(1);
+    assert!(!notifications.has_changed().unwrap(), "event 1 was notified before");
+    pets.notify_commit(9);
+    assert_eq!(*notifications.borrow_and_update(), 9);
 }
 
 #[tokio::test]
-async fn a_list_is_read_with_its_cursor() {
+async fn a_list_has_the_cursor_that_it_is_consistent_with() {
     let (_store, pets) = empty().await;
-    made(&pets).await;
-    let page = pets.list(&PetFilter::default(), crate::petstore::filter::Sort::Name, 20, None).await.unwrap();
+    new_pet(&pets).await;
+    let page = pets.list(&PetFilter::default(), Sort::Name, 20, None).await.unwrap();
     assert_eq!((page.cursor.seq, page.value.pets.len()), (2, 1));
 }
 
@@ -202,31 +210,30 @@ fn key(key: &str, request: &str) -> IdempotencyKey {
 }
 
 #[tokio::test]
-async fn a_key_makes_one_pet_which_is_answered_as_it_was_made() {
+async fn a_repeated_key_returns_the_pet_as_it_was_created() {
     let (store, pets) = empty().await;
     let first = pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap();
     assert!(!first.replayed);
     let edit = PetEdit { name: Some("Nemo".to_owned()), ..PetEdit::default() };
-    pets.edit_pet(first.value.id, edit, &Expected::Any).await.unwrap();
-    let seen = *pets.doorbell().borrow();
+    pets.edit_pet(first.value.id, edit, &ExpectedVersion::Any).await.unwrap();
+    let seen = *pets.commit_notifications().borrow();
     let again = pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap();
     assert_eq!((again.replayed, &again.value), (true, &first.value));
     assert_eq!(serde_json::to_string(&again.value).unwrap(), serde_json::to_string(&first.value).unwrap());
-    assert_eq!(told(&store, seen).await, []);
+    assert_eq!(events_after(&store, seen).await, []);
     assert!(matches!(pets.create_pet("me", fields(), Some(&key("k", "other"))).await, Err(CommandError::KeyReused)));
     let other = IdempotencyKey { caller: "you".to_owned(), ..key("k", "other") };
     assert!(!pets.create_pet("me", fields(), Some(&other)).await.unwrap().replayed);
 }
 
 #[tokio::test]
-async fn keys_are_forgotten_after_a_day() {
+async fn keys_expire_after_a_day() {
     let (store, pets) = empty().await;
     pets.create_pet("me", fields(), Some(&key("k", "r"))).await.unwrap();
     let back = |millis: i64| {
         let store = store.clone();
         async move {
-            let moved = sqlx::query("UPDATE idempotency_keys SET at = at - ?").bind(millis);
-            moved.execute(store.writer()).await.unwrap();
+            store.execute_raw(&format!("UPDATE idempotency_keys SET at = at - {millis}")).await.unwrap();
         }
     };
     back(23 * 60 * 60 * 1_000).await;

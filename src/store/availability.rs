@@ -1,0 +1,190 @@
+//! Whether the database can be written.
+//!
+//! SQLite keeps using the files that it opened, even if their paths lead elsewhere later. Then everything written is lost
+//! at the next start, and other programs (`petstream keys`) work on another file. So the paths are checked every two
+//! seconds. While one of them leads to another file or to none, nothing is written ([`Store::writable`]) until the right
+//! file is back. Writes between the move and the check are in the old file only.
+//!
+//! A database that can't be written for another reason (full disk, read-only file system) fails at each attempt. Attempts
+//! are not refused, since the next one may succeed; the fault is kept for health checks, and a write is tried every two
+//! seconds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqlitePool;
+use tokio_util::sync::CancellationToken;
+
+use super::error::StoreError;
+use super::fault::DatabaseFault;
+use super::handle::Store;
+
+/// Time between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+impl Store {
+    /// The one connection that writes, unless the database file is known to have moved.
+    ///
+    /// # Errors
+    /// [`StoreError::FileMoved`]
+    pub fn writable(&self) -> Result<&SqlitePool, StoreError> {
+        self.files.moved().map_or(Ok(self.writer()), |fault| Err(StoreError::FileMoved(fault)))
+    }
+
+    /// Why nothing can be written, as far as is known.
+    #[must_use]
+    pub fn fault(&self) -> Option<DatabaseFault> {
+        self.files.moved().or_else(|| self.files.write_failed().then_some(DatabaseFault::WriteFailed))
+    }
+
+    /// As [`Store::fault`], after a check of the files.
+    pub async fn check(&self) -> Option<DatabaseFault> {
+        let files = Arc::clone(&self.files);
+        // A slow file system must not block the thread.
+        let checking = tokio::task::spawn_blocking(move || files.check_moved());
+        // Fails only when the runtime ends.
+        let _ = checking.await;
+        self.fault()
+    }
+
+    /// Checks the files every two seconds until `stop` is cancelled.
+    pub async fn watch(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(CHECK_INTERVAL)).await.is_some() {
+            self.check_and_retry().await;
+        }
+    }
+
+    async fn check_and_retry(&self) {
+        if self.check().await == Some(DatabaseFault::WriteFailed) {
+            // Without traffic, nothing else would find out that the fault is over.
+            let _ = self.record_write(self.write_nothing().await);
+        }
+    }
+
+    /// Writes a row without changing it.
+    async fn write_nothing(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE meta SET value = value WHERE key = 'api_keys_version'";
+        sqlx::query(sql).execute(self.writable()?).await?;
+        Ok(())
+    }
+
+    /// Remembers the result of a write for [`Store::fault`], and returns it. An error that says nothing about the
+    /// database, such as a violated constraint, changes nothing.
+    pub(super) fn record_write<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        let failed = match &written {
+            Ok(_) => false,
+            Err(error) if error.is_unwritable() => true,
+            Err(_) => return written,
+        };
+        if self.files.set_write_failed(failed) {
+            match &written {
+                Ok(_) => tracing::info!("the database can be written again"),
+                Err(error) => tracing::error!(%error, "the database can't be written; it is tried again"),
+            }
+        }
+        written
+    }
+
+    /// Files of the database that other users of this machine may read or write, with their modes.
+    #[must_use]
+    pub fn files_accessible_to_others(&self) -> Vec<(PathBuf, u32)> {
+        self.files.accessible_to_others()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::PathBuf;
+
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        async fn store() -> (Self, Store) {
+            let folder = Self(tempfile::tempdir().unwrap());
+            let store = Store::open(&format!("sqlite:{}", folder.path("p.db").display())).await.unwrap();
+            (folder, store)
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_removed_or_replaced_file_stops_writing_until_it_is_back() {
+        for name in ["p.db", "p.db-wal", "p.db-shm"] {
+            let (folder, store) = Folder::store().await;
+            let (file, aside) = (folder.path(name), folder.path("aside"));
+            assert_eq!(store.check().await, None);
+            std::fs::rename(&file, &aside).unwrap();
+            assert_eq!(store.check().await, Some(DatabaseFault::FileRemoved(file.clone())), "{name}");
+            assert!(matches!(store.writable(), Err(StoreError::FileMoved(_))), "{name}");
+            std::fs::copy(&aside, &file).unwrap();
+            assert_eq!(store.check().await, Some(DatabaseFault::FileReplaced(file.clone())), "{name}");
+            std::fs::rename(&aside, &file).unwrap();
+            assert_eq!(store.check().await, None, "{name}");
+            store.write_nothing().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renamed_folder_removes_the_database_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+        std::fs::create_dir(&here).unwrap();
+        let store = Store::open(&format!("sqlite:{}", here.join("p.db").display())).await.unwrap();
+        std::fs::rename(&here, &there).unwrap();
+        assert!(matches!(store.check().await, Some(DatabaseFault::FileRemoved(_))));
+        std::fs::rename(&there, &here).unwrap();
+        assert_eq!(store.check().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_to_another_file_is_refused() {
+        let (folder, store) = Folder::store().await;
+        std::fs::rename(folder.path("p.db"), folder.path("aside")).unwrap();
+        std::fs::copy(folder.path("aside"), folder.path("p.db")).unwrap();
+        // As after a full disk: the writing connection is closed and a new one is opened.
+        store.writer().acquire().await.unwrap().close().await.unwrap();
+        let another = tokio::time::timeout(Duration::from_secs(1), store.writer().acquire()).await;
+        assert!(!matches!(another, Ok(Ok(_))));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_written_is_retried() {
+        let (_folder, store) = Folder::store().await;
+        let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON meta BEGIN SELECT RAISE(FAIL, 'no'); END";
+        sqlx::query(refuse).execute(store.writer()).await.unwrap();
+        let other = store.record_write(store.write_nothing().await);
+        assert!(other.is_err() && store.fault().is_none(), "a refused statement is no fault of the database");
+        let full = sqlx::query("PRAGMA max_page_count = 1; CREATE TABLE x (y)");
+        let full = full.execute(store.writer()).await.map_err(StoreError::from);
+        assert!(store.record_write(full).is_err());
+        assert_eq!(store.fault(), Some(DatabaseFault::WriteFailed));
+        store.check_and_retry().await;
+        assert_eq!(store.fault(), Some(DatabaseFault::WriteFailed), "it is still refused");
+        sqlx::query("DROP TRIGGER refuse").execute(store.writer()).await.unwrap();
+        store.check_and_retry().await;
+        assert_eq!(store.fault(), None);
+    }
+
+    #[tokio::test]
+    async fn new_files_are_private_and_wider_modes_are_kept_and_reported() {
+        let (folder, store) = Folder::store().await;
+        let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().mode() & 0o777;
+        for name in ["p.db", "p.db-wal", "p.db-shm"] {
+            assert_eq!(mode(name), 0o600, "{name}");
+        }
+        assert_eq!(store.files_accessible_to_others(), []);
+        store.close().await;
+        std::fs::set_permissions(folder.path("p.db"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.path("p.db").display())).await.unwrap();
+        assert_eq!(mode("p.db"), 0o640);
+        let open = ["p.db", "p.db-wal", "p.db-shm"].map(|name| (folder.path(name), 0o640));
+        assert_eq!(store.files_accessible_to_others(), open);
+    }
+}

@@ -1,0 +1,100 @@
+//! Why the database could not be opened, read or written, and SQLite's result codes.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::fault::DatabaseFault;
+
+/// SQLite's primary result codes (<https://sqlite.org/rescode.html>).
+pub(super) const BUSY: u32 = 5;
+pub(super) const READ_ONLY: u32 = 8;
+pub(super) const IO: u32 = 10;
+pub(super) const CORRUPT: u32 = 11;
+pub(super) const FULL: u32 = 13;
+pub(super) const CANT_OPEN: u32 = 14;
+pub(super) const NOT_A_DATABASE: u32 = 26;
+/// Codes of a database that can't be written, whatever the statement.
+const UNWRITABLE: [u32; 4] = [READ_ONLY, IO, FULL, CANT_OPEN];
+
+/// Why the database could not be opened or used.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The URL has a form that this build does not support.
+    Url(String),
+    /// The folder of the database file does not exist.
+    Folder(PathBuf),
+    /// The database in this file could not be opened or migrated; the text says why and what to do.
+    Open(PathBuf, String),
+    /// The database file was removed or replaced while it was open. Nothing was written.
+    FileMoved(DatabaseFault),
+    /// An error of SQLite or of the connection.
+    Database(sqlx::Error),
+    /// A row has a value that this version can't read; the text names the column and the row.
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// Whether the database could not be written for a reason that lasts and that the statement did not cause: a full
+    /// disk, a read-only file system, a failing disk, a moved file.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        matches!(self, Self::FileMoved(_)) || self.code().is_some_and(|code| UNWRITABLE.contains(&code))
+    }
+
+    /// Whether the database had no connection or lock free within the timeout, so that a retry may succeed.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut)) || self.code() == Some(BUSY)
+    }
+
+    /// Whether a row was refused because a unique index has one with the same values.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
+    fn code(&self) -> Option<u32> {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return None };
+        result_code(&**error)
+    }
+}
+
+/// SQLite's primary result code: the low byte of the extended one.
+pub(super) fn result_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
+    error.code()?.parse::<u32>().ok().map(|code| code & 0xff)
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => {
+                write!(f, "database: expected sqlite:PATH or sqlite::memory:, found {url}")
+            }
+            Self::Folder(path) => {
+                write!(f, "database: the folder {} does not exist; create it or choose another path", path.display())
+            }
+            Self::Open(path, problem) => write!(f, "database: {}: {problem}", path.display()),
+            Self::FileMoved(fault) => write!(f, "database: {fault}"),
+            Self::Database(error) => write!(f, "database: {error}"),
+            Self::Corrupt(what) => write!(f, "database: a row can't be read: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_a_connection_that_times_out_is_busy() {
+        let error = StoreError::from(sqlx::Error::PoolTimedOut);
+        assert!(error.is_busy() && !error.is_unwritable() && !error.is_unique_violation());
+    }
+}
