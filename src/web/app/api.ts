@@ -1,4 +1,4 @@
-/** What the server says, in its shapes. */
+/** Types of the server's JSON, and its errors. */
 
 export type Species = "DOG" | "CAT" | "RABBIT" | "BIRD" | "REPTILE" | "FISH" | "OTHER";
 export type PetStatus = "AVAILABLE" | "PENDING" | "ADOPTED";
@@ -62,12 +62,12 @@ export interface FieldError {
   readonly detail: string;
 }
 
-/** A refusal, whichever of the two formats it came in: problem details, or OpenAI's envelope. */
+/** An error response, in either format: problem details or OpenAI's envelope. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
 
   constructor(
-    /** 0 where it came within a stream. */
+    /** The status code; 0 if the error came within a stream. */
     readonly status: number,
     readonly title: string,
     message: string,
@@ -78,7 +78,7 @@ export class ApiError extends Error {
     super(message);
   }
 
-  /** In one line. */
+  /** The message in one line, with the time to wait. */
   line(): string {
     const wait = this.retryAfter === null ? "" : ` Try again in ${this.retryAfter} s.`;
     return `${this.message}${wait}`;
@@ -102,34 +102,34 @@ function fieldErrors(value: unknown): FieldError[] {
   });
 }
 
-/** What an error's body says; `body` is JSON or anything else. */
-export function said(status: number, body: string, retryAfter: string | null = null): ApiError {
-  let told: Envelope = {};
+/** Parses the body of an error, which may be anything. */
+export function parseError(status: number, body: string, retryAfter: string | null = null): ApiError {
+  let envelope: Envelope = {};
   try {
     const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === "object" && parsed !== null) told = parsed;
+    if (typeof parsed === "object" && parsed !== null) envelope = parsed;
   } catch {
-    // A balancer's page, perhaps: the status says it all.
+    // Not JSON, such as a load balancer's page: only the status is used.
   }
-  if (typeof told.error === "object" && told.error !== null) {
-    const { message, type, code } = told.error;
+  if (typeof envelope.error === "object" && envelope.error !== null) {
+    const { message, type, code } = envelope.error;
     const title = text(type) ?? `HTTP ${status}`;
     return new ApiError(status, title, text(message) ?? title, [], text(code), retryAfter);
   }
-  const title = text(told.title) ?? `HTTP ${status}`;
-  return new ApiError(status, title, text(told.detail) ?? title, fieldErrors(told.errors), null, retryAfter);
+  const title = text(envelope.title) ?? `HTTP ${status}`;
+  return new ApiError(status, title, text(envelope.detail) ?? title, fieldErrors(envelope.errors), null, retryAfter);
 }
 
-/** The refusal that `response` is. */
-export async function refusal(response: Response): Promise<ApiError> {
+/** Reads the error from a response. */
+export async function readError(response: Response): Promise<ApiError> {
   const body = await response.text().catch(() => "");
-  return said(response.status, body, response.headers.get("retry-after"));
+  return parseError(response.status, body, response.headers.get("retry-after"));
 }
 
-/** A failure in one line, for people. */
+/** A failure in one line, for the user. */
 export function explain(failure: unknown): string {
   if (failure instanceof ApiError) return failure.line();
-  // What browsers make of a connection that failed.
+  // `fetch` throws a TypeError if the connection fails.
   if (failure instanceof TypeError) return "The server can't be reached.";
   return failure instanceof Error ? failure.message : String(failure);
 }

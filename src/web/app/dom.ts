@@ -1,11 +1,11 @@
-/** Elements, made without a template and never from markup: whatever is put into them is text. */
+/** Helpers to create and update elements. Strings always become text, never markup. */
 
 type Value = string | number | boolean | null | undefined | ((event: never) => void);
-/** Attributes by name; `class`, `text`, and listeners as `onclick`. `false`, null and undefined leave one out. */
+/** Attributes by name, the content as `text`, listeners as `onclick`. `false`, `null` and `undefined` are omitted. */
 export type Props = Record<string, Value>;
 export type Child = Node | string | null | undefined | false;
 
-/** Makes an element. */
+/** Creates an element. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
@@ -22,22 +22,22 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** The element of that id in index.html. */
+/** The element with this id, which index.html must contain. */
 export function byId(id: string): HTMLElement {
   const element = document.getElementById(id);
   if (element === null) throw new Error(`#${id} is not there`);
   return element;
 }
 
-/** Sets a text only where it differs, so that what reads the page aloud has nothing to repeat. */
+/** Sets the text if it differs, so that screen readers do not repeat it. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Puts `wanted` into `parent` in this order, moving only what is not in its place. */
-export function arrange(parent: Element, wanted: readonly Element[]): void {
+/** Makes `elements` the children of `parent`, in this order, moving only those that are not in place. */
+export function arrange(parent: Element, elements: readonly Element[]): void {
   let at = parent.firstElementChild;
-  for (const element of wanted) {
+  for (const element of elements) {
     if (element === at) at = at.nextElementSibling;
     else parent.insertBefore(element, at);
   }
@@ -48,12 +48,12 @@ export function arrange(parent: Element, wanted: readonly Element[]): void {
   }
 }
 
-/** Says something to those who can't see it. */
+/** Announces a text to screen readers. */
 export function announce(text: string): void {
   byId("status").textContent = text;
 }
 
-/** A message that goes away when it is closed, or after a while unless it is an error. */
+/** Shows a message until it is closed; one that is not an error disappears after 6 seconds. At most 4 are shown. */
 export function toast(text: string, kind: "done" | "error" = "done"): void {
   const close = h("button", { class: "quiet small", type: "button", "aria-label": "Close", text: "✕" });
   const element = h(

@@ -1,4 +1,4 @@
-/** What people read. */
+/** Formats values for display. */
 
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
@@ -6,8 +6,8 @@ const clock = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   hour12: false,
 });
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const integer = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 /** A time of day. */
 export function time(at: string | number | Date): string {
@@ -18,12 +18,12 @@ export function time(at: string | number | Date): string {
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** A day and a time of day. */
-export function moment(at: string): string {
+export function dateTime(at: string): string {
   const date = new Date(at);
   return Number.isNaN(date.getTime()) ? "–" : `${day.format(date)}, ${clock.format(date)}`;
 }
 
-/** `149.99` and `USD`: the digits stay those that were sent. */
+/** A price such as `149.99` and `USD`. The digits are not converted to a number. */
 export function money(price: string, currency: string): string {
   const [units = "", cents] = price.split(".");
   const grouped = units.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
@@ -39,24 +39,24 @@ export function age(months: number): string {
 }
 
 /** `IN_PROGRESS` as `In progress`. */
-export function word(name: string): string {
+export function humanize(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** A number, with one decimal where it is small. */
+/** A number; below 100 with one decimal. */
 export function number(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
-  return (Math.abs(value) < 100 ? fine : whole).format(value);
+  return (Math.abs(value) < 100 ? decimal : integer).format(value);
 }
 
-/** Milliseconds, or seconds where there are many. */
+/** A duration in milliseconds, from 1 s on in seconds. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
-  return ms < 1_000 ? `${number(ms)} ms` : `${fine.format(ms / 1_000)} s`;
+  return ms < 1_000 ? `${number(ms)} ms` : `${decimal.format(ms / 1_000)} s`;
 }
 
 /** `1 pet`, `2 pets`. */
 export function count(n: number, noun: string): string {
-  return `${whole.format(n)} ${noun}${n === 1 ? "" : "s"}`;
+  return `${integer.format(n)} ${noun}${n === 1 ? "" : "s"}`;
 }

@@ -1,33 +1,33 @@
 import { announce, h, setText } from "./dom.ts";
 import { time } from "./format.ts";
 import { icon } from "./icons.ts";
-import { because } from "./store/headline.ts";
-import type { Connection, Model } from "./store/model.ts";
+import { resetReason } from "./store/headline.ts";
+import type { ConnectionStatus, Model } from "./store/model.ts";
 
-/** The name of the thing. */
+/** The product's name, a link to the store. */
 export function brand(): HTMLElement {
   return h("a", { class: "brand", href: "#/store" }, icon("other"), h("span", { text: "petstream" }));
 }
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
-/** Whether the page is dark now. */
+/** Whether the page currently uses the dark theme. */
 export function isDark(): boolean {
   const chosen = document.documentElement.dataset.theme;
-  return chosen === undefined ? dark.matches : chosen === "dark";
+  return chosen === undefined ? systemDark.matches : chosen === "dark";
 }
 
-/** Calls `listener` when that changes; the function that this gives ends it. */
+/** Calls `listener` when the theme changes, until the returned function is called. */
 export function onTheme(listener: () => void): () => void {
-  dark.addEventListener("change", listener);
+  systemDark.addEventListener("change", listener);
   addEventListener("petstream:theme", listener);
   return () => {
-    dark.removeEventListener("change", listener);
+    systemDark.removeEventListener("change", listener);
     removeEventListener("petstream:theme", listener);
   };
 }
 
-/** Turns light to dark and back. */
+/** A button that switches between the light and the dark theme. */
 export function themeButton(): HTMLElement {
   const button = h("button", { class: "quiet square", type: "button" });
   const show = (): void => {
@@ -42,27 +42,27 @@ export function themeButton(): HTMLElement {
     try {
       localStorage.setItem("petstream.theme", theme);
     } catch {
-      // Then it holds until the page is left.
+      // Without local storage, the choice lasts until the page is left.
     }
     dispatchEvent(new Event("petstream:theme"));
     show();
   });
-  dark.addEventListener("change", show);
+  systemDark.addEventListener("change", show);
   show();
   return button;
 }
 
-/** How long it is told that everything was read anew, milliseconds. */
-const TOLD = 20_000;
+/** How long the badge mentions a reset after it is over, milliseconds. */
+const RESET_NOTICE_MS = 20_000;
 
-interface Told {
+interface BadgeText {
   readonly tone: "good" | "busy" | "bad";
   readonly text: string;
   readonly title: string;
 }
 
-function told({ state, rereading, reread }: Connection, now: number): Told {
-  const way = state.transport === "poll" ? " (polling)" : "";
+function badgeText({ state, resetting, lastReset }: ConnectionStatus, now: number): BadgeText {
+  const suffix = state.transport === "poll" ? " (polling)" : "";
   if (state.phase === "ended") return { tone: "bad", text: "Signed out", title: state.reason ?? "" };
   if (state.phase === "offline") return { tone: "bad", text: "Offline", title: "This device has no network." };
   if (state.phase === "reconnecting") {
@@ -70,18 +70,18 @@ function told({ state, rereading, reread }: Connection, now: number): Told {
     const text = left === null ? "Reconnecting…" : `Reconnecting in ${left} s`;
     return { tone: "bad", text, title: "The connection was lost. Press to try now." };
   }
-  if (state.phase === "connecting") return { tone: "busy", text: `Connecting…${way}`, title: "" };
-  if (rereading !== null) return { tone: "busy", text: "Reset, refetching…", title: because(rereading) };
+  if (state.phase === "connecting") return { tone: "busy", text: `Connecting…${suffix}`, title: "" };
+  if (resetting !== null) return { tone: "busy", text: "Reset, refetching…", title: resetReason(resetting) };
   if (state.phase === "catching-up")
-    return { tone: "busy", text: `Catching up…${way}`, title: "Reading what was missed." };
-  if (reread !== null && now - reread.at < TOLD) {
-    const title = `Read anew at ${time(reread.at)}: ${because(reread.reason)}.`;
+    return { tone: "busy", text: `Catching up…${suffix}`, title: "Reading what was missed." };
+  if (lastReset !== null && now - lastReset.at < RESET_NOTICE_MS) {
+    const title = `Read anew at ${time(lastReset.at)}: ${resetReason(lastReset.reason)}.`;
     return { tone: "good", text: "Live · reset and refetched", title };
   }
-  return { tone: "good", text: `Live${way}`, title: "Changes appear as they happen." };
+  return { tone: "good", text: `Live${suffix}`, title: "Changes appear as they happen." };
 }
 
-/** How the connection is, in a word, always. The function that comes with it ends it. */
+/** A badge with the state of the connection, and a function that ends its updates. */
 export function connectionBadge(model: Model): readonly [HTMLElement, () => void] {
   const text = h("span");
   const badge = h(
@@ -90,27 +90,27 @@ export function connectionBadge(model: Model): readonly [HTMLElement, () => void
     h("i", { class: "dot" }),
     text,
   );
-  let spoken = "";
+  let announced = "";
   const show = (): void => {
-    const { tone, text: words, title } = told(model.connection, Date.now());
+    const { tone, text: words, title } = badgeText(model.connection, Date.now());
     setText(text, words);
     badge.dataset.tone = tone;
     badge.dataset.phase = model.connection.state.phase;
     badge.title = title;
     badge.setAttribute("aria-label", `Connection: ${words}`);
-    // Not every second of a countdown.
-    const plain = words.replace(/ in \d+ s|…/g, "");
-    if (spoken !== "" && spoken !== plain) announce(plain);
-    spoken = plain;
+    // The seconds of a countdown are not announced.
+    const stable = words.replace(/ in \d+ s|…/g, "");
+    if (announced !== "" && announced !== stable) announce(stable);
+    announced = stable;
   };
-  const end = model.listen("connection", show);
-  const ticking = setInterval(show, 500);
+  const unlisten = model.listen("connection", show);
+  const interval = setInterval(show, 500);
   show();
   return [
     badge,
     () => {
-      end();
-      clearInterval(ticking);
+      unlisten();
+      clearInterval(interval);
     },
   ];
 }

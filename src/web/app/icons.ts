@@ -1,4 +1,4 @@
-/** Line drawings of 24 by 24. */
+/** Icons: line drawings of 24 by 24. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -30,7 +30,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** A drawing that says nothing by itself. */
+/** A decorative icon, hidden from screen readers. */
 export function icon(name: IconName): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -42,7 +42,7 @@ export function icon(name: IconName): SVGSVGElement {
   return svg;
 }
 
-/** The drawing of a species. */
+/** The icon of a species. */
 export function speciesIcon(species: string): SVGSVGElement {
   const name = species.toLowerCase();
   return icon(name in PATHS ? (name as IconName) : "other");

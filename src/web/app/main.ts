@@ -1,4 +1,4 @@
-// The page: who is signed in, and which view is shown.
+// The page: shows the sign-in form or, for a session, the views.
 
 import { explain } from "./api.ts";
 import { byId, h, toast } from "./dom.ts";
@@ -9,7 +9,7 @@ import { signIn } from "./signin.ts";
 let shell: Shell | null = null;
 
 function enter(session: Session): void {
-  session.onrefused = () => void leave(session, "The key is no longer good: it was revoked, or it has expired.");
+  session.onUnauthorized = () => void leave(session, "The key is no longer good: it was revoked, or it has expired.");
   shell = new Shell(session, () => void leave(session, null));
 }
 
@@ -17,13 +17,13 @@ async function leave(session: Session, reason: string | null): Promise<void> {
   if (shell === null) return;
   shell.close();
   shell = null;
-  session.onrefused = () => {};
+  session.onUnauthorized = () => {};
   if (session.key !== null) await session.close();
   signIn(enter);
   if (reason !== null) toast(reason, "error");
 }
 
-/** The server may be away: then we try until it is there. */
+/** Restores the session; retries every 2 s while the server can't be reached. */
 async function start(): Promise<void> {
   for (let first = true; ; first = false) {
     try {

@@ -1,48 +1,48 @@
-import { ApiError, type Me, refusal } from "./api.ts";
+import { ApiError, type Me, readError } from "./api.ts";
 
-const KEPT = "petstream.key";
+const STORAGE_KEY = "petstream.key";
 export type Scope = "chat" | "store:read" | "store:write" | "stats";
 
-/** Where the page is served: whatever path a proxy put in front of it. */
+/** The page's own URL without query and fragment; a proxy may serve it under any path. */
 export const BASE = new URL("./", location.href).href.replace(/[?#].*$/, "");
 
-/** Who is signed in. The key is here and, if they chose so, in the tab's session storage; nowhere else. */
+/** A signed-in key. It is kept in memory and, if the user chooses so, in the tab's session storage; nowhere else. */
 export class Session {
   readonly scopes: ReadonlySet<string>;
-  /** Called when the key is no longer good. */
-  onrefused: () => void = () => {};
+  /** Called when the server answers 401: the key is no longer valid. */
+  onUnauthorized: () => void = () => {};
 
   private constructor(
-    /** None where the server asks for none. */
+    /** `null` if the server requires no key. */
     readonly key: string | null,
     private readonly me: Me,
   ) {
     this.scopes = new Set(me.scopes);
   }
 
-  /** Whose key it is. */
+  /** The key's name. */
   get name(): string {
     return this.me.key;
   }
 
-  may(scope: Scope): boolean {
+  hasScope(scope: Scope): boolean {
     return this.scopes.has(scope);
   }
 
-  /** Signs in with `key`, or without where that is enough. */
+  /** Signs in with `key`, or without one if the server requires none. */
   static async open(key: string | null): Promise<Session> {
     const headers = new Headers(key === null ? {} : { authorization: `Bearer ${key}` });
     const response = await fetch(new URL("api/me", BASE), { headers, cache: "no-store" });
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await readError(response);
     const me = (await response.json()) as Me;
     return new Session(me.auth === "none" ? null : key, me);
   }
 
-  /** The session that this tab had before it was reloaded, or the one that needs no key. */
+  /** Restores the session of this tab before a reload, or opens one without a key. `null`: a key is required. */
   static async resume(): Promise<Session | null> {
-    const kept = read();
+    const key = storedKey();
     try {
-      return await Session.open(kept);
+      return await Session.open(key);
     } catch (failure) {
       if (!(failure instanceof ApiError) || failure.status !== 401) throw failure;
       forget();
@@ -50,47 +50,47 @@ export class Session {
     }
   }
 
-  /** Keeps the key for this tab until it is closed. */
-  keep(): void {
+  /** Stores the key until this tab is closed. */
+  remember(): void {
     try {
-      if (this.key !== null) sessionStorage.setItem(KEPT, this.key);
+      if (this.key !== null) sessionStorage.setItem(STORAGE_KEY, this.key);
     } catch {
-      // It is kept in memory all the same.
+      // Without session storage, it is kept in memory only.
     }
   }
 
-  /** Takes the cookie of the events away, and forgets the key. */
+  /** Signs out: deletes the cookie of the event stream and the stored key. */
   async close(): Promise<void> {
     forget();
     await fetch(new URL("api/events/sessions", BASE), { method: "DELETE" }).catch(() => {});
   }
 
-  /** Asks the server for `path`, which is relative to the page or a path that the server gave. */
+  /** Requests `path`, relative to the page, with the key. */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
     if (this.key !== null) headers.set("authorization", `Bearer ${this.key}`);
     const response = await fetch(new URL(path, BASE), { cache: "no-store", ...init, headers });
-    if (response.status === 401) this.onrefused();
+    if (response.status === 401) this.onUnauthorized();
     return response;
   }
 
-  /** As `fetch`; what is no success is thrown. */
+  /** Requests JSON; throws an `ApiError` unless the request succeeds. */
   async json<T>(path: string, init: RequestInit = {}): Promise<T> {
     const response = await this.fetch(path, init);
-    if (!response.ok) throw await refusal(response);
+    if (!response.ok) throw await readError(response);
     return (await response.json()) as T;
   }
 
-  /** Sends JSON; what is no success is thrown. */
+  /** Sends JSON; throws an `ApiError` unless the request succeeds. */
   send<T>(method: "POST" | "PATCH", path: string, body: unknown, headers: Record<string, string> = {}): Promise<T> {
     const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
     return this.json<T>(path, { method, body: JSON.stringify(body), headers: { "content-type": type, ...headers } });
   }
 }
 
-function read(): string | null {
+function storedKey(): string | null {
   try {
-    return sessionStorage.getItem(KEPT);
+    return sessionStorage.getItem(STORAGE_KEY);
   } catch {
     return null;
   }
@@ -98,8 +98,8 @@ function read(): string | null {
 
 function forget(): void {
   try {
-    sessionStorage.removeItem(KEPT);
+    sessionStorage.removeItem(STORAGE_KEY);
   } catch {
-    // There was nothing.
+    // Nothing is stored.
   }
 }

@@ -12,38 +12,38 @@ const VIEWS = { store, chat, traffic } as const satisfies Record<string, View>;
 type Name = keyof typeof VIEWS;
 const NAMES = Object.keys(VIEWS) as Name[];
 
-function wanted(): Name {
+function viewFromHash(): Name {
   const name = location.hash.replace(/^#\//, "");
   return NAMES.find((known) => known === name) ?? "store";
 }
 
-/** What `?transport=` and the browser say about how events come. */
-function transport(): "sse" | "poll" {
-  const asked = new URLSearchParams(location.search).get("transport");
-  return asked === "poll" || typeof EventSource === "undefined" ? "poll" : "sse";
+/** The transport of events: polling if `?transport=poll` asks for it or the browser has no `EventSource`. */
+function chooseTransport(): "sse" | "poll" {
+  const requested = new URLSearchParams(location.search).get("transport");
+  return requested === "poll" || typeof EventSource === "undefined" ? "poll" : "sse";
 }
 
-/** The frame around the views, as long as somebody is signed in. */
+/** The header and the views of a signed-in session. */
 export class Shell {
   private readonly model: Model | null;
   private readonly links = new Map<Name, HTMLAnchorElement>();
-  private readonly endBadge: () => void = () => {};
-  /** Views stay once they were shown: what was typed, and what still runs, is there when one comes back. */
-  private readonly views = new Map<Name, { readonly root: HTMLElement; readonly end: () => void }>();
-  private shown: Name | null = null;
+  private readonly closeBadge: () => void = () => {};
+  /** Views are kept after their first use, with what was typed and what is still running in them. */
+  private readonly views = new Map<Name, { readonly root: HTMLElement; readonly close: () => void }>();
+  private current: Name | null = null;
 
   constructor(
     private readonly session: Session,
     leave: () => void,
   ) {
-    this.model = session.may("store:read") ? new Model(session, transport()) : null;
+    this.model = session.hasScope("store:read") ? new Model(session, chooseTransport()) : null;
     for (const name of NAMES) {
       this.links.set(name, h("a", { href: `#/${name}` }, icon(name), h("span", { text: VIEWS[name].title })));
     }
     const tools = h("div", { class: "tools" });
     if (this.model !== null) {
-      const [badge, end] = connectionBadge(this.model);
-      this.endBadge = end;
+      const [badge, close] = connectionBadge(this.model);
+      this.closeBadge = close;
       tools.append(badge);
     }
     tools.append(themeButton());
@@ -67,16 +67,16 @@ export class Shell {
 
   close(): void {
     removeEventListener("hashchange", this.show);
-    for (const { end } of this.views.values()) end();
-    this.endBadge();
+    for (const { close } of this.views.values()) close();
+    this.closeBadge();
     this.model?.close();
   }
 
   private readonly show = (): void => {
-    // The link that skips the header is no view.
-    if (location.hash === "#main" || this.shown === wanted()) return;
-    const name = wanted();
-    this.shown = name;
+    // `#main` is the target of the link that skips the header, not a view.
+    if (location.hash === "#main" || this.current === viewFromHash()) return;
+    const name = viewFromHash();
+    this.current = name;
     for (const [other, link] of this.links) {
       if (other === name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -86,11 +86,11 @@ export class Shell {
     if (!this.views.has(name)) {
       const root = h("div", { class: `view ${name}` });
       main.append(root);
-      this.views.set(name, { root, end: VIEWS[name].mount(root, { session: this.session, model: this.model }) });
+      this.views.set(name, { root, close: VIEWS[name].mount(root, { session: this.session, model: this.model }) });
     }
     for (const [other, { root }] of this.views) root.hidden = other !== name;
     scrollTo(0, 0);
-    // Who moves by keyboard goes on from the top of the new view.
+    // Keyboard navigation continues at the top of the new view.
     main.focus({ preventScroll: true });
   };
 }

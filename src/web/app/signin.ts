@@ -3,7 +3,7 @@ import { byId, h } from "./dom.ts";
 import { brand, themeButton } from "./header.ts";
 import { Session } from "./session.ts";
 
-/** Asks for a key until it is a good one. */
+/** Shows the sign-in form until a valid key is entered. */
 export function signIn(enter: (session: Session) => void): void {
   document.title = "Sign in · petstream";
   byId("top").replaceChildren(brand(), h("div", { class: "grow" }), themeButton());
@@ -18,7 +18,7 @@ export function signIn(enter: (session: Session) => void): void {
     "aria-describedby": "key-error key-hint",
   });
   const error = h("p", { class: "error-text", id: "key-error", role: "alert" });
-  const keep = h("input", { type: "checkbox", id: "keep", name: "keep" });
+  const remember = h("input", { type: "checkbox", id: "keep", name: "keep" });
   const button = h("button", { class: "primary wide", type: "submit", text: "Sign in" });
 
   const submit = async (event: Event): Promise<void> => {
@@ -28,11 +28,11 @@ export function signIn(enter: (session: Session) => void): void {
     key.removeAttribute("aria-invalid");
     try {
       const session = await Session.open(key.value.trim());
-      if (keep.checked) session.keep();
+      if (remember.checked) session.remember();
       enter(session);
     } catch (failure) {
-      const wrong = failure instanceof ApiError && failure.status === 401;
-      error.textContent = wrong ? "This key is not known here, or it is no longer good." : explain(failure);
+      const isInvalid = failure instanceof ApiError && failure.status === 401;
+      error.textContent = isInvalid ? "This key is not known here, or it is no longer good." : explain(failure);
       key.setAttribute("aria-invalid", "true");
       key.focus();
       key.select();
@@ -52,7 +52,7 @@ export function signIn(enter: (session: Session) => void): void {
       id: "key-hint",
       text: "The server printed its first key when it started; petstream keys create makes more.",
     }),
-    h("label", { class: "check" }, keep, "Keep it until this tab is closed"),
+    h("label", { class: "check" }, remember, "Keep it until this tab is closed"),
     button,
   );
   byId("main").replaceChildren(form);

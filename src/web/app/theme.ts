@@ -1,8 +1,8 @@
-// Runs before the first paint, and nothing else does: whoever chose a theme must not see the other one flash by.
+// Applies the chosen theme. Runs before the first paint, so that the other theme does not flash.
 
 try {
   const theme = localStorage.getItem("petstream.theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // A browser that keeps nothing for us follows the system.
+  // Without local storage, the page follows the system's theme.
 }

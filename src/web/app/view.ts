@@ -1,22 +1,22 @@
 import type { Session } from "./session.ts";
 import type { Model } from "./store/model.ts";
 
-/** What views are given. */
+/** What a view works with. */
 export interface Context {
   readonly session: Session;
-  /** None for keys that may not read the store. */
+  /** `null` if the key lacks the scope `store:read`. */
   readonly model: Model | null;
 }
 
-/** A part of the page that is shown alone. */
+/** A part of the page; one view is visible at a time. */
 export interface View {
   readonly title: string;
-  /** Fills `root`; what it gives is called when another view takes its place. */
+  /** Fills `root`. Returns a function that releases the view's resources. */
   mount(root: HTMLElement, context: Context): () => void;
 }
 
-/** Runs at most once a frame, however often it is asked to; at once where no frames are drawn. */
-export function everyFrame(run: () => void): () => void {
+/** Wraps `run` so that it runs at most once a frame, or every 200 ms in a background tab, which draws no frames. */
+export function throttleToFrames(run: () => void): () => void {
   let waiting = false;
   return () => {
     if (waiting) return;
@@ -27,7 +27,6 @@ export function everyFrame(run: () => void): () => void {
       run();
     };
     requestAnimationFrame(once);
-    // Tabs in the background draw none.
     setTimeout(once, 200);
   };
 }

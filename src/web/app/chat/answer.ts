@@ -1,11 +1,11 @@
 import { ApiError, explain } from "../api.ts";
 import { announce, h, setText } from "../dom.ts";
 import { duration, number } from "../format.ts";
-import { everyFrame } from "../view.ts";
+import { throttleToFrames } from "../view.ts";
 import { Markdown } from "./markdown.ts";
-import type { Piece, Usage } from "./stream.ts";
+import type { CompletionPart, Usage } from "./stream.ts";
 
-/** An answer as it comes: its text, and how it came. */
+/** An answer while it is streamed: its text, and facts about the stream. */
 export class Answer {
   readonly element: HTMLElement;
   text = "";
@@ -13,10 +13,10 @@ export class Answer {
   private readonly facts = h("dl", { class: "facts" });
   private readonly problems = h("div");
   private readonly markdown = new Markdown(this.body);
-  private readonly draw = everyFrame(() => this.markdown.draw(this.text));
-  private readonly began = performance.now();
-  private first: number | null = null;
-  private last = 0;
+  private readonly draw = throttleToFrames(() => this.markdown.draw(this.text));
+  private readonly startedAt = performance.now();
+  private firstAt: number | null = null;
+  private lastAt = 0;
   private chunks = 0;
   private usage: Usage | null = null;
   private finish: string | null = null;
@@ -31,17 +31,17 @@ export class Answer {
       this.problems,
       this.facts,
     );
-    this.tell("waiting");
+    this.showFacts("waiting");
   }
 
-  take(piece: Piece): void {
+  add(piece: CompletionPart): void {
     if (piece.kind === "text") {
-      this.last = performance.now();
-      this.first ??= this.last;
+      this.lastAt = performance.now();
+      this.firstAt ??= this.lastAt;
       this.chunks += 1;
       this.text += piece.text;
       this.draw();
-      this.tell("streaming");
+      this.showFacts("streaming");
     } else if (piece.kind === "finish") {
       this.finish = piece.reason;
     } else if (piece.kind === "usage") {
@@ -51,38 +51,38 @@ export class Answer {
     }
   }
 
-  /** What went wrong, as what it is. */
+  /** Shows an error with its kind. */
   fail(failure: unknown): void {
     this.failed = true;
     const words = h("p", { text: explain(failure) });
-    const names: string[] = [];
+    const labels: string[] = [];
     if (failure instanceof ApiError) {
-      if (failure.status > 0) names.push(`HTTP ${failure.status}`);
-      names.push(failure.title, ...(failure.code !== null && failure.code !== failure.title ? [failure.code] : []));
+      if (failure.status > 0) labels.push(`HTTP ${failure.status}`);
+      labels.push(failure.title, ...(failure.code !== null && failure.code !== failure.title ? [failure.code] : []));
     }
-    const kind = h("p", { class: "error-kind", text: names.join(" · ") || "no connection" });
+    const kind = h("p", { class: "error-kind", text: labels.join(" · ") || "no connection" });
     this.problems.append(h("div", { class: "problem", role: "alert" }, kind, words));
   }
 
-  /** Nothing more comes. */
+  /** Marks the answer as complete. */
   end(stopped: boolean): void {
     this.markdown.draw(this.text);
     this.element.classList.remove("busy");
     this.element.removeAttribute("aria-busy");
-    this.tell(stopped ? "stopped by you" : this.failed ? "failed" : (this.finish ?? "ended"));
+    this.showFacts(stopped ? "stopped by you" : this.failed ? "failed" : (this.finish ?? "ended"));
     if (stopped) announce("Stopped.");
     else if (!this.failed) announce(`Answer: ${this.body.textContent?.slice(0, 500) ?? ""}`);
   }
 
-  private tell(state: string): void {
+  private showFacts(state: string): void {
     const tokens = this.usage?.completion_tokens ?? this.chunks;
-    const seconds = this.first === null ? 0 : (this.last - this.first) / 1_000;
+    const seconds = this.firstAt === null ? 0 : (this.lastAt - this.firstAt) / 1_000;
     const rate = seconds > 0.005 && tokens > 1 ? number((tokens - 1) / seconds) : "–";
     const facts: readonly (readonly [string, string, string])[] = [
       ["finish", "Finish", state],
-      ["ttft", "First token", this.first === null ? "–" : duration(this.first - this.began)],
+      ["ttft", "First token", this.firstAt === null ? "–" : duration(this.firstAt - this.startedAt)],
       ["rate", "Tokens/s", rate],
-      ["usage", "Usage", this.counts(tokens)],
+      ["usage", "Usage", this.usageText(tokens)],
     ];
     if (this.facts.childElementCount === 0) {
       for (const [name, label] of facts) {
@@ -90,12 +90,12 @@ export class Answer {
       }
     }
     for (const [name, , value] of facts) {
-      const place = this.facts.querySelector(`[data-fact="${name}"]`);
-      if (place !== null) setText(place, value);
+      const field = this.facts.querySelector(`[data-fact="${name}"]`);
+      if (field !== null) setText(field, value);
     }
   }
 
-  private counts(tokens: number): string {
+  private usageText(tokens: number): string {
     if (this.usage === null) return tokens === 0 ? "–" : `≈ ${tokens} out`;
     const { prompt_tokens, completion_tokens } = this.usage;
     return `${prompt_tokens} in, ${completion_tokens} out`;

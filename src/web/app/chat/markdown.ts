@@ -3,16 +3,16 @@ import { lexer, type MarkedToken, type Token, type Tokens } from "marked";
 import { h } from "../dom.ts";
 
 /**
- * Markdown as elements. What a model writes is hostile until shown otherwise: nothing of it is ever parsed as markup.
- * The library only splits the text; each piece becomes an element that is named here, and what it holds is text. HTML is
- * shown as it was written, images are not loaded, and links lead to the web and nowhere else.
+ * Renders Markdown as elements. The output of a model is untrusted, so nothing of it is parsed as HTML: the library only
+ * splits the text into tokens, and each becomes an element of a kind that is listed here, with text as its content. HTML
+ * is shown as text, images are not loaded, and only links to http, https and mailto are active.
  */
 export class Markdown {
   private drawn: string[] = [];
 
   constructor(private readonly root: HTMLElement) {}
 
-  /** Draws `text`, which is what was drawn before and more of it: only blocks that have changed are made anew. */
+  /** Renders `text`, usually the text before with more appended. Only blocks that have changed are rendered again. */
   draw(text: string): void {
     const blocks = lexer(text).filter(({ type }) => type !== "space" && type !== "def");
     const raw = blocks.map((block) => block.raw);
@@ -24,26 +24,26 @@ export class Markdown {
   }
 }
 
-const NAMED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
 function decode(text: string): string {
   return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,5}));/gi, (whole, decimal, hex, name) => {
-    if (name !== undefined) return NAMED[String(name).toLowerCase()] ?? whole;
+    if (name !== undefined) return ENTITIES[String(name).toLowerCase()] ?? whole;
     const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
   });
 }
 
-function block(given: Token): Node {
-  const token = given as MarkedToken;
+function block(untyped: Token): Node {
+  const token = untyped as MarkedToken;
   switch (token.type) {
     case "heading":
-      // Below the headings of the page.
+      // Two levels lower, below the page's own headings.
       return h(`h${Math.min(6, token.depth + 2)}` as "h3", {}, ...inline(token.tokens));
     case "paragraph":
       return h("p", {}, ...inline(token.tokens));
     case "code":
-      // Wide code is scrolled, by keyboard too.
+      // Focusable, so that wide code can be scrolled by keyboard.
       return h("pre", { tabindex: "0" }, h("code", { text: token.text }));
     case "blockquote":
       return h("blockquote", {}, ...blocks(token.tokens));
@@ -56,7 +56,7 @@ function block(given: Token): Node {
     case "text":
       return token.tokens === undefined ? text(decode(token.text)) : h("span", {}, ...inline(token.tokens));
     default:
-      return h("p", { text: given.raw });
+      return h("p", { text: untyped.raw });
   }
 }
 
@@ -83,8 +83,8 @@ function table({ header, rows, align }: Tokens.Table): HTMLElement {
 }
 
 function inline(tokens: readonly Token[] | undefined): Node[] {
-  return (tokens ?? []).flatMap((given): Node[] => {
-    const token = given as MarkedToken;
+  return (tokens ?? []).flatMap((untyped): Node[] => {
+    const token = untyped as MarkedToken;
     switch (token.type) {
       case "strong":
         return [h("strong", {}, ...inline(token.tokens))];
@@ -101,12 +101,12 @@ function inline(tokens: readonly Token[] | undefined): Node[] {
       case "link":
         return [link(token.href, inline(token.tokens))];
       case "image":
-        // Loading it would tell its host who reads this, and when.
+        // Loading an image would disclose the reader's address to its host.
         return [link(token.href, [text(`[image: ${token.text || token.href}]`)])];
       case "text":
         return token.tokens === undefined ? [text(decode(token.text))] : inline(token.tokens);
       default:
-        return [text(given.raw)];
+        return [text(untyped.raw)];
     }
   });
 }

@@ -5,13 +5,13 @@ import { type ChatRequest, models } from "./stream.ts";
 
 const LOCAL = "petstore-ai";
 
-/** What a question is asked with. */
+/** The settings of a request: model, system prompt and options. */
 export class Settings {
   readonly element: HTMLElement;
   private readonly names = h("select", { id: "c-model" }, h("option", { value: LOCAL, text: LOCAL }));
   private readonly prompt = h("textarea", { id: "c-system", rows: "3", placeholder: "None" });
   private readonly temperature = number("c-temperature", { min: "0", max: "2", step: "0.1" });
-  private readonly most = number("c-most", { min: "1", step: "1" });
+  private readonly maxTokens = number("c-most", { min: "1", step: "1" });
   private readonly error = h("p", { class: "error-text", role: "alert" });
 
   constructor(private readonly session: Session) {
@@ -21,7 +21,7 @@ export class Settings {
       h("h2", { text: "Settings" }),
       field("Model", this.names, this.error),
       field("System prompt", this.prompt),
-      h("div", { class: "pair" }, field("Temperature", this.temperature), field("Max tokens", this.most)),
+      h("div", { class: "pair" }, field("Temperature", this.temperature), field("Max tokens", this.maxTokens)),
     );
     void this.load();
   }
@@ -35,10 +35,10 @@ export class Settings {
   }
 
   options(): Pick<ChatRequest, "temperature" | "max_tokens"> {
-    const [temperature, most] = [this.temperature.valueAsNumber, this.most.valueAsNumber];
+    const [temperature, maxTokens] = [this.temperature.valueAsNumber, this.maxTokens.valueAsNumber];
     return {
       ...(Number.isNaN(temperature) ? {} : { temperature }),
-      ...(Number.isNaN(most) ? {} : { max_tokens: most }),
+      ...(Number.isNaN(maxTokens) ? {} : { max_tokens: maxTokens }),
     };
   }
 
@@ -57,6 +57,6 @@ function number(id: string, limits: Record<string, string>): HTMLInputElement {
   return h("input", { type: "number", id, placeholder: "Default", inputmode: "decimal", ...limits });
 }
 
-function field(label: string, control: HTMLElement, more: Node | null = null): HTMLElement {
-  return h("div", { class: "field" }, h("label", { for: control.id, text: label }), control, more);
+function field(label: string, control: HTMLElement, extra: Node | null = null): HTMLElement {
+  return h("div", { class: "field" }, h("label", { for: control.id, text: label }), control, extra);
 }

@@ -3,16 +3,16 @@ import { icon } from "../icons.ts";
 import { BASE } from "../session.ts";
 import type { ChatRequest } from "./stream.ts";
 
-/** The request as a command. The key is named, never written. */
-export function curl(request: ChatRequest, keyed: boolean): string {
+/** The request as a curl command. The key is an environment variable, never its value. */
+export function curl(request: ChatRequest, withKey: boolean): string {
   const body = JSON.stringify(request, null, 2).replaceAll("'", "'\\''");
-  const key = keyed ? `  -H "Authorization: Bearer $PETSTREAM_KEY" \\\n` : "";
+  const key = withKey ? `  -H "Authorization: Bearer $PETSTREAM_KEY" \\\n` : "";
   return `curl -N ${BASE}v1/chat/completions \\\n${key}  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
 }
 
-/** The request in Python. A JSON string is one of Python's, too. */
-export function python(request: ChatRequest, keyed: boolean): string {
-  const key = keyed ? 'os.environ["PETSTREAM_KEY"]' : '"none"';
+/** The request in Python. JSON strings are valid Python strings. */
+export function python(request: ChatRequest, withKey: boolean): string {
+  const key = withKey ? 'os.environ["PETSTREAM_KEY"]' : '"none"';
   const messages = request.messages.map(
     ({ role, content }) => `        {"role": ${JSON.stringify(role)}, "content": ${JSON.stringify(content)}},`,
   );
@@ -24,7 +24,7 @@ export function python(request: ChatRequest, keyed: boolean): string {
     "    stream=True,",
     '    stream_options={"include_usage": True},',
   ].filter(Boolean);
-  return `${keyed ? "import os\n\n" : ""}from openai import OpenAI
+  return `${withKey ? "import os\n\n" : ""}from openai import OpenAI
 
 client = OpenAI(base_url=${JSON.stringify(`${BASE}v1`)}, api_key=${key})
 stream = client.chat.completions.create(
@@ -38,8 +38,8 @@ for chunk in stream:
 `;
 }
 
-/** The present request, for other tools. `make` says what it is; the function that comes with the element looks again. */
-export function snippets(make: () => ChatRequest, keyed: boolean): readonly [HTMLElement, () => void] {
+/** The current request for other tools, and a function that updates the element. `makeRequest` returns the request. */
+export function snippets(makeRequest: () => ChatRequest, withKey: boolean): readonly [HTMLElement, () => void] {
   const part = (title: string, write: typeof curl): readonly [HTMLElement, () => void] => {
     const code = h("code");
     const copy = h(
@@ -48,9 +48,9 @@ export function snippets(make: () => ChatRequest, keyed: boolean): readonly [HTM
       icon("copy"),
       "Copy",
     );
-    copy.addEventListener("click", () => void put(code));
+    copy.addEventListener("click", () => void copyText(code));
     const draw = (): void => {
-      code.textContent = write(make(), keyed);
+      code.textContent = write(makeRequest(), withKey);
     };
     const pre = h("pre", { tabindex: "0", "aria-label": title }, code);
     return [h("div", { class: "snippet" }, h("div", { class: "title" }, h("h3", { text: title }), copy), pre), draw];
@@ -66,12 +66,12 @@ export function snippets(make: () => ChatRequest, keyed: boolean): readonly [HTM
   return [details, draw];
 }
 
-async function put(code: HTMLElement): Promise<void> {
+async function copyText(code: HTMLElement): Promise<void> {
   try {
     await navigator.clipboard.writeText(code.textContent ?? "");
     toast("Copied.");
   } catch {
-    // No clipboard outside of https and localhost: it can still be taken by hand.
+    // There is no clipboard outside of https and localhost, so the text is selected for the keyboard.
     getSelection()?.selectAllChildren(code);
     toast("Selected: copy it with the keyboard.");
   }

@@ -1,6 +1,6 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 
-import { ApiError, refusal, said } from "../api.ts";
+import { ApiError, parseError, readError } from "../api.ts";
 import type { Session } from "../session.ts";
 
 export interface Message {
@@ -8,7 +8,7 @@ export interface Message {
   readonly content: string;
 }
 
-/** A request as it is sent, and as the snippets show it. */
+/** A request as it is sent and as the snippets show it. */
 export interface ChatRequest {
   readonly model: string;
   readonly messages: readonly Message[];
@@ -24,7 +24,7 @@ export interface Usage {
   readonly total_tokens: number;
 }
 
-export type Piece =
+export type CompletionPart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "finish"; readonly reason: string }
   | { readonly kind: "usage"; readonly usage: Usage }
@@ -47,11 +47,14 @@ export async function models(session: Session): Promise<string[]> {
 }
 
 /**
- * Asks for a completion; its pieces come as they are. An error frame is a piece, since there may be text before it. A
- * stream that ends without `[DONE]` was cut, and that is an error too. Aborting `signal` closes the connection, which is
- * how the server learns that nobody reads on.
+ * Requests a completion and yields its parts as they arrive. An error within the stream is a part, since text may precede
+ * it; so is a stream that ends without `[DONE]`. Aborting `signal` closes the connection, which cancels the completion.
  */
-export async function* complete(session: Session, request: ChatRequest, signal: AbortSignal): AsyncGenerator<Piece> {
+export async function* complete(
+  session: Session,
+  request: ChatRequest,
+  signal: AbortSignal,
+): AsyncGenerator<CompletionPart> {
   const headers = { "content-type": "application/json" };
   const response = await session.fetch("v1/chat/completions", {
     method: "POST",
@@ -59,18 +62,18 @@ export async function* complete(session: Session, request: ChatRequest, signal: 
     headers,
     signal,
   });
-  if (!response.ok || response.body === null) throw await refusal(response);
+  if (!response.ok || response.body === null) throw await readError(response);
   if (!(response.headers.get("content-type") ?? "").includes("text/event-stream")) {
-    return yield* pieces((await response.json()) as Chunk);
+    return yield* parts((await response.json()) as Chunk);
   }
   const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  // Not every browser can iterate over a stream.
+  // Async iteration of streams is not available in all supported browsers.
   const reader = events.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     if (value.data === "[DONE]") return;
-    yield* pieces(parse(value.data));
+    yield* parts(parse(value.data));
   }
   yield { kind: "error", error: new ApiError(0, "cut", "The answer was cut: the stream ended without [DONE].") };
 }
@@ -83,9 +86,9 @@ function parse(data: string): Chunk {
   }
 }
 
-function* pieces(chunk: Chunk): Generator<Piece> {
+function* parts(chunk: Chunk): Generator<CompletionPart> {
   if (chunk.error !== undefined && chunk.error !== null) {
-    yield { kind: "error", error: said(0, JSON.stringify(chunk)) };
+    yield { kind: "error", error: parseError(0, JSON.stringify(chunk)) };
     return;
   }
   for (const { delta, message, finish_reason } of chunk.choices ?? []) {

@@ -16,7 +16,7 @@ export const chat: View = {
 
   mount(root: HTMLElement, { session, model }: Context): () => void {
     root.append(h("h1", { class: "hidden", text: "Chat" }));
-    if (!session.may("chat")) {
+    if (!session.hasScope("chat")) {
       root.append(h("p", { class: "notice", text: "This key may not chat: it lacks the scope chat." }));
       return () => {};
     }
@@ -46,7 +46,7 @@ class Conversation {
   private readonly draft = h("textarea", { id: "draft", rows: "2", placeholder: "Ask something…" });
   private readonly send = h("button", { class: "primary", type: "submit" }, icon("send"), "Send");
   private readonly stop = h("button", { class: "stop", type: "button", hidden: true }, icon("stop"), "Stop");
-  private readonly strip = h("p", { class: "strip", hidden: true });
+  private readonly storeNotice = h("p", { class: "strip", hidden: true });
   private running: AbortController | null = null;
   private readonly unlisten: () => void;
   private readonly refresh: () => void;
@@ -70,7 +70,7 @@ class Conversation {
       event.preventDefault();
       this.submit();
     });
-    const anew = h("button", {
+    const startOver = h("button", {
       type: "button",
       class: "quiet small",
       text: "New conversation",
@@ -87,14 +87,14 @@ class Conversation {
       event.preventDefault();
       this.submit();
     });
-    const [asIs, refresh] = snippets(() => this.request(this.draft.value.trim()), session.key !== null);
+    const [snippetsElement, refresh] = snippets(() => this.request(this.draft.value.trim()), session.key !== null);
     root.append(
-      h("section", { class: "conversation", "aria-label": "Conversation" }, this.log, this.strip, form),
-      h("section", { class: "side card", "aria-label": "Settings" }, this.settings.element, asIs, anew),
+      h("section", { class: "conversation", "aria-label": "Conversation" }, this.log, this.storeNotice, form),
+      h("section", { class: "side card", "aria-label": "Settings" }, this.settings.element, snippetsElement, startOver),
     );
     root.addEventListener("input", refresh);
     this.refresh = refresh;
-    this.unlisten = model?.listen("changes", ({ all }) => this.note(model, all)) ?? (() => {});
+    this.unlisten = model?.listen("changes", ({ all }) => this.showStoreEvent(model, all)) ?? (() => {});
   }
 
   close(): void {
@@ -102,17 +102,17 @@ class Conversation {
     this.unlisten();
   }
 
-  /** What would be sent, with `text` as the next question, or the last one where there is none. */
+  /** The request with `text` as the next question; if it is empty, with the last question. */
   private request(text: string): ChatRequest {
     const system = this.settings.system();
-    const before: Message[] = system === "" ? [] : [{ role: "system", content: system }];
-    const asked: Message[] = [...this.history];
-    if (text !== "") asked.push({ role: "user", content: text });
-    else while (asked.at(-1)?.role === "assistant") asked.pop();
-    if (asked.length === 0) asked.push({ role: "user", content: EXAMPLES[0] ?? "" });
+    const systemMessages: Message[] = system === "" ? [] : [{ role: "system", content: system }];
+    const messages: Message[] = [...this.history];
+    if (text !== "") messages.push({ role: "user", content: text });
+    else while (messages.at(-1)?.role === "assistant") messages.pop();
+    if (messages.length === 0) messages.push({ role: "user", content: EXAMPLES[0] ?? "" });
     return {
       model: this.settings.model(),
-      messages: [...before, ...asked],
+      messages: [...systemMessages, ...messages],
       ...this.settings.options(),
       stream: true,
       stream_options: { include_usage: true },
@@ -141,27 +141,27 @@ class Conversation {
     this.log.append(answer.element);
     this.log.scrollTop = this.log.scrollHeight;
     const running = new AbortController();
-    this.busy(running);
+    this.setRunning(running);
     try {
       for await (const piece of complete(this.session, request, running.signal)) {
-        const follows = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80;
-        answer.take(piece);
-        if (follows) requestAnimationFrame(() => this.log.scrollTo({ top: this.log.scrollHeight }));
+        const isAtEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 80;
+        answer.add(piece);
+        if (isAtEnd) requestAnimationFrame(() => this.log.scrollTo({ top: this.log.scrollHeight }));
       }
     } catch (failure) {
       if (!running.signal.aborted) answer.fail(failure);
     }
     answer.end(running.signal.aborted);
-    // Somebody has begun a new conversation meanwhile.
+    // A new conversation was started meanwhile.
     if (this.running !== running) return;
     this.history.push({ role: "user", content: text });
     if (answer.text !== "") this.history.push({ role: "assistant", content: answer.text });
     this.log.scrollTop = this.log.scrollHeight;
-    this.busy(null);
+    this.setRunning(null);
     this.refresh();
   }
 
-  private busy(running: AbortController | null): void {
+  private setRunning(running: AbortController | null): void {
     const focused = this.stop === document.activeElement;
     this.running = running;
     this.send.hidden = running !== null;
@@ -171,17 +171,17 @@ class Conversation {
 
   private clear(): void {
     this.running?.abort();
-    this.busy(null);
+    this.setRunning(null);
     this.history.length = 0;
     this.log.replaceChildren(this.empty);
     this.draft.focus();
   }
 
-  /** What has just changed in the store: the next answer knows of it. */
-  private note(model: Model, all: boolean): void {
-    const news = model.news.find(({ data }) => data.type.startsWith("pet-"));
-    if (all || news === undefined || news.past) return;
-    this.strip.hidden = false;
-    setText(this.strip, `Just now in the store · ${headline(news, model)} · ${time(news.data.time)}`);
+  /** Shows the latest change in the store; the next answer is based on it. */
+  private showStoreEvent(model: Model, all: boolean): void {
+    const latest = model.events.find(({ data }) => data.type.startsWith("pet-"));
+    if (all || latest === undefined || latest.past) return;
+    this.storeNotice.hidden = false;
+    setText(this.storeNotice, `Just now in the store · ${headline(latest, model)} · ${time(latest.data.time)}`);
   }
 }

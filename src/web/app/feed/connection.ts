@@ -1,43 +1,43 @@
-import type { Cursor, LiveEvent, State } from "./protocol.ts";
+import type { ConnectionState, Cursor, LiveEvent } from "./protocol.ts";
 
-/** Where a connection puts what it hears. */
+/** Receives what a connection delivers. */
 export interface Sink {
-  /** What has been heard so far; null before the first connection. */
+  /** The position reached; null before the first connection. */
   position(): Cursor | null;
-  /** The stream goes on behind `from`. */
+  /** The stream continues after `from`. */
   connected(from: Cursor): void;
   event(event: LiveEvent): void;
-  /** Everything up to here has been heard, though there was no event to tell so. */
+  /** The stream has reached this position without an event, by a heartbeat. */
   passed(cursor: Cursor): void;
-  /** The stream goes on from here, and what was before may be lost. */
+  /** The stream continues from here; events before may be lost. */
   reset(at: Cursor, reason: string): void;
   stats(data: unknown): void;
-  state(state: State): void;
+  state(state: ConnectionState): void;
 }
 
-/** A way to hear of events. */
-export interface Connection {
+/** A connection that delivers events, by a stream or by polling. */
+export interface EventConnection {
   close(): void;
-  /** Tries now rather than later. */
+  /** Connects now instead of waiting. */
   hurry(): void;
   network(online: boolean): void;
 }
 
-const FIRST = 1_000;
-const LAST = 30_000;
+const MIN_BACKOFF = 1_000;
+const MAX_BACKOFF = 30_000;
 
-/** The wait before attempt `n`, milliseconds: twice as long each time, and not the same for everybody. */
+/** The wait before attempt `n`, milliseconds: exponential, with 25 % jitter. */
 export function backoff(n: number): number {
-  return Math.min(LAST, FIRST * 2 ** n) * (0.75 + Math.random() / 2);
+  return Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** n) * (0.75 + Math.random() / 2);
 }
 
-/** The wait that a refusal asks for, milliseconds; 0 if none. */
+/** The wait that a response asks for, milliseconds; 0 if none, at most 600 s. */
 export function retryAfter(response: Response): number {
   const seconds = Number(response.headers.get("retry-after"));
   return Number.isFinite(seconds) ? Math.min(seconds, 600) * 1_000 : 0;
 }
 
-/** A timer of which there is one at most. */
+/** A timer with at most one pending callback. */
 export class Timer {
   private id: ReturnType<typeof setTimeout> | undefined;
 

@@ -1,58 +1,66 @@
-import type { Connection, Sink } from "./connection.ts";
-import { Poll } from "./poll.ts";
-import { type Cursor, cursor, type FromHost, type LiveEvent, type Spec, type State, type ToHost } from "./protocol.ts";
-import { Source } from "./source.ts";
+import type { EventConnection, Sink } from "./connection.ts";
+import { PollConnection } from "./poll.ts";
+import {
+  type ConnectionSpec,
+  type ConnectionState,
+  type Cursor,
+  type FromHost,
+  type LiveEvent,
+  parseCursor,
+  type ToHost,
+} from "./protocol.ts";
+import { StreamConnection } from "./stream.ts";
 
-/** Events that are kept for tabs that come later, or that were asleep. */
-const KEPT = 2_000;
+/** How many events are kept for tabs that connect later or were suspended. */
+const MAX_KEPT_EVENTS = 2_000;
 
-/** A tab, as the host knows it. */
-export interface Member {
+/** A tab as its host sees it. */
+export interface HostedTab {
   send(message: FromHost): void;
 }
 
-/** Holds the one connection that tabs share, and tells them all what it hears. */
+/** Owns the connection that tabs share and distributes its events to them. */
 export class Host implements Sink {
-  private readonly members = new Set<Member>();
-  private readonly waiting = new Map<Member, Extract<ToHost, { t: "since" }>>();
-  private readonly connection: Connection;
-  private last: State;
-  /** The event before the first of `kept`. */
+  private readonly tabs = new Set<HostedTab>();
+  private readonly waitingRequests = new Map<HostedTab, Extract<ToHost, { t: "since" }>>();
+  private readonly connection: EventConnection;
+  private lastState: ConnectionState;
+  /** The position before the first event of `kept`. */
   private base: Cursor | null;
   private at: Cursor | null;
   private kept: LiveEvent[] = [];
   private batch: LiveEvent[] = [];
 
-  /** A host whose stream begins behind `from`, or with what happens next. */
-  constructor(spec: Spec, from: string | null) {
-    this.base = from === null ? null : cursor(from);
+  /** Starts after the cursor `from`, or with the next event if it is null. */
+  constructor(spec: ConnectionSpec, from: string | null) {
+    this.base = from === null ? null : parseCursor(from);
     this.at = this.base;
-    this.last = { phase: "connecting", transport: spec.transport };
-    this.connection = spec.transport === "poll" ? new Poll(spec, this) : new Source(spec, this);
+    this.lastState = { phase: "connecting", transport: spec.transport };
+    this.connection = spec.transport === "poll" ? new PollConnection(spec, this) : new StreamConnection(spec, this);
   }
 
-  /** Takes a tab in, or greets it again. */
-  join(member: Member): void {
-    this.members.add(member);
-    member.send({ t: "state", state: this.last });
+  /** Adds a tab; one that is known gets the state again. */
+  join(tab: HostedTab): void {
+    this.tabs.add(tab);
+    tab.send({ t: "state", state: this.lastState });
   }
 
-  /** Lets a tab go; whether others are left. */
-  leave(member: Member): boolean {
-    this.members.delete(member);
-    this.waiting.delete(member);
-    return this.members.size > 0;
+  /** Removes a tab. Returns whether others are left. */
+  leave(tab: HostedTab): boolean {
+    this.tabs.delete(tab);
+    this.waitingRequests.delete(tab);
+    return this.tabs.size > 0;
   }
 
-  hear(member: Member, message: ToHost): void {
-    if (message.t === "since") this.since(member, message);
+  receive(tab: HostedTab, message: ToHost): void {
+    if (message.t === "since") this.since(tab, message);
     else if (message.t === "hurry") this.connection.hurry();
     else if (message.t === "network") this.connection.network(message.online);
   }
 
   close(): void {
     this.connection.close();
-    this.members.clear();
+    this.tabs.clear();
   }
 
   position(): Cursor | null {
@@ -64,16 +72,16 @@ export class Host implements Sink {
       this.base = from;
       this.at = from;
     }
-    for (const [member, asked] of this.waiting) this.since(member, asked);
+    for (const [tab, request] of this.waitingRequests) this.since(tab, request);
   }
 
   event(event: LiveEvent): void {
-    const id = cursor(event.id);
+    const id = parseCursor(event.id);
     if (id === null) return;
     const at = this.at;
     if (at !== null && id.epoch === at.epoch) {
       if (id.seq <= at.seq) return;
-      // Whoever has seen everything up to `at` has seen the event before this one, or it got lost.
+      // The event before this one must be at or before `at`; otherwise an event was lost.
       if (event.data.prev > at.seq) return this.reset(id, "gap");
     } else if (at !== null) {
       return this.reset(id, "other-epoch");
@@ -92,48 +100,48 @@ export class Host implements Sink {
   reset(at: Cursor, reason: string): void {
     this.flush();
     [this.base, this.at, this.kept] = [at, at, []];
-    this.waiting.clear();
-    this.tell({ t: "reset", reason });
+    this.waitingRequests.clear();
+    this.broadcast({ t: "reset", reason });
   }
 
   stats(data: unknown): void {
-    this.tell({ t: "stats", data });
+    this.broadcast({ t: "stats", data });
   }
 
-  state(state: State): void {
-    if (JSON.stringify(state) === JSON.stringify(this.last)) return;
-    this.last = state;
+  state(state: ConnectionState): void {
+    if (JSON.stringify(state) === JSON.stringify(this.lastState)) return;
+    this.lastState = state;
     this.flush();
-    this.tell({ t: "state", state });
+    this.broadcast({ t: "state", state });
   }
 
   private keep(event: LiveEvent): void {
     this.kept.push(event);
-    if (this.kept.length <= KEPT * 1.25) return;
-    const gone = this.kept.splice(0, this.kept.length - KEPT);
-    this.base = cursor(gone.at(-1)?.id ?? "") ?? this.base;
+    if (this.kept.length <= MAX_KEPT_EVENTS * 1.25) return;
+    const dropped = this.kept.splice(0, this.kept.length - MAX_KEPT_EVENTS);
+    this.base = parseCursor(dropped.at(-1)?.id ?? "") ?? this.base;
   }
 
   private flush(): void {
     const events = this.batch;
     this.batch = [];
-    if (events.length > 0) this.tell({ t: "events", events });
+    if (events.length > 0) this.broadcast({ t: "events", events });
   }
 
-  private tell(message: FromHost): void {
-    for (const member of this.members) member.send(message);
+  private broadcast(message: FromHost): void {
+    for (const tab of this.tabs) tab.send(message);
   }
 
-  private since(member: Member, asked: Extract<ToHost, { t: "since" }>): void {
+  private since(tab: HostedTab, request: Extract<ToHost, { t: "since" }>): void {
     if (this.at === null || this.base === null) {
-      this.waiting.set(member, asked);
+      this.waitingRequests.set(tab, request);
       return;
     }
-    this.waiting.delete(member);
+    this.waitingRequests.delete(tab);
     this.flush();
-    const [wanted, { epoch, seq: base }] = [cursor(asked.cursor), this.base];
-    const known = wanted !== null && wanted.epoch === epoch && wanted.seq >= base;
-    const behind = (event: LiveEvent): boolean => (cursor(event.id)?.seq ?? 0) > (wanted?.seq ?? 0);
-    member.send({ t: "replay", n: asked.n, events: known ? this.kept.filter(behind) : null });
+    const [after, { epoch, seq: base }] = [parseCursor(request.cursor), this.base];
+    const isKept = after !== null && after.epoch === epoch && after.seq >= base;
+    const isAfter = (event: LiveEvent): boolean => (parseCursor(event.id)?.seq ?? 0) > (after?.seq ?? 0);
+    tab.send({ t: "replay", n: request.n, events: isKept ? this.kept.filter(isAfter) : null });
   }
 }

@@ -1,33 +1,33 @@
 import { Timer } from "./connection.ts";
-import { Host, type Member } from "./host.ts";
+import { Host, type HostedTab } from "./host.ts";
 import { type FromHost, specId, type ToHost } from "./protocol.ts";
 
-/** How often tabs are asked whether they are there, milliseconds. Those who don't answer three times are not. */
-const ASK = 20_000;
-const MOST_UNANSWERED = 3;
-/** How long a connection outlives its last tab: one that is reloaded is back by then. */
-const LINGER = 4_000;
+/** The interval of pings to tabs, milliseconds. A tab that misses several is considered closed. */
+const PING_INTERVAL = 20_000;
+const MAX_UNANSWERED_PINGS = 3;
+/** How long a connection outlives its last tab, milliseconds, so that a reload can reuse it. */
+const LINGER_MS = 4_000;
 
-interface Tab extends Member {
-  host: Shared | null;
-  unanswered: number;
+interface Tab extends HostedTab {
+  host: SharedHost | null;
+  unansweredPings: number;
 }
 
-interface Shared {
+interface SharedHost {
   readonly host: Host;
   readonly linger: Timer;
 }
 
-/** Hosts by what they are connected to, and the tabs that belong to them. */
+/** All hosts by their connection, and the tabs of each. */
 export class Hosts {
-  private readonly shared = new Map<string, Shared>();
+  private readonly shared = new Map<string, SharedHost>();
   private readonly tabs = new Set<Tab>();
 
-  private readonly asking = setInterval(() => this.ask(), ASK);
+  private readonly pings = setInterval(() => this.ping(), PING_INTERVAL);
 
   /** Ends all connections. */
   close(): void {
-    clearInterval(this.asking);
+    clearInterval(this.pings);
     for (const { host, linger } of this.shared.values()) {
       linger.clear();
       host.close();
@@ -36,14 +36,14 @@ export class Hosts {
     this.tabs.clear();
   }
 
-  /** A new tab, which is reached through `send`; what it says goes to the function that this gives. */
+  /** Registers a tab, to which `send` sends messages. Returns a function that handles the tab's messages. */
   tab(send: (message: FromHost) => void): (message: ToHost) => void {
-    const tab: Tab = { send, host: null, unanswered: 0 };
+    const tab: Tab = { send, host: null, unansweredPings: 0 };
     return (message) => {
-      tab.unanswered = 0;
+      tab.unansweredPings = 0;
       if (message.t === "hello") this.hello(tab, message);
       else if (message.t === "bye") this.bye(tab);
-      else if (message.t !== "alive") tab.host?.host.hear(tab, message);
+      else if (message.t !== "alive") tab.host?.host.receive(tab, message);
     };
   }
 
@@ -66,16 +66,16 @@ export class Hosts {
     const shared = tab.host;
     tab.host = null;
     if (shared === null || shared.host.leave(tab)) return;
-    shared.linger.set(LINGER, () => {
+    shared.linger.set(LINGER_MS, () => {
       shared.host.close();
       for (const [id, other] of this.shared) if (other === shared) this.shared.delete(id);
     });
   }
 
-  private ask(): void {
+  private ping(): void {
     for (const tab of this.tabs) {
-      tab.unanswered += 1;
-      if (tab.unanswered > MOST_UNANSWERED) this.bye(tab);
+      tab.unansweredPings += 1;
+      if (tab.unansweredPings > MAX_UNANSWERED_PINGS) this.bye(tab);
       else tab.send({ t: "alive?" });
     }
   }

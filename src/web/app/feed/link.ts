@@ -1,32 +1,32 @@
 import { Hosts } from "./hosts.ts";
-import { type FromHost, type Spec, specId, type ToHost } from "./protocol.ts";
+import { type ConnectionSpec, type FromHost, specId, type ToHost } from "./protocol.ts";
 
-/** The way from a tab to its host. */
-export interface Link {
+/** A tab's connection to its host. */
+export interface HostLink {
   send(message: ToHost): void;
   close(): void;
 }
 
-type Hear = (message: FromHost) => void;
+type Receive = (message: FromHost) => void;
 
-/** The name of the worker's file, put in by the build. */
+/** The file name of the worker, inserted by the build. */
 declare const WORKER: string;
 
-/** A link to the host of `spec`, which is in a worker, in another tab, or in this one, as the browser can. */
-export function link(spec: Spec, hear: Hear): Link {
-  if (typeof SharedWorker !== "undefined") return new WorkerLink(spec, hear);
-  if (typeof BroadcastChannel !== "undefined" && "locks" in navigator) return new ElectedLink(spec, hear);
-  return own(hear);
+/** Connects to the host of `spec`: in a shared worker, in an elected tab, or in this tab, as the browser supports. */
+export function connectToHost(spec: ConnectionSpec, receive: Receive): HostLink {
+  if (typeof SharedWorker !== "undefined") return new WorkerLink(spec, receive);
+  if (typeof BroadcastChannel !== "undefined" && "locks" in navigator) return new ElectedLink(spec, receive);
+  return localLink(receive);
 }
 
-/** To the worker. */
-class WorkerLink implements Link {
+/** A link to the shared worker. */
+class WorkerLink implements HostLink {
   private readonly port: MessagePort;
 
-  constructor(spec: Spec, hear: Hear) {
+  constructor(spec: ConnectionSpec, receive: Receive) {
     const worker = new SharedWorker(new URL(`assets/${WORKER}`, spec.base), { name: "petstream" });
     this.port = worker.port;
-    this.port.addEventListener("message", ({ data }: MessageEvent<FromHost>) => hear(data));
+    this.port.addEventListener("message", ({ data }: MessageEvent<FromHost>) => receive(data));
     this.port.start();
   }
 
@@ -40,88 +40,88 @@ class WorkerLink implements Link {
   }
 }
 
-/** To a host of this tab alone. */
-function own(hear: Hear): Link {
+/** A link to a host in this tab, for this tab only. */
+function localLink(receive: Receive): HostLink {
   const hosts = new Hosts();
-  const send = hosts.tab((message) => queueMicrotask(() => hear(message)));
+  const send = hosts.tab((message) => queueMicrotask(() => receive(message)));
   return { send, close: () => hosts.close() };
 }
 
-type Note =
+type Envelope =
   | { readonly from: string; readonly to: "host"; readonly message: ToHost }
   | { readonly to: string; readonly message: FromHost };
 
 /**
- * To the tab that was elected: the one that holds a lock, which the browser passes on when that tab goes. Tabs talk over
- * a channel, on which keys are never said: only those who have the same key know its name.
+ * A link to the elected tab: the one that holds a lock, which the browser hands to another tab when it closes. Tabs
+ * communicate over a broadcast channel. Its name is derived from the key, and the key itself is never sent on it.
  */
-class ElectedLink implements Link {
+class ElectedLink implements HostLink {
   private readonly channel: BroadcastChannel;
-  private readonly me = crypto.getRandomValues(new Uint32Array(4)).join("-");
-  private readonly gone = new AbortController();
-  /** To the host, if it is here. */
-  private local: ((message: ToHost) => void) | null = null;
+  private readonly ownId = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  private readonly closing = new AbortController();
+  /** Sends to the host if this tab has it. */
+  private toLocalHost: ((message: ToHost) => void) | null = null;
   private lastHello: Extract<ToHost, { t: "hello" }> | null = null;
 
   constructor(
-    private readonly spec: Spec,
-    private readonly hear: Hear,
+    private readonly spec: ConnectionSpec,
+    private readonly receive: Receive,
   ) {
     const name = `petstream ${digest(specId(spec))}`;
     this.channel = new BroadcastChannel(name);
-    this.channel.addEventListener("message", ({ data }: MessageEvent<Note>) => {
-      if (data.to === this.me || data.to === "all") this.hear(data.message as FromHost);
+    this.channel.addEventListener("message", ({ data }: MessageEvent<Envelope>) => {
+      if (data.to === this.ownId || data.to === "all") this.receive(data.message as FromHost);
     });
-    const { signal } = this.gone;
-    const held = (): Promise<void> => this.lead(signal);
-    navigator.locks.request(name, { signal }, held).catch(() => {});
+    const { signal } = this.closing;
+    const onElected = (): Promise<void> => this.serveTabs(signal);
+    navigator.locks.request(name, { signal }, onElected).catch(() => {});
   }
 
   send(message: ToHost): void {
     if (message.t === "hello") this.lastHello = message;
-    if (this.local !== null) return this.local(message);
-    this.say({ from: this.me, to: "host", message: this.secretless(message) });
+    if (this.toLocalHost !== null) return this.toLocalHost(message);
+    this.post({ from: this.ownId, to: "host", message: this.withoutKey(message) });
   }
 
   close(): void {
     this.send({ t: "bye" });
-    this.gone.abort();
+    this.closing.abort();
     this.channel.close();
   }
 
-  private secretless(message: ToHost): ToHost {
+  private withoutKey(message: ToHost): ToHost {
     return message.t === "hello" ? { ...message, spec: { ...message.spec, key: null } } : message;
   }
 
-  private say(note: Note): void {
-    this.channel.postMessage(note);
+  private post(envelope: Envelope): void {
+    this.channel.postMessage(envelope);
   }
 
-  /** Holds the connection for all until this tab goes. */
-  private async lead(signal: AbortSignal): Promise<void> {
+  /** Runs the host for all tabs until this tab closes. */
+  private async serveTabs(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const hosts = new Hosts();
     const tabs = new Map<string, (message: ToHost) => void>();
-    this.local = hosts.tab((message) => queueMicrotask(() => this.hear(message)));
-    this.channel.addEventListener("message", ({ data }: MessageEvent<Note>) => {
+    this.toLocalHost = hosts.tab((message) => queueMicrotask(() => this.receive(message)));
+    this.channel.addEventListener("message", ({ data }: MessageEvent<Envelope>) => {
       if (data.to !== "host" || !("from" in data)) return;
       const { from, message } = data;
       let tab = tabs.get(from);
       if (tab === undefined) {
-        tab = hosts.tab((answer) => this.say({ to: from, message: answer }));
+        tab = hosts.tab((answer) => this.post({ to: from, message: answer }));
         tabs.set(from, tab);
       }
       tab(message.t === "hello" ? { ...message, spec: this.spec } : message);
       if (message.t === "bye") tabs.delete(from);
     });
-    if (this.lastHello !== null) this.hear({ t: "anew" });
-    this.say({ to: "all", message: { t: "anew" } });
+    if (this.lastHello !== null) this.receive({ t: "anew" });
+    this.post({ to: "all", message: { t: "anew" } });
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     hosts.close();
   }
 }
 
-/** Tells specs apart, and does not give the key away. */
+/** A hash that distinguishes specs without containing the key. */
 function digest(text: string): string {
   let [a, b] = [0xdeadbeef, 0x41c6ce57];
   for (const character of text) {

@@ -1,10 +1,10 @@
-import { backoff, type Connection, retryAfter, type Sink, Timer } from "./connection.ts";
-import { cursor, type LiveEvent, type Spec, type State, written } from "./protocol.ts";
+import { backoff, type EventConnection, retryAfter, type Sink, Timer } from "./connection.ts";
+import { type ConnectionSpec, type ConnectionState, formatCursor, type LiveEvent, parseCursor } from "./protocol.ts";
 
-/** Events of a page. */
-const LIMIT = 500;
-/** How long the server may keep us waiting for one, seconds. */
-const WAIT = 25;
+/** The most events of a page. */
+const PAGE_LIMIT = 500;
+/** How long the server may hold a request until there is an event, seconds. */
+const LONG_POLL_SECONDS = 25;
 
 interface Page {
   readonly events: readonly LiveEvent[];
@@ -12,61 +12,61 @@ interface Page {
   readonly reset: { readonly reason: string } | null;
 }
 
-/** The same cursors without a stream: one question after another, each answered when there is something to tell. */
-export class Poll implements Connection {
-  private readonly retry = new Timer();
-  private asking = new AbortController();
+/** Events by long polling: one request after another, each answered when there are events. */
+export class PollConnection implements EventConnection {
+  private readonly retryTimer = new Timer();
+  private request = new AbortController();
   private failures = 0;
   private closed = false;
   private online = true;
 
   constructor(
-    private readonly spec: Spec,
+    private readonly spec: ConnectionSpec,
     private readonly sink: Sink,
   ) {
     this.state({ phase: "connecting" });
-    void this.ask();
+    void this.run();
   }
 
   close(): void {
     this.closed = true;
-    this.drop();
+    this.abort();
   }
 
   hurry(): void {
     if (this.closed || this.failures === 0) return;
-    this.drop();
+    this.abort();
     this.state({ phase: "connecting" });
-    void this.ask();
+    void this.run();
   }
 
   network(online: boolean): void {
     if (online === this.online || this.closed) return;
     this.online = online;
-    this.drop();
+    this.abort();
     this.state({ phase: online ? "connecting" : "offline" });
-    if (online) void this.ask();
+    if (online) void this.run();
   }
 
-  private drop(): void {
-    this.retry.clear();
-    this.asking.abort();
+  private abort(): void {
+    this.retryTimer.clear();
+    this.request.abort();
   }
 
-  private state(state: Omit<State, "transport">): void {
+  private state(state: Omit<ConnectionState, "transport">): void {
     this.sink.state({ ...state, transport: "poll" });
   }
 
-  private async ask(): Promise<void> {
-    this.asking = new AbortController();
-    const { signal } = this.asking;
+  private async run(): Promise<void> {
+    this.request = new AbortController();
+    const { signal } = this.request;
     while (!signal.aborted) {
-      let least = 0;
+      let minWait = 0;
       try {
-        const response = await this.next(signal);
+        const response = await this.requestPage(signal);
         if (signal.aborted) return;
         if (response.ok) {
-          this.take((await response.json()) as Page);
+          this.handle((await response.json()) as Page);
           this.failures = 0;
           continue;
         }
@@ -74,36 +74,36 @@ export class Poll implements Connection {
           this.close();
           return this.state({ phase: "ended", reason: "The key is no longer good for this." });
         }
-        least = retryAfter(response);
+        minWait = retryAfter(response);
       } catch {
-        // The connection failed, or it was told to stop.
+        // The connection failed or was aborted.
       }
       if (signal.aborted) return;
-      const wait = Math.max(least, backoff(this.failures));
+      const wait = Math.max(minWait, backoff(this.failures));
       this.failures += 1;
       this.state({ phase: "reconnecting", until: Date.now() + wait });
-      await new Promise<void>((resolve) => this.retry.set(wait, resolve));
+      await new Promise<void>((resolve) => this.retryTimer.set(wait, resolve));
       if (!signal.aborted) this.state({ phase: "connecting" });
     }
   }
 
-  private next(signal: AbortSignal): Promise<Response> {
+  private requestPage(signal: AbortSignal): Promise<Response> {
     const at = this.sink.position();
-    // After a failure the server is asked not to wait: its answer tells that it is there.
-    const wait = at === null || this.failures > 0 ? 0 : WAIT;
-    const query = new URLSearchParams({ topics: this.spec.topics, wait: String(wait), limit: String(LIMIT) });
-    if (at !== null) query.set("after", written(at));
+    // After a failure the server should answer at once, to show that it is reachable again.
+    const wait = at === null || this.failures > 0 ? 0 : LONG_POLL_SECONDS;
+    const query = new URLSearchParams({ topics: this.spec.topics, wait: String(wait), limit: String(PAGE_LIMIT) });
+    if (at !== null) query.set("after", formatCursor(at));
     const headers = new Headers(this.spec.key === null ? {} : { authorization: `Bearer ${this.spec.key}` });
-    const late = AbortSignal.timeout((WAIT + 20) * 1_000);
+    const timeout = AbortSignal.timeout((LONG_POLL_SECONDS + 20) * 1_000);
     return fetch(new URL(`api/events?${query}`, this.spec.base), {
       headers,
       cache: "no-store",
-      signal: AbortSignal.any([signal, late]),
+      signal: AbortSignal.any([signal, timeout]),
     });
   }
 
-  private take(page: Page): void {
-    const at = cursor(page.cursor);
+  private handle(page: Page): void {
+    const at = parseCursor(page.cursor);
     if (at === null) throw new Error(`no cursor: ${page.cursor}`);
     if (page.reset !== null) {
       this.sink.reset(at, page.reset.reason);
@@ -115,6 +115,6 @@ export class Poll implements Connection {
       });
       this.sink.passed(at);
     }
-    this.state({ phase: page.events.length >= LIMIT ? "catching-up" : "live" });
+    this.state({ phase: page.events.length >= PAGE_LIMIT ? "catching-up" : "live" });
   }
 }

@@ -1,18 +1,18 @@
-/** What tabs and the one who holds their connection say to each other. */
+/** The messages between tabs and the host of their connection. */
 
-/** A place in the log: everything up to and including `seq` has been seen. */
+/** A position in the event log: everything up to and including `seq` is known. */
 export interface Cursor {
   readonly epoch: string;
   readonly seq: number;
 }
 
-/** Reads `<epoch>.<seq>`. */
-export function cursor(text: string): Cursor | null {
+/** Parses `<epoch>.<seq>`. */
+export function parseCursor(text: string): Cursor | null {
   const [, epoch, seq] = /^([a-z0-9]+)\.(\d+)$/.exec(text) ?? [];
   return epoch === undefined || seq === undefined ? null : { epoch, seq: Number(seq) };
 }
 
-export function written(at: Cursor): string {
+export function formatCursor(at: Cursor): string {
   return `${at.epoch}.${at.seq}`;
 }
 
@@ -24,10 +24,10 @@ export interface LiveEvent {
 
 export interface EventData {
   readonly type: string;
-  /** Of the resource. */
+  /** The resource's id. */
   readonly id: string;
   readonly version: number;
-  /** The number of the event before it among the topics of this stream. */
+  /** The sequence number of the preceding event of this stream's topics. */
   readonly prev: number;
   readonly time: string;
   readonly resource: unknown;
@@ -35,52 +35,52 @@ export interface EventData {
   readonly new?: string;
 }
 
-/** How the connection is. */
+/** The phase of the connection. */
 export type Phase = "connecting" | "catching-up" | "live" | "reconnecting" | "offline" | "ended";
 
-export interface State {
+export interface ConnectionState {
   readonly phase: Phase;
   readonly transport: Transport;
-  /** When the next attempt is made, where that is known: milliseconds since 1970. */
+  /** The time of the next attempt, if known, milliseconds since 1970. */
   readonly until?: number;
-  /** Why it ended for good. */
+  /** Why the connection ended for good. */
   readonly reason?: string;
 }
 
 export type Transport = "sse" | "poll";
 
-/** Which connection. Tabs that ask for the same one share it. */
-export interface Spec {
-  /** Where the page is. */
+/** Describes a connection. Tabs with equal specs share it. */
+export interface ConnectionSpec {
+  /** The page's URL. */
   readonly base: string;
   readonly key: string | null;
   readonly topics: string;
   readonly transport: Transport;
 }
 
-export function specId(spec: Spec): string {
+export function specId(spec: ConnectionSpec): string {
   return JSON.stringify([spec.transport, spec.base, spec.topics, spec.key]);
 }
 
 export type ToHost =
-  /** Also said again by a tab that was asleep. `from` is where it stands, if anywhere. */
-  | { readonly t: "hello"; readonly spec: Spec; readonly from: string | null }
-  /** Which events came after this cursor? */
+  /** Joins the host; sent again by a tab that was suspended. `from` is its position, if any. */
+  | { readonly t: "hello"; readonly spec: ConnectionSpec; readonly from: string | null }
+  /** Requests the events after a cursor. */
   | { readonly t: "since"; readonly n: number; readonly cursor: string }
   | { readonly t: "alive" }
-  /** Somebody does not want to wait. */
+  /** Connect now instead of waiting. */
   | { readonly t: "hurry" }
   | { readonly t: "network"; readonly online: boolean }
   | { readonly t: "bye" };
 
 export type FromHost =
-  | { readonly t: "state"; readonly state: State }
+  | { readonly t: "state"; readonly state: ConnectionState }
   | { readonly t: "events"; readonly events: readonly LiveEvent[] }
-  /** The answer to `since`; null: it is not known here what came after that. */
+  /** The answer to `since`; null: the host does not have these events. */
   | { readonly t: "replay"; readonly n: number; readonly events: readonly LiveEvent[] | null }
-  /** What is known has to be read anew. */
+  /** The tab must load a new snapshot. */
   | { readonly t: "reset"; readonly reason: string }
   | { readonly t: "stats"; readonly data: unknown }
   | { readonly t: "alive?" }
-  /** There is another host now: say hello. */
+  /** There is a new host, to which tabs must send `hello`. */
   | { readonly t: "anew" };

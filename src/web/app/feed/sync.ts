@@ -1,203 +1,211 @@
 import { ApiError } from "../api.ts";
-import { type Link, link } from "./link.ts";
-import { type Cursor, cursor, type FromHost, type LiveEvent, type Spec, type State, written } from "./protocol.ts";
+import { connectToHost, type HostLink } from "./link.ts";
+import {
+  type ConnectionSpec,
+  type ConnectionState,
+  type Cursor,
+  type FromHost,
+  formatCursor,
+  type LiveEvent,
+  parseCursor,
+} from "./protocol.ts";
 
-/** What a reader of events has to be able to do. */
-export interface Reader {
-  /** Reads everything anew; the cursor that all of it is consistent with. */
+/** Uses the events that [Sync] delivers. */
+export interface EventConsumer {
+  /** Loads a snapshot. Returns the cursor after which events apply to it. */
   load(signal: AbortSignal): Promise<string>;
-  /** The events behind a cursor, asked of the server itself; null where it can't tell. */
+  /** Fetches the events after a cursor from the server; null if the server no longer has them. */
   fetchSince(at: string, signal: AbortSignal): Promise<{ events: readonly LiveEvent[]; cursor: string } | null>;
-  /** Takes in events, in their order, each of them once. */
+  /** Applies events, in order and each once. */
   apply(events: readonly LiveEvent[]): void;
   stats(data: unknown): void;
-  state(state: State): void;
-  /** What was known is being read anew, for that reason; null: it has been. */
-  rereading(reason: string | null): void;
+  state(state: ConnectionState): void;
+  /** A new snapshot is being loaded for this reason; null: it has been loaded. */
+  resetting(reason: string | null): void;
 }
 
-/** How long to wait before what could not be read is asked for again, milliseconds, at least and at most. */
-const AGAIN = 1_000;
-const MOST_AGAIN = 30_000;
+/** The bounds of the wait after a failed request, milliseconds. */
+const MIN_RETRY_WAIT = 1_000;
+const MAX_RETRY_WAIT = 30_000;
 
-/** The wait after a failure; `n` of them came before. */
-function wait(failure: unknown, n: number): number {
-  const told = failure instanceof ApiError ? Number(failure.retryAfter ?? 0) * 1_000 : 0;
-  return Math.max(Number.isFinite(told) ? told : 0, Math.min(MOST_AGAIN, AGAIN * 2 ** n));
+/** The wait after a failure with `n` failures before it: the server's `retry-after` or an exponential backoff. */
+function retryWait(failure: unknown, n: number): number {
+  const retryAfter = failure instanceof ApiError ? Number(failure.retryAfter ?? 0) * 1_000 : 0;
+  return Math.max(Number.isFinite(retryAfter) ? retryAfter : 0, Math.min(MAX_RETRY_WAIT, MIN_RETRY_WAIT * 2 ** n));
 }
 
 /**
- * Keeps a reader in step with the log. Snapshots are read by the tab itself, events come from the host; what came while
- * a snapshot was being read is held back, what it missed is asked for, and an event is taken in only behind the one
- * before it.
+ * Keeps a consumer in sync with the event log. The tab loads snapshots itself; events come from the host. Events that
+ * arrive while a snapshot is loading wait, missed ones are requested, and an event is applied only after its
+ * predecessor.
  */
 export class Sync {
-  private readonly link: Link;
+  private readonly link: HostLink;
   private at: Cursor | null = null;
-  /** Events that can't be taken in yet. */
-  private held: LiveEvent[] | null = [];
-  private asked = 0;
-  /** How often in a row the host could not tell. */
-  private unknown = 0;
-  private work = new AbortController();
+  /** Events that can't be applied yet; null: events can be applied at once. */
+  private pending: LiveEvent[] | null = [];
+  private lastRequest = 0;
+  /** How many times in a row the host did not have the events. */
+  private misses = 0;
+  private task = new AbortController();
 
   constructor(
-    private readonly spec: Spec,
-    private readonly reader: Reader,
+    private readonly spec: ConnectionSpec,
+    private readonly consumer: EventConsumer,
   ) {
-    this.link = link(spec, (message) => this.hear(message));
-    addEventListener("online", this.network);
-    addEventListener("offline", this.network);
-    addEventListener("pageshow", this.awake);
-    addEventListener("pagehide", this.asleep);
-    document.addEventListener("resume", this.awake);
+    this.link = connectToHost(spec, (message) => this.receive(message));
+    addEventListener("online", this.reportNetwork);
+    addEventListener("offline", this.reportNetwork);
+    addEventListener("pageshow", this.onPageShow);
+    addEventListener("pagehide", this.onPageHide);
+    document.addEventListener("resume", this.onPageShow);
     this.hello();
-    if (!navigator.onLine) this.network();
+    if (!navigator.onLine) this.reportNetwork();
     void this.reload();
   }
 
   close(): void {
-    this.work.abort();
-    removeEventListener("online", this.network);
-    removeEventListener("offline", this.network);
-    removeEventListener("pageshow", this.awake);
-    removeEventListener("pagehide", this.asleep);
-    document.removeEventListener("resume", this.awake);
+    this.task.abort();
+    removeEventListener("online", this.reportNetwork);
+    removeEventListener("offline", this.reportNetwork);
+    removeEventListener("pageshow", this.onPageShow);
+    removeEventListener("pagehide", this.onPageHide);
+    document.removeEventListener("resume", this.onPageShow);
     this.link.close();
   }
 
-  /** Tries to connect now. */
+  /** Connects now instead of waiting. */
   hurry(): void {
     this.link.send({ t: "hurry" });
   }
 
-  private readonly network = (): void => this.link.send({ t: "network", online: navigator.onLine });
+  private readonly reportNetwork = (): void => this.link.send({ t: "network", online: navigator.onLine });
 
-  private readonly asleep = (): void => this.link.send({ t: "bye" });
+  private readonly onPageHide = (): void => this.link.send({ t: "bye" });
 
-  /** Back from the cache of pages, or from being frozen: what was said meanwhile may never arrive. */
-  private readonly awake = (event: Event): void => {
+  /** The page is back from the back/forward cache or was frozen: messages may have been lost meanwhile. */
+  private readonly onPageShow = (event: Event): void => {
     if (event instanceof PageTransitionEvent && !event.persisted) return;
     this.hello();
     this.resume();
   };
 
   private hello(): void {
-    this.link.send({ t: "hello", spec: this.spec, from: this.at === null ? null : written(this.at) });
+    this.link.send({ t: "hello", spec: this.spec, from: this.at === null ? null : formatCursor(this.at) });
   }
 
-  private hear(message: FromHost): void {
+  private receive(message: FromHost): void {
     switch (message.t) {
       case "state":
-        return this.reader.state(message.state);
+        return this.consumer.state(message.state);
       case "stats":
-        return this.reader.stats(message.data);
+        return this.consumer.stats(message.data);
       case "alive?":
         return this.link.send({ t: "alive" });
       case "reset":
-        this.reader.rereading(message.reason);
+        this.consumer.resetting(message.reason);
         return void this.reload();
       case "anew":
         this.hello();
         return this.resume();
       case "events":
-        return this.take(message.events);
+        return this.receiveEvents(message.events);
       case "replay":
         return this.replay(message);
     }
   }
 
-  private take(events: readonly LiveEvent[]): void {
-    if (this.held !== null) this.held.push(...events);
+  private receiveEvents(events: readonly LiveEvent[]): void {
+    if (this.pending !== null) this.pending.push(...events);
     else if (!this.apply(events)) this.resume();
   }
 
-  /** Asks what came behind where we are, unless a snapshot is on its way, after which it is asked anyway. */
+  /** Requests the events after the current position. Without one, a snapshot is loading, which ends with this request. */
   private resume(): void {
     if (this.at === null) return;
-    this.held ??= [];
-    this.asked += 1;
-    this.link.send({ t: "since", n: this.asked, cursor: written(this.at) });
+    this.pending ??= [];
+    this.lastRequest += 1;
+    this.link.send({ t: "since", n: this.lastRequest, cursor: formatCursor(this.at) });
   }
 
   private replay({ n, events }: Extract<FromHost, { t: "replay" }>): void {
-    if (n !== this.asked || this.at === null || this.held === null) return;
-    if (events === null) return void this.fill();
-    const held = this.held;
-    this.held = null;
-    this.unknown = 0;
-    if (!this.apply([...events, ...held])) this.resume();
-    else this.reader.rereading(null);
+    if (n !== this.lastRequest || this.at === null || this.pending === null) return;
+    if (events === null) return void this.fetchMissing();
+    const pending = this.pending;
+    this.pending = null;
+    this.misses = 0;
+    if (!this.apply([...events, ...pending])) this.resume();
+    else this.consumer.resetting(null);
   }
 
-  /** Takes in what is new among `events`; whether it all followed on what we have. */
+  /** Applies the new ones of `events`. Returns false if one did not follow the current position. */
   private apply(events: readonly LiveEvent[]): boolean {
     const fresh: LiveEvent[] = [];
-    let whole = true;
+    let contiguous = true;
     for (const event of events) {
-      const id = cursor(event.id);
+      const id = parseCursor(event.id);
       if (id === null || this.at === null || id.epoch !== this.at.epoch) {
-        whole = false;
+        contiguous = false;
         break;
       }
       if (id.seq <= this.at.seq) continue;
       if (event.data.prev > this.at.seq) {
-        whole = false;
+        contiguous = false;
         break;
       }
       this.at = id;
       fresh.push(event);
     }
-    if (fresh.length > 0) this.reader.apply(fresh);
-    return whole;
+    if (fresh.length > 0) this.consumer.apply(fresh);
+    return contiguous;
   }
 
-  /** Reads the snapshot, however often it takes. */
+  /** Loads the snapshot, with retries until it succeeds. */
   private async reload(): Promise<void> {
-    const signal = this.begin();
-    this.held ??= [];
+    const signal = this.startTask();
+    this.pending ??= [];
     this.at = null;
     for (let failures = 0; !signal.aborted; failures += 1) {
       try {
-        const at = cursor(await this.reader.load(signal));
+        const at = parseCursor(await this.consumer.load(signal));
         if (signal.aborted) return;
         this.at = at;
         return this.resume();
       } catch (failure) {
-        await pause(wait(failure, failures), signal);
+        await pause(retryWait(failure, failures), signal);
       }
     }
   }
 
-  /** Asks the server itself for what the host can't tell. */
-  private async fill(): Promise<void> {
-    const signal = this.begin();
+  /** Fetches from the server the events that the host does not have. */
+  private async fetchMissing(): Promise<void> {
+    const signal = this.startTask();
     for (let failures = 0; !signal.aborted && this.at !== null; ) {
       try {
-        const page = await this.reader.fetchSince(written(this.at), signal);
+        const page = await this.consumer.fetchSince(formatCursor(this.at), signal);
         if (signal.aborted) return;
         if (page === null) return void this.reload();
         this.apply(page.events);
-        this.at = cursor(page.cursor) ?? this.at;
+        this.at = parseCursor(page.cursor) ?? this.at;
         failures = 0;
         if (page.events.length > 0) continue;
-        // A host that knows another log than the server, or none: it will find out.
-        await pause(Math.min(AGAIN, 50 * 2 ** this.unknown), signal);
-        this.unknown += 1;
+        // The host is behind the server or follows another log; it will catch up or reset.
+        await pause(Math.min(MIN_RETRY_WAIT, 50 * 2 ** this.misses), signal);
+        this.misses += 1;
         if (!signal.aborted) this.resume();
         return;
       } catch (failure) {
-        await pause(wait(failure, failures), signal);
+        await pause(retryWait(failure, failures), signal);
         failures += 1;
       }
     }
   }
 
-  /** The work that is going on is done with. */
-  private begin(): AbortSignal {
-    this.work.abort();
-    this.work = new AbortController();
-    return this.work.signal;
+  /** Aborts the current task; returns the signal for a new one. */
+  private startTask(): AbortSignal {
+    this.task.abort();
+    this.task = new AbortController();
+    return this.task.signal;
   }
 }
 

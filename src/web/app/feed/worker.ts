@@ -1,10 +1,10 @@
-// The worker that all tabs share: browsers allow six connections a host over HTTP/1.1, and a stream in each tab would
-// use them up. It has a connection for each key that tabs are signed in with, as long as one of them is there.
+// The worker that all tabs share. Over HTTP/1.1, browsers allow six connections to a host, which one stream for each tab
+// would use up. The worker has one connection for each key that tabs are signed in with.
 
 import { Hosts } from "./hosts.ts";
 import type { FromHost, ToHost } from "./protocol.ts";
 
-// Typed here, since the library of workers and that of pages can't be had at once.
+// Declared here, since TypeScript's libraries of workers and of pages exclude each other.
 declare const self: typeof globalThis & { onconnect: (event: MessageEvent) => void };
 
 const hosts = new Hosts();
@@ -13,7 +13,7 @@ self.onconnect = ({ ports: [port] }) => {
   if (port === undefined) return;
   const tab = hosts.tab((message: FromHost) => port.postMessage(message));
   port.addEventListener("message", ({ data }: MessageEvent<ToHost>) => tab(data));
-  // Where browsers tell of it.
+  // Only some browsers have this event; the others rely on pings.
   port.addEventListener("close", () => tab({ t: "bye" }));
   port.start();
 };

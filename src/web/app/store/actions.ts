@@ -1,14 +1,16 @@
 import { explain, type Order, type OrderStatus, type Pet, type PetStatus } from "../api.ts";
 import { announce, toast } from "../dom.ts";
-import { word } from "../format.ts";
+import { humanize } from "../format.ts";
 import type { Session } from "../session.ts";
 import type { Model } from "./model.ts";
 
-/** Tells this tab from others with the same key. */
-const TAB = `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
+/** A random id of this tab, for idempotency keys. */
+const TAB_ID = `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
 
-/** What can be done with an order in a status. */
-export const MOVES: Readonly<Record<OrderStatus, readonly { readonly to: OrderStatus; readonly label: string }[]>> = {
+/** The transitions from each status of an order. */
+export const TRANSITIONS: Readonly<
+  Record<OrderStatus, readonly { readonly to: OrderStatus; readonly label: string }[]>
+> = {
   PLACED: [
     { to: "APPROVED", label: "Approve" },
     { to: "CANCELLED", label: "Cancel" },
@@ -22,7 +24,7 @@ export const MOVES: Readonly<Record<OrderStatus, readonly { readonly to: OrderSt
   CANCELLED: [],
 };
 
-/** Changes that people make. Each says what came of it. */
+/** The user's changes to the store. Each reports its success or failure. */
 export class Actions {
   constructor(
     private readonly session: Session,
@@ -30,30 +32,30 @@ export class Actions {
   ) {}
 
   get allowed(): boolean {
-    return this.session.may("store:write");
+    return this.session.hasScope("store:write");
   }
 
   async order(pet: Pet): Promise<void> {
-    // The same order, however often the button is pressed here.
-    const headers = { "idempotency-key": `${TAB}-${pet.id}-${pet.version}` };
+    // The same idempotency key for every press of the button in this tab.
+    const headers = { "idempotency-key": `${TAB_ID}-${pet.id}-${pet.version}` };
     await this.report(`${pet.name} is ordered.`, async () => {
-      this.model.learn({ order: await this.session.send<Order>("POST", "api/orders", { petId: pet.id }, headers) });
+      this.model.update({ order: await this.session.send<Order>("POST", "api/orders", { petId: pet.id }, headers) });
     });
   }
 
-  async move(order: Order, to: OrderStatus): Promise<void> {
-    await this.report(`The order is ${word(to).toLowerCase()}.`, async () => {
+  async transition(order: Order, to: OrderStatus): Promise<void> {
+    await this.report(`The order is ${humanize(to).toLowerCase()}.`, async () => {
       const headers = { "if-match": `"${order.version}"` };
-      this.model.learn({
+      this.model.update({
         order: await this.session.send<Order>("PATCH", `api/orders/${order.id}`, { status: to }, headers),
       });
     });
   }
 
   async status(pet: Pet, to: PetStatus): Promise<boolean> {
-    return this.report(`${pet.name} is ${word(to).toLowerCase()}.`, async () => {
+    return this.report(`${pet.name} is ${humanize(to).toLowerCase()}.`, async () => {
       const headers = { "if-match": `"${pet.version}"` };
-      this.model.learn({ pet: await this.session.send<Pet>("PATCH", `api/pets/${pet.id}`, { status: to }, headers) });
+      this.model.update({ pet: await this.session.send<Pet>("PATCH", `api/pets/${pet.id}`, { status: to }, headers) });
     });
   }
 

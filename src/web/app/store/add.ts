@@ -1,6 +1,6 @@
 import { ApiError, explain, GENDERS, type Pet, SIZES, SPECIES } from "../api.ts";
 import { announce, h, toast } from "../dom.ts";
-import { word } from "../format.ts";
+import { humanize } from "../format.ts";
 import type { Session } from "../session.ts";
 import type { Model } from "./model.ts";
 
@@ -12,20 +12,21 @@ interface Field {
   readonly read: () => unknown;
 }
 
-/** What a text field holds; nothing is left out, so that the server says what it wants. */
-const given = (text: string): string | undefined => (text === "" ? undefined : text);
+/** The value of a text field; undefined if it is empty, so that the server reports that it is missing. */
+const optionalText = (text: string): string | undefined => (text === "" ? undefined : text);
 
 function fields(): Field[] {
   const make = (name: string, label: string, control: Field["control"], read?: () => unknown): Field => {
     control.id = `add-${name}`;
     const error = h("p", { class: "error-text", id: `add-${name}-error` });
     control.setAttribute("aria-describedby", error.id);
-    return { name, label, control, error, read: read ?? (() => given(control.value)) };
+    return { name, label, control, error, read: read ?? (() => optionalText(control.value)) };
   };
   const choice = (values: readonly string[]): HTMLSelectElement =>
-    h("select", {}, ...values.map((value) => h("option", { value, text: word(value) })));
+    h("select", {}, ...values.map((value) => h("option", { value, text: humanize(value) })));
   const months = h("input", { inputmode: "numeric", autocomplete: "off" });
-  const number = (): unknown => (/^-?\d+$/.test(months.value.trim()) ? Number(months.value) : given(months.value));
+  const number = (): unknown =>
+    /^-?\d+$/.test(months.value.trim()) ? Number(months.value) : optionalText(months.value);
   return [
     make("name", "Name", h("input", { autocomplete: "off" })),
     make("species", "Species", choice(SPECIES)),
@@ -39,27 +40,28 @@ function fields(): Field[] {
   ];
 }
 
-/** Asks for a new pet. The server says what is wrong, and it is shown where it is. */
+/** Shows a dialog for a new pet. Errors that the server reports are shown at their fields. */
 export function addPet(session: Session, model: Model): void {
   const all = fields();
   const kids = h("input", { type: "checkbox" });
   const general = h("p", { class: "error-text", role: "alert" });
   const save = h("button", { class: "primary", type: "submit", text: "Add the pet" });
   const close = (): void => dialog.close();
-  // The same pet, however often it is sent.
-  const idempotency = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  // A prefix of the idempotency key, so that a repeated request creates one pet.
+  const formId = crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-  const refused = (failure: unknown): void => {
+  const showErrors = (failure: unknown): void => {
     const errors = failure instanceof ApiError ? failure.errors : [];
-    const rest = errors.filter(({ field }) => !all.some(({ name }) => name === field));
+    const unassigned = errors.filter(({ field }) => !all.some(({ name }) => name === field));
     for (const { field, detail } of errors) {
-      const place = all.find(({ name }) => name === field);
-      if (place === undefined) continue;
-      place.error.textContent = `${place.label} ${detail}.`;
-      place.control.setAttribute("aria-invalid", "true");
+      const target = all.find(({ name }) => name === field);
+      if (target === undefined) continue;
+      target.error.textContent = `${target.label} ${detail}.`;
+      target.control.setAttribute("aria-invalid", "true");
     }
     if (errors.length === 0) general.textContent = explain(failure);
-    else if (rest.length > 0) general.textContent = rest.map(({ field, detail }) => `${field} ${detail}`).join("; ");
+    else if (unassigned.length > 0)
+      general.textContent = unassigned.map(({ field, detail }) => `${field} ${detail}`).join("; ");
     all.find(({ control }) => control.getAttribute("aria-invalid") === "true")?.control.focus();
   };
 
@@ -73,14 +75,14 @@ export function addPet(session: Session, model: Model): void {
     }
     try {
       const body = { ...Object.fromEntries(all.map(({ name, read }) => [name, read()])), goodWithKids: kids.checked };
-      const headers = { "idempotency-key": `${idempotency}-${hash(JSON.stringify(body))}` };
+      const headers = { "idempotency-key": `${formId}-${hash(JSON.stringify(body))}` };
       const pet = await session.send<Pet>("POST", "api/pets", body, headers);
-      model.learn({ pet });
+      model.update({ pet });
       announce(`${pet.name} is in the store.`);
       toast(`${pet.name} is in the store.`);
       close();
     } catch (failure) {
-      refused(failure);
+      showErrors(failure);
     } finally {
       save.disabled = false;
     }
@@ -115,7 +117,7 @@ export function addPet(session: Session, model: Model): void {
   dialog.showModal();
 }
 
-/** Tells one form's contents from another's: a key that was used may come back only with the same. */
+/** A hash of the form's content: an idempotency key may only be repeated with the same content. */
 function hash(text: string): string {
   let value = 2166136261;
   for (const character of text) value = Math.imul(value ^ (character.codePointAt(0) ?? 0), 16777619);

@@ -1,6 +1,6 @@
 import { PET_STATUSES, type Pet, SIZES, SPECIES } from "../api.ts";
 import { h } from "../dom.ts";
-import { word } from "../format.ts";
+import { humanize } from "../format.ts";
 import { icon } from "../icons.ts";
 
 const SORTS: Readonly<Record<string, readonly [string, (a: Pet, b: Pet) => number]>> = {
@@ -11,7 +11,7 @@ const SORTS: Readonly<Record<string, readonly [string, (a: Pet, b: Pet) => numbe
   young: ["Youngest", (a, b) => a.ageMonths - b.ageMonths],
 };
 
-/** Which pets are shown, and in which order. */
+/** The form that filters and sorts the pets. */
 export class Filters {
   readonly element: HTMLElement;
   onchange: () => void = () => {};
@@ -24,7 +24,7 @@ export class Filters {
   private readonly species = select("f-species", "Any species", SPECIES);
   private readonly status = select("f-status", "Any status", PET_STATUSES);
   private readonly size = select("f-size", "Any size", SIZES);
-  private readonly most = h("input", {
+  private readonly maxPrice = h("input", {
     type: "number",
     id: "f-most",
     min: "0",
@@ -42,10 +42,10 @@ export class Filters {
       text: "Clear",
       onclick: () => this.clear(),
     });
-    // On a phone the pets come first.
-    const unfold = h("button", { class: "unfold", type: "button", text: "Filters", "aria-expanded": "false" });
-    unfold.addEventListener("click", () => {
-      unfold.setAttribute("aria-expanded", String(this.element.classList.toggle("open")));
+    // On small screens, the filters are collapsed.
+    const toggle = h("button", { class: "unfold", type: "button", text: "Filters", "aria-expanded": "false" });
+    toggle.addEventListener("click", () => {
+      toggle.setAttribute("aria-expanded", String(this.element.classList.toggle("open")));
     });
     this.element = h(
       "form",
@@ -56,11 +56,11 @@ export class Filters {
         onsubmit: (event: Event) => event.preventDefault(),
       },
       field("Search", this.text, "search", icon("search")),
-      unfold,
+      toggle,
       field("Species", this.species),
       field("Status", this.status),
       field("Size", this.size),
-      field("At most $", this.most, "narrow"),
+      field("At most $", this.maxPrice, "narrow"),
       field("Sort by", this.sort),
       h("label", { class: "check" }, this.kids, "Good with kids"),
       clear,
@@ -68,20 +68,25 @@ export class Filters {
     this.element.addEventListener("input", () => this.onchange());
   }
 
-  /** Those that are wanted, in the order that is. */
+  /** The pets that match the filters, in the chosen order. */
   choose(pets: Iterable<Pet>): Pet[] {
     const words = this.text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const [species, status, size, most] = [this.species.value, this.status.value, this.size.value, this.most.value];
-    const wanted = (pet: Pet): boolean => {
+    const [species, status, size, maxPrice] = [
+      this.species.value,
+      this.status.value,
+      this.size.value,
+      this.maxPrice.value,
+    ];
+    const matches = (pet: Pet): boolean => {
       if (species !== "" && pet.species !== species) return false;
       if (status !== "" && pet.status !== status) return false;
       if (size !== "" && pet.size !== size) return false;
-      if (most !== "" && Number(pet.price) > Number(most)) return false;
+      if (maxPrice !== "" && Number(pet.price) > Number(maxPrice)) return false;
       if (this.kids.checked && !pet.goodWithKids) return false;
       const text = `${pet.name} ${pet.breed} ${pet.color} ${pet.species} ${pet.description}`.toLowerCase();
       return words.every((part) => text.includes(part));
     };
-    return [...pets].filter(wanted).sort(SORTS[this.sort.value]?.[1]);
+    return [...pets].filter(matches).sort(SORTS[this.sort.value]?.[1]);
   }
 
   private clear(): void {
@@ -91,10 +96,10 @@ export class Filters {
 }
 
 function select(id: string, any: string, values: readonly string[]): HTMLSelectElement {
-  const options = values.map((value) => h("option", { value, text: word(value) }));
+  const options = values.map((value) => h("option", { value, text: humanize(value) }));
   return h("select", { id }, h("option", { value: "", text: any }), ...options);
 }
 
-function field(label: string, control: HTMLElement, style = "", more: Node | null = null): HTMLElement {
-  return h("div", { class: `field ${style}` }, h("label", { for: control.id, text: label }), more, control);
+function field(label: string, control: HTMLElement, style = "", extra: Node | null = null): HTMLElement {
+  return h("div", { class: `field ${style}` }, h("label", { for: control.id, text: label }), extra, control);
 }

@@ -1,5 +1,5 @@
 import type { Inventory, Order, Pet } from "../api.ts";
-import { type Model, type News, RESET } from "./model.ts";
+import { type EventEntry, type Model, RESET } from "./model.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
   "too-old": "what was missed is no longer kept",
@@ -9,13 +9,13 @@ const REASONS: Readonly<Record<string, string>> = {
   gap: "an event was missing",
 };
 
-/** Why everything had to be read anew. */
-export function because(reason: string): string {
+/** The reason of a reset in words. */
+export function resetReason(reason: string): string {
   return REASONS[reason] ?? reason;
 }
 
-/** What happened, in words. */
-export function headline({ data }: News, model: Model): string {
+/** An event in words. */
+export function headline({ data }: EventEntry, model: Model): string {
   const resource = data.resource as (Partial<Pet> & Partial<Order> & { message?: string; total?: number }) | null;
   const pet = (id: string | undefined): string => model.pets.get(id ?? "")?.name ?? "a pet";
   const words = (name: string | undefined): string => (name ?? "").toLowerCase();
@@ -36,7 +36,7 @@ export function headline({ data }: News, model: Model): string {
     case "notification":
       return resource?.message ?? "Notice";
     case RESET:
-      return `Everything was read anew: ${because(data.id)}`;
+      return `Everything was read anew: ${resetReason(data.id)}`;
     default:
       return data.type;
   }

@@ -1,14 +1,14 @@
 import type { Order } from "../api.ts";
 import { arrange, h, setText } from "../dom.ts";
-import { money, time, word } from "../format.ts";
-import { type Actions, MOVES } from "./actions.ts";
+import { humanize, money, time } from "../format.ts";
+import { type Actions, TRANSITIONS } from "./actions.ts";
 import type { Model } from "./model.ts";
 import { flash } from "./pets.ts";
 
-/** Orders that are drawn. */
-const MOST = 50;
+/** The most orders that are shown. */
+const MAX_DRAWN = 50;
 
-/** The orders, the newest first, and how they can be moved on. */
+/** The list of orders, the newest first, with buttons for their transitions. */
 export class OrderList {
   readonly element: HTMLElement;
   private readonly list = h("ul", { class: "orders", id: "orders" });
@@ -36,12 +36,12 @@ export class OrderList {
   }
 
   draw(changed: ReadonlySet<string>, all: boolean): void {
-    const open = ({ status }: Order): boolean => MOVES[status].length > 0;
-    // What has just been closed stays for a look.
-    const wanted = ({ id, status }: Order): boolean =>
-      this.closed.checked || MOVES[status].length > 0 || (!all && this.rows.has(id));
-    const orders = [...this.model.orders.values()].filter(wanted).sort((a, b) => (a.id < b.id ? 1 : -1));
-    const drawn = orders.slice(0, MOST).map((order) => this.row(order));
+    const isOpen = ({ status }: Order): boolean => TRANSITIONS[status].length > 0;
+    // An order that has just been closed stays in the list until the next snapshot.
+    const isShown = ({ id, status }: Order): boolean =>
+      this.closed.checked || TRANSITIONS[status].length > 0 || (!all && this.rows.has(id));
+    const orders = [...this.model.orders.values()].filter(isShown).sort((a, b) => (a.id < b.id ? 1 : -1));
+    const drawn = orders.slice(0, MAX_DRAWN).map((order) => this.row(order));
     arrange(
       this.list,
       drawn.map((row) => row.element),
@@ -52,7 +52,7 @@ export class OrderList {
     }
     for (const [id, row] of this.rows) if (!drawn.includes(row)) this.rows.delete(id);
     this.none.hidden = orders.length > 0;
-    setText(this.none, [...this.model.orders.values()].some(open) || !this.model.loaded ? "" : "No order is open.");
+    setText(this.none, [...this.model.orders.values()].some(isOpen) || !this.model.loaded ? "" : "No order is open.");
   }
 
   private row(order: Order): Row {
@@ -73,7 +73,7 @@ class Row {
   private readonly status = h("span", { class: "badge" });
   private readonly moves = h("div", { class: "moves" });
   private drawn = "";
-  private moving = false;
+  private isBusy = false;
 
   constructor(
     id: string,
@@ -93,11 +93,11 @@ class Row {
     this.drawn = key;
     setText(this.name, pet);
     setText(this.details, `${money(order.price, order.currency)} · ${time(order.createdAt)}`);
-    setText(this.status, word(order.status));
+    setText(this.status, humanize(order.status));
     this.status.dataset.status = order.status;
     if (!this.actions.allowed) return;
     const focused = this.moves.contains(document.activeElement);
-    const buttons = MOVES[order.status].map(({ to, label }) => {
+    const buttons = TRANSITIONS[order.status].map(({ to, label }) => {
       const style = to === "CANCELLED" ? "quiet small" : "small";
       const button = h("button", {
         type: "button",
@@ -106,11 +106,11 @@ class Row {
         "aria-label": `${label} the order of ${pet}`,
       });
       button.addEventListener("click", () => {
-        // Not disabled meanwhile: it would lose the focus.
-        if (this.moving) return;
-        this.moving = true;
-        void this.actions.move(order, to).finally(() => {
-          this.moving = false;
+        // The button is not disabled meanwhile, since it would lose the focus.
+        if (this.isBusy) return;
+        this.isBusy = true;
+        void this.actions.transition(order, to).finally(() => {
+          this.isBusy = false;
         });
       });
       return button;

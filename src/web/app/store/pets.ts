@@ -1,22 +1,22 @@
 import { PET_STATUSES, type Pet, type PetStatus } from "../api.ts";
 import { arrange, h, setText } from "../dom.ts";
-import { age, money, word } from "../format.ts";
+import { age, humanize, money } from "../format.ts";
 import { icon, speciesIcon } from "../icons.ts";
 import type { Actions } from "./actions.ts";
 import type { Model } from "./model.ts";
 
-/** Cards drawn before somebody asks for more. */
-const PAGE = 24;
+/** The number of cards that are shown at first, and that "Show more" adds. */
+const PAGE_SIZE = 24;
 
-/** Makes what has just changed be seen for a moment. */
+/** Highlights an element that has just changed. */
 export function flash(element: Element): void {
   element.classList.remove("flash");
-  // The animation begins anew only if the class was away for a layout.
+  // A layout without the class is needed to restart the animation.
   void (element as HTMLElement).offsetWidth;
   element.classList.add("flash");
 }
 
-/** The pets that were chosen, as cards. */
+/** The filtered pets as cards. */
 export class PetGrid {
   readonly element: HTMLElement;
   private readonly list = h("ul", { class: "grid", id: "pets" });
@@ -24,7 +24,7 @@ export class PetGrid {
   private readonly more = h("button", { type: "button", class: "wide", onclick: () => this.showMore() });
   private readonly cards = new Map<string, Card>();
   private visible: readonly Pet[] = [];
-  private most = PAGE;
+  private limit = PAGE_SIZE;
 
   constructor(
     private readonly model: Model,
@@ -33,10 +33,10 @@ export class PetGrid {
     this.element = h("div", {}, this.list, this.none, this.more);
   }
 
-  /** Draws `visible`; those in `changed` have just changed. */
+  /** Shows `visible` and highlights those in `changed`. */
   draw(visible: readonly Pet[], changed: ReadonlySet<string>): void {
     this.visible = visible;
-    const drawn = visible.slice(0, this.most);
+    const drawn = visible.slice(0, this.limit);
     arrange(
       this.list,
       drawn.map((pet) => this.card(pet).element),
@@ -64,10 +64,10 @@ export class PetGrid {
   }
 
   private showMore(): void {
-    const before = this.most;
-    this.most += PAGE;
+    const before = this.limit;
+    this.limit += PAGE_SIZE;
     this.draw(this.visible, new Set());
-    // The button may be gone: who pressed it goes on at the first card that it brought.
+    // The button may be hidden now, so the focus moves to the first new card.
     this.list.children[before]?.querySelector<HTMLElement>("button, select")?.focus();
   }
 }
@@ -89,7 +89,7 @@ class Card {
   private readonly badge = h("span", { class: "status" });
   private readonly order = h("button", { type: "button", class: "small" }, "Order");
   private version = 0;
-  private ordering = false;
+  private isOrdering = false;
 
   constructor(
     private pet: Pet,
@@ -97,9 +97,9 @@ class Card {
   ) {
     this.element.dataset.id = pet.id;
     const picture = h("div", { class: `picture ${pet.species.toLowerCase()}` }, speciesIcon(pet.species));
-    for (const status of PET_STATUSES) this.status.append(h("option", { value: status, text: word(status) }));
-    this.status.addEventListener("change", () => void this.change());
-    this.order.addEventListener("click", () => void this.buy());
+    for (const status of PET_STATUSES) this.status.append(h("option", { value: status, text: humanize(status) }));
+    this.status.addEventListener("change", () => void this.changeStatus());
+    this.order.addEventListener("click", () => void this.placeOrder());
     [this.status.hidden, this.badge.hidden] = [!actions.allowed, actions.allowed];
     this.element.append(
       h("div", { class: "head" }, picture, h("div", { class: "grow" }, this.name, this.breed), this.kids),
@@ -114,8 +114,8 @@ class Card {
     [this.pet, this.version] = [pet, pet.version];
     setText(this.name, pet.name);
     setText(this.breed, pet.breed);
-    const gender = pet.gender === "UNKNOWN" ? [] : [word(pet.gender)];
-    setText(this.facts, [age(pet.ageMonths), word(pet.size), pet.color, ...gender].join(" · "));
+    const gender = pet.gender === "UNKNOWN" ? [] : [humanize(pet.gender)];
+    setText(this.facts, [age(pet.ageMonths), humanize(pet.size), pet.color, ...gender].join(" · "));
     setText(this.text, pet.description);
     this.text.title = pet.description;
     setText(this.price, money(pet.price, pet.currency));
@@ -123,24 +123,24 @@ class Card {
     this.element.dataset.status = pet.status;
     this.status.value = pet.status;
     this.status.setAttribute("aria-label", `Status of ${pet.name}`);
-    setText(this.badge, word(pet.status));
+    setText(this.badge, humanize(pet.status));
     const focused = this.order === document.activeElement;
     this.order.hidden = !this.actions.allowed || pet.status !== "AVAILABLE";
-    // Who pressed it by keyboard stays at this pet.
+    // Keeps the focus at this pet.
     if (focused && this.order.hidden) this.status.focus();
     this.order.setAttribute("aria-label", `Order ${pet.name}`);
   }
 
-  private async change(): Promise<void> {
+  private async changeStatus(): Promise<void> {
     const done = await this.actions.status(this.pet, this.status.value as PetStatus);
     if (!done) this.status.value = this.pet.status;
   }
 
-  private async buy(): Promise<void> {
-    // Not disabled meanwhile: it would lose the focus.
-    if (this.ordering) return;
-    this.ordering = true;
+  private async placeOrder(): Promise<void> {
+    // The button is not disabled meanwhile, since it would lose the focus.
+    if (this.isOrdering) return;
+    this.isOrdering = true;
     await this.actions.order(this.pet);
-    this.ordering = false;
+    this.isOrdering = false;
   }
 }

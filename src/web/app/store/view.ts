@@ -1,17 +1,17 @@
 import { PET_STATUSES } from "../api.ts";
 import { h, setText } from "../dom.ts";
-import { count, word } from "../format.ts";
+import { count, humanize } from "../format.ts";
 import { icon } from "../icons.ts";
-import { type Context, everyFrame, type View } from "../view.ts";
+import { type Context, throttleToFrames, type View } from "../view.ts";
 import { Actions } from "./actions.ts";
 import { addPet } from "./add.ts";
+import { EventList } from "./events.ts";
 import { Filters } from "./filters.ts";
 import type { Changes, Model } from "./model.ts";
-import { NewsList } from "./news.ts";
 import { OrderList } from "./orders.ts";
 import { PetGrid } from "./pets.ts";
 
-/** The pets, what is ordered, and what happens, live. */
+/** The pets, orders and events of the store, live. */
 export const store: View = {
   title: "Store",
 
@@ -26,7 +26,7 @@ export const store: View = {
     const filters = new Filters();
     const grid = new PetGrid(model, actions);
     const orders = new OrderList(model, actions);
-    const news = new NewsList(model);
+    const events = new EventList(model);
     const shown = h("p", { class: "muted shown", role: "status" });
     const add = h(
       "button",
@@ -38,7 +38,7 @@ export const store: View = {
 
     root.append(
       counts.element,
-      parts(),
+      partSwitch(),
       h(
         "div",
         { class: "columns", id: "columns", "data-part": "pets" },
@@ -49,7 +49,7 @@ export const store: View = {
           filters.element,
           grid.element,
         ),
-        h("div", { class: "side" }, orders.element, news.element),
+        h("div", { class: "side" }, orders.element, events.element),
       ),
     );
 
@@ -59,17 +59,17 @@ export const store: View = {
       all: true,
     };
     const draw = (): void => {
-      const { pets, orders: moved, all } = changed;
+      const { pets, orders: changedOrders, all } = changed;
       changed = { pets: new Set(), orders: new Set(), all: false };
       counts.draw(model);
       const visible = filters.choose(model.pets.values());
       grid.draw(visible, pets);
-      orders.draw(moved, all);
-      news.draw();
-      const among = model.partial ? `the first ${count(model.pets.size, "pet")}` : count(model.pets.size, "pet");
-      setText(shown, model.loaded ? `${visible.length} of ${among}` : "Loading…");
+      orders.draw(changedOrders, all);
+      events.draw();
+      const loaded = model.partial ? `the first ${count(model.pets.size, "pet")}` : count(model.pets.size, "pet");
+      setText(shown, model.loaded ? `${visible.length} of ${loaded}` : "Loading…");
     };
-    const redraw = everyFrame(draw);
+    const redraw = throttleToFrames(draw);
     const unlisten = model.listen("changes", (changes: Changes) => {
       for (const id of changes.pets) changed.pets.add(id);
       for (const id of changes.orders) changed.orders.add(id);
@@ -82,10 +82,12 @@ export const store: View = {
   },
 };
 
-/** Where there is no room for all at once: which part is shown. */
-function parts(): HTMLElement {
+/** Buttons that choose the visible part on small screens. */
+function partSwitch(): HTMLElement {
   const names = ["pets", "orders", "events"] as const;
-  const buttons = names.map((name) => h("button", { type: "button", "aria-controls": "columns", text: word(name) }));
+  const buttons = names.map((name) =>
+    h("button", { type: "button", "aria-controls": "columns", text: humanize(name) }),
+  );
   const show = (shown: number): void => {
     buttons.forEach((button, index) => {
       button.setAttribute("aria-pressed", String(index === shown));
@@ -100,7 +102,7 @@ function parts(): HTMLElement {
   return h("div", { class: "parts", role: "group", "aria-label": "Part of the store" }, ...buttons);
 }
 
-/** How many pets there are. */
+/** The numbers of pets by status. */
 class Counts {
   readonly element = h("dl", { class: "counts" });
   private readonly values = new Map<string, HTMLElement>();
@@ -109,7 +111,7 @@ class Counts {
     for (const name of ["TOTAL", ...PET_STATUSES]) {
       const value = h("dd", { text: "–" });
       this.values.set(name, value);
-      const label = name === "TOTAL" ? "Pets" : word(name);
+      const label = name === "TOTAL" ? "Pets" : humanize(name);
       this.element.append(h("div", { class: `count ${name.toLowerCase()}` }, h("dt", { text: label }), value));
     }
   }

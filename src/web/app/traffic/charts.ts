@@ -4,63 +4,63 @@ import { h, setText } from "../dom.ts";
 import { duration, number, time } from "../format.ts";
 import type { Sample } from "./data.ts";
 
-/** What is drawn, seconds. */
-const WINDOW = 300;
+/** The time span of a chart, seconds. */
+const WINDOW_SECONDS = 300;
 const HEIGHT = 132;
 
 interface Line {
   readonly label: string;
-  readonly colour: string;
+  readonly color: string;
   readonly of: (sample: Sample) => number | null;
 }
 
-interface Spec {
+interface ChartSpec {
   readonly title: string;
   readonly unit: "number" | "ms";
   readonly lines: readonly Line[];
 }
 
-const both = (of: (sample: Sample) => Sample["gap"]): readonly Line[] => [
-  { label: "p50", colour: "--chart-1", of: (sample) => of(sample).p50 },
-  { label: "p99", colour: "--chart-2", of: (sample) => of(sample).p99 },
+const percentiles = (of: (sample: Sample) => Sample["gap"]): readonly Line[] => [
+  { label: "p50", color: "--chart-1", of: (sample) => of(sample).p50 },
+  { label: "p99", color: "--chart-2", of: (sample) => of(sample).p99 },
 ];
 
-export const CHARTS: readonly Spec[] = [
+export const CHARTS: readonly ChartSpec[] = [
   {
     title: "Requests a second",
     unit: "number",
-    lines: [{ label: "", colour: "--chart-1", of: ({ requests }) => requests }],
+    lines: [{ label: "", color: "--chart-1", of: ({ requests }) => requests }],
   },
   {
     title: "Streams in flight",
     unit: "number",
-    lines: [{ label: "", colour: "--chart-1", of: ({ streams }) => streams }],
+    lines: [{ label: "", color: "--chart-1", of: ({ streams }) => streams }],
   },
   {
     title: "Tokens a second",
     unit: "number",
     lines: [
-      { label: "out", colour: "--chart-1", of: ({ completionTokens }) => completionTokens },
-      { label: "in", colour: "--chart-2", of: ({ promptTokens }) => promptTokens },
+      { label: "out", color: "--chart-1", of: ({ completionTokens }) => completionTokens },
+      { label: "in", color: "--chart-2", of: ({ promptTokens }) => promptTokens },
     ],
   },
-  { title: "Time to first token", unit: "ms", lines: both(({ firstToken }) => firstToken) },
-  { title: "Gaps between tokens", unit: "ms", lines: both(({ gap }) => gap) },
+  { title: "Time to first token", unit: "ms", lines: percentiles(({ firstToken }) => firstToken) },
+  { title: "Gaps between tokens", unit: "ms", lines: percentiles(({ gap }) => gap) },
 ];
 
-/** One small chart, whose present values stand in its title, or those under the pointer. */
+/** A small chart. Its title shows the values under the pointer, otherwise the current ones. */
 export class Chart {
   readonly element: HTMLElement;
   private readonly canvas = h("div", { class: "plot", role: "img" });
   private readonly values: readonly HTMLElement[];
-  private readonly when = h("span", { class: "when" });
+  private readonly timeLabel = h("span", { class: "when" });
   private readonly probe = h("i", { class: "probe" });
-  private readonly watch: ResizeObserver;
+  private readonly resizeObserver: ResizeObserver;
   private plot: uPlot | null = null;
   private samples: readonly Sample[] = [];
   private hovered: number | null = null;
 
-  constructor(private readonly spec: Spec) {
+  constructor(private readonly spec: ChartSpec) {
     this.values = spec.lines.map(() => h("b", { text: "–" }));
     const legend = spec.lines.map(({ label }, index) =>
       h(
@@ -71,30 +71,30 @@ export class Chart {
         this.values[index],
       ),
     );
-    const head = h("div", { class: "title" }, h("h2", { text: spec.title }), this.when, ...legend);
+    const head = h("div", { class: "title" }, h("h2", { text: spec.title }), this.timeLabel, ...legend);
     this.element = h("figure", { class: "card chart" }, head, this.canvas, this.probe);
-    this.watch = new ResizeObserver(() => this.fit());
-    this.watch.observe(this.canvas);
+    this.resizeObserver = new ResizeObserver(() => this.fit());
+    this.resizeObserver.observe(this.canvas);
   }
 
   close(): void {
-    this.watch.disconnect();
+    this.resizeObserver.disconnect();
     this.plot?.destroy();
   }
 
-  /** Draws the same in other colours. */
-  recolour(): void {
+  /** Redraws with the colors of the current theme. */
+  updateColors(): void {
     this.plot?.redraw();
   }
 
   draw(samples: readonly Sample[]): void {
     this.samples = samples;
     this.plot?.setData(this.data());
-    this.tell();
-    const present = this.spec.lines.map(({ label }, index) =>
+    this.showValues();
+    const current = this.spec.lines.map(({ label }, index) =>
       `${label} ${this.values[index]?.textContent ?? ""}`.trim(),
     );
-    this.canvas.setAttribute("aria-label", `${this.spec.title}, the last five minutes. Now: ${present.join(", ")}`);
+    this.canvas.setAttribute("aria-label", `${this.spec.title}, the last five minutes. Now: ${current.join(", ")}`);
   }
 
   private data(): uPlot.AlignedData {
@@ -102,20 +102,20 @@ export class Chart {
     return [times, ...this.spec.lines.map(({ of }) => this.samples.map(of))];
   }
 
-  private tell(): void {
+  private showValues(): void {
     const at = this.hovered === null ? this.samples.at(-1) : this.samples[this.hovered];
-    setText(this.when, this.hovered === null || at === undefined ? "" : time(at.t));
+    setText(this.timeLabel, this.hovered === null || at === undefined ? "" : time(at.t));
     this.spec.lines.forEach(({ of }, index) => {
-      const place = this.values[index];
-      if (place !== undefined) setText(place, at === undefined ? "–" : this.written(of(at)));
+      const element = this.values[index];
+      if (element !== undefined) setText(element, at === undefined ? "–" : this.format(of(at)));
     });
   }
 
-  private written(value: number | null): string {
+  private format(value: number | null): string {
     return this.spec.unit === "ms" ? duration(value) : number(value);
   }
 
-  /** The plot is made when there is room for it: a view that is hidden has none. */
+  /** Creates the plot when it has a width, which a hidden view does not have; otherwise resizes it. */
   private fit(): void {
     const width = this.canvas.clientWidth;
     if (width === 0) return;
@@ -123,25 +123,25 @@ export class Chart {
     else this.plot.setSize({ width, height: HEIGHT });
   }
 
-  /** A colour of the style sheet, as it is now. */
-  private colour(name: string): string {
+  /** The current value of a color of the style sheet. */
+  private color(name: string): string {
     this.probe.style.color = `var(${name})`;
     return getComputedStyle(this.probe).color;
   }
 
   private options(width: number): uPlot.Options {
-    const grid = { stroke: () => this.colour("--line"), width: 1 };
+    const grid = { stroke: () => this.color("--line"), width: 1 };
     const axis = {
-      stroke: () => this.colour("--muted"),
+      stroke: () => this.color("--muted"),
       font: "11px system-ui, sans-serif",
       grid,
       ticks: { show: false },
     };
     const now = (): number => (this.samples.at(-1)?.t ?? Date.now()) / 1_000;
-    const series = this.spec.lines.map(({ colour, label }, index) => ({
+    const series = this.spec.lines.map(({ color, label }, index) => ({
       label,
-      stroke: () => this.colour(colour),
-      fill: this.spec.lines.length === 1 ? () => this.colour("--chart-fill") : "transparent",
+      stroke: () => this.color(color),
+      fill: this.spec.lines.length === 1 ? () => this.color("--chart-fill") : "transparent",
       width: index === 0 ? 1.75 : 1.25,
       points: { show: false },
       spanGaps: false,
@@ -153,8 +153,8 @@ export class Chart {
       legend: { show: false },
       cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
       scales: {
-        x: { time: true, range: () => [now() - WINDOW, now()] },
-        // Never a flat line at the very top.
+        x: { time: true, range: () => [now() - WINDOW_SECONDS, now()] },
+        // Some room above the highest value.
         y: { range: (_plot, _low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] },
       },
       axes: [
@@ -177,7 +177,7 @@ export class Chart {
         setCursor: [
           (plot) => {
             this.hovered = plot.cursor.idx ?? null;
-            this.tell();
+            this.showValues();
           },
         ],
       },

@@ -34,7 +34,7 @@ export interface Refusals {
   readonly refused: number;
 }
 
-export interface Recent {
+export interface RecentRequest {
   readonly id: string | null;
   readonly at: string;
   readonly key: string;
@@ -52,34 +52,38 @@ export interface Recent {
   readonly attempts: number;
 }
 
-interface Present {
+interface CurrentStats {
   readonly upstreams: readonly Upstream[];
   readonly limits: readonly Refusals[];
-  readonly recent: readonly Recent[];
+  readonly recent: readonly RecentRequest[];
   readonly subscribers: number;
 }
-type Tick = Present & { readonly sample: Sample };
-type Whole = Present & { readonly samples: readonly Sample[]; readonly started: string; readonly version: string };
+type Tick = CurrentStats & { readonly sample: Sample };
+type StatsSnapshot = CurrentStats & {
+  readonly samples: readonly Sample[];
+  readonly started: string;
+  readonly version: string;
+};
 
-const MOST_SAMPLES = 300;
-const MOST_RECENT = 100;
-/** A tick was missed, milliseconds. */
-const MISSED = 2_500;
-/** Between two questions where nothing tells us, milliseconds. */
-const POLL = 2_000;
-/** No tick for so long: nothing tells us. */
-const SILENT = 5_000;
+const MAX_SAMPLES = 300;
+const MAX_RECENT = 100;
+/** Samples farther apart than this mean that a tick was missed, milliseconds. */
+const MISSED_TICK_MS = 2_500;
+/** The interval of requests without ticks, milliseconds. */
+const POLL_INTERVAL = 2_000;
+/** Without a tick for this long, the statistics are requested, milliseconds. */
+const SILENCE_TIMEOUT = 5_000;
 
-/** What the server does: the last five minutes, and on from there. */
+/** The server's statistics: the last five minutes, updated by ticks or polling. */
 export class Stats {
   samples: Sample[] = [];
-  recent: Recent[] = [];
-  present: Omit<Present, "recent"> = { upstreams: [], limits: [], subscribers: 0 };
+  recent: RecentRequest[] = [];
+  current: Omit<CurrentStats, "recent"> = { upstreams: [], limits: [], subscribers: 0 };
   server: { readonly started: string; readonly version: string } | null = null;
-  /** Why there is nothing new. */
-  trouble: string | null = null;
-  private ticked = 0;
-  private asking = false;
+  /** Why the last request failed. */
+  error: string | null = null;
+  private lastTick = 0;
+  private isLoading = false;
   private readonly timer: ReturnType<typeof setInterval>;
   private readonly unlisten: () => void;
 
@@ -87,15 +91,15 @@ export class Stats {
     private readonly session: Session,
     model: Model | null,
     private readonly onchange: () => void,
-    /** Whether anybody looks. */
-    private readonly watched: () => boolean,
+    /** Whether the view is visible. */
+    private readonly isVisible: () => boolean,
   ) {
-    // First listen, then ask: so nothing is missed.
+    // Listens before it requests the snapshot, so that no tick is missed.
     this.unlisten = model?.listen("stats", (data) => this.tick(data as Tick)) ?? (() => {});
-    void this.ask();
+    void this.load();
     this.timer = setInterval(() => {
-      if (Date.now() - this.ticked > SILENT && this.watched()) void this.ask();
-    }, POLL);
+      if (Date.now() - this.lastTick > SILENCE_TIMEOUT && this.isVisible()) void this.load();
+    }, POLL_INTERVAL);
   }
 
   close(): void {
@@ -104,36 +108,36 @@ export class Stats {
   }
 
   private tick(tick: Tick): void {
-    this.ticked = Date.now();
+    this.lastTick = Date.now();
     const last = this.samples.at(-1);
-    this.take(tick, [tick.sample]);
-    if (last !== undefined && tick.sample.t - last.t > MISSED) void this.ask();
+    this.merge(tick, [tick.sample]);
+    if (last !== undefined && tick.sample.t - last.t > MISSED_TICK_MS) void this.load();
   }
 
-  private async ask(): Promise<void> {
-    if (this.asking) return;
-    this.asking = true;
+  private async load(): Promise<void> {
+    if (this.isLoading) return;
+    this.isLoading = true;
     try {
-      const whole = await this.session.json<Whole>("api/stats");
-      this.server = { started: whole.started, version: whole.version };
-      this.trouble = null;
-      this.take(whole, whole.samples);
+      const snapshot = await this.session.json<StatsSnapshot>("api/stats");
+      this.server = { started: snapshot.started, version: snapshot.version };
+      this.error = null;
+      this.merge(snapshot, snapshot.samples);
     } catch (failure) {
-      this.trouble = explain(failure as ApiError);
+      this.error = explain(failure as ApiError);
       this.onchange();
     } finally {
-      this.asking = false;
+      this.isLoading = false;
     }
   }
 
-  private take(present: Present, samples: readonly Sample[]): void {
+  private merge(current: CurrentStats, samples: readonly Sample[]): void {
     const known = new Map(this.samples.map((sample) => [sample.t, sample]));
     for (const sample of samples) known.set(sample.t, sample);
-    this.samples = [...known.values()].sort((a, b) => a.t - b.t).slice(-MOST_SAMPLES);
-    const name = ({ id, at, key }: Recent): string => id ?? `${at} ${key}`;
-    const ended = new Map([...present.recent, ...this.recent].map((entry) => [name(entry), entry]));
-    this.recent = [...ended.values()].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, MOST_RECENT);
-    this.present = present;
+    this.samples = [...known.values()].sort((a, b) => a.t - b.t).slice(-MAX_SAMPLES);
+    const keyOf = ({ id, at, key }: RecentRequest): string => id ?? `${at} ${key}`;
+    const byRequest = new Map([...current.recent, ...this.recent].map((entry) => [keyOf(entry), entry]));
+    this.recent = [...byRequest.values()].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, MAX_RECENT);
+    this.current = current;
     this.onchange();
   }
 }

@@ -1,10 +1,10 @@
 import { arrange, h } from "../dom.ts";
-import { duration, number, time, word } from "../format.ts";
-import type { Recent, Refusals, Upstream } from "./data.ts";
+import { duration, humanize, number, time } from "../format.ts";
+import type { RecentRequest, Refusals, Upstream } from "./data.ts";
 
 type Cells = readonly (string | Node)[];
 
-/** A table that is drawn anew only where it differs. */
+/** A table of which only changed rows are rendered again. */
 class Table<T> {
   readonly element: HTMLElement;
   private readonly body = h("tbody");
@@ -15,7 +15,7 @@ class Table<T> {
     title: string,
     id: string,
     columns: readonly string[],
-    /** The first of the columns that hold numbers. */
+    /** The index of the first column with numbers. */
     private readonly numbers: number,
     none: string,
     private readonly read: (entry: T) => { readonly name: string; readonly cells: Cells },
@@ -37,8 +37,8 @@ class Table<T> {
   }
 
   draw(entries: readonly T[]): void {
-    const wanted = entries.map((entry) => this.row(entry));
-    arrange(this.body, wanted);
+    const rows = entries.map((entry) => this.row(entry));
+    arrange(this.body, rows);
     for (const [name, { element }] of this.rows) if (!element.isConnected) this.rows.delete(name);
     this.none.hidden = entries.length > 0;
     (this.none.previousElementSibling as HTMLElement).hidden = entries.length === 0;
@@ -47,8 +47,8 @@ class Table<T> {
   private row(entry: T): HTMLElement {
     const { name, cells } = this.read(entry);
     const key = cells.map((cell) => (typeof cell === "string" ? cell : cell.textContent)).join("\u0000");
-    const known = this.rows.get(name);
-    if (known?.key === key) return known.element;
+    const existing = this.rows.get(name);
+    if (existing?.key === key) return existing.element;
     const element = h(
       "tr",
       {},
@@ -78,7 +78,7 @@ export function upstreams(): Table<Upstream> {
       const cells = [
         model,
         target,
-        badge(`${word(state)}${until}`, tone),
+        badge(`${humanize(state)}${until}`, tone),
         String(inFlight),
         String(failuresInARow),
         String(idleConnections),
@@ -96,7 +96,11 @@ export function limits(): Table<Refusals> {
     2,
     "No limit has refused anything.",
     (entry) => {
-      const cells = [word(entry.limit), entry.whose === "key" ? "A key's" : word(entry.whose), number(entry.refused)];
+      const cells = [
+        humanize(entry.limit),
+        entry.whose === "key" ? "A key's" : humanize(entry.whose),
+        number(entry.refused),
+      ];
       return { name: `${entry.limit} ${entry.whose}`, cells };
     },
   );
@@ -112,7 +116,7 @@ const TONES: Readonly<Record<string, "good" | "busy" | "bad" | "plain">> = {
   shutdown: "busy",
 };
 
-export function recent(): Table<Recent> {
+export function recent(): Table<RecentRequest> {
   const columns = [
     "Time",
     "Key",
@@ -127,19 +131,19 @@ export function recent(): Table<Recent> {
     "Attempts",
   ];
   return new Table("Recent requests", "recent", columns, 5, "Nobody has asked for a completion yet.", (entry) => {
-    const ended = badge(word(entry.terminal), TONES[entry.terminal] ?? "plain", entry.reason ?? "");
-    const why =
+    const ended = badge(humanize(entry.terminal), TONES[entry.terminal] ?? "plain", entry.reason ?? "");
+    const outcome =
       entry.reason === null || entry.reason === entry.terminal ? ended : h("span", {}, ended, ` ${entry.reason}`);
-    const counted = entry.source === null || entry.source === "exact" ? "" : " ≈";
+    const approximate = entry.source === null || entry.source === "exact" ? "" : " ≈";
     const cells = [
       time(entry.at),
       entry.key,
       entry.model,
       entry.target ?? (entry.status < 400 ? "local" : "–"),
-      why,
+      outcome,
       String(entry.status),
       number(entry.promptTokens),
-      `${number(entry.completionTokens)}${counted}`,
+      `${number(entry.completionTokens)}${approximate}`,
       duration(entry.firstTokenMs),
       duration(entry.durationMs),
       String(entry.attempts),

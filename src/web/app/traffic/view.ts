@@ -1,18 +1,18 @@
 import { h, setText } from "../dom.ts";
-import { count, moment } from "../format.ts";
+import { count, dateTime } from "../format.ts";
 import { onTheme } from "../header.ts";
-import { type Context, everyFrame, type View } from "../view.ts";
+import { type Context, throttleToFrames, type View } from "../view.ts";
 import { CHARTS, Chart } from "./charts.ts";
 import { Stats } from "./data.ts";
 import { limits, recent, upstreams } from "./tables.ts";
 
-/** What the proxy does, second by second. */
+/** The proxy's statistics, second by second. */
 export const traffic: View = {
   title: "Traffic",
 
   mount(root: HTMLElement, { session, model }: Context): () => void {
     root.append(h("h1", { class: "hidden", text: "Traffic" }));
-    if (!session.may("stats")) {
+    if (!session.hasScope("stats")) {
       root.append(
         h("p", {
           class: "notice",
@@ -23,36 +23,36 @@ export const traffic: View = {
     }
     const charts = CHARTS.map((spec) => new Chart(spec));
     const tables = { upstreams: upstreams(), limits: limits(), recent: recent() };
-    const line = h("p", { class: "muted", id: "traffic-line", text: "Loading…" });
+    const summary = h("p", { class: "muted", id: "traffic-line", text: "Loading…" });
     root.append(
-      line,
+      summary,
       h("div", { class: "charts" }, ...charts.map(({ element }) => element)),
       h("div", { class: "pair" }, tables.upstreams.element, tables.limits.element),
       tables.recent.element,
     );
     const draw = (): void => {
       for (const chart of charts) chart.draw(stats.samples);
-      tables.upstreams.draw(stats.present.upstreams);
-      tables.limits.draw(stats.present.limits.filter(({ refused }) => refused > 0));
+      tables.upstreams.draw(stats.current.upstreams);
+      tables.limits.draw(stats.current.limits.filter(({ refused }) => refused > 0));
       tables.recent.draw(stats.recent);
-      const { server, trouble, present } = stats;
-      if (trouble !== null) setText(line, trouble);
+      const { server, error, current } = stats;
+      if (error !== null) setText(summary, error);
       else if (server !== null) {
         setText(
-          line,
-          `petstream ${server.version}, running since ${moment(server.started)} · ${count(present.subscribers, "event stream")}`,
+          summary,
+          `petstream ${server.version}, running since ${dateTime(server.started)} · ${count(current.subscribers, "event stream")}`,
         );
       }
     };
-    const watched = (): boolean => !root.hidden && !document.hidden;
+    const isVisible = (): boolean => !root.hidden && !document.hidden;
     const stats = new Stats(
       session,
       model,
-      everyFrame(() => draw()),
-      watched,
+      throttleToFrames(() => draw()),
+      isVisible,
     );
     const unlisten = onTheme(() => {
-      for (const chart of charts) chart.recolour();
+      for (const chart of charts) chart.updateColors();
     });
     return () => {
       stats.close();

@@ -1,10 +1,10 @@
 import { h, setText } from "../dom.ts";
 import { time } from "../format.ts";
 import { headline } from "./headline.ts";
-import { type Model, type News, RESET } from "./model.ts";
+import { type EventEntry, type Model, RESET } from "./model.ts";
 
-/** Entries that are drawn. */
-const MOST = 60;
+/** The most entries that are shown. */
+const MAX_DRAWN = 60;
 const KINDS: Readonly<Record<string, string>> = {
   "pet-update": "pet",
   "pet-status-changed": "pet",
@@ -15,8 +15,8 @@ const KINDS: Readonly<Record<string, string>> = {
   reset: "reset",
 };
 
-/** What happens, the newest first: when, what, and the id of the event. */
-export class NewsList {
+/** The list of events, the newest first: time, description and id. */
+export class EventList {
   readonly element: HTMLElement;
   private readonly list = h("ol", {
     class: "news",
@@ -38,14 +38,14 @@ export class NewsList {
   }
 
   draw(): void {
-    const news = this.model.news.slice(0, MOST);
-    this.none.hidden = news.length > 0;
-    this.list.hidden = news.length === 0;
-    const fresh = news.filter(({ id }) => !this.drawn.has(id));
-    // The oldest of them first, so that each is put before those that are older.
+    const events = this.model.events.slice(0, MAX_DRAWN);
+    this.none.hidden = events.length > 0;
+    this.list.hidden = events.length === 0;
+    const fresh = events.filter(({ id }) => !this.drawn.has(id));
+    // Prepended from the oldest to the newest.
     for (const entry of fresh.toReversed()) this.list.prepend(this.entry(entry));
-    while (this.list.childElementCount > MOST) this.list.lastElementChild?.remove();
-    const wanted = new Set(news.map(({ id }) => id));
+    while (this.list.childElementCount > MAX_DRAWN) this.list.lastElementChild?.remove();
+    const wanted = new Set(events.map(({ id }) => id));
     for (const [id, element] of this.drawn) {
       if (wanted.has(id)) continue;
       element.remove();
@@ -53,19 +53,19 @@ export class NewsList {
     }
   }
 
-  private entry(news: News): HTMLElement {
+  private entry(events: EventEntry): HTMLElement {
     const what = h("span", { class: "what" });
-    const kind = KINDS[news.data.type] ?? news.data.type;
-    setText(what, headline(news, this.model));
+    const kind = KINDS[events.data.type] ?? events.data.type;
+    setText(what, headline(events, this.model));
     const element = h(
       "li",
-      { class: news.past ? "past" : "flash", "data-id": news.id },
-      h("time", { datetime: news.data.time, text: time(news.data.time) }),
+      { class: events.past ? "past" : "flash", "data-id": events.id },
+      h("time", { datetime: events.data.time, text: time(events.data.time) }),
       h("span", { class: "kind", "data-kind": kind, text: kind }),
       what,
-      news.data.type === RESET ? null : h("code", { text: news.id, title: `${news.data.type} ${news.id}` }),
+      events.data.type === RESET ? null : h("code", { text: events.id, title: `${events.data.type} ${events.id}` }),
     );
-    this.drawn.set(news.id, element);
+    this.drawn.set(events.id, element);
     return element;
   }
 }
