@@ -1,10 +1,10 @@
-// Builds the page: app/ becomes dist/, which is committed and becomes part of the binary.
+// Builds the page from app/ to dist/, which is committed and embedded into the binary.
 //
 //   node src/web/build.mjs            writes dist/
-//   node src/web/build.mjs --check    fails if dist/ is not what app/ becomes, or too big
+//   node src/web/build.mjs --check    fails if dist/ is not up to date or too large
 //
-// Names of assets tell what is in them, so browsers may keep them for good. index.html names all that a first paint
-// needs, and the worker's name is put into the script: nothing is looked up at run time.
+// File names of assets contain a hash of their content, so browsers may cache them forever. index.html names all assets
+// that the first paint needs; the worker's file name is compiled into the script.
 
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,8 +15,8 @@ import * as esbuild from "esbuild";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const DIST = join(HERE, "dist");
-// Bytes, before compression.
-const MOST = 300 * 1024;
+// The size limit of dist/ in bytes, before compression.
+const MAX_SIZE = 300 * 1024;
 
 const options = {
   absWorkingDir: HERE,
@@ -30,12 +30,13 @@ const options = {
   logLevel: "warning",
 };
 
-/** Bundles one entry into `folder`; its name there. */
-async function bundle(folder, entry, more = {}) {
-  const { metafile } = await esbuild.build({ ...options, entryPoints: [entry], outdir: folder, ...more });
+/** Bundles one entry point into `folder`. Returns the name of the output file. */
+async function bundle(folder, entry, extraOptions = {}) {
+  const { metafile } = await esbuild.build({ ...options, entryPoints: [entry], outdir: folder, ...extraOptions });
   const outputs = Object.entries(metafile.outputs);
   const [path] = outputs.find(([, output]) => output.entryPoint === entry) ?? [];
-  if (path === undefined || outputs.length !== 1) throw new Error(`${entry} became ${outputs.map(([name]) => name)}`);
+  if (path === undefined || outputs.length !== 1)
+    throw new Error(`${entry} has the outputs ${outputs.map(([name]) => name)}`);
   return basename(path);
 }
 
@@ -66,10 +67,10 @@ async function check() {
   const folder = await mkdtemp(join(tmpdir(), "page-"));
   try {
     await build(folder);
-    const [fresh, kept] = [await contents(folder), await contents(DIST)];
-    const names = new Set([...fresh.keys(), ...kept.keys()]);
-    const stale = [...names].filter((name) => !fresh.get(name)?.equals(kept.get(name) ?? Buffer.alloc(0)));
-    if (stale.length > 0) fail(`dist/ is not what app/ becomes (npm run build): ${stale.join(", ")}`);
+    const [built, committed] = [await contents(folder), await contents(DIST)];
+    const names = new Set([...built.keys(), ...committed.keys()]);
+    const stale = [...names].filter((name) => !built.get(name)?.equals(committed.get(name) ?? Buffer.alloc(0)));
+    if (stale.length > 0) fail(`dist/ is not up to date (npm run build): ${stale.join(", ")}`);
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -86,5 +87,5 @@ for (const [name, bytes] of await contents(DIST)) {
   process.stdout.write(`${String(bytes.length).padStart(8)}  ${name}\n`);
   total += bytes.length;
 }
-process.stdout.write(`${String(total).padStart(8)}  in all\n`);
-if (total > MOST) fail(`the page has ${total} bytes, more than ${MOST}`);
+process.stdout.write(`${String(total).padStart(8)}  total\n`);
+if (total > MAX_SIZE) fail(`the page has ${total} bytes, more than ${MAX_SIZE}`);

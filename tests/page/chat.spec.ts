@@ -4,22 +4,25 @@ import { promisify } from "node:util";
 import type { Page } from "@playwright/test";
 
 import { KEY, LIMITED, Server } from "./support/server.ts";
-import { card, enter, enterLive, expect, type Stops, showAll, test } from "./support/test.ts";
+import { card, expect, openLive, type Stoppables, showAll, signIn, test } from "./support/test.ts";
 import { type Answer, type Script, Upstream } from "./support/upstream.ts";
 
 const run = promisify(execFile);
 
-/** A server in front of an upstream that does this. */
-async function behind(stops: Stops, script: Script): Promise<{ server: Server; upstream: Upstream }> {
+/** A server with an upstream that runs this script. */
+async function startWithUpstream(
+  stoppables: Stoppables,
+  script: Script,
+): Promise<{ server: Server; upstream: Upstream }> {
   const upstream = await Upstream.start(script);
-  stops.push(upstream);
+  stoppables.push(upstream);
   const server = await Server.start(upstream.models());
-  stops.push(server);
+  stoppables.push(server);
   return { server, upstream };
 }
 
 async function open(page: Page, server: Server, model: string): Promise<void> {
-  await enter(page, `${server.url}#/chat`);
+  await signIn(page, `${server.url}#/chat`);
   await expect(page.getByLabel("Model").getByRole("option", { name: model })).toBeAttached();
   await page.getByLabel("Model").selectOption(model);
 }
@@ -32,7 +35,10 @@ async function ask(page: Page, text: string): Promise<void> {
 const answer = (page: Page) => page.locator(".message.assistant").last();
 const fact = (page: Page, name: string) => answer(page).locator(`[data-fact="${name}"]`);
 
-test("the local model answers token by token, with its times, its usage and its end", async ({ page, server }) => {
+test("the local model's answer is streamed and its timing, usage and finish reason are shown", async ({
+  page,
+  server,
+}) => {
   await open(page, server, "petstore-ai");
   await page.getByRole("button", { name: "Which cats are available?" }).click();
   await expect(fact(page, "finish")).toHaveText("stop");
@@ -42,7 +48,7 @@ test("the local model answers token by token, with its times, its usage and its 
   await expect(fact(page, "rate")).toHaveText(/^[\d.,]+$/);
   await expect(fact(page, "usage")).toHaveText(/^\d+ in, \d+ out$/);
 
-  // What follows knows what was said.
+  // A follow-up refers to the answer before.
   await ask(page, "Which of them is the cheapest?");
   await expect(page.locator(".message.assistant")).toHaveCount(2);
   await expect(fact(page, "finish")).toHaveText("stop");
@@ -54,9 +60,12 @@ test("the local model answers token by token, with its times, its usage and its 
   await expect(page.locator(".message")).toHaveCount(0);
 });
 
-test("a pet that is ordered in another tab is told here, and the next answer knows", async ({ context, server }) => {
+test("an order in another tab is announced in the chat, and the next answer is based on it", async ({
+  context,
+  server,
+}) => {
   const [chat, store] = [await context.newPage(), await context.newPage()];
-  await enterLive(store, server.url);
+  await openLive(store, server.url);
   await open(chat, server, "petstore-ai");
   const pet = await server.available("CAT");
   await ask(chat, "Which cats are available?");
@@ -72,12 +81,12 @@ test("a pet that is ordered in another tab is told here, and the next answer kno
   await expect(answer(chat)).not.toContainText(pet.name);
 });
 
-test("tokens are shown as they come, and a stop reaches the upstream", async ({ page, stops }) => {
-  let gone = false;
-  const { server, upstream } = await behind(stops, (told: Answer) => {
-    told.say("One ", "two ", "three");
-    void told.closed.then(() => {
-      gone = true;
+test("tokens are shown as they arrive, and Stop cancels the upstream request", async ({ page, stoppables }) => {
+  let disconnected = false;
+  const { server, upstream } = await startWithUpstream(stoppables, (upstreamAnswer: Answer) => {
+    upstreamAnswer.sendText("One ", "two ", "three");
+    void upstreamAnswer.closed.then(() => {
+      disconnected = true;
     });
   });
   await open(page, server, "m");
@@ -87,10 +96,10 @@ test("tokens are shown as they come, and a stop reaches the upstream", async ({ 
   await expect(answer(page).locator("p").first()).toHaveText("One two three");
   await expect(fact(page, "finish")).toHaveText("streaming");
   await expect(fact(page, "usage")).toHaveText("≈ 3 out");
-  expect(gone).toBe(false);
+  expect(disconnected).toBe(false);
   await page.getByRole("button", { name: "Stop" }).click();
   await expect(fact(page, "finish")).toHaveText("stopped by you");
-  await expect.poll(() => gone).toBe(true);
+  await expect.poll(() => disconnected).toBe(true);
   await expect(page.getByLabel("Message")).toBeFocused();
   expect(upstream.requests[0]).toMatchObject({
     temperature: 0.5,
@@ -103,16 +112,17 @@ test("tokens are shown as they come, and a stop reaches the upstream", async ({ 
   await expect(page.getByRole("button", { name: "Send" })).toBeVisible();
 });
 
-test("errors are shown as what they are", async ({ page, stops }) => {
+test("errors are shown with their status, type and code", async ({ page, stoppables }) => {
   const scripts: Script[] = [
-    (told) => told.refuse(400, { message: "No such tool.", type: "invalid_request_error", code: "bad_tool" }),
-    (told) => {
-      told.say("Half an ans");
-      setTimeout(() => told.cut(), 200);
+    (upstreamAnswer) =>
+      upstreamAnswer.sendError(400, { message: "No such tool.", type: "invalid_request_error", code: "bad_tool" }),
+    (upstreamAnswer) => {
+      upstreamAnswer.sendText("Half an ans");
+      setTimeout(() => upstreamAnswer.cut(), 200);
     },
-    (told) => told.say("Whole.").finish(1),
+    (upstreamAnswer) => upstreamAnswer.sendText("Whole.").finish(1),
   ];
-  const { server } = await behind(stops, (told) => scripts.shift()?.(told));
+  const { server } = await startWithUpstream(stoppables, (upstreamAnswer) => scripts.shift()?.(upstreamAnswer));
   await open(page, server, "m");
   const problem = answer(page).getByRole("alert");
 
@@ -136,9 +146,9 @@ test("errors are shown as what they are", async ({ page, stops }) => {
   await server.restart();
 });
 
-test("a limit that is hit says when to come back", async ({ page, server }) => {
-  await enter(page, `${server.url}#/chat`, LIMITED);
-  // Reading the store counts, too.
+test("an exceeded rate limit shows when to try again", async ({ page, server }) => {
+  await signIn(page, `${server.url}#/chat`, LIMITED);
+  // Requests to the store count too.
   await ask(page, "Which cats are available?");
   await expect(answer(page)).not.toHaveClass(/busy/);
   await ask(page, "Which dogs are available?");
@@ -167,10 +177,10 @@ and <a href="http://evil.example" onclick="window.hacked=1">html</a> with &lt;i&
 <svg><animate onbegin=window.hacked=1></svg>
 `;
 
-test("what a model writes is never markup, whole or in pieces", async ({ page, stops }) => {
-  const { server } = await behind(stops, (told) => {
-    for (let at = 0; at < HOSTILE.length; at += 7) told.say(HOSTILE.slice(at, at + 7));
-    told.finish(9);
+test("the output of a model never becomes HTML, whole or in pieces", async ({ page, stoppables }) => {
+  const { server } = await startWithUpstream(stoppables, (upstreamAnswer) => {
+    for (let at = 0; at < HOSTILE.length; at += 7) upstreamAnswer.sendText(HOSTILE.slice(at, at + 7));
+    upstreamAnswer.finish(9);
   });
   await open(page, server, "m");
   await ask(page, "Hack me");
@@ -182,13 +192,13 @@ test("what a model writes is never markup, whole or in pieces", async ({ page, s
   await expect(text.locator("td").first()).toHaveText('<iframe src="http://evil.example"></iframe>');
   await expect(text.locator("strong")).toHaveText("bold");
   expect(await text.locator("script, img, iframe, svg, style, object, [onclick], [onerror]").count()).toBe(0);
-  // One for the picture, which is not loaded, and the fine one.
+  // The image, which is shown as a link, and the harmless link.
   const links = await text.locator("a").evaluateAll((all) => all.map((one) => one.getAttribute("href")));
   expect(links).toEqual(["http://evil.example/x.png", "https://example.org/path"]);
   expect(await page.evaluate(() => "hacked" in window)).toBe(false);
 });
 
-test("the snippets are the same request, and say no secret", async ({ page, server, context }) => {
+test("the snippets send the same request and do not contain the key", async ({ page, server, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await open(page, server, "petstore-ai");
   await page.getByLabel("System prompt").fill('It\'s "quoted" \\ and new\nline');
@@ -204,15 +214,15 @@ test("the snippets are the same request, and say no secret", async ({ page, serv
   const { stdout } = await run("bash", ["-c", curl], { env: { PATH: process.env.PATH, PETSTREAM_KEY: KEY } });
   expect(stdout).toMatch(/data: \[DONE\]\n+$/);
   expect(stdout).toContain('"usage":{');
-  // As Python reads it.
+  // Parsed as Python does it.
   const read = `import ast, json, sys
 call = next(n for n in ast.walk(ast.parse(sys.argv[1])) if isinstance(n, ast.Call) and n.func.attr == "create")
 print(json.dumps({k.arg: ast.literal_eval(k.value) for k in call.keywords}))`.replace(
     "isinstance(n, ast.Call) and",
     "isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and",
   );
-  const { stdout: asked } = await run("python3", ["-c", read, python]);
-  expect(JSON.parse(asked)).toEqual({
+  const { stdout: parsed } = await run("python3", ["-c", read, python]);
+  expect(JSON.parse(parsed)).toEqual({
     model: "petstore-ai",
     messages: [
       { role: "system", content: 'It\'s "quoted" \\ and new\nline' },

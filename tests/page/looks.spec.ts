@@ -4,19 +4,19 @@ import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { card, enterLive, expect, showAll, test } from "./support/test.ts";
+import { card, expect, openLive, showAll, test } from "./support/test.ts";
 
 const DIST = fileURLToPath(new URL("../../src/web/dist/", import.meta.url));
 
-/** What axe finds, in short. */
-async function barriers(page: Page): Promise<string[]> {
-  // What fades has colours of neither state.
+/** The accessibility violations that axe finds, in short. */
+async function accessibilityViolations(page: Page): Promise<string[]> {
+  // During transitions, colors are those of neither state.
   await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finish())));
   const { violations } = await new AxeBuilder({ page }).options({ resultTypes: ["violations"] }).analyze();
   return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
-async function fits(page: Page): Promise<void> {
+async function expectNoHorizontalScroll(page: Page): Promise<void> {
   const { inner, wide } = await page.evaluate(() => ({
     inner: innerWidth,
     wide: document.documentElement.scrollWidth,
@@ -32,22 +32,22 @@ for (const colorScheme of ["light", "dark"] as const) {
     test.describe(`${colorScheme}, ${device}`, () => {
       test.use({ colorScheme, viewport });
 
-      test("no view has a barrier, and none is wider than the screen", async ({ page, server }) => {
+      test("all views are accessible and no view is wider than the screen", async ({ page, server }) => {
         const look = async (what: string): Promise<void> => {
-          await fits(page);
-          expect(await barriers(page), what).toEqual([]);
+          await expectNoHorizontalScroll(page);
+          expect(await accessibilityViolations(page), what).toEqual([]);
         };
         const pet = await server.available();
         const other = (await server.pets()).find(({ id, status }) => status === "AVAILABLE" && id !== pet.id) ?? pet;
-        const order = await server.ask<{ id: string }>("POST", "api/orders", { petId: other.id });
-        await server.ask("PATCH", `api/orders/${order.id}`, { status: "APPROVED" });
+        const order = await server.request<{ id: string }>("POST", "api/orders", { petId: other.id });
+        await server.request("PATCH", `api/orders/${order.id}`, { status: "APPROVED" });
         await page.goto(server.url);
         await page.getByLabel("API key").fill("sk-wrong-0123456789abcdef");
         await page.getByLabel("API key").press("Enter");
         await expect(page.getByRole("alert")).not.toBeEmpty();
         await look("sign-in");
 
-        await enterLive(page, server.url);
+        await openLive(page, server.url);
         await showAll(page);
         await card(page, pet).getByRole("button").click();
         await expect(card(page, pet)).toHaveAttribute("data-status", "PENDING");
@@ -90,8 +90,8 @@ for (const colorScheme of ["light", "dark"] as const) {
   }
 }
 
-test("everything can be done by keyboard", async ({ page, server }) => {
-  await enterLive(page, server.url);
+test("everything is usable by keyboard", async ({ page, server }) => {
+  await openLive(page, server.url);
   await expect(page.locator("main")).toBeFocused();
   await page.getByRole("link", { name: "Skip to content" }).focus();
   await expect(page.getByRole("link", { name: "Skip to content" })).toBeInViewport();
@@ -103,7 +103,7 @@ test("everything can be done by keyboard", async ({ page, server }) => {
   await expect(page.locator(".pet")).toHaveCount(1);
   await card(page, pet).getByRole("button").focus();
   await page.keyboard.press("Enter");
-  // The button is gone; the focus is not.
+  // The button is hidden, but the focus is not lost.
   await expect(page.getByLabel(`Status of ${pet.name}`)).toBeFocused();
   for (const move of ["Approve", "Ship", "Deliver"]) {
     const button = page.getByRole("button", { name: `${move} the order of ${pet.name}` });
@@ -114,9 +114,9 @@ test("everything can be done by keyboard", async ({ page, server }) => {
   await expect(page.locator("#orders .badge")).toHaveText("Delivered");
 });
 
-test("who wants no motion sees changes all the same", async ({ page, server }) => {
+test("changes are visible without motion too", async ({ page, server }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
-  await enterLive(page, server.url);
+  await openLive(page, server.url);
   const [pet] = (await server.pets()).slice(-1);
   if (pet === undefined) throw new Error("no pets");
   await server.patch(pet, { name: "Renamed" });
@@ -125,10 +125,10 @@ test("who wants no motion sees changes all the same", async ({ page, server }) =
   expect(timing).toMatch(/^steps|step-end/);
 });
 
-test("all of it is small, and the first paint waits for no script of ours but one line", async ({ page, server }) => {
+test("the page is small, and only the one-line theme script blocks the first paint", async ({ page, server }) => {
   const sizes = await Promise.all((await readdir(DIST)).map(async (name) => (await stat(`${DIST}${name}`)).size));
   expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(300 * 1024);
-  // Chosen dark on a light system: the first frame is dark.
+  // With the dark theme chosen on a light system, the first frame is dark.
   await page.addInitScript(() => {
     localStorage.setItem("petstream.theme", "dark");
     const seen: string[] = [];

@@ -17,14 +17,14 @@ export default defineConfig({
     launchOptions: {
       executablePath: process.env.PETSTREAM_CHROMIUM ?? "/usr/bin/chromium",
       args: [
-        // It does not run as root otherwise.
+        // Chromium does not run as root otherwise.
         "--no-sandbox",
         "--disable-gpu",
         "--no-first-run",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        // Servers are on loopback.
+        // The servers listen on loopback.
         "--no-proxy-server",
       ],
     },

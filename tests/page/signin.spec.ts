@@ -1,10 +1,7 @@
 import { KEY, READER } from "./support/server.ts";
-import { enter, enterLive, expect, isLive, test } from "./support/test.ts";
+import { expect, isLive, openLive, signIn, test } from "./support/test.ts";
 
-test("a wrong key is refused, a right one lets in, and nothing is kept unless it is wished", async ({
-  page,
-  server,
-}) => {
+test("a wrong key is rejected, a valid one is accepted, and it is stored only on request", async ({ page, server }) => {
   await page.goto(server.url);
   const key = page.getByLabel("API key");
   await expect(key).toBeFocused();
@@ -22,7 +19,7 @@ test("a wrong key is refused, a right one lets in, and nothing is kept unless it
   await expect(page.getByLabel("API key")).toBeVisible();
 });
 
-test("a key that is kept for the tab outlives a reload, and not a sign-out", async ({ page, server, context }) => {
+test("a stored key survives a reload but not a sign-out", async ({ page, server, context }) => {
   await page.goto(server.url);
   await page.getByLabel("API key").fill(KEY);
   await page.getByLabel("Keep it until this tab is closed").check();
@@ -39,17 +36,17 @@ test("a key that is kept for the tab outlives a reload, and not a sign-out", asy
   await expect(page.getByLabel("API key")).toBeVisible();
 });
 
-test("a key that is revoked is out", async ({ page, server }) => {
+test("a revoked key is signed out", async ({ page, server }) => {
   const made = await server.command("keys", "create", "--name", "brief");
   const key = /sk-\S+/.exec(made)?.[0] ?? "";
-  await enterLive(page, server.url, key);
+  await openLive(page, server.url, key);
   await server.command("keys", "revoke", "brief");
   await expect(page.getByLabel("API key")).toBeVisible();
   await expect(page.getByRole("alert").filter({ hasText: "no longer good" })).toBeVisible();
 });
 
-test("what a key may not do is not offered, or explained", async ({ page, server }) => {
-  await enterLive(page, server.url, READER);
+test("actions without a scope are hidden or explained", async ({ page, server }) => {
+  await openLive(page, server.url, READER);
   await expect(page.getByRole("button", { name: "Add a pet" })).toBeHidden();
   await expect(page.getByRole("button", { name: /^Order/ })).toHaveCount(0);
   await expect(page.locator("select.status:visible")).toHaveCount(0);
@@ -59,8 +56,8 @@ test("what a key may not do is not offered, or explained", async ({ page, server
   await expect(page.getByText("Traffic is for keys with the scope stats")).toBeVisible();
 });
 
-test("a tab remembers its view, and the theme is everywhere the one that was chosen", async ({ page, server }) => {
-  await enter(page, `${server.url}#/chat`);
+test("a tab keeps its view, and the chosen theme applies everywhere", async ({ page, server }) => {
+  await signIn(page, `${server.url}#/chat`);
   await expect(page).toHaveTitle("Chat · petstream");
   const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await background();
@@ -75,7 +72,7 @@ test("a tab remembers its view, and the theme is everywhere the one that was cho
 test.describe("without keys", () => {
   test.use({ configuration: { auth: "none", keys: [] } });
 
-  test("nobody is asked for one", async ({ page, server }) => {
+  test("no key is required", async ({ page, server }) => {
     await page.goto(server.url);
     await isLive(page);
     await expect(page.locator(".pet").first()).toBeVisible();

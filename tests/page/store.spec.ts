@@ -1,12 +1,12 @@
-import { agrees, card, enterLive, expect, isLive, showAll, test } from "./support/test.ts";
+import { card, expect, expectInSync, isLive, openLive, showAll, test } from "./support/test.ts";
 
-test("a pet is ordered in one tab and seen in the other, and its order is moved on to the end", async ({
+test("an order placed in one tab appears in the other and passes through all its statuses", async ({
   context,
   server,
 }) => {
   const [one, other] = [await context.newPage(), await context.newPage()];
-  await enterLive(one, server.url);
-  await enterLive(other, server.url);
+  await openLive(one, server.url);
+  await openLive(other, server.url);
   const pet = await server.available();
   await Promise.all([showAll(one), showAll(other)]);
 
@@ -33,13 +33,13 @@ test("a pet is ordered in one tab and seen in the other, and its order is moved 
   for (const page of [one, other]) {
     await expect(card(page, pet)).toHaveAttribute("data-status", "ADOPTED");
     await expect(page.locator("#events time").first()).toHaveText(/^\d\d:\d\d:\d\d$/);
-    await agrees(page, server);
+    await expectInSync(page, server);
   }
 });
 
-test("an order is cancelled, and the pet can be ordered again", async ({ page, server }) => {
+test("after an order is cancelled, the pet can be ordered again", async ({ page, server }) => {
   const pet = await server.available();
-  await enterLive(page, server.url);
+  await openLive(page, server.url);
   await showAll(page);
   const order = card(page, pet).getByRole("button", { name: `Order ${pet.name}` });
   await order.click();
@@ -48,18 +48,18 @@ test("an order is cancelled, and the pet can be ordered again", async ({ page, s
   await order.click();
   await expect(card(page, pet)).toHaveAttribute("data-status", "PENDING");
   await expect(page.locator("#orders .badge").first()).toHaveText("Placed");
-  expect((await server.ask<{ data: unknown[] }>("GET", "api/orders")).data).toHaveLength(2);
+  expect((await server.request<{ data: unknown[] }>("GET", "api/orders")).data).toHaveLength(2);
 });
 
-test("a status is changed, and what the server refuses is said and taken back", async ({ page, server }) => {
+test("a status can be changed, and a rejected change is reported and undone", async ({ page, server }) => {
   const pet = await server.available();
-  await enterLive(page, server.url);
+  await openLive(page, server.url);
   await showAll(page);
   const status = page.getByLabel(`Status of ${pet.name}`);
   await status.selectOption("ADOPTED");
   await expect(card(page, pet)).toHaveAttribute("data-status", "ADOPTED");
   await expect
-    .poll(async () => (await server.ask<{ status: string }>("GET", `api/pets/${pet.id}`)).status)
+    .poll(async () => (await server.request<{ status: string }>("GET", `api/pets/${pet.id}`)).status)
     .toBe("ADOPTED");
 
   const ordered = await server.available();
@@ -70,8 +70,8 @@ test("a status is changed, and what the server refuses is said and taken back", 
   await expect(page.getByLabel(`Status of ${ordered.name}`)).toHaveValue("PENDING");
 });
 
-test("a pet is added, after the server has said of each field what is wrong with it", async ({ page, server }) => {
-  await enterLive(page, server.url);
+test("a pet is added after the server's errors are shown at each field", async ({ page, server }) => {
+  await openLive(page, server.url);
   await page.getByRole("button", { name: "Add a pet" }).click();
   const dialog = page.getByRole("dialog", { name: "Add a pet" });
   const add = dialog.getByRole("button", { name: "Add the pet" });
@@ -106,9 +106,9 @@ test("a pet is added, after the server has said of each field what is wrong with
   await expect(page.locator("#events")).toContainText("Quentin is new in the store");
 });
 
-test("filters and search choose among the pets, and what changes comes and goes", async ({ page, server }) => {
-  await enterLive(page, server.url);
-  const pets = await server.ask<{ data: { name: string }[] }>(
+test("filters and search select pets, and changes update the selection", async ({ page, server }) => {
+  await openLive(page, server.url);
+  const pets = await server.request<{ data: { name: string }[] }>(
     "GET",
     "api/pets?species=DOG&size=SMALL&maxPrice=500&goodWithKids=true&status=AVAILABLE&limit=100",
   );
@@ -136,25 +136,25 @@ test("filters and search choose among the pets, and what changes comes and goes"
   await expect(page.getByText("No pet is like that.")).toBeVisible();
 });
 
-test("all pages of pets are loaded, and changes meanwhile are not lost", async ({ page, server }) => {
+test("all pages of pets are loaded, and changes during loading are not lost", async ({ page, server }) => {
   for (let n = 0; n < 90; n += 1) await server.add(`Many ${n}`);
   const [first] = await server.pets();
   if (first === undefined) throw new Error("no pets");
-  // After the first page, and before the second.
+  // Between the first and the second page.
   await page.route(/api\/pets\?.*after=/, async (route) => {
     await server.patch(first, { name: "Renamed" });
     await route.continue();
   });
-  await enterLive(page, server.url);
+  await openLive(page, server.url);
   await expect(page.locator(".shown")).toHaveText(/ of 146 pets$/);
   await showAll(page);
   await expect(page.locator(".pet")).toHaveCount(146);
   await expect(card(page, first).locator("h3")).toHaveText("Renamed");
 });
 
-test("a pet whose name is markup is a pet with an odd name", async ({ page, server }) => {
+test("markup in a pet's name is shown as text", async ({ page, server }) => {
   const name = "<img src=x onerror=window.hacked=1>";
-  await enterLive(page, server.url);
+  await openLive(page, server.url);
   const pet = await server.add(name, { description: "<script>window.hacked=1</script>", breed: "<b>bold</b>" });
   await expect(card(page, pet).locator("h3")).toHaveText(name);
   await expect(card(page, pet)).toContainText("<b>bold</b>");

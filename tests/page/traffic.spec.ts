@@ -1,8 +1,8 @@
 import { KEY, LIMITED, Server } from "./support/server.ts";
-import { enter, expect, test } from "./support/test.ts";
+import { expect, signIn, test } from "./support/test.ts";
 import { Upstream } from "./support/upstream.ts";
 
-/** Asks, and reads all of the answer. */
+/** Sends a completion request and reads the whole answer. */
 async function complete(server: Server, model: string, key = KEY): Promise<void> {
   const body = JSON.stringify({
     model,
@@ -25,24 +25,24 @@ for (const [how, query] of [
   ["from the stream", ""],
   ["by asking again", "?transport=poll"],
 ] as const) {
-  test(`charts fill and tables follow, ${how}`, async ({ page, stops }) => {
-    // The first answers slowly enough for gaps, the others never end.
+  test(`charts and tables show new requests, ${how}`, async ({ page, stoppables }) => {
+    // The first answer has gaps between its tokens; the others never end.
     let served = 0;
     const upstream = await Upstream.start(async (told) => {
       served += 1;
-      if (served > 1) return void told.say("on and on");
+      if (served > 1) return void told.sendText("on and on");
       for (let n = 0; n < 20; n += 1) {
-        told.say("word ");
+        told.sendText("word ");
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       told.finish(20);
     });
-    stops.push(upstream);
+    stoppables.push(upstream);
     const server = await Server.start(upstream.models());
-    stops.push(server);
+    stoppables.push(server);
     await complete(server, "m");
-    await enter(page, `${server.url}${query}#/traffic`);
-    // What was before this page was, is there.
+    await signIn(page, `${server.url}${query}#/traffic`);
+    // Requests from before the page was opened are shown.
     const rows = page.locator("#recent tbody tr");
     await expect(rows).toHaveCount(1);
     await expect(rows.first()).toContainText(/firstm127\.0\.0\.1:\d+\/v1#mCompleted200720/);
@@ -61,7 +61,7 @@ for (const [how, query] of [
     await expect(chart("Streams in flight").locator("b")).toHaveText("1");
     await expect(page.locator("#upstreams tbody tr")).toContainText(/In1/);
     await expect(page.locator("#limits tbody tr")).toHaveText("RequestsA key's1");
-    // Of the two that were limited one never became a completion.
+    // Of the two requests of the limited key, one was rejected before it became a completion.
     await expect(rows).toHaveCount(3);
     endless.abort();
     await expect(rows.filter({ hasText: "Client gone" })).toHaveCount(1);
@@ -70,9 +70,9 @@ for (const [how, query] of [
     for (const title of CHARTS) {
       const plot = chart(title).getByRole("img");
       await expect(plot).toHaveAccessibleName(new RegExp(`^${title}, the last five minutes. Now: `));
-      await expect.poll(() => plot.locator("canvas").evaluate(coloured), { message: title }).toBeGreaterThan(20);
+      await expect.poll(() => plot.locator("canvas").evaluate(countLinePixels), { message: title }).toBeGreaterThan(20);
     }
-    // Under the pointer a chart tells of that moment.
+    // A chart shows the values under the pointer.
     const { width = 0, height = 0 } = (await chart(CHARTS[0]).locator(".plot").boundingBox()) ?? {};
     await chart(CHARTS[0])
       .locator(".plot")
@@ -81,8 +81,8 @@ for (const [how, query] of [
   });
 }
 
-/** How many pixels of a chart have one of the lines' colours, and not that of the grid. */
-function coloured(canvas: Element): number {
+/** The number of pixels of a chart with the color of a line, not of the grid. */
+function countLinePixels(canvas: Element): number {
   if (!(canvas instanceof HTMLCanvasElement)) return 0;
   const { data = [] } = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? {};
   let count = 0;
@@ -93,9 +93,9 @@ function coloured(canvas: Element): number {
   return count;
 }
 
-test("a server that was away goes on where it began anew", async ({ page, server }) => {
+test("the statistics continue after a restart of the server", async ({ page, server }) => {
   await complete(server, "petstore-ai");
-  await enter(page, `${server.url}#/traffic`);
+  await signIn(page, `${server.url}#/traffic`);
   const rows = page.locator("#recent tbody tr");
   await expect(rows).toHaveCount(1);
   await server.kill();

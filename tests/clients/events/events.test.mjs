@@ -1,4 +1,4 @@
-// Readers of event streams that no one here wrote.
+// Event streams read by third-party clients.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,29 +6,29 @@ import { test } from 'node:test';
 import { EventSource } from 'eventsource';
 import { createParser } from 'eventsource-parser';
 
-import { KEY, Shop } from './shop.mjs';
+import { KEY, Store } from './store.mjs';
 
-const QUICK = { events: { retry: '200ms', shutdown_window: '200ms', heartbeat: '1s' } };
-// Milliseconds. Far more than it takes.
-const PATIENCE = { timeout: 60_000 };
+const SHORT_INTERVALS = { events: { retry: '200ms', shutdown_window: '200ms', heartbeat: '1s' } };
+// Milliseconds. Far more than needed.
+const OPTIONS = { timeout: 60_000 };
 
 /** `fetch` with a key. */
 const withKey = (input, init) => fetch(input, { ...init, headers: { ...init.headers, authorization: `Bearer ${KEY}` } });
 
-/** `fetch` that keeps cookies as a browser does, and what it was asked for. */
+/** `fetch` that stores cookies like a browser, and a record of its requests. */
 function browser() {
-  const asked = [];
+  const requests = [];
   let cookie;
   const get = async (input, init) => {
     const response = await fetch(input, { ...init, headers: { ...init.headers, ...(cookie && { cookie }) } });
-    asked.push({ status: response.status, id: new Headers(init.headers).get('last-event-id') });
+    requests.push({ status: response.status, id: new Headers(init.headers).get('last-event-id') });
     cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? cookie;
     return response;
   };
-  return { get, asked };
+  return { get, requests };
 }
 
-/** Events of one name in their order, to be taken one by one. */
+/** Queues the events of one name. Returns a function that waits for the next one. */
 function queue(source, name) {
   const events = [];
   let wake = () => {};
@@ -43,22 +43,22 @@ function queue(source, name) {
 }
 
 for (const signal of ['SIGTERM', 'SIGKILL']) {
-  test(`eventsource comes back by itself after ${signal} and misses nothing`, PATIENCE, async (t) => {
-    const shop = await Shop.open(t, QUICK);
-    const source = new EventSource(`${shop.url}/api/events/pets`, { fetch: withKey });
+  test(`eventsource reconnects after ${signal} and misses no event`, OPTIONS, async (t) => {
+    const store = await Store.open(t, SHORT_INTERVALS);
+    const source = new EventSource(`${store.url}/api/events/pets`, { fetch: withKey });
     t.after(() => source.close());
     const [connected, updated] = [queue(source, 'connected'), queue(source, 'pet-update')];
     assert.equal(JSON.parse((await connected()).data).resumed, false);
-    await shop.pet('one');
+    await store.pet('one');
     const one = await updated();
     assert.equal(JSON.parse(one.data).resource.name, 'one');
-    await shop.end(signal);
-    await shop.start();
-    // Most likely before the source is back.
-    await shop.pet('two');
+    await store.end(signal);
+    await store.start();
+    // Most likely before the source has reconnected.
+    await store.pet('two');
     const again = await connected();
     assert.deepEqual([JSON.parse(again.data).resumed, again.lastEventId], [true, one.lastEventId]);
-    await shop.pet('three');
+    await store.pet('three');
     const [two, three] = [await updated(), await updated()];
     assert.deepEqual([two, three].map((event) => JSON.parse(event.data).resource.name), ['two', 'three']);
     const seq = (event) => Number(event.lastEventId.split('.')[1]);
@@ -66,25 +66,25 @@ for (const signal of ['SIGTERM', 'SIGKILL']) {
   });
 }
 
-test('a browser gets in with a ticket and comes back with its cookie', PATIENCE, async (t) => {
-  const shop = await Shop.open(t, QUICK);
-  const { ticket } = await (await shop.send('POST', '/api/events/tickets')).json();
-  const { get, asked } = browser();
-  const source = new EventSource(`${shop.url}/api/events?topics=pets&ticket=${ticket}`, { fetch: get });
+test('a browser connects with a ticket and reconnects with its cookie', OPTIONS, async (t) => {
+  const store = await Store.open(t, SHORT_INTERVALS);
+  const { ticket } = await (await store.send('POST', '/api/events/tickets')).json();
+  const { get, requests } = browser();
+  const source = new EventSource(`${store.url}/api/events?topics=pets&ticket=${ticket}`, { fetch: get });
   t.after(() => source.close());
   const [connected, updated] = [queue(source, 'connected'), queue(source, 'pet-update')];
   await connected();
-  await shop.pet('one');
+  await store.pet('one');
   const { lastEventId } = await updated();
-  await shop.end('SIGTERM');
-  await shop.start();
+  await store.end('SIGTERM');
+  await store.start();
   assert.equal(JSON.parse((await connected()).data).resumed, true);
-  assert.deepEqual(asked.at(-1), { status: 200, id: lastEventId });
+  assert.deepEqual(requests.at(-1), { status: 200, id: lastEventId });
 });
 
-test('an id that leads nowhere is a reset, and signs of life can be seen', PATIENCE, async (t) => {
-  const shop = await Shop.open(t, QUICK);
-  const source = new EventSource(`${shop.url}/api/events?last_event_id=zzz.1`, { fetch: withKey });
+test('an unknown id causes a reset, and heartbeats are delivered', OPTIONS, async (t) => {
+  const store = await Store.open(t, SHORT_INTERVALS);
+  const source = new EventSource(`${store.url}/api/events?last_event_id=zzz.1`, { fetch: withKey });
   t.after(() => source.close());
   const [reset, heartbeat] = [queue(source, 'stream-reset'), queue(source, 'heartbeat')];
   const { reason, snapshot, epoch, head } = JSON.parse((await reset()).data);
@@ -92,32 +92,32 @@ test('an id that leads nowhere is a reset, and signs of life can be seen', PATIE
   assert.equal((await heartbeat()).lastEventId, `${epoch}.${head}`);
 });
 
-test('without names everything about the store comes to onmessage', PATIENCE, async (t) => {
-  const shop = await Shop.open(t, QUICK);
-  const source = new EventSource(`${shop.url}/api/events/pets?named=false`, { fetch: withKey });
+test('without event names all events are delivered to onmessage', OPTIONS, async (t) => {
+  const store = await Store.open(t, SHORT_INTERVALS);
+  const source = new EventSource(`${store.url}/api/events/pets?named=false`, { fetch: withKey });
   t.after(() => source.close());
   const [connected, message] = [queue(source, 'connected'), queue(source, 'message')];
   await connected();
-  await shop.pet('one');
+  await store.pet('one');
   assert.equal(JSON.parse((await message()).data).type, 'pet-update');
 });
 
-test('a server that is full is tried again, and not given up', PATIENCE, async (t) => {
-  const shop = await Shop.open(t, { events: { ...QUICK.events, subscribers: 1 } });
-  const first = new EventSource(`${shop.url}/api/events`, { fetch: withKey });
+test('eventsource keeps retrying a server without free subscriptions', OPTIONS, async (t) => {
+  const store = await Store.open(t, { events: { ...SHORT_INTERVALS.events, subscribers: 1 } });
+  const first = new EventSource(`${store.url}/api/events`, { fetch: withKey });
   t.after(() => first.close());
   await queue(first, 'connected')();
-  const second = new EventSource(`${shop.url}/api/events`, { fetch: withKey });
+  const second = new EventSource(`${store.url}/api/events`, { fetch: withKey });
   t.after(() => second.close());
   const error = await queue(second, 'error')();
   assert.equal(error.code, undefined);
   assert.equal(second.readyState, EventSource.CONNECTING);
 });
 
-test('eventsource-parser finds the same events as a poll', PATIENCE, async (t) => {
-  const shop = await Shop.open(t, QUICK);
-  for (const name of ['a\r\nid: 1', 'b\rdata: {}', 'c\n\nevent: error']) await shop.pet(`x ${JSON.stringify(name)}`);
-  const page = await (await shop.send('GET', '/api/events?after=earliest&wait=0&limit=1000')).json();
+test('eventsource-parser finds the same events as a poll', OPTIONS, async (t) => {
+  const store = await Store.open(t, SHORT_INTERVALS);
+  for (const name of ['a\r\nid: 1', 'b\rdata: {}', 'c\n\nevent: error']) await store.pet(`x ${JSON.stringify(name)}`);
+  const page = await (await store.send('GET', '/api/events?after=earliest&wait=0&limit=1000')).json();
   const [seen, retries, comments] = [[], [], []];
   const parser = createParser({
     onEvent: (event) => seen.push(event),
@@ -125,7 +125,7 @@ test('eventsource-parser finds the same events as a poll', PATIENCE, async (t) =
     onComment: (comment) => comments.push(comment),
     onError: (error) => assert.fail(error),
   });
-  const response = await shop.send('GET', '/api/events?last_event_id=earliest');
+  const response = await store.send('GET', '/api/events?last_event_id=earliest');
   const decoder = new TextDecoder();
   for await (const chunk of response.body) {
     parser.feed(decoder.decode(chunk, { stream: true }));

@@ -41,14 +41,14 @@ for (const name of ROUTES) {
       assert.equal(told.outputTokens, usage.completion_tokens);
     });
 
-    test('its own parameters arrive', async () => {
+    test('provider-specific parameters are accepted', async () => {
       const options = { maxOutputTokens: 5, seed: 1, temperature: 1 };
       const answer = await generateText({ model: chat, prompt, maxRetries: 0, ...options });
       assert.equal(answer.finishReason, 'length');
       assert.equal(answer.usage.outputTokens, 5);
     });
 
-    test('errors have the status and the message of the contract', async () => {
+    test('errors have the documented status and message', async () => {
       for (const [asked, status, message] of [
         [provider({ baseURL }, 'sk-wrong-0123456789').chatModel(model), 401, /^Incorrect API key provided/],
         [provider({ baseURL }).chatModel('no-such-model'), 404, /^The model `no-such-model` does not exist/],
@@ -67,7 +67,7 @@ for (const name of ROUTES) {
       }
     });
 
-    test('an aborted stream frees its place', async () => {
+    test('an aborted stream frees its slot', async () => {
       const limits = { per_key: { concurrent_streams: 1 } };
       const slow = await route(name, { limits, responder: { tokens_per_second: 2 } });
       const asked = provider(slow).chatModel(slow.model);

@@ -11,7 +11,7 @@ for (const name of ROUTES) {
     const client = connect({ baseURL });
     const ask = (options = {}) => client.chat.completions.create({ model, messages: question(), ...options });
 
-    test('a stream is the answer piece by piece', async () => {
+    test('the chunks of a stream add up to the whole answer', async () => {
       const messages = question('List all available pets');
       const whole = await ask({ messages });
       const chunks = await collect(await ask({ messages, stream: true }));
@@ -23,7 +23,7 @@ for (const name of ROUTES) {
       assert.ok(chunks.every((chunk) => !('usage' in chunk)));
     });
 
-    test('usage is told once if asked for', async () => {
+    test('usage is sent once if requested', async () => {
       const whole = await ask();
       const chunks = await collect(await ask({ stream: true, stream_options: { include_usage: true } }));
       assert.ok(chunks.slice(0, -1).every((chunk) => chunk.usage === null));
@@ -31,7 +31,7 @@ for (const name of ROUTES) {
       assert.deepEqual(chunks.at(-1).usage, whole.usage);
     });
 
-    test('two choices come side by side', async () => {
+    test('two choices are streamed side by side', async () => {
       const one = await ask();
       const chunks = await collect(await ask({ n: 2, stream: true }));
       assert.equal(joined(chunks, 0), one.choices[0].message.content);
@@ -40,7 +40,7 @@ for (const name of ROUTES) {
       assert.equal(two.usage.completion_tokens, 2 * one.usage.completion_tokens);
     });
 
-    test('the longest length and stop strings are kept', async () => {
+    test('max_tokens and stop are honoured', async () => {
       const text = (await ask()).choices[0].message.content;
       const cut = await ask({ max_completion_tokens: 5 });
       assert.equal(cut.choices[0].finish_reason, 'length');
@@ -52,7 +52,7 @@ for (const name of ROUTES) {
       assert.equal(stopped.at(-1).choices[0].finish_reason, 'stop');
     });
 
-    test('JSON is an object', async () => {
+    test('JSON mode returns an object', async () => {
       const messages = question('Which cats do you have?');
       const answer = await ask({ messages, response_format: { type: 'json_object' } });
       const { pets } = JSON.parse(answer.choices[0].message.content);
@@ -60,7 +60,7 @@ for (const name of ROUTES) {
       assert.ok(pets.every((pet) => pet.species === 'CAT' && pet.status === 'AVAILABLE'));
     });
 
-    test('the stream helper tells events and puts the completion together', async () => {
+    test('the stream helper emits events and assembles the completion', async () => {
       const whole = await ask();
       const stream = client.chat.completions.stream({
         model,
@@ -80,7 +80,7 @@ for (const name of ROUTES) {
       assert.equal(await stream.finalContent(), text);
     });
 
-    test('responses have the headers of the contract', async () => {
+    test('responses have the documented headers', async () => {
       const { response, request_id } = await ask({ stream: true }).withResponse();
       assert.match(request_id, /^req_[0-9a-f]{32}$/);
       assert.match(response.headers.get('openai-processing-ms'), /^\d+$/);

@@ -7,8 +7,8 @@ import OpenAI from 'openai';
 
 import { KEY, ROUTES, collect, connect, eventually, question, route } from './petstream.mjs';
 
-/** The error of a call, whose envelope has all four keys. */
-async function refusal(call) {
+/** The error of a call. Asserts that the envelope has all four keys. */
+async function errorOf(call) {
   const error = await call().then(() => assert.fail('it was accepted'), (caught) => caught);
   assert.ok(error instanceof OpenAI.APIError, error.stack);
   assert.deepEqual(Object.keys(error.error).sort(), ['code', 'message', 'param', 'type']);
@@ -16,7 +16,7 @@ async function refusal(call) {
   return error;
 }
 
-function says(error, kind, expected) {
+function assertError(error, kind, expected) {
   assert.ok(error instanceof kind, `${error.constructor.name}, not ${kind.name}`);
   const { status, type, code, param } = error;
   assert.deepEqual({ status, type, code, param }, expected);
@@ -32,32 +32,32 @@ for (const name of ROUTES) {
       const ask = (options = {}, asked = client) =>
         asked.chat.completions.create({ model, messages: question(), stream, ...options });
 
-      test(`no key, a wrong key; stream: ${stream}`, async () => {
+      test(`no key or a wrong key; stream: ${stream}`, async () => {
         const keyless = connect({ baseURL }, { defaultHeaders: { Authorization: null } });
         const none = { status: 401, type: 'invalid_request_error', code: null, param: null };
-        says(await refusal(() => ask({}, keyless)), OpenAI.AuthenticationError, none);
-        const wrong = await refusal(() => ask({}, connect({ baseURL }, { apiKey: `${KEY}0` })));
-        says(wrong, OpenAI.AuthenticationError, { ...none, code: 'invalid_api_key' });
-        assert.ok(!JSON.stringify(wrong.error).includes(KEY));
+        assertError(await errorOf(() => ask({}, keyless)), OpenAI.AuthenticationError, none);
+        const rejected = await errorOf(() => ask({}, connect({ baseURL }, { apiKey: `${KEY}0` })));
+        assertError(rejected, OpenAI.AuthenticationError, { ...none, code: 'invalid_api_key' });
+        assert.ok(!JSON.stringify(rejected.error).includes(KEY));
       });
 
       test(`a model that does not exist; stream: ${stream}`, async () => {
         const expected = { status: 404, type: 'invalid_request_error', code: 'model_not_found', param: 'model' };
-        says(await refusal(() => ask({ model: 'no-such-model' })), OpenAI.NotFoundError, expected);
+        assertError(await errorOf(() => ask({ model: 'no-such-model' })), OpenAI.NotFoundError, expected);
       });
 
-      test(`requests that are wrong; stream: ${stream}`, async () => {
+      test(`invalid requests; stream: ${stream}`, async () => {
         for (const [options, code, param] of [
           [{ messages: [] }, 'empty_array', 'messages'],
           [{ temperature: 99 }, 'decimal_above_max_value', 'temperature'],
           [{ logprobs: true }, 'unsupported_value', 'logprobs'],
         ]) {
-          says(await refusal(() => ask(options)), OpenAI.BadRequestError, { ...invalid, code, param });
+          assertError(await errorOf(() => ask(options)), OpenAI.BadRequestError, { ...invalid, code, param });
         }
       });
     }
 
-    test('requests a minute', async () => {
+    test('the limit on requests per minute', async () => {
       const limited = await route(name, { limits: { per_key: { requests_per_minute: 2 } } });
       const asked = connect(limited);
       const ask = () => asked.chat.completions.create({ model: limited.model, messages: question() });
@@ -67,13 +67,14 @@ for (const name of ROUTES) {
         remaining.push(response.headers.get('x-ratelimit-remaining-requests'));
       }
       assert.deepEqual(remaining, ['1', '0']);
-      const error = await refusal(ask);
-      says(error, OpenAI.RateLimitError, { status: 429, type: 'requests', code: 'rate_limit_exceeded', param: null });
+      const error = await errorOf(ask);
+      const expected = { status: 429, type: 'requests', code: 'rate_limit_exceeded', param: null };
+      assertError(error, OpenAI.RateLimitError, expected);
       assert.ok(Number(error.headers.get('retry-after')) >= 1);
       assert.ok(Number(error.headers.get('retry-after-ms')) > 0);
     });
 
-    test('a request that can never fit is not tried again', async () => {
+    test('a request that exceeds the limit by itself is not retried', async () => {
       const limited = await route(name, { limits: { per_key: { tokens_per_minute: 100 } } });
       let sent = 0;
       const counted = (...request) => {
@@ -82,13 +83,14 @@ for (const name of ROUTES) {
       };
       const asked = connect(limited, { maxRetries: 2, fetch: counted });
       const options = { model: limited.model, messages: question(), max_tokens: 1000 };
-      const error = await refusal(() => asked.chat.completions.create(options));
-      says(error, OpenAI.RateLimitError, { status: 429, type: 'tokens', code: 'rate_limit_exceeded', param: null });
+      const error = await errorOf(() => asked.chat.completions.create(options));
+      const expected = { status: 429, type: 'tokens', code: 'rate_limit_exceeded', param: null };
+      assertError(error, OpenAI.RateLimitError, expected);
       assert.equal(error.headers.get('x-should-retry'), 'false');
       assert.equal(sent, 1);
     });
 
-    test('an aborted stream frees its place', async () => {
+    test('an aborted stream frees its slot', async () => {
       const limits = { per_key: { concurrent_streams: 1 } };
       const slow = await route(name, { limits, responder: { tokens_per_second: 2 } });
       const asked = connect(slow);
@@ -105,10 +107,10 @@ for (const name of ROUTES) {
         break;
       }
       // Leaving the loop aborts the request.
-      const byHelper = await eventually('the place is free', accepted);
+      const byHelper = await eventually('the slot is free', accepted);
       assert.equal(await accepted(), undefined);
       byHelper.controller.abort();
-      const last = await eventually('the place is free again', accepted);
+      const last = await eventually('the slot is free again', accepted);
       last.controller.abort();
       assert.deepEqual(await collect(last), []);
     });

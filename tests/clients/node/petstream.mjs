@@ -1,4 +1,4 @@
-// The real binary, started for a test, and the two ways to a model of it.
+// Starts the real binary for tests, with a direct and a proxied route to its model.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -15,22 +15,22 @@ import OpenAI from 'openai';
 const BINARY = process.env.PETSTREAM_BIN ?? fileURLToPath(new URL('../../../target/debug/petstream', import.meta.url));
 const LISTENING = 'listening on ';
 export const KEY = 'sk-test-0123456789abcdef0123456789abcdef';
-// Milliseconds. Far more than it takes: only a server that hangs gets here.
-export const PATIENCE = 60_000;
+// Milliseconds. Far more than needed, so only a hanging server reaches it.
+export const TIMEOUT = 60_000;
 export const ROUTES = ['local', 'proxied'];
 
-const stops = [];
+const stopFunctions = [];
 after(async () => {
   const failures = [];
-  // The newest first, so that none loses its upstream; and all, since a child that lives keeps this process alive.
-  for (const stop of stops.reverse()) await stop().catch((failure) => failures.push(failure));
+  // In reverse order, so that none loses its upstream. All of them, since a running child keeps this process alive.
+  for (const stop of stopFunctions.reverse()) await stop().catch((failure) => failures.push(failure));
   if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('\n'));
 });
 
-/** Starts a server in a folder of its own, without anything of our environment. It ends with the tests of this file. */
+/** Starts a server in its own temporary folder with a clean environment. It is stopped after the tests of this file. */
 export async function serve(configuration) {
   const folder = await mkdtemp(join(tmpdir(), 'petstream-'));
-  // JSON is YAML.
+  // JSON is valid YAML.
   await writeFile(join(folder, 'petstream.yaml'), JSON.stringify(configuration));
   const server = spawn(BINARY, ['--listen', '127.0.0.1:0', '--log-format', 'json'], {
     cwd: folder,
@@ -48,22 +48,22 @@ export async function serve(configuration) {
       if (message.startsWith(LISTENING)) resolve(message.slice(LISTENING.length));
     });
   });
-  stops.push(async () => {
+  stopFunctions.push(async () => {
     server.kill('SIGTERM');
-    const late = setTimeout(() => server.kill('SIGKILL'), PATIENCE);
+    const killTimer = setTimeout(() => server.kill('SIGKILL'), TIMEOUT);
     const [status] = await ended;
-    clearTimeout(late);
+    clearTimeout(killTimer);
     await rm(folder, { recursive: true });
-    const strange = lines.filter((line) => !line.startsWith('{'));
-    assert.deepEqual(strange, [], 'a line that is not of the log is a panic');
+    const unexpected = lines.filter((line) => !line.startsWith('{'));
+    assert.deepEqual(unexpected, [], 'a line that is not a log record is a panic');
     assert.equal(status, 0, lines.slice(-20).join('\n'));
   });
   return { baseURL: `${url}/v1` };
 }
 
 /**
- * The local model, asked at its own server or at a second petstream in front of it. `limits` are those of the server
- * that is asked, `responder` that of the one that answers.
+ * A route to the local model: its own server, or a second petstream in front of it. `limits` configures the server that
+ * the client calls, `responder` the one that answers.
  */
 export async function route(name, { limits = {}, responder = {} } = {}) {
   if (name === 'local') return { ...(await serve({ limits, responder })), model: 'petstore-ai' };
@@ -76,9 +76,9 @@ export async function route(name, { limits = {}, responder = {} } = {}) {
   return { ...(await serve({ limits, models })), model: 'proxied' };
 }
 
-/** A client of a route or server, without retries unless told. */
+/** A client of a route or server, by default without retries. */
 export function connect({ baseURL }, options = {}) {
-  return new OpenAI({ apiKey: KEY, baseURL, maxRetries: 0, timeout: PATIENCE, ...options });
+  return new OpenAI({ apiKey: KEY, baseURL, maxRetries: 0, timeout: TIMEOUT, ...options });
 }
 
 export function question(content = 'What can you do?') {
@@ -96,13 +96,13 @@ export function joined(chunks, index = 0) {
   return choices.map((choice) => choice.delta.content ?? '').join('');
 }
 
-/** The first true result of `attempt`, which is repeated until it has one. */
+/** Repeats `attempt` until its result is truthy, and returns it. */
 export async function eventually(what, attempt) {
-  const deadline = Date.now() + PATIENCE;
+  const deadline = Date.now() + TIMEOUT;
   for (;;) {
     const result = await attempt();
     if (result) return result;
-    assert.ok(Date.now() < deadline, `not in ${PATIENCE} ms: ${what}`);
+    assert.ok(Date.now() < deadline, `not in ${TIMEOUT} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -1,5 +1,5 @@
-// The Node SDK and the AI SDK in front of petstream, behind which is a real upstream. Started by tests/clients/real,
-// which says where.
+// The Node SDK and the AI SDK against petstream with a real upstream. Started by tests/clients/real, which passes the
+// addresses in the environment.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -33,27 +33,27 @@ function joined(chunks) {
   return chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('');
 }
 
-test('a stream is the answer piece by piece, without usage', async () => {
+test('the chunks of a stream add up to the whole answer, without usage', async () => {
   const chunks = await collect(await ask({ stream: true }));
   assert.equal(joined(chunks), text);
   assert.ok(text.length > 0 && chunks.length > 5);
   assert.ok(chunks.every((chunk) => chunk.choices.length === 1 && !chunk.usage));
 });
 
-test('usage is told once if asked for', async () => {
+test('usage is sent once if requested', async () => {
   const chunks = await collect(await ask({ stream: true, stream_options: { include_usage: true } }));
   assert.equal(chunks.filter((chunk) => chunk.usage).length, 1);
   assert.deepEqual(chunks.at(-1).choices, []);
   assert.equal(chunks.at(-1).usage.completion_tokens, whole.usage.completion_tokens);
 });
 
-test('the stream helper puts the completion together', async () => {
+test('the stream helper assembles the completion', async () => {
   const messages = [{ role: 'user', content: prompt }];
   const stream = client.chat.completions.stream({ model, messages, max_tokens: 24, temperature: 0, seed: 1 });
   assert.equal(await stream.finalContent(), text);
 });
 
-test('errors of the upstream have their classes', async () => {
+test('errors of the upstream have the classes of the SDK', async () => {
   await assert.rejects(ask({ model: 'locked' }), (error) => {
     assert.ok(error instanceof OpenAI.InternalServerError);
     assert.deepEqual([error.status, error.type, error.code], [502, 'server_error', 'upstream_auth']);

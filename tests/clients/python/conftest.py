@@ -1,4 +1,4 @@
-"""The two routes to the local model, and clients that ask it."""
+"""Fixtures: the two routes to the local model, and their clients."""
 
 import openai
 import pytest
@@ -12,7 +12,7 @@ ROUTES = ["local", "proxied"]
 
 @pytest.fixture(scope="session")
 def routes(servers):
-    """Makes a route: `limits` are those of the server that is asked, `responder` that of the one that answers."""
+    """Starts a route: `limits` configures the server that the client calls, `responder` the one that answers."""
 
     def make(name: str, limits: dict | None = None, responder: dict | None = None) -> Route:
         limits, responder = limits or {}, responder or {}
@@ -37,7 +37,7 @@ def routes(servers):
 
 @pytest.fixture(scope="session")
 def shared_routes(routes):
-    """The routes without limits, started when first asked for."""
+    """The routes without limits, started at their first use."""
     made = {}
 
     def get(name: str) -> Route:
@@ -65,7 +65,7 @@ def client(connect, route) -> openai.OpenAI:
 
 @pytest.fixture
 def ask(client, route):
-    """Asks the route's model a question."""
+    """Sends a question to the route's model."""
 
     def create(question: str = "What can you do?", **options):
         messages = [{"role": "user", "content": question}]

@@ -1,4 +1,4 @@
-"""The real binary, started for a test, and the two ways to a model of it."""
+"""Starts the real binary for tests, with a direct and a proxied route to its model."""
 
 import json
 import os
@@ -16,23 +16,23 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("PETSTREAM_BIN", REPOSITORY / "target/debug/petstream"))
 KEY = "sk-test-0123456789abcdef0123456789abcdef"
 LISTENING = "listening on "
-# Seconds. Far more than it takes: only a server that hangs gets here.
-PATIENCE = 60
+# Seconds. Far more than needed, so only a hanging server reaches it.
+TIMEOUT = 60
 
 
 class Petstream:
-    """A server in a folder of its own, on a free port.
+    """A server in its own folder, on a free port.
 
-    `configuration` is the text of its petstream.yaml. Of our environment it sees nothing, so that an OPENAI_BASE_URL of
-    the person who runs the tests changes nothing. `key` is the one that it takes; without one it makes its own.
+    `configuration` is the content of its petstream.yaml. The environment is empty except for the key, so that variables
+    such as OPENAI_BASE_URL have no effect. `key` is the server's API key; without one it generates its own.
     """
 
     def __init__(self, folder: Path, configuration: dict, key: str | None = KEY):
         folder.mkdir(parents=True)
-        # JSON is YAML.
+        # JSON is valid YAML.
         (folder / "petstream.yaml").write_text(json.dumps(configuration))
         self._tail: deque[str] = deque(maxlen=50)
-        self._strange: list[str] = []
+        self._unexpected: list[str] = []
         self._ready = threading.Event()
         self.printed = folder / "stdout"
         with self.printed.open("w") as stdout:
@@ -47,7 +47,7 @@ class Petstream:
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._ready.wait(PATIENCE)
+        self._ready.wait(TIMEOUT)
         if not hasattr(self, "url"):
             self._process.kill()
             raise AssertionError("petstream did not start:\n" + "".join(self._tail))
@@ -58,8 +58,8 @@ class Petstream:
             try:
                 message = json.loads(line)["message"]
             except (ValueError, KeyError):
-                # Not a line of the log: a panic.
-                self._strange.append(line)
+                # Not a log record: a panic.
+                self._unexpected.append(line)
                 continue
             if message.startswith(LISTENING):
                 self.url = message.removeprefix(LISTENING)
@@ -71,35 +71,35 @@ class Petstream:
         return f"{self.url}/v1"
 
     def pets(self, **query) -> list[dict]:
-        """The pets of the inventory that match, at most 100."""
+        """The pets of the inventory that match the query, at most 100."""
         url = f"{self.url}/api/pets?{urlencode({'limit': 100} | query)}"
         request = Request(url, headers={"Authorization": f"Bearer {KEY}"})
-        with urlopen(request, timeout=PATIENCE) as response:
+        with urlopen(request, timeout=TIMEOUT) as response:
             return json.load(response)["data"]
 
     def stop(self) -> None:
-        """Ends the server as an operator would, and complains if it panicked or does not end."""
+        """Stops the server by SIGTERM. Fails if it panicked, does not end, or ends with an error."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            status = self._process.wait(PATIENCE)
+            status = self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise AssertionError("petstream did not end:\n" + "".join(self._tail)) from None
         finally:
-            self._reader.join(PATIENCE)
+            self._reader.join(TIMEOUT)
             self._process.stderr.close()
-        assert not self._strange, "".join(self._strange)
+        assert not self._unexpected, "".join(self._unexpected)
         assert status == 0, f"exit status {status}:\n" + "".join(self._tail)
 
 
 @dataclass(frozen=True)
 class Route:
-    """A way to the local model: asked at its own server, or at a second petstream in front of it."""
+    """A route to the local model: its own server, or a second petstream in front of it."""
 
     name: str
     server: Petstream
     model: str
-    # The server that generates the answer, with its pets.
+    # The server that generates the answers and has the pets.
     origin: Petstream
 
     @property
@@ -108,9 +108,9 @@ class Route:
 
 
 def eventually(attempt, every=0.05):
-    """The first true result of `attempt`, which is repeated until it has one, with `every` seconds in between."""
-    deadline = time.monotonic() + PATIENCE
+    """Repeats `attempt` every `every` seconds until its result is truthy, and returns it."""
+    deadline = time.monotonic() + TIMEOUT
     while not (result := attempt()):
-        assert time.monotonic() < deadline, f"{attempt.__doc__ or attempt.__name__}: not in {PATIENCE} s"
+        assert time.monotonic() < deadline, f"{attempt.__doc__ or attempt.__name__}: not in {TIMEOUT} s"
         time.sleep(every)
     return result

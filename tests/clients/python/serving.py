@@ -1,18 +1,18 @@
-"""Fixtures of every test with the Python SDK, as a pytest plugin: servers that end, clients that are closed."""
+"""A pytest plugin with fixtures for all tests with the Python SDK: servers and clients that are stopped afterwards."""
 
 import openai
 import pytest
 
-from petstream import KEY, PATIENCE, Petstream
+from petstream import KEY, TIMEOUT, Petstream
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory):
-    """Makes servers; ends them all, the newest first, so that none loses its upstream."""
+    """Starts servers. Stops them all in reverse order, so that none loses its upstream."""
     made = []
 
     def serve(configuration: dict, **options) -> Petstream:
-        made.append(Petstream(tmp_path_factory.mktemp("petstream") / "home", configuration, **options))
+        made.append(Petstream(tmp_path_factory.mktemp("petstream") / "server", configuration, **options))
         return made[-1]
 
     yield serve
@@ -23,16 +23,16 @@ def servers(tmp_path_factory):
         except AssertionError as failure:
             failures.append(failure)
     if failures:
-        raise ExceptionGroup("servers that did not end well", failures)
+        raise ExceptionGroup("servers that failed", failures)
 
 
 @pytest.fixture
 def connect():
-    """Makes clients of whatever has a base URL, without retries unless told, and closes them."""
+    """Creates clients of servers or routes, by default without retries, and closes them."""
     made = []
 
     def make(server, **options) -> openai.OpenAI:
-        defaults = {"api_key": KEY, "base_url": server.base_url, "max_retries": 0, "timeout": PATIENCE}
+        defaults = {"api_key": KEY, "base_url": server.base_url, "max_retries": 0, "timeout": TIMEOUT}
         made.append(openai.OpenAI(**defaults | options))
         return made[-1]
 

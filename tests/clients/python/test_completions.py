@@ -1,4 +1,4 @@
-"""Completions through the Python SDK: whole, streamed, and with every parameter that the local model honours."""
+"""Completions through the Python SDK: whole, streamed, and with every parameter that the local model supports."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import json
 import openai
 import pytest
 
-from petstream import KEY, PATIENCE
+from petstream import KEY, TIMEOUT
 
 MANY = "List all available pets"
 FEW = "What can you do?"
@@ -22,7 +22,7 @@ def reasons(chunks) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("question", [MANY, FEW])
-def test_a_stream_is_the_answer_piece_by_piece(ask, question):
+def test_the_chunks_of_a_stream_add_up_to_the_whole_answer(ask, question):
     whole = ask(question)
     chunks = list(ask(question, stream=True))
     assert joined(chunks) == whole.choices[0].message.content
@@ -37,7 +37,7 @@ def test_a_stream_is_the_answer_piece_by_piece(ask, question):
     assert whole.choices[0].message.role == "assistant"
 
 
-def test_usage_is_told_once_if_asked_for(ask):
+def test_usage_is_sent_once_if_requested(ask):
     whole = ask(FEW).usage
     chunks = list(ask(FEW, stream=True, stream_options={"include_usage": True}))
     assert [chunk.usage for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
@@ -48,13 +48,13 @@ def test_usage_is_told_once_if_asked_for(ask):
 
 
 @pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": False}}])
-def test_usage_is_not_told_otherwise(ask, options):
+def test_usage_is_not_sent_otherwise(ask, options):
     chunks = list(ask(FEW, stream=True, **options))
     assert all(chunk.choices for chunk in chunks)
     assert all("usage" not in chunk.model_fields_set for chunk in chunks)
 
 
-def test_two_choices_come_side_by_side(ask):
+def test_two_choices_are_streamed_side_by_side(ask):
     one = ask(FEW)
     two = ask(FEW, n=2)
     assert [choice.index for choice in two.choices] == [0, 1]
@@ -71,7 +71,7 @@ def test_two_choices_come_side_by_side(ask):
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_the_answer_ends_at_its_longest_length(ask, name):
+def test_the_answer_ends_at_the_token_limit(ask, name):
     whole = ask(FEW)
     text, tokens = whole.choices[0].message.content, whole.usage.completion_tokens
     for most in (1, 7, tokens - 1):
@@ -94,7 +94,7 @@ def test_the_answer_ends_at_its_longest_length(ask, name):
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_stop_string_ends_the_answer_and_is_not_sent(ask, stream):
     text = ask(FEW).choices[0].message.content
-    # Half of a word and of its neighbour: no token ends or begins there.
+    # Parts of two neighbouring words, so it starts and ends within tokens.
     middle = text.index(" ", len(text) // 3)
     stop = text[middle - 2 : middle + 3]
     for stops in (stop, [stop], ["never said", stop, text[-3:]]):
@@ -108,9 +108,9 @@ def test_a_stop_string_ends_the_answer_and_is_not_sent(ask, stream):
         assert reason == [(0, "stop")]
 
 
-def test_a_stop_string_that_is_never_said_changes_nothing(ask):
+def test_a_stop_string_that_does_not_occur_has_no_effect(ask):
     text = ask(FEW).choices[0].message.content
-    # Begins as the answer ends: held back to the end, and sent then.
+    # Starts like the end of the answer, which is therefore held back until the end.
     stop = text[-2:] + "!"
     assert joined(ask(FEW, stop=stop, stream=True)) == text
 
@@ -141,7 +141,7 @@ def test_a_follow_up_is_about_the_conversation(client, route):
     assert {pet["name"] for pet in every if pet["name"] in text} == cats
 
 
-def test_parameters_that_steer_chance_are_taken_and_the_answer_is_the_same_each_time(ask):
+def test_sampling_parameters_are_accepted_and_the_answer_is_deterministic(ask):
     steered = {
         "seed": 7,
         "temperature": 1.5,
@@ -160,14 +160,14 @@ def test_parameters_that_steer_chance_are_taken_and_the_answer_is_the_same_each_
     assert ask(FEW, **steered).choices[0].message == ask(FEW).choices[0].message
 
 
-def test_tools_that_need_not_be_called_are_not(ask):
+def test_optional_tools_are_not_called(ask):
     function = {"name": "buy", "parameters": {"type": "object", "properties": {}}}
     tools = [{"type": "function", "function": function}]
     message = ask(FEW, tools=tools, tool_choice="auto", parallel_tool_calls=False).choices[0].message
     assert message.content and not message.tool_calls
 
 
-def test_the_stream_helper_tells_events_and_puts_the_completion_together(client, route, ask):
+def test_the_stream_helper_emits_events_and_assembles_the_completion(client, route, ask):
     messages = [{"role": "user", "content": MANY}]
     options = {"stream_options": {"include_usage": True}}
     with client.chat.completions.stream(model=route.model, messages=messages, **options) as stream:
@@ -182,7 +182,7 @@ def test_the_stream_helper_tells_events_and_puts_the_completion_together(client,
     assert final.usage == whole.usage
 
 
-def test_raw_responses_have_the_headers_of_the_contract(client, route):
+def test_raw_responses_have_the_documented_headers(client, route):
     messages = [{"role": "user", "content": FEW}]
     create = client.chat.completions.with_raw_response.create
     whole = create(model=route.model, messages=messages)
@@ -210,7 +210,7 @@ def test_the_asynchronous_client_reads_many_streams_at_once(route, ask):
         return joined([chunk async for chunk in chunks])
 
     async def all_at_once() -> list[str]:
-        options = {"api_key": KEY, "base_url": route.base_url, "max_retries": 0, "timeout": PATIENCE}
+        options = {"api_key": KEY, "base_url": route.base_url, "max_retries": 0, "timeout": TIMEOUT}
         async with openai.AsyncOpenAI(**options) as client:
             return await asyncio.gather(*(stream(client) for _ in range(16)))
 

@@ -1,4 +1,4 @@
-"""What curl sees: every byte of a stream, the defaults of `curl -d`, and the line that the first start prints."""
+"""Requests by curl: every byte of a stream, the defaults of `curl -d`, and the line that the first start prints."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from petstream import KEY, PATIENCE, eventually
+from petstream import KEY, TIMEOUT, eventually
 
 AUTHORIZATION = f"Authorization: Bearer {KEY}"
 QUESTION = {"messages": [{"role": "user", "content": "What can you do?"}]}
@@ -19,8 +19,8 @@ def curl(tmp_path):
     def run(url: str, *arguments: str, body: dict | None = None) -> tuple[int, dict[str, str], bytes]:
         data = [] if body is None else ["--data", json.dumps(body)]
         head = tmp_path / "head"
-        command = ["curl", "-q", "-sS", "-N", "--max-time", str(PATIENCE), "-D", head, *arguments, *data, url]
-        done = subprocess.run(command, capture_output=True, timeout=2 * PATIENCE)
+        command = ["curl", "-q", "-sS", "-N", "--max-time", str(TIMEOUT), "-D", head, *arguments, *data, url]
+        done = subprocess.run(command, capture_output=True, timeout=2 * TIMEOUT)
         assert done.returncode == 0, done.stderr.decode()
         status, *lines = head.read_text().strip().splitlines()
         headers = dict(line.lower().split(": ", 1) for line in lines)
@@ -46,7 +46,7 @@ def test_every_byte_of_a_stream(curl, route, include_usage):
     assert headers["x-accel-buffering"] == "no"
     assert re.fullmatch("req_[0-9a-f]{32}", headers["x-request-id"])
 
-    # The frames that these contents make, to the letter; what chance or the clock chose is taken from the first one.
+    # The exact frames for these contents. Random ids and times are taken from the first one.
     frames = [json.loads(frame.removeprefix("data: ")) for frame in body.decode().split("\n\n")[:-2]]
     first = frames[0]
     fixed = {
@@ -75,16 +75,16 @@ def test_every_byte_of_a_stream(curl, route, include_usage):
 
 
 def of_choice(frame: dict, index: int) -> bool:
-    """Whether the frame brings a piece of this choice's text."""
+    """Whether the frame has text of this choice."""
     return any(c["index"] == index and list(c["delta"]) == ["content"] for c in frame["choices"])
 
 
-def test_a_stream_arrives_while_it_is_made(routes, route_name):
+def test_a_stream_arrives_while_it_is_generated(routes, route_name):
     route = routes(route_name, responder={"tokens_per_second": 5})
     ask = QUESTION | {"model": route.model, "stream": True}
     command = ["curl", "-q", "-sS", "-N", f"{route.base_url}/chat/completions", "-H", AUTHORIZATION, "-d", compact(ask)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
-        # Dozens of tokens at five a second: more than enough time to see that curl still runs.
+        # Dozens of tokens at five per second: enough time to see that curl is still running.
         assert b'"role":"assistant"' in curl.stdout.readline()
         assert curl.poll() is None
         assert curl.stdout.readline() == b"\n"
@@ -109,7 +109,7 @@ def test_a_killed_curl_frees_its_stream(routes, route_name, curl):
 
 
 def test_curl_without_a_content_type(curl, route):
-    """`curl -d` says that it sends a form."""
+    """`curl -d` sends the content type of a form."""
     url = f"{route.base_url}/chat/completions"
     status, headers, body = curl(url, "-H", AUTHORIZATION, body=QUESTION | {"model": route.model})
     assert (status, headers["content-type"]) == (200, "application/json")
@@ -148,7 +148,7 @@ def test_the_body_of_a_401(curl, route):
     assert (told["type"], told["param"], told["code"]) == ("invalid_request_error", None, "invalid_api_key")
 
 
-def test_bodies_that_are_no_request(curl, route):
+def test_bodies_that_are_not_requests(curl, route):
     url = f"{route.base_url}/chat/completions"
     for data in ("", "{", "[]", '"hello"', "model=petstore-ai"):
         status, _, body = curl(url, "-H", AUTHORIZATION, "--data-binary", data)
@@ -171,18 +171,18 @@ def test_paths_and_methods_that_do_not_exist(curl, route):
     assert json.loads(body)["error"]["code"] == "method_not_supported"
 
 
-def test_probes_need_no_key(curl, route):
+def test_health_endpoints_need_no_key(curl, route):
     for probe in ("healthz", "readyz"):
         assert curl(f"{route.server.url}/{probe}")[0] == 200
 
 
-def test_the_line_of_the_first_start_works_when_pasted(servers):
+def test_the_command_that_the_first_start_prints_works(servers):
     server = servers({}, key=None)
-    # Printed after the address is told on stderr.
+    # Printed after the address is logged to stderr.
     (line,) = eventually(lambda: re.findall(r"^ *(curl .*)\n", server.printed.read_text(), re.MULTILINE))
     (key,) = set(re.findall(r"sk-petstream-[0-9a-f]{64}", server.printed.read_text()))
     assert f"Bearer {key}" in line
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith('data: {"id":"chatcmpl-') and done.stdout.endswith("\n\ndata: [DONE]\n\n")
     assert '"finish_reason":"stop"' in done.stdout

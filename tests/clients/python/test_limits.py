@@ -1,4 +1,4 @@
-"""Rate limits and streams at once, as the Python SDK meets them."""
+"""Rate limits and concurrent streams through the Python SDK."""
 
 import openai
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from petstream import KEY, eventually
 
 MESSAGES = [{"role": "user", "content": "What can you do?"}]
-# Tokens a second: a stream that lasts until it is closed.
+# Slow enough that a stream lasts until it is closed.
 SLOW = {"tokens_per_second": 2}
 
 
@@ -16,9 +16,9 @@ def limited(error: openai.RateLimitError) -> tuple[str, str | None]:
     return error.type, error.code
 
 
-@pytest.mark.parametrize("whose", ["per_key", "total"])
-def test_requests_a_minute(routes, connect, route_name, whose):
-    route = routes(route_name, limits={whose: {"requests_per_minute": 3}})
+@pytest.mark.parametrize("scope", ["per_key", "total"])
+def test_the_limit_on_requests_per_minute(routes, connect, route_name, scope):
+    route = routes(route_name, limits={scope: {"requests_per_minute": 3}})
     client = connect(route)
     create = client.chat.completions.with_raw_response.create
     remaining = []
@@ -40,7 +40,7 @@ def test_requests_a_minute(routes, connect, route_name, whose):
     assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("3", "0")
 
 
-def test_a_bad_request_is_told_what_is_left(routes, connect, route_name):
+def test_a_bad_request_gets_the_remaining_quota(routes, connect, route_name):
     route = routes(route_name, limits={"per_key": {"requests_per_minute": 3, "tokens_per_minute": 1000}})
     with pytest.raises(openai.BadRequestError) as caught:
         connect(route).chat.completions.create(model=route.model, messages=[])
@@ -49,8 +49,8 @@ def test_a_bad_request_is_told_what_is_left(routes, connect, route_name):
     assert (headers["x-ratelimit-limit-tokens"], headers["x-ratelimit-remaining-tokens"]) == ("1000", "1000")
 
 
-def test_a_client_that_waits_as_told_gets_its_answer(routes, connect, route_name):
-    # One more every 500 ms.
+def test_a_client_that_waits_for_retry_after_gets_its_answer(routes, connect, route_name):
+    # One request every 500 ms.
     route = routes(route_name, limits={"per_key": {"requests_per_minute": 120}})
     impatient, patient = connect(route), connect(route, max_retries=2)
 
@@ -64,7 +64,7 @@ def test_a_client_that_waits_as_told_gets_its_answer(routes, connect, route_name
     assert eventually(retried)
 
 
-def test_tokens_a_minute(routes, connect, route_name):
+def test_the_limit_on_tokens_per_minute(routes, connect, route_name):
     route = routes(route_name, limits={"per_key": {"tokens_per_minute": 100}})
     client = connect(route)
     create = client.chat.completions.with_raw_response.create
@@ -78,7 +78,7 @@ def test_tokens_a_minute(routes, connect, route_name):
     first = create(model=route.model, messages=MESSAGES, max_tokens=60)
     spent = first.parse().usage.total_tokens
     assert spent > 60
-    # The reservation is settled to what was used; meanwhile little has come back.
+    # The reservation is replaced by the usage; little quota has been refilled meanwhile.
     assert first.headers["x-ratelimit-limit-tokens"] == "100"
     assert int(first.headers["x-ratelimit-remaining-tokens"]) <= 100 - 60
     with pytest.raises(openai.RateLimitError, match="Please try again in ") as caught:
@@ -98,19 +98,19 @@ def test_tokens_of_a_stream_are_settled_at_its_end(routes, connect, route_name):
     assert chunks[-1].choices[0].finish_reason == "stop"
 
     def settled() -> bool:
-        """what was reserved and not used is given back"""
+        """the unused part of the reservation is released"""
         try:
             after = create(model=route.model, messages=MESSAGES, max_tokens=1)
         except openai.RateLimitError:
             return False
-        # In a few seconds a minute's thousand gives back dozens; the reservation took nine hundred.
+        # At 1000 tokens a minute, a few seconds refill dozens of tokens; the reservation was for 900.
         return int(after.headers["x-ratelimit-remaining-tokens"]) > 500
 
     assert eventually(settled)
 
 
 def accepted(client, model):
-    """A stream that has begun, or none if there are too many."""
+    """A stream that has started, or None if there are too many."""
     try:
         stream = client.chat.completions.create(model=model, messages=MESSAGES, stream=True)
     except openai.RateLimitError as error:
@@ -122,18 +122,18 @@ def accepted(client, model):
     return stream
 
 
-@pytest.mark.parametrize("whose", ["per_key", "total"])
-def test_streams_at_once(routes, connect, route_name, whose):
-    route = routes(route_name, limits={whose: {"concurrent_streams": 2}}, responder=SLOW)
+@pytest.mark.parametrize("scope", ["per_key", "total"])
+def test_the_limit_on_concurrent_streams(routes, connect, route_name, scope):
+    route = routes(route_name, limits={scope: {"concurrent_streams": 2}}, responder=SLOW)
     client = connect(route)
     streams = [accepted(client, route.model) for _ in range(2)]
     assert all(streams)
     assert accepted(client, route.model) is None
-    # What is not a stream does not count as one.
+    # Requests without streaming do not count.
     whole = client.chat.completions.create(model=route.model, messages=MESSAGES, max_tokens=1)
     assert whole.usage.completion_tokens == 1
 
-    # A client that closes its stream early frees the place.
+    # A stream that the client closes early frees its slot.
     streams.pop().close()
     streams.append(eventually(lambda: accepted(client, route.model)))
     assert accepted(client, route.model) is None
@@ -141,12 +141,12 @@ def test_streams_at_once(routes, connect, route_name, whose):
         stream.close()
 
 
-def test_a_stream_read_to_its_end_frees_its_place(routes, connect, route_name):
+def test_a_stream_that_ends_frees_its_slot(routes, connect, route_name):
     route = routes(route_name, limits={"per_key": {"concurrent_streams": 1}})
     client = connect(route)
 
     def stream() -> bool:
-        """the place of the stream before is free"""
+        """the slot of the previous stream is free"""
         chunks = accepted(client, route.model)
         return bool(chunks) and list(chunks)[-1].choices[0].finish_reason == "stop"
 
@@ -154,18 +154,18 @@ def test_a_stream_read_to_its_end_frees_its_place(routes, connect, route_name):
         assert eventually(stream)
 
 
-def test_leaving_a_proxied_stream_ends_it_at_the_upstream(servers, connect):
+def test_closing_a_proxied_stream_ends_it_at_the_upstream(servers, connect):
     origin = servers({"limits": {"per_key": {"concurrent_streams": 1}}, "responder": SLOW})
     upstream = {"base_url": origin.base_url, "api_key": KEY}
     front = servers({"models": [{"name": "proxied", "upstreams": [upstream | {"model": "petstore-ai"}]}]})
-    behind, before = connect(origin), connect(front)
-    stream = accepted(before, "proxied")
-    assert accepted(behind, "petstore-ai") is None
+    origin_client, front_client = connect(origin), connect(front)
+    stream = accepted(front_client, "proxied")
+    assert accepted(origin_client, "petstore-ai") is None
     stream.close()
-    eventually(lambda: accepted(behind, "petstore-ai")).close()
+    eventually(lambda: accepted(origin_client, "petstore-ai")).close()
 
 
-def test_the_limit_of_an_upstream_is_told_as_such(servers, connect):
+def test_a_rate_limit_of_the_upstream_is_passed_on(servers, connect):
     origin = servers({"limits": {"per_key": {"requests_per_minute": 1}}})
     upstream = {"base_url": origin.base_url, "api_key": KEY}
     front = servers({"models": [{"name": "proxied", "upstreams": [upstream | {"model": "petstore-ai"}]}]})

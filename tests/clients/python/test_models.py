@@ -6,21 +6,21 @@ import pytest
 from petstream import KEY
 
 
-def test_the_list_has_every_model_once(client, route):
+def test_the_list_contains_every_model_once(client, route):
     models = list(client.models.list())
     names = [model.id for model in models]
     assert names == {"local": ["petstore-ai"], "proxied": ["petstore-ai", "proxied"]}[route.name]
     assert all(model.object == "model" and model.created > 0 and model.owned_by for model in models)
 
 
-def test_a_model_is_what_the_list_says(client):
+def test_a_model_is_equal_to_its_entry_in_the_list(client):
     for model in client.models.list():
         assert client.models.retrieve(model.id) == model
 
 
-def test_a_model_that_nobody_serves_is_not_found(client, route):
+def test_an_unknown_model_is_not_found(client, route):
     if route.name == "proxied":
-        # Its `*` takes every name, also those that its upstream does not list.
+        # Its `*` accepts every name, also those that its upstream does not list.
         assert client.models.retrieve("no-such-model").id == "no-such-model"
         return
     with pytest.raises(openai.NotFoundError) as caught:
@@ -30,7 +30,7 @@ def test_a_model_that_nobody_serves_is_not_found(client, route):
 
 
 def test_another_name_is_sent_to_the_upstream_of_every_name(shared_routes, servers, connect):
-    """The chain: a third server whose `*` is the second one, which knows `proxied`."""
+    """A chain: the third server's `*` is the second server, which has the model `proxied`."""
     middle = shared_routes("proxied")
     upstream = {"base_url": middle.base_url, "api_key": KEY}
     front = servers({"models": [{"name": "*", "upstreams": [upstream]}]})

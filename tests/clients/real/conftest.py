@@ -1,4 +1,4 @@
-"""llama-server, and petstream in front of it."""
+"""Fixtures: llama-server, and petstream in front of it."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def client(connect, front):
 
 @pytest.fixture
 def ask(client):
-    """Asks for a short answer that is the same each time."""
+    """Requests a short, deterministic answer."""
 
     def create(**options):
         defaults = {

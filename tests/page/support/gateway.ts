@@ -1,16 +1,22 @@
 import { once } from "node:events";
-import { request as ask, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  request as sendRequest,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A reverse proxy that serves a server below a path, which it takes away, and remembers what was asked. */
+/** A reverse proxy that serves a server below a path, which it removes, and records the requests. */
 export class Gateway {
   readonly seen: string[] = [];
-  /** Streams of events that are open. */
+  /** The number of open event streams. */
   streams = 0;
-  /** How many of the next events get lost here. */
+  /** How many of the next events to drop. */
   losses = 0;
   private readonly open = new Set<ServerResponse>();
-  private held: (() => void)[] | null = null;
+  private heldBack: (() => void)[] | null = null;
   private delayed: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -29,7 +35,7 @@ export class Gateway {
       if (wanted.includes("/api/events?")) await gateway.delayed;
       const { host: _, ...headers } = incoming.headers;
       const options = { method: incoming.method ?? "GET", headers };
-      const upstream = ask(new URL(wanted.slice(path.length), target), options, (answer) => {
+      const upstream = sendRequest(new URL(wanted.slice(path.length), target), options, (answer) => {
         const streams = (answer.headers["content-type"] ?? "").startsWith("text/event-stream");
         if (streams) gateway.streams += 1;
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -51,30 +57,30 @@ export class Gateway {
     return gateway;
   }
 
-  /** Breaks all streams of events. */
+  /** Breaks all event streams. */
   cut(): void {
     for (const stream of this.open) stream.destroy();
   }
 
-  /** Lets those who want a stream of events wait until the function that this gives is called. */
+  /** Delays new event streams until the returned function is called. */
   delay(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.delayed = promise;
     return resolve;
   }
 
-  /** Keeps events back until `release`. */
+  /** Holds events back until `release`. */
   hold(): void {
-    this.held ??= [];
+    this.heldBack ??= [];
   }
 
   release(): void {
-    const held = this.held ?? [];
-    this.held = null;
-    for (const write of held) write();
+    const heldBack = this.heldBack ?? [];
+    this.heldBack = null;
+    for (const write of heldBack) write();
   }
 
-  /** Passes a stream on, block by block. */
+  /** Forwards a stream, event by event. */
   private pass(answer: IncomingMessage, outgoing: ServerResponse): void {
     let rest = "";
     this.open.add(outgoing);
@@ -87,7 +93,7 @@ export class Gateway {
         const write = (): void => void outgoing.write(`${block}\n\n`);
         if (!/^id: .*\ndata: /.test(block)) write();
         else if (this.losses > 0) this.losses -= 1;
-        else if (this.held !== null) this.held.push(write);
+        else if (this.heldBack !== null) this.heldBack.push(write);
         else write();
       }
     });

@@ -10,11 +10,11 @@ import { promisify } from "node:util";
 const BINARY = process.env.PETSTREAM_BIN ?? fileURLToPath(new URL("../../../target/debug/petstream", import.meta.url));
 const LISTENING = "listening on ";
 
-/** May do everything. */
+/** A key with all scopes. */
 export const KEY = "sk-first-0123456789abcdef";
-/** May read the store and nothing else. */
+/** A key that may only read the store. */
 export const READER = "sk-reader-0123456789abcdef";
-/** May ask once a minute. */
+/** A key with a limit of one request a minute. */
 export const LIMITED = "sk-limited-0123456789abcdef";
 
 const KEYS = [
@@ -31,12 +31,12 @@ export interface Pet {
   readonly version: number;
 }
 
-export interface Logged {
+export interface LoggedEvent {
   readonly id: string;
   readonly data: { readonly type: string; readonly id: string };
 }
 
-/** The real binary in a folder of its own. */
+/** The real binary, running in its own temporary folder. */
 export class Server {
   private constructor(
     private readonly folder: string,
@@ -45,56 +45,56 @@ export class Server {
     readonly lines: string[],
   ) {}
 
-  /** Starts with this in its configuration, besides keys and streams that are quick to come back. */
+  /** Starts a server with this configuration, the test keys and short intervals of events. */
   static async start(configuration: object = {}): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), "petstream-page-"));
-    const whole = { keys: KEYS, events: { retry: "300ms", heartbeat: "1s" }, ...configuration };
-    // JSON is YAML.
-    await writeFile(join(folder, "petstream.yaml"), JSON.stringify(whole));
+    const settings = { keys: KEYS, events: { retry: "300ms", heartbeat: "1s" }, ...configuration };
+    // JSON is valid YAML.
+    await writeFile(join(folder, "petstream.yaml"), JSON.stringify(settings));
     const lines: string[] = [];
-    const [process, url] = await run(folder, "127.0.0.1:0", lines);
+    const [process, url] = await spawnServer(folder, "127.0.0.1:0", lines);
     return new Server(folder, process, `${url}/`, lines);
   }
 
-  /** As a power failure would. */
+  /** Kills the process, like a power failure. */
   async kill(): Promise<void> {
     const ended = once(this.process, "close");
     this.process.kill("SIGKILL");
     await ended;
   }
 
-  /** Starts again where it was; `fresh` without its database. */
+  /** Starts the server again on the same port; `fresh`: without its database. */
   async restart(fresh = false): Promise<void> {
     if (fresh) {
       const files = (await readdir(this.folder)).filter((name) => name.startsWith("petstream.db"));
       await Promise.all(files.map((name) => rm(join(this.folder, name))));
     }
-    [this.process] = await run(this.folder, new URL(this.url).host, this.lines);
+    [this.process] = await spawnServer(this.folder, new URL(this.url).host, this.lines);
   }
 
   async stop(): Promise<void> {
     if (this.process.exitCode === null && this.process.signalCode === null) {
       const ended = once(this.process, "close");
       this.process.kill("SIGTERM");
-      // A second signal, after more than a second, ends at once: browsers' streams would stay for a while.
-      const again = setTimeout(() => this.process.kill("SIGTERM"), 1_200);
-      const late = setTimeout(() => this.process.kill("SIGKILL"), 30_000);
+      // Open streams delay the shutdown; a second signal after more than a second ends the process at once.
+      const secondSignal = setTimeout(() => this.process.kill("SIGTERM"), 1_200);
+      const killTimer = setTimeout(() => this.process.kill("SIGKILL"), 30_000);
       await ended;
-      clearTimeout(again);
-      clearTimeout(late);
+      clearTimeout(secondSignal);
+      clearTimeout(killTimer);
     }
     await rm(this.folder, { recursive: true });
-    const strange = this.lines.filter((line) => !line.startsWith("{"));
-    if (strange.length > 0) throw new Error(`lines that are not of the log: ${strange.join("\n")}`);
+    const unexpected = this.lines.filter((line) => !line.startsWith("{"));
+    if (unexpected.length > 0) throw new Error(`lines that are not log records: ${unexpected.join("\n")}`);
   }
 
-  /** Runs a command of the binary on this server's database. */
+  /** Runs a subcommand of the binary on this server's database. */
   async command(...parts: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(BINARY, parts, { cwd: this.folder, env: {} });
     return stdout;
   }
 
-  async ask<T>(method: string, path: string, body?: unknown, key = KEY): Promise<T> {
+  async request<T>(method: string, path: string, body?: unknown, key = KEY): Promise<T> {
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
     const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
     const response = await fetch(new URL(path, this.url), init);
@@ -106,9 +106,9 @@ export class Server {
     const all: Pet[] = [];
     let next: string | null = "api/pets?limit=100";
     while (next !== null) {
-      const page: { data: Pet[]; next: string | null } = await this.ask("GET", next);
+      const page: { data: Pet[]; next: string | null } = await this.request("GET", next);
       all.push(...page.data);
-      // Below a path that a proxy takes away, it is not there.
+      // Only the query is used, since `next` has the public path and this request bypasses the proxy.
       next = page.next === null ? null : `api/pets${new URL(page.next, this.url).search}`;
     }
     return all;
@@ -122,30 +122,33 @@ export class Server {
     return pet;
   }
 
-  /** Sets a pet's status, as somebody else would. */
+  /** Changes a pet as another client. */
   async patch(pet: Pet, change: object): Promise<Pet> {
-    return this.ask("PATCH", `api/pets/${pet.id}`, change);
+    return this.request("PATCH", `api/pets/${pet.id}`, change);
   }
 
-  /** Adds a pet, as somebody else would. */
+  /** Adds a pet as another client. */
   async add(name: string, more: object = {}): Promise<Pet> {
     const pet = { species: "CAT", name, breed: "Tabby", ageMonths: 5, size: "SMALL", color: "grey", price: "12.50" };
-    return this.ask("POST", "api/pets", { ...pet, ...more });
+    return this.request("POST", "api/pets", { ...pet, ...more });
   }
 
-  /** Everything that the log tells of, oldest first. */
-  async events(): Promise<readonly Logged[]> {
-    const { events } = await this.ask<{ events: Logged[] }>("GET", "api/events?after=earliest&wait=0&limit=1000");
+  /** All events of the log, the oldest first. */
+  async events(): Promise<readonly LoggedEvent[]> {
+    const { events } = await this.request<{ events: LoggedEvent[] }>(
+      "GET",
+      "api/events?after=earliest&wait=0&limit=1000",
+    );
     return events;
   }
 
-  /** Streams of events that are open. */
+  /** The number of open event streams. */
   async subscribers(): Promise<number> {
-    return (await this.ask<{ subscribers: number }>("GET", "api/stats")).subscribers;
+    return (await this.request<{ subscribers: number }>("GET", "api/stats")).subscribers;
   }
 }
 
-async function run(folder: string, address: string, lines: string[]): Promise<[ChildProcess, string]> {
+async function spawnServer(folder: string, address: string, lines: string[]): Promise<[ChildProcess, string]> {
   const child = spawn(BINARY, ["--listen", address, "--log-format", "json"], {
     cwd: folder,
     env: {},

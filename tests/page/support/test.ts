@@ -2,16 +2,16 @@ import { type BrowserContext, test as base, expect, type Page } from "@playwrigh
 
 import { KEY, type Pet, Server } from "./server.ts";
 
-/** What a test has started. */
-export type Stops = { stop(): Promise<void> }[];
+/** What a test has started and must stop. */
+export type Stoppables = { stop(): Promise<void> }[];
 
 interface Fixtures {
-  /** What the server is configured with, besides keys. */
+  /** The server's configuration besides the keys. */
   configuration: object;
   server: Server;
-  /** Stops these when the test is over, however it ends. */
-  stops: Stops;
-  /** Fails the test if the page did what no page of ours may do. */
+  /** Stopped when the test ends, successfully or not. */
+  stoppables: Stoppables;
+  /** Fails the test if [watchForViolations] found anything. */
   guard: undefined;
 }
 
@@ -24,19 +24,19 @@ export const test = base.extend<Fixtures>({
     await server.stop();
   },
 
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright asks for it.
-  stops: async ({}, use) => {
-    const stops: Stops = [];
-    await use(stops);
-    // The newest first, so that none loses what it talks to.
-    for (const one of stops.toReversed()) await one.stop();
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright requires it.
+  stoppables: async ({}, use) => {
+    const stoppables: Stoppables = [];
+    await use(stoppables);
+    // In reverse order, so that none loses a peer that it uses.
+    for (const one of stoppables.toReversed()) await one.stop();
   },
 
   guard: [
     async ({ context }, use) => {
-      const wrong = watch(context);
+      const violations = watchForViolations(context);
       await use(undefined);
-      expect(wrong).toEqual([]);
+      expect(violations).toEqual([]);
     },
     { auto: true },
   ],
@@ -44,32 +44,32 @@ export const test = base.extend<Fixtures>({
 
 export { expect };
 
-/** Notes requests to other hosts, broken policies, and errors that nobody caught. */
-export function watch(context: BrowserContext): string[] {
-  const wrong: string[] = [];
+/** Collects requests to other hosts, violations of the content security policy, and uncaught errors. */
+export function watchForViolations(context: BrowserContext): string[] {
+  const violations: string[] = [];
   context.on("request", (request) => {
     const { hostname, protocol } = new URL(request.url());
-    if (protocol.startsWith("http") && hostname !== "127.0.0.1") wrong.push(`request to ${request.url()}`);
+    if (protocol.startsWith("http") && hostname !== "127.0.0.1") violations.push(`request to ${request.url()}`);
   });
   context.on("console", (message) => {
     const text = message.text();
-    if (/content security policy|refused to/i.test(text)) wrong.push(text);
+    if (/content security policy|refused to/i.test(text)) violations.push(text);
   });
-  context.on("weberror", (error) => wrong.push(String(error.error().stack)));
-  return wrong;
+  context.on("weberror", (error) => violations.push(String(error.error().stack)));
+  return violations;
 }
 
 /** Opens the page and signs in. */
-export async function enter(page: Page, url: string, key = KEY): Promise<void> {
+export async function signIn(page: Page, url: string, key = KEY): Promise<void> {
   await page.goto(url);
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("navigation")).toBeVisible();
 }
 
-/** As `enter`, until the store is there and live. */
-export async function enterLive(page: Page, url: string, key = KEY): Promise<void> {
-  await enter(page, url, key);
+/** Signs in and waits until the store is shown and live. */
+export async function openLive(page: Page, url: string, key = KEY): Promise<void> {
+  await signIn(page, url, key);
   await expect(page.locator(".pet").first()).toBeVisible();
   await isLive(page);
 }
@@ -81,11 +81,11 @@ export const card = (page: Page, { id }: { id: string }) => page.locator(`.pet[d
 /** Shows all pets that are loaded. */
 export async function showAll(page: Page): Promise<void> {
   const more = page.getByRole("button", { name: /^Show more/ });
-  // Not by the mouse, which waits for frames that a tab in the background does not draw.
+  // Not with the mouse: Playwright would wait for frames, which a background tab does not draw.
   while (await more.isVisible()) await more.evaluate((button: HTMLElement) => button.click());
 }
 
-/** The statuses of the pets that the page shows. */
+/** The statuses of all pets on the page, by id. */
 export async function shownPets(page: Page): Promise<Record<string, string>> {
   await showAll(page);
   const entries = await page
@@ -95,14 +95,14 @@ export async function shownPets(page: Page): Promise<Record<string, string>> {
   return Object.fromEntries(entries);
 }
 
-/** The ids of the events that the page lists, oldest first. */
+/** The ids of the events on the page, the oldest first. */
 export async function shownEvents(page: Page): Promise<string[]> {
   const ids = await page.locator("#events li").evaluateAll((rows) => rows.map((row) => row.dataset.id ?? ""));
   return ids.toReversed();
 }
 
-/** Whether the page shows what the server has: every pet as it is, and every event once, in its order. */
-export async function agrees(page: Page, server: Server): Promise<void> {
+/** Expects the page to show the server's state: every pet with its status, and every event once and in order. */
+export async function expectInSync(page: Page, server: Server): Promise<void> {
   const events = (await server.events()).map(({ id }) => id);
   await expect.poll(() => shownEvents(page)).toEqual(events.slice(-60));
   const pets = Object.fromEntries((await server.pets()).map(({ id, status }: Pet) => [id, status]));

@@ -2,19 +2,19 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What an upstream does with a request. */
+/** How an upstream answers a request. */
 export type Script = (answer: Answer) => Promise<void> | void;
 
-/** One answer, piece by piece. */
+/** An answer that is sent piece by piece. */
 export class Answer {
-  /** When the client has gone, or everything was sent. */
+  /** Resolves when the client has disconnected or everything was sent. */
   readonly closed: Promise<unknown>;
 
   constructor(private readonly response: ServerResponse) {
     this.closed = once(response, "close");
   }
 
-  say(...texts: string[]): this {
+  sendText(...texts: string[]): this {
     for (const content of texts) this.chunk({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
     return this;
   }
@@ -31,19 +31,19 @@ export class Answer {
     this.response.destroy();
   }
 
-  refuse(status: number, error: object): void {
+  sendError(status: number, error: object): void {
     this.response.writeHead(status, { "content-type": "application/json" });
     this.response.end(JSON.stringify({ error }));
   }
 
   private chunk(chunk: object): void {
     if (!this.response.headersSent) this.response.writeHead(200, { "content-type": "text/event-stream" });
-    const whole = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "m", ...chunk };
-    this.response.write(`data: ${JSON.stringify(whole)}\n\n`);
+    const complete = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "m", ...chunk };
+    this.response.write(`data: ${JSON.stringify(complete)}\n\n`);
   }
 }
 
-/** A provider that does as it is told. */
+/** A provider that answers with a script. */
 export class Upstream {
   readonly requests: { readonly messages: readonly { readonly role: string; readonly content: string }[] }[] = [];
 

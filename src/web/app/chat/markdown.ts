@@ -3,9 +3,9 @@ import { lexer, type MarkedToken, type Token, type Tokens } from "marked";
 import { h } from "../dom.ts";
 
 /**
- * Renders Markdown as elements. The output of a model is untrusted, so nothing of it is parsed as HTML: the library only
- * splits the text into tokens, and each becomes an element of a kind that is listed here, with text as its content. HTML
- * is shown as text, images are not loaded, and only links to http, https and mailto are active.
+ * Renders Markdown as elements. The output of a model is untrusted, so nothing of it is parsed as HTML: the library
+ * only splits the text into tokens, and each becomes an element of a kind that is listed here, with text as its
+ * content. HTML is shown as text, images are not loaded, and only links to http, https and mailto are active.
  */
 export class Markdown {
   private drawn: string[] = [];

@@ -47,8 +47,9 @@ export async function models(session: Session): Promise<string[]> {
 }
 
 /**
- * Requests a completion and yields its parts as they arrive. An error within the stream is a part, since text may precede
- * it; so is a stream that ends without `[DONE]`. Aborting `signal` closes the connection, which cancels the completion.
+ * Requests a completion and yields its parts as they arrive. An error within the stream is a part, since text may
+ * precede it; so is the end of a stream without `[DONE]`. Aborting `signal` closes the connection, which cancels the
+ * completion.
  */
 export async function* complete(
   session: Session,

@@ -22,8 +22,9 @@ class NoTicket {
 /**
  * Events by a stream, through an `EventSource`.
  *
- * After a broken stream the browser reconnects first, since it knows the wait that the server asked for. When its attempt
- * fails, or when it gives up (at every status but 200), this class reconnects, with waits that the page can show.
+ * After a broken stream the browser reconnects first, since it knows the wait that the server asked for. When its
+ * attempt fails, or when it gives up (at every status but 200), this class reconnects, with waits that the page can
+ * show.
  */
 export class StreamConnection implements EventConnection {
   private source: EventSource | null = null;
@@ -104,8 +105,8 @@ export class StreamConnection implements EventConnection {
 
   /**
    * Exchanges the key for a ticket, which may be part of a URL. It is valid for one connection; the server then sets a
-   * cookie, with which the browser reconnects. Every attempt of this class gets a new ticket, since the cookie may be that
-   * of another key.
+   * cookie, with which the browser reconnects. Every attempt of this class gets a new ticket, since the cookie may
+   * belong to another key.
    */
   private async ticket(): Promise<string | NoTicket> {
     try {

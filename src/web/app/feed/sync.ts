@@ -120,7 +120,7 @@ export class Sync {
     else if (!this.apply(events)) this.resume();
   }
 
-  /** Requests the events after the current position. Without one, a snapshot is loading, which ends with this request. */
+  /** Requests the events after the current position; without one, a snapshot is loading, after which this runs. */
   private resume(): void {
     if (this.at === null) return;
     this.pending ??= [];

@@ -1,5 +1,5 @@
-// The worker that all tabs share. Over HTTP/1.1, browsers allow six connections to a host, which one stream for each tab
-// would use up. The worker has one connection for each key that tabs are signed in with.
+// The worker that all tabs share. Over HTTP/1.1, browsers allow six connections to a host, which one stream for each
+// tab would use up. The worker has one connection for each key that tabs are signed in with.
 
 import { Hosts } from "./hosts.ts";
 import type { FromHost, ToHost } from "./protocol.ts";

@@ -1,4 +1,4 @@
-// The real binary over a database that outlives it.
+// Runs the real binary, with a database that survives restarts.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ const BINARY = process.env.PETSTREAM_BIN ?? fileURLToPath(new URL('../../../targ
 const LISTENING = 'listening on ';
 export const KEY = 'sk-test-0123456789abcdef0123456789abcdef';
 
-/** A port that was free a moment ago: a client comes back to the same one. */
+/** A port that was free just now. It is fixed, since clients reconnect to the same one. */
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -24,20 +24,20 @@ async function freePort() {
   return port;
 }
 
-export class Shop {
+export class Store {
   static async open(t, configuration = {}) {
-    const shop = new Shop();
-    shop.folder = await mkdtemp(join(tmpdir(), 'petstream-'));
-    shop.port = await freePort();
-    shop.url = `http://127.0.0.1:${shop.port}`;
-    // JSON is YAML.
-    await writeFile(join(shop.folder, 'petstream.yaml'), JSON.stringify(configuration));
-    await shop.start();
+    const store = new Store();
+    store.folder = await mkdtemp(join(tmpdir(), 'petstream-'));
+    store.port = await freePort();
+    store.url = `http://127.0.0.1:${store.port}`;
+    // JSON is valid YAML.
+    await writeFile(join(store.folder, 'petstream.yaml'), JSON.stringify(configuration));
+    await store.start();
     t.after(async () => {
-      await shop.end('SIGTERM');
-      await rm(shop.folder, { recursive: true });
+      await store.end('SIGTERM');
+      await rm(store.folder, { recursive: true });
     });
-    return shop;
+    return store;
   }
 
   async start() {
