@@ -1,4 +1,4 @@
-//! The command line of petstream.
+//! The petstream program. Everything it does is in the library and in `cli`.
 
 mod cli;
 
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// glibc's allocator makes the threads wait for each other: what one allocates, another often frees.
+/// With glibc's allocator, threads contend for locks when one frees what another has allocated.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

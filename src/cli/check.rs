@@ -1,8 +1,9 @@
-//! `petstream check`: every mistake of the configuration at once.
+//! `petstream check`: reports every error and warning of the configuration.
 
 use petstream::config::{Sources, load};
 
-use super::{Failure, answer, note};
+use super::failure::Failure;
+use super::output::{note, print};
 
 pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
     let loaded = load(sources).map_err(Failure::Configuration)?;
@@ -10,5 +11,5 @@ pub(super) fn check(sources: &Sources) -> Result<(), Failure> {
         note(&format!("warning: {warning}"));
     }
     let source = loaded.file.map_or("no file, defaults and environment".to_owned(), |file| file.display().to_string());
-    answer(&format!("OK ({source})\n"))
+    print(&format!("OK ({source})\n"))
 }

@@ -1,11 +1,12 @@
-//! `petstream epoch`: the name of the log of events.
+//! `petstream epoch`: the name of the event log. With a new name, all cursors that clients hold become invalid.
 
 use clap::Subcommand;
 use petstream::config::Sources;
-use petstream::store::Store;
 use petstream::store::event_log::EventLog;
 
-use super::{Failure, answer, database_file, fault};
+use super::database::{database_file, with_store};
+use super::failure::{Failure, fault};
+use super::output::print;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -16,12 +17,6 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
     let Command::Rotate = command;
     let database = database_file(sources)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let epoch = runtime.map_err(fault)?.block_on(async {
-        let store = Store::open(&database).await.map_err(fault)?;
-        let epoch = EventLog::new(store.clone()).rotate_epoch().await.map_err(fault);
-        store.close().await;
-        epoch
-    })?;
-    answer(&format!("{}\n", epoch.as_str()))
+    let epoch = with_store(&database, async |store| EventLog::new(store.clone()).rotate_epoch().await.map_err(fault))?;
+    print(&format!("{}\n", epoch.as_str()))
 }

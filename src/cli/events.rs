@@ -1,9 +1,9 @@
-//! `petstream events`: a stream of events as lines of JSON.
+//! `petstream events`: prints the events of a server as lines of JSON.
 //!
-//! It never ends by itself: a stream that breaks or ends is taken up again behind its last event, after the time that
-//! the server asks for, and longer when that fails again and again. What the server refuses for good ends it.
+//! It runs until stdout is closed or the server refuses the request (a 4xx but 429). A stream that breaks or ends is
+//! resumed after its last event, after the delay that the server asks for, doubled with each failure in a row up to a
+//! minute.
 
-use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,15 +16,17 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::value::RawValue;
 
-use super::{Failure, fault, note};
+use super::failure::{Failure, fault, message};
+use super::output::{note, print_or_closed};
+use super::runtime::block_on;
 
-/// How long to wait unless the server says so.
-const RETRY: Duration = Duration::from_secs(3);
-/// Longest wait after failures in a row.
-const LONGEST: Duration = Duration::from_secs(60);
-/// Longest silence: the rarest heartbeat that a server can be told to send, and some.
-const SILENCE: Duration = Duration::from_secs(6 * 60);
-/// Between two looks whether a silent peer is there.
+/// Delay before a stream is resumed, unless the server sends another one.
+const DEFAULT_RETRY: Duration = Duration::from_secs(3);
+/// Longest delay after failures in a row.
+const MAX_RETRY: Duration = Duration::from_secs(60);
+/// Longest silence of a stream: a little more than the longest interval between heartbeats that can be configured.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(6 * 60);
+/// Interval of TCP keepalive probes.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Longest event that is read, bytes.
 const MAX_EVENT_LEN: usize = 64 << 20;
@@ -53,12 +55,12 @@ struct Line<'a> {
     data: &'a RawValue,
 }
 
-/// How a stream came to its end.
-enum End {
-    /// Take it up again. Whether it had begun.
-    Again { begun: bool },
-    /// Nobody reads the output any more.
-    Unread,
+/// How a stream ended.
+enum StreamEnd {
+    /// It is to be resumed; `received`: it had delivered an event.
+    Resume { received: bool },
+    /// stdout is closed.
+    OutputClosed,
 }
 
 /// A reader of one server's events.
@@ -66,15 +68,14 @@ struct Reader {
     client: Client,
     url: Url,
     key: Option<String>,
-    /// What the stream continues from; empty: from now on.
+    /// Cursor of the last event; empty: only new events.
     last_id: String,
+    /// Delay before the stream is resumed.
     retry: Duration,
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let mut reader = Reader::new(command, sources)?;
-    runtime.map_err(fault)?.block_on(reader.follow())
+    block_on(async { Reader::new(command, sources)?.follow().await })
 }
 
 impl Reader {
@@ -83,36 +84,36 @@ impl Reader {
         let first = |keys: &String| keys.split(',').map(str::trim).find(|key| !key.is_empty()).map(str::to_owned);
         let key = key.or_else(|| sources.environment.get("PETSTREAM_API_KEY").and_then(first));
         let client = Client::builder()
-            .read_timeout(SILENCE)
+            .read_timeout(SILENCE_TIMEOUT)
             .connect_timeout(Duration::from_secs(10))
             .tcp_keepalive(KEEPALIVE)
             .redirect(reqwest::redirect::Policy::none())
             .tls_backend_preconfigured(system_tls().map_err(fault)?.as_ref().clone())
             .build()
             .map_err(fault)?;
-        // Behind the path of the URL, which may be that of a proxy's.
+        // Appended to the URL's own path, which may be a proxy's prefix.
         let mut url = url;
         let path = format!("{}/api/events", url.path().trim_end_matches('/'));
         url.set_path(&path);
         if let Some(topics) = topics {
             url.query_pairs_mut().append_pair("topics", &topics);
         }
-        Ok(Self { client, url, key, last_id: from.unwrap_or_default(), retry: RETRY })
+        Ok(Self { client, url, key, last_id: from.unwrap_or_default(), retry: DEFAULT_RETRY })
     }
 
-    /// Streams until nobody reads, or the server refuses for good.
+    /// Prints events until stdout is closed or the server refuses the request.
     async fn follow(&mut self) -> Result<(), Failure> {
         let mut failures = 0;
         loop {
             match self.stream().await? {
-                End::Unread => return Ok(()),
-                End::Again { begun } => failures = if begun { 0 } else { failures + 1 },
+                StreamEnd::OutputClosed => return Ok(()),
+                StreamEnd::Resume { received } => failures = if received { 0 } else { failures + 1 },
             }
-            tokio::time::sleep(wait(self.retry, failures)).await;
+            tokio::time::sleep(delay(self.retry, failures)).await;
         }
     }
 
-    async fn stream(&mut self) -> Result<End, Failure> {
+    async fn stream(&mut self) -> Result<StreamEnd, Failure> {
         let mut request = self.client.get(self.url.clone()).header(ACCEPT, "text/event-stream");
         if let Some(key) = &self.key {
             request = request.header(AUTHORIZATION, format!("Bearer {key}"));
@@ -126,8 +127,8 @@ impl Reader {
                 return Err(Failure::Usage(format!("the request can't be made: {error}")));
             }
             Err(error) => {
-                note(&format!("petstream: {}", reason(&error)));
-                return Ok(End::Again { begun: false });
+                note(&message(&reason(&error)));
+                return Ok(StreamEnd::Resume { received: false });
             }
         };
         let status = response.status();
@@ -135,49 +136,49 @@ impl Reader {
             return self.read(response).await;
         }
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            note(&format!("petstream: the server answers {status}"));
+            note(&message(&format!("the server answers {status}")));
             let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             self.retry = asked.map_or(self.retry, Duration::from_secs);
-            return Ok(End::Again { begun: false });
+            return Ok(StreamEnd::Resume { received: false });
         }
         let body = response.text().await.unwrap_or_default();
         Err(Failure::Fault(format!("the server answers {status}: {}", body.chars().take(1_000).collect::<String>())))
     }
 
-    async fn read(&mut self, mut response: Response) -> Result<End, Failure> {
+    async fn read(&mut self, mut response: Response) -> Result<StreamEnd, Failure> {
         let mut decoder = Decoder::new(MAX_EVENT_LEN);
-        let mut begun = false;
+        let mut received = false;
         loop {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok(End::Again { begun }),
+                Ok(None) => return Ok(StreamEnd::Resume { received }),
                 Err(error) => {
-                    note(&format!("petstream: {}", reason(&error)));
-                    return Ok(End::Again { begun });
+                    note(&message(&reason(&error)));
+                    return Ok(StreamEnd::Resume { received });
                 }
             };
             decoder.push(chunk);
             loop {
                 let event = decoder.next_event().map_err(|_| Failure::Fault("an event without end".to_owned()))?;
-                // Also when there is none: a block of its own may move the id on.
-                self.take_over(&decoder);
+                // Also when there is no event: a block without data may set the id.
+                self.update_cursor(&decoder);
                 let Some(event) = event else { break };
-                begun = true;
+                received = true;
                 if !self.print(event.name.as_ref(), &event.data)? {
-                    return Ok(End::Unread);
+                    return Ok(StreamEnd::OutputClosed);
                 }
             }
         }
     }
 
-    fn take_over(&mut self, decoder: &Decoder) {
+    fn update_cursor(&mut self, decoder: &Decoder) {
         if let Some(id) = decoder.last_id().and_then(|id| std::str::from_utf8(id).ok()) {
             id.clone_into(&mut self.last_id);
         }
         self.retry = decoder.retry().map_or(self.retry, Duration::from_millis);
     }
 
-    /// Prints an event; false: nobody reads.
+    /// Prints an event; false: stdout is closed.
     fn print(&self, name: Option<&Bytes>, data: &Bytes) -> Result<bool, Failure> {
         let event = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("message");
         if matches!(event, "connected" | "heartbeat") {
@@ -186,23 +187,18 @@ impl Reader {
         let data: &RawValue = serde_json::from_slice(data).map_err(|error| fault(format!("not JSON: {error}")))?;
         let mut line = serde_json::to_string(&Line { id: &self.last_id, event, data }).map_err(fault)?;
         line.push('\n');
-        let mut stdout = std::io::stdout().lock();
-        match stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(fault(format!("stdout: {error}"))),
-        }
+        print_or_closed(&line)
     }
 }
 
-/// The time before the next attempt: what the server asked for, doubled with every failure in a row, and then some, so
-/// that many who lost the same server don't come back in the same moment.
-fn wait(retry: Duration, failures: u32) -> Duration {
-    let wait = retry.saturating_mul(1 << failures.min(10)).min(LONGEST.max(retry));
-    if failures == 0 { wait } else { wait / 2 + jitter(wait / 2) }
+/// The delay before the next attempt: `retry`, doubled with every failure in a row. After a failure half of it is random,
+/// so that the clients of a server that failed do not all return at once.
+fn delay(retry: Duration, failures: u32) -> Duration {
+    let delay = retry.saturating_mul(1 << failures.min(10)).min(MAX_RETRY.max(retry));
+    if failures == 0 { delay } else { delay / 2 + jitter(delay / 2) }
 }
 
-/// An error and what it comes from: reqwest's own text says little. Without the URL, which may hold a ticket.
+/// The causes of an error; reqwest's own text only names the URL, which may contain a credential.
 fn reason(error: &reqwest::Error) -> String {
     let mut text = "the stream broke".to_owned();
     let mut source = std::error::Error::source(error);
@@ -218,13 +214,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_with_failures_up_to_a_minute_and_never_below_what_was_asked() {
+    fn delays_double_up_to_a_minute_and_are_never_below_what_the_server_asks_for() {
         let retry = Duration::from_secs(2);
-        assert_eq!(wait(retry, 0), retry);
+        assert_eq!(delay(retry, 0), retry);
         for (failures, most) in [(1, 4), (2, 8), (5, 60), (60, 60)] {
-            let waited = wait(retry, failures);
+            let waited = delay(retry, failures);
             assert!(waited >= Duration::from_secs(most) / 2 && waited <= Duration::from_secs(most), "{waited:?}");
         }
-        assert!(wait(LONGEST * 2, 3) >= LONGEST);
+        assert!(delay(MAX_RETRY * 2, 3) >= MAX_RETRY);
     }
 }

@@ -1,4 +1,4 @@
-//! `petstream keys`: the keys in the database.
+//! `petstream keys`: creates, lists and revokes the API keys in the database.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -9,7 +9,9 @@ use petstream::store::{CreateKeyError, NewKey, Store, StoredKey};
 use petstream::wire::api_key::{Scope, Scopes, new_secret};
 use serde_json::{Value, json};
 
-use super::{Failure, answer, fault, in_a_file, note};
+use super::database::{require_file, with_store};
+use super::failure::{Failure, fault};
+use super::output::{note, print};
 
 /// Longest name of a key, characters.
 const MAX_NAME_LEN: usize = 64;
@@ -62,23 +64,17 @@ pub(super) struct Create {
 
 pub(super) fn run(command: Command, sources: &Sources) -> Result<(), Failure> {
     let ForKeys { database, names } = load_for_keys(sources).map_err(Failure::Configuration)?;
-    in_a_file(&database)?;
+    require_file(&database)?;
     if let Command::Create(create) = &command
         && names.contains(&create.name)
     {
         let problem = format!("the configuration has a key named {:?}; choose another name", create.name);
         return Err(Failure::Usage(problem));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(fault)?.block_on(async {
-        let store = Store::open(&database).await.map_err(fault)?;
-        let done = match command {
-            Command::Create(command) => create(&store, command).await,
-            Command::List { json } => list(&store, json).await,
-            Command::Revoke { key } => revoke(&store, &key).await,
-        };
-        store.close().await;
-        done
+    with_store(&database, async |store| match command {
+        Command::Create(command) => create(store, command).await,
+        Command::List { json } => list(store, json).await,
+        Command::Revoke { key } => revoke(store, &key).await,
     })
 }
 
@@ -102,18 +98,18 @@ async fn create(store: &Store, command: Create) -> Result<(), Failure> {
     if command.json {
         let mut shown = as_json(&stored);
         shown["secret"] = Value::String(secret);
-        return answer(&format!("{shown}\n"));
+        return print(&format!("{shown}\n"));
     }
     note(&format!("Made the key {:?}: {}.", stored.key.name, description(&stored.key)));
     note("This is its secret. Only its hash is kept: it can't be shown again.");
-    answer(&format!("{secret}\n"))
+    print(&format!("{secret}\n"))
 }
 
 async fn list(store: &Store, json: bool) -> Result<(), Failure> {
     let keys = store.list_keys().await.map_err(fault)?;
     if json {
         let keys: Vec<_> = keys.iter().map(as_json).collect();
-        return answer(&format!("{}\n", Value::Array(keys)));
+        return print(&format!("{}\n", Value::Array(keys)));
     }
     if keys.is_empty() {
         note("There are no keys in the database; make one with: petstream keys create --name NAME");
@@ -128,7 +124,7 @@ async fn list(store: &Store, json: bool) -> Result<(), Failure> {
         [key.name.clone(), secret, state(stored, now).to_owned(), created, description(key), id.to_string()]
     };
     let rows: Vec<_> = std::iter::once(header).chain(keys.iter().map(row)).collect();
-    answer(&table(&rows))
+    print(&table(&rows))
 }
 
 async fn revoke(store: &Store, name_or_id: &str) -> Result<(), Failure> {
@@ -140,7 +136,7 @@ async fn revoke(store: &Store, name_or_id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Columns as wide as their widest cell, two blanks apart; the last one is as wide as it is.
+/// Left-aligned columns, two blanks apart; the last one is not padded.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(|column| if column + 1 == N { 0 } else { width(column) });
@@ -151,7 +147,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// What `key` may do, in words.
+/// The permissions and limits of `key`, for people.
 fn description(key: &NewKey) -> String {
     let scopes: Vec<_> = key.scopes.iter().map(Scope::name).collect();
     let mut parts = vec![scopes.join(", ")];
@@ -207,7 +203,7 @@ fn scope(text: &str) -> Result<Scope, String> {
     Scope::from_name(text.trim()).ok_or_else(|| format!("expected some of {}", Scope::ALL.map(Scope::name).join(", ")))
 }
 
-/// A day, a moment, or a time from now.
+/// Parses a day, a moment, or a time from now.
 fn expiry(text: &str) -> Result<Timestamp, String> {
     let now = Timestamp::now();
     let at = parse_moment(text).or_else(|| now.checked_add(from_now(text)?).ok());
@@ -243,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_lines_up() {
+    fn columns_of_a_table_are_aligned() {
         let rows = [["A".into(), "B".into()], ["ééé".into(), "x".into()]];
         assert_eq!(table(&rows), "A    B\nééé  x\n");
     }

@@ -1,4 +1,4 @@
-//! `petstream restore`: a backup in place of the database.
+//! `petstream restore`: puts a backup in the place of the database.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,10 @@ use petstream::config::Sources;
 use petstream::store::event_log::EventLog;
 use petstream::store::{Backup, RestoreError};
 
-use super::{Failure, database_file, fault, note};
+use super::database::database_file;
+use super::failure::{Failure, fault};
+use super::output::note;
+use super::runtime::block_on;
 
 #[derive(Args)]
 pub(super) struct Command {
@@ -18,10 +21,9 @@ pub(super) struct Command {
 
 pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
     let database = database_file(sources)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(fault)?.block_on(async {
+    block_on(async {
         let backup = Backup::open(&command.file, &database).await.map_err(refused)?;
-        // Numbers that were given out after the backup was made will be given out again.
+        // Sequence numbers assigned after the backup was made will be assigned again, to other events.
         EventLog::new(backup.store().clone()).rotate_epoch().await.map_err(fault)?;
         backup.put_in_place().await.map_err(refused)
     })?;

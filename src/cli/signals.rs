@@ -1,35 +1,35 @@
-//! The signals that end the server: TERM, INT, QUIT and HUP, all of which mean the same.
+//! The signals that end the server: TERM, INT, QUIT and HUP, which all mean the same.
 //!
-//! The first one begins the shutdown. Process managers, shells and people deliver doubles (a terminal sends INT to the whole
-//! group, and so does whoever started it), so one that follows within a second is the same signal. A later one ends the
-//! drain at once. HUP stays ignored where the server was started with it ignored, as `nohup` does.
+//! The first one begins the shutdown. Signals often arrive twice (a terminal sends INT to the whole process group, and a
+//! process manager may forward it again), so one within a second of the first counts as the same. A later one ends the
+//! drain at once. HUP stays ignored if the process was started with it ignored, as by `nohup`.
 
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-/// Signals closer than this to the first one are the same signal.
-const SAME: Duration = Duration::from_secs(1);
-/// Number of HUP, on every Unix.
+/// A signal that arrives sooner than this after the first one is a duplicate.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(1);
+/// Number of SIGHUP, the same on every Unix.
 const HUP: u32 = 1;
 
-/// See the module.
+/// The handlers of these signals.
 pub(super) struct Signals {
     term: Signal,
     int: Signal,
     quit: Signal,
-    /// None: ignored.
+    /// None: the process was started with it ignored.
     hup: Option<Signal>,
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Installs the handlers.
     ///
     /// # Errors
     /// When the operating system refuses.
     pub(super) fn catch() -> std::io::Result<Self> {
-        // Looked at before anything is caught.
+        // Read before the handlers change it.
         let hup_ignored = is_ignored(HUP);
         Ok(Self {
             term: signal(SignalKind::terminate())?,
@@ -39,7 +39,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one of them; gives its name.
+    /// Waits for a signal; gives its name.
     pub(super) async fn next(&mut self) -> &'static str {
         let hup = async {
             match &mut self.hup {
@@ -55,11 +55,11 @@ impl Signals {
         }
     }
 
-    /// Waits for one that is not the same as that of `first`, the moment of the first one.
-    pub(super) async fn next_other(&mut self, first: Instant) -> &'static str {
+    /// Waits for a signal that is not a duplicate of the one that arrived at `first`.
+    pub(super) async fn next_after(&mut self, first: Instant) -> &'static str {
         loop {
             let name = self.next().await;
-            if first.elapsed() >= SAME {
+            if first.elapsed() >= DUPLICATE_WINDOW {
                 return name;
             }
             tracing::info!(signal = name, "the same signal again; one after more than a second ends at once");
@@ -67,12 +67,12 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with a signal ignored. Linux says; elsewhere: no.
+/// Whether this process was started with a signal ignored. Known on Linux only; false elsewhere.
 fn is_ignored(number: u32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, number))
 }
 
-/// Whether `status`, the text of `/proc/PID/status`, tells that the signal is ignored.
+/// Whether the signal is ignored by `status`, the text of `/proc/PID/status`.
 fn ignores(status: &str, number: u32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();

@@ -1,15 +1,17 @@
-//! `petstream usage`: what requests used, summed up.
+//! `petstream usage`: sums of the usage records, as a table or JSON.
 
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use petstream::config::{ForKeys, Sources, load_for_keys, parse_moment};
-use petstream::store::{Store, UsageColumn, UsageCounts, UsageGroup};
+use petstream::config::{Sources, parse_moment};
+use petstream::store::{UsageColumn, UsageCounts, UsageGroup};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, answer};
+use super::database::{database_file, with_store};
+use super::failure::{Failure, fault};
+use super::output::print;
 
-/// Names of the columns of numbers, in the order of [`numbers`]: in JSON; the table has them in capitals.
+/// Names of the numeric columns in JSON, in the order of [`numbers`]; the table has them in capitals.
 const NUMBERS: [&str; 9] = [
     "requests",
     "failed",
@@ -42,11 +44,7 @@ pub(super) struct Command {
 }
 
 pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
-    let ForKeys { database, .. } = load_for_keys(sources).map_err(Failure::Configuration)?;
-    if database.starts_with("sqlite::memory:") {
-        let problem = "a database in memory is the server's own; name its file with --database sqlite:PATH";
-        return Err(Failure::Usage(problem.to_owned()));
-    }
+    let database = database_file(sources)?;
     if let (Some(since), Some(until)) = (command.since, command.until)
         && since >= until
     {
@@ -55,23 +53,14 @@ pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
     let mut by = command.by.clone();
     by.sort_by_key(|column| command.by.iter().position(|named| named == column));
     by.dedup();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let groups = runtime.map_err(fault)?.block_on(async {
-        let store = Store::open(&database).await.map_err(fault)?;
-        let groups = store.usage(command.since, command.until, &by).await.map_err(fault);
-        store.close().await;
-        groups
-    })?;
+    let groups =
+        with_store(&database, async |store| store.usage(command.since, command.until, &by).await.map_err(fault))?;
     let mut total = UsageCounts::default();
     groups.iter().for_each(|group| total.add(&group.counts));
-    answer(&if command.json { as_json(&groups, &total) } else { as_table(&groups, &total, &by) })
+    print(&if command.json { as_json(&groups, &total) } else { as_table(&groups, &total, &by) })
 }
 
-fn fault(error: impl std::fmt::Display) -> Failure {
-    Failure::Fault(error.to_string())
-}
-
-/// In the order of [`NUMBERS`].
+/// The counts in the order of [`NUMBERS`].
 const fn numbers(counts: &UsageCounts) -> [u64; NUMBERS.len()] {
     let UsageCounts {
         requests,
@@ -132,7 +121,7 @@ fn as_table(groups: &[UsageGroup], total: &UsageCounts, by: &[UsageColumn]) -> S
     aligned(&rows, by.len())
 }
 
-/// Columns as wide as their widest cell, two blanks apart: the first `texts` to the left, numbers to the right.
+/// Columns two blanks apart: the first `texts` aligned to the left, the others to the right.
 fn aligned(rows: &[Vec<String>], texts: usize) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -146,14 +135,15 @@ fn aligned(rows: &[Vec<String>], texts: usize) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Clients choose names of models: what would steer a terminal is shown as an escape.
+/// Escapes control characters and bidirectional marks: clients choose the names of models, and a name must not be able
+/// to control the terminal.
 fn printable(text: &str) -> String {
-    let steers = |c: char| {
+    let is_control = |c: char| {
         c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if steers(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if is_control(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
 }
@@ -173,15 +163,15 @@ fn since(text: &str) -> Result<Timestamp, String> {
     at.ok_or_else(|| "expected a day such as 2027-01-31, a moment, or a time back such as 7d or 12h".to_owned())
 }
 
-/// A moment is one; a day lasts until the next one begins.
+/// Parses the end of a range: a moment as it is, a day as the beginning of the next one.
 fn until(text: &str) -> Result<Timestamp, String> {
     let moment = text.parse::<Timestamp>().ok();
     let at = moment.or_else(|| parse_moment(text)?.checked_add(DAY).ok());
     at.ok_or_else(|| "expected a day such as 2027-01-31 or a moment such as 2027-01-31T12:00:00Z".to_owned())
 }
 
-/// The moment that `text` goes back to from `now`. Days are whole ones, the present one among them: a sum over a part
-/// of a day would look like one over all of it.
+/// Parses a time back from `now`. Days are whole UTC days and include today: a sum over part of a day would look like
+/// one over all of it.
 fn back(text: &str, now: Timestamp) -> Option<Timestamp> {
     let unit = text.chars().last()?;
     let number = text.strip_suffix(unit)?;
@@ -208,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn days_back_are_whole_and_hours_are_not() {
+    fn days_back_are_whole_days_and_hours_are_exact() {
         let now = moment("2026-03-02T05:30:00Z");
         let cases = [
             ("1d", "2026-03-02T00:00:00Z"),
@@ -225,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_included_and_a_moment_is_not() {
+    fn an_end_that_is_a_day_includes_it_and_a_moment_is_exclusive() {
         assert_eq!(until("2026-01-31"), Ok(moment("2026-02-01T00:00:00Z")));
         assert_eq!(until("2026-01-31T10:00:00+02:00"), Ok(moment("2026-01-31T08:00:00Z")));
         assert_eq!(since("2026-01-31"), Ok(moment("2026-01-31T00:00:00Z")));
@@ -233,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn texts_line_up_on_the_left_and_numbers_on_the_right() {
+    fn texts_are_aligned_to_the_left_and_numbers_to_the_right() {
         let rows = [["KEY", "N"], ["ééééé", "7"], ["k", "1000"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(aligned(&rows, 1), "KEY       N\nééééé     7\nk      1000\n");
     }
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
+    fn control_characters_in_names_are_escaped() {
         assert_eq!(printable("gpt\u{1b}[2J\n\u{202e}é"), "gpt\\u{1b}[2J\\n\\u{202e}é");
     }
 }

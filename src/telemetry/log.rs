@@ -116,7 +116,7 @@ impl LogWriter {
 
 impl Flush {
     /// Adds a line as it is: what is said to whoever started the process, behind all that was logged.
-    pub fn say(&self, line: &str) {
+    pub fn write_line(&self, line: &str) {
         self.0.add(format!("{line}\n").as_bytes(), true);
     }
 }

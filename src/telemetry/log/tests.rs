@@ -120,7 +120,7 @@ fn the_end_writes_what_has_gathered_and_what_is_said_last() {
     let lines = LogWriter::to(heard.clone(), false, lost).unwrap();
     lines.add(b"logged\n", false);
     let flush = lines.flushed_at_the_end();
-    flush.say("said");
+    flush.write_line("said");
     drop(flush);
     assert_eq!(heard.text(), "logged\nsaid\n");
 }

@@ -1,0 +1,65 @@
+//! What the command line accepts. The doc comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{epoch, events, keys, restore, usage};
+
+/// An OpenAI-compatible streaming chat-completions proxy with a live pet store.
+#[derive(Parser)]
+#[command(name = "petstream", version, after_help = ENVIRONMENT)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) options: Options,
+}
+
+const ENVIRONMENT: &str = "\
+Environment (flags beat it, it beats the file):
+  PETSTREAM_LISTEN, PETSTREAM_CONFIG, PETSTREAM_DATABASE
+                      as --listen, --config, --database
+  PETSTREAM_API_KEY   one or several API keys, separated by commas
+  OPENAI_BASE_URL, OPENAI_API_KEY
+                      the upstream of every model that has no entry in the file;
+                      with the key alone it is https://api.openai.com/v1
+  RUST_LOG            what is logged; info unless set";
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Configuration file; petstream.yaml in the working folder is read if it is there
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:4000]
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub(super) listen: Option<String>,
+    /// sqlite:PATH or sqlite::memory: [default: sqlite:petstream.db]
+    #[arg(long, value_name = "URL", global = true)]
+    pub(super) database: Option<String>,
+    /// auto (text on a terminal, JSON otherwise), text or json [default: auto]
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub(super) log_format: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Run the server (what happens without a command)
+    Serve,
+    /// Read the configuration and report every mistake in it at once
+    Check,
+    /// Print the commented default configuration file
+    Config,
+    /// Make, list and revoke API keys, also while the server runs
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Sum up what requests used, also while the server runs
+    Usage(usage::Command),
+    /// Print a server's events as they happen, one line of JSON each
+    Events(events::Command),
+    /// The name of the log of events
+    #[command(subcommand)]
+    Epoch(epoch::Command),
+    /// Put a backup in the place of the database, while no server runs
+    Restore(restore::Command),
+}
