@@ -138,7 +138,7 @@ impl Stats {
     /// From now on.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
-        let samples = Samples::of(sources.metrics.clone());
+        let samples = Samples::new(sources.metrics.clone());
         Self { started: Timestamp::now(), samples, sources: Arc::new(sources) }
     }
 

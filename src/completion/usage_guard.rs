@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::auth::keyring::Principal;
 use crate::error::ApiError;
 use crate::limiter::{RateLimited, Reservation, StreamPermit};
-use crate::telemetry::metrics::{Ended, GaugeGuard, IntervalHistogram, ModelMetrics};
+use crate::telemetry::metrics::{FinishedCompletion, GaugeGuard, IntervalHistogram, ModelMetrics};
 use crate::telemetry::record::{Record, Source, Terminal};
 use crate::time::clock;
 use crate::time::{ResponseDeadline, ShutdownSignal};
@@ -144,7 +144,7 @@ impl UsageGuard {
 
     /// So much time was between two chunks, of which the second has come `now`.
     pub(super) fn gap(&mut self, gap: Duration, now: Instant) {
-        self.tally.gaps.note(gap);
+        self.tally.gaps.record(gap);
         self.progress(now);
     }
 
@@ -317,8 +317,16 @@ impl Drop for UsageGuard {
         let (target, attempts, first_token) = (facts.target.clone(), facts.attempts.len(), facts.first_token);
         drop(facts);
         let UsageCounter { gaps, told, .. } = &self.tally;
-        let ended = Ended { terminal, duration, prompt_tokens, completion_tokens, source, gaps, told: *told };
-        self.metrics.ended(&ended);
+        let finished = FinishedCompletion {
+            terminal,
+            duration,
+            prompt_tokens,
+            completion_tokens,
+            source,
+            intervals: gaps,
+            reported_tokens: *told,
+        };
+        self.metrics.finished(&finished);
         self.ledger.record(UsageRecord {
             at: clock::timestamp(),
             request_id: Some(Arc::clone(self.record.id())),

@@ -1,4 +1,5 @@
-//! What is known of one request: filled in by whoever learns something, logged once when the last byte is out.
+//! What is known of one request: filled in by the layers and the completion while it runs, logged once when its response
+//! has ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,19 +13,19 @@ use crate::time::clock;
 pub enum Source {
     /// The upstream's final usage, or the local model's own count.
     Exact,
-    /// The usage that the upstream put on its last chunk before the answer was cut.
+    /// The usage on the upstream's last chunk before the answer was cut.
     Running,
-    /// Counted here: one token a chunk that went to the client, and a token for four bytes of prompt.
+    /// Counted here: one token for each chunk that was sent to the client, one for each four bytes of the prompt.
     Counted,
-    /// From the length of what came: no usage, and no chunks to count.
+    /// Estimated from the length of the answer: there was no usage, and there were no chunks to count.
     Estimated,
 }
 
 impl Source {
-    /// Every source there is.
+    /// All sources.
     pub const ALL: [Self; 4] = [Self::Exact, Self::Running, Self::Counted, Self::Estimated];
 
-    /// The word in logs.
+    /// The name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,27 +37,27 @@ impl Source {
     }
 }
 
-/// How a completion ended. Every admitted one ends in exactly one of these.
+/// How a completion ended. Every admitted completion ends in exactly one of these states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Terminal {
     /// Answered in full.
     Completed,
     /// Refused with a status below 500, here or by the upstream, before anything was generated.
     Refused,
-    /// The upstream, the network to it or this server failed; the client was told.
+    /// The upstream, the network to it or this server failed; the client got an error.
     Failed,
-    /// The client left.
+    /// The client closed the connection.
     ClientGone,
-    /// The client took no byte for too long and was cut.
+    /// The client read nothing for too long, and its connection was closed.
     ClientStalled,
-    /// Ended because the key's tokens were used up.
+    /// Ended because the tokens of the key were used up.
     BudgetSpent,
-    /// Ended at the drain deadline.
+    /// Ended by the shutdown of the server.
     Shutdown,
 }
 
 impl Terminal {
-    /// Every state there is.
+    /// All states.
     pub const ALL: [Self; 7] = [
         Self::Completed,
         Self::Refused,
@@ -67,7 +68,7 @@ impl Terminal {
         Self::Shutdown,
     ];
 
-    /// The word in metrics, logs and usage records.
+    /// The name in metrics, logs and usage records.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -82,7 +83,7 @@ impl Terminal {
     }
 }
 
-/// A shared record of one request; clones are the same record.
+/// The record of one request; clones share it.
 #[derive(Clone, Debug)]
 pub struct Record(Arc<Inner>);
 
@@ -101,20 +102,20 @@ pub struct Attempt {
     pub target: Arc<str>,
     /// `ok`, or why it failed.
     pub outcome: &'static str,
-    /// Until its first event, or until it failed.
+    /// Time until its first event or its failure.
     pub duration: Duration,
 }
 
-/// What a record holds.
+/// The content of a record.
 #[derive(Debug, Default)]
 pub struct Facts {
     /// Name of the key.
     pub key: Option<Arc<str>>,
     /// Model asked for.
     pub model: Option<Arc<str>>,
-    /// Where it was served.
+    /// The target that served it.
     pub target: Option<Arc<str>>,
-    /// Attempts at targets, in their order.
+    /// Attempts at targets, in order.
     pub attempts: Vec<Attempt>,
     /// From the request's arrival to its first token.
     pub first_token: Option<Duration>,
@@ -122,16 +123,16 @@ pub struct Facts {
     pub prompt_tokens: u64,
     /// Tokens of the completion.
     pub completion_tokens: u64,
-    /// Where the counts come from; none while nothing was counted.
+    /// Where the counts come from; none: nothing was counted.
     pub source: Option<Source>,
-    /// How the completion ended; none while it has not, and for requests that are none.
+    /// How the completion ended; none: it runs, or the request is not a completion.
     pub terminal: Option<Terminal>,
-    /// Why the request failed, if it did: the error's code.
+    /// The error's code, if the request failed.
     pub failure: Option<Arc<str>>,
 }
 
 impl Record {
-    /// A record of a request that has just arrived.
+    /// The record of a request that has just arrived.
     #[must_use]
     pub fn begin(id: impl Into<Arc<str>>) -> Self {
         Self(Arc::new(Inner { id: id.into(), started: clock::now(), facts: Mutex::default() }))
@@ -149,7 +150,7 @@ impl Record {
         clock::now() - self.0.started
     }
 
-    /// The facts, to read or to add to. Hold it for a moment only.
+    /// Locks the content, to read or change it. Never hold the guard across an `.await`.
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
         self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What happened in each of the last seconds, for people who watch: differences between readings of the metrics.
+//! Samples of the last five minutes, one a second, for the page: differences between snapshots of the metrics.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,43 +6,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::metrics::{Distribution, Metrics, Reading};
+use super::metrics::{Distribution, Metrics, MetricsSnapshot};
 
-/// Samples that are kept: five minutes of them.
-const KEPT: usize = 300;
-/// How many samples' times a percentile is taken over: those of one second are few, and jump.
-const WINDOW: usize = 10;
+/// Samples that are kept: five minutes.
+const MAX_SAMPLES: usize = 300;
+/// Samples that percentiles are computed over: with those of a single second they would fluctuate.
+const PERCENTILE_WINDOW: usize = 10;
 
-/// One second.
+/// What happened in one second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sample {
-    /// Its end, milliseconds since 1970.
+    /// The end of the second, in milliseconds since 1970.
     pub t: i64,
-    /// Completions that ended in it, however they ended.
+    /// Completions that ended in it, in whatever way.
     pub requests: u64,
     /// Streams in flight at its end.
     pub streams: u64,
     /// Tokens of the prompts of those completions.
     pub prompt_tokens: u64,
-    /// Tokens of completions that flowed in it, to a second or so.
+    /// Tokens of completions that were generated in it, accurate to about a second.
     pub completion_tokens: u64,
     /// From a request's arrival to its first token, over the last ten seconds.
     pub first_token: Percentiles,
-    /// Between the chunks of streams, over the last ten seconds.
+    /// Time between the chunks of streams, over the last ten seconds.
     pub gap: Percentiles,
 }
 
-/// Milliseconds; none where nothing was measured.
+/// Percentiles in milliseconds; none without measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// The median.
+    /// Median.
     pub p50: Option<f64>,
-    /// What one in a hundred exceeds.
+    /// 99th percentile.
     pub p99: Option<f64>,
 }
 
-/// The last samples; clones are the same ones.
+/// The last samples; clones share them.
 #[derive(Clone, Debug)]
 pub struct Samples {
     metrics: Metrics,
@@ -52,30 +52,30 @@ pub struct Samples {
 
 #[derive(Debug)]
 struct History {
-    /// The last readings, the newest last: never empty, and one more than the window at most.
-    readings: VecDeque<Reading>,
+    /// The last snapshots, the newest last: never empty, at most the window.
+    snapshots: VecDeque<MetricsSnapshot>,
     samples: VecDeque<Sample>,
 }
 
 impl Samples {
-    /// None yet.
+    /// No samples yet.
     #[must_use]
-    pub fn of(metrics: Metrics) -> Self {
-        let history = History { readings: VecDeque::from([metrics.read()]), samples: VecDeque::new() };
+    pub fn new(metrics: Metrics) -> Self {
+        let history = History { snapshots: VecDeque::from([metrics.snapshot()]), samples: VecDeque::new() };
         Self { metrics, history: Arc::new(Mutex::new(history)) }
     }
 
-    /// Takes a sample of what happened since the last one; to be called once a second.
+    /// Takes a sample of what happened since the last one; call it once a second.
     pub fn take(&self, now: Timestamp) -> Sample {
-        let reading = self.metrics.read();
+        let snapshot = self.metrics.snapshot();
         let mut history = self.history();
-        let sample = history.sample(now, &reading);
-        push(&mut history.readings, reading, WINDOW);
-        push(&mut history.samples, sample.clone(), KEPT);
+        let sample = history.sample(now, &snapshot);
+        push(&mut history.snapshots, snapshot, PERCENTILE_WINDOW);
+        push(&mut history.samples, sample.clone(), MAX_SAMPLES);
         sample
     }
 
-    /// Those of the last five minutes, the oldest first.
+    /// The samples of the last five minutes, the oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Sample> {
         self.history().samples.iter().cloned().collect()
@@ -87,18 +87,18 @@ impl Samples {
 }
 
 impl History {
-    fn sample(&self, now: Timestamp, reading: &Reading) -> Sample {
-        // Never empty.
-        let before = self.readings.back().unwrap_or(reading);
-        let long_before = self.readings.front().unwrap_or(reading);
+    fn sample(&self, now: Timestamp, snapshot: &MetricsSnapshot) -> Sample {
+        // There always is one.
+        let last = self.snapshots.back().unwrap_or(snapshot);
+        let first = self.snapshots.front().unwrap_or(snapshot);
         Sample {
             t: now.as_millisecond(),
-            requests: reading.ended.saturating_sub(before.ended),
-            streams: reading.streams,
-            prompt_tokens: reading.prompt_tokens.saturating_sub(before.prompt_tokens),
-            completion_tokens: reading.completion_tokens.saturating_sub(before.completion_tokens),
-            first_token: Percentiles::of(&reading.first_token.since(&long_before.first_token)),
-            gap: Percentiles::of(&reading.gap.since(&long_before.gap)),
+            requests: snapshot.ended.saturating_sub(last.ended),
+            streams: snapshot.streams,
+            prompt_tokens: snapshot.prompt_tokens.saturating_sub(last.prompt_tokens),
+            completion_tokens: snapshot.completion_tokens.saturating_sub(last.completion_tokens),
+            first_token: Percentiles::of(&snapshot.first_token.since(&first.first_token)),
+            gap: Percentiles::of(&snapshot.interval.since(&first.interval)),
         }
     }
 }
@@ -110,9 +110,9 @@ impl Percentiles {
     }
 }
 
-/// Adds `newest`, and forgets the oldest beyond `most`.
-fn push<T>(ring: &mut VecDeque<T>, newest: T, most: usize) {
-    if ring.len() >= most {
+/// Adds `newest`, and removes the oldest beyond `max`.
+fn push<T>(ring: &mut VecDeque<T>, newest: T, max: usize) {
+    if ring.len() >= max {
         ring.pop_front();
     }
     ring.push_back(newest);
@@ -129,10 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_of_its_second_and_percentiles_are_of_ten() {
+    fn a_sample_covers_one_second_and_its_percentiles_ten() {
         let metrics = Metrics::new();
         let model = metrics.model("m");
-        let samples = Samples::of(metrics);
+        let samples = Samples::new(metrics);
         let none = Percentiles { p50: None, p99: None };
         let stream = model.stream_begins();
         model.first_token(Duration::from_millis(30));
@@ -152,18 +152,18 @@ mod tests {
 
     #[test]
     fn only_the_last_five_minutes_are_kept() {
-        let samples = Samples::of(Metrics::new());
+        let samples = Samples::new(Metrics::new());
         let taken: Vec<_> = (1..=400).map(|second| samples.take(at(second))).collect();
         let all = samples.all();
         let ends: Vec<_> = [&all[0], &all[299]].map(|sample| sample.t / 1_000).into();
         assert_eq!((all.len(), ends), (300, vec![101, 400]));
         assert_eq!(all, taken[100..]);
-        assert_eq!(samples.history().readings.len(), WINDOW);
+        assert_eq!(samples.history().snapshots.len(), PERCENTILE_WINDOW);
     }
 
     #[test]
-    fn its_json_is_as_documented() {
-        let sample = Samples::of(Metrics::new()).take(at(1));
+    fn a_sample_has_the_documented_json() {
+        let sample = Samples::new(Metrics::new()).take(at(1));
         let expected = serde_json::json!({
             "t": 1_000, "requests": 0, "streams": 0, "promptTokens": 0, "completionTokens": 0,
             "firstToken": {"p50": null, "p99": null}, "gap": {"p50": null, "p99": null},

@@ -1,21 +1,22 @@
-//! The writing itself: what does not get through is counted, and told of in its place.
+//! Writes lines to stderr. Lines that can't be written are counted, and a line in their place says how many.
 
 use std::io::{ErrorKind, Write};
 use std::thread;
 use std::time::Duration;
 
-/// Pause before the next try where writing would have to wait, and whoever opened the other end does not want that.
-const PAUSE: Duration = Duration::from_millis(10);
-/// Why lines are missing.
-const WHY: &str = "lines of the log are lost: stderr did not take them in time";
+/// Pause before the next attempt at a stderr that was opened non-blocking and is full.
+const RETRY_DELAY: Duration = Duration::from_millis(10);
+/// Message of the line that stands for lost lines.
+const LOST: &str = "lines of the log are lost: stderr did not take them in time";
 
-/// Where lines are written.
+/// Writes lines and keeps count of those that are lost.
 pub(super) struct StderrSink<W> {
     to: W,
+    /// Formats the line that stands for so many lost lines, with the reason.
     lost: fn(u64, &str) -> Vec<u8>,
-    /// Lines that have not been written, and not been told of.
+    /// Lost lines that have not been reported.
     missing: u64,
-    /// The last that was written is a line's beginning.
+    /// Only the beginning of the last line was written.
     torn: bool,
 }
 
@@ -24,25 +25,25 @@ impl<W: Write> StderrSink<W> {
         Self { to, lost, missing: 0, torn: false }
     }
 
-    /// Writes these lines, behind which so many are `lost`.
-    pub(super) fn put(&mut self, lines: &[u8], lost: u64) {
-        self.tell();
-        // What comes behind a gap that could not be told of belongs to the gap.
+    /// Writes `lines`, after which `lost` more are missing.
+    pub(super) fn write_lines(&mut self, lines: &[u8], lost: u64) {
+        self.report_missing();
+        // Lines after a gap that could not be reported become part of the gap.
         let written = if self.missing == 0 { self.write(lines) } else { 0 };
         self.missing += lost + count(&lines[written..]);
-        self.tell();
+        self.report_missing();
     }
 
-    fn tell(&mut self) {
+    fn report_missing(&mut self) {
         if self.missing > 0 {
-            let line = (self.lost)(self.missing, WHY);
+            let line = (self.lost)(self.missing, LOST);
             if self.write(&line) == line.len() {
                 self.missing = 0;
             }
         }
     }
 
-    /// Writes as much as can be written; gives how much.
+    /// Writes as much as possible, on a line of its own; gives the number of bytes.
     fn write(&mut self, lines: &[u8]) -> usize {
         if self.torn && self.try_all(b"\n") == 0 {
             return 0;
@@ -59,7 +60,7 @@ impl<W: Write> StderrSink<W> {
                 Ok(0) => break,
                 Ok(some) => written += some,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY_DELAY),
                 Err(_) => break,
             }
         }
@@ -67,7 +68,7 @@ impl<W: Write> StderrSink<W> {
     }
 }
 
-/// How many lines there are, or their ends.
+/// Number of line ends.
 fn count(lines: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', lines).count() as u64
 }
@@ -78,17 +79,17 @@ mod tests {
 
     use super::*;
 
-    /// Takes as many bytes as it is told at each call, or fails.
+    /// Each call takes as many bytes as its result says, or fails; further calls take everything.
     #[derive(Default)]
-    struct Moody {
-        moods: Vec<Result<usize, ErrorKind>>,
+    struct ScriptedWriter {
+        results: Vec<Result<usize, ErrorKind>>,
         text: Vec<u8>,
     }
 
-    impl Write for &mut Moody {
+    impl Write for &mut ScriptedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mood = if self.moods.is_empty() { Ok(usize::MAX) } else { self.moods.remove(0) };
-            let taken = mood.map_err(Error::from)?.min(bytes.len());
+            let result = if self.results.is_empty() { Ok(usize::MAX) } else { self.results.remove(0) };
+            let taken = result.map_err(Error::from)?.min(bytes.len());
             self.text.extend_from_slice(&bytes[..taken]);
             Ok(taken)
         }
@@ -102,39 +103,39 @@ mod tests {
         format!("lost {count}\n").into_bytes()
     }
 
-    /// What has been written of these batches and their losses.
-    fn written(moods: &[Result<usize, ErrorKind>], batches: &[(&str, u64)]) -> String {
-        let mut moody = Moody { moods: moods.to_vec(), text: Vec::new() };
-        let mut out = StderrSink::to(&mut moody, lost);
-        batches.iter().for_each(|(lines, lost)| out.put(lines.as_bytes(), *lost));
-        String::from_utf8(moody.text).unwrap()
+    /// The text that is written of these batches, each followed by so many lost lines.
+    fn written(results: &[Result<usize, ErrorKind>], batches: &[(&str, u64)]) -> String {
+        let mut writer = ScriptedWriter { results: results.to_vec(), text: Vec::new() };
+        let mut sink = StderrSink::to(&mut writer, lost);
+        batches.iter().for_each(|(lines, lost)| sink.write_lines(lines.as_bytes(), *lost));
+        String::from_utf8(writer.text).unwrap()
     }
 
     #[test]
-    fn a_gap_is_told_of_where_it_is() {
+    fn lost_lines_are_reported_in_their_place() {
         assert_eq!(written(&[], &[("a\nb\n", 3), ("c\n", 0)]), "a\nb\nlost 3\nc\n");
     }
 
     #[test]
-    fn pieces_interruptions_and_pauses_lose_nothing() {
-        let moods = [Ok(1), Err(ErrorKind::Interrupted), Ok(2), Err(ErrorKind::WouldBlock)];
-        assert_eq!(written(&moods, &[("a\nb\n", 0)]), "a\nb\n");
+    fn short_writes_interruptions_and_waits_lose_nothing() {
+        let results = [Ok(1), Err(ErrorKind::Interrupted), Ok(2), Err(ErrorKind::WouldBlock)];
+        assert_eq!(written(&results, &[("a\nb\n", 0)]), "a\nb\n");
     }
 
     #[test]
-    fn what_is_refused_is_counted_and_told_of_when_something_gets_through() {
+    fn failed_lines_are_counted_and_reported_by_the_next_write() {
         let full = Err(ErrorKind::StorageFull);
-        // The first batch and its gap, the second one's gap; then the third finds room.
+        // Both writes of the first two batches fail; the third succeeds.
         assert_eq!(written(&[full, full, full, full], &[("a\nb\n", 0), ("c\n", 2), ("d\n", 0)]), "lost 5\nd\n");
         assert_eq!(written(&[Ok(0)], &[("a\nb\n", 0), ("c\n", 0)]), "lost 2\nc\n");
     }
 
     #[test]
-    fn a_line_that_was_torn_tears_no_other() {
+    fn a_partly_written_line_does_not_damage_the_next() {
         let full = Err(ErrorKind::StorageFull);
         assert_eq!(written(&[Ok(3), full, full], &[("a\nbb\ncc\n", 0), ("d\n", 0)]), "a\nb\nlost 2\nd\n");
-        // Torn in the telling.
-        let moods = [full, Ok(2), full, full, full];
-        assert_eq!(written(&moods, &[("a\n", 0), ("b\n", 0), ("c\n", 0)]), "lo\nlost 2\nc\n");
+        // The report itself is partly written.
+        let results = [full, Ok(2), full, full, full];
+        assert_eq!(written(&results, &[("a\n", 0), ("b\n", 0), ("c\n", 0)]), "lo\nlost 2\nc\n");
     }
 }

@@ -1,22 +1,22 @@
-//! Distributions: counts in fixed buckets. No locks: a stream that ends must not wait for a scrape.
+//! Histograms with fixed buckets, of atomic counters: recording never waits for a scrape.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds of buckets, and what to divide them by for the unit of the page.
+/// Upper bounds of buckets, and the divisor that gives the unit of the exposition.
 #[derive(Debug)]
 pub(super) struct Bounds {
-    /// In ascending order; the last bucket, without a bound, is not among them.
+    /// In ascending order, without the infinite bound of the last bucket.
     pub(super) upper: &'static [u64],
     pub(super) divisor: f64,
 }
 
 const MICROSECONDS: f64 = 1e6;
 
-// OpenTelemetry names the buckets of each of these. Where a relay sees what a model server does not, they go on:
-// streams of half an hour, first tokens at the deadline, and a local model's chunks within a millisecond.
+// The buckets of OpenTelemetry's conventions, extended for what a proxy sees and a model server does not: streams of half
+// an hour, first tokens at the deadline, and chunks of the local model within a millisecond.
 
-/// Whole requests.
+/// Duration of a request.
 pub(super) static DURATION: Bounds = Bounds {
     upper: &[
         10_000,
@@ -39,7 +39,7 @@ pub(super) static DURATION: Bounds = Bounds {
     divisor: MICROSECONDS,
 };
 
-/// Up to the first token.
+/// Time to the first token.
 pub(super) static FIRST_TOKEN: Bounds = Bounds {
     upper: &[
         1_000,
@@ -64,7 +64,7 @@ pub(super) static FIRST_TOKEN: Bounds = Bounds {
     divisor: MICROSECONDS,
 };
 
-/// A completion's mean time for a token.
+/// A completion's mean time per token.
 pub(super) static PER_TOKEN: Bounds = Bounds {
     upper: &[
         1_000, 10_000, 25_000, 50_000, 75_000, 100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 750_000,
@@ -78,7 +78,7 @@ const CHUNK_UPPER: &[u64] = &[
     5_120_000, 10_240_000, 20_480_000, 40_960_000, 81_920_000,
 ];
 
-/// Between chunks.
+/// Time between chunks.
 pub(super) static CHUNK: Bounds = Bounds { upper: CHUNK_UPPER, divisor: MICROSECONDS };
 
 /// Tokens of a request.
@@ -87,17 +87,17 @@ pub(super) static TOKENS: Bounds = Bounds {
     divisor: 1.0,
 };
 
-/// A distribution that many threads add to.
+/// A histogram that threads share.
 #[derive(Debug)]
 pub(super) struct Histogram {
     bounds: &'static Bounds,
     counts: Box<[AtomicU64]>,
-    /// In the bounds' unit. In microseconds, 10,000 streams at once fill it after 58 years.
+    /// In the unit of the bounds. In microseconds, 10,000 streams at once overflow it after 58 years.
     sum: AtomicU64,
 }
 
-/// What a histogram held at one moment.
-pub(super) struct Snapshot {
+/// The counts and the sum of a histogram at one moment.
+pub(super) struct HistogramSnapshot {
     /// Upper bound and count of each bucket, not cumulative; the last bound is infinite.
     pub(super) buckets: Vec<(f64, u64)>,
     pub(super) sum: f64,
@@ -118,19 +118,21 @@ impl Histogram {
         self.observe(micros(time));
     }
 
-    /// Adds a stream's gaps. Their buckets are [`CHUNK`]'s.
-    pub(super) fn merge(&self, gaps: &IntervalHistogram) {
+    /// Adds the intervals of a stream, whose buckets are those of [`CHUNK`].
+    pub(super) fn merge(&self, intervals: &IntervalHistogram) {
         debug_assert!(std::ptr::eq(self.bounds, &raw const CHUNK));
-        for (index, count) in gaps.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for (index, count) in intervals.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             self.add(index, u64::from(*count));
         }
-        self.sum.fetch_add(micros(gaps.sum), Ordering::Relaxed);
+        self.sum.fetch_add(micros(intervals.sum), Ordering::Relaxed);
     }
 
-    /// As [`Histogram::merge`], of a stream that goes on: what is merged now is not merged again.
-    pub(super) fn drain(&self, gaps: &mut IntervalHistogram) {
-        self.merge(gaps);
-        *gaps = IntervalHistogram { merged: (gaps.count(), gaps.total()), ..IntervalHistogram::default() };
+    /// As [`Histogram::merge`] for a running stream: the merged intervals are removed, so that the next call adds only new
+    /// ones.
+    pub(super) fn drain(&self, intervals: &mut IntervalHistogram) {
+        self.merge(intervals);
+        *intervals =
+            IntervalHistogram { merged: (intervals.count(), intervals.total()), ..IntervalHistogram::default() };
     }
 
     /// Adds the count of each bucket to those in `totals`.
@@ -146,55 +148,54 @@ impl Histogram {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> HistogramSnapshot {
         let bounds = self.bounds.upper.iter().map(|upper| *upper as f64 / self.bounds.divisor);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets = bounds.chain(Some(f64::INFINITY)).zip(counts).collect();
-        Snapshot { buckets, sum: self.sum.load(Ordering::Relaxed) as f64 / self.bounds.divisor }
+        HistogramSnapshot { buckets, sum: self.sum.load(Ordering::Relaxed) as f64 / self.bounds.divisor }
     }
 }
 
-impl Snapshot {
-    /// The buckets' sum, so that it can't differ from the last one.
+impl HistogramSnapshot {
+    /// The sum of the buckets, so that it agrees with them during concurrent updates.
     pub(super) fn count(&self) -> u64 {
         self.buckets.iter().map(|(_, count)| count).sum()
     }
 }
 
-/// The times between one stream's chunks: plain numbers that nobody shares, so that a token costs nothing but a few
-/// comparisons. Given to [`super::ModelMetrics::progress`] now and then, and to [`super::ModelMetrics::ended`] at the
-/// stream's end.
+/// The times between the chunks of one stream. Not shared and not atomic, so that a token costs a few comparisons only.
+/// Merged by `ModelMetrics::progress` and, at the stream's end, by `ModelMetrics::finished`.
 #[derive(Clone, Debug, Default)]
 pub struct IntervalHistogram {
     counts: [u32; CHUNK_UPPER.len() + 1],
     sum: Duration,
-    /// Number and sum of those that are in the shared histogram already, and not in `counts` and `sum` any more.
+    /// Number and sum of the intervals that were merged, and are no longer in `counts` and `sum`.
     merged: (u64, Duration),
 }
 
 impl IntervalHistogram {
-    /// Notes the time from one chunk to the next.
-    pub fn note(&mut self, gap: Duration) {
-        if let Some(count) = self.counts.get_mut(bucket(CHUNK_UPPER, micros(gap))) {
+    /// Records the time from one chunk to the next.
+    pub fn record(&mut self, interval: Duration) {
+        if let Some(count) = self.counts.get_mut(bucket(CHUNK_UPPER, micros(interval))) {
             *count = count.saturating_add(1);
         }
-        self.sum = self.sum.saturating_add(gap);
+        self.sum = self.sum.saturating_add(interval);
     }
 
-    /// From the first chunk to the last.
+    /// The sum: the time from the first chunk to the last.
     #[must_use]
     pub const fn total(&self) -> Duration {
         self.merged.1.saturating_add(self.sum)
     }
 
-    /// How many were noted.
+    /// Number of recorded intervals.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.merged.0 + self.counts.iter().map(|count| u64::from(*count)).sum::<u64>()
     }
 }
 
-/// Index of the bucket that takes `value`: a bound belongs to its bucket.
+/// Index of the bucket of `value`; bounds are inclusive.
 fn bucket(upper: &[u64], value: u64) -> usize {
     upper.partition_point(|bound| *bound < value)
 }
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_belongs_to_its_bucket() {
+    fn bounds_are_inclusive() {
         let tokens = Histogram::new(&TOKENS);
         for value in [0, 1, 2, 4, 67_108_864, 67_108_865] {
             tokens.observe(value);
@@ -230,36 +231,36 @@ mod tests {
     }
 
     #[test]
-    fn merged_gaps_are_the_same_as_each_by_itself() {
+    fn merged_intervals_equal_single_observations() {
         let (merged, each) = (Histogram::new(&CHUNK), Histogram::new(&CHUNK));
-        let mut gaps = IntervalHistogram::default();
+        let mut intervals = IntervalHistogram::default();
         for millis in [0, 1, 3, 10, 11, 400, 100_000] {
-            gaps.note(Duration::from_millis(millis));
+            intervals.record(Duration::from_millis(millis));
             each.observe_time(Duration::from_millis(millis));
         }
-        merged.merge(&gaps);
+        merged.merge(&intervals);
         merged.merge(&IntervalHistogram::default());
         assert_eq!(filled(&merged), filled(&each));
         assert_eq!(merged.snapshot().sum, each.snapshot().sum);
-        assert_eq!((gaps.count(), gaps.total()), (7, Duration::from_millis(100_425)));
+        assert_eq!((intervals.count(), intervals.total()), (7, Duration::from_millis(100_425)));
         assert_eq!(filled(&merged).first(), Some(&(0.0001, 1)));
     }
 
     #[test]
-    fn gaps_that_are_merged_in_pieces_are_merged_once_and_known_to_the_end() {
+    fn drained_intervals_are_merged_once_and_stay_in_the_total() {
         let histogram = Histogram::new(&CHUNK);
-        let mut gaps = IntervalHistogram::default();
+        let mut intervals = IntervalHistogram::default();
         for pieces in 1..=3_u64 {
-            gaps.note(Duration::from_millis(30));
-            gaps.note(Duration::from_millis(1));
-            histogram.drain(&mut gaps);
+            intervals.record(Duration::from_millis(30));
+            intervals.record(Duration::from_millis(1));
+            histogram.drain(&mut intervals);
             assert_eq!(histogram.snapshot().count(), 2 * pieces);
         }
-        histogram.drain(&mut gaps);
-        gaps.note(Duration::from_millis(7));
-        histogram.merge(&gaps);
+        histogram.drain(&mut intervals);
+        intervals.record(Duration::from_millis(7));
+        histogram.merge(&intervals);
         assert_eq!(filled(&histogram), [(0.001, 3), (0.01, 1), (0.04, 3)]);
-        assert_eq!((gaps.count(), gaps.total()), (7, Duration::from_millis(100)));
+        assert_eq!((intervals.count(), intervals.total()), (7, Duration::from_millis(100)));
         assert_eq!(histogram.snapshot().sum, 0.1);
         let mut totals = vec![1; CHUNK_UPPER.len() + 1];
         histogram.add_to(&mut totals);
@@ -267,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn many_short_gaps_add_up() {
+    fn short_intervals_are_not_lost_to_rounding() {
         let histogram = Histogram::new(&CHUNK);
-        let mut gaps = IntervalHistogram::default();
-        (0..1_000_000).for_each(|_| gaps.note(Duration::from_nanos(1_500)));
-        histogram.merge(&gaps);
+        let mut intervals = IntervalHistogram::default();
+        (0..1_000_000).for_each(|_| intervals.record(Duration::from_nanos(1_500)));
+        histogram.merge(&intervals);
         assert_eq!(histogram.snapshot().sum, 1.5);
     }
 }

@@ -1,19 +1,19 @@
-//! What is measured of one model's completions.
+//! Metrics of the completions of one model.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::count::{ByName, Counter, Gauge, GaugeGuard};
+use super::counters::{Counter, Gauge, GaugeGuard, LabelMap};
 use super::histogram::{CHUNK, DURATION, FIRST_TOKEN, Histogram, IntervalHistogram, PER_TOKEN, TOKENS};
 use super::target::TargetMetrics;
 use crate::telemetry::record::{Source, Terminal};
 
-/// Most upstreams of one model that are told apart.
+/// Upstreams of one model with a label of their own.
 const MAX_TARGETS: usize = 64;
 
-/// How a completion ended, and what it came to.
+/// A completion that has completion.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
+pub struct FinishedCompletion<'a> {
     /// The state it ended in.
     pub terminal: Terminal,
     /// From the request's arrival to the last byte.
@@ -22,15 +22,15 @@ pub struct Ended<'a> {
     pub prompt_tokens: u64,
     /// Tokens of the completion.
     pub completion_tokens: u64,
-    /// Where the counts come from; none: nothing was counted, and the counts are not looked at.
+    /// Where the counts come from; none: nothing was counted, and the counts are ignored.
     pub source: Option<Source>,
-    /// The times between the stream's chunks; an empty one where there was no stream.
-    pub gaps: &'a IntervalHistogram,
-    /// Tokens of the completion that [`ModelMetrics::progress`] has been told of.
-    pub told: u64,
+    /// The times between the stream's chunks; empty without a stream.
+    pub intervals: &'a IntervalHistogram,
+    /// Tokens of the completion that were given to [`ModelMetrics::progress`].
+    pub reported_tokens: u64,
 }
 
-/// One model's metrics. Ask for it once, at the start: using it takes no lock and looks nothing up.
+/// The metrics of one model; using them takes no lock.
 #[derive(Debug)]
 pub struct ModelMetrics {
     pub(super) streams: Gauge,
@@ -40,12 +40,12 @@ pub struct ModelMetrics {
     pub(super) per_chunk: Histogram,
     pub(super) prompt: Tokens,
     pub(super) completion: Tokens,
-    /// Tokens of completions as they flow: not only when they have ended.
-    pub(super) flow: Counter,
-    pub(super) targets: ByName<TargetMetrics>,
+    /// Tokens of completions, those of running streams included.
+    pub(super) tokens_so_far: Counter,
+    pub(super) targets: LabelMap<TargetMetrics>,
 }
 
-/// Tokens of one kind.
+/// Tokens of prompts, or of completions.
 #[derive(Debug)]
 pub(super) struct Tokens {
     pub(super) of_request: Histogram,
@@ -75,48 +75,48 @@ impl Default for ModelMetrics {
             per_chunk: Histogram::new(&CHUNK),
             prompt: Tokens::default(),
             completion: Tokens::default(),
-            flow: Counter::default(),
-            targets: ByName::new(MAX_TARGETS),
+            tokens_so_far: Counter::default(),
+            targets: LabelMap::new(MAX_TARGETS),
         }
     }
 }
 
 impl ModelMetrics {
-    /// A stream has begun. It is in flight until the guard is dropped, which belongs to the body's end.
+    /// Counts a stream as in flight until the guard is dropped, which should happen at the end of the response body.
     pub fn stream_begins(&self) -> GaugeGuard {
-        self.streams.hold()
+        self.streams.increment()
     }
 
-    /// The first token is there, so long after the request's arrival.
-    pub fn first_token(&self, after: Duration) {
-        self.first_token.observe_time(after);
+    /// Records the time from a request's arrival to its first token.
+    pub fn first_token(&self, time: Duration) {
+        self.first_token.observe_time(time);
     }
 
-    /// A running stream has had `tokens` more than it has told of before. For each stream at most once a second: this is
-    /// shared by all.
-    pub fn progress(&self, gaps: &mut IntervalHistogram, tokens: u64) {
-        self.per_chunk.drain(gaps);
-        self.flow.add(tokens);
+    /// Adds the progress of a running stream: the intervals and tokens since the last call. All streams share these numbers,
+    /// so call it at most once a second for each.
+    pub fn progress(&self, intervals: &mut IntervalHistogram, tokens: u64) {
+        self.per_chunk.drain(intervals);
+        self.tokens_so_far.add(tokens);
     }
 
-    /// A completion has ended. To be called once for each.
-    pub fn ended(&self, ended: &Ended<'_>) {
-        self.durations[ended.terminal as usize].observe_time(ended.duration);
-        self.per_chunk.merge(ended.gaps);
-        self.flow.add(ended.completion_tokens.saturating_sub(ended.told));
-        let Some(source) = ended.source else { return };
-        self.prompt.add(ended.prompt_tokens, source);
-        self.completion.add(ended.completion_tokens, source);
-        let after_first = u32::try_from(ended.completion_tokens.saturating_sub(1)).unwrap_or(u32::MAX);
-        if ended.terminal == Terminal::Completed
-            && ended.gaps.count() > 0
-            && let Some(mean) = ended.gaps.total().checked_div(after_first)
+    /// Records a completion that has ended; exactly once for each.
+    pub fn finished(&self, completion: &FinishedCompletion<'_>) {
+        self.durations[completion.terminal as usize].observe_time(completion.duration);
+        self.per_chunk.merge(completion.intervals);
+        self.tokens_so_far.add(completion.completion_tokens.saturating_sub(completion.reported_tokens));
+        let Some(source) = completion.source else { return };
+        self.prompt.add(completion.prompt_tokens, source);
+        self.completion.add(completion.completion_tokens, source);
+        let after_first = u32::try_from(completion.completion_tokens.saturating_sub(1)).unwrap_or(u32::MAX);
+        if completion.terminal == Terminal::Completed
+            && completion.intervals.count() > 0
+            && let Some(mean) = completion.intervals.total().checked_div(after_first)
         {
             self.per_token.observe_time(mean);
         }
     }
 
-    /// The metrics of the upstream `name`, as `host:port/path#model`. Ask for it once, at the start.
+    /// The metrics of the upstream `name`, as `host:port/path#model`. Takes a lock: call it once, at the start.
     #[must_use]
     pub fn target(&self, name: &str) -> Arc<TargetMetrics> {
         self.targets.get(name)

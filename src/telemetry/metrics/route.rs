@@ -1,26 +1,26 @@
-//! What is measured of HTTP requests.
+//! Metrics of the requests to one route.
 
 use http::Method;
 
-use super::count::{OTHER, Slots};
+use super::counters::{CounterMap, OTHER};
 
-/// Most pairs of method and status that are told apart on one route.
+/// Pairs of method and status with a label of their own on one route.
 const MAX_PAIRS: usize = 48;
 
-/// One route's requests by method and status.
+/// The finished requests of one route, by method and status.
 #[derive(Debug, Default)]
 pub struct RouteMetrics {
-    pub(super) requests: Slots<(&'static str, u16), MAX_PAIRS>,
+    pub(super) requests: CounterMap<(&'static str, u16), MAX_PAIRS>,
 }
 
 impl RouteMetrics {
-    /// A request has ended.
+    /// Counts a finished request.
     pub fn count(&self, method: &Method, status: u16) {
-        self.requests.of((label(method), status)).add(1);
+        self.requests.counter((label(method), status)).add(1);
     }
 }
 
-/// Clients may make methods up.
+/// The label of a method; clients may send any token.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,30 +1,30 @@
-//! What is measured of one of a model's upstreams.
+//! Metrics of one upstream of a model.
 
-use super::count::{Counter, Gauge, GaugeGuard, Slots};
+use super::counters::{Counter, CounterMap, Gauge, GaugeGuard};
 
-/// Most outcomes that are told apart.
+/// Outcomes with a label of their own.
 const MAX_OUTCOMES: usize = 24;
 
-/// One target's metrics.
+/// The metrics of one target.
 #[derive(Debug, Default)]
 pub struct TargetMetrics {
-    pub(super) attempts: Slots<&'static str, MAX_OUTCOMES>,
+    pub(super) attempts: CounterMap<&'static str, MAX_OUTCOMES>,
     pub(super) ejections: Counter,
-    pub(super) out: Gauge,
+    pub(super) ejected: Gauge,
 }
 
 impl TargetMetrics {
-    /// The outcome of an attempt that succeeded.
+    /// The outcome of a successful attempt.
     pub const OK: &'static str = "ok";
 
-    /// An attempt has come to `outcome`: [`TargetMetrics::OK`], or the failure's reason.
+    /// Counts an attempt by its outcome: [`TargetMetrics::OK`], or the reason of the failure.
     pub fn attempt(&self, outcome: &'static str) {
-        self.attempts.of(outcome).add(1);
+        self.attempts.counter(outcome).add(1);
     }
 
-    /// The target is ejected. It is out until the guard is dropped.
+    /// Counts an ejection; the target is ejected until the guard is dropped.
     pub fn ejected(&self) -> GaugeGuard {
         self.ejections.add(1);
-        self.out.hold()
+        self.ejected.increment()
     }
 }

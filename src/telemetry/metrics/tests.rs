@@ -1,37 +1,45 @@
-//! The page as Prometheus gets it.
+//! The exposition as Prometheus reads it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+
+use super::handle::MAX_ROUTES;
 use super::*;
 use crate::telemetry::record::{Source, Terminal};
 
-fn ended(gaps: &IntervalHistogram) -> Ended<'_> {
-    Ended {
+fn finished(intervals: &IntervalHistogram) -> FinishedCompletion<'_> {
+    FinishedCompletion {
         terminal: Terminal::Completed,
         duration: Duration::from_millis(1500),
         prompt_tokens: 12,
         completion_tokens: 5,
         source: Some(Source::Exact),
-        gaps,
-        told: 0,
+        intervals,
+        reported_tokens: 0,
     }
 }
 
-/// Metrics with something in each of them.
-fn busy() -> Metrics {
+/// Metrics with a value in most series.
+fn sample_metrics() -> Metrics {
     let metrics = Metrics::new();
     let model = metrics.model("gpt-4o-mini");
-    let mut gaps = IntervalHistogram::default();
-    (0..4).for_each(|_| gaps.note(Duration::from_millis(30)));
+    let mut intervals = IntervalHistogram::default();
+    (0..4).for_each(|_| intervals.record(Duration::from_millis(30)));
     model.first_token(Duration::from_millis(300));
-    model.ended(&ended(&gaps));
-    model.ended(&Ended {
+    model.finished(&finished(&intervals));
+    model.finished(&FinishedCompletion {
         terminal: Terminal::ClientGone,
         source: Some(Source::Counted),
-        ..ended(&IntervalHistogram::default())
+        ..finished(&IntervalHistogram::default())
     });
-    model.ended(&Ended { terminal: Terminal::Refused, source: None, ..ended(&IntervalHistogram::default()) });
+    model.finished(&FinishedCompletion {
+        terminal: Terminal::Refused,
+        source: None,
+        ..finished(&IntervalHistogram::default())
+    });
     let target = model.target("api.openai.com/v1");
     target.attempt(TargetMetrics::OK);
     target.attempt("closed");
@@ -44,15 +52,15 @@ fn busy() -> Metrics {
     metrics
 }
 
-/// The value of the series that is written so, labels included.
-fn value(page: &str, series: &str) -> Option<f64> {
-    page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+/// The value of a series, given by its name and labels.
+fn value(text: &str, series: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
 #[test]
 fn every_name_and_type_is_as_documented() {
-    let page = busy().encode();
-    let kinds: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let text = sample_metrics().encode();
+    let kinds: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let expected = [
         "gen_ai_client_operation_time_per_output_chunk_seconds histogram",
         "gen_ai_client_token_usage histogram",
@@ -72,12 +80,12 @@ fn every_name_and_type_is_as_documented() {
         "petstream_usage_records_dropped counter",
     ];
     assert_eq!(kinds, BTreeSet::from(expected));
-    assert!(page.ends_with("# EOF\n"));
+    assert!(text.ends_with("# EOF\n"));
 }
 
 #[test]
-fn what_happened_is_on_the_page() {
-    let page = busy().encode();
+fn recorded_values_are_in_the_exposition() {
+    let text = sample_metrics().encode();
     let model = r#"gen_ai_request_model="gpt-4o-mini""#;
     let generation = format!(r#"{model},gen_ai_operation_name="chat",gen_ai_provider_name="openai""#);
     let expected = [
@@ -109,33 +117,33 @@ fn what_happened_is_on_the_page() {
         (format!(r#"petstream_upstream_out{{{model},target="api.openai.com/v1"}}"#), 0.0),
     ];
     for (series, expected) in expected {
-        assert_eq!(value(&page, &series), Some(expected), "{series}\n{page}");
+        assert_eq!(value(&text, &series), Some(expected), "{series}\n{text}");
     }
-    assert!(!page.contains(r#"terminal="shutdown""#), "nobody has seen one");
+    assert!(!text.contains(r#"terminal="shutdown""#), "a state that has not occurred has no series");
 }
 
 #[test]
-fn what_is_in_flight_is_so_for_as_long_as_it_is_held() {
+fn gauges_count_while_their_guards_exist() {
     let metrics = Metrics::new();
     let model = metrics.model("*");
-    let of_page = |series: &str| value(&metrics.encode(), series);
+    let exposed = |series: &str| value(&metrics.encode(), series);
     let streams = r#"petstream_streams_in_flight{gen_ai_request_model="*"}"#;
     let (first, second, request) = (model.stream_begins(), model.stream_begins(), metrics.request_begins());
-    assert_eq!((of_page(streams), of_page("petstream_requests_in_flight")), (Some(2.0), Some(1.0)));
+    assert_eq!((exposed(streams), exposed("petstream_requests_in_flight")), (Some(2.0), Some(1.0)));
     drop((first, request));
-    assert_eq!((of_page(streams), of_page("petstream_requests_in_flight")), (Some(1.0), Some(0.0)));
+    assert_eq!((exposed(streams), exposed("petstream_requests_in_flight")), (Some(1.0), Some(0.0)));
     drop(second);
-    assert_eq!(of_page(streams), Some(0.0));
+    assert_eq!(exposed(streams), Some(0.0));
     let target = model.target("h/v1");
     let out = r#"petstream_upstream_out{gen_ai_request_model="*",target="h/v1"}"#;
     let ejected = target.ejected();
-    assert_eq!(of_page(out), Some(1.0));
+    assert_eq!(exposed(out), Some(1.0));
     drop(ejected);
-    assert_eq!(of_page(out), Some(0.0));
+    assert_eq!(exposed(out), Some(0.0));
 }
 
 #[test]
-fn handles_of_one_name_are_one() {
+fn handles_of_one_name_share_their_metrics() {
     let metrics = Metrics::new();
     assert!(Arc::ptr_eq(&metrics.model("a"), &metrics.clone().model("a")));
     assert!(!Arc::ptr_eq(&metrics.model("a"), &metrics.model("b")));
@@ -144,8 +152,8 @@ fn handles_of_one_name_are_one() {
 }
 
 #[test]
-fn labels_from_outside_cannot_grow_the_page_without_end() {
-    let metrics = busy();
+fn the_number_of_series_is_bounded() {
+    let metrics = sample_metrics();
     let fill = |from: usize| {
         let model = metrics.model("m");
         for i in from..from + 5000 {
@@ -187,19 +195,19 @@ fn the_local_model_is_its_own_provider() {
 }
 
 #[test]
-fn no_time_for_each_token_is_made_up() {
+fn completions_without_intervals_have_no_time_per_token() {
     let metrics = Metrics::new();
     let model = metrics.model("m");
-    let mut gaps = IntervalHistogram::default();
-    gaps.note(Duration::from_secs(1));
+    let mut intervals = IntervalHistogram::default();
+    intervals.record(Duration::from_secs(1));
     for odd in [
-        Ended { completion_tokens: 1, ..ended(&gaps) },
-        Ended { completion_tokens: 0, ..ended(&gaps) },
-        Ended { source: None, ..ended(&gaps) },
-        Ended { terminal: Terminal::Failed, ..ended(&gaps) },
-        ended(&IntervalHistogram::default()),
+        FinishedCompletion { completion_tokens: 1, ..finished(&intervals) },
+        FinishedCompletion { completion_tokens: 0, ..finished(&intervals) },
+        FinishedCompletion { source: None, ..finished(&intervals) },
+        FinishedCompletion { terminal: Terminal::Failed, ..finished(&intervals) },
+        finished(&IntervalHistogram::default()),
     ] {
-        model.ended(&odd);
+        model.finished(&odd);
     }
     let labels = r#"{gen_ai_request_model="m",gen_ai_operation_name="chat",gen_ai_provider_name="openai"}"#;
     let count = format!("gen_ai_server_time_per_output_token_seconds_count{labels}");
@@ -207,8 +215,8 @@ fn no_time_for_each_token_is_made_up() {
 }
 
 #[test]
-fn a_page_is_in_the_same_order_each_time() {
-    let metrics = busy();
+fn the_order_of_the_exposition_is_stable() {
+    let metrics = sample_metrics();
     assert_eq!(metrics.encode(), metrics.encode());
     let states: Vec<_> = Terminal::ALL.iter().map(|state| *state as usize).collect();
     assert_eq!(states, Vec::from_iter(0..Terminal::ALL.len()));

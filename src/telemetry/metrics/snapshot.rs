@@ -1,26 +1,27 @@
-//! Sums over all models, for those who want to know what happened between two moments.
+//! Sums over all models at one moment; the difference of two says what happened between them.
 
-use super::Metrics;
+use super::counters::Counter;
+use super::handle::Metrics;
 use super::histogram::{Bounds, CHUNK, FIRST_TOKEN};
 
-/// What had happened up to one moment, since the start.
+/// Sums over all models, since the start of the process.
 #[derive(Clone, Debug)]
-pub struct Reading {
-    /// Completions that have ended, however.
+pub struct MetricsSnapshot {
+    /// Completions that have ended, in whatever way.
     pub ended: u64,
     /// Streams in flight.
     pub streams: u64,
-    /// Tokens of prompts, of completions that have ended.
+    /// Tokens of the prompts of completions that have ended.
     pub prompt_tokens: u64,
     /// Tokens of completions; those of running streams as of the last second.
     pub completion_tokens: u64,
     /// Times from a request's arrival to its first token.
     pub first_token: Distribution,
-    /// Times between the chunks of a stream; those of running streams as of the last second.
-    pub gap: Distribution,
+    /// Times between the chunks of streams; those of running streams as of the last second.
+    pub interval: Distribution,
 }
 
-/// Times, counted in buckets.
+/// A histogram of times.
 #[derive(Clone, Debug)]
 pub struct Distribution {
     bounds: &'static Bounds,
@@ -29,26 +30,26 @@ pub struct Distribution {
 }
 
 impl Metrics {
-    /// What has happened so far.
+    /// The sums now.
     #[must_use]
-    pub fn read(&self) -> Reading {
-        let mut reading = Reading {
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        let mut snapshot = MetricsSnapshot {
             ended: 0,
             streams: 0,
             prompt_tokens: 0,
             completion_tokens: 0,
             first_token: Distribution::new(&FIRST_TOKEN),
-            gap: Distribution::new(&CHUNK),
+            interval: Distribution::new(&CHUNK),
         };
         for (_, model) in self.0.models.all() {
-            reading.ended += model.durations.iter().map(|histogram| histogram.snapshot().count()).sum::<u64>();
-            reading.streams += u64::try_from(model.streams.get()).unwrap_or(0);
-            reading.prompt_tokens += model.prompt.by_source.iter().map(super::Counter::get).sum::<u64>();
-            reading.completion_tokens += model.flow.get();
-            model.first_token.add_to(&mut reading.first_token.counts);
-            model.per_chunk.add_to(&mut reading.gap.counts);
+            snapshot.ended += model.durations.iter().map(|histogram| histogram.snapshot().count()).sum::<u64>();
+            snapshot.streams += u64::try_from(model.streams.get()).unwrap_or(0);
+            snapshot.prompt_tokens += model.prompt.by_source.iter().map(Counter::get).sum::<u64>();
+            snapshot.completion_tokens += model.tokens_so_far.get();
+            model.first_token.add_to(&mut snapshot.first_token.counts);
+            model.per_chunk.add_to(&mut snapshot.interval.counts);
         }
-        reading
+        snapshot
     }
 }
 
@@ -57,15 +58,15 @@ impl Distribution {
         Self { bounds, counts: vec![0; bounds.upper.len() + 1] }
     }
 
-    /// What has been added since `earlier`.
+    /// The times that were added since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let counts = self.counts.iter().zip(&earlier.counts).map(|(now, then)| now.saturating_sub(*then)).collect();
         Self { bounds: self.bounds, counts }
     }
 
-    /// The time, in milliseconds, that the share `q` of all is not longer than, as far as buckets tell: within one, times
-    /// are taken for evenly spread. Beyond the last bound it is that bound. None where there is nothing.
+    /// The quantile `q` (0 to 1) in milliseconds, interpolated linearly within its bucket; at most the last bound. None if the
+    /// histogram is empty.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let total: u64 = self.counts.iter().sum();
@@ -92,59 +93,59 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::telemetry::metrics::{Ended, IntervalHistogram};
+    use crate::telemetry::metrics::{FinishedCompletion, IntervalHistogram};
     use crate::telemetry::record::{Source, Terminal};
 
     #[test]
-    fn quantiles_are_found_within_their_bucket() {
+    fn quantiles_are_interpolated_within_their_bucket() {
         let metrics = Metrics::new();
         let model = metrics.model("m");
-        let before = metrics.read().first_token;
+        let before = metrics.snapshot().first_token;
         assert_eq!(before.quantile(0.5), None);
         // Ten in the bucket from 20 to 40 ms, ten in that from 250 to 500 ms.
         (0..10).for_each(|_| model.first_token(Duration::from_millis(30)));
         (0..10).for_each(|_| model.first_token(Duration::from_millis(300)));
-        let seen = metrics.read().first_token.since(&before);
+        let seen = metrics.snapshot().first_token.since(&before);
         assert_eq!(
             (seen.quantile(0.25), seen.quantile(0.5), seen.quantile(0.75)),
             (Some(30.0), Some(40.0), Some(375.0))
         );
         assert_eq!(seen.quantile(1.0), Some(500.0));
-        assert_eq!(metrics.read().first_token.since(&metrics.read().first_token).quantile(0.5), None);
+        assert_eq!(metrics.snapshot().first_token.since(&metrics.snapshot().first_token).quantile(0.5), None);
     }
 
     #[test]
-    fn what_is_beyond_every_bound_is_at_the_last_one() {
+    fn a_quantile_beyond_every_bound_is_the_last_bound() {
         let metrics = Metrics::new();
         metrics.model("m").first_token(Duration::from_secs(1_000));
-        assert_eq!(metrics.read().first_token.quantile(0.5), Some(120_000.0));
+        assert_eq!(metrics.snapshot().first_token.quantile(0.5), Some(120_000.0));
     }
 
     #[test]
-    fn a_reading_is_the_sum_over_models_and_knows_of_streams_that_go_on() {
+    fn a_snapshot_sums_over_models_and_includes_running_streams() {
         let metrics = Metrics::new();
         let (one, other) = (metrics.model("a"), metrics.model("b"));
         let _stream = one.stream_begins();
-        let mut gaps = IntervalHistogram::default();
-        gaps.note(Duration::from_millis(30));
-        one.progress(&mut gaps, 7);
-        let reading = metrics.read();
-        assert_eq!((reading.streams, reading.ended, reading.completion_tokens), (1, 0, 7));
-        assert_eq!(reading.gap.quantile(1.0), Some(40.0));
-        let ended = Ended {
+        let mut intervals = IntervalHistogram::default();
+        intervals.record(Duration::from_millis(30));
+        one.progress(&mut intervals, 7);
+        let snapshot = metrics.snapshot();
+        assert_eq!((snapshot.streams, snapshot.ended, snapshot.completion_tokens), (1, 0, 7));
+        assert_eq!(snapshot.interval.quantile(1.0), Some(40.0));
+        let finished = FinishedCompletion {
             terminal: Terminal::Completed,
             duration: Duration::from_secs(1),
             prompt_tokens: 5,
             completion_tokens: 10,
             source: Some(Source::Exact),
-            gaps: &gaps,
-            told: 7,
+            intervals: &intervals,
+            reported_tokens: 7,
         };
-        one.ended(&ended);
-        other.ended(&Ended { terminal: Terminal::ClientGone, told: 0, ..ended });
-        // Fewer in the end than there seemed to be on the way.
-        other.ended(&Ended { completion_tokens: 3, told: 4, ..ended });
-        let reading = metrics.read();
-        assert_eq!((reading.ended, reading.prompt_tokens, reading.completion_tokens), (3, 15, 20));
+        one.finished(&finished);
+        other.finished(&FinishedCompletion { terminal: Terminal::ClientGone, reported_tokens: 0, ..finished });
+        // The final count may be lower than what was reported on the way.
+        other.finished(&FinishedCompletion { completion_tokens: 3, reported_tokens: 4, ..finished });
+        let snapshot = metrics.snapshot();
+        assert_eq!((snapshot.ended, snapshot.prompt_tokens, snapshot.completion_tokens), (3, 15, 20));
     }
 }

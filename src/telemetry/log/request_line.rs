@@ -1,16 +1,13 @@
-//! The line of each request: as good as all of a busy server's log.
+//! The line of a request in the log: nearly all of a busy server's log consists of these.
 
 use std::time::Duration;
 
-use tracing::{Level, dispatcher};
-
-use super::json::JsonLines;
 use crate::telemetry::record::{Attempt, Facts, Terminal};
 
-/// Who says it.
+/// The line's `target`, which is part of the interface: filters of `RUST_LOG` name it.
 pub(super) const TARGET: &str = "petstream::layer::observe";
 
-/// What is said of a request that has ended.
+/// A request that has ended.
 pub struct RequestLine<'a> {
     /// As in `x-request-id`.
     pub request_id: &'a str,
@@ -22,53 +19,19 @@ pub struct RequestLine<'a> {
     pub status: u16,
     /// From its arrival to its end.
     pub took: Duration,
-    /// What was learned of it meanwhile.
+    /// What was recorded while it ran.
     pub facts: &'a Facts,
     /// Why it failed, if it did: the error's code.
     pub failure: Option<&'a str>,
 }
 
 impl RequestLine<'_> {
-    /// Logs it, if anybody listens. Lines of JSON are written from here, without an event that is taken apart again.
-    pub fn log(&self) {
-        // With the event's fields, because a filter may ask for them.
-        let heard = tracing::event_enabled!(
-            target: TARGET,
-            Level::INFO,
-            message,
-            request_id,
-            method,
-            path,
-            status,
-            ms,
-            key,
-            model,
-            upstream,
-            attempts,
-            first_token_ms,
-            prompt_tokens,
-            completion_tokens,
-            usage,
-            terminal,
-            failure
-        );
-        if !heard {
-            return;
-        }
-        let written = dispatcher::get_default(|dispatch| {
-            dispatch.downcast_ref::<JsonLines>().map(|lines| lines.add_request(self)).is_some()
-        });
-        if !written {
-            self.event();
-        }
-    }
-
-    /// As an event for whoever listens.
+    /// Emits it as an event, for subscribers other than the log of JSON.
     pub(super) fn event(&self) {
         let Facts { key, model, target, attempts, source, terminal, .. } = self.facts;
         tracing::info!(
             target: TARGET,
-            // A text, and not something to be formatted.
+            // A field with this name, since a message would be formatted.
             message = "request",
             request_id = self.request_id,
             method = self.method,
@@ -78,7 +41,7 @@ impl RequestLine<'_> {
             key = key.as_deref(),
             model = model.as_deref(),
             upstream = target.as_deref(),
-            attempts = (!attempts.is_empty()).then(|| list(attempts)),
+            attempts = (!attempts.is_empty()).then(|| format_attempts(attempts)),
             first_token_ms = self.facts.first_token.map(whole_ms),
             prompt_tokens = source.map(|_| self.facts.prompt_tokens),
             completion_tokens = source.map(|_| self.facts.completion_tokens),
@@ -88,7 +51,7 @@ impl RequestLine<'_> {
         );
     }
 
-    /// Milliseconds that it took, to the nearest microsecond.
+    /// The duration in milliseconds, rounded to a microsecond.
     pub(super) fn ms(&self) -> f64 {
         let micros = (self.took + Duration::from_nanos(500)).as_micros();
         u64::try_from(micros).unwrap_or(u64::MAX) as f64 / 1e3
@@ -100,8 +63,8 @@ pub(super) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `a:unreachable:2ms b:ok:31ms`
-fn list(attempts: &[Attempt]) -> String {
+/// Formats attempts as `a:unreachable:2ms b:ok:31ms`.
+fn format_attempts(attempts: &[Attempt]) -> String {
     let one = |Attempt { target, outcome, duration }: &Attempt| format!("{target}:{outcome}:{}ms", whole_ms(*duration));
     attempts.iter().map(one).collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,103 @@
+//! The handle to all metrics, and what is not of a single model, route or target.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::counters::{Counter, CounterMap, Gauge, GaugeGuard, LabelMap, OTHER};
+use super::model::ModelMetrics;
+use super::route::RouteMetrics;
+
+/// Models with a label of their own.
+const MAX_MODELS: usize = 256;
+/// Routes with a label of their own.
+pub(super) const MAX_ROUTES: usize = 64;
+/// Pairs of limit and owner with a label of their own.
+const MAX_REFUSALS: usize = 16;
+/// Reasons of the HTTP engine with a label of their own.
+const MAX_ENGINE_REFUSALS: usize = 8;
+
+/// A handle to all metrics; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics(pub(super) Arc<State>);
+
+/// The metrics.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) routes: LabelMap<RouteMetrics>,
+    pub(super) in_flight: Gauge,
+    pub(super) refusals: CounterMap<(&'static str, &'static str), MAX_REFUSALS>,
+    pub(super) engine_refusals: CounterMap<&'static str, MAX_ENGINE_REFUSALS>,
+    pub(super) models: LabelMap<ModelMetrics>,
+    pub(super) usage_dropped: Counter,
+    pub(super) usage_queue: Gauge,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            routes: LabelMap::new(MAX_ROUTES),
+            in_flight: Gauge::default(),
+            refusals: CounterMap::default(),
+            engine_refusals: CounterMap::default(),
+            models: LabelMap::new(MAX_MODELS),
+            usage_dropped: Counter::default(),
+            usage_queue: Gauge::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// New metrics, all zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The metrics of a model. `label` is its name in the configuration, which may be `*`, or the local model's, never a
+    /// name from a client. Takes a lock: call it once, at the start. The first 256 labels have metrics of their own.
+    #[must_use]
+    pub fn model(&self, label: &str) -> Arc<ModelMetrics> {
+        self.0.models.get(label)
+    }
+
+    /// Counts a request as in flight until the guard is dropped, which should happen at the end of the response body.
+    pub fn request_begins(&self) -> GaugeGuard {
+        self.0.in_flight.increment()
+    }
+
+    /// The metrics of the route `template`. Takes a lock: call it once, at the start, for a route that is known then.
+    #[must_use]
+    pub fn route(&self, template: &str) -> Arc<RouteMetrics> {
+        self.0.routes.get(template)
+    }
+
+    /// Counts a finished request. `route` is the template that matched, if one did; `status` is 499 if the client left
+    /// first.
+    pub fn request_ended(&self, route: Option<&str>, method: &Method, status: u16) {
+        self.route(route.unwrap_or(OTHER)).count(method, status);
+    }
+
+    /// Counts a request that was refused by a limit, by the kind of limit and its owner.
+    pub fn refused(&self, limit: &'static str, whose: &'static str) {
+        self.0.refusals.counter((limit, whose)).add(1);
+    }
+
+    /// Counts a request that the HTTP engine refused before it reached a route.
+    pub fn refused_by_engine(&self, reason: &'static str) {
+        self.0.engine_refusals.counter(reason).add(1);
+    }
+
+    /// Counts of [`Metrics::refused`], with their kind of limit and owner.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let all = self.0.refusals.all();
+        all.map(|(pair, count)| pair.map_or((OTHER, OTHER, count), |(limit, whose)| (limit, whose, count))).collect()
+    }
+
+    /// Sets the number of usage records that wait to be written, and raises the number of those lost since the start.
+    pub fn usage_records(&self, queued: usize, dropped: u64) {
+        self.0.usage_queue.set(queued);
+        self.0.usage_dropped.raise_to(dropped);
+    }
+}
