@@ -8,9 +8,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 
 use crate::config::{Secret, SecretFile};
+use crate::http::codec::write_header;
 
 /// See the module.
 pub struct UpstreamCredential {
@@ -102,17 +103,10 @@ fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'s
     for (name, value) in &fields {
         // What can't stand in a field would break out of it.
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-            push_field(&mut head, name, value.as_bytes());
+            write_header(&mut head, name.as_str(), value.as_bytes());
         }
     }
     head.freeze()
-}
-
-/// Writes a header of a request.
-pub(super) fn push_field(head: &mut BytesMut, name: &HeaderName, value: &[u8]) {
-    for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
-        head.extend_from_slice(piece);
-    }
 }
 
 #[cfg(test)]

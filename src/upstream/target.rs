@@ -7,12 +7,13 @@ use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use url::Position;
 
-use super::credential::{UpstreamCredential, push_field};
+use super::credential::UpstreamCredential;
 use super::failure::Failure;
 use super::request::UpstreamRequest;
 use super::response::{ResponseFacts, UpstreamResponse};
 use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
 use crate::http::client::{Client, Endpoint, Request, TlsError};
+use crate::http::codec::write_header;
 use crate::wire::request::{Forwarded, UsageAsk};
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
@@ -80,10 +81,10 @@ impl Target {
         self.credential.write_head(request.stream, out);
         for name in &FORWARDED {
             if let Some(value) = request.client.get(name) {
-                push_field(out, name, value.as_bytes());
+                write_header(out, name.as_str(), value.as_bytes());
             }
         }
-        push_field(out, &CONTENT_LENGTH, itoa::Buffer::new().format(request.body.len()).as_bytes());
+        write_header(out, CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(request.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
 

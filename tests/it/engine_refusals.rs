@@ -47,6 +47,20 @@ async fn a_refusal_has_the_format_of_its_surface_and_an_id_and_ends_the_connecti
 }
 
 #[tokio::test]
+async fn a_target_longer_than_any_url_is_refused_where_the_head_may_be_that_long() {
+    let server = Server::start("auth: none\nlimits: {head: 256KiB}\n").await;
+    let mut connection = server.connect().await;
+    let target = "x".repeat(70_000);
+    connection.send_raw(format!("GET /v1/{target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+    let answer = connection.answer().await.whole().await;
+    assert_eq!(answer.error(414)["code"], "request_target_too_long");
+    assert!(answer.header("x-request-id").unwrap().starts_with("req_"));
+    let metrics = server.ask(&Request::new("GET", "/metrics")).await;
+    assert!(metrics.text().contains("petstream_http_refusals_total{reason=\"target_too_long\"} 1"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_refusal_of_a_head_has_no_body() {
     let server = Server::start("auth: none\n").await;
     let mut connection = server.connect().await;

@@ -38,7 +38,7 @@ fn without_empty_lines(mut data: &[u8]) -> &[u8] {
 fn assert_same(read: &HeadRead, head: &Head, length: usize) {
     assert_eq!(read.method.as_str(), head.method);
     assert_eq!(Ok(&read.target), head.target.parse().as_ref().map_err(|_| ()));
-    assert_eq!((read.is_new, read.length, read.keeps, read.waits), (head.is_new, head.length, head.keeps, head.waits));
+    assert_eq!((read.is_http_11, read.length, read.keep_alive, read.expects_continue), (head.is_new, head.length, head.keeps, head.waits));
     assert_eq!(read.left, length - head.end, "bytes behind the head");
     // A header map keeps the order of the values of each name only.
     let sorted = |fields: &[(String, Vec<u8>)]| {

@@ -4,15 +4,15 @@ use std::mem::MaybeUninit;
 
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
-use httparse::{Header, ParserConfig, Response, Status};
+use httparse::{Header, ParserConfig, Response};
 
 use super::error::Error;
-use crate::http::codec::{BodyDecoder, ChunkedDecoder};
+use crate::http::codec::{BodyDecoder, ChunkedDecoder, FramingHeaders, HeadError, TransferCoding, head_length};
 
 /// Longest head, bytes.
-const MAX_BYTES: usize = 64 * 1024;
-/// Most fields in it.
-const MAX_FIELDS: usize = 128;
+const MAX_HEAD: usize = 64 * 1024;
+/// Most headers of a head.
+const MAX_HEADERS: usize = 128;
 
 /// What is known before the body.
 #[derive(Debug)]
@@ -23,15 +23,6 @@ pub(super) struct ResponseHead<H> {
     pub(super) decoder: BodyDecoder,
     /// The connection can be used again.
     pub(super) keep_alive: bool,
-}
-
-/// What the fields say of the framing.
-#[derive(Default)]
-struct Lengths {
-    length: Option<u64>,
-    encoded: bool,
-    chunked: bool,
-    close: bool,
 }
 
 const MALFORMED: Error = Error::Malformed("the answer is not HTTP/1.1");
@@ -46,14 +37,11 @@ impl<H> ResponseHead<H> {
         read_headers: &impl Fn(StatusCode, &[Header<'_>]) -> H,
     ) -> Result<Option<Self>, Error> {
         loop {
-            let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_FIELDS];
+            let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_HEADERS];
             let mut response = Response::new(&mut []);
-            let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, buffer, &mut fields);
-            let length = match parsed.map_err(|_| MALFORMED)? {
-                Status::Complete(length) if length <= MAX_BYTES => length,
-                Status::Partial if buffer.len() < MAX_BYTES => return Ok(None),
-                _ => return Err(Error::Malformed("the head of the answer is too long")),
-            };
+            let parsed =
+                ParserConfig::default().parse_response_with_uninit_headers(&mut response, buffer, &mut headers);
+            let Some(length) = head_length(parsed, buffer.len(), MAX_HEAD)? else { return Ok(None) };
             let head = Self::read(&response, read_headers)?;
             buffer.advance(length);
             // If not, it was a 1xx: the response is still to come.
@@ -74,59 +62,37 @@ impl<H> ResponseHead<H> {
         if status.is_informational() {
             return Ok(None);
         }
-        let mut lengths = Lengths::default();
-        for field in &*response.headers {
-            lengths.note(field)?;
+        let mut framing = FramingHeaders::default();
+        for header in &*response.headers {
+            framing.read(header.name, header.value.trim_ascii())?;
         }
-        let one = response.version == Some(1);
-        if lengths.encoded && !one {
-            // There was no such thing before HTTP/1.1.
+        let is_http_11 = response.version == Some(1);
+        if framing.transfer_coding.is_some() && !is_http_11 {
+            // HTTP/1.0 has no transfer codings (RFC 9112, section 6.1).
             return Err(MALFORMED);
         }
-        let decoder = match &lengths {
+        let decoder = match (framing.transfer_coding, framing.content_length) {
             _ if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => BodyDecoder::Length(0),
-            Lengths { chunked: true, .. } => BodyDecoder::Chunked(ChunkedDecoder::Size),
-            Lengths { encoded: true, .. } => BodyDecoder::Close,
-            Lengths { length, .. } => length.map_or(BodyDecoder::Close, BodyDecoder::Length),
+            (Some(TransferCoding::NotChunked), _) | (None, None) => BodyDecoder::Close,
+            (Some(_chunked), _) => BodyDecoder::Chunked(ChunkedDecoder::Size),
+            (None, Some(length)) => BodyDecoder::Length(length),
         };
-        // Two lengths for one body: whoever sent that is not to be trusted with a second one.
-        let doubtful = lengths.encoded && lengths.length.is_some();
-        let keep_alive = one && !lengths.close && !doubtful && decoder != BodyDecoder::Close;
+        // With both headers, the message may be an attempt to smuggle a response: it is the last one of its connection
+        // (RFC 9112, section 6.3).
+        let is_ambiguous = framing.transfer_coding.is_some() && framing.content_length.is_some();
+        let is_delimited = decoder != BodyDecoder::Close;
+        let keep_alive = is_http_11 && framing.is_persistent(is_http_11) && !is_ambiguous && is_delimited;
         Ok(Some(Self { status, headers: read_headers(status, response.headers), decoder, keep_alive }))
     }
 }
 
-impl Lengths {
-    fn note(&mut self, field: &Header<'_>) -> Result<(), Error> {
-        let value = field.value.trim_ascii();
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-        // Told apart by their lengths first: nearly all fields are none of these.
-        match field.name.len() {
-            10 if is("connection") => self.close |= tokens(value).any(|token| token.eq_ignore_ascii_case(b"close")),
-            14 if is("content-length") => {
-                let length = number(value).ok_or(MALFORMED)?;
-                if self.length.replace(length).is_some_and(|other| other != length) {
-                    return Err(MALFORMED);
-                }
-            }
-            17 if is("transfer-encoding") => {
-                self.encoded = true;
-                // The last of them counts.
-                self.chunked = tokens(value).last().is_some_and(|token| token.eq_ignore_ascii_case(b"chunked"));
-            }
-            _ => {}
+impl From<HeadError> for Error {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Malformed | HeadError::UnsupportedVersion => MALFORMED,
+            HeadError::TooLarge => Self::Malformed("the head of the answer is too long"),
         }
-        Ok(())
     }
-}
-
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
-}
-
-fn number(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -185,8 +151,8 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_refused() {
-        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MAX_BYTES));
-        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MAX_FIELDS + 1));
+        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MAX_HEAD));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MAX_HEADERS + 1));
         let fields = ["content-length: -1", "content-length: 1\r\ncontent-length: 2", "content-length: 1, 1", "x y: z"];
         let bad = fields.map(|fields| format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"));
         let old = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::read_buffer::ReadBuffer;
 use super::refusal::{EngineRefusal, Refuser};
 use super::request_body::{BodySender, Moved, RequestBody};
-use super::request_head::{Head, ResponseContext};
+use super::request_head::{RequestHead, ResponseContext};
 use super::response_head::{self, BodyEncoder};
 use super::socket::Socket;
 use super::write_buffer::WriteBuffer;
@@ -195,13 +195,13 @@ where
         }
     }
 
-    fn call(&mut self, head: Head) {
-        let Head { request, framing, asked, keeps, waits } = head;
+    fn call(&mut self, head: RequestHead) {
+        let RequestHead { request, decoder, context, keep_alive, expects_continue } = head;
         self.greeted = true;
-        self.keeps &= keeps;
-        let body = self.body(framing);
-        self.waits = waits && self.arrival.is_some();
-        self.state = State::Answering((self.service)(request.map(|()| body)), asked);
+        self.keeps &= keep_alive;
+        let body = self.body(decoder);
+        self.waits = expects_continue && self.arrival.is_some();
+        self.state = State::Answering((self.service)(request.map(|()| body)), context);
     }
 
     /// The body that follows, which nearly always came with the head.
@@ -222,7 +222,7 @@ where
         self.greeted = true;
         self.keeps = false;
         let refused = EngineRefusal::new(status, self.inbox.buffer());
-        let asked = ResponseContext { head_only: refused.method == "HEAD", knows_chunks: true };
+        let asked = ResponseContext { head_only: refused.method == "HEAD", is_http_11: true };
         let response = (self.refuser)(&refused);
         self.begin(response, asked);
     }

@@ -16,13 +16,13 @@ pub struct HeadRead {
     /// Names and values, in the order of the header map.
     pub fields: Vec<(String, Vec<u8>)>,
     /// HTTP/1.1, not 1.0.
-    pub is_new: bool,
+    pub is_http_11: bool,
     /// Length of the body; none: it is chunked.
     pub length: Option<u64>,
     /// The connection may be used for another request.
-    pub keeps: bool,
+    pub keep_alive: bool,
     /// The client waits for `100 Continue`.
-    pub waits: bool,
+    pub expects_continue: bool,
     /// How many bytes of the input stand behind the head.
     pub left: usize,
 }
@@ -45,10 +45,10 @@ pub fn read_head(pieces: &[&[u8]], most: usize) -> Result<Option<HeadRead>, u16>
             method: request.method().clone(),
             target: request.uri().clone(),
             fields: fields.collect(),
-            is_new: head.asked.knows_chunks,
-            length: if let BodyDecoder::Length(length) = head.framing { Some(length) } else { None },
-            keeps: head.keeps,
-            waits: head.waits,
+            is_http_11: head.context.is_http_11,
+            length: if let BodyDecoder::Length(length) = head.decoder { Some(length) } else { None },
+            keep_alive: head.keep_alive,
+            expects_continue: head.expects_continue,
             left: left + inbox.buffer().len(),
         }));
     }

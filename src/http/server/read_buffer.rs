@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 
-use super::request_head::{Head, Targets};
+use super::request_head::{RequestHead, TargetCache};
 use super::socket::Socket;
 use crate::http::codec::buffer_pool;
 
@@ -21,7 +21,7 @@ pub(super) struct ReadBuffer {
     buffer: BytesMut,
     /// How much of it has been looked at in vain.
     looked: usize,
-    targets: Targets,
+    targets: TargetCache,
 }
 
 impl ReadBuffer {
@@ -48,12 +48,12 @@ impl ReadBuffer {
     ///
     /// # Errors
     /// The status that says what is wrong with it.
-    pub(super) fn take_head(&mut self, most: usize) -> Result<Option<Head>, StatusCode> {
+    pub(super) fn take_head(&mut self, most: usize) -> Result<Option<RequestHead>, StatusCode> {
         self.pass_over_empty_lines();
         // A head can't end before a line does: one that comes byte by byte is not looked at for each.
         let line = memchr::memchr(b'\n', &self.buffer[self.looked..]).is_some();
         let head = if line || self.buffer.len() > most {
-            Head::take(&mut self.buffer, most, &mut self.targets)?
+            RequestHead::take(&mut self.buffer, most, &mut self.targets)?
         } else {
             None
         };

@@ -5,11 +5,12 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::date::with_date;
 use super::request_head::ResponseContext;
 use super::write_buffer::{COPY_THRESHOLD, WriteBuffer};
+use crate::http::codec::{decimal, has_token, write_header};
 use crate::time::clock;
 
 /// Room for a head without its fields, bytes.
@@ -36,7 +37,7 @@ pub(super) fn write(
     out: &mut BytesMut,
     parts: &Parts,
     length: Option<u64>,
-    asked: ResponseContext,
+    context: ResponseContext,
     keeps: &mut bool,
 ) -> BodyEncoder {
     let Parts { status, headers, .. } = parts;
@@ -51,32 +52,32 @@ pub(super) fn write(
     let fields = ServiceHeaders::write(out, headers, lengthless || reset);
     let bodiless = lengthless || *status == StatusCode::NOT_MODIFIED;
     // Whoever answered HEAD may have left the body out before it came here.
-    let unknown = asked.head_only && length == Some(0);
+    let unknown = context.head_only && length == Some(0);
     let length = if reset { Some(0) } else { fields.length.or(length.filter(|_| !unknown)) };
     let coding = match length {
         _ if bodiless => BodyEncoder::Over,
         None if unknown => BodyEncoder::Over,
         Some(length) => {
             if fields.length.is_none() {
-                field(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
+                write_header(out, "content-length", itoa::Buffer::new().format(length).as_bytes());
             }
             if length == 0 { BodyEncoder::Over } else { BodyEncoder::Length(length) }
         }
-        None if asked.knows_chunks => {
-            field(out, "transfer-encoding", b"chunked");
+        None if context.is_http_11 => {
+            write_header(out, "transfer-encoding", b"chunked");
             BodyEncoder::Chunked
         }
         None => BodyEncoder::Close,
     };
-    let coding = if asked.head_only { BodyEncoder::Over } else { coding };
+    let coding = if context.head_only { BodyEncoder::Over } else { coding };
     *keeps &= !fields.close && coding != BodyEncoder::Close;
     if !*keeps {
-        field(out, "connection", b"close");
-    } else if !asked.knows_chunks {
-        field(out, "connection", b"keep-alive");
+        write_header(out, "connection", b"close");
+    } else if !context.is_http_11 {
+        write_header(out, "connection", b"keep-alive");
     }
     if !fields.date {
-        with_date(clock::timestamp(), |date| field(out, "date", date.as_bytes()));
+        with_date(clock::timestamp(), |date| write_header(out, "date", date.as_bytes()));
     }
     out.extend_from_slice(b"\r\n");
     coding
@@ -90,12 +91,6 @@ fn line(out: &mut BytesMut, status: StatusCode) {
     let reason = status.canonical_reason().unwrap_or_default();
     for piece in ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"] {
         out.extend_from_slice(piece.as_bytes());
-    }
-}
-
-fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
-    for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(piece);
     }
 }
 
@@ -114,12 +109,12 @@ impl ServiceHeaders {
         for (name, value) in headers {
             match *name {
                 CONNECTION => {
-                    fields.close |= is_close(value);
+                    fields.close |= has_token(value.as_bytes(), "close");
                     continue;
                 }
                 TRANSFER_ENCODING => continue,
                 CONTENT_LENGTH => {
-                    let length = value.to_str().ok().and_then(|length| length.parse().ok());
+                    let length = decimal(value.as_bytes());
                     if lengthless || length.is_none() || fields.length.is_some() {
                         continue;
                     }
@@ -128,14 +123,10 @@ impl ServiceHeaders {
                 DATE => fields.date = true,
                 _ => {}
             }
-            field(out, name.as_str(), value.as_bytes());
+            write_header(out, name.as_str(), value.as_bytes());
         }
         fields
     }
-}
-
-fn is_close(value: &HeaderValue) -> bool {
-    value.as_bytes().split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 impl BodyEncoder {
@@ -215,11 +206,11 @@ mod tests {
     fn head(
         response: http::response::Builder,
         length: Option<u64>,
-        asked: ResponseContext,
+        context: ResponseContext,
     ) -> (String, BodyEncoder, bool) {
         let (parts, ()) = response.body(()).unwrap().into_parts();
         let (mut out, mut keeps) = (BytesMut::new(), true);
-        let coding = write(&mut out, &parts, length, asked, &mut keeps);
+        let coding = write(&mut out, &parts, length, context, &mut keeps);
         let text = String::from_utf8(out.to_vec()).unwrap();
         let dated = text.find("date: ").unwrap();
         let end = text[dated..].find("\r\n").unwrap() + dated + 2;
@@ -228,11 +219,11 @@ mod tests {
 
     #[test]
     fn a_head_says_how_its_body_is_framed() {
-        let usual = ResponseContext { head_only: false, knows_chunks: true };
-        let old = ResponseContext { head_only: false, knows_chunks: false };
-        let only = ResponseContext { head_only: true, knows_chunks: true };
+        let usual = ResponseContext { head_only: false, is_http_11: true };
+        let old = ResponseContext { head_only: false, is_http_11: false };
+        let only = ResponseContext { head_only: true, is_http_11: true };
         let ok = || http::Response::builder().header("x-a", "b");
-        for (response, length, asked, text, coding, keeps) in [
+        for (response, length, context, text, coding, keeps) in [
             (
                 ok(),
                 Some(3),
@@ -278,15 +269,15 @@ mod tests {
             ),
             (ok(), Some(0), only, "HTTP/1.1 200 OK\r\nx-a: b\r\n\r\n", BodyEncoder::Over, true),
         ] {
-            assert_eq!(head(response, length, asked), (text.to_owned(), coding, keeps));
+            assert_eq!(head(response, length, context), (text.to_owned(), coding, keeps));
         }
     }
 
     #[test]
     fn statuses_that_have_no_body_promise_none() {
-        let usual = ResponseContext { head_only: false, knows_chunks: true };
+        let usual = ResponseContext { head_only: false, is_http_11: true };
         let ok = || http::Response::builder().header("x-a", "b");
-        for (response, length, asked, text, coding, keeps) in [
+        for (response, length, context, text, coding, keeps) in [
             (
                 ok().status(205).header("content-length", "3"),
                 Some(3),
@@ -306,7 +297,7 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(head(response, length, asked), (text.to_owned(), coding, keeps));
+            assert_eq!(head(response, length, context), (text.to_owned(), coding, keeps));
         }
     }
 

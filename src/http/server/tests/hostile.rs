@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
 
-use crate::http::server::request_head::{Head, Targets};
+use crate::http::server::request_head::{RequestHead, TargetCache};
 
 proptest! {
     #[test]
@@ -14,11 +14,11 @@ proptest! {
     ) {
         let mut text = format!("{line}\r\n{}\r\n\r\nrest", fields.join("\r\n")).into_bytes();
         text.truncate(cut.max(8));
-        let _ = Head::take(&mut BytesMut::from(&text[..]), 4096, &mut Targets::default());
+        let _ = RequestHead::take(&mut BytesMut::from(&text[..]), 4096, &mut TargetCache::default());
     }
 
     #[test]
     fn nor_do_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Head::take(&mut BytesMut::from(&bytes[..]), 128, &mut Targets::default());
+        let _ = RequestHead::take(&mut BytesMut::from(&bytes[..]), 128, &mut TargetCache::default());
     }
 }
