@@ -1,6 +1,7 @@
-//! Rust's text as names and signs, without comments, strings and numbers: enough to see paths and attributes.
+//! A scanner of Rust text for names and punctuation, without comments, strings and numbers: enough for paths and
+//! attributes, with line numbers.
 
-/// One of them.
+/// A name or a punctuation character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// A name or a keyword; a raw one without its `r#`.
@@ -22,7 +23,7 @@ impl Token {
     }
 }
 
-/// The tokens of `text` with the lines that they stand on, counted from 1.
+/// The tokens of `text` with their lines, counted from 1.
 pub(super) fn tokens(text: &str) -> Vec<(usize, Token)> {
     let mut scanner = Scanner { rest: text, line: 1 };
     let mut found = Vec::new();
@@ -58,7 +59,7 @@ impl Scanner<'_> {
     }
 }
 
-/// How much of the beginning of `text` is a comment, a literal or a lifetime.
+/// The length of the comment, literal or lifetime at the beginning of `text`; none where there is none.
 fn blank(text: &str) -> Option<usize> {
     if text.starts_with("//") {
         return Some(text.find('\n').unwrap_or(text.len()));
@@ -101,7 +102,7 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// From one quotation mark to the next that is not escaped.
+/// The length of a quoted text, up to the first mark that is not escaped.
 fn quoted(text: &str, mark: char) -> usize {
     let mut escaped = true;
     for (at, c) in text.char_indices() {
