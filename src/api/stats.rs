@@ -154,9 +154,9 @@ impl Stats {
             let sample = self.samples.take(now);
             let (entries, count) = self.sources.ledger.recent(seen);
             seen = count;
-            if self.sources.hub.is_listened_to() {
+            if self.sources.hub.has_ephemeral_subscribers() {
                 let tick = Tick { kind: STATS, sample: &sample, present: self.sources.present(now, &entries) };
-                self.sources.hub.tell(EphemeralFrame::new(STATS, &json(&tick)));
+                self.sources.hub.send_ephemeral(EphemeralFrame::new(STATS, &json(&tick)));
             }
         }
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::openai::ApiError;
 use crate::auth::sessions::SessionError;
 use crate::bound::Exceeded;
-use crate::events::Refused;
+use crate::events::SubscribeError;
 use crate::petstore::CommandError;
 use crate::store::StoreError;
 
@@ -262,18 +262,18 @@ impl From<SessionError> for Problem {
 }
 
 /// 503 when there are as many subscribers as there may be, 429 when there are as many of one key; as the database's own failures otherwise.
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Full(Exceeded::Total(_)) => {
+impl From<SubscribeError> for Problem {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::Full(Exceeded::Total(_)) => {
                 let detail = "There are as many subscribers as this server takes; try again.";
                 Self::unavailable(detail, Some(Duration::from_secs(30)))
             }
-            Refused::Full(Exceeded::Share(most)) => {
+            SubscribeError::Full(Exceeded::Share(most)) => {
                 let detail = format!("Your API key has {most} subscribers, as many as one key may have; try again.");
                 Self::too_many_requests(detail, Some(Duration::from_secs(30)))
             }
-            Refused::Store(error) => Self::from(error),
+            SubscribeError::Store(error) => Self::from(error),
         }
     }
 }

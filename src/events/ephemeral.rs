@@ -1,7 +1,7 @@
-//! What is told in passing: to those who listen at that moment, and to nobody later.
+//! Ephemeral events: no id, not logged, never replayed. Each reader sees the newest only.
 //!
-//! It stands on a board until the next thing is put there. Who is slow misses what was there in between; nothing waits
-//! for anybody, and who does not look at the board pays nothing for it.
+//! The channel holds one frame, which the next one replaces. A sender never waits; a slow reader misses the frames in
+//! between. A subscription that does not read the channel has no cost.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,90 +14,91 @@ use pin_project_lite::pin_project;
 use crate::sync::{AtomicUsize, Notify, OwnedNotified, RwLock};
 use crate::wire::event_frame::EphemeralFrame;
 
-/// Where it stands.
+/// Holds the newest frame.
 #[derive(Default)]
 pub(super) struct EphemeralChannel {
     // std RwLock: never held across .await
-    latest: RwLock<(u64, Option<EphemeralFrame>)>,
-    news: Arc<Notify>,
+    // The number of frames ever sent, and the newest.
+    newest: RwLock<(u64, Option<EphemeralFrame>)>,
+    notify: Arc<Notify>,
     readers: AtomicUsize,
 }
 
 impl EphemeralChannel {
-    /// Puts `passing` in the place of what was there.
-    pub(super) fn put(&self, passing: EphemeralFrame) {
+    /// Replaces the frame and wakes the readers.
+    pub(super) fn send(&self, frame: EphemeralFrame) {
         {
-            let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
-            *latest = (latest.0 + 1, Some(passing));
+            let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+            *newest = (newest.0 + 1, Some(frame));
         }
-        self.news.notify_waiters();
+        self.notify.notify_waiters();
     }
 
-    /// Whether anybody looks.
-    pub(super) fn is_read(&self) -> bool {
+    pub(super) fn has_readers(&self) -> bool {
         self.readers.load(Ordering::Relaxed) > 0
     }
 
-    /// Somebody who looks from now on.
-    pub(super) fn reader(self: &Arc<Self>) -> Reader {
+    /// A reader of the frames that are sent from now on.
+    pub(super) fn reader(self: &Arc<Self>) -> EphemeralReader {
         self.readers.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(Arc::clone(self));
-        let news = Arc::clone(&self.news).notified_owned();
-        Reader { seen: self.count(), counted, listening: true, news }
+        let channel = CountedReader(Arc::clone(self));
+        let notified = Arc::clone(&self.notify).notified_owned();
+        EphemeralReader { seen: self.sent(), channel, is_registered: true, notified }
     }
 
-    fn count(&self) -> u64 {
-        self.latest.read().unwrap_or_else(PoisonError::into_inner).0
+    fn sent(&self) -> u64 {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// What stands there, if that is not what has been `seen`.
-    fn look(&self, seen: &mut u64) -> Option<EphemeralFrame> {
-        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
-        if latest.0 == *seen {
+    /// The newest frame, unless `seen` frames include it.
+    fn newer_than(&self, seen: &mut u64) -> Option<EphemeralFrame> {
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+        if newest.0 == *seen {
             return None;
         }
-        *seen = latest.0;
-        latest.1.clone()
+        *seen = newest.0;
+        newest.1.clone()
     }
 }
 
-/// A reader as the board counts it.
-struct Counted(Arc<EphemeralChannel>);
+/// Counts a reader until it is dropped.
+struct CountedReader(Arc<EphemeralChannel>);
 
-impl Drop for Counted {
+impl Drop for CountedReader {
     fn drop(&mut self) {
         self.0.readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 pin_project! {
-    /// Somebody who looks at the board.
-    pub(super) struct Reader {
-        counted: Counted,
-        // How many things have stood there up to the last look.
+    /// A reader of the channel.
+    pub(super) struct EphemeralReader {
+        channel: CountedReader,
+        // The number of frames sent up to the last read.
         seen: u64,
-        listening: bool,
+        // Whether `notified` is waiting, and not yet completed.
+        is_registered: bool,
         #[pin]
-        news: OwnedNotified,
+        notified: OwnedNotified,
     }
 }
 
-impl Reader {
-    /// What stands there now, once.
+impl EphemeralReader {
+    /// Returns the newest frame once, or waits for the next one.
     pub(super) fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<EphemeralFrame> {
         let mut this = self.project();
-        let board = &this.counted.0;
+        let channel = &this.channel.0;
         loop {
-            // Before looking, so that whatever is put there after the look wakes us.
-            if !*this.listening {
-                this.news.set(Arc::clone(&board.news).notified_owned());
-                *this.listening = true;
+            // Registered before the read, so that a frame sent after the read wakes this task.
+            if !*this.is_registered {
+                this.notified.set(Arc::clone(&channel.notify).notified_owned());
+                *this.is_registered = true;
             }
-            if let Some(passing) = board.look(this.seen) {
-                return Poll::Ready(passing);
+            if let Some(frame) = channel.newer_than(this.seen) {
+                return Poll::Ready(frame);
             }
-            ready!(this.news.as_mut().poll(cx));
-            *this.listening = false;
+            ready!(this.notified.as_mut().poll(cx));
+            *this.is_registered = false;
         }
     }
 }
@@ -110,57 +111,57 @@ mod tests {
 
     use super::*;
 
-    fn passing(number: u32) -> EphemeralFrame {
+    fn frame(number: u32) -> EphemeralFrame {
         EphemeralFrame::new("stats", &number.to_string())
     }
 
-    async fn next(reader: &mut Pin<&mut Reader>) -> EphemeralFrame {
+    async fn next(reader: &mut Pin<&mut EphemeralReader>) -> EphemeralFrame {
         std::future::poll_fn(|cx| reader.as_mut().poll_next(cx)).await
     }
 
     #[tokio::test]
-    async fn a_reader_sees_what_comes_after_it_and_only_the_latest() {
-        let board = Arc::new(EphemeralChannel::default());
-        board.put(passing(1));
-        let mut reader = pin!(board.reader());
-        assert!(next(&mut reader).now_or_never().is_none(), "that was before");
-        board.put(passing(2));
-        assert_eq!(next(&mut reader).await, passing(2));
-        assert!(next(&mut reader).now_or_never().is_none(), "only once");
-        board.put(passing(3));
-        board.put(passing(4));
-        assert_eq!(next(&mut reader).await, passing(4));
+    async fn a_reader_sees_frames_sent_after_its_creation_and_only_the_newest() {
+        let channel = Arc::new(EphemeralChannel::default());
+        channel.send(frame(1));
+        let mut reader = pin!(channel.reader());
+        assert!(next(&mut reader).now_or_never().is_none(), "sent before the reader was created");
+        channel.send(frame(2));
+        assert_eq!(next(&mut reader).await, frame(2));
+        assert!(next(&mut reader).now_or_never().is_none(), "a frame is read once");
+        channel.send(frame(3));
+        channel.send(frame(4));
+        assert_eq!(next(&mut reader).await, frame(4));
         assert!(next(&mut reader).now_or_never().is_none());
     }
 
     #[tokio::test]
-    async fn a_reader_that_waits_is_woken() {
-        let board = Arc::new(EphemeralChannel::default());
-        let mut reader = Box::pin(board.reader());
-        let (waits, waiting) = tokio::sync::oneshot::channel();
-        let mut waits = Some(waits);
+    async fn a_waiting_reader_is_woken() {
+        let channel = Arc::new(EphemeralChannel::default());
+        let mut reader = Box::pin(channel.reader());
+        let (report, reported) = tokio::sync::oneshot::channel();
+        let mut report = Some(report);
         let woken = tokio::spawn(async move {
             let next = std::future::poll_fn(|cx| {
                 let next = reader.as_mut().poll_next(cx);
-                if let Some(waits) = waits.take() {
-                    let _ = waits.send(next.is_pending());
+                if let Some(report) = report.take() {
+                    let _ = report.send(next.is_pending());
                 }
                 next
             });
             next.await
         });
-        assert!(waiting.await.unwrap());
-        board.put(passing(1));
-        assert_eq!(woken.await.unwrap(), passing(1));
+        assert!(reported.await.unwrap());
+        channel.send(frame(1));
+        assert_eq!(woken.await.unwrap(), frame(1));
     }
 
     #[test]
-    fn readers_are_counted_while_they_are_there() {
-        let board = Arc::new(EphemeralChannel::default());
-        let (one, other) = (board.reader(), board.reader());
+    fn readers_are_counted_until_they_are_dropped() {
+        let channel = Arc::new(EphemeralChannel::default());
+        let (one, other) = (channel.reader(), channel.reader());
         drop(one);
-        assert!(board.is_read());
+        assert!(channel.has_readers());
         drop(other);
-        assert!(!board.is_read());
+        assert!(!channel.has_readers());
     }
 }

@@ -1,48 +1,48 @@
-//! Who is woken when there is news: a bell for each runtime on which somebody listens.
+//! Wakes the subscribers of all runtimes.
 //!
-//! To wake a task of another runtime takes a system call for every single one. So one task of each runtime hears the
-//! hub's own bell, and rings that of its runtime, whose tasks then wait their turn and nothing more.
+//! Waking a task of another runtime takes a system call for each task. So each runtime with subscribers has a task that
+//! waits for the hub's notification and forwards it to the subscribers of its own runtime, without system calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use crate::sync::{Handle, Mutex, Notify, OwnedNotified, RuntimeId, spawn};
 
-/// See the module.
+/// One notification for the hub and one for each runtime.
 #[derive(Default)]
 pub(super) struct RuntimeNotifiers {
-    own: Arc<Notify>,
-    // std Mutex: never held across .await. As many entries as there have been runtimes.
-    of_runtimes: Mutex<HashMap<RuntimeId, Arc<Notify>>>,
+    hub: Arc<Notify>,
+    // std Mutex: never held across .await. One entry for each runtime there ever was.
+    runtimes: Mutex<HashMap<RuntimeId, Arc<Notify>>>,
 }
 
 impl RuntimeNotifiers {
-    /// There is news.
-    pub(super) fn ring(&self) {
-        self.own.notify_waiters();
+    /// Wakes all waiting subscribers.
+    pub(super) fn notify(&self) {
+        self.hub.notify_waiters();
     }
 
-    /// The bell of the runtime that runs this task.
-    pub(super) fn here(&self) -> Arc<Notify> {
-        let mut bells = self.of_runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        let bell = bells.entry(Handle::current().id()).or_insert_with(|| {
-            let bell = Arc::<Notify>::default();
-            // It hears from now on, and not only once it runs.
-            let heard = Arc::clone(&self.own).notified_owned();
-            spawn(pass_on(Arc::clone(&self.own), heard, Arc::clone(&bell)));
-            bell
+    /// The notification of the current runtime.
+    pub(super) fn of_current_runtime(&self) -> Arc<Notify> {
+        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = runtimes.entry(Handle::current().id()).or_insert_with(|| {
+            let runtime = Arc::<Notify>::default();
+            // Registered here and not when the task first runs, so that no notification in between is lost.
+            let notified = Arc::clone(&self.hub).notified_owned();
+            spawn(forward(Arc::clone(&self.hub), notified, Arc::clone(&runtime)));
+            runtime
         });
-        Arc::clone(bell)
+        Arc::clone(runtime)
     }
 }
 
-/// Rings `bell` whenever `own` rings, until the runtime ends.
-async fn pass_on(own: Arc<Notify>, mut heard: OwnedNotified, bell: Arc<Notify>) {
+/// Notifies `runtime` whenever `hub` is notified, until the runtime ends.
+async fn forward(hub: Arc<Notify>, mut notified: OwnedNotified, runtime: Arc<Notify>) {
     loop {
-        heard.await;
-        // Before it is passed on: what happens meanwhile is passed on too.
-        heard = Arc::clone(&own).notified_owned();
-        bell.notify_waiters();
+        notified.await;
+        // Registered before forwarding, so that no notification meanwhile is lost.
+        notified = Arc::clone(&hub).notified_owned();
+        runtime.notify_waiters();
     }
 }
 
@@ -56,36 +56,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_runtime_hears_of_everything() {
-        let bells = Arc::new(RuntimeNotifiers::default());
-        let elsewhere = |bells: Arc<RuntimeNotifiers>| {
-            let (listens, listening) = oneshot::channel();
-            let heard = thread::spawn(move || {
+    async fn subscribers_of_every_runtime_are_woken() {
+        let notifiers = Arc::new(RuntimeNotifiers::default());
+        let elsewhere = |notifiers: Arc<RuntimeNotifiers>| {
+            let (register, registered) = oneshot::channel();
+            let thread = thread::spawn(move || {
                 let runtime = Builder::new_current_thread().build().unwrap();
                 runtime.block_on(async {
-                    let news = bells.here().notified_owned();
-                    listens.send(()).unwrap();
-                    news.await;
+                    let notified = notifiers.of_current_runtime().notified_owned();
+                    register.send(()).unwrap();
+                    notified.await;
                 });
             });
-            (listening, heard)
+            (registered, thread)
         };
-        let here = bells.here();
+        let here = notifiers.of_current_runtime();
         for _ in 0..3 {
-            let (listening, heard) = elsewhere(Arc::clone(&bells));
-            let news = Arc::clone(&here).notified_owned();
-            listening.await.unwrap();
-            bells.ring();
-            news.await;
-            tokio::task::spawn_blocking(move || heard.join().unwrap()).await.unwrap();
+            let (registered, thread) = elsewhere(Arc::clone(&notifiers));
+            let notified = Arc::clone(&here).notified_owned();
+            registered.await.unwrap();
+            notifiers.notify();
+            notified.await;
+            tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
         }
     }
 
     #[tokio::test]
-    async fn a_ring_right_after_the_first_listener_came_is_not_lost() {
-        let bells = RuntimeNotifiers::default();
-        let news = bells.here().notified_owned();
-        bells.ring();
-        news.await;
+    async fn a_notification_right_after_the_first_registration_is_not_lost() {
+        let notifiers = RuntimeNotifiers::default();
+        let notified = notifiers.of_current_runtime().notified_owned();
+        notifiers.notify();
+        notified.await;
     }
 }

@@ -1,4 +1,4 @@
-//! How much of the past is kept.
+//! Pruning of the event log by age and number.
 
 use std::time::Duration;
 
@@ -7,32 +7,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::event_log::EventLog;
 
-/// Time between two looks.
-const PAUSE: Duration = Duration::from_secs(30);
-/// Events deleted in one transaction: a writer waits for no more than that.
+/// Time between two runs.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(30);
+/// Events deleted in one transaction; other writers wait for it.
 const BATCH: u32 = 500;
-/// Time for writers between two batches.
-const BREATHER: Duration = Duration::from_millis(10);
+/// Pause between two batches, in which others write.
+const BATCH_PAUSE: Duration = Duration::from_millis(10);
 
-/// Deletes events that are older than `keep` or not among the last `count`, until `stop`.
+/// Deletes events that are older than `keep` or not among the last `count`, every 30 seconds until `stop` is cancelled.
 pub async fn retain(log: EventLog, keep: Duration, count: u64, stop: CancellationToken) {
     stop.run_until_cancelled(async {
         loop {
             prune(&log, keep, count).await;
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PRUNE_INTERVAL).await;
         }
     })
     .await;
 }
 
-/// Deletes what is too much now. A failure is logged; the next look tries again.
+/// One run. A failure is logged; the next run tries again.
 async fn prune(log: &EventLog, keep: Duration, count: u64) {
     let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
     loop {
         let before = Timestamp::now().checked_sub(keep).unwrap_or(Timestamp::MIN);
         match log.prune(before, count, BATCH).await {
-            Ok(gone) if gone < u64::from(BATCH) => return,
-            Ok(_) => tokio::time::sleep(BREATHER).await,
+            Ok(deleted) if deleted < u64::from(BATCH) => return,
+            Ok(_) => tokio::time::sleep(BATCH_PAUSE).await,
             Err(error) => {
                 tracing::warn!(%error, "old events can't be deleted");
                 return;
@@ -44,23 +44,23 @@ async fn prune(log: &EventLog, keep: Duration, count: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::tests::Bench;
+    use crate::events::tests::LogFixture;
 
     #[tokio::test]
-    async fn what_is_too_much_goes_in_batches_and_the_rest_stays() {
-        let bench = Bench::new().await;
-        bench.write_pets(1_300).await;
-        prune(&bench.log, Duration::from_secs(3_600), 100).await;
-        assert_eq!(bench.log.position().await.unwrap().pruned, 1_200);
-        prune(&bench.log, Duration::ZERO, 100).await;
-        assert_eq!(bench.log.position().await.unwrap().pruned, 1_300);
+    async fn excess_events_are_deleted_in_batches_and_the_rest_stays() {
+        let fixture = LogFixture::new().await;
+        fixture.write_pets(1_300).await;
+        prune(&fixture.log, Duration::from_secs(3_600), 100).await;
+        assert_eq!(fixture.log.position().await.unwrap().pruned, 1_200);
+        prune(&fixture.log, Duration::ZERO, 100).await;
+        assert_eq!(fixture.log.position().await.unwrap().pruned, 1_300);
     }
 
     #[tokio::test]
-    async fn it_ends_when_told() {
-        let bench = Bench::new().await;
+    async fn retention_ends_at_the_stop() {
+        let fixture = LogFixture::new().await;
         let stop = CancellationToken::new();
-        let task = tokio::spawn(retain(bench.log.clone(), Duration::from_secs(60), 1, stop.clone()));
+        let task = tokio::spawn(retain(fixture.log.clone(), Duration::from_secs(60), 1, stop.clone()));
         stop.cancel();
         task.await.unwrap();
     }

@@ -1,46 +1,46 @@
-//! The newest events, encoded, for everybody.
+//! The newest events in memory, encoded once for all subscribers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Reason, Reset, Since, Start};
+use super::resume::{Reset, ResetReason, Since, Start};
 use crate::store::event_log::LogPosition;
 use crate::wire::event::{Cursor, Epoch, Topics};
 use crate::wire::event_frame::Encoded;
 
-/// Most events that it holds.
+/// Most events in the ring.
 const MAX_EVENTS: usize = 4096;
-/// Most bytes of them; the newest event stays whatever its size.
+/// Most bytes of these events; the newest one stays, whatever its size.
 const MAX_BYTES: usize = 16 << 20;
-/// Bytes after which a reader gets what it has so far.
-const MAX_AT_ONCE: usize = 32 << 10;
+/// Bytes after which one read ends.
+const MAX_READ_BYTES: usize = 32 << 10;
 
-/// An unbroken piece of the log up to its head.
+/// A contiguous part of the log up to its head.
 pub(super) struct Ring {
-    /// A new allocation for every restart, so that readers of before can tell.
+    /// A new allocation whenever the log was replaced, so that a reader recognizes it by the pointer.
     epoch: Arc<Epoch>,
-    /// The number before the first event here.
+    /// The number before the first event of the ring.
     base: u64,
     events: VecDeque<Arc<Encoded>>,
     bytes: usize,
-    /// The last number that the log has forgotten, as far as known here.
+    /// The number of the last event deleted from the log, as far as is known.
     pruned: u64,
 }
 
-/// What a reader finds.
-pub(super) enum Read {
-    /// The next events of its topics, perhaps none; everything up to `to` has been looked through.
+/// The result of a read.
+pub(super) enum RingRead {
+    /// The next events of the topics, possibly none; all events up to `to` were searched.
     Events { events: Vec<Arc<Encoded>>, to: u64 },
-    /// It has read everything.
+    /// The reader has read all events.
     UpToDate,
-    /// Its next event is only in the log.
+    /// The next event is no longer in the ring; it may be in the log.
     Behind,
-    /// The log is another one now, of this epoch.
-    Restarted(Arc<Epoch>, Reset),
+    /// The log was replaced by one of this epoch.
+    Replaced(Arc<Epoch>, Reset),
 }
 
 impl Ring {
-    /// An empty ring, whose first event will be the one after `base`.
+    /// An empty ring. Its first event will be the one after `base`.
     pub(super) fn new(epoch: Epoch, base: u64, pruned: u64) -> Self {
         Self { epoch: Arc::new(epoch), base, events: VecDeque::new(), bytes: 0, pruned }
     }
@@ -57,7 +57,7 @@ impl Ring {
         Cursor { epoch: self.epoch.as_ref().clone(), seq }
     }
 
-    /// Takes in `events`, read after its head when the log stood at `at`; whether anything is new.
+    /// Adds `events`, read from the log after the ring's head when its state was `at`. Returns whether the ring changed.
     pub(super) fn follow(&mut self, at: &LogPosition, events: Vec<Arc<Encoded>>) -> bool {
         let before = self.head();
         self.pruned = at.pruned;
@@ -66,7 +66,7 @@ impl Ring {
             return true;
         }
         if at.pruned > before {
-            // The log has forgotten events that were never seen here: nobody can be told of them.
+            // Events were deleted from the log before the ring had them.
             *self = Self { epoch: Arc::clone(&self.epoch), ..Self::new(at.epoch.clone(), at.pruned, at.pruned) };
         }
         events.into_iter().for_each(|event| self.push(event));
@@ -83,26 +83,27 @@ impl Ring {
         }
     }
 
-    /// Where a subscription begins, if that can be told without the log.
-    pub(super) fn accept(&self, since: &Since) -> Option<(Start, Arc<Epoch>)> {
-        let here = |cursor: &Cursor| cursor.epoch == *self.epoch && (self.base..=self.head()).contains(&cursor.seq);
+    /// The start of a subscription, if the ring has all events from there on.
+    pub(super) fn start_within(&self, since: &Since) -> Option<(Start, Arc<Epoch>)> {
+        let in_ring = |cursor: &Cursor| cursor.epoch == *self.epoch && (self.base..=self.head()).contains(&cursor.seq);
         let start = match since {
             Since::Now => self.start(self.head(), false),
-            Since::After(cursor) if here(cursor) => self.start(cursor.seq, true),
+            Since::After(cursor) if in_ring(cursor) => self.start(cursor.seq, true),
             _ => return None,
         };
         Some((start, self.epoch()))
     }
 
-    /// Where a subscription begins, when this is all that there is to know.
-    pub(super) fn judge(&self, since: &Since) -> (Start, Arc<Epoch>) {
+    /// The start of a subscription when the ring is up to date, or a reset if the log does not have the events from there
+    /// on.
+    pub(super) fn start_or_reset(&self, since: &Since) -> (Start, Arc<Epoch>) {
         let reason = match since {
             Since::Now => None,
-            Since::Unreadable => Some(Reason::Unknown),
+            Since::Unreadable => Some(ResetReason::Unknown),
             Since::Earliest => return (self.start(self.pruned, true), self.epoch()),
-            Since::After(cursor) if cursor.epoch != *self.epoch => Some(Reason::OtherEpoch),
-            Since::After(cursor) if cursor.seq > self.head() => Some(Reason::BeyondHead),
-            Since::After(cursor) if cursor.seq < self.pruned.min(self.base) => Some(Reason::TooOld),
+            Since::After(cursor) if cursor.epoch != *self.epoch => Some(ResetReason::OtherEpoch),
+            Since::After(cursor) if cursor.seq > self.head() => Some(ResetReason::BeyondHead),
+            Since::After(cursor) if cursor.seq < self.pruned.min(self.base) => Some(ResetReason::TooOld),
             Since::After(cursor) => return (self.start(cursor.seq, true), self.epoch()),
         };
         let reset = reason.map(|reason| self.reset(reason));
@@ -113,25 +114,25 @@ impl Ring {
         Start { from: self.cursor(from), head: self.head(), resumed, reset: None }
     }
 
-    fn reset(&self, reason: Reason) -> Reset {
+    fn reset(&self, reason: ResetReason) -> Reset {
         Reset { reason, oldest: self.pruned + 1, cursor: self.cursor(self.head()) }
     }
 
-    /// The next events of `topics` for a reader of `epoch` that has seen everything up to `after`: at most `most`, fewer
-    /// when they are long.
-    pub(super) fn read(&self, epoch: &Arc<Epoch>, after: u64, topics: Topics, most: usize) -> Read {
+    /// The next events of `topics` for a reader that has read all events of `epoch` up to `after`: at most `max`, fewer if
+    /// they exceed 32 KiB.
+    pub(super) fn read(&self, epoch: &Arc<Epoch>, after: u64, topics: Topics, max: usize) -> RingRead {
         if !Arc::ptr_eq(epoch, &self.epoch) {
-            return Read::Restarted(self.epoch(), self.reset(Reason::OtherEpoch));
+            return RingRead::Replaced(self.epoch(), self.reset(ResetReason::OtherEpoch));
         }
-        // The log is read without waiting for the ring, so a reader of the log may be ahead.
+        // A reader of the log may be ahead of the ring.
         if after >= self.head() {
-            return Read::UpToDate;
+            return RingRead::UpToDate;
         }
-        let Some(skip) = after.checked_sub(self.base) else { return Read::Behind };
+        let Some(skip) = after.checked_sub(self.base) else { return RingRead::Behind };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let (mut events, mut bytes, mut to) = (Vec::new(), 0, after);
         for event in self.events.range(skip..) {
-            if events.len() == most || bytes >= MAX_AT_ONCE {
+            if events.len() == max || bytes >= MAX_READ_BYTES {
                 break;
             }
             to = event.seq;
@@ -140,6 +141,6 @@ impl Ring {
                 events.push(Arc::clone(event));
             }
         }
-        Read::Events { events, to }
+        RingRead::Events { events, to }
     }
 }

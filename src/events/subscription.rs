@@ -1,4 +1,4 @@
-//! A cursor that pulls.
+//! A subscription: a cursor that reads events from the ring, or from the log if it is behind the ring.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -8,99 +8,101 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::ephemeral::Reader;
-use super::ring::Read;
-use super::{Reason, Reset, Shared, encode};
+use super::ephemeral::EphemeralReader;
+use super::hub_state::{HubState, encode};
+use super::resume::{Reset, ResetReason};
+use super::ring::RingRead;
 use crate::bound::Grant;
 use crate::store::StoreError;
 use crate::sync::{Notify, OwnedNotified};
 use crate::wire::event::{Cursor, Epoch, Topics};
 use crate::wire::event_frame::{Encoded, EphemeralFrame};
 
-/// Events of other topics after which a reader hears how far it is, though there is nothing for it.
+/// Events of other topics after which a reader gets its new position, although there is no event for it.
 const MAX_SKIPPED: u64 = 1024;
 
-/// What a subscriber hears.
+/// What a subscription yields.
 #[derive(Debug)]
 pub enum SubscriptionEvent {
-    /// The next events of its topics. None at all: many of other topics have passed.
+    /// The next events of the topics. An empty list: the position moved past many events of other topics.
     Events(Vec<Arc<Encoded>>),
-    /// Events may have been missed. The stream goes on from the reset's cursor.
+    /// Events may have been missed. The stream continues after the cursor of the reset.
     Reset(Reset),
-    /// Something told in passing, which has no place among the events.
-    EphemeralFrame(EphemeralFrame),
-    /// The server is about to stop. Said once; what happens meanwhile still comes.
+    /// An ephemeral event, which has no position among the others.
+    Ephemeral(EphemeralFrame),
+    /// The server is about to stop. Yielded once; events that are committed meanwhile still follow.
     Closing,
 }
 
-type Paging = Pin<Box<dyn Future<Output = Result<Page, StoreError>> + Send>>;
+type LogRead = Pin<Box<dyn Future<Output = Result<Page, StoreError>> + Send>>;
 
-/// What a look into the log gives.
+/// The result of reading the log.
 enum Page {
-    /// The next events; everything up to `to` has been looked through.
+    /// The next events; all events up to `to` were searched.
     Events { events: Vec<Arc<Encoded>>, to: u64 },
-    /// The log has forgotten what would have come next.
-    Overtaken(Reset),
-    /// The log is another one now, and the ring knows it.
-    Restarted,
+    /// The next events were deleted from the log.
+    Pruned(Reset),
+    /// The log was replaced, and the ring is up to date.
+    Replaced,
 }
 
 pin_project! {
-    /// Somebody who listens. Dropping it ends the subscription.
+    /// A subscriber's position in the log. Dropping it ends the subscription.
     pub struct Subscription {
-        shared: Arc<Shared>,
+        state: Arc<HubState>,
         topics: Topics,
         epoch: Arc<Epoch>,
-        // Everything up to this number has been handed out or is of other topics.
+        // All events up to this number were yielded or are of other topics.
         seq: u64,
-        // Where it was when something was last handed out.
-        heard: u64,
-        paging: Option<Paging>,
-        // Boxed: most have none.
-        passing: Option<Pin<Box<Reader>>>,
+        // The value of `seq` when it was last yielded.
+        yielded: u64,
+        log_read: Option<LogRead>,
+        // Boxed, since most have none.
+        ephemeral: Option<Pin<Box<EphemeralReader>>>,
         closing: bool,
-        listening: bool,
-        // Of the runtime that it was made on, which is the one that runs it.
-        bell: Arc<Notify>,
+        // Whether `notified` is waiting, and not yet completed.
+        is_registered: bool,
+        // The notification of the runtime that created the subscription and runs it.
+        runtime: Arc<Notify>,
         #[pin]
-        news: OwnedNotified,
-        place: Grant,
+        notified: OwnedNotified,
+        grant: Grant,
     }
 }
 
 impl Subscription {
-    pub(super) fn new(shared: Arc<Shared>, topics: Topics, epoch: Arc<Epoch>, seq: u64, place: Grant) -> Self {
-        let bell = shared.news.here();
-        let news = Arc::clone(&bell).notified_owned();
+    pub(super) fn new(state: Arc<HubState>, topics: Topics, epoch: Arc<Epoch>, seq: u64, grant: Grant) -> Self {
+        let runtime = state.notifiers.of_current_runtime();
+        let notified = Arc::clone(&runtime).notified_owned();
         Self {
-            shared,
+            state,
             topics,
             epoch,
             seq,
-            heard: seq,
-            paging: None,
-            passing: None,
+            yielded: seq,
+            log_read: None,
+            ephemeral: None,
             closing: false,
-            listening: true,
-            news,
-            bell,
-            place,
+            is_registered: true,
+            runtime,
+            notified,
+            grant,
         }
     }
 
-    /// The same, which also hears what is told in passing from now on.
+    /// Also yields ephemeral events that are sent from now on.
     #[must_use]
-    pub fn with_passing(self) -> Self {
-        Self { passing: Some(Box::pin(self.shared.board.reader())), ..self }
+    pub fn with_ephemeral(self) -> Self {
+        Self { ephemeral: Some(Box::pin(self.state.ephemeral.reader())), ..self }
     }
 
-    /// What it is about.
+    /// The topics.
     #[must_use]
     pub const fn topics(&self) -> Topics {
         self.topics
     }
 
-    /// How far it is: everything up to here has been handed out or is of other topics.
+    /// The position: all events up to here were yielded or are of other topics.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor { epoch: self.epoch.as_ref().clone(), seq: self.seq }
@@ -112,140 +114,141 @@ impl Subscription {
         self.seq
     }
 
-    /// What comes next, with at most `most` events (at least 1); waits until there is something.
+    /// Yields what comes next, at most `max` events (at least 1). Pending until there is something.
     ///
     /// # Errors
-    /// When the log can't be read. The subscription is where it was, and may be asked again.
+    /// [`StoreError`] if the log can't be read. The position is unchanged, and the subscription may be polled again.
     pub fn poll_next(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        most: usize,
+        max: usize,
     ) -> Poll<Result<SubscriptionEvent, StoreError>> {
         loop {
             let mut this = self.as_mut().project();
-            // Before looking, so that whatever happens after the look wakes us.
-            if !*this.listening {
-                this.news.set(Arc::clone(this.bell).notified_owned());
-                *this.listening = true;
+            // Registered before the read, so that whatever happens after the read wakes this task.
+            if !*this.is_registered {
+                this.notified.set(Arc::clone(this.runtime).notified_owned());
+                *this.is_registered = true;
             }
-            if !*this.closing && this.shared.closing.load(Ordering::Acquire) {
+            if !*this.closing && this.state.closing.load(Ordering::Acquire) {
                 *this.closing = true;
                 return Poll::Ready(Ok(SubscriptionEvent::Closing));
             }
-            // First: it comes seldom, and who reads events without end must hear it too.
-            if let Some(reader) = this.passing
-                && let Poll::Ready(passing) = reader.as_mut().poll_next(cx)
+            // Before other events: it is rare, and an endless sequence of events must not keep it back.
+            if let Some(reader) = this.ephemeral
+                && let Poll::Ready(frame) = reader.as_mut().poll_next(cx)
             {
-                return Poll::Ready(Ok(SubscriptionEvent::EphemeralFrame(passing)));
+                return Poll::Ready(Ok(SubscriptionEvent::Ephemeral(frame)));
             }
-            if let Some(news) = ready!(self.as_mut().poll_ready(cx, most))? {
-                return Poll::Ready(Ok(news));
+            if let Some(event) = ready!(self.as_mut().poll_ready(cx, max))? {
+                return Poll::Ready(Ok(event));
             }
             let this = self.as_mut().project();
-            ready!(this.news.poll(cx));
-            *this.listening = false;
+            ready!(this.notified.poll(cx));
+            *this.is_registered = false;
         }
     }
 
-    /// What is there already, with at most `most` events (at least 1); none when it has read everything. Waits only for
-    /// the database.
+    /// Yields what is available now, at most `max` events (at least 1); `None` if all events were read. Pending only while
+    /// the database is read.
     ///
     /// # Errors
     /// As [`Subscription::poll_next`].
     pub fn poll_ready(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        most: usize,
+        max: usize,
     ) -> Poll<Result<Option<SubscriptionEvent>, StoreError>> {
         let this = self.project();
-        let most = most.max(1);
+        let max = max.max(1);
         loop {
-            if let Some(paging) = this.paging {
-                let page = ready!(paging.as_mut().poll(cx));
-                *this.paging = None;
+            if let Some(log_read) = this.log_read {
+                let page = ready!(log_read.as_mut().poll(cx));
+                *this.log_read = None;
                 match page? {
                     Page::Events { events, to } => {
                         *this.seq = to;
-                        if worth_telling(&events, to, this.heard) {
+                        if should_yield(&events, to, this.yielded) {
                             return Poll::Ready(Ok(Some(SubscriptionEvent::Events(events))));
                         }
                     }
-                    Page::Overtaken(reset) => {
-                        (*this.seq, *this.heard) = (reset.cursor.seq, reset.cursor.seq);
+                    Page::Pruned(reset) => {
+                        (*this.seq, *this.yielded) = (reset.cursor.seq, reset.cursor.seq);
                         return Poll::Ready(Ok(Some(SubscriptionEvent::Reset(reset))));
                     }
-                    Page::Restarted => {}
+                    Page::Replaced => {}
                 }
             }
-            let read = this.shared.ring().read(this.epoch, *this.seq, *this.topics, most);
+            let read = this.state.ring().read(this.epoch, *this.seq, *this.topics, max);
             match read {
-                Read::Events { events, to } => {
+                RingRead::Events { events, to } => {
                     *this.seq = to;
-                    if worth_telling(&events, to, this.heard) {
+                    if should_yield(&events, to, this.yielded) {
                         return Poll::Ready(Ok(Some(SubscriptionEvent::Events(events))));
                     }
                 }
-                Read::UpToDate => return Poll::Ready(Ok(None)),
-                Read::Behind => {
-                    let most = u32::try_from(most).unwrap_or(u32::MAX);
-                    let (shared, epoch) = (Arc::clone(this.shared), Arc::clone(this.epoch));
-                    *this.paging = Some(Box::pin(page(shared, epoch, *this.topics, *this.seq, most)));
+                RingRead::UpToDate => return Poll::Ready(Ok(None)),
+                RingRead::Behind => {
+                    let max = u32::try_from(max).unwrap_or(u32::MAX);
+                    let (state, epoch) = (Arc::clone(this.state), Arc::clone(this.epoch));
+                    *this.log_read = Some(Box::pin(read_log(state, epoch, *this.topics, *this.seq, max)));
                 }
-                Read::Restarted(epoch, reset) => {
+                RingRead::Replaced(epoch, reset) => {
                     *this.epoch = epoch;
-                    (*this.seq, *this.heard) = (reset.cursor.seq, reset.cursor.seq);
+                    (*this.seq, *this.yielded) = (reset.cursor.seq, reset.cursor.seq);
                     return Poll::Ready(Ok(Some(SubscriptionEvent::Reset(reset))));
                 }
             }
         }
     }
 
-    /// As [`Subscription::poll_next`], to be awaited. May be dropped at any time without losing anything.
+    /// As [`Subscription::poll_next`], as a future. Dropping it loses nothing.
     ///
     /// # Errors
     /// As [`Subscription::poll_next`].
-    pub async fn next(self: &mut Pin<&mut Self>, most: usize) -> Result<SubscriptionEvent, StoreError> {
-        poll_fn(|cx| self.as_mut().poll_next(cx, most)).await
+    pub async fn next(self: &mut Pin<&mut Self>, max: usize) -> Result<SubscriptionEvent, StoreError> {
+        poll_fn(|cx| self.as_mut().poll_next(cx, max)).await
     }
 
-    /// As [`Subscription::poll_ready`], to be awaited.
+    /// As [`Subscription::poll_ready`], as a future.
     ///
     /// # Errors
     /// As [`Subscription::poll_next`].
-    pub async fn ready(self: &mut Pin<&mut Self>, most: usize) -> Result<Option<SubscriptionEvent>, StoreError> {
-        poll_fn(|cx| self.as_mut().poll_ready(cx, most)).await
+    pub async fn ready(self: &mut Pin<&mut Self>, max: usize) -> Result<Option<SubscriptionEvent>, StoreError> {
+        poll_fn(|cx| self.as_mut().poll_ready(cx, max)).await
     }
 }
 
-fn worth_telling(events: &[Arc<Encoded>], to: u64, heard: &mut u64) -> bool {
-    let worth = !events.is_empty() || to.saturating_sub(*heard) >= MAX_SKIPPED;
-    if worth {
-        *heard = to;
+/// Whether a reader gets these events, or its new position `to` if there are none.
+fn should_yield(events: &[Arc<Encoded>], to: u64, yielded: &mut u64) -> bool {
+    let should = !events.is_empty() || to.saturating_sub(*yielded) >= MAX_SKIPPED;
+    if should {
+        *yielded = to;
     }
-    worth
+    should
 }
 
-/// The next events of `topics` after `after`, from the log.
-async fn page(
-    shared: Arc<Shared>,
+/// Reads the next events of `topics` after `after` from the log.
+async fn read_log(
+    state: Arc<HubState>,
     epoch: Arc<Epoch>,
     topics: Topics,
     after: u64,
-    most: u32,
+    max: u32,
 ) -> Result<Page, StoreError> {
-    // Nobody closes the semaphore; if somebody did, there would be no queue to stand in.
-    let _turn = shared.paging.acquire().await;
-    let (at, events) = shared.log.read(topics, after, most).await?;
+    // The semaphore is never closed, so this does not fail.
+    let _permit = state.log_readers.acquire().await;
+    let (at, events) = state.log.read(topics, after, max).await?;
     if at.epoch != *epoch {
-        shared.catch_up().await?;
-        return Ok(Page::Restarted);
+        state.refresh().await?;
+        return Ok(Page::Replaced);
     }
     if at.pruned > after {
         let cursor = Cursor { epoch: at.epoch.clone(), seq: at.head };
-        return Ok(Page::Overtaken(Reset { reason: Reason::TooOld, oldest: at.pruned + 1, cursor }));
+        return Ok(Page::Pruned(Reset { reason: ResetReason::TooOld, oldest: at.pruned + 1, cursor }));
     }
-    let whole = events.len() < most as usize;
-    let to = events.last().filter(|_| !whole).map_or(at.head, |last| last.seq);
+    let is_last_page = events.len() < max as usize;
+    let to = events.last().filter(|_| !is_last_page).map_or(at.head, |last| last.seq);
     let events = events.iter().map(|event| Arc::new(encode(&epoch, event))).collect();
     Ok(Page::Events { events, to })
 }

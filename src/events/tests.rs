@@ -1,28 +1,35 @@
-//! The hub over a real log.
+//! The hub over an event log in a file.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
+use super::ring::{Ring, RingRead};
 use super::*;
+use crate::bound::Bound;
 use crate::store::Store;
-use crate::store::event_log::NewEvent;
-use crate::wire::event::{Kind, Topic};
+use crate::store::event_log::{EventLog, LogPosition, NewEvent};
+use crate::wire::event::{Cursor, Epoch, Kind, Lasts, Topic, Topics};
+use crate::wire::event_frame::{Encoded, Parts};
 
-/// Longest wait for what must happen.
-const SOON: Duration = Duration::from_secs(30);
+/// Longest wait of a test.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A log in a file, as several may write it.
-pub(super) struct Bench {
+/// An event log in a file, which several connections may write.
+pub(super) struct LogFixture {
     pub(super) log: EventLog,
     folder: tempfile::TempDir,
 }
 
-/// Whose subscriptions these are.
+/// The API key of the subscriptions.
 fn key() -> Arc<str> {
     "key".into()
 }
@@ -32,7 +39,7 @@ fn event(kind: Kind, size: usize) -> NewEvent {
     NewEvent { kind, id: "x".into(), version: 1, resource, old: None, new: None }
 }
 
-impl Bench {
+impl LogFixture {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Self::open_in(&folder).await;
@@ -74,18 +81,16 @@ fn numbers(event: &Encoded, topics: Topics) -> (u64, u64) {
     (event.seq, value["data"]["prev"].as_u64().unwrap())
 }
 
-/// Reads until the subscription has read everything that is there.
-async fn drain(subscription: Subscription, most: usize) -> (Vec<(u64, u64)>, Vec<Reset>) {
+/// Reads until the subscription has read all events of the log.
+async fn drain(subscription: Subscription, max: usize) -> (Vec<(u64, u64)>, Vec<Reset>) {
     let topics = subscription.topics();
     let mut subscription = pin!(subscription);
     let (mut seen, mut resets) = (Vec::new(), Vec::new());
-    while let Some(news) = tokio::time::timeout(SOON, subscription.ready(most)).await.unwrap().unwrap() {
-        match news {
+    while let Some(event) = tokio::time::timeout(TIMEOUT, subscription.ready(max)).await.unwrap().unwrap() {
+        match event {
             SubscriptionEvent::Events(events) => seen.extend(events.iter().map(|event| numbers(event, topics))),
             SubscriptionEvent::Reset(reset) => resets.push(reset),
-            SubscriptionEvent::EphemeralFrame(_) | SubscriptionEvent::Closing => {
-                panic!("nobody tells anything, nobody closes")
-            }
+            SubscriptionEvent::Ephemeral(_) | SubscriptionEvent::Closing => panic!("{event:?}"),
         }
     }
     (seen, resets)
@@ -96,26 +101,26 @@ fn chain(from: u64, to: u64) -> Vec<(u64, u64)> {
 }
 
 #[tokio::test]
-async fn a_fresh_subscription_hears_what_happens_next_and_only_that() {
-    let bench = Bench::new().await;
-    bench.write_pets(3).await;
-    let hub = bench.hub().await;
+async fn a_new_subscription_gets_the_next_events_only() {
+    let fixture = LogFixture::new().await;
+    fixture.write_pets(3).await;
+    let hub = fixture.hub().await;
     let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
-    assert_eq!(start, Start { from: bench.cursor(3).await, head: 3, resumed: false, reset: None });
-    bench.write_pets(2).await;
+    assert_eq!(start, Start { from: fixture.cursor(3).await, head: 3, resumed: false, reset: None });
+    fixture.write_pets(2).await;
     hub.refresh().await.unwrap();
     assert_eq!(drain(subscription, 10).await.0, chain(3, 5));
 }
 
 #[tokio::test]
-async fn a_resumed_one_hears_everything_behind_its_cursor_from_log_and_ring_without_a_seam() {
-    let bench = Bench::new().await;
+async fn a_resumed_subscription_gets_every_event_after_its_cursor_from_log_and_ring() {
+    let fixture = LogFixture::new().await;
     // More than the ring holds, and more than it is filled with at the start.
-    bench.write_pets(3_000).await;
-    let hub = bench.hub().await;
+    fixture.write_pets(3_000).await;
+    let hub = fixture.hub().await;
     for from in [0, 1, 1_975, 1_976, 1_977, 2_999, 3_000] {
         let (start, subscription) =
-            hub.subscribe(&key(), Topics::ALL, Since::After(bench.cursor(from).await)).await.unwrap();
+            hub.subscribe(&key(), Topics::ALL, Since::After(fixture.cursor(from).await)).await.unwrap();
         assert!(start.resumed && start.from.seq == from && start.head == 3_000);
         assert_eq!(drain(subscription, 100).await, (chain(from, 3_000), vec![]), "from {from}");
     }
@@ -126,82 +131,84 @@ async fn a_resumed_one_hears_everything_behind_its_cursor_from_log_and_ring_with
 
 #[tokio::test]
 async fn a_cursor_newer_than_the_ring_is_looked_up_in_the_log() {
-    let bench = Bench::new().await;
-    let hub = bench.hub().await;
-    // Committed by somebody else; no bell has rung.
-    bench.write_pets(2).await;
-    let (start, _subscription) = hub.subscribe(&key(), Topics::ALL, Since::After(bench.cursor(2).await)).await.unwrap();
+    let fixture = LogFixture::new().await;
+    let hub = fixture.hub().await;
+    // Committed by another process: there is no notification.
+    fixture.write_pets(2).await;
+    let (start, _subscription) =
+        hub.subscribe(&key(), Topics::ALL, Since::After(fixture.cursor(2).await)).await.unwrap();
     assert_eq!((start.resumed, start.head), (true, 2));
 }
 
 #[tokio::test]
-async fn what_cannot_be_continued_is_reset_to_the_head() {
-    let bench = Bench::new().await;
-    bench.write_pets(10).await;
-    bench.log.prune(Timestamp::UNIX_EPOCH, 4, 100).await.unwrap();
-    let hub = bench.hub().await;
+async fn a_cursor_that_cannot_be_continued_is_reset_to_the_head() {
+    let fixture = LogFixture::new().await;
+    fixture.write_pets(10).await;
+    fixture.log.prune(Timestamp::UNIX_EPOCH, 4, 100).await.unwrap();
+    let hub = fixture.hub().await;
     let foreign: Cursor = "0.3".parse().unwrap();
     for (since, reason) in [
-        (Since::Unreadable, Reason::Unknown),
-        (Since::After(foreign), Reason::OtherEpoch),
-        (Since::After(bench.cursor(5).await), Reason::TooOld),
-        (Since::After(bench.cursor(11).await), Reason::BeyondHead),
-        (Since::After(bench.cursor(u64::MAX).await), Reason::BeyondHead),
+        (Since::Unreadable, ResetReason::Unknown),
+        (Since::After(foreign), ResetReason::OtherEpoch),
+        (Since::After(fixture.cursor(5).await), ResetReason::TooOld),
+        (Since::After(fixture.cursor(11).await), ResetReason::BeyondHead),
+        (Since::After(fixture.cursor(u64::MAX).await), ResetReason::BeyondHead),
     ] {
         let (start, subscription) = hub.subscribe(&key(), Topics::ALL, since).await.unwrap();
-        let cursor = bench.cursor(10).await;
+        let cursor = fixture.cursor(10).await;
         assert_eq!(start.reset, Some(Reset { reason, oldest: 7, cursor: cursor.clone() }));
         assert_eq!((start.resumed, start.from), (false, cursor));
         assert_eq!(drain(subscription, 10).await, (vec![], vec![]));
     }
-    let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::After(bench.cursor(6).await)).await.unwrap();
-    assert!(start.resumed, "the last one whose next event is kept");
+    let (start, subscription) =
+        hub.subscribe(&key(), Topics::ALL, Since::After(fixture.cursor(6).await)).await.unwrap();
+    assert!(start.resumed, "the oldest cursor whose next event is kept");
     assert_eq!(drain(subscription, 10).await.0, chain(6, 10));
 }
 
 #[tokio::test]
 async fn a_reader_that_lags_behind_the_ring_reads_the_log() {
-    let bench = Bench::new().await;
-    let hub = bench.hub().await;
+    let fixture = LogFixture::new().await;
+    let hub = fixture.hub().await;
     let (_, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     // 6,000 events, and 24 MiB: more than the ring takes of either.
     for _ in 0..6 {
-        bench.write(&[Kind::PetUpdate; 1_000], 4_096).await;
+        fixture.write(&[Kind::PetUpdate; 1_000], 4_096).await;
         hub.refresh().await.unwrap();
     }
     assert_eq!(drain(subscription, 100).await, (chain(0, 6_000), vec![]));
 }
 
 #[tokio::test]
-async fn a_reader_overtaken_by_forgetting_is_told_and_goes_on_from_the_head() {
-    let bench = Bench::new().await;
-    bench.write_pets(2_000).await;
-    let hub = bench.hub().await;
+async fn a_reader_whose_next_event_was_pruned_is_reset_and_continues_from_the_head() {
+    let fixture = LogFixture::new().await;
+    fixture.write_pets(2_000).await;
+    let hub = fixture.hub().await;
     let (start, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Earliest).await.unwrap();
     assert!(start.resumed);
     let mut subscription = pin!(subscription);
     let Some(SubscriptionEvent::Events(first)) = subscription.ready(10).await.unwrap() else { panic!("events") };
     assert_eq!(first.len(), 10);
-    while bench.log.prune(Timestamp::MAX, 0, 1_000).await.unwrap() > 0 {}
+    while fixture.log.prune(Timestamp::MAX, 0, 1_000).await.unwrap() > 0 {}
     let Some(SubscriptionEvent::Reset(reset)) = subscription.ready(10).await.unwrap() else { panic!("a reset") };
-    assert_eq!(reset, Reset { reason: Reason::TooOld, oldest: 2_001, cursor: bench.cursor(2_000).await });
-    bench.write_pets(1).await;
+    assert_eq!(reset, Reset { reason: ResetReason::TooOld, oldest: 2_001, cursor: fixture.cursor(2_000).await });
+    fixture.write_pets(1).await;
     hub.refresh().await.unwrap();
     let Some(SubscriptionEvent::Events(events)) = subscription.ready(10).await.unwrap() else { panic!("events") };
     assert_eq!(events[0].seq, 2_001);
 }
 
 #[tokio::test]
-async fn a_new_epoch_resets_those_who_listen_and_those_who_read_the_log() {
-    let bench = Bench::new().await;
-    bench.write_pets(2_000).await;
-    let hub = bench.hub().await;
+async fn a_new_epoch_resets_readers_of_the_ring_and_of_the_log() {
+    let fixture = LogFixture::new().await;
+    fixture.write_pets(2_000).await;
+    let hub = fixture.hub().await;
     let (_, live) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     let (_, replaying) = hub.subscribe(&key(), Topics::ALL, Since::Earliest).await.unwrap();
-    bench.log.rotate_epoch().await.unwrap();
-    let cursor = bench.cursor(2_000).await;
-    let expected = Reset { reason: Reason::OtherEpoch, oldest: 1, cursor };
-    // Nobody has looked at the log since but the one who reads it.
+    fixture.log.rotate_epoch().await.unwrap();
+    let cursor = fixture.cursor(2_000).await;
+    let expected = Reset { reason: ResetReason::OtherEpoch, oldest: 1, cursor };
+    // Only this subscription has read the log since.
     assert_eq!(drain(replaying, 10).await, (vec![], vec![expected.clone()]));
     let mut live = pin!(live);
     let Some(SubscriptionEvent::Reset(reset)) = live.ready(10).await.unwrap() else { panic!("a reset") };
@@ -210,80 +217,81 @@ async fn a_new_epoch_resets_those_who_listen_and_those_who_read_the_log() {
 }
 
 #[tokio::test]
-async fn a_filtered_reader_moves_on_past_what_is_not_for_it() {
-    let bench = Bench::new().await;
-    let hub = bench.hub().await;
+async fn the_position_of_a_filtered_reader_moves_past_events_of_other_topics() {
+    let fixture = LogFixture::new().await;
+    let hub = fixture.hub().await;
     let orders = topics(&[Topic::Orders]);
     let (_, subscription) = hub.subscribe(&key(), orders, Since::Now).await.unwrap();
     let mut subscription = pin!(subscription);
-    bench.write_pets(100).await;
+    fixture.write_pets(100).await;
     hub.refresh().await.unwrap();
     assert!(subscription.ready(10).await.unwrap().is_none());
-    assert_eq!(subscription.cursor(), bench.cursor(100).await);
-    bench.write_pets(1_000).await;
+    assert_eq!(subscription.cursor(), fixture.cursor(100).await);
+    fixture.write_pets(1_000).await;
     hub.refresh().await.unwrap();
-    let Some(SubscriptionEvent::Events(none)) = subscription.ready(10).await.unwrap() else { panic!("a sign") };
+    let Some(SubscriptionEvent::Events(none)) = subscription.ready(10).await.unwrap() else { panic!("a new position") };
     assert!(none.is_empty() && subscription.seq() == 1_100);
-    bench.write(&[Kind::OrderCreated], 0).await;
+    fixture.write(&[Kind::OrderCreated], 0).await;
     hub.refresh().await.unwrap();
     let Some(SubscriptionEvent::Events(events)) = subscription.ready(10).await.unwrap() else { panic!("an order") };
     assert_eq!(numbers(&events[0], orders), (1_101, 0));
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_places_and_they_come_back() {
-    let bench = Bench::new().await;
-    let hub = EventHub::open(bench.log.clone(), Bound::new(1, 1)).await.unwrap();
+async fn subscribers_are_bounded_and_a_dropped_one_is_not_counted() {
+    let fixture = LogFixture::new().await;
+    let hub = EventHub::open(fixture.log.clone(), Bound::new(1, 1)).await.unwrap();
     let one = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
-    assert!(matches!(hub.subscribe(&key(), Topics::ALL, Since::Now).await, Err(Refused::Full(_))));
+    assert!(matches!(hub.subscribe(&key(), Topics::ALL, Since::Now).await, Err(SubscribeError::Full(_))));
     drop(one);
     assert_eq!(hub.subscribers(), 0);
 }
 
 #[tokio::test]
-async fn the_bell_wakes_listeners_and_closing_time_is_said_once() {
-    let bench = Bench::new().await;
-    let hub = bench.hub().await;
-    let (bell, doorbell) = watch::channel(0);
+async fn a_commit_notification_wakes_subscribers_and_closing_is_yielded_once() {
+    let fixture = LogFixture::new().await;
+    let hub = fixture.hub().await;
+    let (committed, commits) = watch::channel(0);
     let stop = CancellationToken::new();
-    let task = tokio::spawn(hub.clone().run(doorbell, stop.clone()));
+    let task = tokio::spawn(hub.clone().run(commits, stop.clone()));
     let (_, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     let mut subscription = pin!(subscription);
-    bell.send_replace(bench.write_pets(1).await);
-    let SubscriptionEvent::Events(events) = tokio::time::timeout(SOON, subscription.next(10)).await.unwrap().unwrap()
+    committed.send_replace(fixture.write_pets(1).await);
+    let SubscriptionEvent::Events(events) =
+        tokio::time::timeout(TIMEOUT, subscription.next(10)).await.unwrap().unwrap()
     else {
         panic!("an event")
     };
     assert_eq!(events[0].seq, 1);
     stop.cancel();
-    let news = tokio::time::timeout(SOON, subscription.next(10)).await.unwrap().unwrap();
-    assert!(matches!(news, SubscriptionEvent::Closing));
-    // The bell's owner is gone, and the log is looked at all the same.
-    drop(bell);
-    bench.write_pets(1).await;
-    let news = tokio::time::timeout(SOON, subscription.next(10)).await.unwrap().unwrap();
-    assert!(matches!(news, SubscriptionEvent::Events(_)));
+    let event = tokio::time::timeout(TIMEOUT, subscription.next(10)).await.unwrap().unwrap();
+    assert!(matches!(event, SubscriptionEvent::Closing));
+    // Without a sender of notifications, the log is still polled.
+    drop(committed);
+    fixture.write_pets(1).await;
+    let event = tokio::time::timeout(TIMEOUT, subscription.next(10)).await.unwrap().unwrap();
+    assert!(matches!(event, SubscriptionEvent::Events(_)));
     task.abort();
 }
 
-/// Writers of two connections, readers of all sets of topics that come at random moments, some slow: each sees an
-/// unbroken chain from where it began to the end.
+/// Writers of two connections, and readers of all sets of topics that subscribe at random moments, some of them slow:
+/// each reads a chain without gaps from its start to the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_misses_anything_and_nobody_hears_it_twice() {
+async fn every_subscriber_gets_every_event_exactly_once() {
     const EACH: usize = 60;
-    let bench = Bench::new().await;
-    let hub = EventHub::open(bench.log.clone(), Bound::new(1_000, 1_000)).await.unwrap();
-    let (bell, doorbell) = watch::channel(0);
+    let fixture = LogFixture::new().await;
+    let hub = EventHub::open(fixture.log.clone(), Bound::new(1_000, 1_000)).await.unwrap();
+    let (committed, commits) = watch::channel(0);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(hub.clone().run(doorbell, stop.clone()));
+    let running = tokio::spawn(hub.clone().run(commits, stop.clone()));
     let mut writers = JoinSet::new();
     for writer in 0..2 {
-        let (log, bell) = (Bench::open_in(&bench.folder).await, bell.clone());
+        let (log, committed) = (LogFixture::open_in(&fixture.folder).await, committed.clone());
         writers.spawn(async move {
             for turn in 0..EACH {
                 let kinds: Vec<_> = (0..1 + turn % 5).map(|n| Kind::ALL[(writer + turn * 7 + n * 5) % 6]).collect();
                 let events: Vec<_> = kinds.iter().map(|kind| event(*kind, turn)).collect();
-                bell.send_replace(log.append_alone(&events).await.unwrap());
+                committed.send_replace(log.append_alone(&events).await.unwrap());
             }
         });
     }
@@ -304,8 +312,8 @@ async fn nobody_misses_anything_and_nobody_hears_it_twice() {
         done.unwrap();
     }
     let last = [Kind::PetUpdate, Kind::OrderCreated, Kind::InventoryChanged, Kind::Notification];
-    end.send_replace(Some(bench.write(&last, 0).await));
-    let all = bench.log.page(Topics::ALL, 0, u64::MAX >> 1, 10_000).await.unwrap();
+    end.send_replace(Some(fixture.write(&last, 0).await));
+    let all = fixture.log.page(Topics::ALL, 0, u64::MAX >> 1, 10_000).await.unwrap();
     while let Some(read) = readers.join_next().await {
         let (from, set, seen) = read.unwrap();
         let expected: Vec<_> = all
@@ -316,7 +324,7 @@ async fn nobody_misses_anything_and_nobody_hears_it_twice() {
         assert!(!expected.is_empty());
         assert_eq!(seen, expected);
         let broken = seen.windows(2).find(|pair| pair[1].1 != pair[0].0);
-        assert_eq!(broken, None, "an event and the one said to be before it");
+        assert_eq!(broken, None, "an event and the one that it names as the one before");
     }
     running.abort();
 }
@@ -325,7 +333,7 @@ async fn nobody_misses_anything_and_nobody_hears_it_twice() {
 async fn read_to_the_end(
     start: Start,
     subscription: Subscription,
-    most: usize,
+    max: usize,
     mut end: watch::Receiver<Option<u64>>,
 ) -> (u64, Topics, Vec<(u64, u64)>) {
     let set = subscription.topics();
@@ -337,12 +345,12 @@ async fn read_to_the_end(
         if last.is_some_and(|last| seen.last().is_some_and(|event| event.0 >= last)) {
             return (start.from.seq, set, seen);
         }
-        let next = tokio::time::timeout(SOON, subscription.next(most));
-        let news = tokio::select! {
-            news = next => news.unwrap().unwrap(),
+        let next = tokio::time::timeout(TIMEOUT, subscription.next(max));
+        let event = tokio::select! {
+            event = next => event.unwrap().unwrap(),
             _ = end.changed() => continue,
         };
-        let SubscriptionEvent::Events(events) = news else { panic!("{news:?}") };
+        let SubscriptionEvent::Events(events) = event else { panic!("{event:?}") };
         seen.extend(events.iter().map(|event| numbers(event, set)));
     }
 }
@@ -350,18 +358,18 @@ async fn read_to_the_end(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// The ring alone: however it is filled and read, a reader's events are the log's.
+    /// The ring alone, filled and read in any way: a reader gets the events of its topics.
     #[test]
-    fn a_ring_gives_each_reader_its_part_of_the_log(
+    fn a_reader_of_the_ring_gets_the_events_of_its_topics(
         kinds in proptest::collection::vec(0..6_usize, 0..60),
         set in 1..16_u8,
         after in 0..60_u64,
-        most in 1..10_usize,
+        max in 1..10_usize,
     ) {
         let set: Topics = Topic::ALL.into_iter().filter(|topic| set & (1 << *topic as u8) != 0).collect();
         let epoch: Epoch = "e".parse().unwrap();
-        let mut ring = ring::Ring::new(epoch.clone(), 0, 0);
-        let mut lasts = crate::wire::event::Lasts::default();
+        let mut ring = Ring::new(epoch.clone(), 0, 0);
+        let mut lasts = Lasts::default();
         let mut all = Vec::new();
         for (seq, kind) in (1..).zip(&kinds) {
             let kind = Kind::ALL[*kind];
@@ -369,12 +377,12 @@ proptest! {
             all.push(Arc::new(Encoded::new(&epoch, seq, &parts)));
             lasts.note(kind.topic(), seq);
         }
-        let at = crate::store::event_log::LogPosition { epoch, head: kinds.len() as u64, pruned: 0, lasts };
+        let at = LogPosition { epoch, head: kinds.len() as u64, pruned: 0, lasts };
         prop_assert_eq!(ring.follow(&at, all.clone()), !all.is_empty());
         let expected: Vec<_> = all.iter().filter(|e| e.seq > after && set.contains(e.topic)).map(|e| e.seq).collect();
         let (mut seq, mut seen) = (after, Vec::new());
-        while let ring::Read::Events { events, to } = ring.read(&ring.epoch(), seq, set, most) {
-            prop_assert!(to > seq && events.len() <= most);
+        while let RingRead::Events { events, to } = ring.read(&ring.epoch(), seq, set, max) {
+            prop_assert!(to > seq && events.len() <= max);
             seen.extend(events.iter().map(|event| event.seq));
             seq = to;
         }

@@ -1,90 +1,88 @@
-//! The queue between the requests and the writer.
+//! The queue between requests and the writer.
 //!
-//! One lock and nothing else for each entry: whoever takes entries out takes all that there are, and is woken only for the
-//! first of them.
+//! A record costs one lock. The writer takes all records at once, and is woken only for the first of them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 
-use super::UsageRecord;
-use super::recent::Recent;
+use super::recent::RecentRecords;
+use super::record::UsageRecord;
 use crate::sync::{Mutex, MutexGuard, Notify};
 
-/// See the module.
+/// A bounded queue of records, and the last ones for display.
 #[derive(Debug)]
 pub(super) struct Queue {
     // std Mutex: never held across .await
     state: Mutex<State>,
-    /// Rung for the first entry, and when there will be no more.
-    bell: Notify,
-    most: usize,
+    /// Notified for the first record in the queue, and when it is closed.
+    notify: Notify,
+    max_len: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Arc<UsageRecord>>,
-    recent: Recent,
+    recent: RecentRecords,
     closed: bool,
 }
 
 impl Queue {
-    /// Has room for so many.
-    pub(super) fn new(most: usize) -> Self {
-        Self { state: Mutex::default(), bell: Notify::new(), most }
+    pub(super) fn new(max_len: usize) -> Self {
+        Self { state: Mutex::default(), notify: Notify::new(), max_len }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an entry; false: there is no room, or nobody takes any more. It is remembered all the same.
-    pub(super) fn push(&self, entry: Arc<UsageRecord>) -> bool {
+    /// Adds a record; `false` if the queue is full or closed. The record is among the recent ones in any case.
+    pub(super) fn push(&self, record: Arc<UsageRecord>) -> bool {
         let mut state = self.state();
-        let oldest = state.recent.push(Arc::clone(&entry));
-        let has_room = !state.closed && state.waiting.len() < self.most;
+        let oldest = state.recent.push(Arc::clone(&record));
+        let has_space = !state.closed && state.waiting.len() < self.max_len;
         let is_first = state.waiting.is_empty();
-        if has_room {
-            state.waiting.push_back(entry);
+        if has_space {
+            state.waiting.push_back(record);
         }
         drop(state);
-        if has_room && is_first {
-            self.bell.notify_one();
+        if has_space && is_first {
+            self.notify.notify_one();
         }
-        // Dropped when others may go on.
+        // Dropped after the lock.
         drop(oldest);
-        has_room
+        has_space
     }
 
-    /// Those behind the first `seen`, the newest first, and how many there have been ever.
+    /// See [`RecentRecords::since`].
     pub(super) fn recent(&self, seen: u64) -> (Vec<Arc<UsageRecord>>, u64) {
         self.state().recent.since(seen)
     }
 
-    /// Moves what is there to `batch`, up to `room`; gives how many.
-    pub(super) fn take(&self, batch: &mut Vec<Arc<UsageRecord>>, room: usize) -> usize {
+    /// Moves the queued records to `batch`, at most `max`; returns their number.
+    pub(super) fn take(&self, batch: &mut Vec<Arc<UsageRecord>>, max: usize) -> usize {
         let mut state = self.state();
-        let count = state.waiting.len().min(room);
+        let count = state.waiting.len().min(max);
         batch.extend(state.waiting.drain(..count));
         count
     }
 
-    /// As [`Queue::take`], once there is something; 0: there will be nothing any more.
-    pub(super) async fn taken(&self, batch: &mut Vec<Arc<UsageRecord>>, room: usize) -> usize {
+    /// As [`Queue::take`], after waiting for a record; 0 if the queue is closed and empty.
+    pub(super) async fn wait_and_take(&self, batch: &mut Vec<Arc<UsageRecord>>, max: usize) -> usize {
         loop {
-            // Looked at first: nothing comes behind what closed it.
+            // Read first: no record enters a closed queue, so an empty one stays empty.
             let closed = self.state().closed;
-            let count = self.take(batch, room);
+            let count = self.take(batch, max);
             if count > 0 || closed {
                 return count;
             }
-            self.bell.notified().await;
+            self.notify.notified().await;
         }
     }
 
-    /// Takes no more from now on.
+    /// Refuses records from now on.
     pub(super) fn close(&self) {
         self.state().closed = true;
-        self.bell.notify_one();
+        self.notify.notify_one();
     }
 
     #[cfg(test)]

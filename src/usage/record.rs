@@ -1,4 +1,4 @@
-//! What is known of a request when it has ended.
+//! The usage record of one request, made when the request has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,60 +8,60 @@ use jiff::Timestamp;
 use crate::store::UsageRow;
 use crate::telemetry::record::{Source, Terminal};
 
-/// Longest text that is kept, bytes. Clients choose the model's name and upstreams an error's code: a queue of entries
-/// is bounded only if each entry is.
-const LONGEST: usize = 256;
+/// Longest text of a record, bytes. Clients choose the model's name and upstreams an error's code, and a queue is bounded
+/// only if each record is.
+const MAX_TEXT_LEN: usize = 256;
 
 /// One completion request that has ended.
 #[derive(Clone, Debug)]
 pub struct UsageRecord {
-    /// When it ended; its tokens count for this UTC day. Kept to the millisecond.
+    /// Time of the end; its tokens count for this UTC day. Stored in milliseconds.
     pub at: Timestamp,
-    /// As in the log and in `x-request-id`.
+    /// The request id, as in the log and in `x-request-id`.
     pub request_id: Option<Arc<str>>,
-    /// Stable identity of the key: `Principal::id`.
+    /// The id of the key: `Principal::id`.
     pub key_id: Arc<str>,
-    /// Name of the key.
+    /// The name of the key.
     pub key: Arc<str>,
-    /// Model that the client asked for; cut behind 256 bytes, as all texts here.
+    /// The requested model; truncated after 256 bytes, as all texts here.
     pub model: Arc<str>,
-    /// The last target that was tried; none: it failed before.
+    /// The last target that was tried; `None` if it failed before.
     pub target: Option<Arc<str>>,
     /// Attempts at targets.
     pub attempts: u32,
-    /// Whether a stream was asked for.
+    /// Whether the client requested a stream.
     pub streamed: bool,
-    /// Tokens of the prompt. Stored up to `i64::MAX`, as all counts here.
+    /// Tokens of the prompt. Numbers above `i64::MAX` are stored as `i64::MAX`.
     pub prompt_tokens: u64,
     /// Tokens of the completion.
     pub completion_tokens: u64,
-    /// Where the counts come from; none: there was nothing to count.
+    /// Source of the counts; `None` if there was nothing to count.
     pub source: Option<Source>,
-    /// From the request's arrival to its first token; none: there was no token.
+    /// Time from the request's arrival to its first token; `None` if there was none.
     pub first_token: Option<Duration>,
-    /// From the request's arrival to its end.
+    /// Time from the request's arrival to its end.
     pub duration: Duration,
-    /// How it ended.
+    /// How the request ended.
     pub terminal: Terminal,
-    /// Why, unless it completed: the error's code, such as `upstream_closed`.
+    /// The code of the error unless it completed, such as `upstream_closed`.
     pub reason: Option<Arc<str>>,
-    /// The status, as in the log: 499 when the client left.
+    /// The HTTP status, as in the log: 499 if the client left.
     pub status: u16,
-    /// The model that answered, as the answer names it; none: there was no answer, or it did not say.
+    /// The model that the answer names; `None` if there was no answer or it names none.
     pub answered: Option<Arc<str>>,
 }
 
 impl UsageRecord {
-    /// Cuts what others chose the length of.
-    pub(super) fn shorten(&mut self) {
-        cut(&mut self.model);
-        self.request_id.as_mut().map(cut);
-        self.target.as_mut().map(cut);
-        self.reason.as_mut().map(cut);
-        self.answered.as_mut().map(cut);
+    /// Truncates the texts that clients and upstreams choose.
+    pub(super) fn truncate_texts(&mut self) {
+        truncate(&mut self.model);
+        self.request_id.as_mut().map(truncate);
+        self.target.as_mut().map(truncate);
+        self.reason.as_mut().map(truncate);
+        self.answered.as_mut().map(truncate);
     }
 
-    /// As it stands in the database, known by `id`.
+    /// The row of this record; `id` identifies it in the database.
     pub(super) fn row(&self, id: i64) -> UsageRow<'_> {
         UsageRow {
             at: self.at,
@@ -86,9 +86,9 @@ impl UsageRecord {
     }
 }
 
-fn cut(text: &mut Arc<str>) {
-    if text.len() > LONGEST {
-        *text = text[..text.floor_char_boundary(LONGEST)].into();
+fn truncate(text: &mut Arc<str>) {
+    if text.len() > MAX_TEXT_LEN {
+        *text = text[..text.floor_char_boundary(MAX_TEXT_LEN)].into();
     }
 }
 
@@ -97,12 +97,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
-        let mut text = format!("a{}", "é".repeat(LONGEST)).into();
-        cut(&mut text);
-        assert_eq!(text.len(), LONGEST - 1);
-        let mut fits = "x".repeat(LONGEST).into();
-        cut(&mut fits);
-        assert_eq!(fits.len(), LONGEST);
+    fn long_texts_are_truncated_between_characters() {
+        let mut text = format!("a{}", "é".repeat(MAX_TEXT_LEN)).into();
+        truncate(&mut text);
+        assert_eq!(text.len(), MAX_TEXT_LEN - 1);
+        let mut fits = "x".repeat(MAX_TEXT_LEN).into();
+        truncate(&mut fits);
+        assert_eq!(fits.len(), MAX_TEXT_LEN);
     }
 }

@@ -1,4 +1,4 @@
-//! Old entries are removed, a few at a time.
+//! Deletes old records, a few at a time.
 
 use std::time::Duration;
 
@@ -6,31 +6,32 @@ use jiff::Timestamp;
 
 use crate::store::Store;
 
-/// Time between two looks for old entries.
-const PERIOD: Duration = Duration::from_secs(60 * 60);
-/// Rows that go at once: some milliseconds, for which other writers wait.
-const STEP: u32 = 1_000;
-/// Pause between two steps, in which the others write: even the first run after a long time holds nobody up.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Time between two runs.
+const RUN_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// Records deleted in one statement: some milliseconds, for which other writers wait.
+const BATCH: u32 = 1_000;
+/// Pause between two batches, in which others write.
+const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
-/// Removes what is older than `keep`, now and every hour. The file does not shrink: new entries take the room.
-pub(super) async fn keep_for(store: &Store, keep: Option<Duration>) {
+/// Deletes records older than `keep`, now and every hour; `None`: nothing. The database file does not shrink: new records
+/// use the space.
+pub(super) async fn delete_old_records(store: &Store, keep: Option<Duration>) {
     let Some(keep) = keep else { return };
     loop {
-        forget(store, keep).await;
-        tokio::time::sleep(PERIOD).await;
+        run(store, keep).await;
+        tokio::time::sleep(RUN_INTERVAL).await;
     }
 }
 
-async fn forget(store: &Store, keep: Duration) {
-    // Before the calendar's beginning there is nothing to remove.
+async fn run(store: &Store, keep: Duration) {
+    // A time before the calendar's beginning: no record is older.
     let Ok(before) = Timestamp::now().checked_sub(keep) else { return };
-    let mut removed = 0;
+    let mut total = 0;
     loop {
-        match store.delete_usage_before(before, STEP).await {
-            Ok(gone) => {
-                removed += gone;
-                if gone < u64::from(STEP) {
+        match store.delete_usage_before(before, BATCH).await {
+            Ok(deleted) => {
+                total += deleted;
+                if deleted < u64::from(BATCH) {
                     break;
                 }
             }
@@ -39,9 +40,9 @@ async fn forget(store: &Store, keep: Duration) {
                 break;
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(BATCH_PAUSE).await;
     }
-    if removed > 0 {
-        tracing::info!(removed, %before, "old usage records removed");
+    if total > 0 {
+        tracing::info!(removed = total, %before, "old usage records removed");
     }
 }

@@ -1,36 +1,38 @@
-//! The ledger over a real database file: batches, overflow, failures, the end.
+//! The recorder and the writer over a database file: batches, overflow, failures, the end.
+
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::writer::BATCH;
+use super::writer::MAX_BATCH;
 use super::*;
-use crate::store::{UsageColumn, UsageCounts};
+use crate::store::{Store, UsageColumn, UsageCounts};
 use crate::telemetry::record::{Source, Terminal};
 
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait of a test.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-struct Book {
-    ledger: UsageRecorder,
+struct Fixture {
+    recorder: UsageRecorder,
     store: Store,
     stop: CancellationToken,
-    writer: Option<Writer>,
+    writer: Option<UsageWriter>,
     _folder: TempDir,
 }
 
-impl Book {
+impl Fixture {
     async fn open() -> Self {
-        Self::with(None, QUEUE).await
+        Self::with(None, 65_536).await
     }
 
-    async fn with(keep: Option<Duration>, most: usize) -> Self {
+    async fn with(keep: Option<Duration>, max_queued: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let store = Store::open(&format!("sqlite:{}", folder.path().join("p.db").display())).await.unwrap();
-        let (ledger, writer) = UsageRecorder::with_queue(store.clone(), keep, most);
-        Self { ledger, store, stop: CancellationToken::new(), writer: Some(writer), _folder: folder }
+        let (recorder, writer) = UsageRecorder::with_queue(store.clone(), keep, max_queued);
+        Self { recorder, store, stop: CancellationToken::new(), writer: Some(writer), _folder: folder }
     }
 
     fn run(&mut self) -> JoinHandle<()> {
@@ -46,10 +48,10 @@ impl Book {
     }
 
     async fn written(&self) {
-        until(async || self.ledger.is_empty()).await;
+        until(async || self.recorder.is_empty()).await;
     }
 
-    /// Makes every try to write fail.
+    /// Makes every write fail.
     async fn refuse(&self) {
         self.sql("CREATE TRIGGER refuse BEFORE INSERT ON usage_requests BEGIN SELECT raise(ABORT, 'no'); END").await;
     }
@@ -65,10 +67,10 @@ async fn until(condition: impl AsyncFn() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, poll).await.expect("it never came true");
+    timeout(TIMEOUT, poll).await.expect("the condition within the time");
 }
 
-fn entry() -> UsageRecord {
+fn record() -> UsageRecord {
     UsageRecord {
         at: jiff::Timestamp::now(),
         request_id: Some("req_1".into()),
@@ -91,170 +93,170 @@ fn entry() -> UsageRecord {
 }
 
 #[tokio::test]
-async fn what_is_recorded_is_written_without_a_stop() {
-    let mut book = Book::open().await;
-    book.run();
-    book.ledger.record(entry());
-    book.written().await;
-    book.ledger.record(entry());
-    book.written().await;
-    let counts = book.counts().await;
+async fn records_are_written_while_the_server_runs() {
+    let mut fixture = Fixture::open().await;
+    fixture.run();
+    fixture.recorder.record(record());
+    fixture.written().await;
+    fixture.recorder.record(record());
+    fixture.written().await;
+    let counts = fixture.counts().await;
     assert_eq!((counts.requests, counts.prompt_tokens, counts.completion_tokens, counts.exact), (2, 4, 6, 2));
-    assert_eq!(book.ledger.dropped(), 0);
+    assert_eq!(fixture.recorder.dropped(), 0);
 }
 
 #[tokio::test]
-async fn every_source_and_ending_has_its_sum() {
-    let mut book = Book::open().await;
-    let running = book.run();
+async fn totals_tell_sources_and_endings_apart() {
+    let mut fixture = Fixture::open().await;
+    let running = fixture.run();
     for source in Source::ALL {
-        book.ledger.record(UsageRecord { source: Some(source), ..entry() });
+        fixture.recorder.record(UsageRecord { source: Some(source), ..record() });
     }
     for terminal in Terminal::ALL {
-        book.ledger.record(UsageRecord { terminal, source: None, ..entry() });
+        fixture.recorder.record(UsageRecord { terminal, source: None, ..record() });
     }
-    book.stop.cancel();
+    fixture.stop.cancel();
     running.await.unwrap();
-    let counts = book.counts().await;
+    let counts = fixture.counts().await;
     assert_eq!([counts.exact, counts.running, counts.counted, counts.estimated], [1; 4]);
     assert_eq!((counts.requests, counts.client_gone, counts.failed), (4 + 7, 2, 4));
 }
 
 #[tokio::test]
 async fn a_full_queue_drops_and_counts_and_the_rest_is_written() {
-    let mut book = Book::with(None, 10).await;
+    let mut fixture = Fixture::with(None, 10).await;
     for _ in 0..25 {
-        book.ledger.record(entry());
+        fixture.recorder.record(record());
     }
-    assert_eq!((book.ledger.len(), book.ledger.dropped()), (10, 15));
-    let running = book.run();
-    book.stop.cancel();
+    assert_eq!((fixture.recorder.len(), fixture.recorder.dropped()), (10, 15));
+    let running = fixture.run();
+    fixture.stop.cancel();
     running.await.unwrap();
-    assert_eq!((book.ledger.len(), book.counts().await.requests), (0, 10));
-    // Nobody takes it any more.
-    book.ledger.record(entry());
-    assert_eq!((book.ledger.len(), book.ledger.dropped()), (0, 16));
+    assert_eq!((fixture.recorder.len(), fixture.counts().await.requests), (0, 10));
+    // The queue is closed.
+    fixture.recorder.record(record());
+    assert_eq!((fixture.recorder.len(), fixture.recorder.dropped()), (0, 16));
 }
 
 #[tokio::test]
-async fn a_stop_writes_all_that_waits() {
-    let mut book = Book::open().await;
-    let many = BATCH * 4 + 7;
+async fn a_stop_writes_all_waiting_records() {
+    let mut fixture = Fixture::open().await;
+    let many = MAX_BATCH * 4 + 7;
     for _ in 0..many {
-        book.ledger.record(entry());
+        fixture.recorder.record(record());
     }
-    let running = book.run();
-    book.stop.cancel();
-    timeout(PATIENCE, running).await.unwrap().unwrap();
-    assert_eq!((book.counts().await.requests, book.ledger.dropped()), (many as u64, 0));
+    let running = fixture.run();
+    fixture.stop.cancel();
+    timeout(TIMEOUT, running).await.unwrap().unwrap();
+    assert_eq!((fixture.counts().await.requests, fixture.recorder.dropped()), (many as u64, 0));
 }
 
 #[tokio::test]
-async fn the_last_ledger_that_goes_ends_the_writer() {
-    let mut book = Book::open().await;
-    let running = book.run();
-    let Book { ledger, store, stop: _stop, .. } = book;
-    ledger.clone().record(entry());
-    drop(ledger);
-    timeout(PATIENCE, running).await.unwrap().unwrap();
+async fn dropping_the_last_recorder_ends_the_writer() {
+    let mut fixture = Fixture::open().await;
+    let running = fixture.run();
+    let Fixture { recorder, store, stop: _stop, .. } = fixture;
+    recorder.clone().record(record());
+    drop(recorder);
+    timeout(TIMEOUT, running).await.unwrap().unwrap();
     assert_eq!(store.usage(None, None, &[]).await.unwrap()[0].counts.requests, 1);
 }
 
 #[tokio::test]
-async fn a_failing_database_loses_nothing_while_the_queue_has_room() {
-    let mut book = Book::open().await;
-    book.refuse().await;
-    let running = book.run();
-    for _ in 0..BATCH + 3 {
-        book.ledger.record(entry());
+async fn a_failing_database_loses_nothing_while_the_queue_has_space() {
+    let mut fixture = Fixture::open().await;
+    fixture.refuse().await;
+    let running = fixture.run();
+    for _ in 0..MAX_BATCH + 3 {
+        fixture.recorder.record(record());
     }
-    // A batch is at hand and has failed: the writer is between two tries, or in one.
-    until(async || book.ledger.0.queue.len() == 3).await;
-    assert_eq!((book.counts().await.requests, book.ledger.len()), (0, BATCH + 3));
-    book.accept().await;
-    book.written().await;
-    assert_eq!((book.counts().await.requests, book.ledger.dropped()), (BATCH as u64 + 3, 0));
-    book.stop.cancel();
+    // The first batch has failed: the writer is between two attempts, or in one.
+    until(async || fixture.recorder.queued() == 3).await;
+    assert_eq!((fixture.counts().await.requests, fixture.recorder.len()), (0, MAX_BATCH + 3));
+    fixture.accept().await;
+    fixture.written().await;
+    assert_eq!((fixture.counts().await.requests, fixture.recorder.dropped()), (MAX_BATCH as u64 + 3, 0));
+    fixture.stop.cancel();
     running.await.unwrap();
 }
 
 #[tokio::test]
-async fn what_a_failing_database_does_not_take_at_the_stop_is_counted() {
-    let mut book = Book::open().await;
-    book.refuse().await;
-    let running = book.run();
-    for _ in 0..BATCH + 3 {
-        book.ledger.record(entry());
+async fn records_that_a_failing_database_refuses_at_the_stop_are_counted() {
+    let mut fixture = Fixture::open().await;
+    fixture.refuse().await;
+    let running = fixture.run();
+    for _ in 0..MAX_BATCH + 3 {
+        fixture.recorder.record(record());
     }
-    book.stop.cancel();
-    timeout(PATIENCE, running).await.unwrap().unwrap();
-    assert_eq!((book.ledger.len(), book.ledger.dropped()), (0, BATCH as u64 + 3));
-    book.accept().await;
-    assert_eq!(book.counts().await.requests, 0);
+    fixture.stop.cancel();
+    timeout(TIMEOUT, running).await.unwrap().unwrap();
+    assert_eq!((fixture.recorder.len(), fixture.recorder.dropped()), (0, MAX_BATCH as u64 + 3));
+    fixture.accept().await;
+    assert_eq!(fixture.counts().await.requests, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recording_from_many_threads_adds_up() {
-    let mut book = Book::with(None, 64).await;
-    let running = book.run();
+    let mut fixture = Fixture::with(None, 64).await;
+    let running = fixture.run();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..500).for_each(|_| book.ledger.record(entry())));
+            scope.spawn(|| (0..500).for_each(|_| fixture.recorder.record(record())));
         }
     });
-    book.stop.cancel();
+    fixture.stop.cancel();
     running.await.unwrap();
-    assert_eq!(book.counts().await.requests + book.ledger.dropped(), 2_000);
-    assert_eq!(book.ledger.len(), 0);
+    assert_eq!(fixture.counts().await.requests + fixture.recorder.dropped(), 2_000);
+    assert_eq!(fixture.recorder.len(), 0);
 }
 
 #[tokio::test]
-async fn what_is_too_old_goes_at_the_start_and_the_rest_stays() {
+async fn old_records_are_deleted_at_the_start_and_others_stay() {
     let hour = jiff::SignedDuration::from_hours(1);
-    let mut book = Book::with(Some(Duration::from_secs(3 * 3_600)), QUEUE).await;
+    let mut fixture = Fixture::with(Some(Duration::from_secs(3 * 3_600)), 65_536).await;
     let now = jiff::Timestamp::now();
-    let old: Vec<_> = (0..2_500).map(|_| UsageRecord { at: now - hour * 4, ..entry() }).collect();
-    let young = [UsageRecord { at: now - hour * 2, ..entry() }];
-    let rows: Vec<_> = old.iter().chain(&young).zip(0..).map(|(entry, id)| entry.row(id)).collect();
-    book.store.record_usage(&rows).await.unwrap();
-    book.run();
-    // Meanwhile entries are written.
-    book.ledger.record(entry());
-    book.written().await;
-    until(async || book.counts().await.requests == 2).await;
+    let old: Vec<_> = (0..2_500).map(|_| UsageRecord { at: now - hour * 4, ..record() }).collect();
+    let young = [UsageRecord { at: now - hour * 2, ..record() }];
+    let rows: Vec<_> = old.iter().chain(&young).zip(0..).map(|(record, id)| record.row(id)).collect();
+    fixture.store.record_usage(&rows).await.unwrap();
+    fixture.run();
+    // Records are written meanwhile.
+    fixture.recorder.record(record());
+    fixture.written().await;
+    until(async || fixture.counts().await.requests == 2).await;
 }
 
 #[tokio::test]
-async fn without_a_time_to_keep_everything_stays() {
-    let mut book = Book::open().await;
-    let old = UsageRecord { at: "1999-01-01T00:00:00Z".parse().unwrap(), ..entry() };
-    book.store.record_usage(&[old.row(0)]).await.unwrap();
-    book.run();
-    // Old rows go at the start, so they would be gone when this is written.
-    book.ledger.record(entry());
-    book.written().await;
-    assert_eq!(book.counts().await.requests, 2);
+async fn without_a_retention_time_all_records_stay() {
+    let mut fixture = Fixture::open().await;
+    let old = UsageRecord { at: "1999-01-01T00:00:00Z".parse().unwrap(), ..record() };
+    fixture.store.record_usage(&[old.row(0)]).await.unwrap();
+    fixture.run();
+    // Old records are deleted at the start, so they would be gone when this one is written.
+    fixture.recorder.record(record());
+    fixture.written().await;
+    assert_eq!(fixture.counts().await.requests, 2);
 }
 
 #[tokio::test]
-async fn a_client_cannot_make_an_entry_large() {
-    let mut book = Book::open().await;
-    let running = book.run();
-    book.ledger.record(UsageRecord { model: "m".repeat(1 << 20).into(), ..entry() });
-    book.stop.cancel();
+async fn long_texts_of_clients_are_truncated() {
+    let mut fixture = Fixture::open().await;
+    let running = fixture.run();
+    fixture.recorder.record(UsageRecord { model: "m".repeat(1 << 20).into(), ..record() });
+    fixture.stop.cancel();
     running.await.unwrap();
-    let groups = book.store.usage(None, None, &[UsageColumn::Model]).await.unwrap();
+    let groups = fixture.store.usage(None, None, &[UsageColumn::Model]).await.unwrap();
     assert_eq!(groups[0].model.as_ref().unwrap().len(), 256);
 }
 
 #[tokio::test]
-async fn the_last_hundred_are_remembered_whether_they_are_written_or_lost() {
-    let book = Book::with(None, 10).await;
-    assert!(book.ledger.recent(0).0.is_empty());
-    (0..105).for_each(|status| book.ledger.record(UsageRecord { status, ..entry() }));
+async fn the_last_hundred_records_are_kept_whether_they_are_written_or_lost() {
+    let fixture = Fixture::with(None, 10).await;
+    assert!(fixture.recorder.recent(0).0.is_empty());
+    (0..105).for_each(|status| fixture.recorder.record(UsageRecord { status, ..record() }));
     let statuses = |seen| {
-        let (entries, count) = book.ledger.recent(seen);
-        (entries.iter().map(|entry| entry.status).collect::<Vec<_>>(), count)
+        let (records, count) = fixture.recorder.recent(seen);
+        (records.iter().map(|record| record.status).collect::<Vec<_>>(), count)
     };
     assert_eq!(statuses(0), ((5..105).rev().collect(), 105));
     assert_eq!(statuses(103), (vec![104, 103], 105));

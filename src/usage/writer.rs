@@ -1,4 +1,4 @@
-//! The other end of the queue.
+//! Writes records from the queue to the database, in batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,133 +8,135 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::counters::UsageCounters;
 use super::queue::Queue;
-use super::{Tally, UsageRecord, retention};
+use super::record::UsageRecord;
+use super::retention::delete_old_records;
 use crate::store::{Store, UsageRow};
 
-/// Most entries of one transaction: some milliseconds, for which other writers wait.
-pub(super) const BATCH: usize = 2_048;
-/// How long a batch is collected, from its first entry on.
-const WINDOW: Duration = Duration::from_millis(250);
-/// First pause after a failure; it doubles up to [`MAX_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How long the database may fail after the stop before what is left is given up. With the 25 s that running requests
-/// have, it stays under Kubernetes' grace period of 30 s.
-const LAST_TRIES: Duration = Duration::from_secs(3);
-/// The log tells of lost entries at most this often.
-const TELL: Duration = Duration::from_secs(1);
+/// Most records of one transaction: some milliseconds, for which other writers wait.
+pub(super) const MAX_BATCH: usize = 2_048;
+/// How long a batch is collected after its first record.
+const BATCH_WINDOW: Duration = Duration::from_millis(250);
+/// First pause after a failure; it doubles up to [`MAX_RETRY_PAUSE`].
+const FIRST_RETRY_PAUSE: Duration = Duration::from_millis(100);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How long a failing database is retried after the stop before the rest is lost. Together with the 25 s for running
+/// requests it stays below the grace period of Kubernetes, 30 s.
+const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Shortest time between two log lines about lost records.
+const LOST_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes entries to the database; see [`run`](Self::run).
+/// Writes records to the database; see [`run`](Self::run).
 #[derive(Debug)]
-pub struct Writer {
+pub struct UsageWriter {
     store: Store,
     keep: Option<Duration>,
-    waiting: Waiting,
-    tally: Arc<Tally>,
+    pending: Pending,
+    counters: Arc<UsageCounters>,
 }
 
-/// What waits: in the queue, and at hand.
+/// The records that are not written yet: in the queue and in the current batch.
 #[derive(Debug)]
-struct Waiting {
+struct Pending {
     queue: Arc<Queue>,
-    /// Stays here until it is written, so that it can be counted when it is given up.
+    /// Stays here until it is written, so that its records can be counted if they are lost.
     batch: Vec<Arc<UsageRecord>>,
 }
 
-impl Writer {
-    pub(super) fn new(store: Store, keep: Option<Duration>, queue: Arc<Queue>, tally: Arc<Tally>) -> Self {
-        Self { store, keep, waiting: Waiting { queue, batch: Vec::new() }, tally }
+impl UsageWriter {
+    pub(super) fn new(store: Store, keep: Option<Duration>, queue: Arc<Queue>, counters: Arc<UsageCounters>) -> Self {
+        Self { store, keep, pending: Pending { queue, batch: Vec::new() }, counters }
     }
 
-    /// Writes entries, in batches of up to 2,048 or 250 ms, and removes those older than `keep`, at once and hourly.
+    /// Writes records in batches of up to 2,048 or 250 ms, and deletes those older than `keep`, at once and hourly.
     ///
-    /// Ends when all that was recorded before `stop` is written (or given up, 3 s later), or when the last
-    /// [`UsageRecorder`](super::UsageRecorder) is gone. Entries recorded after `stop` are lost and counted: cancel it when the last
-    /// request has ended, not when the shutdown begins.
+    /// Ends when every record of before `stop` is written (or lost, 3 s later), or when the last
+    /// [`UsageRecorder`](super::UsageRecorder) is dropped. Records after `stop` are lost and counted: it is cancelled when
+    /// the last request has ended, not when the shutdown begins.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, keep, mut waiting, tally } = self;
-        let given_up = async {
+        let Self { store, keep, mut pending, counters } = self;
+        let timed_out = async {
             stop.cancelled().await;
-            sleep(LAST_TRIES).await;
+            sleep(FINAL_FLUSH_TIMEOUT).await;
         };
-        let aside = join(stop.run_until_cancelled(retention::keep_for(&store, keep)), tell(&tally));
+        let background = join(stop.run_until_cancelled(delete_old_records(&store, keep)), log_lost(&counters));
         tokio::select! {
-            () = write(&store, &mut waiting, &tally, &stop) => {}
-            () = given_up => tally.lose(waiting.give_up()),
-            // Telling has no end.
-            _ = aside => {}
+            () = write_all(&store, &mut pending, &counters, &stop) => {}
+            () = timed_out => counters.lost(pending.discard()),
+            // Never ends.
+            _ = background => {}
         }
-        tally.tell();
+        counters.log_lost();
     }
 }
 
-/// Writes until there will be no more entries.
-async fn write(store: &Store, waiting: &mut Waiting, tally: &Tally, stop: &CancellationToken) {
-    while waiting.fill(stop).await {
-        // With the same ids on every try: what was written although the database reported a failure is known. One is
-        // made, the others follow it.
+/// Writes until the queue is closed and empty.
+async fn write_all(store: &Store, pending: &mut Pending, counters: &UsageCounters, stop: &CancellationToken) {
+    while pending.fill_batch(stop).await {
+        // The same ids for every attempt, so that a batch that was written although an error was reported is not written
+        // twice. The first is random, the others follow it.
         let first = Uuid::new_v4().as_u64_pair().0.cast_signed();
         let ids = (0..).map(|number| first.wrapping_add(number));
-        let rows: Vec<_> = waiting.batch.iter().zip(ids).map(|(entry, id)| entry.row(id)).collect();
-        insist(store, &rows, stop).await;
-        tally.written(rows.len());
-        waiting.batch.clear();
+        let rows: Vec<_> = pending.batch.iter().zip(ids).map(|(record, id)| record.row(id)).collect();
+        write_with_retries(store, &rows, stop).await;
+        counters.written(rows.len());
+        pending.batch.clear();
     }
 }
 
-/// Tries until `rows` are written.
-async fn insist(store: &Store, rows: &[UsageRow<'_>], stop: &CancellationToken) {
-    let mut pause = FIRST_PAUSE;
+/// Retries until `rows` are written.
+async fn write_with_retries(store: &Store, rows: &[UsageRow<'_>], stop: &CancellationToken) {
+    let mut pause = FIRST_RETRY_PAUSE;
     while let Err(error) = store.record_usage(rows).await {
         tracing::warn!(%error, records = rows.len(), ?pause, "usage records can't be written; they are tried again");
-        // After the stop time is short.
+        // After the stop there is little time.
         if stop.is_cancelled() {
-            sleep(FIRST_PAUSE).await;
+            sleep(FIRST_RETRY_PAUSE).await;
         } else {
             stop.run_until_cancelled(sleep(pause)).await;
         }
-        pause = MAX_PAUSE.min(pause * 2);
+        pause = MAX_RETRY_PAUSE.min(pause * 2);
     }
 }
 
-async fn tell(tally: &Tally) {
+async fn log_lost(counters: &UsageCounters) {
     loop {
-        sleep(TELL).await;
-        tally.tell();
+        sleep(LOST_LOG_INTERVAL).await;
+        counters.log_lost();
     }
 }
 
-impl Waiting {
-    /// Waits for an entry, then collects more; false: there will be none any more.
-    async fn fill(&mut self, stop: &CancellationToken) -> bool {
+impl Pending {
+    /// Waits for a record, then collects more for 250 ms; `false` if the queue is closed and empty.
+    async fn fill_batch(&mut self, stop: &CancellationToken) -> bool {
         if self.receive(stop).await == 0 {
             return false;
         }
-        // The queue is not waited on meanwhile: whoever waits is woken by every entry. Unless there is much to do.
-        if self.batch.len() < BATCH {
-            stop.run_until_cancelled(sleep(WINDOW)).await;
-            let room = BATCH - self.batch.len();
-            self.queue.take(&mut self.batch, room);
+        // Sleeps instead of waiting on the queue, which would wake this task for every record. A full batch is not delayed.
+        if self.batch.len() < MAX_BATCH {
+            stop.run_until_cancelled(sleep(BATCH_WINDOW)).await;
+            let space = MAX_BATCH - self.batch.len();
+            self.queue.take(&mut self.batch, space);
         }
         true
     }
 
-    /// Waits for entries and puts them to the batch, which has room; 0: there will be none any more. Nothing is lost
-    /// when this is dropped.
+    /// Waits for records and adds them to the batch, which has space; 0 if the queue is closed and empty. Dropping the
+    /// future loses nothing.
     async fn receive(&mut self, stop: &CancellationToken) -> usize {
-        let room = BATCH - self.batch.len();
+        let space = MAX_BATCH - self.batch.len();
         tokio::select! {
             biased;
             () = stop.cancelled() => self.queue.close(),
-            taken = self.queue.taken(&mut self.batch, room) => return taken,
+            taken = self.queue.wait_and_take(&mut self.batch, space) => return taken,
         }
-        // Closed: what is in it comes without a wait, and then none.
-        self.queue.taken(&mut self.batch, room).await
+        // Closed: the remaining records are taken without waiting.
+        self.queue.wait_and_take(&mut self.batch, space).await
     }
 
-    /// Empties it; tells how many were in it.
-    fn give_up(&mut self) -> usize {
+    /// Drops all pending records; returns their number.
+    fn discard(&mut self) -> usize {
         self.queue.close();
         self.queue.take(&mut self.batch, usize::MAX);
         let lost = self.batch.len();

@@ -76,12 +76,12 @@ fn json<T: Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::Reason;
+    use crate::events::ResetReason;
 
     #[test]
     fn a_reset_stream_gives_its_id_only_with_the_reset() {
         let cursor = "e.7".parse().unwrap();
-        let reset = Reset { reason: Reason::TooOld, oldest: 5, cursor };
+        let reset = Reset { reason: ResetReason::TooOld, oldest: 5, cursor };
         let start = Start { from: reset.cursor.clone(), head: 7, resumed: false, reset: Some(reset.clone()) };
         let mut out = BytesMut::new();
         connected(&mut out, &start);

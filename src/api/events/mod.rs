@@ -194,7 +194,7 @@ impl Events {
                 let (start, mut subscription) = self.hub.subscribe(&key, topics, since).await?;
                 let mut standing = standing.lasting();
                 if stats {
-                    (subscription, standing) = (subscription.with_passing(), standing.and(Scope::Stats));
+                    (subscription, standing) = (subscription.with_ephemeral(), standing.and(Scope::Stats));
                 }
                 Ok(stream::respond(&start, subscription, self.settings, standing, named))
             }

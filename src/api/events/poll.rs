@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::jitter::jitter;
 use super::{Settings, control_frames};
-use crate::events::{EventHub, Refused, Reset, Since, SubscriptionEvent};
+use crate::events::{EventHub, Reset, Since, SubscribeError, SubscriptionEvent};
 use crate::wire::event::{Cursor, Topics};
 
 /// Bytes after which a page is full.
@@ -38,7 +38,7 @@ pub(super) async fn page(
     since: Since,
     wait: Duration,
     limit: usize,
-) -> Result<Response, Refused> {
+) -> Result<Response, SubscribeError> {
     let mut deadline = Instant::now() + wait;
     // Who polls after a change that it made itself must find it.
     hub.refresh().await?;
@@ -98,7 +98,7 @@ impl Page {
             // The page ends before it; the next one begins with it.
             SubscriptionEvent::Reset(_) => self.limit = self.count,
             // Only streams hear of it.
-            SubscriptionEvent::EphemeralFrame(_) | SubscriptionEvent::Closing => {}
+            SubscriptionEvent::Ephemeral(_) | SubscriptionEvent::Closing => {}
         }
     }
 

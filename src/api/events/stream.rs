@@ -150,7 +150,7 @@ impl EventStream {
                 control_frames::stream_reset(&mut out, &reset, this.subscription.topics(), &this.settings.public_path);
             }
             // Not copied: all have the same.
-            Ok(SubscriptionEvent::EphemeralFrame(passing)) => return passing.block(*this.named),
+            Ok(SubscriptionEvent::Ephemeral(passing)) => return passing.block(*this.named),
             Ok(SubscriptionEvent::Closing) => {
                 let window = this.settings.shutdown_window;
                 let stay = jitter(window);

@@ -1,23 +1,16 @@
 //! Commit notifications: from the ring to the subscribers of every runtime.
 //!
-//! The ring, the notifiers, the ephemeral channel and the subscription are petstream's. The state around them and its log are small ones:
-//! here a commit is an event that goes into the ring.
+//! The ring, the notifiers, the ephemeral channel and the subscription are petstream's. The state that they share and its
+//! log are small models: here a commit is an event that enters the ring.
 
 use std::pin::pin;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use loom::sync::RwLockReadGuard;
 use loom::thread;
 
-use crate::bound::Grant;
 use crate::check;
-use crate::event::{Cursor, Epoch, Topic, Topics};
-use crate::store::event_log::LogPosition;
-use crate::store::StoreError;
-use crate::sync::{AtomicBool, RwLock, block_on};
-use crate::wire::event_frame::{Encoded, EphemeralFrame};
+use crate::wire::event_frame::EphemeralFrame;
+use crate::sync::block_on;
 
 #[path = "../../../src/events/notifiers.rs"]
 mod notifiers;
@@ -25,136 +18,124 @@ mod notifiers;
 #[path = "../../../src/events/ephemeral.rs"]
 mod ephemeral;
 #[allow(dead_code, reason = "the parts of the file that no model needs")]
+#[path = "../../../src/events/resume.rs"]
+mod resume;
+#[allow(dead_code, reason = "the parts of the file that no model needs")]
 #[path = "../../../src/events/ring.rs"]
 mod ring;
 #[allow(dead_code, reason = "the parts of the file that no model needs")]
 #[path = "../../../src/events/subscription.rs"]
 mod subscription;
 
-use notifiers::RuntimeNotifiers;
-use ephemeral::EphemeralChannel;
-use ring::Ring;
-use subscription::{SubscriptionEvent, Subscription};
-
-/// As petstream's; only the ring looks at it.
-#[allow(dead_code, reason = "as petstream's")]
-enum Since {
-    Now,
-    Earliest,
-    After(Cursor),
-    Unreadable,
-}
-
-/// As petstream's.
-#[allow(dead_code, reason = "as petstream's")]
-struct Start {
-    from: Cursor,
-    head: u64,
-    resumed: bool,
-    reset: Option<Reset>,
-}
-
-/// As petstream's.
-#[allow(dead_code, reason = "as petstream's")]
-#[derive(Debug)]
-pub struct Reset {
-    reason: Reason,
-    oldest: u64,
-    cursor: Cursor,
-}
-
-/// As petstream's.
-#[allow(dead_code, reason = "as petstream's")]
-#[derive(Debug)]
-enum Reason {
-    Unknown,
-    OtherEpoch,
-    TooOld,
-    BeyondHead,
-}
+use hub_state::HubState;
+use subscription::SubscriptionEvent;
 
 /// As petstream's, as far as subscriptions use it.
-struct Shared {
-    log: Log,
-    ring: RwLock<Ring>,
-    news: RuntimeNotifiers,
-    closing: AtomicBool,
-    paging: Turns,
-    board: Arc<EphemeralChannel>,
-}
+mod hub_state {
+    use std::str::FromStr;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
-/// The log that nobody has to read: the ring has every event.
-struct Log;
+    use loom::sync::RwLockReadGuard;
 
-impl Log {
-    async fn read(&self, _: Topics, after: u64, _: u32) -> Result<(LogPosition, Vec<Encoded>), StoreError> {
-        panic!("event {after} is in the ring")
-    }
-}
+    use super::ephemeral::EphemeralChannel;
+    use super::notifiers::RuntimeNotifiers;
+    use super::ring::Ring;
+    use super::subscription::Subscription;
+    use crate::bound::Grant;
+    use crate::event::{Epoch, Topic, Topics};
+    use crate::store::StoreError;
+    use crate::store::event_log::LogPosition;
+    use crate::sync::{AtomicBool, RwLock};
+    use crate::wire::event_frame::Encoded;
 
-/// Turns at the log.
-struct Turns;
-
-impl Turns {
-    async fn acquire(&self) {}
-}
-
-fn encode(_: &Epoch, event: &Encoded) -> Encoded {
-    Encoded { seq: event.seq, topic: event.topic }
-}
-
-fn epoch() -> Epoch {
-    Epoch::from_str("e").unwrap()
-}
-
-impl Shared {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            log: Log,
-            ring: RwLock::new(Ring::new(epoch(), 0, 0)),
-            news: RuntimeNotifiers::default(),
-            closing: AtomicBool::new(false),
-            paging: Turns,
-            board: Arc::default(),
-        })
+    pub(super) struct HubState {
+        pub(super) log: Log,
+        ring: RwLock<Ring>,
+        pub(super) notifiers: RuntimeNotifiers,
+        pub(super) closing: AtomicBool,
+        pub(super) log_readers: LogReaders,
+        pub(super) ephemeral: Arc<EphemeralChannel>,
     }
 
-    fn ring(&self) -> RwLockReadGuard<'_, Ring> {
-        self.ring.read().unwrap()
-    }
+    /// A log that is never read: the ring has every event.
+    pub(super) struct Log;
 
-    async fn catch_up(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    /// What petstream's `catch_up` does with what it has read of the log.
-    fn commit(&self, seq: u64) {
-        let event = Arc::new(Encoded { seq, topic: Topic::Pets });
-        let changed = {
-            let mut ring = self.ring.write().unwrap();
-            ring.follow(&LogPosition { epoch: epoch(), head: seq, pruned: 0 }, vec![event])
-        };
-        if changed {
-            self.news.ring();
+    impl Log {
+        pub(super) async fn read(
+            &self,
+            _: Topics,
+            after: u64,
+            _: u32,
+        ) -> Result<(LogPosition, Vec<Encoded>), StoreError> {
+            panic!("event {after} is in the ring")
         }
     }
 
-    /// What petstream's `run` does at closing time.
-    fn close(&self) {
-        self.closing.store(true, Ordering::Release);
-        self.news.ring();
+    /// A semaphore that always has a permit.
+    pub(super) struct LogReaders;
+
+    impl LogReaders {
+        pub(super) async fn acquire(&self) {}
     }
 
-    fn subscribe(self: &Arc<Self>) -> Subscription {
-        let epoch = self.ring().epoch();
-        Subscription::new(Arc::clone(self), Topics::ALL, epoch, 0, Grant)
+    pub(super) fn encode(_: &Epoch, event: &Encoded) -> Encoded {
+        Encoded { seq: event.seq, topic: event.topic }
+    }
+
+    fn epoch() -> Epoch {
+        Epoch::from_str("e").unwrap()
+    }
+
+    impl HubState {
+        pub(super) fn new() -> Arc<Self> {
+            Arc::new(Self {
+                log: Log,
+                ring: RwLock::new(Ring::new(epoch(), 0, 0)),
+                notifiers: RuntimeNotifiers::default(),
+                closing: AtomicBool::new(false),
+                log_readers: LogReaders,
+                ephemeral: Arc::default(),
+            })
+        }
+
+        pub(super) fn ring(&self) -> RwLockReadGuard<'_, Ring> {
+            self.ring.read().unwrap()
+        }
+
+        pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        /// What petstream's `refresh` does with the events that it has read from the log.
+        pub(super) fn commit(&self, seq: u64) {
+            let event = Arc::new(Encoded { seq, topic: Topic::Pets });
+            let changed = {
+                let mut ring = self.ring.write().unwrap();
+                ring.follow(&LogPosition { epoch: epoch(), head: seq, pruned: 0 }, vec![event])
+            };
+            if changed {
+                self.notifiers.notify();
+            }
+        }
+
+        /// What petstream's `run` does when the server stops.
+        pub(super) fn close(&self) {
+            self.closing.store(true, Ordering::Release);
+            self.notifiers.notify();
+        }
+
+        pub(super) fn subscribe(self: &Arc<Self>) -> Subscription {
+            let epoch = self.ring().epoch();
+            Subscription::new(Arc::clone(self), Topics::ALL, epoch, 0, Grant)
+        }
     }
 }
 
-/// Reads until event `last`, on a runtime of this thread; every event must come once and in order.
-fn read_to(shared: &Arc<Shared>, last: u64) {
+/// Reads up to event `last`, on a runtime of this thread; every event must be read once and in order.
+fn read_to(state: &Arc<HubState>, last: u64) {
     block_on(async {
-        let mut subscription = pin!(shared.subscribe());
+        let mut subscription = pin!(state.subscribe());
         let mut seen = 0;
         while seen < last {
             match subscription.next(8).await {
@@ -170,61 +151,61 @@ fn read_to(shared: &Arc<Shared>, last: u64) {
     });
 }
 
-/// Two commits, while a subscriber of another runtime comes, reads and waits.
+/// Two commits while a subscriber of another runtime subscribes, reads and waits.
 pub fn a_subscriber_gets_every_commit() {
     check(5, || {
-        let shared = Shared::new();
+        let state = HubState::new();
         let reading = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || read_to(&shared, 2))
+            let state = Arc::clone(&state);
+            thread::spawn(move || read_to(&state, 2))
         };
-        shared.commit(1);
-        shared.commit(2);
+        state.commit(1);
+        state.commit(2);
         reading.join().unwrap();
     });
 }
 
-/// A commit, while subscribers of two runtimes come for the first time.
+/// A commit while the first subscribers of two runtimes subscribe.
 pub fn subscribers_of_every_runtime_get_a_commit() {
     check(5, || {
-        let shared = Shared::new();
+        let state = HubState::new();
         let reading = [(); 2].map(|()| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || read_to(&shared, 1))
+            let state = Arc::clone(&state);
+            thread::spawn(move || read_to(&state, 1))
         });
-        shared.commit(1);
+        state.commit(1);
         reading.into_iter().for_each(|reading| reading.join().unwrap());
     });
 }
 
-/// A second subscriber on a runtime that has one: it uses the bell that is there.
-pub fn subscribers_of_one_runtime_share_its_bell() {
+/// A second subscriber of a runtime uses the notification of the first.
+pub fn subscribers_of_one_runtime_share_its_notification() {
     check(5, || {
-        let shared = Shared::new();
+        let state = HubState::new();
         let reading = {
-            let shared = Arc::clone(&shared);
+            let state = Arc::clone(&state);
             thread::spawn(move || {
                 block_on(async {
-                    let (mut first, mut second) = (pin!(shared.subscribe()), pin!(shared.subscribe()));
+                    let (mut first, mut second) = (pin!(state.subscribe()), pin!(state.subscribe()));
                     assert!(matches!(first.next(8).await, Ok(SubscriptionEvent::Events(events)) if events.len() == 1));
                     assert!(matches!(second.next(8).await, Ok(SubscriptionEvent::Events(events)) if events.len() == 1));
                 });
             })
         };
-        shared.commit(1);
+        state.commit(1);
         reading.join().unwrap();
     });
 }
 
-/// Closing time is told once, and what was committed before it comes all the same.
-pub fn closing_time_is_heard_and_loses_nothing() {
+/// Closing is yielded once, and an event that was committed before is still read.
+pub fn closing_is_yielded_once_and_loses_nothing() {
     check(5, || {
-        let shared = Shared::new();
+        let state = HubState::new();
         let reading = {
-            let shared = Arc::clone(&shared);
+            let state = Arc::clone(&state);
             thread::spawn(move || {
                 block_on(async {
-                    let mut subscription = pin!(shared.subscribe());
+                    let mut subscription = pin!(state.subscribe());
                     let (mut closing, mut events) = (0, 0);
                     while closing == 0 || events == 0 {
                         match subscription.next(8).await {
@@ -237,29 +218,29 @@ pub fn closing_time_is_heard_and_loses_nothing() {
                 });
             })
         };
-        shared.commit(1);
-        shared.close();
+        state.commit(1);
+        state.close();
         reading.join().unwrap();
     });
 }
 
-/// What is told in passing while a subscriber waits: it gets the newest, and is woken for it.
-pub fn the_newest_on_the_board_is_read() {
+/// Ephemeral events sent while a subscriber waits wake it, and it gets the newest.
+pub fn the_newest_ephemeral_event_is_read() {
     check(5, || {
-        let shared = Shared::new();
-        let mut subscription = pin!(shared.subscribe().with_passing());
-        let telling = {
-            let shared = Arc::clone(&shared);
+        let state = HubState::new();
+        let mut subscription = pin!(state.subscribe().with_ephemeral());
+        let sending = {
+            let state = Arc::clone(&state);
             thread::spawn(move || {
-                shared.board.put(EphemeralFrame(1));
-                shared.board.put(EphemeralFrame(2));
+                state.ephemeral.send(EphemeralFrame(1));
+                state.ephemeral.send(EphemeralFrame(2));
             })
         };
         block_on(async {
             let mut last = 0;
             while last < 2 {
                 match subscription.next(8).await {
-                    Ok(SubscriptionEvent::EphemeralFrame(EphemeralFrame(number))) => {
+                    Ok(SubscriptionEvent::Ephemeral(EphemeralFrame(number))) => {
                         assert!(number > last, "{number} after {last}");
                         last = number;
                     }
@@ -267,6 +248,6 @@ pub fn the_newest_on_the_board_is_read() {
                 }
             }
         });
-        telling.join().unwrap();
+        sending.join().unwrap();
     });
 }

@@ -3,10 +3,10 @@
 use petstream_loom::{completion, events, shutdown, usage};
 
 macro_rules! models {
-    ($($room:ident: $($model:ident),+;)+) => {$($(
+    ($($module:ident: $($model:ident),+;)+) => {$($(
         #[test]
         fn $model() {
-            $room::$model();
+            $module::$model();
         }
     )+)+};
 }
@@ -18,9 +18,9 @@ models! {
         the_task_that_polled_last_is_woken;
     usage:
         every_record_is_taken_once_and_in_order, a_record_wakes_the_writer,
-        a_record_at_closing_time_is_taken_or_refused, a_full_queue_says_so;
+        a_record_during_the_close_is_taken_or_refused, a_full_queue_refuses_records;
     events:
         a_subscriber_gets_every_commit, subscribers_of_every_runtime_get_a_commit,
-        subscribers_of_one_runtime_share_its_bell, closing_time_is_heard_and_loses_nothing,
-        the_newest_on_the_board_is_read;
+        subscribers_of_one_runtime_share_its_notification, closing_is_yielded_once_and_loses_nothing,
+        the_newest_ephemeral_event_is_read;
 }
