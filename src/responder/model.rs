@@ -23,6 +23,25 @@ const OFFLOAD_BODY_LEN: usize = 16 * 1024;
 const OFFLOAD_NAME_COUNT: usize = 2_000;
 
 /// The local model. Clones share the store and the offload pool.
+///
+/// ```
+/// use petstream::offload::Offload;
+/// use petstream::petstore::PetStore;
+/// use petstream::responder::{MODEL, Responder};
+/// use petstream::store::Store;
+/// use petstream::wire::request::{ChatRequest, Rules, Unknown};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = Store::open("sqlite::memory:").await.unwrap();
+/// let model = Responder::new(PetStore::new(store), Offload::new(false));
+/// let body = format!(r#"{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "How many dogs?"}}]}}"#);
+/// let rules = Rules { json_depth: 128, unknown: Unknown::Refuse, local_model: MODEL };
+/// let request = ChatRequest::parse(body.into(), &rules).unwrap();
+/// let completion = model.complete(&"key-id".into(), &request).await.unwrap();
+/// let text: String = completion.choices[0].pieces.iter().map(|piece| piece.text.as_str()).collect();
+/// assert_eq!(text, "There are 0 available dogs.");
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Responder {
     pets: PetStore,

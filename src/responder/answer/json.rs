@@ -2,26 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::lookup::{Answer, satisfies};
+use super::lookup::{AnswerContent, satisfies};
 use super::markdown;
 use crate::responder::query::Intent;
 
 /// Renders an answer as a JSON object.
-pub(super) fn render(answer: &Answer) -> Value {
+pub(super) fn render(answer: &AnswerContent) -> Value {
     match answer {
-        Answer::Pets { question, pets, total } => {
+        AnswerContent::Pets { question, pets, total } => {
             let mut object = json!({ "pets": pets, "total": total });
             if let (Intent::Check { any_of, none_of }, [one]) = (&question.intent, pets.as_slice()) {
                 object["answer"] = json!(satisfies(one, any_of, none_of));
             }
             object
         }
-        Answer::Values { values, total, .. } => {
+        AnswerContent::Values { values, total, .. } => {
             let values: Vec<Value> =
                 values.iter().map(|(value, count)| json!({ "value": value, "count": count })).collect();
             json!({ "values": values, "total": total })
         }
-        Answer::Social { .. } => json!({ "message": markdown::render(answer) }),
-        Answer::Ambiguous | Answer::Declined(_) => json!({ "error": markdown::render(answer) }),
+        AnswerContent::Social { .. } => json!({ "message": markdown::render(answer) }),
+        AnswerContent::Ambiguous | AnswerContent::Declined(_) => json!({ "error": markdown::render(answer) }),
     }
 }

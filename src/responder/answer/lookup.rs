@@ -17,7 +17,7 @@ pub(super) const MAX_LISTED_VALUES: usize = 100;
 
 /// The content of an answer, before it is rendered.
 #[derive(Clone, Debug)]
-pub(in crate::responder) enum Answer {
+pub(in crate::responder) enum AnswerContent {
     /// The first [`MAX_LISTED_PETS`] pets that a question asks for, and their total number.
     Pets { question: Question, pets: Vec<Pet>, total: usize },
     /// The values of an attribute, each with its number of pets, and the total number of values.
@@ -37,14 +37,14 @@ pub(in crate::responder) enum Answer {
 pub(in crate::responder) async fn look_up(
     pets: &PetStore,
     interpretation: Interpretation,
-) -> Result<Answer, StoreError> {
+) -> Result<AnswerContent, StoreError> {
     match interpretation {
-        Interpretation::Declined(reason) => Ok(Answer::Declined(reason)),
+        Interpretation::Declined(reason) => Ok(AnswerContent::Declined(reason)),
         Interpretation::Social(kind) => {
             let mut counts: BTreeMap<Species, usize> = BTreeMap::new();
             scan(pets, &Query::default(), &mut |pet| *counts.entry(pet.species).or_default() += 1).await?;
             let total = counts.values().sum();
-            Ok(Answer::Social { kind, species: counts.into_keys().collect(), total })
+            Ok(AnswerContent::Social { kind, species: counts.into_keys().collect(), total })
         }
         Interpretation::Question(question) => match question.intent {
             Intent::Values(attribute) | Intent::CountValues(attribute) => find_values(pets, question, attribute).await,
@@ -53,7 +53,7 @@ pub(in crate::responder) async fn look_up(
     }
 }
 
-async fn find_pets(pets: &PetStore, question: Question) -> Result<Answer, StoreError> {
+async fn find_pets(pets: &PetStore, question: Question) -> Result<AnswerContent, StoreError> {
     let (mut found, mut total) = (Vec::new(), 0);
     scan(pets, &question.query, &mut |pet| {
         total += 1;
@@ -63,17 +63,17 @@ async fn find_pets(pets: &PetStore, question: Question) -> Result<Answer, StoreE
     })
     .await?;
     if question.single && total > 1 {
-        return Ok(Answer::Ambiguous);
+        return Ok(AnswerContent::Ambiguous);
     }
-    Ok(Answer::Pets { question, pets: found, total })
+    Ok(AnswerContent::Pets { question, pets: found, total })
 }
 
-async fn find_values(pets: &PetStore, question: Question, attribute: Attribute) -> Result<Answer, StoreError> {
+async fn find_values(pets: &PetStore, question: Question, attribute: Attribute) -> Result<AnswerContent, StoreError> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     scan(pets, &question.query, &mut |pet| *counts.entry(pet::value(&pet, attribute)).or_default() += 1).await?;
     let total = counts.len();
     let values = counts.into_iter().take(MAX_LISTED_VALUES).collect();
-    Ok(Answer::Values { question, attribute, values, total })
+    Ok(AnswerContent::Values { question, attribute, values, total })
 }
 
 /// Whether the pet meets the conditions of an [`Intent::Check`].

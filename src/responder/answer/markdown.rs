@@ -3,7 +3,7 @@
 
 use super::describe::{describe, ordered, superlative};
 use super::escape::escape;
-use super::lookup::{Answer, MAX_LISTED_PETS, MAX_LISTED_VALUES, satisfies};
+use super::lookup::{AnswerContent, MAX_LISTED_PETS, MAX_LISTED_VALUES, satisfies};
 use super::pet;
 use crate::responder::language::{MAX_MESSAGE_LEN, Social, Unsupported};
 use crate::responder::query::{Attribute, Intent, Question, Selection};
@@ -14,13 +14,15 @@ const ABILITIES: &str = "I can list, count and describe the pets in this store: 
                          price, whether they are good with kids, and status.";
 
 /// Renders an answer as Markdown.
-pub(super) fn render(answer: &Answer) -> String {
+pub(super) fn render(answer: &AnswerContent) -> String {
     match answer {
-        Answer::Pets { question, pets, total } => pets_text(question, pets, *total),
-        Answer::Values { question, attribute, values, total } => values_text(question, *attribute, values, *total),
-        Answer::Ambiguous => "Several pets could be meant; please say which one, by its name.".to_owned(),
-        Answer::Social { kind, species, total } => social(*kind, species, *total),
-        Answer::Declined(reason) => format!("{} {ABILITIES}", explain(reason)),
+        AnswerContent::Pets { question, pets, total } => pets_text(question, pets, *total),
+        AnswerContent::Values { question, attribute, values, total } => {
+            values_text(question, *attribute, values, *total)
+        }
+        AnswerContent::Ambiguous => "Several pets could be meant; please say which one, by its name.".to_owned(),
+        AnswerContent::Social { kind, species, total } => social(*kind, species, *total),
+        AnswerContent::Declined(reason) => format!("{} {ABILITIES}", explain(reason)),
     }
 }
 

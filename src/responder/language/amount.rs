@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::concept::{Bound, Concept, Measure, Unit};
+use super::concept::{Comparison, Concept, Measure, Unit};
 use super::interpretation::Unsupported;
 use crate::responder::query::{Attribute, Conditions, Range, RangeLimit};
 
@@ -22,7 +22,7 @@ struct Quantity {
 }
 
 /// Parses an amount at the start of `concepts`; returns the condition and the number of concepts. `None` if there is no
-/// amount; a number without unit and bound is not one.
+/// amount; a number without unit and comparison is not one.
 ///
 /// # Errors
 /// [`Unsupported`] for an amount that the inventory can't be compared with (weeks, euros) or whose attribute is unclear
@@ -42,7 +42,7 @@ pub(super) fn amount(concepts: &[Concept]) -> Result<Option<(Conditions, usize)>
 #[derive(Debug)]
 struct AmountPhrase {
     subject: Option<Measure>,
-    bound: Option<Bound>,
+    comparison: Option<Comparison>,
     first: Quantity,
     /// The end of a range.
     second: Option<Quantity>,
@@ -54,7 +54,7 @@ impl AmountPhrase {
     fn parse(concepts: &[Concept]) -> Option<Self> {
         let mut at = 0;
         let mut subject = None;
-        let mut bound = None;
+        let mut comparison = None;
         match concepts.first()? {
             Concept::Ask(Attribute::Price) => subject = Some(Measure::Price),
             Concept::Ask(Attribute::Age) => subject = Some(Measure::Age),
@@ -65,11 +65,11 @@ impl AmountPhrase {
         }
         loop {
             match concepts.get(at) {
-                Some(Concept::Bound(this, measure)) => (bound, subject) = (Some(*this), measure.or(subject)),
-                Some(Concept::About) => bound = Some(Bound::Around),
-                Some(Concept::From) => bound = Some(Bound::AtLeast),
+                Some(Concept::Comparison(this, measure)) => (comparison, subject) = (Some(*this), measure.or(subject)),
+                Some(Concept::About) => comparison = Some(Comparison::Around),
+                Some(Concept::From) => comparison = Some(Comparison::AtLeast),
                 Some(Concept::PriceSum) if is_followed_by_price(&concepts[at + 1..]) => {
-                    (bound, subject) = (Some(Bound::AtMost), Some(Measure::Price));
+                    (comparison, subject) = (Some(Comparison::AtMost), Some(Measure::Price));
                 }
                 _ => break,
             }
@@ -78,7 +78,7 @@ impl AmountPhrase {
         }
         let (mut first, length) = quantity(&concepts[at..])?;
         at += length;
-        if bound != Some(Bound::Between)
+        if comparison != Some(Comparison::Between)
             && let Some((months, length)) = and_months(first, &concepts[at..])
         {
             first = months;
@@ -89,13 +89,13 @@ impl AmountPhrase {
             (first.unit, &concepts[at..])
         {
             first.unit = Some(*unit);
-            let bound = if *more == Concept::OrLess { Bound::AtMost } else { Bound::AtLeast };
-            return Some(Self { subject, bound: Some(bound), first, second: None, length: at + 2 });
+            let comparison = if *more == Concept::OrLess { Comparison::AtMost } else { Comparison::AtLeast };
+            return Some(Self { subject, comparison: Some(comparison), first, second: None, length: at + 2 });
         }
         let mut second = None;
         let is_range = match concepts.get(at) {
             Some(Concept::To) => true,
-            Some(Concept::And) => bound == Some(Bound::Between),
+            Some(Concept::And) => comparison == Some(Comparison::Between),
             _ => false,
         };
         if is_range && let Some((quantity, length)) = quantity(&concepts[at + 1..]) {
@@ -103,10 +103,10 @@ impl AmountPhrase {
             at += 1 + length;
         }
         let (postfix, length) = postfix(&concepts[at..]);
-        Some(Self { subject, bound: postfix.or(bound), first, second, length: at + length })
+        Some(Self { subject, comparison: postfix.or(comparison), first, second, length: at + length })
     }
 
-    /// The attribute that the amount measures; `None` for a number without unit and bound.
+    /// The attribute that the amount measures; `None` for a number without unit and comparison.
     fn measure(&self) -> Result<Option<Measure>, Unsupported> {
         let units = [Some(self.first), self.second].into_iter().flatten().filter_map(|quantity| quantity.unit);
         let mut stated = None;
@@ -125,7 +125,7 @@ impl AmountPhrase {
         match (stated, self.subject) {
             (Some(stated), Some(subject)) if stated != subject => Err(Unsupported::NotUnderstood),
             (Some(measure), _) | (None, Some(measure)) => Ok(Some(measure)),
-            (None, None) if self.bound.is_none() && self.second.is_none() => Ok(None),
+            (None, None) if self.comparison.is_none() && self.second.is_none() => Ok(None),
             (None, None) if self.first.value >= MIN_UNITLESS_PRICE => Ok(Some(Measure::Price)),
             (None, None) => Err(Unsupported::WhichUnit),
         }
@@ -142,23 +142,23 @@ impl AmountPhrase {
         if let Some(second) = self.second.map(scaled) {
             return Range::new(limit(value.min(second), false), limit(value.max(second), false));
         }
-        match self.bound.unwrap_or(Bound::Exactly) {
-            Bound::Under => Range::new(None, limit(value, true)),
-            Bound::Over => Range::new(limit(value, true), None),
-            Bound::AtMost => Range::new(None, limit(value, false)),
-            Bound::AtLeast => Range::new(limit(value, false), None),
-            Bound::Around => {
+        match self.comparison.unwrap_or(Comparison::Exactly) {
+            Comparison::Under => Range::new(None, limit(value, true)),
+            Comparison::Over => Range::new(limit(value, true), None),
+            Comparison::AtMost => Range::new(None, limit(value, false)),
+            Comparison::AtLeast => Range::new(limit(value, false), None),
+            Comparison::Around => {
                 let near =
                     value.saturating_mul(if measure == Measure::Price { PRICE_TOLERANCE } else { AGE_TOLERANCE });
                 Range::new(limit(value - near, false), limit(value + near, false))
             }
             // A pet is two years old until its third birthday.
-            Bound::Exactly | Bound::Between
+            Comparison::Exactly | Comparison::Between
                 if measure == Measure::Age && unit != Some(Unit::Month) && value.is_integer() =>
             {
                 Range::new(limit(value, false), limit(value + MONTHS_PER_YEAR, true))
             }
-            Bound::Exactly | Bound::Between => Range::new(limit(value, false), limit(value, false)),
+            Comparison::Exactly | Comparison::Between => Range::new(limit(value, false), limit(value, false)),
         }
     }
 }
@@ -168,7 +168,8 @@ fn count_stop_words(concepts: &[Concept]) -> usize {
 }
 
 fn is_followed_by_price(concepts: &[Concept]) -> bool {
-    let at = concepts.iter().take_while(|c| matches!(c, Concept::StopWord | Concept::Bound(..) | Concept::But)).count();
+    let at =
+        concepts.iter().take_while(|c| matches!(c, Concept::StopWord | Concept::Comparison(..) | Concept::But)).count();
     match concepts.get(at) {
         Some(Concept::Money(_)) => true,
         Some(Concept::Number(_)) => matches!(concepts.get(at + 1), Some(Concept::Unit(Unit::Dollar))),
@@ -244,18 +245,18 @@ pub(super) fn number(concepts: &[Concept]) -> Option<(Decimal, usize)> {
 }
 
 /// "or less" after an amount, with the number of concepts.
-fn postfix(concepts: &[Concept]) -> (Option<Bound>, usize) {
+fn postfix(concepts: &[Concept]) -> (Option<Comparison>, usize) {
     let at = count_stop_words(concepts);
-    let bound = match concepts.get(at) {
-        Some(Concept::OrLess) => Bound::AtMost,
-        Some(Concept::OrMore) => Bound::AtLeast,
+    let comparison = match concepts.get(at) {
+        Some(Concept::OrLess) => Comparison::AtMost,
+        Some(Concept::OrMore) => Comparison::AtLeast,
         // "200 max", but not "200, at most 3 years".
-        Some(Concept::Bound(bound @ (Bound::AtMost | Bound::AtLeast), None))
+        Some(Concept::Comparison(comparison @ (Comparison::AtMost | Comparison::AtLeast), None))
             if quantity(&concepts[at + 1..]).is_none() =>
         {
-            *bound
+            *comparison
         }
         _ => return (None, 0),
     };
-    (Some(bound), at + 1)
+    (Some(comparison), at + 1)
 }

@@ -23,7 +23,7 @@ pub(in crate::responder) enum LifeStage {
 
 /// The comparison that an amount takes part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::responder) enum Bound {
+pub(in crate::responder) enum Comparison {
     Under,
     Over,
     AtMost,
@@ -118,7 +118,7 @@ pub(in crate::responder) enum Concept {
     /// "and a half" after a number.
     AndHalf,
     /// "under", or "cheaper than" with its attribute.
-    Bound(Bound, Option<Measure>),
+    Comparison(Comparison, Option<Measure>),
     /// "or less", after an amount.
     OrLess,
     /// "or more", after an amount.

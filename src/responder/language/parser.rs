@@ -7,7 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::amount::{amount, number};
 use super::clause::Clause;
-use super::concept::{Bound, Concept, LifeStage, Social};
+use super::concept::{Comparison, Concept, LifeStage, Social};
 use super::interpretation::Unsupported;
 use super::phrase::{Part, compose};
 use super::rejection::reject_unanswerable;
@@ -69,8 +69,12 @@ impl Parser<'_> {
                 return Err(Unsupported::NotUnderstood);
             }
             // "the cheaper between Rex and Fido"
-            Concept::Bound(Bound::Between, None) if self.concepts.iter().any(|c| matches!(c, Concept::Name(_))) => 1,
-            Concept::Bound(..) => return Err(Unsupported::Words(Vec::new())),
+            Concept::Comparison(Comparison::Between, None)
+                if self.concepts.iter().any(|c| matches!(c, Concept::Name(_))) =>
+            {
+                1
+            }
+            Concept::Comparison(..) => return Err(Unsupported::Words(Vec::new())),
             Concept::SortBy => self.sort_by()?,
             Concept::Top => self.top()?,
             Concept::Size(_) | Concept::LifeStage(_) if matches!(self.peek(1), Some(Concept::Kids)) => {
@@ -81,7 +85,7 @@ impl Parser<'_> {
                 1
             }
             Concept::Superlative(sort) => self.superlative(sort),
-            Concept::Ordinal(place) => self.ordinal(place)?,
+            Concept::Ordinal(index) => self.ordinal(index)?,
             Concept::Not if self.is_negative_question() => 1,
             // "dogs and their prices", "a dog, but only if it is small": refers to the same sentence.
             Concept::Those | Concept::It(_)
@@ -218,20 +222,20 @@ impl Parser<'_> {
         1
     }
 
-    fn ordinal(&mut self, place: i32) -> Result<usize, Unsupported> {
+    fn ordinal(&mut self, index: i32) -> Result<usize, Unsupported> {
         self.parts.push(Part::Gap);
         match self.peek(1) {
             Some(Concept::Superlative(sort)) => {
-                (self.clause.sort, self.clause.selection) = (Some(*sort), Some(Selection::Nth(place)));
+                (self.clause.sort, self.clause.selection) = (Some(*sort), Some(Selection::Nth(index)));
                 Ok(2)
             }
-            Some(Concept::Number(value)) if place == 0 => {
+            Some(Concept::Number(value)) if index == 0 => {
                 self.clause.selection = value.to_usize().map(Selection::First);
                 Ok(2)
             }
             Some(Concept::Number(_)) => Err(Unsupported::NotUnderstood),
             _ => {
-                self.clause.ordinal = Some(place);
+                self.clause.ordinal = Some(index);
                 Ok(1)
             }
         }

@@ -37,9 +37,9 @@ pub(super) enum Part {
 /// A noun with the conditions before and after it.
 #[derive(Clone, Debug, Default)]
 struct NounPhrase {
-    pre: Conditions,
+    before: Conditions,
     noun: Option<Conditions>,
-    post: Conditions,
+    after: Conditions,
     /// A noun or "pets" has been read: further conditions follow it.
     after_noun: bool,
 }
@@ -146,8 +146,8 @@ impl PhraseBuilder {
         self.last_excluded = Some(condition.clone());
         // "not good with kids" is the opposite value rather than an exclusion.
         if let Some(kids) = condition.kids.filter(|_| Conditions { kids: None, ..condition.clone() }.is_empty()) {
-            let place = if self.current.after_noun { &mut self.current.post } else { &mut self.current.pre };
-            place.kids = Some(!kids);
+            let target = if self.current.after_noun { &mut self.current.after } else { &mut self.current.before };
+            target.kids = Some(!kids);
         } else {
             self.none_of.push(condition);
         }
@@ -162,10 +162,9 @@ impl PhraseBuilder {
         }
         self.close_applied_negation();
         let is_separate = self.conjunction.take().is_some();
-        let other_species =
-            self.current.noun.as_ref().is_some_and(|open| {
-                !open.species.is_empty() && !noun.species.is_empty() && open.species != noun.species
-            });
+        let other_species = self.current.noun.as_ref().is_some_and(|current| {
+            !current.species.is_empty() && !noun.species.is_empty() && current.species != noun.species
+        });
         if self.current.noun.is_some() && (is_separate || other_species) {
             let finished = std::mem::take(&mut self.current);
             self.finished.push(finished);
@@ -178,16 +177,16 @@ impl PhraseBuilder {
 
     fn condition(&mut self, condition: &Conditions, parts: &[Part]) -> Result<usize, Unsupported> {
         if self.is_negated(condition) {
-            let mut applied = condition.clone();
+            let mut excluded = condition.clone();
             let mut length = 1;
             // "no small dogs" excludes small dogs; "not small dogs" asks for dogs.
             if self.negation == Some(Negation::No) {
                 while let Some(Part::Trait(more) | Part::Noun(more)) = parts.get(length) {
-                    applied.merge(more);
+                    excluded.merge(more);
                     length += 1;
                 }
             }
-            self.exclude(applied);
+            self.exclude(excluded);
             return Ok(length);
         }
         self.close_applied_negation();
@@ -201,8 +200,8 @@ impl PhraseBuilder {
         {
             return Err(Unsupported::Combination);
         }
-        let place = if self.current.after_noun { &mut self.current.post } else { &mut self.current.pre };
-        place.merge(condition);
+        let target = if self.current.after_noun { &mut self.current.after } else { &mut self.current.before };
+        target.merge(condition);
         self.last_condition = Some(condition.clone());
         Ok(1)
     }
@@ -215,10 +214,10 @@ impl PhraseBuilder {
 }
 
 /// Whether "or" between the two separates values of one attribute, not ranges or different attributes.
-fn is_choice(one: &Conditions, two: &Conditions) -> bool {
-    let listed =
+fn is_choice(left: &Conditions, right: &Conditions) -> bool {
+    let is_list =
         |conditions: &Conditions| conditions.price.is_open() && conditions.age.is_open() && conditions.kids.is_none();
-    listed(one) && listed(two) && one.shares_attribute(two)
+    is_list(left) && is_list(right) && left.shares_attribute(right)
 }
 
 /// Whether the conditions at the start precede a noun: "large black cats".
@@ -231,23 +230,23 @@ fn leads_to_noun(parts: &[Part]) -> bool {
 
 /// The noun phrases as alternative conditions; those before the first and after the last apply to all.
 fn alternatives(mut phrases: Vec<NounPhrase>) -> Vec<Conditions> {
-    if phrases.iter().skip(1).all(|phrase| phrase.pre.is_empty())
-        && let Some(first) = phrases.first().map(|phrase| phrase.pre.clone())
+    if phrases.iter().skip(1).all(|phrase| phrase.before.is_empty())
+        && let Some(first) = phrases.first().map(|phrase| phrase.before.clone())
     {
         for phrase in &mut phrases {
-            phrase.pre.inherit(&first);
+            phrase.before.inherit(&first);
         }
     }
-    if let Some(last) = phrases.last().map(|phrase| phrase.post.clone()) {
+    if let Some(last) = phrases.last().map(|phrase| phrase.after.clone()) {
         for phrase in &mut phrases {
-            phrase.post.inherit(&last);
+            phrase.after.inherit(&last);
         }
     }
     let mut alternatives: Vec<Conditions> = Vec::new();
     for phrase in phrases {
         let mut all = phrase.noun.unwrap_or_default();
-        all.merge(&phrase.pre);
-        all.merge(&phrase.post);
+        all.merge(&phrase.before);
+        all.merge(&phrase.after);
         // "cats and dogs" is one condition with two species.
         let mergeable = alternatives.iter_mut().find(|other| {
             let same = Conditions { species: Vec::new(), ..(*other).clone() }

@@ -66,7 +66,7 @@ fn tag_first(words: &[Word], previous: Option<&Concept>, inventory: &InventoryLe
             // A pet may be called "Max", "May" or "Red": the capital letter or the neighbouring words decide.
             let number_follows = is_number_next(words, name.1);
             let follows_name_cue = matches!(previous, Some(Concept::NameCue | Concept::Describe | Concept::About));
-            let amount = matches!(phrase.0, Concept::Bound(..));
+            let amount = matches!(phrase.0, Concept::Comparison(..));
             if words[0].capitalized
                 || follows_name_cue
                 || name.1 > phrase.1
@@ -78,7 +78,7 @@ fn tag_first(words: &[Word], previous: Option<&Concept>, inventory: &InventoryLe
             }
         }
         // "Is Max available?" asks about a pet, even if none has that name.
-        (None, Some((Concept::Bound(..), 1))) if words[0].capitalized && !is_number_next(words, 1) => {
+        (None, Some((Concept::Comparison(..), 1))) if words[0].capitalized && !is_number_next(words, 1) => {
             (Concept::Unknown(words[0].text.as_str().into()), 1)
         }
         // "200 or more", but "small or over $200".

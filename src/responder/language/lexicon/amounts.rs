@@ -1,6 +1,6 @@
 //! Words for amounts and orders, conjunctions and negations.
 
-use crate::responder::language::concept::{Bound, Concept, Measure, Unit};
+use crate::responder::language::concept::{Comparison, Concept, Measure, Unit};
 use crate::wire::resource::filter::Sort;
 
 use Concept as C;
@@ -52,39 +52,45 @@ pub(super) static AMOUNTS: &[(Concept, &str)] = &[
     (C::Unit(Unit::Month), "month*|mo|mos|mth*|month* old|months old|mo old|month* of age|months of age|month olds"),
     (C::Unit(Unit::OtherTime), "week*|wk*|week* old|weeks old|day*|day* old|days old|hour*|decade*|week olds"),
     (
-        C::Bound(Bound::Under, None),
+        C::Comparison(Comparison::Under, None),
         "under|below|less than|fewer than|lower than|not quite|beneath|smaller than|lesser than",
     ),
-    (C::Bound(Bound::Over, None), "over|above|more than|greater than|higher than|beyond|upwards of|exceeding|past"),
     (
-        C::Bound(Bound::AtMost, None),
+        C::Comparison(Comparison::Over, None),
+        "over|above|more than|greater than|higher than|beyond|upwards of|exceeding|past",
+    ),
+    (
+        C::Comparison(Comparison::AtMost, None),
         "at most|up to|no more than|not more than|not over|not above|maximum|max|maximum of|max of|within|\
          not exceeding|no higher than|at or under|at or below|a maximum of|a max of|under or equal to|\
          less than or equal to",
     ),
     (
-        C::Bound(Bound::AtLeast, None),
+        C::Comparison(Comparison::AtLeast, None),
         "at least|no less than|not less than|not under|not below|minimum|min|minimum of|min of|\
          starting at|starting from|a minimum of|no lower than|at or over|at or above|\
          greater than or equal to|more than or equal to",
     ),
-    (C::Bound(Bound::Between, None), "between|in between|in the range of|ranging from|range of"),
-    (C::Bound(Bound::Around, None), "around|approximately|roughly|approx|circa|close to|near|nearly|almost|or so"),
-    (C::Bound(Bound::Exactly, None), "exactly|precisely|equal to|at exactly|exact"),
+    (C::Comparison(Comparison::Between, None), "between|in between|in the range of|ranging from|range of"),
     (
-        C::Bound(Bound::Under, Some(Measure::Price)),
+        C::Comparison(Comparison::Around, None),
+        "around|approximately|roughly|approx|circa|close to|near|nearly|almost|or so",
+    ),
+    (C::Comparison(Comparison::Exactly, None), "exactly|precisely|equal to|at exactly|exact"),
+    (
+        C::Comparison(Comparison::Under, Some(Measure::Price)),
         "cheaper than|less expensive than|costing less than|cost less than|costs less than|\
          that cost less than|priced under|priced below|for less than|for under|cost under|costs under|\
          costing under|price less than|price under|price below",
     ),
     (
-        C::Bound(Bound::Over, Some(Measure::Price)),
+        C::Comparison(Comparison::Over, Some(Measure::Price)),
         "more expensive than|pricier than|dearer than|costlier than|costing more than|cost more than|\
          costs more than|priced over|priced above|for more than|for over|cost over|costs over|price over|\
          price above|price more than",
     ),
     (
-        C::Bound(Bound::AtMost, Some(Measure::Price)),
+        C::Comparison(Comparison::AtMost, Some(Measure::Price)),
         "budget of|budget is|budget|a budget of|on a budget of|with a budget of|my budget is|my budget|\
          spend|spend up to|spend at most|spend no more than|to spend|can spend|can afford|afford|\
          no more expensive than|not more expensive than|price up to|price at most|max price|maximum price|\
@@ -92,42 +98,48 @@ pub(super) static AMOUNTS: &[(Concept, &str)] = &[
          priced up to|price limit|price cap|not cost more than|costing at most|costing no more than",
     ),
     (
-        C::Bound(Bound::AtLeast, Some(Measure::Price)),
+        C::Comparison(Comparison::AtLeast, Some(Measure::Price)),
         "price at least|cost at least|costs at least|costing at least|min price|minimum price|\
          min price of|minimum price of|no cheaper than|not cheaper than|not cost less than|priced from",
     ),
     (
-        C::Bound(Bound::Between, Some(Measure::Price)),
+        C::Comparison(Comparison::Between, Some(Measure::Price)),
         "priced between|cost between|costs between|costing between|price between",
     ),
     (
-        C::Bound(Bound::Exactly, Some(Measure::Price)),
+        C::Comparison(Comparison::Exactly, Some(Measure::Price)),
         "priced at|cost exactly|costs exactly|costing|costing exactly|at a price of|price equal to|\
          for exactly",
     ),
     (
-        C::Bound(Bound::Around, Some(Measure::Price)),
+        C::Comparison(Comparison::Around, Some(Measure::Price)),
         "priced around|priced about|for around|for about|cost around|costs around|costing around|\
          cost about|costing about|price around|price about",
     ),
     (
-        C::Bound(Bound::Under, Some(Measure::Age)),
+        C::Comparison(Comparison::Under, Some(Measure::Age)),
         "younger than|less old than|aged under|age under|aged below|age below|age less than",
     ),
-    (C::Bound(Bound::Over, Some(Measure::Age)), "older than|aged over|age over|aged above|age above|age more than"),
     (
-        C::Bound(Bound::AtMost, Some(Measure::Age)),
+        C::Comparison(Comparison::Over, Some(Measure::Age)),
+        "older than|aged over|age over|aged above|age above|age more than",
+    ),
+    (
+        C::Comparison(Comparison::AtMost, Some(Measure::Age)),
         "no older than|not older than|aged up to|age up to|age at most|max age|maximum age|max age of|\
          maximum age of|at most aged",
     ),
     (
-        C::Bound(Bound::AtLeast, Some(Measure::Age)),
+        C::Comparison(Comparison::AtLeast, Some(Measure::Age)),
         "no younger than|not younger than|age at least|min age|minimum age|aged at least|aged from|\
          min age of|minimum age of",
     ),
-    (C::Bound(Bound::Between, Some(Measure::Age)), "aged between|age between|ages between"),
-    (C::Bound(Bound::Exactly, Some(Measure::Age)), "aged|aged exactly|age exactly|who are aged|at the age of"),
-    (C::Bound(Bound::Around, Some(Measure::Age)), "aged around|aged about|age around|age about"),
+    (C::Comparison(Comparison::Between, Some(Measure::Age)), "aged between|age between|ages between"),
+    (
+        C::Comparison(Comparison::Exactly, Some(Measure::Age)),
+        "aged|aged exactly|age exactly|who are aged|at the age of",
+    ),
+    (C::Comparison(Comparison::Around, Some(Measure::Age)), "aged around|aged about|age around|age about"),
     (
         C::OrLess,
         "or less|or under|or below|or lower|or fewer|or younger|or cheaper|and under|and below|\
