@@ -18,8 +18,7 @@ use tokio::time::Instant;
 use crate::bound::{Bound, Grant};
 use crate::config::Limits;
 use crate::error::ApiError;
-use crate::time::clock;
-use crate::time::timeout;
+use crate::time::{TaskTimer, timeout_at};
 
 /// The room that is made for a body at first, bytes.
 const UNIT: usize = 16 * 1024;
@@ -67,12 +66,18 @@ impl BodyReader {
         }
     }
 
-    /// Reads a body to its end, for the key of this id.
+    /// Reads a body to its end, for the key of this id; `timer` is that of the task that polls this.
     ///
     /// # Errors
     /// 415 for an encoded body, 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when there is
     /// no memory for it, 429 when the key has no share of the memory left.
-    pub async fn read(&self, key: &Arc<str>, headers: &HeaderMap, mut body: Body) -> Result<ReadBody, ApiError> {
+    pub async fn read(
+        &self,
+        key: &Arc<str>,
+        headers: &HeaderMap,
+        mut body: Body,
+        timer: &TaskTimer,
+    ) -> Result<ReadBody, ApiError> {
         if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
             return Err(ApiError::encoded_body());
         }
@@ -83,10 +88,10 @@ impl BodyReader {
         let most = declared.unwrap_or(self.limit).try_into().unwrap_or(usize::MAX);
         let mut share = self.memory.nothing(key);
         let mut bytes = Vec::new();
-        let mut pace = Pace::new(self.times, clock::now());
+        let mut pace = Pace::new(self.times, Instant::now());
         // Most bodies say how long they are, and need not be asked whether there is more.
         while !body.is_end_stream()
-            && let Some(data) = pace.next(&mut body).await?
+            && let Some(data) = pace.next(&mut body, timer).await?
         {
             if bytes.len() as u64 + data.len() as u64 > self.limit {
                 return Err(ApiError::body_too_large(self.limit));
@@ -132,16 +137,15 @@ impl Pace {
     }
 
     /// The next piece of `body`; none at its end.
-    async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    async fn next(&mut self, body: &mut Body, timer: &TaskTimer) -> Result<Option<Bytes>, ApiError> {
         loop {
-            let left = self.due.min(self.ends).saturating_duration_since(clock::now());
-            let frame = timeout(left, pin!(body.frame())).await;
+            let frame = timeout_at(timer, self.due.min(self.ends), pin!(body.frame())).await;
             match frame.ok_or_else(ApiError::body_timeout)? {
                 None => return Ok(None),
                 Some(Err(_broken)) => return Err(ApiError::body_broken()),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        self.count(data.len() as u64, clock::now());
+                        self.count(data.len() as u64, Instant::now());
                         return Ok(Some(data));
                     }
                 }
@@ -185,7 +189,7 @@ mod tests {
     /// The length of the body, or the status of the refusal, and how long it took.
     async fn read(reader: &BodyReader, body: Body) -> (Result<usize, u16>, Duration) {
         let began = Instant::now();
-        let read = reader.read(&"key".into(), &HeaderMap::new(), body).await;
+        let read = reader.read(&"key".into(), &HeaderMap::new(), body, &TaskTimer::default()).await;
         (read.map(|body| body.bytes.len()).map_err(|error| error.status().as_u16()), began.elapsed())
     }
 
@@ -225,22 +229,22 @@ mod tests {
     async fn a_body_is_counted_with_what_it_takes_and_small_ones_are_not() {
         let reader = reader(&Limits::default());
         let one: Arc<str> = "one".into();
-        let headers = HeaderMap::new();
-        let small = reader.read(&one, &headers, Body::from(vec![b' '; MAX_AS_IT_IS])).await.unwrap();
+        let (headers, timer) = (HeaderMap::new(), TaskTimer::default());
+        let small = reader.read(&one, &headers, Body::from(vec![b' '; MAX_AS_IT_IS]), &timer).await.unwrap();
         assert_eq!((small.share.amount(), reader.memory.taken()), (0, 0));
-        let large = reader.read(&one, &headers, Body::from(vec![b' '; 60_000])).await.unwrap();
+        let large = reader.read(&one, &headers, Body::from(vec![b' '; 60_000]), &timer).await.unwrap();
         assert_eq!((large.share.amount(), reader.memory.taken()), (60_000, 60_000));
         let status = |read: Result<ReadBody, ApiError>| read.err().map(|error| error.status().as_u16());
         let more = || Body::from(vec![b' '; 60_000]);
-        assert_eq!(status(reader.read(&one, &headers, more()).await), Some(429), "a quarter for each");
-        assert_eq!(status(reader.read(&"other".into(), &headers, more()).await), None);
+        assert_eq!(status(reader.read(&one, &headers, more(), &timer).await), Some(429), "a quarter for each");
+        assert_eq!(status(reader.read(&"other".into(), &headers, more(), &timer).await), None);
         let most = slow(iter::repeat_n((Duration::ZERO, 10_000), 10));
-        assert_eq!(status(reader.read(&one, &headers, most).await), Some(429), "refused as it grows");
+        assert_eq!(status(reader.read(&one, &headers, most, &timer).await), Some(429), "refused as it grows");
         assert_eq!(reader.memory.taken(), 60_000);
         drop(large);
         // A body of the longest length has room, though its buffer grows by doubling.
         let pieces = iter::repeat_n((Duration::ZERO, 10_000), 10);
-        let whole = reader.read(&one, &headers, slow(pieces)).await.unwrap();
+        let whole = reader.read(&one, &headers, slow(pieces), &timer).await.unwrap();
         assert_eq!((whole.bytes.len(), reader.memory.taken()), (100_000, 100_000));
     }
 }

@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::middleware::authenticate::{AuthContext, Peer};
 use crate::offload::MAX_INLINE;
 use crate::telemetry::record::Record;
+use crate::time::TaskTimer;
 use crate::wire::request::ChatRequest;
 
 /// Where completions are asked for.
@@ -49,11 +50,12 @@ async fn answer(state: Arc<AppState>, request: Request) -> Result<Response, Infa
         tracing::error!("a layer is missing in front of the handler");
         return Ok(ApiError::internal().into_response());
     };
-    let read = match state.bodies.read(&key, &head.headers, body).await {
+    let timer = head.extensions.get::<Peer>().map(|peer| peer.timer.clone()).unwrap_or_default();
+    let read = match state.bodies.read(&key, &head.headers, body, &timer).await {
         Ok(body) => parse(&state, &key, body).await,
         Err(error) => Err(error),
     };
-    let answer = match read.and_then(|(request, memory)| begin(&state, head, request, memory)) {
+    let answer = match read.and_then(|(request, memory)| begin(&state, head, request, memory, timer)) {
         Ok(answer) => answer.await,
         Err(error) => Err(error),
     };
@@ -78,6 +80,7 @@ fn begin(
     mut head: Parts,
     request: ChatRequest,
     memory: Grant,
+    timer: TaskTimer,
 ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
     // Nobody else needs them any more.
     let extensions = &mut head.extensions;
@@ -92,6 +95,7 @@ fn begin(
         record,
         headers: head.headers,
         memory,
+        timer,
         ends_at: extensions.remove::<Peer>().map(|peer| peer.ends_at).unwrap_or_default(),
     };
     state.relay.complete(caller, request)

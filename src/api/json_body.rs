@@ -14,7 +14,7 @@ use crate::auth::keyring::Principal;
 use crate::bound::Grant;
 use crate::error::ApiError;
 use crate::error::problem::{Accepted, FieldError, Problem};
-use crate::middleware::authenticate::AuthContext;
+use crate::middleware::authenticate::{AuthContext, Peer};
 use crate::offload::{MAX_INLINE, Offload};
 use crate::petstore::IdempotencyKey;
 use crate::wire::byte_order_mark::without_mark;
@@ -62,7 +62,8 @@ impl JsonBody {
             return Err(Problem::internal());
         };
         // Before its type is looked at: who is refused while still sending may never see why.
-        let body = bodies.read(&caller.id, &head.headers, body).await?;
+        let timer = head.extensions.get::<Peer>().map(|peer| peer.timer.clone()).unwrap_or_default();
+        let body = bodies.read(&caller.id, &head.headers, body, &timer).await?;
         if !is_accepted(&head.headers, accepted) {
             return Err(Problem::unsupported_type(accepted));
         }

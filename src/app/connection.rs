@@ -17,8 +17,7 @@ use super::client_socket::{ClientSocket, prepare};
 use crate::api::{Answering, Entrance, Front};
 use crate::http::server::{Connection, ConnectionOptions, RequestBody};
 use crate::middleware::authenticate::Peer;
-use crate::time::clock;
-use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher};
+use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer};
 
 /// How long a connection may take to send its last error frame after `abort`.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -44,9 +43,11 @@ impl ConnectionFactory {
         let mut entrance = self.front.entrance();
         let ends_at = ResponseDeadline::default();
         let socket = ClientSocket::new(tcp, self.write_idle, ends_at.clone());
-        let service = move |request| answer(&mut entrance, request, peer, ends_at.clone());
+        let timer = TaskTimer::default();
+        let peer = Peer { address: peer, ends_at, timer: timer.clone() };
+        let service = move |request| answer(&mut entrance, request, &peer);
         ConnectionTask {
-            http: Connection::new(socket, self.options, service, self.front.refuser()),
+            http: Connection::new(socket, self.options, timer, service, self.front.refuser()),
             stop: Some(self.shutdown.stop.watch()),
             abort: self.shutdown.abort.watch(),
             final_flush: None,
@@ -79,19 +80,14 @@ impl<S: FnMut(Request<RequestBody>) -> Answering + Unpin> Future for ConnectionT
             // Streams read the signal when their connection polls them, here, and then have this long to send their end.
             this.final_flush = Some(Box::pin(tokio::time::sleep(FINAL_FLUSH_TIMEOUT)));
         }
-        let ended = clock::still(|| Pin::new(&mut this.http).poll(cx));
+        let ended = Pin::new(&mut this.http).poll(cx);
         let timed_out = this.final_flush.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
         if ended.is_pending() && timed_out { Poll::Ready(Ok(())) } else { ended }
     }
 }
 
-fn answer(
-    entrance: &mut Entrance,
-    mut request: Request<RequestBody>,
-    peer: SocketAddr,
-    ends_at: ResponseDeadline,
-) -> Answering {
-    ends_at.begin();
-    request.extensions_mut().insert(Peer { address: peer, ends_at });
+fn answer(entrance: &mut Entrance, mut request: Request<RequestBody>, peer: &Peer) -> Answering {
+    peer.ends_at.begin();
+    request.extensions_mut().insert(peer.clone());
     entrance.answer(request.map(Body::new))
 }

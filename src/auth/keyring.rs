@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{KeyConfig, Limits, RateLimits};
 use crate::store::{NewKey, Store, StoreError, StoredKey};
-use crate::time::clock;
 use crate::wire::api_key::{KeyHash, Scope, Scopes, new_secret};
 
 /// Name of the key that is made when there is none.
@@ -61,7 +60,7 @@ impl Principal {
     /// Whether its key has expired. Most never do, and need no look at the clock.
     #[must_use]
     pub fn has_expired(&self) -> bool {
-        self.expires_at.is_some() && self.is_expired(clock::timestamp())
+        self.expires_at.is_some() && self.is_expired(Timestamp::now())
     }
 
     fn is_expired(&self, now: Timestamp) -> bool {

@@ -15,6 +15,7 @@ use super::usage_guard::{BYTES_A_TOKEN, UsageGuard};
 use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::telemetry::record::Record;
+use crate::time::TaskTimer;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::Facts;
 use crate::wire::request::UsageAsk;
@@ -28,8 +29,9 @@ pub(super) async fn complete(
 ) -> Result<Response, ApiError> {
     let order = &*order;
     let record = &account.record().clone();
-    let whole =
-        first_success(&route, record, false, |target, _| async move { ask(relay, record, &target, order).await });
+    let whole = first_success(&route, record, &order.timer, false, |target, _| async move {
+        ask(relay, record, &target, order).await
+    });
     match whole.await {
         Ok(((status, body, facts), mut lease)) => {
             lease.well();
@@ -61,16 +63,17 @@ async fn ask(
 ) -> Result<(StatusCode, Bytes, Facts), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
     let ask = UpstreamRequest { body, stream: false, client: &order.client };
-    let mut answer = timed(time_to_open(target, record.elapsed(), false), pin!(target.send(&ask))).await?;
+    let mut answer =
+        timed(&order.timer, time_to_open(target, record.elapsed(), false), pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
-        return timed(time_in_all(target, record.elapsed()), refused.as_mut()).await;
+        return timed(&order.timer, time_in_all(target, record.elapsed()), refused.as_mut()).await;
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
     let mut memory = Memory::new(order.answer.another());
-    let body = read(&mut answer, record, target, (relay.limits.answer, &mut memory)).await?;
+    let body = read(&mut answer, record, (target, &order.timer), (relay.limits.answer, &mut memory)).await?;
     let facts = check_answer(target, &body)?;
     Ok((answer.status, memory.keep(body), facts))
 }
@@ -79,14 +82,14 @@ async fn ask(
 async fn read(
     answer: &mut UpstreamResponse,
     record: &Record,
-    target: &Target,
+    (target, timer): (&Target, &TaskTimer),
     (limit, memory): (usize, &mut Memory),
 ) -> Result<Bytes, Failure> {
     // Most come in one piece.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {
         let time = time_to_go_on(target, record.elapsed());
-        let Some(data) = timed(time, pin!(async { answer.body.data().await.transpose() })).await? else { break };
+        let Some(data) = timed(timer, time, pin!(async { answer.body.data().await.transpose() })).await? else { break };
         if first.len() + whole.len() + data.len() > limit {
             return Err(Failure::Malformed("it is too long"));
         }

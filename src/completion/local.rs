@@ -22,7 +22,6 @@ use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
 use crate::telemetry::record::Terminal;
 use crate::time::ShutdownSignal;
-use crate::time::clock;
 use crate::wire::chat::{self, ChunkWriter, Head};
 use crate::wire::chunk::Usage;
 use crate::wire::request::ChatRequest;
@@ -83,10 +82,7 @@ pub(super) async fn complete(
 }
 
 async fn answer(relay: &CompletionService, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ApiError> {
-    let completion = relay.responder.complete(caller, request).await;
-    // To understand a question may take long.
-    clock::look();
-    Ok(completion?)
+    Ok(relay.responder.complete(caller, request).await?)
 }
 
 fn text(choice: &Choice) -> String {
@@ -262,10 +258,10 @@ impl Body for LocalStream {
         {
             if pace.next.as_mut().poll(cx).is_pending() {
                 ready!(pace.alarm.as_mut().poll(cx));
-                pace.sent(clock::now());
+                pace.sent(Instant::now());
                 return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
             }
-            let now = clock::now();
+            let now = Instant::now();
             due = pace.tokens_due(now);
             pace.sent(now);
             this.account.progress(now);

@@ -37,7 +37,7 @@ use crate::limiter::Admission;
 use crate::responder::{MODEL, Responder};
 use crate::telemetry::metrics::{Metrics, ModelMetrics};
 use crate::telemetry::record::Record;
-use crate::time::{ResponseDeadline, ShutdownSignal};
+use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
 use crate::upstream::{Route, Routes};
 use crate::usage::UsageRecorder;
 use crate::wire::request::{ChatRequest, Invalid};
@@ -84,6 +84,8 @@ pub struct Caller {
     pub memory: Grant,
     /// When the answer must be over, for the owner of the socket.
     pub ends_at: ResponseDeadline,
+    /// The timer of the task that serves the connection.
+    pub timer: TaskTimer,
 }
 
 /// What a relay is made of.
@@ -148,6 +150,7 @@ impl CompletionService {
             client: caller.headers,
             memory: caller.memory,
             ends_at: caller.ends_at,
+            timer: caller.timer,
             frame_limit: self.limits.frame,
             answer: self.answers.nothing(&caller.principal.id),
         });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::time::Instant;
 
 use super::error_answer::{no_stream, refusal};
 use super::event_kind::{Meaning, classify};
@@ -15,7 +16,7 @@ use super::sniff::{Kind, sniff};
 
 use crate::bound::Grant;
 use crate::config::Timeouts;
-use crate::time::{ResponseDeadline, timeout};
+use crate::time::{ResponseDeadline, TaskTimer, timeout_at};
 use crate::upstream::{Deadline, Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::{ChunkParser, Facts};
 use crate::wire::request::{ChatRequest, Forwarded, UsageAsk};
@@ -50,6 +51,7 @@ pub(super) struct ProxyRequest {
     #[expect(dead_code, reason = "it acts by being dropped")]
     pub(super) memory: Grant,
     pub(super) ends_at: ResponseDeadline,
+    pub(super) timer: TaskTimer,
     pub(super) frame_limit: usize,
     /// Of the memory for answers, for this key: nothing yet.
     pub(super) answer: Grant,
@@ -73,14 +75,14 @@ pub(super) async fn open(
     let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
     let body = order.request.forward(target.model(), target.ask_usage());
     let limit = time_to_open(&target, spent, another);
-    let mut opened = timed(limit, pin!(open_once(&target, body, order))).await;
+    let mut opened = timed(&order.timer, limit, pin!(open_once(&target, body, order))).await;
     if let Err(Failure::Refused(refusal)) = &opened
         && asked
         && refusal.names("stream_options")
     {
         let body = order.request.forward(target.model(), UsageAsk::Nothing);
         // On the heap: it is rarely needed, and the room for it would be copied with every request.
-        opened = timed(limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
+        opened = timed(&order.timer, limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
         if opened.is_ok() {
             // It was that, and not something else of the request that reads like it.
             tracing::info!(
@@ -91,7 +93,7 @@ pub(super) async fn open(
         }
     }
     let mut opened = opened?;
-    opened.settle(order.frame_limit).await?;
+    opened.settle(order).await?;
     Ok(opened)
 }
 
@@ -114,12 +116,14 @@ async fn open_once(target: &Arc<Target>, body: Forwarded<'_>, order: &ProxyReque
 
 impl Opened {
     /// Waits a moment for the first token, if it has not come: a beginning without one is often followed by an error.
-    async fn settle(&mut self, most: usize) -> Result<(), Failure> {
+    async fn settle(&mut self, order: &ProxyRequest) -> Result<(), Failure> {
+        let most = order.frame_limit;
         let is_token = |facts: &Facts| facts.tokens > 0 || !facts.finished.is_empty();
         if self.held.last().is_some_and(|(_, facts)| is_token(facts)) || self.is_full(most) {
             return Ok(());
         }
-        timeout(SETTLING, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
+        let until = Instant::now() + SETTLING;
+        timeout_at(&order.timer, until, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
     }
 
     /// How much is held back, bytes.
@@ -213,12 +217,14 @@ impl Limit {
 }
 
 /// `work` within `limit`, if there is one. It stays where it is: such futures are large.
-pub(super) async fn timed<T, F>(limit: Option<Limit>, work: Pin<&mut F>) -> Result<T, Failure>
+pub(super) async fn timed<T, F>(timer: &TaskTimer, limit: Option<Limit>, work: Pin<&mut F>) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
     match limit {
-        Some(Limit { time, deadline }) => timeout(time, work).await.ok_or(Failure::Timeout(deadline))?,
+        Some(Limit { time, deadline }) => {
+            timeout_at(timer, Instant::now() + time, work).await.ok_or(Failure::Timeout(deadline))?
+        }
         None => work.await,
     }
 }

@@ -5,9 +5,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::telemetry::record::{Attempt, Record};
-use crate::time::clock;
-use crate::time::timeout;
+use crate::time::{TaskTimer, timeout_at};
 use crate::upstream::{Failure, Lease, Pick, Route, Target};
 
 /// Tries the route's targets until one answers, its attempts are used up, or its retry budget is. `ask` is told whether
@@ -21,6 +22,7 @@ use crate::upstream::{Failure, Lease, Pick, Route, Target};
 pub(super) async fn first_success<T, F>(
     route: &Arc<Route>,
     record: &Record,
+    timer: &TaskTimer,
     streamed: bool,
     mut ask: impl FnMut(Arc<Target>, bool) -> F,
 ) -> Result<(T, Lease), Failure>
@@ -29,7 +31,7 @@ where
 {
     route.deposit();
     let mut search =
-        Search { route, record, attempts: 0, tried: Vec::new(), failed: Vec::new(), repeated: 0, last: None };
+        Search { route, record, timer, attempts: 0, tried: Vec::new(), failed: Vec::new(), repeated: 0, last: None };
     while let Some((member, all_out)) = search.next().await {
         let another = search.begin(member);
         let asked = attempt(route, member, record, |target| ask(target, another)).await;
@@ -52,6 +54,7 @@ where
 struct Search<'a> {
     route: &'a Arc<Route>,
     record: &'a Record,
+    timer: &'a TaskTimer,
     attempts: u32,
     tried: Vec<usize>,
     /// Those among the tried ones that may be asked again, the one that waits longest first, and the wait that they asked
@@ -98,7 +101,7 @@ impl Search<'_> {
         }
         let (member, wait) = self.failed.remove(place);
         // A client that leaves drops this.
-        let _over = timeout(pause + wait, pin!(pending::<()>())).await;
+        let _over = timeout_at(self.timer, Instant::now() + pause + wait, pin!(pending::<()>())).await;
         if let Some(Pick::In(other)) = self.route.pick(&self.tried) {
             return Some(other);
         }
@@ -144,14 +147,14 @@ where
     let mut lease = route.lease(member);
     let target = Arc::clone(lease.target());
     record.facts().target = Some(Arc::clone(target.name()));
-    let began = clock::now();
+    let began = Instant::now();
     // Overwritten when it has come to something: a client that leaves meanwhile leaves this.
     let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
     record.facts().attempts.push(cancelled);
     let result = ask(target).await;
     if let Some(last) = record.facts().attempts.last_mut() {
         last.outcome = result.as_ref().err().map_or("ok", Failure::reason);
-        last.duration = clock::now() - began;
+        last.duration = Instant::now() - began;
     }
     match result {
         Ok(done) => {

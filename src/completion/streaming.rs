@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -20,8 +20,7 @@ use super::wake_flag::WakeFlag;
 use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
-use crate::time::clock;
-use crate::time::{LazyTimer, ResponseDeadline, ShutdownSignal};
+use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
 use crate::upstream::{Deadline, Failure, Lease, Route};
 use crate::wire::sse::{COMMENT, DONE};
 
@@ -36,24 +35,26 @@ pub(super) async fn stream(
     order: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
     let terms = Terms::of(&order, relay.limits.stop_at_budget);
-    let began = clock::now();
+    let began = Instant::now();
+    let timer = order.timer.clone();
     let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone(), began);
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
         let order = &*order;
         let ask = |target, another| open(target, order, record.elapsed(), another);
-        first_success(&route, &record, true, ask).await
+        first_success(&route, &record, &order.timer, true, ask).await
     });
     let mut stream = ProxiedStream {
         state: State::Opening(opening, terms),
         deadlines,
         account,
-        alarm: LazyTimer::at(began + relay.hold),
+        timer,
         abort: relay.abort.clone(),
         ear: WakeFlag::new(),
         rest: PollState::None,
     };
-    match std::future::poll_fn(|cx| stream.poll_held(cx, clock::now())).await {
+    let held_until = began + relay.hold;
+    match std::future::poll_fn(|cx| stream.poll_held(cx, held_until, Instant::now())).await {
         Err(failure) => {
             let error = ApiError::from(&failure);
             stream.account.fail_with(&failure, &error);
@@ -71,9 +72,7 @@ struct ProxiedStream {
     state: State,
     deadlines: Deadlines,
     account: Box<UsageGuard>,
-    /// Rings when there may be something to do about time. Not moved at each token: when it rings too early it is
-    /// set again.
-    alarm: LazyTimer,
+    timer: TaskTimer,
     abort: ShutdownSignal,
     ear: WakeFlag,
     rest: PollState,
@@ -161,10 +160,10 @@ impl ProxiedStream {
         Poll::Ready(Ok(()))
     }
 
-    /// As [`Self::poll_open`], for as long as the status is held back: that is how long the alarm is set at first.
-    fn poll_held(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+    /// As [`Self::poll_open`], for as long as the status is held back.
+    fn poll_held(&mut self, cx: &mut Context<'_>, until: Instant, now: Instant) -> Poll<Result<(), Failure>> {
         let opened = self.poll_open(cx, now);
-        if opened.is_pending() { self.alarm.poll(cx, now).map(Ok) } else { opened }
+        if opened.is_pending() { self.timer.poll_at(cx, until, now).map(|_| Ok(())) } else { opened }
     }
 
     /// As [`Self::poll_bytes`], if there is a reason to look.
@@ -181,7 +180,7 @@ impl ProxiedStream {
             return Poll::Pending;
         }
         let waker = self.ear.waker().clone();
-        let now = clock::now();
+        let now = Instant::now();
         let bytes = self.poll_bytes(&mut Context::from_waker(&waker), now);
         match &bytes {
             Poll::Pending => self.rest = PollState::All,
@@ -229,13 +228,8 @@ impl ProxiedStream {
                     return Poll::Ready(Some(self.end(End::Failed(Failure::Timeout(deadline)))));
                 }
                 NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(COMMENT))),
-                NextTimer::At(next) => self.alarm.set_by(next),
+                NextTimer::At(next) => now = ready!(self.timer.poll_at(cx, next, now)),
             }
-            if self.alarm.poll(cx, now).is_pending() {
-                return Poll::Pending;
-            }
-            clock::look();
-            now = clock::now();
         }
     }
 

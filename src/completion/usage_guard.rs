@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::auth::keyring::Principal;
@@ -10,7 +11,6 @@ use crate::error::ApiError;
 use crate::limiter::{RateLimited, Reservation, StreamPermit};
 use crate::telemetry::metrics::{FinishedCompletion, GaugeGuard, IntervalHistogram, ModelMetrics};
 use crate::telemetry::record::{Record, Source, Terminal};
-use crate::time::clock;
 use crate::time::{ResponseDeadline, ShutdownSignal};
 use crate::upstream::Failure;
 use crate::usage::{UsageRecord, UsageRecorder};
@@ -328,7 +328,7 @@ impl Drop for UsageGuard {
         };
         self.metrics.finished(&finished);
         self.ledger.record(UsageRecord {
-            at: clock::timestamp(),
+            at: Timestamp::now(),
             request_id: Some(Arc::clone(self.record.id())),
             key_id: Arc::clone(&self.principal.id),
             key: Arc::clone(&self.principal.name),

@@ -40,7 +40,7 @@ use crate::error::{Denied, Surface};
 use crate::limiter::Clock;
 use crate::store::StoreError;
 use crate::telemetry::record::Record;
-use crate::time::ResponseDeadline;
+use crate::time::{ResponseDeadline, TaskTimer};
 use crate::wire::api_key::{KeyHash, Scope, mask};
 
 /// Failures a minute from one address that are answered at once.
@@ -61,6 +61,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// When the answer must be over, for the owner of the socket.
     pub ends_at: ResponseDeadline,
+    /// The timer of the task that serves the connection.
+    pub timer: TaskTimer,
 }
 
 /// Failures by address.

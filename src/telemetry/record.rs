@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::time::clock;
-
 /// Where token counts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -135,7 +133,7 @@ impl Record {
     /// The record of a request that has just arrived.
     #[must_use]
     pub fn begin(id: impl Into<Arc<str>>) -> Self {
-        Self(Arc::new(Inner { id: id.into(), started: clock::now(), facts: Mutex::default() }))
+        Self(Arc::new(Inner { id: id.into(), started: Instant::now(), facts: Mutex::default() }))
     }
 
     /// The request's id, as in `x-request-id`.
@@ -147,7 +145,7 @@ impl Record {
     /// Time since the request arrived.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        clock::now() - self.0.started
+        Instant::now() - self.0.started
     }
 
     /// Locks the content, to read or change it. Never hold the guard across an `.await`.

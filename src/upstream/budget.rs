@@ -12,7 +12,6 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::config::Retries;
-use crate::time::clock;
 
 /// One retry, in the unit of the balance.
 const RETRY: u64 = 100_000;
@@ -31,7 +30,7 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(rules: Retries) -> Self {
         let saved = u64::from(rules.reserve_per_second) * SAVED * RETRY;
-        Self { rules, state: Mutex::new((saved, clock::now())) }
+        Self { rules, state: Mutex::new((saved, Instant::now())) }
     }
 
     /// A request came: its share is paid in.
@@ -49,7 +48,7 @@ impl Budget {
         let reserve = u64::from(self.rules.reserve_per_second);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (balance, at) = &mut *state;
-        let millis = u64::try_from((clock::now() - *at).as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from((Instant::now() - *at).as_millis()).unwrap_or(u64::MAX);
         // What is less than a millisecond stays on the clock.
         *at += std::time::Duration::from_millis(millis);
         let gained = millis.saturating_mul(reserve).saturating_mul(RETRY / 1_000);

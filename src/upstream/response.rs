@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use httparse::Header;
+use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::retry_after;
 use crate::http::client::{Response, ResponseBody};
-use crate::time::clock;
 
 /// The content type that a response is labelled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl ResponseFacts {
             }
         }
         if !status.is_success() {
-            facts.retry_after = retry_after::read(status, headers, clock::timestamp());
+            facts.retry_after = retry_after::read(status, headers, Timestamp::now());
         }
         facts
     }

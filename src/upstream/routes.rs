@@ -16,7 +16,6 @@ use super::target::{self, Target};
 use crate::config::{ModelConfig, Retries, UpstreamConfig};
 use crate::http::client::TlsError;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, ModelMetrics, TargetMetrics};
-use crate::time::clock;
 
 /// A model and the targets that serve it.
 pub struct Route {
@@ -129,7 +128,7 @@ impl Route {
     /// Whether there is a member that is in and not among those `tried`.
     #[must_use]
     pub fn has_another(&self, tried: &[usize]) -> bool {
-        let now = clock::now();
+        let now = Instant::now();
         let is_in = |member: &Member| !matches!(member.health.standing(now), Standing::Out { .. });
         self.members.iter().enumerate().any(|(index, member)| !tried.contains(&index) && is_in(member))
     }
@@ -137,7 +136,7 @@ impl Route {
     /// Whether a member will be in after a `wait`, as far as is known now.
     #[must_use]
     pub fn is_in_after(&self, member: usize, wait: Duration) -> bool {
-        let now = clock::now();
+        let now = Instant::now();
         self.due(member, now) <= now + wait
     }
 
@@ -161,7 +160,7 @@ impl Route {
         if self.members.len() == 1 {
             return tried.is_empty().then_some(Pick::In(0));
         }
-        let now = clock::now();
+        let now = Instant::now();
         let open = |index: &usize| !tried.contains(index);
         let fit = |index: &usize| !matches!(self.members[*index].health.standing(now), Standing::Out { .. });
         let all: Vec<usize> = (0..self.members.len()).filter(open).collect();
@@ -209,7 +208,7 @@ impl Route {
     /// When the first member is due back; nothing while one is in.
     #[must_use]
     pub fn due_back(&self) -> Duration {
-        let now = clock::now();
+        let now = Instant::now();
         let soonest = (0..self.members.len()).map(|index| self.due(index, now)).min();
         soonest.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
     }
@@ -219,7 +218,7 @@ impl Route {
     pub fn lease(self: &Arc<Self>, member: usize) -> Lease {
         let chosen = &self.members[member];
         chosen.in_flight.fetch_add(1, Ordering::Relaxed);
-        let began = clock::now();
+        let began = Instant::now();
         Lease { route: Arc::clone(self), member, began, probe: chosen.health.begin(began) }
     }
 }
@@ -269,7 +268,7 @@ impl Lease {
             return;
         }
         self.probe = false;
-        let (now, chosen) = (clock::now(), self.chosen());
+        let (now, chosen) = (Instant::now(), self.chosen());
         let health = &chosen.health;
         match failure.retry_after() {
             Some(time) => health.wait(now, Some(time)),

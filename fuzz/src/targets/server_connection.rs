@@ -17,6 +17,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use petstream::http::server::{Connection, EngineRefusal, ConnectionOptions};
+use petstream::time::TaskTimer;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::memory::{Memory, poll_to_end};
@@ -100,7 +101,7 @@ fn ours(pieces: &[&[u8]], reads: bool) -> (Vec<(Seen, bool)>, Vec<u8>) {
     RUNTIME.with(|runtime| {
         let _entered = runtime.enter();
         // A client that is gone is an error, which is as it should be.
-        let _ = poll_to_end(Connection::new(socket, TERMS, service, Arc::new(bare)));
+        let _ = poll_to_end(Connection::new(socket, TERMS, TaskTimer::default(), service, Arc::new(bare)));
     });
     (take(&log), std::mem::take(&mut written.lock().unwrap_or_else(PoisonError::into_inner)))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use httparse::Header;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::connector::Connector;
@@ -14,7 +15,6 @@ use super::pool::Pool;
 use super::request::Request;
 use super::response::{Response, ResponseBody};
 use super::response_head::ResponseHead;
-use crate::time::clock;
 
 /// How soon after a request a kept connection must break for the request to be taken as never seen. A server that works on
 /// it and then dies breaks the connection too.
@@ -49,8 +49,8 @@ impl Client {
         read_headers: impl Fn(StatusCode, &[Header<'_>]) -> H,
     ) -> Result<Response<H>, Error> {
         while let Some(mut connection) = self.pool.take() {
-            let sent = clock::now();
-            let is_early = || clock::now() - sent < STALE_WITHIN;
+            let sent = Instant::now();
+            let is_early = || Instant::now() - sent < STALE_WITHIN;
             match connection.send(request(), &read_headers).await {
                 Ok(head) if head.status == StatusCode::REQUEST_TIMEOUT && is_early() => break,
                 Ok(head) => return Ok(self.response(head, connection)),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::{Connection, RuntimeId};
-use crate::time::clock;
 
 /// Most idle connections; further ones are closed.
 const MAX_IDLE: usize = 256;
@@ -34,7 +33,7 @@ impl Pool {
     pub(super) fn take(&self) -> Option<Box<Connection>> {
         loop {
             let idle = self.pop()?;
-            if clock::now() - idle.since < MAX_IDLE_TIME
+            if Instant::now() - idle.since < MAX_IDLE_TIME
                 && let Some(connection) = idle.connection.move_here()
             {
                 return Some(connection);
@@ -58,7 +57,7 @@ impl Pool {
         }
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: clock::now() });
+            idle.push(Idle { connection, since: Instant::now() });
         }
     }
 
@@ -72,7 +71,7 @@ impl Pool {
             if batch.is_empty() {
                 return;
             }
-            batch.retain_mut(|idle| clock::now() - idle.since < MAX_IDLE_TIME && idle.connection.is_usable());
+            batch.retain_mut(|idle| Instant::now() - idle.since < MAX_IDLE_TIME && idle.connection.is_usable());
             seen += self.put_back(seen, batch);
             tokio::task::yield_now().await;
         }

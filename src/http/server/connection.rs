@@ -20,8 +20,7 @@ use super::response_head::{self, BodyEncoder};
 use super::socket::Socket;
 use super::write_buffer::WriteBuffer;
 use crate::http::codec::{BodyDecoder, Decoded};
-use crate::time::clock;
-use crate::time::{LazyTimer, hosted};
+use crate::time::TaskTimer;
 
 /// How long the head of a request may take that was not there when the connection was to be finished.
 const LAST_HEAD: Duration = Duration::from_secs(1);
@@ -65,7 +64,7 @@ pub struct Connection<I, S, F, B> {
     ended: bool,
     /// When the head of the next request must be there.
     head_due: Instant,
-    alarm: LazyTimer,
+    timer: TaskTimer,
 }
 
 enum State<F, B> {
@@ -91,9 +90,10 @@ where
     F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Serves what comes from `io`; `refuser` answers what is no request.
-    pub fn new(io: I, terms: ConnectionOptions, service: S, refuser: Refuser<B>) -> Self {
-        let head_due = clock::now() + terms.first_head.min(terms.idle);
+    /// Serves what comes from `io`; `refuser` answers what is no request. The connection polls the service's futures and
+    /// the bodies of its responses with its own waker, so all of them may share `timer`.
+    pub fn new(io: I, terms: ConnectionOptions, timer: TaskTimer, service: S, refuser: Refuser<B>) -> Self {
+        let head_due = Instant::now() + terms.first_head.min(terms.idle);
         Self {
             io,
             service,
@@ -108,7 +108,7 @@ where
             greeted: false,
             ended: false,
             head_due,
-            alarm: LazyTimer::at(head_due),
+            timer,
         }
     }
 
@@ -117,9 +117,9 @@ where
         self.keeps = false;
         match self.state {
             // One that has arrived already is answered, but none is waited for.
-            State::Waiting if self.greeted && self.inbox.is_empty() => self.head_due = clock::now(),
+            State::Waiting if self.greeted && self.inbox.is_empty() => self.head_due = Instant::now(),
             // A request is perhaps on its way.
-            State::Waiting => self.head_due = self.head_due.min(clock::now() + LAST_HEAD),
+            State::Waiting => self.head_due = self.head_due.min(Instant::now() + LAST_HEAD),
             State::EphemeralFrame(_) => self.state = State::Closing { unread: true },
             _ => {}
         }
@@ -128,14 +128,13 @@ where
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         match &mut self.state {
             State::Waiting => self.poll_request(cx),
-            State::Answering(answer, asked) => match hosted(cx, |cx| Pin::new(answer).poll(cx)) {
-                (Poll::Ready(Ok(response)), _) => {
+            State::Answering(answer, asked) => match Pin::new(answer).poll(cx) {
+                Poll::Ready(Ok(response)) => {
                     let asked = *asked;
                     self.begin(response, asked);
                     Poll::Ready(Ok(true))
                 }
-                (Poll::Pending, Some(due)) if self.poll_due(cx, due).is_ready() => Poll::Ready(Ok(true)),
-                (Poll::Pending, _) => self.poll_beside(cx).map_ok(|()| true),
+                Poll::Pending => self.poll_beside(cx).map_ok(|()| true),
             },
             State::Sending(..) => self.poll_send(cx).map_ok(|()| true),
             State::Ending => self.poll_end(cx).map_ok(|()| true),
@@ -145,14 +144,6 @@ where
                 self.io.poll_close(cx, *unread).map_ok(|()| false)
             }
         }
-    }
-
-    /// Ready when whoever answers should look again, since it is `due` or the alarm has rung too early.
-    fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
-        self.alarm.set_by(due);
-        ready!(self.alarm.poll(cx, clock::now()));
-        clock::look();
-        Poll::Ready(())
     }
 
     /// Awaits the next request and hands it to the service. False when none will come.
@@ -183,16 +174,9 @@ where
 
     /// Ready when the head of the next request should have been there.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let now = clock::now();
-            if self.head_due <= now {
-                self.state = State::Closing { unread: false };
-                return Poll::Ready(());
-            }
-            self.alarm.set_by(self.head_due);
-            ready!(self.alarm.poll(cx, now));
-            clock::look();
-        }
+        ready!(self.timer.poll_at(cx, self.head_due, Instant::now()));
+        self.state = State::Closing { unread: false };
+        Poll::Ready(())
     }
 
     fn call(&mut self, head: RequestHead) {
@@ -335,7 +319,7 @@ where
 
     /// The answer is out.
     fn after(&mut self) {
-        self.head_due = clock::now() + self.terms.idle;
+        self.head_due = Instant::now() + self.terms.idle;
         let arrival = self.arrival.take();
         self.state = match arrival {
             _ if !self.keeps => State::Closing { unread: arrival.is_some() || !self.inbox.is_empty() },

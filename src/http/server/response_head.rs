@@ -6,12 +6,12 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 
 use super::date::with_date;
 use super::request_head::ResponseContext;
 use super::write_buffer::{COPY_THRESHOLD, WriteBuffer};
 use crate::http::codec::{decimal, has_token, write_header};
-use crate::time::clock;
 
 /// Room for a head without its fields, bytes.
 const MIN_HEAD: usize = 192;
@@ -77,7 +77,7 @@ pub(super) fn write(
         write_header(out, "connection", b"keep-alive");
     }
     if !fields.date {
-        with_date(clock::timestamp(), |date| write_header(out, "date", date.as_bytes()));
+        with_date(Timestamp::now(), |date| write_header(out, "date", date.as_bytes()));
     }
     out.extend_from_slice(b"\r\n");
     coding

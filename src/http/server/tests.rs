@@ -4,9 +4,10 @@ mod client;
 mod hostile;
 mod leaving;
 mod refused;
+mod timer;
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -21,7 +22,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::client::{Answer, TERMS, connect};
 use super::{ConnectionOptions, RequestBody};
-use crate::time::timeout;
 
 /// Says what it was asked, body included.
 fn echo(request: Request<RequestBody>) -> Answer {
@@ -79,25 +79,6 @@ async fn each_request_has_its_own_target_whatever_the_one_before_it_had() {
         client.send(&format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
         let answer = client.until(">").await;
         assert!(answer.ends_with(&format!("<GET {read} >")), "{target}: {answer}");
-    }
-}
-
-#[tokio::test]
-async fn whoever_answers_is_asked_again_when_its_time_is_up() {
-    let ms = Duration::from_millis;
-    // Also when the connection's alarm rings before it is time.
-    for (first_head, longest) in [(TERMS.first_head, ms(30)), (ms(500), ms(600))] {
-        let service = move |_| -> Answer {
-            Box::pin(async move {
-                for time in [ms(1), longest, ms(2)] {
-                    assert_eq!(timeout(time, pin!(std::future::pending::<()>())).await, None);
-                }
-                Ok(Response::new(Body::from("<over>")))
-            })
-        };
-        let mut client = connect(ConnectionOptions { first_head, ..TERMS }, service).await;
-        client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
-        assert!(client.until(">").await.ends_with("<over>"));
     }
 }
 

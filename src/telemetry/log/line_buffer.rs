@@ -12,7 +12,6 @@ use tracing::{Event, Level};
 
 use super::request_line::{RequestLine, TARGET, whole_ms};
 use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
-use crate::time::clock;
 use crate::wire::scan::special;
 
 /// Capacity that a buffer keeps between lines, bytes.
@@ -123,7 +122,7 @@ impl LineBuffer {
 
     /// Writes the present time in UTC, to the microsecond.
     pub(super) fn now(&mut self) {
-        let now = clock::timestamp();
+        let now = Timestamp::now();
         // A clock before 1970 is shown as 1970.
         let second = u64::try_from(now.as_second()).unwrap_or_default();
         if self.second != second || self.time.is_empty() {

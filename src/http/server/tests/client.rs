@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::http::server::{Connection, ConnectionOptions, Refuser, RequestBody, Socket};
+use crate::time::TaskTimer;
 
 /// A socket as it is, and whether answers are given up when the client ends its side.
 struct Plain(TcpStream, bool);
@@ -90,10 +91,15 @@ pub(super) async fn connect<S>(terms: ConnectionOptions, service: S) -> Client
 where
     S: FnMut(Request<RequestBody>) -> Answer + Unpin + Send + 'static,
 {
-    connect_with(terms, true, service).await
+    connect_with(terms, true, TaskTimer::default(), service).await
 }
 
-pub(super) async fn connect_with<S>(terms: ConnectionOptions, ends_with_client: bool, service: S) -> Client
+pub(super) async fn connect_with<S>(
+    terms: ConnectionOptions,
+    ends_with_client: bool,
+    timer: TaskTimer,
+    service: S,
+) -> Client
 where
     S: FnMut(Request<RequestBody>) -> Answer + Unpin + Send + 'static,
 {
@@ -110,7 +116,7 @@ where
             *response.status_mut() = refused.status;
             response
         });
-        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, service, refuser);
+        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, timer, service, refuser);
         let ended = std::future::poll_fn(|cx| {
             let told = finished.as_mut().map(|finished| Pin::new(finished).poll(cx));
             if let Some(Poll::Ready(told)) = told {

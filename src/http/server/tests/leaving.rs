@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::client::connect_with;
 use super::*;
+use crate::time::TaskTimer;
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -28,7 +29,7 @@ fn waits()
 async fn a_half_closed_client_gets_all_its_answers_and_costs_nothing_while_it_waits() {
     for behind in ["", "\r\n\r\n", GET] {
         let (service, tell, looks) = waits();
-        let mut client = connect_with(TERMS, false, service).await;
+        let mut client = connect_with(TERMS, false, TaskTimer::default(), service).await;
         client.send(&format!("{GET}{behind}")).await;
         client.tcp.shutdown().await.unwrap();
         while looks.load(Ordering::Relaxed) == 0 {
@@ -54,7 +55,7 @@ async fn a_half_closed_client_gets_all_its_answers_and_costs_nothing_while_it_wa
 async fn a_client_that_leaves_is_noticed_behind_any_number_of_bytes() {
     for behind in [String::new(), "\r\n".into(), GET.into(), GET.repeat(2_000), "x".repeat(1 << 20)] {
         let (service, _tell, _) = waits();
-        let mut client = connect_with(TERMS, true, service).await;
+        let mut client = connect_with(TERMS, true, TaskTimer::default(), service).await;
         client.send(&format!("{GET}{behind}")).await;
         client.tcp.shutdown().await.unwrap();
         assert!(client.served.await.unwrap().is_err(), "{} bytes behind", behind.len());
@@ -65,7 +66,7 @@ async fn a_client_that_leaves_is_noticed_behind_any_number_of_bytes() {
 async fn what_a_client_sends_ahead_of_time_waits_in_the_kernel_beyond_a_bound_and_is_answered_all_the_same() {
     let count = 10_000;
     let (service, tell, _) = waits();
-    let mut client = connect_with(TERMS, false, service).await;
+    let mut client = connect_with(TERMS, false, TaskTimer::default(), service).await;
     let (mut reader, mut writer) = client.tcp.split();
     let all = GET.repeat(count);
     let sending = async {
@@ -81,7 +82,7 @@ async fn what_a_client_sends_ahead_of_time_waits_in_the_kernel_beyond_a_bound_an
 #[tokio::test]
 async fn more_than_is_kept_behind_a_long_answer_is_thrown_away_and_the_connection_closed_behind_it() {
     let (service, tell, looks) = waits();
-    let mut client = connect_with(TERMS, true, service).await;
+    let mut client = connect_with(TERMS, true, TaskTimer::default(), service).await;
     client.send(&format!("{GET}{}", GET.repeat(2_000))).await;
     while looks.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
