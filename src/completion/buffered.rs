@@ -6,16 +6,16 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
+use tokio::time::Instant;
 
 use super::error_answer::{check_answer, refusal};
 use super::memory::Memory;
-use super::open::{ProxyRequest, time_in_all, time_to_go_on, time_to_open, timed};
+use super::open::ProxyRequest;
 use super::retry::first_success;
+use super::timeouts::{Limit, within};
 use super::usage_guard::{BYTES_A_TOKEN, UsageGuard};
 use super::{CompletionService, response_head};
 use crate::error::ApiError;
-use crate::telemetry::record::Record;
-use crate::time::TaskTimer;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::Facts;
 use crate::wire::request::UsageAsk;
@@ -29,9 +29,8 @@ pub(super) async fn complete(
 ) -> Result<Response, ApiError> {
     let order = &*order;
     let record = &account.record().clone();
-    let whole = first_success(&route, record, &order.timer, false, |target, _| async move {
-        ask(relay, record, &target, order).await
-    });
+    let whole =
+        first_success(&route, record, &order.timer, false, |target, _| async move { ask(relay, &target, order).await });
     match whole.await {
         Ok(((status, body, facts), mut lease)) => {
             lease.well();
@@ -57,23 +56,22 @@ pub(super) async fn complete(
 
 async fn ask(
     relay: &CompletionService,
-    record: &Record,
     target: &Arc<Target>,
     order: &ProxyRequest,
 ) -> Result<(StatusCode, Bytes, Facts), Failure> {
     let body = order.request.forward(target.model(), UsageAsk::Nothing);
+    let limit = Limit::to_open(target.timeouts(), order.arrival, Instant::now(), false);
     let ask = UpstreamRequest { body, stream: false, client: &order.client };
-    let mut answer =
-        timed(&order.timer, time_to_open(target, record.elapsed(), false), pin!(target.send(&ask))).await?;
+    let mut answer = within(&order.timer, limit, pin!(target.send(&ask))).await?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
-        return timed(&order.timer, time_in_all(target, record.elapsed()), refused.as_mut()).await;
+        return within(&order.timer, Limit::in_all(target.timeouts(), order.arrival), refused.as_mut()).await;
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
     let mut memory = Memory::new(order.answer.another());
-    let body = read(&mut answer, record, (target, &order.timer), (relay.limits.answer, &mut memory)).await?;
+    let body = read(&mut answer, target, order, (relay.limits.answer, &mut memory)).await?;
     let facts = check_answer(target, &body)?;
     Ok((answer.status, memory.keep(body), facts))
 }
@@ -81,16 +79,19 @@ async fn ask(
 /// The body, as long as it does not fall silent.
 async fn read(
     answer: &mut UpstreamResponse,
-    record: &Record,
-    (target, timer): (&Target, &TaskTimer),
-    (limit, memory): (usize, &mut Memory),
+    target: &Target,
+    order: &ProxyRequest,
+    (most, memory): (usize, &mut Memory),
 ) -> Result<Bytes, Failure> {
     // Most come in one piece.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {
-        let time = time_to_go_on(target, record.elapsed());
-        let Some(data) = timed(timer, time, pin!(async { answer.body.data().await.transpose() })).await? else { break };
-        if first.len() + whole.len() + data.len() > limit {
+        let limit = Limit::to_go_on(target.timeouts(), order.arrival, Instant::now());
+        let Some(data) = within(&order.timer, limit, pin!(async { answer.body.data().await.transpose() })).await?
+        else {
+            break;
+        };
+        if first.len() + whole.len() + data.len() > most {
             return Err(Failure::Malformed("it is too long"));
         }
         if first.is_empty() && whole.is_empty() {

@@ -16,7 +16,9 @@ mod response_head;
 mod retry;
 mod sniff;
 mod streaming;
+mod timeouts;
 mod transcode;
+mod usage_fallback;
 mod usage_guard;
 mod wake_flag;
 
@@ -151,6 +153,7 @@ impl CompletionService {
             memory: caller.memory,
             ends_at: caller.ends_at,
             timer: caller.timer,
+            arrival: caller.record.started(),
             frame_limit: self.limits.frame,
             answer: self.answers.nothing(&caller.principal.id),
         });

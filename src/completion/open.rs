@@ -1,7 +1,6 @@
 //! Opening a stream: from the request to the upstream's first token, while another target can still be asked.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use super::error_answer::{no_stream, refusal};
 use super::event_kind::{Meaning, classify};
 use super::memory::Memory;
 use super::sniff::{Kind, sniff};
-
+use super::timeouts::Limit;
+use super::usage_fallback::ask_for_usage;
 use crate::bound::Grant;
-use crate::config::Timeouts;
 use crate::time::{ResponseDeadline, TaskTimer, timeout_at};
-use crate::upstream::{Deadline, Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
+use crate::upstream::{Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::{ChunkParser, Facts};
 use crate::wire::request::{ChatRequest, Forwarded, UsageAsk};
 use crate::wire::sse::{Decoder, Event};
@@ -52,6 +51,8 @@ pub(super) struct ProxyRequest {
     pub(super) memory: Grant,
     pub(super) ends_at: ResponseDeadline,
     pub(super) timer: TaskTimer,
+    /// When the request arrived.
+    pub(super) arrival: Instant,
     pub(super) frame_limit: usize,
     /// Of the memory for answers, for this key: nothing yet.
     pub(super) answer: Grant,
@@ -63,36 +64,13 @@ impl ProxyRequest {
     }
 }
 
-/// Asks `target` for a stream and waits for its beginning. A target that does not know `stream_options` is asked again
-/// without, and remembered. `spent` is the time that the request has taken so far, and `another` says whether another
-/// target can take over.
-pub(super) async fn open(
-    target: Arc<Target>,
-    order: &ProxyRequest,
-    spent: Duration,
-    another: bool,
-) -> Result<Opened, Failure> {
-    let asked = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
-    let body = order.request.forward(target.model(), target.ask_usage());
-    let limit = time_to_open(&target, spent, another);
-    let mut opened = timed(&order.timer, limit, pin!(open_once(&target, body, order))).await;
-    if let Err(Failure::Refused(refusal)) = &opened
-        && asked
-        && refusal.names("stream_options")
-    {
-        let body = order.request.forward(target.model(), UsageAsk::Nothing);
-        // On the heap: it is rarely needed, and the room for it would be copied with every request.
-        opened = timed(&order.timer, limit, Box::pin(open_once(&target, body, order)).as_mut()).await;
-        if opened.is_ok() {
-            // It was that, and not something else of the request that reads like it.
-            tracing::info!(
-                upstream = &**target.name(),
-                "it does not know stream_options: not asked for usage any more"
-            );
-            target.never_ask_usage();
-        }
-    }
-    let mut opened = opened?;
+/// Asks `target` for a stream and waits for its first token, or a moment longer than for its first event. `another` says
+/// whether another target can take over.
+pub(super) async fn open(target: Arc<Target>, order: &ProxyRequest, another: bool) -> Result<Opened, Failure> {
+    let adds_usage = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
+    let limit = Limit::to_open(target.timeouts(), order.arrival, Instant::now(), another);
+    let ask = |usage| open_once(&target, order.request.forward(target.model(), usage), order);
+    let mut opened = ask_for_usage(&target, adds_usage, (&order.timer, limit), ask).await?;
     opened.settle(order).await?;
     Ok(opened)
 }
@@ -175,57 +153,6 @@ impl Opened {
             }
             _ => Err(Failure::Closed),
         }
-    }
-}
-
-/// How long a target has to begin its answer, `spent` after the request's arrival: the deadline that comes first. It has
-/// longer where it is no use to give up, because no other target can take over.
-pub(super) fn time_to_open(target: &Target, spent: Duration, another: bool) -> Option<Limit> {
-    let Timeouts { first_token, total, .. } = *target.timeouts();
-    Limit::first([(left_of(total, spent), Deadline::Total), (first_token.limit(another), Deadline::FirstToken)])
-}
-
-/// How long it has for all of it.
-pub(super) fn time_in_all(target: &Target, spent: Duration) -> Option<Limit> {
-    Limit::first([(left_of(target.timeouts().total, spent), Deadline::Total)])
-}
-
-/// How long it has to go on with it.
-pub(super) fn time_to_go_on(target: &Target, spent: Duration) -> Option<Limit> {
-    let Timeouts { idle, total, .. } = *target.timeouts();
-    Limit::first([(left_of(total, spent), Deadline::Total), (idle, Deadline::Idle)])
-}
-
-fn left_of(total: Option<Duration>, spent: Duration) -> Option<Duration> {
-    total.map(|total| total.saturating_sub(spent))
-}
-
-/// How long something may take.
-#[derive(Clone, Copy)]
-pub(super) struct Limit {
-    pub(super) time: Duration,
-    /// Which deadline that is.
-    pub(super) deadline: Deadline,
-}
-
-impl Limit {
-    /// That of these which comes first, of those that are set.
-    fn first<const N: usize>(limits: [(Option<Duration>, Deadline); N]) -> Option<Self> {
-        let set = limits.into_iter().filter_map(|(time, deadline)| Some(Self { time: time?, deadline }));
-        set.min_by_key(|limit| limit.time)
-    }
-}
-
-/// `work` within `limit`, if there is one. It stays where it is: such futures are large.
-pub(super) async fn timed<T, F>(timer: &TaskTimer, limit: Option<Limit>, work: Pin<&mut F>) -> Result<T, Failure>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    match limit {
-        Some(Limit { time, deadline }) => {
-            timeout_at(timer, Instant::now() + time, work).await.ok_or(Failure::Timeout(deadline))?
-        }
-        None => work.await,
     }
 }
 

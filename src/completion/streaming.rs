@@ -41,7 +41,7 @@ pub(super) async fn stream(
     let record = account.record().clone();
     let opening: Opening = Box::pin(async move {
         let order = &*order;
-        let ask = |target, another| open(target, order, record.elapsed(), another);
+        let ask = |target, another| open(target, order, another);
         first_success(&route, &record, &order.timer, true, ask).await
     });
     let mut stream = ProxiedStream {
@@ -95,7 +95,6 @@ enum State {
 }
 
 struct Deadlines {
-    idle: Option<Duration>,
     ends_at: Option<Instant>,
     /// Ends the answer while its client reads nothing.
     socket: ResponseDeadline,
@@ -121,16 +120,14 @@ enum NextTimer {
 
 impl Deadlines {
     fn new(heartbeat: Duration, socket: ResponseDeadline, began: Instant) -> Self {
-        Self { idle: None, ends_at: None, socket, heartbeat, began, last_sent: began }
+        Self { ends_at: None, socket, heartbeat, began, last_sent: began }
     }
 
-    fn due(&self, now: Instant, waiting_since: Option<Instant>) -> NextTimer {
+    /// What is due `now`; `silent_until` is when the upstream has been silent for too long.
+    fn due(&self, now: Instant, silent_until: Option<Instant>) -> NextTimer {
         let mut next = self.last_sent + self.heartbeat;
-        if let (Some(idle), Some(since)) = (self.idle, waiting_since) {
-            next = next.min(since + idle);
-        }
-        if let Some(ends_at) = self.ends_at {
-            next = next.min(ends_at);
+        for at in [silent_until, self.ends_at].into_iter().flatten() {
+            next = next.min(at);
         }
         if next > now {
             return NextTimer::At(next);
@@ -138,7 +135,7 @@ impl Deadlines {
         if self.ends_at.is_some_and(|at| at <= now) {
             return NextTimer::Ended(Deadline::Total);
         }
-        let silent = self.idle.zip(waiting_since).is_some_and(|(idle, since)| since + idle <= now);
+        let silent = silent_until.is_some_and(|at| at <= now);
         if silent { NextTimer::Ended(Deadline::Idle) } else { NextTimer::Heartbeat }
     }
 }
@@ -153,7 +150,6 @@ impl ProxiedStream {
             Poll::Pending => return Poll::Pending,
         };
         let timeouts = opened.target.timeouts();
-        self.deadlines.idle = timeouts.idle;
         self.deadlines.ends_at = timeouts.total.map(|total| self.deadlines.began + total);
         self.deadlines.socket.set(self.deadlines.ends_at);
         self.state = State::Streaming(Box::new(StreamTranscoder::new(opened, *terms, now)), lease);
@@ -198,14 +194,14 @@ impl ProxiedStream {
         }
         let State::Streaming(collector, _) = &mut self.state else { return Poll::Ready(None) };
         if self.rest == PollState::Upstream {
-            let since = collector.wait_from(now);
-            return self.poll_time(cx, now, Some(since));
+            let silent_until = collector.silent_until(now);
+            return self.poll_time(cx, now, silent_until);
         }
         match collector.poll_collect(cx, now, &mut self.account) {
             Poll::Ready(Some(end)) => Poll::Ready(Some(self.end(end))),
             Poll::Pending if !collector.has_output() => {
-                let since = collector.wait_from(now);
-                self.poll_time(cx, now, Some(since))
+                let silent_until = collector.silent_until(now);
+                self.poll_time(cx, now, silent_until)
             }
             Poll::Pending => {
                 self.rest = PollState::Upstream;
@@ -220,10 +216,10 @@ impl ProxiedStream {
         &mut self,
         cx: &mut Context<'_>,
         mut now: Instant,
-        waiting_since: Option<Instant>,
+        silent_until: Option<Instant>,
     ) -> Poll<Option<Bytes>> {
         loop {
-            match self.deadlines.due(now, waiting_since) {
+            match self.deadlines.due(now, silent_until) {
                 NextTimer::Ended(deadline) => {
                     return Poll::Ready(Some(self.end(End::Failed(Failure::Timeout(deadline)))));
                 }

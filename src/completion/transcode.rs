@@ -11,6 +11,7 @@ use super::event_kind::{Meaning, classify};
 use super::frame_buffer::FrameBuffer;
 use super::memory::Memory;
 use super::open::{Opened, ProxyRequest, too_long};
+use super::timeouts::longest_silence;
 use super::usage_guard::UsageGuard;
 use crate::upstream::{Failure, Target, UpstreamBody};
 use crate::wire::chunk::{Calls, ChunkParser, Facts, last_chunk, push_repaired};
@@ -128,9 +129,10 @@ impl StreamTranscoder {
         }
     }
 
-    /// Since when we have been waiting for the upstream, which has nothing; `now`, if we have not been.
-    pub(super) fn wait_from(&mut self, now: Instant) -> Instant {
-        *self.waiting_since.get_or_insert(now)
+    /// When an upstream that has nothing to read has been silent for too long. The silence begins `now` if it has not yet.
+    pub(super) fn silent_until(&mut self, now: Instant) -> Option<Instant> {
+        let since = *self.waiting_since.get_or_insert(now);
+        longest_silence(self.target.timeouts(), self.has_spoken).map(|longest| since + longest)
     }
 
     /// Collects what is ready `now`, up to a batch. Ready with how the stream ends, if it does; pending when the upstream

@@ -142,6 +142,12 @@ impl Record {
         &self.0.id
     }
 
+    /// When the request arrived.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
     /// Time since the request arrived.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

@@ -50,7 +50,7 @@ async fn a_silent_stream_is_kept_alive_by_comments() {
 async fn they_are_no_life_of_the_upstreams() {
     let never = Gate::new();
     let upstream = Upstream::start([Script::stream().frame(&first()).wait(&never)]).await;
-    let server = beating(&upstream, "10s", "timeouts: {idle: 2500ms}").await;
+    let server = beating(&upstream, "10s", "timeouts: {idle: 2500ms, first_token: 2500ms}").await;
     let transcript = server.ask(&stream()).await.transcript();
     let Ending::Failed(error) = &transcript.ending else { panic!("{transcript:#?}") };
     assert_eq!(error["code"], "upstream_timeout");

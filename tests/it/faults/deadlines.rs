@@ -80,8 +80,9 @@ async fn silence_in_a_stream() {
 #[tokio::test]
 async fn silence_in_the_middle_of_a_frame() {
     let never = Gate::new();
-    let failed = fails(|script| script.chunk("data: {\"ch").wait(&never), "timeouts: {idle: 100ms}", "").await;
-    failed.assert(&[first()], "upstream_timeout");
+    let half = |script: Script| script.frame(&text("a")).chunk("data: {\"ch").wait(&never);
+    let failed = fails(half, "timeouts: {idle: 100ms}", "").await;
+    failed.assert(&[first(), text("a")], "upstream_timeout");
 }
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn a_stream_beyond_the_total() {
 #[tokio::test]
 async fn each_deadline_has_its_own_words() {
     let never = Gate::new();
-    let idle = fails(|script| script.wait(&never), "timeouts: {idle: 100ms}", "").await;
+    let idle = fails(|script| script.frame(&text("a")).wait(&never), "timeouts: {idle: 100ms}", "").await;
     let total = fails(|script| script.wait(&never), "timeouts: {total: 300ms}", "").await;
     let first_token = times_out(Script::stream().wait(&never), true, "first_token: 100ms").await;
     let message = |failed: &super::Failed| match &failed.transcript.ending {
