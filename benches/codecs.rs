@@ -11,10 +11,10 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use jiff::Timestamp;
 
-use petstream::wire::chunk::{ChunkParser, Frame};
-use petstream::wire::event::{Epoch, Kind, Lasts, Topics};
-use petstream::wire::event_frame::{Encoded, Parts};
-use petstream::wire::request::{ChatRequest, Rules, Unknown};
+use petstream::wire::chunk::{ChunkParser, ParsedFrame};
+use petstream::wire::event::{Epoch, EventKind, LastSeqs, Topics};
+use petstream::wire::event_frame::{EncodedEvent, EventParts};
+use petstream::wire::request::{ChatRequest, RequestRules, UnknownMembers};
 use petstream::wire::sse::Decoder;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -28,7 +28,7 @@ const PET: &str = r#""resource":{"id":"01890a5d-ac96-774b-bcce-b302099a8057","sp
 /// Limit for a line of an upstream, bytes.
 const LINE: usize = 1 << 20;
 /// The rules for requests, by the defaults of the configuration.
-const RULES: Rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: "petstore-ai" };
+const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: "petstore-ai" };
 
 fn main() -> Outcome {
     let mut criterion = Criterion::default()
@@ -77,8 +77,8 @@ fn chunk_parser(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
     group.throughput(Throughput::Elements(2));
     for (name, frames) in [("two usual frames", [TOKEN, TOKEN]), ("two unlike frames", [TOKEN, CALL])] {
         let mut parser = ChunkParser::default();
-        let mut parse = || frames.map(|frame| parser.look(black_box(frame.as_bytes())));
-        expect(name, parse().iter().all(|found| matches!(found, Ok(Frame::Chunk(_)))))?;
+        let mut parse = || frames.map(|frame| parser.parse(black_box(frame.as_bytes())));
+        expect(name, parse().iter().all(|found| matches!(found, Ok(ParsedFrame::Chunk(_)))))?;
         group.bench_function(name, |bench| bench.iter(&mut parse));
     }
     Ok(())
@@ -102,15 +102,15 @@ fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
 /// An event is encoded once, and written for each set of topics that has subscribers.
 fn events(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
     let epoch: Epoch = "k3f9a2".parse().map_err(|_| "no epoch")?;
-    let parts = Parts {
-        kind: Kind::PetUpdate,
+    let parts = EventParts {
+        kind: EventKind::PetUpdate,
         id: "01890a5d-ac96-774b-bcce-b302099a8057",
         version: 7,
         at: Timestamp::UNIX_EPOCH,
-        prev: Lasts([41, 40, 39, 38]),
+        prev: LastSeqs([41, 40, 39, 38]),
         body: PET,
     };
-    let encode = || Encoded::new(&epoch, 42, black_box(&parts));
+    let encode = || EncodedEvent::new(&epoch, 42, black_box(&parts));
     let encoded = encode();
     let mut block = BytesMut::new();
     encoded.push_block(&mut block, Topics::ALL, true);

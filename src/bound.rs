@@ -58,14 +58,14 @@ impl Bound {
     /// # Errors
     /// [`Exceeded`], and nothing is taken.
     pub fn take(&self, owner: &Arc<str>, amount: u64) -> Result<Grant, Exceeded> {
-        let mut grant = self.nothing(owner);
+        let mut grant = self.empty_grant(owner);
         grant.resize(amount)?;
         Ok(grant)
     }
 
     /// A grant of nothing, which can grow. Takes no lock.
     #[must_use]
-    pub fn nothing(&self, owner: &Arc<str>) -> Grant {
+    pub fn empty_grant(&self, owner: &Arc<str>) -> Grant {
         Grant { bound: self.clone(), owner: Arc::clone(owner), amount: 0 }
     }
 
@@ -95,14 +95,14 @@ impl Grant {
 
     /// A grant of nothing, for the same owner.
     #[must_use]
-    pub fn another(&self) -> Self {
-        self.bound.nothing(&self.owner)
+    pub fn sibling(&self) -> Self {
+        self.bound.empty_grant(&self.owner)
     }
 
     /// All of it as a grant of its own; nothing is left here.
     #[must_use]
-    pub fn hand_over(&mut self) -> Self {
-        let nothing = self.another();
+    pub fn take_all(&mut self) -> Self {
+        let nothing = self.sibling();
         std::mem::replace(self, nothing)
     }
 
@@ -178,7 +178,7 @@ mod tests {
     fn a_grant_grows_and_shrinks_and_a_refusal_changes_nothing() {
         let bound = Bound::new(10, 6);
         let one = owner("one");
-        let mut grant = bound.nothing(&one);
+        let mut grant = bound.empty_grant(&one);
         assert_eq!((grant.amount(), bound.taken(), entries(&bound)), (0, 0, 0));
         grant.resize(5).unwrap();
         grant.resize(6).unwrap();

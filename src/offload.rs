@@ -17,7 +17,7 @@ pub const MAX_INLINE: usize = 256 * 1024;
 /// Most pieces of work that run or wait.
 pub const MAX_QUEUED: u64 = 256;
 /// Most of one key.
-pub const MAX_QUEUED_OF_A_KEY: u64 = 64;
+pub const MAX_QUEUED_PER_KEY: u64 = 64;
 /// Fewest threads: one for the work of a key, one for that of others.
 const MIN_THREADS: usize = 2;
 
@@ -42,7 +42,7 @@ type Lanes = HashMap<Arc<str>, (Arc<Semaphore>, usize)>;
 
 /// Why work was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotDone {
+pub enum OffloadError {
     /// Too much is waiting.
     Full(Exceeded),
     /// The server is going away.
@@ -56,7 +56,7 @@ impl Offload {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = cores.max(MIN_THREADS);
         if divided {
-            Self::with(threads, threads - 1, Bound::new(MAX_QUEUED, MAX_QUEUED_OF_A_KEY))
+            Self::with(threads, threads - 1, Bound::new(MAX_QUEUED, MAX_QUEUED_PER_KEY))
         } else {
             Self::with(threads, threads, Bound::new(MAX_QUEUED, MAX_QUEUED))
         }
@@ -71,7 +71,7 @@ impl Offload {
     /// any more: it should own what it holds memory for.
     ///
     /// # Errors
-    /// [`NotDone`].
+    /// [`OffloadError`].
     ///
     /// # Panics
     /// When `work` does.
@@ -79,12 +79,12 @@ impl Offload {
         &self,
         owner: &Arc<str>,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, NotDone> {
-        let queued = self.shared.queue.take(owner, 1).map_err(NotDone::Full)?;
+    ) -> Result<T, OffloadError> {
+        let queued = self.shared.queue.take(owner, 1).map_err(OffloadError::Full)?;
         let lane = Lane::of(&self.shared, owner);
         // Nobody closes the semaphores.
-        let of_owner = Arc::clone(&lane.places).acquire_owned().await.map_err(|_| NotDone::Stopping)?;
-        let of_all = Arc::clone(&self.shared.threads).acquire_owned().await.map_err(|_| NotDone::Stopping)?;
+        let of_owner = Arc::clone(&lane.places).acquire_owned().await.map_err(|_| OffloadError::Stopping)?;
+        let of_all = Arc::clone(&self.shared.threads).acquire_owned().await.map_err(|_| OffloadError::Stopping)?;
         let done = tokio::task::spawn_blocking(move || {
             let _held = (of_all, of_owner, lane, queued);
             work()
@@ -92,7 +92,7 @@ impl Offload {
         match done.await {
             Ok(done) => Ok(done),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_cancelled) => Err(NotDone::Stopping),
+            Err(_cancelled) => Err(OffloadError::Stopping),
         }
     }
 }
@@ -185,10 +185,10 @@ mod tests {
         waiting.push(begin(&one, Box::new(work)));
         waiting.push(begin(&one, Box::new(|| ())));
         until(|| offload.shared.queue.taken() == 2).await;
-        assert_eq!(offload.run(&one, || ()).await, Err(NotDone::Full(Exceeded::Share(2))));
+        assert_eq!(offload.run(&one, || ()).await, Err(OffloadError::Full(Exceeded::Share(2))));
         let left = begin(&other, Box::new(|| ()));
         until(|| offload.shared.queue.taken() == 3).await;
-        assert_eq!(offload.run(&third, || ()).await, Err(NotDone::Full(Exceeded::Total(3))));
+        assert_eq!(offload.run(&third, || ()).await, Err(OffloadError::Full(Exceeded::Total(3))));
         // Who leaves gives its place back.
         left.abort();
         until(|| offload.shared.queue.taken() == 2).await;

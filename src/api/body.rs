@@ -86,7 +86,7 @@ impl BodyReader {
             return Err(ApiError::body_too_large(self.limit));
         }
         let most = declared.unwrap_or(self.limit).try_into().unwrap_or(usize::MAX);
-        let mut share = self.memory.nothing(key);
+        let mut share = self.memory.empty_grant(key);
         let mut bytes = Vec::new();
         let mut pace = Pace::new(self.times, Instant::now());
         // Most bodies say how long they are, and need not be asked whether there is more.

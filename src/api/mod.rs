@@ -55,7 +55,7 @@ use crate::upstream::{RemoteModels, Routes};
 use crate::usage::UsageRecorder;
 use crate::web;
 use crate::wire::api_key::Scope;
-use crate::wire::request::Rules;
+use crate::wire::request::RequestRules;
 
 pub use body::BodyReader;
 pub use front::{Answering, Entrance, Front};
@@ -89,7 +89,7 @@ pub struct AppState {
     /// Where what takes long is done.
     pub offload: Offload,
     /// What completions are checked against.
-    pub rules: Rules,
+    pub rules: RequestRules,
     /// What is measured.
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.

@@ -65,7 +65,9 @@ pub(super) fn whole<R: Resource>(resource: &R) -> Response {
 
 /// 200, or 304 when `If-None-Match` names the version that there is.
 pub(super) fn if_changed<R: Resource>(resource: &R, headers: &HeaderMap) -> Response {
-    if etag::is_any(headers, IF_NONE_MATCH) || tags(headers, IF_NONE_MATCH, true).any(|tag| tag == resource.version()) {
+    if etag::matches_any(headers, IF_NONE_MATCH)
+        || tags(headers, IF_NONE_MATCH, true).any(|tag| tag == resource.version())
+    {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag(resource.version()))]).into_response();
     }
     whole(resource)
@@ -95,7 +97,7 @@ pub(super) fn absent(what: &str) -> Problem {
 
 /// What `If-Match` asks for. Tags that are weak, or none of ours, match nothing.
 pub(super) fn expected(headers: &HeaderMap) -> ExpectedVersion {
-    if !headers.contains_key(IF_MATCH) || etag::is_any(headers, IF_MATCH) {
+    if !headers.contains_key(IF_MATCH) || etag::matches_any(headers, IF_MATCH) {
         return ExpectedVersion::Any;
     }
     ExpectedVersion::OneOf(tags(headers, IF_MATCH, false).collect())
@@ -109,7 +111,7 @@ fn tag(version: u64) -> String {
 fn tags(headers: &HeaderMap, name: HeaderName, weak: bool) -> impl Iterator<Item = u64> {
     // As it is written by `tag`, and in no other way: "07" and "+7" are not ours.
     let ours = |version: &str| version.parse().ok().filter(|number: &u64| number.to_string() == version);
-    etag::listed(headers, name, weak).filter_map(ours)
+    etag::list_tags(headers, name, weak).filter_map(ours)
 }
 
 #[cfg(test)]

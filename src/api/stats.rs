@@ -23,7 +23,7 @@ use crate::telemetry::record::Source;
 use crate::telemetry::samples::{Sample, Samples};
 use crate::upstream::{Routes, TargetState, TargetStatus};
 use crate::usage::{UsageRecord, UsageRecorder};
-use crate::wire::event::STATS;
+use crate::wire::event::STATS_TOPIC;
 use crate::wire::event_frame::EphemeralFrame;
 
 /// Time between two samples.
@@ -155,8 +155,8 @@ impl Stats {
             let (entries, count) = self.sources.ledger.recent(seen);
             seen = count;
             if self.sources.hub.has_ephemeral_subscribers() {
-                let tick = Tick { kind: STATS, sample: &sample, present: self.sources.present(now, &entries) };
-                self.sources.hub.send_ephemeral(EphemeralFrame::new(STATS, &json(&tick)));
+                let tick = Tick { kind: STATS_TOPIC, sample: &sample, present: self.sources.present(now, &entries) };
+                self.sources.hub.send_ephemeral(EphemeralFrame::new(STATS_TOPIC, &json(&tick)));
             }
         }
     }

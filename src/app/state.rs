@@ -16,7 +16,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::time::Shutdown;
 use crate::upstream::{RemoteModels, Routes};
 use crate::usage::UsageRecorder;
-use crate::wire::request::{Rules, Unknown};
+use crate::wire::request::{RequestRules, UnknownMembers};
 
 /// The adapters that handlers use.
 pub(super) struct Adapters {
@@ -69,12 +69,12 @@ pub(super) fn build(config: &Config, adapters: Adapters, shutdown: &Shutdown) ->
 }
 
 /// How requests for completions are checked.
-fn rules(config: &Config) -> Rules {
-    Rules {
+fn rules(config: &Config) -> RequestRules {
+    RequestRules {
         json_depth: config.limits.json_depth,
         unknown: match config.unknown_parameters {
-            UnknownParameters::Pass => Unknown::Pass,
-            UnknownParameters::Refuse => Unknown::Refuse,
+            UnknownParameters::Pass => UnknownMembers::Pass,
+            UnknownParameters::Refuse => UnknownMembers::Refuse,
         },
         local_model: MODEL,
     }

@@ -17,8 +17,8 @@ use super::usage_guard::{BYTES_A_TOKEN, UsageGuard};
 use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
-use crate::wire::chunk::Facts;
-use crate::wire::request::UsageAsk;
+use crate::wire::chunk::DecodedChunk;
+use crate::wire::request::RequestedUsage;
 
 /// Asks the route's target and passes its answer on, byte for byte.
 pub(super) async fn complete(
@@ -58,8 +58,8 @@ async fn ask(
     relay: &CompletionService,
     target: &Arc<Target>,
     order: &ProxyRequest,
-) -> Result<(StatusCode, Bytes, Facts), Failure> {
-    let body = order.request.forward(target.model(), UsageAsk::Nothing);
+) -> Result<(StatusCode, Bytes, DecodedChunk), Failure> {
+    let body = order.request.forward(target.model(), RequestedUsage::None);
     let limit = Limit::to_open(target.timeouts(), order.arrival, Instant::now(), false);
     let ask = UpstreamRequest { body, stream: false, client: &order.client };
     let mut answer = within(&order.timer, limit, pin!(target.send(&ask))).await?;
@@ -70,7 +70,7 @@ async fn ask(
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
-    let mut memory = Memory::new(order.answer.another());
+    let mut memory = Memory::new(order.answer.sibling());
     let body = read(&mut answer, target, order, (relay.limits.answer, &mut memory)).await?;
     let facts = check_answer(target, &body)?;
     Ok((answer.status, memory.keep(body), facts))

@@ -1,6 +1,6 @@
 //! The choices of a stream: which have begun and ended, and which chunks have to wait for others.
 
-use crate::wire::chunk::{Facts, Indices, Repair};
+use crate::wire::chunk::{ChoiceSet, DecodedChunk, Repair};
 use crate::wire::sse::Event;
 
 /// Most chunks that are held back until the choices before theirs have begun.
@@ -16,15 +16,15 @@ pub(super) struct Choices {
     /// As many as the client asked for.
     wanted: u64,
     /// What came from the upstream.
-    seen: Indices,
-    finished: Indices,
+    seen: ChoiceSet,
+    finished: ChoiceSet,
     /// What went to the client.
-    begun: Indices,
-    ended: Indices,
-    held: Vec<(Event, Facts)>,
+    begun: ChoiceSet,
+    ended: ChoiceSet,
+    held: Vec<(Event, DecodedChunk)>,
     held_bytes: usize,
     /// Those that chunks are held back of.
-    waiting: Indices,
+    waiting: ChoiceSet,
     /// More came than is held back: from here on chunks go as they come.
     is_overfull: bool,
 }
@@ -35,18 +35,18 @@ impl Choices {
     }
 
     /// A chunk came.
-    pub(super) fn note(&mut self, facts: &Facts) {
-        self.seen = self.seen.with(facts.seen);
-        self.finished = self.finished.with(facts.finished);
+    pub(super) fn note(&mut self, facts: &DecodedChunk) {
+        self.seen = self.seen.union(facts.seen);
+        self.finished = self.finished.union(facts.finished);
     }
 
     /// The choices that have begun and not finished; the first one where none has been told apart.
-    pub(super) fn unfinished(&self) -> Indices {
-        if self.seen.is_empty() { Indices::first(1) } else { self.seen.without(self.finished) }
+    pub(super) fn unfinished(&self) -> ChoiceSet {
+        if self.seen.is_empty() { ChoiceSet::first(1) } else { self.seen.difference(self.finished) }
     }
 
     pub(super) fn all_finished(&self) -> bool {
-        self.seen.without(self.finished).is_empty() && u64::from(self.finished.len()) >= self.wanted
+        self.seen.difference(self.finished).is_empty() && u64::from(self.finished.len()) >= self.wanted
     }
 
     /// Whether no choice has ended.
@@ -55,19 +55,19 @@ impl Choices {
     }
 
     /// Whether a chunk comes too early.
-    pub(super) fn must_wait(&self, facts: &Facts) -> bool {
+    pub(super) fn must_wait(&self, facts: &DecodedChunk) -> bool {
         if self.wanted <= 1 || self.is_overfull {
             return false;
         }
-        let new = facts.seen.without(self.begun);
-        let before = Indices::first(u64::from(new.end()).min(self.wanted));
-        let missing = before.without(self.begun).without(facts.seen);
-        !missing.is_empty() || !facts.seen.both(self.waiting).is_empty()
+        let new = facts.seen.difference(self.begun);
+        let before = ChoiceSet::first(u64::from(new.end()).min(self.wanted));
+        let missing = before.difference(self.begun).difference(facts.seen);
+        !missing.is_empty() || !facts.seen.intersection(self.waiting).is_empty()
     }
 
     /// Holds a chunk back; says whether that was the last one that is.
-    pub(super) fn hold(&mut self, event: Event, facts: Facts) -> bool {
-        self.waiting = self.waiting.with(facts.seen);
+    pub(super) fn hold(&mut self, event: Event, facts: DecodedChunk) -> bool {
+        self.waiting = self.waiting.union(facts.seen);
         self.held_bytes += event.data.len();
         self.held.push((event, facts));
         self.is_overfull = self.held.len() >= MAX_HELD || self.held_bytes > MAX_BYTES;
@@ -75,8 +75,8 @@ impl Choices {
     }
 
     /// What is held back, in order; nothing is from here on.
-    pub(super) fn take_held(&mut self) -> Vec<(Event, Facts)> {
-        (self.held_bytes, self.waiting) = (0, Indices::default());
+    pub(super) fn take_held(&mut self) -> Vec<(Event, DecodedChunk)> {
+        (self.held_bytes, self.waiting) = (0, ChoiceSet::default());
         std::mem::take(&mut self.held)
     }
 
@@ -86,34 +86,34 @@ impl Choices {
 
     /// Whether a chunk with usage says nothing else to its client. Where usage comes on every chunk, only one behind the
     /// end does.
-    pub(super) fn is_only_usage(&self, facts: &Facts, running: bool) -> bool {
-        let Facts { seen, finished, tokens, .. } = *facts;
-        let old = tokens == 0 && seen.without(self.begun).is_empty() && finished.without(self.ended).is_empty();
-        old && (seen.is_empty() || !running || seen.without(self.ended).is_empty())
+    pub(super) fn is_only_usage(&self, facts: &DecodedChunk, running: bool) -> bool {
+        let DecodedChunk { seen, finished, tokens, .. } = *facts;
+        let old = tokens == 0 && seen.difference(self.begun).is_empty() && finished.difference(self.ended).is_empty();
+        old && (seen.is_empty() || !running || seen.difference(self.ended).is_empty())
     }
 
     /// Whether everything that a chunk is about has ended before.
-    pub(super) fn is_over(&self, facts: &Facts) -> bool {
-        facts.seen.without(self.ended).is_empty()
+    pub(super) fn is_over(&self, facts: &DecodedChunk) -> bool {
+        facts.seen.difference(self.ended).is_empty()
     }
 
     /// What must be changed in a chunk that goes out now.
-    pub(super) fn repair(&self, facts: &Facts, hide_usage: bool) -> Repair {
+    pub(super) fn repair(&self, facts: &DecodedChunk, hide_usage: bool) -> Repair {
         Repair {
             cut_usage: hide_usage && (facts.null_usage || facts.has_usage),
             cut_error: facts.null_error,
             add_choices: !facts.has_choices,
-            cut_role: facts.roles.both(self.begun),
-            add_role: facts.seen.without(self.begun).without(facts.roles),
-            finish: facts.odd_finish,
-            number_calls: facts.unnumbered_call,
+            cut_role: facts.roles.intersection(self.begun),
+            add_role: facts.seen.difference(self.begun).difference(facts.roles),
+            fix_finish_reason: facts.nonstandard_finish,
+            number_tool_calls: facts.tool_call_without_index,
         }
     }
 
     /// A chunk goes out.
-    pub(super) fn passed(&mut self, facts: &Facts) {
-        self.begun = self.begun.with(facts.seen);
-        self.ended = self.ended.with(facts.finished);
+    pub(super) fn passed(&mut self, facts: &DecodedChunk) {
+        self.begun = self.begun.union(facts.seen);
+        self.ended = self.ended.union(facts.finished);
     }
 }
 
@@ -124,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    fn facts(index: u64) -> Facts {
-        Facts { has_choices: true, seen: [index].into_iter().collect(), tokens: 1, ..Facts::default() }
+    fn facts(index: u64) -> DecodedChunk {
+        DecodedChunk { has_choices: true, seen: [index].into_iter().collect(), tokens: 1, ..DecodedChunk::default() }
     }
 
     fn event(size: usize) -> Event {
@@ -164,7 +164,7 @@ mod tests {
         out
     }
 
-    fn first_of(facts: &Facts) -> u64 {
+    fn first_of(facts: &DecodedChunk) -> u64 {
         facts.seen.iter().next().unwrap()
     }
 

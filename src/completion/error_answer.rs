@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use crate::upstream::{Failure, Refusal, Target, UpstreamResponse};
-use crate::wire::chunk::{Facts, Frame, look_at_answer};
+use crate::wire::chunk::{DecodedChunk, ParsedFrame, parse_completion};
 use crate::wire::envelope::{ErrorBody, read_error};
 
 /// Most of an error's body that is read, bytes.
@@ -38,10 +38,10 @@ async fn error_body(mut answer: UpstreamResponse, begin: Bytes) -> Bytes {
 }
 
 /// A whole answer is a JSON object with choices in it, and without an error.
-pub(super) fn check_answer(target: &Target, body: &[u8]) -> Result<Facts, Failure> {
-    match look_at_answer(body) {
-        Ok(Frame::Error(error)) => Err(refused(target, error)),
-        Ok(Frame::Chunk(facts)) if !facts.seen.is_empty() => Ok(facts),
+pub(super) fn check_answer(target: &Target, body: &[u8]) -> Result<DecodedChunk, Failure> {
+    match parse_completion(body) {
+        Ok(ParsedFrame::Error(error)) => Err(refused(target, error)),
+        Ok(ParsedFrame::Chunk(facts)) if !facts.seen.is_empty() => Ok(facts),
         Ok(_) => Err(Failure::Empty("it is not a chat completion")),
         // Gemini's errors are lists.
         Err(_) => match serde_json::from_slice(body).ok().as_ref().and_then(read_error) {

@@ -2,7 +2,7 @@
 
 use super::error_answer::refused;
 use crate::upstream::{Failure, Target};
-use crate::wire::chunk::{ChunkParser, Facts, Frame};
+use crate::wire::chunk::{ChunkParser, DecodedChunk, ParsedFrame};
 use crate::wire::envelope::read_error;
 use crate::wire::sse::Event;
 
@@ -13,7 +13,7 @@ pub(super) enum Meaning {
     /// `[DONE]`.
     Done,
     /// A chunk to pass on.
-    Chunk(Facts),
+    Chunk(DecodedChunk),
     /// The upstream's own error, or no sense at all.
     Failure(Failure),
 }
@@ -23,17 +23,17 @@ pub(super) fn classify(target: &Target, event: &Event, looker: &mut ChunkParser)
     if event.data.is_empty() {
         return Meaning::Nothing;
     }
-    let frame = looker.look(&event.data);
+    let frame = looker.parse(&event.data);
     if event.name.is_some()
         && let Some(meaning) = named(target, event, frame.is_ok())
     {
         return meaning;
     }
     match frame {
-        Ok(Frame::Done) => Meaning::Done,
-        Ok(Frame::Error(error)) => Meaning::Failure(refused(target, error)),
-        Ok(Frame::Chunk(facts)) => Meaning::Chunk(facts),
-        Ok(Frame::Other) => Meaning::Nothing,
+        Ok(ParsedFrame::Done) => Meaning::Done,
+        Ok(ParsedFrame::Error(error)) => Meaning::Failure(refused(target, error)),
+        Ok(ParsedFrame::Chunk(facts)) => Meaning::Chunk(facts),
+        Ok(ParsedFrame::Other) => Meaning::Nothing,
         // No JSON begins so: a comment that a proxy has wrapped as an event.
         Err(_) if event.data[0] == b':' => Meaning::Nothing,
         Err(_) => Meaning::Failure(Failure::Malformed("an event is not a JSON object")),

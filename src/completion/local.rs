@@ -22,10 +22,10 @@ use crate::error::ApiError;
 use crate::responder::{Choice, Completion, MODEL};
 use crate::telemetry::record::Terminal;
 use crate::time::ShutdownSignal;
-use crate::wire::chat::{self, ChunkWriter, Head};
+use crate::wire::chat::{self, ChunkWriter, CompletionHead};
 use crate::wire::chunk::Usage;
 use crate::wire::request::ChatRequest;
-use crate::wire::sse::{COMMENT, DONE};
+use crate::wire::sse::{DONE, KEEP_ALIVE};
 
 /// Answers from the live inventory.
 pub(super) async fn complete(
@@ -44,7 +44,7 @@ pub(super) async fn complete(
             return Err(error);
         }
     };
-    let head = Head::new(&request.model);
+    let head = CompletionHead::new(&request.model);
     let interval = relay.tokens_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
     if request.stream {
         let writer = ChunkWriter::new(&head, request.include_usage);
@@ -69,7 +69,7 @@ pub(super) async fn complete(
     let tokens = completion_tokens(&completion);
     let texts: Vec<_> = completion.choices.iter().map(|choice| (text(choice), choice.finish_reason)).collect();
     let body = Bytes::from(chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens)));
-    let mut memory = Memory::new(order.answer.another());
+    let mut memory = Memory::new(order.answer.sibling());
     if let Err(failure) = memory.hold(body.len()) {
         let error = ApiError::from(&failure);
         account.fail_with(&failure, &error);
@@ -259,7 +259,7 @@ impl Body for LocalStream {
             if pace.next.as_mut().poll(cx).is_pending() {
                 ready!(pace.alarm.as_mut().poll(cx));
                 pace.sent(Instant::now());
-                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(KEEP_ALIVE)))));
             }
             let now = Instant::now();
             due = pace.tokens_due(now);

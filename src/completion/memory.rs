@@ -49,7 +49,7 @@ impl Memory {
         if bytes.len() <= COUNTED {
             return bytes;
         }
-        let mut grant = self.0.hand_over();
+        let mut grant = self.0.take_all();
         // The buffer that it was collected in took no less, a few bytes of framing aside.
         let _ = grant.resize(bytes.len() as u64);
         Bytes::from_owner(Kept { bytes, _grant: grant })
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn what_is_handed_on_is_counted_until_the_last_of_it_is_dropped() {
         let bound = Bound::new(1 << 20, 1 << 19);
-        let mut memory = Memory::new(bound.nothing(&"key".into()));
+        let mut memory = Memory::new(bound.empty_grant(&"key".into()));
         memory.hold(COUNTED).unwrap();
         assert_eq!(bound.taken(), 0);
         memory.hold(300_000).unwrap();

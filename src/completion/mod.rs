@@ -42,7 +42,7 @@ use crate::telemetry::record::Record;
 use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
 use crate::upstream::{Route, Routes};
 use crate::usage::UsageRecorder;
-use crate::wire::request::{ChatRequest, Invalid};
+use crate::wire::request::{ChatRequest, InvalidRequest};
 
 use open::ProxyRequest;
 use usage_guard::UsageGuard;
@@ -138,7 +138,7 @@ impl CompletionService {
             return Err(ApiError::no_model(&request.model));
         }
         if let (Some(_), Some(param)) = (&caller.principal.models, &request.other_models) {
-            return Err(Invalid::other_models(param).into());
+            return Err(InvalidRequest::other_models(param).into());
         }
         let route = self.route(&request.model)?;
         let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());
@@ -155,7 +155,7 @@ impl CompletionService {
             timer: caller.timer,
             arrival: caller.record.started(),
             frame_limit: self.limits.frame,
-            answer: self.answers.nothing(&caller.principal.id),
+            answer: self.answers.empty_grant(&caller.principal.id),
         });
         let mut answer = self.answer(account, route, order);
         // A stream that has begun says so itself.

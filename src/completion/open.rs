@@ -17,8 +17,8 @@ use super::usage_fallback::ask_for_usage;
 use crate::bound::Grant;
 use crate::time::{ResponseDeadline, TaskTimer, timeout_at};
 use crate::upstream::{Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
-use crate::wire::chunk::{ChunkParser, Facts};
-use crate::wire::request::{ChatRequest, Forwarded, UsageAsk};
+use crate::wire::chunk::{ChunkParser, DecodedChunk};
+use crate::wire::request::{ChatRequest, ForwardedBody, RequestedUsage};
 use crate::wire::sse::{Decoder, Event};
 
 /// Longest time that a beginning without a token is held back once it is there. What fails at once behind it can still be
@@ -36,7 +36,7 @@ pub(super) struct Opened {
     pub(super) looker: ChunkParser,
     /// The chunks that came so far. The last one has the first token, or ends a choice; or none did within
     /// [`SETTLING`].
-    pub(super) held: Vec<(Event, Facts)>,
+    pub(super) held: Vec<(Event, DecodedChunk)>,
     /// Usage on every chunk was asked for, by us and not by the client.
     pub(super) running: bool,
     pub(super) memory: Memory,
@@ -60,14 +60,14 @@ pub(super) struct ProxyRequest {
 
 impl ProxyRequest {
     fn asks_running(&self, target: &Target) -> bool {
-        target.ask_usage() == UsageAsk::Running && !self.request.include_usage
+        target.ask_usage() == RequestedUsage::Continuous && !self.request.include_usage
     }
 }
 
 /// Asks `target` for a stream and waits for its first token, or a moment longer than for its first event. `another` says
 /// whether another target can take over.
 pub(super) async fn open(target: Arc<Target>, order: &ProxyRequest, another: bool) -> Result<Opened, Failure> {
-    let adds_usage = target.ask_usage() != UsageAsk::Nothing && !order.request.include_usage;
+    let adds_usage = target.ask_usage() != RequestedUsage::None && !order.request.include_usage;
     let limit = Limit::to_open(target.timeouts(), order.arrival, Instant::now(), another);
     let ask = |usage| open_once(&target, order.request.forward(target.model(), usage), order);
     let mut opened = ask_for_usage(&target, adds_usage, (&order.timer, limit), ask).await?;
@@ -75,7 +75,7 @@ pub(super) async fn open(target: Arc<Target>, order: &ProxyRequest, another: boo
     Ok(opened)
 }
 
-async fn open_once(target: &Arc<Target>, body: Forwarded<'_>, order: &ProxyRequest) -> Result<Opened, Failure> {
+async fn open_once(target: &Arc<Target>, body: ForwardedBody<'_>, order: &ProxyRequest) -> Result<Opened, Failure> {
     let answer = target.send(&UpstreamRequest { body, stream: true, client: &order.client }).await?;
     let (body, begin) = check_head(target, answer).await?;
     let mut opened = Opened {
@@ -85,7 +85,7 @@ async fn open_once(target: &Arc<Target>, body: Forwarded<'_>, order: &ProxyReque
         looker: ChunkParser::default(),
         held: Vec::new(),
         running: order.asks_running(target),
-        memory: Memory::new(order.answer.another()),
+        memory: Memory::new(order.answer.sibling()),
     };
     opened.decoder.push(begin);
     opened.read_until(order.frame_limit, |facts| !facts.seen.is_empty()).await?;
@@ -96,7 +96,7 @@ impl Opened {
     /// Waits a moment for the first token, if it has not come: a beginning without one is often followed by an error.
     async fn settle(&mut self, order: &ProxyRequest) -> Result<(), Failure> {
         let most = order.frame_limit;
-        let is_token = |facts: &Facts| facts.tokens > 0 || !facts.finished.is_empty();
+        let is_token = |facts: &DecodedChunk| facts.tokens > 0 || !facts.finished.is_empty();
         if self.held.last().is_some_and(|(_, facts)| is_token(facts)) || self.is_full(most) {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Opened {
 
     /// Reads on until a chunk comes that is `enough`. An error is a failure like any other while nothing has been sent, and
     /// so is the end of what has not begun. May be dropped at any time and begun anew.
-    async fn read_until(&mut self, most: usize, enough: impl Fn(&Facts) -> bool) -> Result<(), Failure> {
+    async fn read_until(&mut self, most: usize, enough: impl Fn(&DecodedChunk) -> bool) -> Result<(), Failure> {
         loop {
             while let Some(event) = self.decoder.next_event().map_err(|_| too_long())? {
                 match classify(&self.target, &event, &mut self.looker) {
@@ -142,7 +142,7 @@ impl Opened {
     }
 
     /// The bytes are over. The last event may lack its blank line; one that was cut is none.
-    fn finish(&mut self, enough: impl Fn(&Facts) -> bool) -> Result<(), Failure> {
+    fn finish(&mut self, enough: impl Fn(&DecodedChunk) -> bool) -> Result<(), Failure> {
         let last = self.decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
         match classify(&self.target, &last, &mut self.looker) {
             Meaning::Done => Err(Failure::Empty("its stream is empty")),

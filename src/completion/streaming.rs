@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
 use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
 use crate::upstream::{Deadline, Failure, Lease, Route};
-use crate::wire::sse::{COMMENT, DONE};
+use crate::wire::sse::{DONE, KEEP_ALIVE};
 
 type Opening = Pin<Box<dyn Future<Output = Result<(Opened, Lease), Failure>> + Send>>;
 
@@ -223,7 +223,7 @@ impl ProxiedStream {
                 NextTimer::Ended(deadline) => {
                     return Poll::Ready(Some(self.end(End::Failed(Failure::Timeout(deadline)))));
                 }
-                NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(COMMENT))),
+                NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE))),
                 NextTimer::At(next) => now = ready!(self.timer.poll_at(cx, next, now)),
             }
         }

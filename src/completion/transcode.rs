@@ -14,7 +14,7 @@ use super::open::{Opened, ProxyRequest, too_long};
 use super::timeouts::longest_silence;
 use super::usage_guard::UsageGuard;
 use crate::upstream::{Failure, Target, UpstreamBody};
-use crate::wire::chunk::{Calls, ChunkParser, Facts, last_chunk, push_repaired};
+use crate::wire::chunk::{ChunkParser, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
 /// How many chunks may leave open which model answers: the first one of Azure does.
@@ -54,14 +54,14 @@ pub(super) struct StreamTranscoder {
     decoder: Decoder,
     looker: ChunkParser,
     /// The chunks that opened the stream.
-    first: std::vec::IntoIter<(Event, Facts)>,
+    first: std::vec::IntoIter<(Event, DecodedChunk)>,
     outbox: FrameBuffer,
     /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
     /// us back does not count against the upstream.
     waiting_since: Option<Instant>,
     last_data: Instant,
     choices: Choices,
-    calls: Calls,
+    calls: ToolCallNumbering,
     terms: Terms,
     /// Usage on every chunk was asked for by us alone.
     running: bool,
@@ -90,7 +90,7 @@ impl StreamTranscoder {
             waiting_since: None,
             last_data: now,
             choices: Choices::new(terms.choices),
-            calls: Calls::default(),
+            calls: ToolCallNumbering::default(),
             running: opened.running,
             memory: opened.memory,
             terms,
@@ -208,7 +208,7 @@ impl StreamTranscoder {
     }
 
     /// Passes a chunk on when it is its turn, and then those that have waited for it.
-    fn admit(&mut self, event: Event, facts: &Facts, account: &mut UsageGuard) {
+    fn admit(&mut self, event: Event, facts: &DecodedChunk, account: &mut UsageGuard) {
         if self.nameless > 0 {
             self.note_model(&event, account);
         }
@@ -246,7 +246,7 @@ impl StreamTranscoder {
         }
     }
 
-    fn pass(&mut self, event: &Event, facts: &Facts, account: &mut UsageGuard) {
+    fn pass(&mut self, event: &Event, facts: &DecodedChunk, account: &mut UsageGuard) {
         if let Some(usage) = facts.usage {
             account.told(usage, self.choices.is_over(facts));
         }
@@ -276,7 +276,7 @@ impl StreamTranscoder {
     fn at_end(&mut self, account: &mut UsageGuard, failure: Option<Failure>) -> End {
         // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
-            && self.looker.look(&event.data).is_ok()
+            && self.looker.parse(&event.data).is_ok()
             && let Some(end) = self.take(event, account)
         {
             return end;

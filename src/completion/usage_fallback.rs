@@ -6,7 +6,7 @@ use std::pin::pin;
 use super::timeouts::{Limit, within};
 use crate::time::TaskTimer;
 use crate::upstream::{Failure, Target};
-use crate::wire::request::UsageAsk;
+use crate::wire::request::RequestedUsage;
 
 /// Sends a request by `ask`, with what the target is to be asked of usage. If it is refused because of `stream_options`,
 /// which `adds_usage` says that we added, it is sent once more without, within what is left of `limit`.
@@ -14,7 +14,7 @@ pub(super) async fn ask_for_usage<T, F>(
     target: &Target,
     adds_usage: bool,
     (timer, limit): (&TaskTimer, Option<Limit>),
-    ask: impl Fn(UsageAsk) -> F,
+    ask: impl Fn(RequestedUsage) -> F,
 ) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -25,7 +25,7 @@ where
         _ => return first,
     }
     // On the heap: it is rarely needed, and every request would pay for its size.
-    let second = within(timer, limit, Box::pin(ask(UsageAsk::Nothing)).as_mut()).await;
+    let second = within(timer, limit, Box::pin(ask(RequestedUsage::None)).as_mut()).await;
     if second.is_ok() {
         // That was the reason, and not something else in the request that reads like it.
         tracing::info!(upstream = &**target.name(), "does not know stream_options: not asked for usage any more");
@@ -59,7 +59,7 @@ mod tests {
         // 90 s for the first token, since another target can take over.
         let limit = Limit::to_open(&Timeouts::default(), start, start, true);
         let asked = ask_for_usage(&target, true, (&timer, limit), |usage| async move {
-            if usage == UsageAsk::Nothing {
+            if usage == RequestedUsage::None {
                 return std::future::pending().await;
             }
             sleep(Duration::from_secs(60)).await;

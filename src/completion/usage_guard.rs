@@ -15,7 +15,7 @@ use crate::time::{ResponseDeadline, ShutdownSignal};
 use crate::upstream::Failure;
 use crate::usage::{UsageRecord, UsageRecorder};
 use crate::wire::chunk::Usage;
-use crate::wire::members::text_member;
+use crate::wire::members::string_member;
 use crate::wire::request::ChatRequest;
 
 use super::{Caller, beginning};
@@ -113,7 +113,7 @@ impl UsageGuard {
 
     /// An answer, or a chunk of it, which may name the model that answers.
     pub(super) fn answered_with(&mut self, data: &[u8]) {
-        let model = std::str::from_utf8(data).ok().and_then(|text| text_member(text, "model"));
+        let model = std::str::from_utf8(data).ok().and_then(|text| string_member(text, "model"));
         if let Some(model) = model.filter(|model| !model.is_empty()) {
             let asked = &self.model;
             self.answered = Some(if *model == **asked { Arc::clone(asked) } else { beginning(&model.as_ref().into()) });

@@ -12,11 +12,11 @@ use http::{HeaderValue, StatusCode};
 
 use crate::bound::Exceeded;
 use crate::limiter::{Limit, RateLimited};
-use crate::offload::NotDone;
+use crate::offload::OffloadError;
 use crate::responder::ResponderError;
 use crate::upstream::{Deadline, Failure, Refusal};
 use crate::wire::envelope::{Envelope, ErrorBody};
-use crate::wire::request::Invalid;
+use crate::wire::request::InvalidRequest;
 use crate::wire::sse::push_frame;
 
 /// `x-should-retry`: obeyed by OpenAI's Python and Node SDKs, which otherwise retry every 429.
@@ -190,8 +190,8 @@ impl ApiError {
     }
 }
 
-impl From<Invalid> for ApiError {
-    fn from(invalid: Invalid) -> Self {
+impl From<InvalidRequest> for ApiError {
+    fn from(invalid: InvalidRequest) -> Self {
         let mut error = Self::bad(StatusCode::BAD_REQUEST, invalid.code, invalid.message);
         error.body.param = invalid.param;
         error
@@ -210,14 +210,14 @@ impl From<Exceeded> for ApiError {
     }
 }
 
-impl From<NotDone> for ApiError {
-    fn from(not_done: NotDone) -> Self {
+impl From<OffloadError> for ApiError {
+    fn from(not_done: OffloadError) -> Self {
         match not_done {
-            NotDone::Full(Exceeded::Total(_)) => Self::overloaded(),
-            NotDone::Full(Exceeded::Share(limit)) => {
+            OffloadError::Full(Exceeded::Total(_)) => Self::overloaded(),
+            OffloadError::Full(Exceeded::Share(limit)) => {
                 Self::share_used_up(&format!("large requests at once: Limit {limit}"))
             }
-            NotDone::Stopping => Self::shutting_down(),
+            OffloadError::Stopping => Self::shutting_down(),
         }
     }
 }
@@ -229,7 +229,7 @@ impl From<ResponderError> for ApiError {
                 Self::bad(StatusCode::BAD_REQUEST, Some(code), message).param(&param)
             }
             ResponderError::Invalid(invalid) => Self::from(invalid),
-            ResponderError::NotDone(not_done) => Self::from(not_done),
+            ResponderError::Offload(not_done) => Self::from(not_done),
             ResponderError::Store(error) => {
                 tracing::error!(%error, "the local model can't read the store");
                 Self::internal()

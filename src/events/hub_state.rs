@@ -13,7 +13,7 @@ use crate::bound::Bound;
 use crate::store::StoreError;
 use crate::store::event_log::{EventLog, LogPosition, LoggedEvent};
 use crate::wire::event::{Epoch, Topics};
-use crate::wire::event_frame::{Encoded, Parts};
+use crate::wire::event_frame::{EncodedEvent, EventParts};
 
 /// Events that the ring is filled with at the start, so that clients that reconnect after a restart don't all read the
 /// database.
@@ -84,7 +84,7 @@ impl HubState {
     }
 }
 
-pub(super) fn encode(epoch: &Epoch, event: &LoggedEvent) -> Encoded {
+pub(super) fn encode(epoch: &Epoch, event: &LoggedEvent) -> EncodedEvent {
     let LoggedEvent { seq, kind, id, version, at, prev, body } = event;
-    Encoded::new(epoch, *seq, &Parts { kind: *kind, id, version: *version, at: *at, prev: *prev, body })
+    EncodedEvent::new(epoch, *seq, &EventParts { kind: *kind, id, version: *version, at: *at, prev: *prev, body })
 }

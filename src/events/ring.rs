@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::resume::{Reset, ResetReason, Since, Start};
 use crate::store::event_log::LogPosition;
 use crate::wire::event::{Cursor, Epoch, Topics};
-use crate::wire::event_frame::Encoded;
+use crate::wire::event_frame::EncodedEvent;
 
 /// Most events in the ring.
 const MAX_EVENTS: usize = 4096;
@@ -21,7 +21,7 @@ pub(super) struct Ring {
     epoch: Arc<Epoch>,
     /// The number before the first event of the ring.
     base: u64,
-    events: VecDeque<Arc<Encoded>>,
+    events: VecDeque<Arc<EncodedEvent>>,
     bytes: usize,
     /// The number of the last event deleted from the log, as far as is known.
     pruned: u64,
@@ -30,7 +30,7 @@ pub(super) struct Ring {
 /// The result of a read.
 pub(super) enum RingRead {
     /// The next events of the topics, possibly none; all events up to `to` were searched.
-    Events { events: Vec<Arc<Encoded>>, to: u64 },
+    Events { events: Vec<Arc<EncodedEvent>>, to: u64 },
     /// The reader has read all events.
     UpToDate,
     /// The next event is no longer in the ring; it may be in the log.
@@ -58,7 +58,7 @@ impl Ring {
     }
 
     /// Adds `events`, read from the log after the ring's head when its state was `at`. Returns whether the ring changed.
-    pub(super) fn follow(&mut self, at: &LogPosition, events: Vec<Arc<Encoded>>) -> bool {
+    pub(super) fn follow(&mut self, at: &LogPosition, events: Vec<Arc<EncodedEvent>>) -> bool {
         let before = self.head();
         self.pruned = at.pruned;
         if at.epoch != *self.epoch || at.head < before {
@@ -73,7 +73,7 @@ impl Ring {
         self.head() != before
     }
 
-    fn push(&mut self, event: Arc<Encoded>) {
+    fn push(&mut self, event: Arc<EncodedEvent>) {
         self.bytes += event.len();
         self.events.push_back(event);
         while self.events.len() > MAX_EVENTS || (self.bytes > MAX_BYTES && self.events.len() > 1) {

@@ -16,7 +16,7 @@ use crate::bound::Grant;
 use crate::store::StoreError;
 use crate::sync::{Notify, OwnedNotified};
 use crate::wire::event::{Cursor, Epoch, Topics};
-use crate::wire::event_frame::{Encoded, EphemeralFrame};
+use crate::wire::event_frame::{EncodedEvent, EphemeralFrame};
 
 /// Events of other topics after which a reader gets its new position, although there is no event for it.
 const MAX_SKIPPED: u64 = 1024;
@@ -25,7 +25,7 @@ const MAX_SKIPPED: u64 = 1024;
 #[derive(Debug)]
 pub enum SubscriptionEvent {
     /// The next events of the topics. An empty list: the position moved past many events of other topics.
-    Events(Vec<Arc<Encoded>>),
+    Events(Vec<Arc<EncodedEvent>>),
     /// Events may have been missed. The stream continues after the cursor of the reset.
     Reset(Reset),
     /// An ephemeral event, which has no position among the others.
@@ -39,7 +39,7 @@ type LogRead = Pin<Box<dyn Future<Output = Result<Page, StoreError>> + Send>>;
 /// The result of reading the log.
 enum Page {
     /// The next events; all events up to `to` were searched.
-    Events { events: Vec<Arc<Encoded>>, to: u64 },
+    Events { events: Vec<Arc<EncodedEvent>>, to: u64 },
     /// The next events were deleted from the log.
     Pruned(Reset),
     /// The log was replaced, and the ring is up to date.
@@ -220,7 +220,7 @@ impl Subscription {
 }
 
 /// Whether a reader gets these events, or its new position `to` if there are none.
-fn should_yield(events: &[Arc<Encoded>], to: u64, yielded: &mut u64) -> bool {
+fn should_yield(events: &[Arc<EncodedEvent>], to: u64, yielded: &mut u64) -> bool {
     let should = !events.is_empty() || to.saturating_sub(*yielded) >= MAX_SKIPPED;
     if should {
         *yielded = to;

@@ -17,8 +17,8 @@ use super::*;
 use crate::bound::Bound;
 use crate::store::Store;
 use crate::store::event_log::{EventLog, LogPosition, NewEvent};
-use crate::wire::event::{Cursor, Epoch, Kind, Lasts, Topic, Topics};
-use crate::wire::event_frame::{Encoded, Parts};
+use crate::wire::event::{Cursor, Epoch, EventKind, LastSeqs, Topic, Topics};
+use crate::wire::event_frame::{EncodedEvent, EventParts};
 
 /// Longest wait of a test.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ fn key() -> Arc<str> {
     "key".into()
 }
 
-fn event(kind: Kind, size: usize) -> NewEvent {
+fn event(kind: EventKind, size: usize) -> NewEvent {
     let resource = Some(json!({ "text": "x".repeat(size) }));
     NewEvent { kind, id: "x".into(), version: 1, resource, old: None, new: None }
 }
@@ -56,10 +56,10 @@ impl LogFixture {
     }
 
     pub(super) async fn write_pets(&self, count: usize) -> u64 {
-        self.write(&vec![Kind::PetUpdate; count], 0).await
+        self.write(&vec![EventKind::PetUpdate; count], 0).await
     }
 
-    async fn write(&self, kinds: &[Kind], size: usize) -> u64 {
+    async fn write(&self, kinds: &[EventKind], size: usize) -> u64 {
         let events: Vec<_> = kinds.iter().map(|kind| event(*kind, size)).collect();
         self.log.append_alone(&events).await.unwrap()
     }
@@ -74,7 +74,7 @@ fn topics(list: &[Topic]) -> Topics {
 }
 
 /// The number of an event and of the one before it, as a reader of `topics` sees them.
-fn numbers(event: &Encoded, topics: Topics) -> (u64, u64) {
+fn numbers(event: &EncodedEvent, topics: Topics) -> (u64, u64) {
     let mut out = BytesMut::new();
     event.push_json(&mut out, topics);
     let value: Value = serde_json::from_slice(&out).unwrap();
@@ -173,7 +173,7 @@ async fn a_reader_that_lags_behind_the_ring_reads_the_log() {
     let (_, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
     // 6,000 events, and 24 MiB: more than the ring takes of either.
     for _ in 0..6 {
-        fixture.write(&[Kind::PetUpdate; 1_000], 4_096).await;
+        fixture.write(&[EventKind::PetUpdate; 1_000], 4_096).await;
         hub.refresh().await.unwrap();
     }
     assert_eq!(drain(subscription, 100).await, (chain(0, 6_000), vec![]));
@@ -231,7 +231,7 @@ async fn the_position_of_a_filtered_reader_moves_past_events_of_other_topics() {
     hub.refresh().await.unwrap();
     let Some(SubscriptionEvent::Events(none)) = subscription.ready(10).await.unwrap() else { panic!("a new position") };
     assert!(none.is_empty() && subscription.seq() == 1_100);
-    fixture.write(&[Kind::OrderCreated], 0).await;
+    fixture.write(&[EventKind::OrderCreated], 0).await;
     hub.refresh().await.unwrap();
     let Some(SubscriptionEvent::Events(events)) = subscription.ready(10).await.unwrap() else { panic!("an order") };
     assert_eq!(numbers(&events[0], orders), (1_101, 0));
@@ -289,7 +289,8 @@ async fn every_subscriber_gets_every_event_exactly_once() {
         let (log, committed) = (LogFixture::open_in(&fixture.folder).await, committed.clone());
         writers.spawn(async move {
             for turn in 0..EACH {
-                let kinds: Vec<_> = (0..1 + turn % 5).map(|n| Kind::ALL[(writer + turn * 7 + n * 5) % 6]).collect();
+                let kinds: Vec<_> =
+                    (0..1 + turn % 5).map(|n| EventKind::ALL[(writer + turn * 7 + n * 5) % 6]).collect();
                 let events: Vec<_> = kinds.iter().map(|kind| event(*kind, turn)).collect();
                 committed.send_replace(log.append_alone(&events).await.unwrap());
             }
@@ -311,7 +312,7 @@ async fn every_subscriber_gets_every_event_exactly_once() {
     while let Some(done) = writers.join_next().await {
         done.unwrap();
     }
-    let last = [Kind::PetUpdate, Kind::OrderCreated, Kind::InventoryChanged, Kind::Notification];
+    let last = [EventKind::PetUpdate, EventKind::OrderCreated, EventKind::InventoryChanged, EventKind::Notification];
     end.send_replace(Some(fixture.write(&last, 0).await));
     let all = fixture.log.page(Topics::ALL, 0, u64::MAX >> 1, 10_000).await.unwrap();
     while let Some(read) = readers.join_next().await {
@@ -369,12 +370,12 @@ proptest! {
         let set: Topics = Topic::ALL.into_iter().filter(|topic| set & (1 << *topic as u8) != 0).collect();
         let epoch: Epoch = "e".parse().unwrap();
         let mut ring = Ring::new(epoch.clone(), 0, 0);
-        let mut lasts = Lasts::default();
+        let mut lasts = LastSeqs::default();
         let mut all = Vec::new();
         for (seq, kind) in (1..).zip(&kinds) {
-            let kind = Kind::ALL[*kind];
-            let parts = Parts { kind, id: "x", version: 1, at: Timestamp::UNIX_EPOCH, prev: lasts, body: "\"resource\":1" };
-            all.push(Arc::new(Encoded::new(&epoch, seq, &parts)));
+            let kind = EventKind::ALL[*kind];
+            let parts = EventParts { kind, id: "x", version: 1, at: Timestamp::UNIX_EPOCH, prev: lasts, body: "\"resource\":1" };
+            all.push(Arc::new(EncodedEvent::new(&epoch, seq, &parts)));
             lasts.note(kind.topic(), seq);
         }
         let at = LogPosition { epoch, head: kinds.len() as u64, pruned: 0, lasts };

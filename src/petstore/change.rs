@@ -9,7 +9,7 @@ use super::commit_notifier::CommitNotifier;
 use super::low_stock::low_stock;
 use crate::store::event_log::NewEvent;
 use crate::store::{Store, StoreError, WriteTransaction};
-use crate::wire::event::Kind;
+use crate::wire::event::EventKind;
 use crate::wire::resource::inventory::Inventory;
 use crate::wire::resource::order::Order;
 use crate::wire::resource::pet::{Pet, Species, Status};
@@ -51,7 +51,7 @@ impl Change {
     pub(super) async fn add_pet(&mut self, pet: &Pet, maker: &str) -> Result<(), StoreError> {
         self.transaction.insert_pets(std::slice::from_ref(pet), Some(maker)).await?;
         self.entered.push((pet.species, pet.status));
-        self.add_event(Kind::PetUpdate, pet.id, pet.version, Some(pet), None)
+        self.add_event(EventKind::PetUpdate, pet.id, pet.version, Some(pet), None)
     }
 
     /// Replaces `before` by `after` in the next version, which it returns.
@@ -63,10 +63,10 @@ impl Change {
         self.left.push((before.species, before.status));
         self.entered.push((after.species, after.status));
         if before.status == after.status {
-            self.add_event(Kind::PetUpdate, after.id, after.version, Some(&after), None)?;
+            self.add_event(EventKind::PetUpdate, after.id, after.version, Some(&after), None)?;
         } else {
             let statuses = Some((before.status.name(), after.status.name()));
-            self.add_event(Kind::PetStatusChanged, after.id, after.version, Some(&after), statuses)?;
+            self.add_event(EventKind::PetStatusChanged, after.id, after.version, Some(&after), statuses)?;
         }
         Ok(after)
     }
@@ -75,13 +75,13 @@ impl Change {
     pub(super) async fn delete_pet(&mut self, pet: &Pet) -> Result<(), StoreError> {
         self.transaction.delete_pet(pet.id).await?;
         self.left.push((pet.species, pet.status));
-        self.add_event(Kind::PetUpdate, pet.id, pet.version + 1, None::<&Pet>, None)
+        self.add_event(EventKind::PetUpdate, pet.id, pet.version + 1, None::<&Pet>, None)
     }
 
     /// Adds an event, written at the commit. `statuses` are the status before and after.
     pub(super) fn add_event(
         &mut self,
-        kind: Kind,
+        kind: EventKind,
         id: impl std::fmt::Display,
         version: u64,
         resource: Option<&impl Serialize>,
@@ -120,11 +120,11 @@ impl Change {
             return Ok(());
         }
         let counts = self.transaction.next_inventory().await?;
-        self.add_event(Kind::InventoryChanged, Inventory::ID, counts.version, Some(&counts), None)?;
+        self.add_event(EventKind::InventoryChanged, Inventory::ID, counts.version, Some(&counts), None)?;
         for species in Species::ALL {
             let before = self.available_before(&counts, *species);
             if let Some(notification) = low_stock(&counts, *species, before, low.into()) {
-                self.add_event(Kind::Notification, Uuid::now_v7(), 1, Some(&notification), None)?;
+                self.add_event(EventKind::Notification, Uuid::now_v7(), 1, Some(&notification), None)?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::command_error::{CommandError, ExpectedVersion};
 use super::idempotency::{Created, IdempotencyKey};
 use super::pet_store::PetStore;
 use crate::store::StoreError;
-use crate::wire::event::Kind;
+use crate::wire::event::EventKind;
 use crate::wire::resource::order::{Order, OrderStatus};
 use crate::wire::resource::pet::{Pet, Status};
 
@@ -33,7 +33,7 @@ impl PetStore {
         }
         let order = Order::new(&pet, change.at);
         let row = change.transaction.insert_order(&order, maker).await.map_err(second_open_order)?;
-        change.add_event(Kind::OrderCreated, order.id, order.version, Some(&order), None)?;
+        change.add_event(EventKind::OrderCreated, order.id, order.version, Some(&order), None)?;
         let after = Pet { status: order.status.pet(), ..pet.clone() };
         change.update_pet(&pet, after).await?;
         change.delete_old_orders(row, maker, &self.capacity).await?;
@@ -67,7 +67,7 @@ impl PetStore {
         after.updated_at = change.at.max(before.updated_at);
         change.transaction.update_order(&after).await?;
         let statuses = Some((before.status.name(), to.name()));
-        change.add_event(Kind::OrderStatusChanged, id, after.version, Some(&after), statuses)?;
+        change.add_event(EventKind::OrderStatusChanged, id, after.version, Some(&after), statuses)?;
         // The pet exists, since a pet with an open order can't be deleted.
         let pet = change.pet(after.pet_id).await?;
         if pet.status != to.pet() {

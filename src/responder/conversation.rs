@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::error::ResponderError;
-use crate::wire::request::{Given, Invalid, Param, each_element, pick, text};
+use crate::wire::request::{InvalidRequest, KnownMembers, Param, decode_string, each_element, pick};
 use crate::wire::tokens;
 
 /// How many turns are kept; earlier ones can't be what "those" or "it" refers to.
@@ -31,22 +31,22 @@ pub(super) struct Conversation {
 ///
 /// # Errors
 /// [`ResponderError::Unsupported`] for a content part that is not text, with its path: `messages[0].content[1]`.
-pub(super) fn read_conversation(given: &Given<'_>) -> Result<Conversation, ResponderError> {
+pub(super) fn read_conversation(given: &KnownMembers<'_>) -> Result<Conversation, ResponderError> {
     let list = given.get(Param::Messages).unwrap_or("[]");
     let (mut turns, mut prompt_tokens, mut rejected) = (VecDeque::with_capacity(MAX_TURNS), 3_u32, None);
     let read = each_element("messages", "an array of objects", list, |index, message| {
         let [role, content, name] = pick("messages", message, &["role", "content", "name"])?;
-        let role = role.and_then(text).unwrap_or_default();
+        let role = role.and_then(decode_string).unwrap_or_default();
         let content = match content.map_or(Ok(Cow::Borrowed("")), |content| message_text(index, content)) {
             Ok(content) => content,
             Err(ResponderError::Invalid(invalid)) => return Err(invalid),
             Err(error) => {
                 rejected = Some(error);
                 // Ends the iteration; the error kept above is returned instead.
-                return Err(Invalid::unreadable());
+                return Err(InvalidRequest::unreadable());
             }
         };
-        let name = name.and_then(text).map_or(0, |name| tokens::count(&name).saturating_add(1));
+        let name = name.and_then(decode_string).map_or(0, |name| tokens::count(&name).saturating_add(1));
         let parts = [3, tokens::count(&role), tokens::count(&content), name];
         prompt_tokens = parts.into_iter().fold(prompt_tokens, u32::saturating_add);
         if turns.len() == MAX_TURNS && matches!(&*role, "user" | "assistant") {
@@ -73,7 +73,7 @@ pub(super) fn read_conversation(given: &Given<'_>) -> Result<Conversation, Respo
 /// The text of a message. The texts of several parts are joined by line breaks.
 fn message_text(index: usize, content: &str) -> Result<Cow<'_, str>, ResponderError> {
     if !content.starts_with('[') {
-        return Ok(text(content).unwrap_or_default());
+        return Ok(decode_string(content).unwrap_or_default());
     }
     let (mut joined, mut rejected) = (String::new(), None);
     each_element("content", "an array of objects", content, |position, part| {
@@ -100,15 +100,15 @@ fn message_text(index: usize, content: &str) -> Result<Cow<'_, str>, ResponderEr
 
 /// The text of a content part, or its type if it is not text. A `refusal` counts as text: it is an earlier answer of
 /// the assistant that the client sends back as history.
-fn part_text(part: &str) -> Result<Result<Cow<'_, str>, String>, Invalid> {
+fn part_text(part: &str) -> Result<Result<Cow<'_, str>, String>, InvalidRequest> {
     if part.starts_with('"') {
-        return Ok(Ok(text(part).unwrap_or_default()));
+        return Ok(Ok(decode_string(part).unwrap_or_default()));
     }
     let [kind, text_value, refusal] = pick("content", part, &["type", "text", "refusal"])?;
-    let kind = kind.and_then(text).unwrap_or(Cow::Borrowed("unknown"));
+    let kind = kind.and_then(decode_string).unwrap_or(Cow::Borrowed("unknown"));
     let found = match &*kind {
-        "text" => text_value.and_then(text),
-        "refusal" => refusal.and_then(text),
+        "text" => text_value.and_then(decode_string),
+        "refusal" => refusal.and_then(decode_string),
         _ => None,
     };
     Ok(found.ok_or_else(|| kind.into_owned()))
@@ -127,7 +127,7 @@ mod tests {
     use crate::responder::tests::parsed;
 
     fn of(value: &Value) -> Result<Conversation, ResponderError> {
-        read_conversation(&parsed(json!({ "messages": value })).given().unwrap())
+        read_conversation(&parsed(json!({ "messages": value })).members().unwrap())
     }
 
     #[test]

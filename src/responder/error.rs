@@ -1,8 +1,8 @@
 //! Why the local model does not answer a request. `crate::error` maps these to HTTP responses.
 
-use crate::offload::NotDone;
+use crate::offload::OffloadError;
 use crate::store::StoreError;
-use crate::wire::request::Invalid;
+use crate::wire::request::InvalidRequest;
 
 /// The model's id in requests and in `GET /v1/models`.
 pub const MODEL: &str = "petstore-ai";
@@ -20,9 +20,9 @@ pub enum ResponderError {
         message: String,
     },
     /// The request is malformed in a field that only this model reads.
-    Invalid(Invalid),
+    Invalid(InvalidRequest),
     /// Too much work is queued.
-    NotDone(NotDone),
+    Offload(OffloadError),
     /// The inventory could not be read.
     Store(StoreError),
 }
@@ -41,14 +41,14 @@ impl ResponderError {
     }
 }
 
-impl From<NotDone> for ResponderError {
-    fn from(not_done: NotDone) -> Self {
-        Self::NotDone(not_done)
+impl From<OffloadError> for ResponderError {
+    fn from(not_done: OffloadError) -> Self {
+        Self::Offload(not_done)
     }
 }
 
-impl From<Invalid> for ResponderError {
-    fn from(invalid: Invalid) -> Self {
+impl From<InvalidRequest> for ResponderError {
+    fn from(invalid: InvalidRequest) -> Self {
         Self::Invalid(invalid)
     }
 }
@@ -64,7 +64,7 @@ impl std::fmt::Display for ResponderError {
         match self {
             Self::Unsupported { message, .. } => f.write_str(message),
             Self::Invalid(invalid) => f.write_str(&invalid.message),
-            Self::NotDone(_) => f.write_str("too much work is waiting"),
+            Self::Offload(_) => f.write_str("too much work is waiting"),
             Self::Store(error) => error.fmt(f),
         }
     }

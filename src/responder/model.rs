@@ -29,13 +29,13 @@ const OFFLOAD_NAME_COUNT: usize = 2_000;
 /// use petstream::petstore::PetStore;
 /// use petstream::responder::{MODEL, Responder};
 /// use petstream::store::Store;
-/// use petstream::wire::request::{ChatRequest, Rules, Unknown};
+/// use petstream::wire::request::{ChatRequest, RequestRules, UnknownMembers};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let store = Store::open("sqlite::memory:").await.unwrap();
 /// let model = Responder::new(PetStore::new(store), Offload::new(false));
 /// let body = format!(r#"{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "How many dogs?"}}]}}"#);
-/// let rules = Rules { json_depth: 128, unknown: Unknown::Refuse, local_model: MODEL };
+/// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Refuse, local_model: MODEL };
 /// let request = ChatRequest::parse(body.into(), &rules).unwrap();
 /// let completion = model.complete(&"key-id".into(), &request).await.unwrap();
 /// let text: String = completion.choices[0].pieces.iter().map(|piece| piece.text.as_str()).collect();
@@ -81,7 +81,7 @@ impl Responder {
     ///
     /// # Errors
     /// [`ResponderError::Unsupported`] for a parameter that this model does not support, [`ResponderError::Store`] if
-    /// the database fails, [`ResponderError::NotDone`] if the offload pool's queue is full.
+    /// the database fails, [`ResponderError::Offload`] if the offload pool's queue is full.
     pub async fn complete(&self, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ResponderError> {
         let vocabulary = self.pets.vocabulary().await?;
         let offloaded = request.body().len() > OFFLOAD_BODY_LEN || vocabulary.names.len() > OFFLOAD_NAME_COUNT;
@@ -119,7 +119,7 @@ struct ParsedRequest {
 }
 
 fn parse(request: &ChatRequest, vocabulary: &Vocabulary) -> Result<ParsedRequest, ResponderError> {
-    let given = request.given()?;
+    let given = request.members()?;
     let options = read_options(request, &given)?;
     let Conversation { turns, prompt_tokens } = read_conversation(&given)?;
     let task_answer = task::answer(&turns);

@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 
 use super::error::ResponderError;
-use crate::wire::request::{ChatRequest, Given, Invalid, Param, each_element, is_empty, pick, text};
+use crate::wire::request::{
+    ChatRequest, InvalidRequest, KnownMembers, Param, decode_string, each_element, is_empty, pick,
+};
 
 /// The parameters that shape the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(super) struct Options {
 ///
 /// # Errors
 /// [`ResponderError::Unsupported`] with the first parameter that this model does not support.
-pub(super) fn read_options(request: &ChatRequest, given: &Given<'_>) -> Result<Options, ResponderError> {
+pub(super) fn read_options(request: &ChatRequest, given: &KnownMembers<'_>) -> Result<Options, ResponderError> {
     reject_unsupported(given)?;
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Ok(Options {
@@ -37,13 +39,13 @@ pub(super) fn read_options(request: &ChatRequest, given: &Given<'_>) -> Result<O
     })
 }
 
-fn stop_strings(value: &str) -> Result<Vec<String>, Invalid> {
-    if let Some(one) = text(value) {
+fn stop_strings(value: &str) -> Result<Vec<String>, InvalidRequest> {
+    if let Some(one) = decode_string(value) {
         return Ok(vec![one.into_owned()]);
     }
     let mut several = Vec::new();
     each_element("stop", "an array of strings", value, |_, one| {
-        several.extend(text(one).map(Cow::into_owned));
+        several.extend(decode_string(one).map(Cow::into_owned));
         Ok(())
     })?;
     Ok(several)
@@ -52,15 +54,15 @@ fn stop_strings(value: &str) -> Result<Vec<String>, Invalid> {
 fn wants_json(format: Option<&str>) -> Result<bool, ResponderError> {
     let Some(format) = format else { return Ok(false) };
     let [kind] = pick("response_format", format, &["type"])?;
-    match kind.and_then(text).as_deref() {
+    match kind.and_then(decode_string).as_deref() {
         Some("text") => Ok(false),
         Some("json_object") => Ok(true),
         _ => Err(ResponderError::unsupported_value("response_format", "this format (only text and json_object)")),
     }
 }
 
-fn reject_unsupported(given: &Given<'_>) -> Result<(), ResponderError> {
-    let word = |param| given.get(param).map(|value| text(value).unwrap_or_default());
+fn reject_unsupported(given: &KnownMembers<'_>) -> Result<(), ResponderError> {
+    let word = |param| given.get(param).map(|value| decode_string(value).unwrap_or_default());
     if given.get(Param::Logprobs) == Some("true") {
         return Err(ResponderError::unsupported_value("logprobs", "true: it has no probabilities"));
     }
@@ -90,7 +92,7 @@ fn reject_unsupported(given: &Given<'_>) -> Result<(), ResponderError> {
     Ok(())
 }
 
-fn has_other_than_text(modalities: &str) -> Result<bool, Invalid> {
+fn has_other_than_text(modalities: &str) -> Result<bool, InvalidRequest> {
     let mut others = false;
     each_element("modalities", "an array of strings", modalities, |_, kind| {
         others |= kind != "\"text\"";
@@ -100,14 +102,14 @@ fn has_other_than_text(modalities: &str) -> Result<bool, Invalid> {
 }
 
 /// Whether the model would have to call a tool; this one never does.
-fn forces_tool(choice: &str) -> Result<bool, Invalid> {
-    if let Some(word) = text(choice) {
+fn forces_tool(choice: &str) -> Result<bool, InvalidRequest> {
+    if let Some(word) = decode_string(choice) {
         return Ok(!matches!(&*word, "none" | "auto"));
     }
     // {"type": "allowed_tools", "allowed_tools": {"mode": "auto", ...}}
     let [kind, mode, allowed] = pick("tool_choice", choice, &["type", "mode", "allowed_tools"])?;
     let [mode] = allowed.map_or(Ok([mode]), |allowed| pick("tool_choice.allowed_tools", allowed, &["mode"]))?;
-    let is = |value: Option<&str>, word: &str| value.and_then(text).is_some_and(|text| text == word);
+    let is = |value: Option<&str>, word: &str| value.and_then(decode_string).is_some_and(|text| text == word);
     Ok(!is(kind, "allowed_tools") || !is(mode, "auto"))
 }
 
@@ -120,7 +122,7 @@ mod tests {
 
     fn of(value: Value) -> Result<Options, ResponderError> {
         let request = parsed(value);
-        read_options(&request, &request.given().unwrap())
+        read_options(&request, &request.members().unwrap())
     }
 
     #[test]

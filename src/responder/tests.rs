@@ -11,7 +11,7 @@ use super::*;
 use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::store::Store;
-use crate::wire::request::{ChatRequest, Rules, Unknown};
+use crate::wire::request::{ChatRequest, RequestRules, UnknownMembers};
 use crate::wire::resource::filter::{PetFilter, Sort};
 use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
 use crate::wire::tokens;
@@ -35,7 +35,7 @@ pub(super) fn parsed(mut request: Value) -> ChatRequest {
     if request["messages"].is_null() {
         request["messages"] = json!([{"role": "user", "content": "hi"}]);
     }
-    let rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: MODEL };
+    let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: MODEL };
     ChatRequest::parse(request.to_string().into(), &rules).unwrap()
 }
 

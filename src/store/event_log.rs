@@ -10,13 +10,13 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqliteExecutor};
 use super::error::StoreError;
 use super::handle::Store;
 use super::transaction::{ReadTransaction, WriteTransaction};
-use crate::wire::event::{Cursor, Epoch, Kind, Lasts, Topic, Topics};
+use crate::wire::event::{Cursor, Epoch, EventKind, LastSeqs, Topic, Topics};
 
 /// An event before it has a number.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     /// What happened.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// The id of the resource.
     pub id: String,
     /// The version of the resource after the change.
@@ -35,7 +35,7 @@ pub struct LoggedEvent {
     /// The number of the event.
     pub seq: u64,
     /// What happened.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// The id of the resource.
     pub id: String,
     /// The version of the resource after the change.
@@ -43,7 +43,7 @@ pub struct LoggedEvent {
     /// Time of the change.
     pub at: Timestamp,
     /// The last event of each topic before this event.
-    pub prev: Lasts,
+    pub prev: LastSeqs,
     /// The members of the event's JSON from `"resource"` on, without braces.
     pub body: String,
 }
@@ -58,7 +58,7 @@ pub struct LogPosition {
     /// The number of the last deleted event. A reader with an older cursor has missed events.
     pub pruned: u64,
     /// The number of the last event of each topic.
-    pub lasts: Lasts,
+    pub lasts: LastSeqs,
 }
 
 impl LogPosition {
@@ -108,7 +108,7 @@ async fn insert(
     at: Timestamp,
     seq: u64,
     event: &NewEvent,
-    prev: &Lasts,
+    prev: &LastSeqs,
 ) -> Result<(), StoreError> {
     let [pets, orders, inventory, notifications] = prev.0.map(u64::cast_signed);
     sqlx::query("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
@@ -280,7 +280,7 @@ fn event_of(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
     let kind: String = row.try_get("kind")?;
     Ok(LoggedEvent {
         seq,
-        kind: Kind::from_name(&kind).ok_or_else(|| corrupt("kind"))?,
+        kind: EventKind::from_name(&kind).ok_or_else(|| corrupt("kind"))?,
         id: row.try_get("resource_id")?,
         version: number(row, "version")?,
         at: Timestamp::from_millisecond(row.try_get("at")?).map_err(|_| corrupt("at"))?,
@@ -289,8 +289,8 @@ fn event_of(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
     })
 }
 
-fn lasts(row: &SqliteRow, prefix: &str) -> Result<Lasts, StoreError> {
-    let mut lasts = Lasts::default();
+fn lasts(row: &SqliteRow, prefix: &str) -> Result<LastSeqs, StoreError> {
+    let mut lasts = LastSeqs::default();
     for topic in Topic::ALL {
         lasts.note(topic, number(row, &format!("{prefix}_{}", topic.name()))?);
     }
@@ -310,8 +310,8 @@ mod tests {
         (EventLog::new(store.clone()), store)
     }
 
-    async fn write(store: &Store, kinds: &[Kind]) -> u64 {
-        let event = |kind: &Kind| NewEvent {
+    async fn write(store: &Store, kinds: &[EventKind]) -> u64 {
+        let event = |kind: &EventKind| NewEvent {
             kind: *kind,
             id: "x".into(),
             version: 1,
@@ -326,8 +326,8 @@ mod tests {
     #[tokio::test]
     async fn numbers_are_dense_and_each_event_names_the_last_of_each_topic_before_it() {
         let (log, store) = log().await;
-        assert_eq!(write(&store, &[Kind::PetUpdate, Kind::InventoryChanged]).await, 2);
-        assert_eq!(write(&store, &[Kind::OrderCreated, Kind::PetStatusChanged]).await, 4);
+        assert_eq!(write(&store, &[EventKind::PetUpdate, EventKind::InventoryChanged]).await, 2);
+        assert_eq!(write(&store, &[EventKind::OrderCreated, EventKind::PetStatusChanged]).await, 4);
         let all = log.page(Topics::ALL, 0, u64::MAX >> 1, 100).await.unwrap();
         assert_eq!(all.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
         assert_eq!(all.iter().map(|event| event.prev.of(Topics::ALL)).collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -335,7 +335,7 @@ mod tests {
         let some = log.page(pets, 0, 100, 100).await.unwrap();
         assert_eq!(some.iter().map(|event| (event.seq, event.prev.of(pets))).collect::<Vec<_>>(), [(1, 0), (4, 1)]);
         assert_eq!(all[0].body, r#""resource":{"a":1},"old":"A\"""#);
-        assert_eq!(log.position().await.unwrap().lasts, Lasts([4, 3, 2, 0]));
+        assert_eq!(log.position().await.unwrap().lasts, LastSeqs([4, 3, 2, 0]));
     }
 
     #[tokio::test]
@@ -343,17 +343,17 @@ mod tests {
         let (log, store) = log().await;
         let mut transaction = store.begin_write().await.unwrap();
         let event =
-            NewEvent { kind: Kind::PetUpdate, id: "x".into(), version: 1, resource: None, old: None, new: None };
+            NewEvent { kind: EventKind::PetUpdate, id: "x".into(), version: 1, resource: None, old: None, new: None };
         transaction.append_events(Timestamp::now(), &[event]).await.unwrap();
         drop(transaction);
-        assert_eq!(write(&store, &[Kind::OrderCreated]).await, 1);
+        assert_eq!(write(&store, &[EventKind::OrderCreated]).await, 1);
         assert_eq!(log.position().await.unwrap().head, 1);
     }
 
     #[tokio::test]
     async fn pruning_deletes_the_oldest_events_and_numbers_are_not_reused() {
         let (log, store) = log().await;
-        write(&store, &[Kind::PetUpdate; 10]).await;
+        write(&store, &[EventKind::PetUpdate; 10]).await;
         let long_ago = Timestamp::UNIX_EPOCH;
         assert_eq!(log.prune(long_ago, 3, 100).await.unwrap(), 7);
         assert_eq!(log.prune(long_ago, 3, 100).await.unwrap(), 0);
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(log.prune(Timestamp::MAX, 3, 2).await.unwrap(), 2, "not more than the limit at once");
         assert_eq!(log.prune(Timestamp::MAX, 3, 100).await.unwrap(), 1);
         assert_eq!(log.position().await.unwrap().pruned, 10);
-        assert_eq!(write(&store, &[Kind::PetUpdate]).await, 11);
+        assert_eq!(write(&store, &[EventKind::PetUpdate]).await, 11);
     }
 
     #[tokio::test]

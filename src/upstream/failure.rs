@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bound::Exceeded;
 use crate::http::client;
-use crate::wire::quirks::is_overflow;
+use crate::wire::quirks::is_context_overflow;
 
 /// Which deadline ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Refusal {
     pub fn is_overflow(&self) -> bool {
         let status = self.status;
         let may_be = status.is_success() || status.is_server_error() || matches!(status.as_u16(), 400 | 413 | 422);
-        may_be && self.error.as_ref().is_some_and(is_overflow)
+        may_be && self.error.as_ref().is_some_and(is_context_overflow)
     }
 
     /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code; where

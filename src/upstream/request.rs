@@ -2,12 +2,12 @@
 
 use http::HeaderMap;
 
-use crate::wire::request::Forwarded;
+use crate::wire::request::ForwardedBody;
 
 /// A chat completion to be sent to a target.
 pub struct UpstreamRequest<'a> {
     /// The body.
-    pub body: Forwarded<'a>,
+    pub body: ForwardedBody<'a>,
     /// Whether the response shall be a stream.
     pub stream: bool,
     /// The client's headers, of which a few are forwarded.

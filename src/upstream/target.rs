@@ -14,7 +14,7 @@ use super::response::{ResponseFacts, UpstreamResponse};
 use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
 use crate::http::client::{Client, Endpoint, Request, TlsError};
 use crate::http::codec::write_header;
-use crate::wire::request::{Forwarded, UsageAsk};
+use crate::wire::request::{ForwardedBody, RequestedUsage};
 
 /// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
 const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
@@ -26,7 +26,7 @@ pub struct Target {
     model: Option<String>,
     credential: UpstreamCredential,
     timeouts: Timeouts,
-    ask_usage: UsageAsk,
+    ask_usage: RequestedUsage,
     /// It has refused `stream_options` once.
     knows_no_usage: AtomicBool,
     client: Client,
@@ -49,9 +49,9 @@ impl Target {
             credential: UpstreamCredential::new(path, authority, config.api_key.clone()),
             timeouts: config.timeouts,
             ask_usage: match config.usage {
-                AskUsage::Ask => UsageAsk::Final,
-                AskUsage::Running => UsageAsk::Running,
-                AskUsage::Never => UsageAsk::Nothing,
+                AskUsage::Ask => RequestedUsage::Final,
+                AskUsage::Running => RequestedUsage::Continuous,
+                AskUsage::Never => RequestedUsage::None,
             },
             knows_no_usage: AtomicBool::new(false),
             client: Client::new(endpoint, config.timeouts.connect),
@@ -72,8 +72,8 @@ impl Target {
     fn encode(&self, request: &UpstreamRequest<'_>) -> Request {
         let encoded = Request::new(|head| self.write_head(request, head));
         match &request.body {
-            Forwarded::Whole(body) => encoded.body(body),
-            Forwarded::Pieces(pieces) => encoded.body_pieces(pieces),
+            ForwardedBody::Whole(body) => encoded.body(body),
+            ForwardedBody::Segments(segments) => encoded.body_pieces(segments),
         }
     }
 
@@ -109,8 +109,8 @@ impl Target {
 
     /// What usage is asked of it for streams whose client did not ask.
     #[must_use]
-    pub fn ask_usage(&self) -> UsageAsk {
-        if self.knows_no_usage.load(Ordering::Relaxed) { UsageAsk::Nothing } else { self.ask_usage }
+    pub fn ask_usage(&self) -> RequestedUsage {
+        if self.knows_no_usage.load(Ordering::Relaxed) { RequestedUsage::None } else { self.ask_usage }
     }
 
     /// It does not know how: remembered while the process lives.

@@ -152,8 +152,9 @@ fn gzip(plain: &[u8]) -> Option<Bytes> {
 
 /// Whether `If-None-Match` names `tag`.
 fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
-    let tag = tag.to_str().ok().and_then(|tag| etag::opaque(tag, true));
-    etag::is_any(request, IF_NONE_MATCH) || etag::listed(request, IF_NONE_MATCH, true).any(|other| Some(other) == tag)
+    let tag = tag.to_str().ok().and_then(|tag| etag::opaque_tag(tag, true));
+    etag::matches_any(request, IF_NONE_MATCH)
+        || etag::list_tags(request, IF_NONE_MATCH, true).any(|other| Some(other) == tag)
 }
 
 /// Whether `Accept-Encoding` allows gzip (RFC 9110, section 12.5.3): what is named itself counts before `*`.

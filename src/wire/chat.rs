@@ -11,7 +11,7 @@ use super::sse::push_frame;
 
 /// The same in every chunk of a stream.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub struct CompletionHead {
     /// `chatcmpl-…`.
     pub id: String,
     /// Seconds since 1970.
@@ -23,7 +23,7 @@ pub struct Head {
 /// Says which build answered, as the API's field of that name does.
 const FINGERPRINT: &str = concat!("fp_petstream_", env!("CARGO_PKG_VERSION"));
 
-impl Head {
+impl CompletionHead {
     /// A head with a new id.
     #[must_use]
     pub fn new(model: &str) -> Self {
@@ -86,7 +86,7 @@ enum Delta<'a> {
 impl ChunkWriter {
     /// A writer for one stream.
     #[must_use]
-    pub fn new(head: &Head, include_usage: bool) -> Self {
+    pub fn new(head: &CompletionHead, include_usage: bool) -> Self {
         #[derive(Serialize)]
         struct Before<'a> {
             id: &'a str,
@@ -146,7 +146,7 @@ impl ChunkWriter {
 
 /// An answer that is no stream: one text and one reason a choice.
 #[must_use]
-pub fn completion(head: &Head, choices: &[(String, FinishReason)], usage: &CompletionUsage) -> Vec<u8> {
+pub fn completion(head: &CompletionHead, choices: &[(String, FinishReason)], usage: &CompletionUsage) -> Vec<u8> {
     #[derive(Serialize)]
     struct Message<'a> {
         role: &'a str,
@@ -199,8 +199,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn head() -> Head {
-        Head { id: "chatcmpl-1".into(), created: 7, model: "petstore-ai".into() }
+    fn head() -> CompletionHead {
+        CompletionHead { id: "chatcmpl-1".into(), created: 7, model: "petstore-ai".into() }
     }
 
     #[test]

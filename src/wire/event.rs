@@ -43,7 +43,7 @@ impl Topic {
 
 /// The name of one more topic, which is told to those who listen and logged for nobody: it has no numbers, no ids, and
 /// no place in a set of [`Topics`].
-pub const STATS: &str = "stats";
+pub const STATS_TOPIC: &str = "stats";
 
 /// A set of topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ impl FromIterator<Topic> for Topics {
 
 /// What happened. Adding one makes the compiler list every place that must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum EventKind {
     /// A pet was created, changed other than in status, or deleted.
     PetUpdate,
     /// A pet's status changed.
@@ -96,7 +96,7 @@ pub enum Kind {
     Notification,
 }
 
-impl Kind {
+impl EventKind {
     /// Every kind.
     pub const ALL: [Self; 6] = [
         Self::PetUpdate,
@@ -140,9 +140,9 @@ impl Kind {
 
 /// The last event of each topic, by its number; 0 where there was none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lasts(pub [u64; 4]);
+pub struct LastSeqs(pub [u64; 4]);
 
-impl Lasts {
+impl LastSeqs {
     /// The last event on a stream of these topics.
     #[must_use]
     pub fn of(&self, topics: Topics) -> u64 {
@@ -172,16 +172,16 @@ impl fmt::Display for Cursor {
 
 /// Not a cursor of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoCursor;
+pub struct InvalidCursor;
 
 impl FromStr for Cursor {
-    type Err = NoCursor;
+    type Err = InvalidCursor;
 
     /// Strict, since what is parsed is printed again into `id:` lines: letters and digits, one dot, digits.
-    fn from_str(text: &str) -> Result<Self, NoCursor> {
-        let (epoch, seq) = text.split_once('.').ok_or(NoCursor)?;
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let (epoch, seq) = text.split_once('.').ok_or(InvalidCursor)?;
         let digits = !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit());
-        let seq = if digits { seq.parse().map_err(|_| NoCursor)? } else { return Err(NoCursor) };
+        let seq = if digits { seq.parse().map_err(|_| InvalidCursor)? } else { return Err(InvalidCursor) };
         Ok(Self { epoch: Epoch::from_str(epoch)?, seq })
     }
 }
@@ -199,12 +199,12 @@ impl Epoch {
 }
 
 impl FromStr for Epoch {
-    type Err = NoCursor;
+    type Err = InvalidCursor;
 
-    fn from_str(text: &str) -> Result<Self, NoCursor> {
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let fits = (1..=16).contains(&text.len());
         let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if fits && plain { Ok(Self(text.to_owned())) } else { Err(NoCursor) }
+        if fits && plain { Ok(Self(text.to_owned())) } else { Err(InvalidCursor) }
     }
 }
 
@@ -217,13 +217,13 @@ mod tests {
         let cursor: Cursor = "k3f9a2.42".parse().unwrap();
         assert_eq!((cursor.epoch.as_str(), cursor.seq, cursor.to_string().as_str()), ("k3f9a2", 42, "k3f9a2.42"));
         for text in ["", ".", "a.", ".1", "a.-1", "a.+1", "A.1", "a.1.2", "a b.1", "a.99999999999999999999", "a\n.1"] {
-            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text:?}");
+            assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text:?}");
         }
     }
 
     #[test]
     fn the_last_event_of_a_set_is_the_latest_of_its_topics() {
-        let lasts = Lasts([4, 9, 0, 2]);
+        let lasts = LastSeqs([4, 9, 0, 2]);
         assert_eq!(lasts.of(Topics::ALL), 9);
         assert_eq!(lasts.of([Topic::Pets, Topic::Notifications].into_iter().collect()), 4);
         assert_eq!(lasts.of([Topic::Inventory].into_iter().collect()), 0);
@@ -231,13 +231,13 @@ mod tests {
 
     #[test]
     fn names_are_their_own_and_collide_with_nothing() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::from_name(kind.name()), Some(kind));
             assert!(!["error", "open", "message"].contains(&kind.name()));
         }
         for topic in Topic::ALL {
             assert_eq!(Topic::from_name(topic.name()), Some(topic));
-            assert_ne!(topic.name(), STATS);
+            assert_ne!(topic.name(), STATS_TOPIC);
         }
     }
 }

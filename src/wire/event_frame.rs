@@ -7,13 +7,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 
-use super::event::{Cursor, Epoch, Kind, Lasts, Topic, Topics};
+use super::event::{Cursor, Epoch, EventKind, LastSeqs, Topic, Topics};
 
 /// An event as its parts.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+pub struct EventParts<'a> {
     /// What happened.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// The id of the resource.
     pub id: &'a str,
     /// The version of the resource after the change.
@@ -21,20 +21,20 @@ pub struct Parts<'a> {
     /// When.
     pub at: Timestamp,
     /// The last event of each topic before this one.
-    pub prev: Lasts,
+    pub prev: LastSeqs,
     /// The members of its JSON from `"resource"` on, without braces.
     pub body: &'a str,
 }
 
 /// An event as bytes.
 #[derive(Debug)]
-pub struct Encoded {
+pub struct EncodedEvent {
     /// Its number.
     pub seq: u64,
     /// The topic that it belongs to.
     pub topic: Topic,
-    prev: Lasts,
-    kind: Kind,
+    prev: LastSeqs,
+    kind: EventKind,
     /// `id: …\nevent: …\ndata: {…"prev":` and, after `cut`, `,…}`.
     bytes: Bytes,
     /// Where the `event` line begins.
@@ -47,10 +47,10 @@ pub struct Encoded {
 
 const DATA: &[u8] = b"data: ";
 
-impl Encoded {
+impl EncodedEvent {
     /// Encodes event `seq` of the log `epoch`.
     #[must_use]
-    pub fn new(epoch: &Epoch, seq: u64, parts: &Parts<'_>) -> Self {
+    pub fn new(epoch: &Epoch, seq: u64, parts: &EventParts<'_>) -> Self {
         let mut out = BytesMut::with_capacity(192 + parts.body.len());
         put(&mut out, &[b"id: ", epoch.as_str().as_bytes(), b".", Digits::of(seq).text(), b"\n"]);
         let name = out.len();
@@ -129,7 +129,7 @@ impl EphemeralFrame {
 
 /// A block that is about the stream itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Notice<'a> {
+pub struct ControlFrame<'a> {
     /// The `event:` name.
     pub name: &'static str,
     /// What the client keeps from now on; none: what it has.
@@ -138,7 +138,7 @@ pub struct Notice<'a> {
     pub data: &'a str,
 }
 
-impl Notice<'_> {
+impl ControlFrame<'_> {
     /// Appends it.
     pub fn push(&self, out: &mut BytesMut) {
         if let Some(id) = self.id {
@@ -210,14 +210,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    fn encoded(id: &str, body: &str) -> Encoded {
+    fn encoded(id: &str, body: &str) -> EncodedEvent {
         let at = "2026-01-02T03:04:05.678Z".parse().unwrap();
-        let prev = Lasts([4, 7, 0, 0]);
-        let parts = Parts { kind: Kind::PetUpdate, id, version: 3, at, prev, body };
-        Encoded::new(&"k3f9a2".parse().unwrap(), 42, &parts)
+        let prev = LastSeqs([4, 7, 0, 0]);
+        let parts = EventParts { kind: EventKind::PetUpdate, id, version: 3, at, prev, body };
+        EncodedEvent::new(&"k3f9a2".parse().unwrap(), 42, &parts)
     }
 
-    fn block(event: &Encoded, topics: Topics, named: bool) -> String {
+    fn block(event: &EncodedEvent, topics: Topics, named: bool) -> String {
         let mut out = BytesMut::new();
         event.push_block(&mut out, topics, named);
         String::from_utf8(out.to_vec()).unwrap()
@@ -247,8 +247,8 @@ mod tests {
         let cursor = "e.9".parse().unwrap();
         let mut out = BytesMut::new();
         push_retry(&mut out, std::time::Duration::from_millis(1_500));
-        Notice { name: "connected", id: Some(&cursor), data: "{}" }.push(&mut out);
-        Notice { name: "heartbeat", id: None, data: "{}" }.push(&mut out);
+        ControlFrame { name: "connected", id: Some(&cursor), data: "{}" }.push(&mut out);
+        ControlFrame { name: "heartbeat", id: None, data: "{}" }.push(&mut out);
         push_id(&mut out, &cursor);
         let expected =
             "retry: 1500\n\nid: e.9\nevent: connected\ndata: {}\n\nevent: heartbeat\ndata: {}\n\nid: e.9\n\n";

@@ -1,85 +1,83 @@
-//! Frames that are alike but for a few texts, recognised without reading them anew.
+//! Frames that differ from the one before in a few texts only, recognised without parsing them again.
 //!
-//! Nearly every chunk of a stream is the one before it with another piece of text. So a chunk that was read in full
-//! becomes a pattern: what stands around its texts, byte for byte. A frame that has the same around its own texts is
-//! well-formed and says the same otherwise; only the texts themselves have to be looked through for their ends.
+//! Nearly every chunk of a stream is the one before it with another text. A chunk that was parsed in full therefore becomes
+//! a template: its bytes around the texts. A frame with the same bytes around its own texts is well-formed and says the same
+//! otherwise; only its texts have to be scanned for their ends.
 
 use std::ops::Range;
 
-use super::scan::text_end;
+use super::scan::string_end;
 
-/// Most texts that a pattern leaves open.
+/// The largest number of texts in a template.
 const MAX_TEXTS: usize = 4;
-/// Longest frame that is made a pattern, bytes. It is kept for as long as the stream goes on.
+/// The longest frame that becomes a template, bytes. A template is kept as long as the stream.
 const MAX_BYTES: usize = 2 * 1024;
 
-/// A text in a frame that may differ from frame to frame.
+/// A string in a frame that may differ from frame to frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    /// Where it stands, without its quotes.
+pub(super) struct TextSpan {
+    /// Its position, without the quotes.
     pub(super) at: Range<usize>,
-    /// Whether it matters that it is empty or is not: a token is counted only where there is text.
-    pub(super) counts: bool,
+    /// Whether it is generated text. It then matters whether it is empty, since a token is counted only for text.
+    pub(super) is_generated: bool,
 }
 
-/// See the module.
+/// A frame's bytes without its texts.
 #[derive(Debug)]
 pub(super) struct FrameTemplate {
-    /// The frame without its texts: each piece ends with a text's opening quote, or is the last.
+    /// The parts around the texts, one after the other. Each but the last ends with the opening quote of a text.
     fixed: Box<[u8]>,
-    /// Where the pieces end that a text follows, and what that must be.
-    ends: Vec<(usize, Must)>,
+    /// The ends of the parts that a text follows, and what the text's length must be.
+    texts: Vec<(usize, LengthRule)>,
 }
 
-/// What a text must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Must {
+enum LengthRule {
     Empty,
-    Filled,
-    /// It may be either.
+    NotEmpty,
     Any,
 }
 
-impl Must {
+impl LengthRule {
     const fn allows(self, length: usize) -> bool {
         match self {
             Self::Empty => length == 0,
-            Self::Filled => length > 0,
+            Self::NotEmpty => length > 0,
             Self::Any => true,
         }
     }
 }
 
 impl FrameTemplate {
-    /// The pattern of a well-formed frame with these texts, which are in order. None where it would not pay.
+    /// The template of a well-formed frame with these texts, in order. None when it has no texts, too many, or is too long.
     #[must_use]
-    pub(super) fn of(frame: &str, texts: &[Text]) -> Option<Self> {
-        if texts.is_empty() || texts.len() > MAX_TEXTS || frame.len() > MAX_BYTES {
+    pub(super) fn new(frame: &str, spans: &[TextSpan]) -> Option<Self> {
+        if spans.is_empty() || spans.len() > MAX_TEXTS || frame.len() > MAX_BYTES {
             return None;
         }
-        let (mut fixed, mut ends, mut from) = (Vec::with_capacity(frame.len()), Vec::with_capacity(texts.len()), 0);
-        for Text { at, counts } in texts {
+        let (mut fixed, mut texts, mut from) = (Vec::with_capacity(frame.len()), Vec::with_capacity(spans.len()), 0);
+        for TextSpan { at, is_generated } in spans {
             fixed.extend_from_slice(&frame.as_bytes()[from..at.start]);
-            let must = match counts {
-                true if at.is_empty() => Must::Empty,
-                true => Must::Filled,
-                false => Must::Any,
+            let rule = match is_generated {
+                true if at.is_empty() => LengthRule::Empty,
+                true => LengthRule::NotEmpty,
+                false => LengthRule::Any,
             };
-            ends.push((fixed.len(), must));
+            texts.push((fixed.len(), rule));
             from = at.end;
         }
         fixed.extend_from_slice(&frame.as_bytes()[from..]);
-        Some(Self { fixed: fixed.into(), ends })
+        Some(Self { fixed: fixed.into(), texts })
     }
 
-    /// Whether `frame` is the same but for its texts, and these are well-formed and empty only where they were.
+    /// Whether `frame` differs in its texts only, and these are well-formed and of the length that their rules allow.
     #[must_use]
-    pub(super) fn fits(&self, frame: &str) -> bool {
+    pub(super) fn matches(&self, frame: &str) -> bool {
         let (mut rest, mut from) = (frame.as_bytes(), 0);
-        for (end, must) in &self.ends {
+        for (end, rule) in &self.texts {
             let Some(after) = rest.strip_prefix(&self.fixed[from..*end]) else { return false };
-            let Ok(closing) = text_end(after, 0) else { return false };
-            if !must.allows(closing) {
+            let Ok(closing) = string_end(after, 0) else { return false };
+            if !rule.allows(closing) {
                 return false;
             }
             (rest, from) = (&after[closing..], *end);
@@ -95,24 +93,24 @@ mod tests {
 
     use super::*;
 
-    /// The pattern of a frame, all of whose texts are values of these keys.
-    fn pattern_of(frame: &str, keys: &[&str], counts: bool) -> Option<FrameTemplate> {
+    /// The template of a frame whose texts are the values of these keys.
+    fn template_of(frame: &str, keys: &[&str], is_generated: bool) -> Option<FrameTemplate> {
         let texts = keys.iter().map(|key| {
             let start = frame.find(&format!("\"{key}\":\"")).unwrap() + key.len() + 4;
-            Text { at: start..start + frame[start..].find('"').unwrap(), counts }
+            TextSpan { at: start..start + frame[start..].find('"').unwrap(), is_generated }
         });
-        FrameTemplate::of(frame, &texts.collect::<Vec<_>>())
+        FrameTemplate::new(frame, &texts.collect::<Vec<_>>())
     }
 
     #[test]
-    fn another_text_fits_and_anything_else_does_not() {
-        let one = pattern_of(r#"{"a":"x","b":[1,{"c":"y"}],"d":null}"#, &["a", "c"], false).unwrap();
+    fn only_texts_may_differ() {
+        let one = template_of(r#"{"a":"x","b":[1,{"c":"y"}],"d":null}"#, &["a", "c"], false).unwrap();
         for frame in [
             r#"{"a":"x","b":[1,{"c":"y"}],"d":null}"#,
             r#"{"a":"","b":[1,{"c":"\"}]\\"}],"d":null}"#,
-            r#"{"a":"é \u00e9","b":[1,{"c":"a long text, longer than all words"}],"d":null}"#,
+            r#"{"a":"é \u00e9","b":[1,{"c":"a long text, longer than a vector"}],"d":null}"#,
         ] {
-            assert!(one.fits(frame), "{frame}");
+            assert!(one.matches(frame), "{frame}");
         }
         for frame in [
             r#"{"a":"x","b":[2,{"c":"y"}],"d":null}"#,
@@ -126,41 +124,41 @@ mod tests {
             r#"{"a":"x"#,
             "",
         ] {
-            assert!(!one.fits(frame), "{frame}");
+            assert!(!one.matches(frame), "{frame}");
         }
     }
 
     #[test]
-    fn where_text_counts_an_empty_one_is_another_frame() {
+    fn generated_text_must_be_empty_where_it_was_empty() {
         for (one, other) in [(r#"{"a":"x"}"#, r#"{"a":""}"#), (r#"{"a":""}"#, r#"{"a":"x"}"#)] {
-            let pattern = pattern_of(one, &["a"], true).unwrap();
-            assert!(pattern.fits(one) && !pattern.fits(other), "{one}");
-            assert!(pattern_of(one, &["a"], false).unwrap().fits(other), "{one}");
+            let template = template_of(one, &["a"], true).unwrap();
+            assert!(template.matches(one) && !template.matches(other), "{one}");
+            assert!(template_of(one, &["a"], false).unwrap().matches(other), "{one}");
         }
     }
 
     #[test]
-    fn what_would_not_pay_is_no_pattern() {
-        assert!(pattern_of(r#"{"a":1}"#, &[], false).is_none());
+    fn frames_without_texts_with_many_texts_or_too_long_have_no_template() {
+        assert!(template_of(r#"{"a":1}"#, &[], false).is_none());
         let many = r#"{"a":"1","b":"2","c":"3","d":"4","e":"5"}"#;
-        assert!(pattern_of(many, &["a", "b", "c", "d", "e"], false).is_none());
+        assert!(template_of(many, &["a", "b", "c", "d", "e"], false).is_none());
         let long = json!({"a": "x".repeat(MAX_BYTES)}).to_string();
-        assert!(pattern_of(&long, &["a"], false).is_none());
-        // Texts that are not named are part of the pattern.
-        let part = pattern_of(r#"{"a":"x","b":"y"}"#, &["a"], false).unwrap();
-        assert!(part.fits(r#"{"a":"z","b":"y"}"#) && !part.fits(r#"{"a":"x","b":"z"}"#));
+        assert!(template_of(&long, &["a"], false).is_none());
+        // Other texts are part of the template.
+        let part = template_of(r#"{"a":"x","b":"y"}"#, &["a"], false).unwrap();
+        assert!(part.matches(r#"{"a":"z","b":"y"}"#) && !part.matches(r#"{"a":"x","b":"z"}"#));
     }
 
     proptest! {
         #[test]
-        fn what_fits_is_json_that_differs_in_texts_only(
+        fn a_match_is_well_formed_json_that_differs_in_texts_only(
             before in "[a\\\\\"n\u{1}é]{0,10}", after in "[a\\\\\"n\u{1}é]{0,10}", tail in "[}\\]\",1]{0,3}",
         ) {
-            let one = pattern_of(&json!({ "id": 1, "text": "x" }).to_string(), &["text"], false).unwrap();
+            let one = template_of(&json!({ "id": 1, "text": "x" }).to_string(), &["text"], false).unwrap();
             let other = json!({ "id": 1, "text": before }).to_string();
-            prop_assert!(one.fits(&other));
+            prop_assert!(one.matches(&other));
             let odd = format!("{{\"id\":1,\"text\":\"{after}\"}}{tail}");
-            if one.fits(&odd) {
+            if one.matches(&odd) {
                 let value: Value = serde_json::from_str(&odd).unwrap();
                 prop_assert_eq!(&value["id"], 1);
                 prop_assert_eq!(value.as_object().unwrap().len(), 2);

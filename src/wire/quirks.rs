@@ -6,7 +6,7 @@
 //!
 //! | fixture | who | what | what becomes of it |
 //! |---|---|---|---|
-//! | `overflow_*` | all | each has words of its own for a conversation that is too long | 400 `context_length_exceeded` ([`is_overflow`]) |
+//! | `overflow_*` | all | each has words of its own for a conversation that is too long | 400 `context_length_exceeded` ([`is_context_overflow`]) |
 //! | `error_number_code` | llama.cpp, vLLM, OpenRouter | an error's `code` is a number | it stands for a status and is no code for clients |
 //! | `error_list` | Gemini | an error's body is a list with the error in it | read |
 //! | `error_detail_list` | FastAPI's | `detail` is a list of what is wrong | the first is read |
@@ -74,7 +74,7 @@ const OVERFLOWS: &[Overflow] = &[
 
 /// Whether an upstream's error says that the conversation is longer than the model's context.
 #[must_use]
-pub fn is_overflow(error: &ErrorBody) -> bool {
+pub fn is_context_overflow(error: &ErrorBody) -> bool {
     let message = error.message.to_ascii_lowercase();
     OVERFLOWS.iter().any(|row| {
         let said = row.word.is_some_and(|word| error.kind == word || error.code.as_deref() == Some(word));
@@ -100,7 +100,7 @@ const TEXTS: [&str; 11] = [
 
 /// Whether a member of a delta holds generated text.
 #[must_use]
-pub fn is_text(key: &str) -> bool {
+pub fn is_generated_text(key: &str) -> bool {
     TEXTS.contains(&key)
 }
 
@@ -167,12 +167,12 @@ mod tests {
             ("", "This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
             ("", "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097."),
         ] {
-            assert!(is_overflow(&error(kind, message)), "{message}");
+            assert!(is_context_overflow(&error(kind, message)), "{message}");
         }
         let coded = ErrorBody { code: Some("context_length_exceeded".to_owned()), ..error("", "No.") };
-        assert!(is_overflow(&coded));
+        assert!(is_context_overflow(&coded));
         for other in ["Too many tokens per minute.", "max_tokens must be at least 1, got -186.", "", "context"] {
-            assert!(!is_overflow(&error("invalid_request_error", other)), "{other}");
+            assert!(!is_context_overflow(&error("invalid_request_error", other)), "{other}");
         }
     }
 

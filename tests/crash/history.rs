@@ -1,6 +1,6 @@
 //! What somebody was told, step by step.
 
-use petstream::wire::event::{Kind, Topic, Topics};
+use petstream::wire::event::{EventKind, Topic, Topics};
 use serde_json::Value;
 
 use test_support::event_stream::{Message, seq};
@@ -30,9 +30,9 @@ impl Event {
         seq(&self.id)
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> EventKind {
         let name = self.data["type"].as_str().unwrap_or_default();
-        Kind::from_name(name).unwrap_or_else(|| panic!("not a kind of event: {self:?}"))
+        EventKind::from_name(name).unwrap_or_else(|| panic!("not a kind of event: {self:?}"))
     }
 
     pub(crate) fn key(&self) -> Key {

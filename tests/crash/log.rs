@@ -4,7 +4,7 @@ use std::path::Path;
 
 use petstream::store::Store;
 use petstream::store::event_log::{EventLog, LoggedEvent};
-use petstream::wire::event::{Lasts, Topics};
+use petstream::wire::event::{LastSeqs, Topics};
 use serde_json::Value;
 
 use crate::history::{Event, Key, List};
@@ -20,7 +20,7 @@ pub(crate) struct Log {
     /// `prev` is that of a stream of all topics.
     pub(crate) events: Vec<Event>,
     /// The last event of each topic before each event, where the log itself has told.
-    pub(crate) lasts: Vec<Option<Lasts>>,
+    pub(crate) lasts: Vec<Option<LastSeqs>>,
 }
 
 impl Log {
@@ -39,8 +39,8 @@ impl Log {
     }
 
     /// The last event of each topic.
-    pub(crate) fn ends(&self) -> Lasts {
-        let mut lasts = Lasts::default();
+    pub(crate) fn ends(&self) -> LastSeqs {
+        let mut lasts = LastSeqs::default();
         self.events.iter().for_each(|event| lasts.note(event.kind().topic(), event.seq()));
         lasts
     }

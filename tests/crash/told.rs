@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use petstream::store::Store;
 use petstream::store::event_log::{EventLog, NewEvent};
-use petstream::wire::event::Kind;
+use petstream::wire::event::EventKind;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -23,7 +23,8 @@ async fn what_was_committed_and_not_told_is_told_after_the_crash() {
     let cursor = greeting.connected.last_id;
     // By another process, as far as the server can tell: nothing rings its bell, and it looks by itself once a second.
     let store = Store::open(&folder.database()).await.unwrap();
-    let event = NewEvent { kind: Kind::OrderCreated, id: "x".into(), version: 1, resource: None, old: None, new: None };
+    let event =
+        NewEvent { kind: EventKind::OrderCreated, id: "x".into(), version: 1, resource: None, old: None, new: None };
     EventLog::new(store.clone()).append_alone(&[event]).await.unwrap();
     program.kill().await;
     store.close().await;

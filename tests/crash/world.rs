@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use petstream::wire::event::{Lasts, Topics};
+use petstream::wire::event::{LastSeqs, Topics};
 use tokio::sync::watch;
 
 use test_support::http::Connection;
@@ -18,7 +18,7 @@ pub(crate) struct Life {
     /// No further writes.
     pub(crate) settled: bool,
     /// The last event of each topic, when there will be no more.
-    pub(crate) ends: Option<Lasts>,
+    pub(crate) ends: Option<LastSeqs>,
 }
 
 /// What all writers and subscribers share.

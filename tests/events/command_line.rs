@@ -51,7 +51,7 @@ async fn events_are_printed_as_lines_from_wherever_one_likes() {
     let shop = Shop::open(&format!("keys: [{{name: k, key: {KEY}}}]\nevents: {{retry: 100ms}}\n")).await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}/", shop.address);
-    let kinds = [petstream::wire::event::Kind::Notification, petstream::wire::event::Kind::OrderCreated];
+    let kinds = [petstream::wire::event::EventKind::Notification, petstream::wire::event::EventKind::OrderCreated];
     let events = kinds.map(|kind| petstream::store::event_log::NewEvent {
         kind,
         id: "x".into(),

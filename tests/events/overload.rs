@@ -72,7 +72,7 @@ async fn a_reader_that_takes_nothing_is_closed() {
     let since = shop.id(shop.head().await).await;
     let resource = Some(serde_json::json!({ "text": "x".repeat(100_000) }));
     let event = petstream::store::event_log::NewEvent {
-        kind: petstream::wire::event::Kind::Notification,
+        kind: petstream::wire::event::EventKind::Notification,
         id: "x".into(),
         version: 1,
         resource,

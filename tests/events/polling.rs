@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use petstream::store::event_log::NewEvent;
-use petstream::wire::event::Kind;
+use petstream::wire::event::EventKind;
 use serde_json::{Value, json};
 
 use super::shop::{OPEN, Shop};
@@ -118,7 +118,7 @@ async fn a_page_is_bounded_in_bytes_too() {
     let shop = Shop::open(OPEN).await;
     let cursor = shop.id(shop.head().await).await;
     let resource = Some(json!({ "text": "x".repeat(100_000) }));
-    let event = NewEvent { kind: Kind::Notification, id: "x".into(), version: 1, resource, old: None, new: None };
+    let event = NewEvent { kind: EventKind::Notification, id: "x".into(), version: 1, resource, old: None, new: None };
     shop.log.append_alone(&vec![event; 30]).await.unwrap();
     let answer = shop.ask(&Request::new("GET", &format!("/api/events?after={cursor}&wait=0&limit=1000"))).await;
     assert!(answer.body.len() < 2 << 20, "{}", answer.body.len());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use petstream::store::event_log::NewEvent;
-use petstream::wire::event::{Kind, Topic, Topics};
+use petstream::wire::event::{EventKind, Topic, Topics};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ fn numbers(messages: &[Message]) -> Vec<u64> {
     messages.iter().map(Message::seq).collect()
 }
 
-fn event(kind: Kind, size: usize) -> NewEvent {
+fn event(kind: EventKind, size: usize) -> NewEvent {
     let resource = Some(json!({ "text": "x".repeat(size) }));
     NewEvent { kind, id: "x".into(), version: 1, resource, old: None, new: None }
 }
@@ -227,7 +227,7 @@ async fn through_cuts_and_filters_while_others_write_each_chain_is_whole() {
         let log = shop.log.clone();
         writers.spawn(async move {
             for turn in 0..80 {
-                let kinds = (0..1 + turn % 4).map(|n| Kind::ALL[(writer + turn * 7 + n * 5) % 6]);
+                let kinds = (0..1 + turn % 4).map(|n| EventKind::ALL[(writer + turn * 7 + n * 5) % 6]);
                 let events: Vec<_> = kinds.map(|kind| event(kind, turn)).collect();
                 log.append_alone(&events).await.unwrap();
                 tokio::task::yield_now().await;
@@ -240,7 +240,7 @@ async fn through_cuts_and_filters_while_others_write_each_chain_is_whole() {
     while let Some(done) = writers.join_next().await {
         done.unwrap();
     }
-    head.store(shop.log.append_alone(&Kind::ALL.map(|kind| event(kind, 1))).await.unwrap(), Ordering::Relaxed);
+    head.store(shop.log.append_alone(&EventKind::ALL.map(|kind| event(kind, 1))).await.unwrap(), Ordering::Relaxed);
     while let Some(read) = soon("the readers to see the last event", readers.join_next()).await {
         let (set, seen) = read.unwrap();
         let topics: Topics = set.iter().copied().collect();
@@ -259,7 +259,7 @@ async fn a_slow_reader_gets_everything_at_its_own_pace() {
     let mut answer = connection.ask(&get(&target)).await;
     // 24 MB: more than the sockets' buffers and the ring hold together. Nobody reads.
     for _ in 0..60 {
-        shop.log.append_alone(&vec![event(Kind::Notification, 4_000); 100]).await.unwrap();
+        shop.log.append_alone(&vec![event(EventKind::Notification, 4_000); 100]).await.unwrap();
         tokio::task::yield_now().await;
     }
     let expected: Vec<u64> = shop.told(Topics::ALL, since).await.iter().map(|event| event.seq).collect();
@@ -283,7 +283,7 @@ async fn a_reader_that_is_overtaken_by_forgetting_is_told() {
     let shop = Shop::open("auth: none\nevents: {heartbeat: 1s}\n").await;
     let since = shop.head().await;
     for _ in 0..60 {
-        shop.log.append_alone(&vec![event(Kind::Notification, 4_000); 100]).await.unwrap();
+        shop.log.append_alone(&vec![event(EventKind::Notification, 4_000); 100]).await.unwrap();
     }
     let shop = shop.restart().await;
     let mut connection = Connection::open_narrow(shop.address, 4_096).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use petstream::store::event_log::NewEvent;
-use petstream::wire::event::Kind;
+use petstream::wire::event::EventKind;
 use serde_json::{Value, json};
 
 use super::shop::{OPEN, Shop};
@@ -201,7 +201,7 @@ async fn text_of_users_begins_no_field() {
     assert_eq!(pet["description"], nasty);
     // As a restored or hand-made row may hold it: JSON over several lines, with each kind of line end.
     let event = |text: &str| NewEvent {
-        kind: Kind::Notification,
+        kind: EventKind::Notification,
         id: text.to_owned(),
         version: 1,
         resource: Some(json!({ "text": text })),

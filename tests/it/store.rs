@@ -7,7 +7,7 @@ mod reading;
 
 use petstream::store::Store;
 use petstream::store::event_log::{EventLog, LoggedEvent};
-use petstream::wire::event::{Kind, Topics};
+use petstream::wire::event::{EventKind, Topics};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -108,7 +108,7 @@ fn fields(answer: &Whole) -> Vec<String> {
     errors.iter().map(field).collect()
 }
 
-fn kinds(events: &[LoggedEvent]) -> Vec<Kind> {
+fn kinds(events: &[LoggedEvent]) -> Vec<EventKind> {
     events.iter().map(|event| event.kind).collect()
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use petstream::store::Store;
 use petstream::store::event_log::{EventLog, NewEvent};
-use petstream::wire::event::Kind;
+use petstream::wire::event::EventKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -59,7 +59,7 @@ fn busiest(mut times: Vec<Instant>) -> usize {
 }
 
 fn event(version: u64) -> NewEvent {
-    NewEvent { kind: Kind::PetUpdate, id: "x".into(), version, resource: None, old: None, new: None }
+    NewEvent { kind: EventKind::PetUpdate, id: "x".into(), version, resource: None, old: None, new: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,11 @@
 //! Chat requests: what is forwarded is what came, but for what has to change.
 
 use bytes::Bytes;
-use petstream::wire::request::{ChatRequest, Forwarded, Rules, Unknown, UsageAsk};
+use petstream::wire::request::{ChatRequest, RequestRules, RequestedUsage, UnknownMembers, ForwardedBody};
 
 use crate::reference::json::members;
 
-const RULES: Rules = Rules { json_depth: 32, unknown: Unknown::Pass, local_model: "local" };
+const RULES: RequestRules = RequestRules { json_depth: 32, unknown: UnknownMembers::Pass, local_model: "local" };
 const OPTIONS: &str = "stream_options";
 
 /// Tries one input.
@@ -30,9 +30,9 @@ pub fn run(data: &[u8]) {
     assert_eq!(request.include_usage, asks);
 
     for name in [None, Some("m"), Some("a \"b\"\\\n\u{1F600}\u{0}"), Some(&*model)] {
-        for ask in [UsageAsk::Nothing, UsageAsk::Final, UsageAsk::Running] {
+        for ask in [RequestedUsage::None, RequestedUsage::Final, RequestedUsage::Continuous] {
             let forwarded = forwarded(&request, name, ask);
-            let changes_usage = request.stream && !asks && ask != UsageAsk::Nothing;
+            let changes_usage = request.stream && !asks && ask != RequestedUsage::None;
             if name.is_none_or(|name| name == model) && !changes_usage {
                 assert_eq!(forwarded, request.body(), "nothing had to change");
                 continue;
@@ -52,10 +52,10 @@ fn parse(data: &[u8]) -> Option<ChatRequest> {
 }
 
 /// What an upstream is sent.
-fn forwarded(request: &ChatRequest, model: Option<&str>, ask: UsageAsk) -> Bytes {
+fn forwarded(request: &ChatRequest, model: Option<&str>, ask: RequestedUsage) -> Bytes {
     match request.forward(model, ask) {
-        Forwarded::Whole(body) => body.into_owned(),
-        Forwarded::Pieces(pieces) => pieces.concat().into(),
+        ForwardedBody::Whole(body) => body.into_owned(),
+        ForwardedBody::Segments(segments) => segments.concat().into(),
     }
 }
 
@@ -72,7 +72,7 @@ fn assert_forwarded(came: &[(String, &str)], goes: &[(String, &str)], model: &st
 }
 
 /// Usage is asked for, once, and everything else in the options is as it was.
-fn assert_usage(came: Option<&str>, goes: &[(String, &str)], ask: UsageAsk) {
+fn assert_usage(came: Option<&str>, goes: &[(String, &str)], ask: RequestedUsage) {
     const USAGE: [&str; 2] = ["include_usage", "continuous_usage_stats"];
     let options: Vec<_> = goes.iter().filter(|(key, _)| key == OPTIONS).collect();
     let [(_, options)] = options[..] else { panic!("{} options", options.len()) };
@@ -82,7 +82,7 @@ fn assert_usage(came: Option<&str>, goes: &[(String, &str)], ask: UsageAsk) {
     assert_eq!(asked(USAGE[0]), 1, "{options:?}");
     // Who says whether every chunk shall tell usage is not overruled.
     let says = options.iter().any(|(key, value)| key == USAGE[1] && *value != "true");
-    assert!(ask != UsageAsk::Running || says || asked(USAGE[1]) >= 1, "{options:?}");
+    assert!(ask != RequestedUsage::Continuous || says || asked(USAGE[1]) >= 1, "{options:?}");
     let others = |members: &[(String, &str)]| -> Vec<(String, String)> {
         let kept = members.iter().filter(|(key, _)| !USAGE.contains(&key.as_str()));
         kept.map(|(key, value)| (key.clone(), (*value).to_owned())).collect()

@@ -1,9 +1,9 @@
 //! Frames of chat streams, one on each line of the input: what is read of a frame is what a tree of it says, and a reader
 //! that takes short cuts, since it has seen the frames before, says the same as one that has not.
 
-use petstream::wire::chunk::{Facts, Frame, ChunkParser, Malformed, Usage, look_at_answer};
+use petstream::wire::chunk::{ChunkParser, DecodedChunk, Malformed, ParsedFrame, Usage, parse_completion};
 use petstream::wire::envelope::read_error;
-use petstream::wire::quirks::is_text;
+use petstream::wire::quirks::is_generated_text;
 
 use crate::reference::json::{elements, members};
 
@@ -20,9 +20,9 @@ pub fn run(data: &[u8]) {
     for frame in data.split(|byte| *byte == b'\n') {
         for frame in alike(frame) {
             let expected = expected(&frame);
-            assert_eq!(ChunkParser::default().look(&frame), expected, "read for the first time");
-            assert_eq!(looker.look(&frame), expected, "read behind others");
-            assert_eq!(look_at_answer(&frame), read(&frame, "message"), "read as an answer");
+            assert_eq!(ChunkParser::default().parse(&frame), expected, "read for the first time");
+            assert_eq!(looker.parse(&frame), expected, "read behind others");
+            assert_eq!(parse_completion(&frame), read(&frame, "message"), "read as an answer");
         }
     }
 }
@@ -33,14 +33,14 @@ fn alike(frame: &[u8]) -> [Vec<u8>; 4] {
     [short.to_vec(), [frame, b"}"].concat(), [frame, b" "].concat(), frame.to_vec()]
 }
 
-fn expected(frame: &[u8]) -> Result<Frame, Malformed> {
-    if frame.trim_ascii() == b"[DONE]" { Ok(Frame::Done) } else { read(frame, "delta") }
+fn expected(frame: &[u8]) -> Result<ParsedFrame, Malformed> {
+    if frame.trim_ascii() == b"[DONE]" { Ok(ParsedFrame::Done) } else { read(frame, "delta") }
 }
 
 /// What a frame says; `place`: the member of a choice that holds what is generated.
-fn read(frame: &[u8], place: &str) -> Result<Frame, Malformed> {
+fn read(frame: &[u8], place: &str) -> Result<ParsedFrame, Malformed> {
     let text = std::str::from_utf8(frame).map_err(|_| Malformed)?;
-    let mut facts = Facts::default();
+    let mut facts = DecodedChunk::default();
     let mut has_error = false;
     for (key, value) in members(text).ok_or(Malformed)? {
         match (key.as_str(), value) {
@@ -51,7 +51,7 @@ fn read(frame: &[u8], place: &str) -> Result<Frame, Malformed> {
                 }
             }
             ("usage", value) => {
-                facts.hideable += 1;
+                facts.removable_members += 1;
                 facts.null_usage |= value == "null";
                 facts.has_usage |= value != "null";
                 note_usage(value, &mut facts);
@@ -61,7 +61,7 @@ fn read(frame: &[u8], place: &str) -> Result<Frame, Malformed> {
                 inside.iter().filter(|(key, _)| key == "usage").for_each(|(_, value)| note_usage(value, &mut facts));
             }
             ("error", "null") => {
-                facts.hideable += 1;
+                facts.removable_members += 1;
                 facts.null_error = true;
             }
             ("error", _) => has_error = true,
@@ -70,16 +70,16 @@ fn read(frame: &[u8], place: &str) -> Result<Frame, Malformed> {
     }
     let error = || serde_json::from_str(text).ok().as_ref().and_then(read_error);
     Ok(match error() {
-        error if has_error => Frame::Error(error),
-        _ if facts.has_choices => Frame::Chunk(facts),
-        Some(error) => Frame::Error(Some(error)),
-        None if facts.usage.is_some() => Frame::Chunk(facts),
-        None => Frame::Other,
+        error if has_error => ParsedFrame::Error(error),
+        _ if facts.has_choices => ParsedFrame::Chunk(facts),
+        Some(error) => ParsedFrame::Error(Some(error)),
+        None if facts.usage.is_some() => ParsedFrame::Chunk(facts),
+        None => ParsedFrame::Other,
     })
 }
 
 /// Notes what a choice says; whether it is an error.
-fn note_choice(choice: &str, place: &str, facts: &mut Facts) -> Result<bool, Malformed> {
+fn note_choice(choice: &str, place: &str, facts: &mut DecodedChunk) -> Result<bool, Malformed> {
     let all = members(choice).ok_or(Malformed)?;
     // The last one counts.
     let last = |name: &str| all.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value);
@@ -93,7 +93,7 @@ fn note_choice(choice: &str, place: &str, facts: &mut Facts) -> Result<bool, Mal
         match key.as_str() {
             "finish_reason" if *value != "null" => {
                 has_error |= *value == "\"error\"";
-                facts.odd_finish |= !REASONS.contains(value);
+                facts.nonstandard_finish |= !REASONS.contains(value);
             }
             "usage" => note_usage(value, facts),
             "error" => has_error |= *value != "null",
@@ -102,7 +102,7 @@ fn note_choice(choice: &str, place: &str, facts: &mut Facts) -> Result<bool, Mal
                     match key.as_str() {
                         "role" => has_role |= value.starts_with('"') && value != "\"\"",
                         "tool_calls" => has_text |= note_calls(value, facts)?,
-                        key => has_text |= finds_text(value, is_text(key), DEPTH)?,
+                        key => has_text |= finds_text(value, is_generated_text(key), DEPTH)?,
                     }
                 }
             }
@@ -116,7 +116,7 @@ fn note_choice(choice: &str, place: &str, facts: &mut Facts) -> Result<bool, Mal
     Ok(has_error)
 }
 
-fn note_calls(calls: &str, facts: &mut Facts) -> Result<bool, Malformed> {
+fn note_calls(calls: &str, facts: &mut DecodedChunk) -> Result<bool, Malformed> {
     if !calls.starts_with('[') {
         return Ok(false);
     }
@@ -124,9 +124,9 @@ fn note_calls(calls: &str, facts: &mut Facts) -> Result<bool, Malformed> {
     for call in elements(calls).ok_or(Malformed)?.into_iter().filter(|call| call.starts_with('{')) {
         let all = members(call).ok_or(Malformed)?;
         let number = all.iter().rev().find(|(key, _)| key == "index").map(|(_, value)| *value);
-        facts.unnumbered_call |= number.is_none_or(|number| number.parse::<u64>().is_err());
+        facts.tool_call_without_index |= number.is_none_or(|number| number.parse::<u64>().is_err());
         for (key, value) in all.iter().filter(|(key, _)| key != "index") {
-            found |= finds_text(value, is_text(key), DEPTH - 2)?;
+            found |= finds_text(value, is_generated_text(key), DEPTH - 2)?;
         }
     }
     Ok(found)
@@ -139,7 +139,7 @@ fn finds_text(value: &str, counts: bool, depth: u8) -> Result<bool, Malformed> {
         b'"' => found = counts && value != "\"\"",
         b'{' if depth > 0 => {
             for (key, value) in members(value).ok_or(Malformed)? {
-                found |= finds_text(value, is_text(&key), depth - 1)?;
+                found |= finds_text(value, is_generated_text(&key), depth - 1)?;
             }
         }
         b'[' if depth > 0 => {
@@ -153,7 +153,7 @@ fn finds_text(value: &str, counts: bool, depth: u8) -> Result<bool, Malformed> {
 }
 
 /// Of several counts the greatest.
-fn note_usage(value: &str, facts: &mut Facts) {
+fn note_usage(value: &str, facts: &mut DecodedChunk) {
     let Some(more) = usage(value) else { return };
     let before = facts.usage.unwrap_or_default();
     facts.usage = Some(Usage {

@@ -1,7 +1,7 @@
 //! The JSON scanner against serde_json.
 
-use petstream::wire::members::{deeper_than, members};
-use petstream::wire::scan::{Scanner, special};
+use petstream::wire::members::{members, nests_deeper_than};
+use petstream::wire::scan::{Scanner, find_special};
 
 use crate::reference::json;
 
@@ -28,15 +28,15 @@ pub fn run(data: &[u8]) {
     }
     for at in 0..data.len().min(40) {
         let first = data[at..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).map(|found| at + found);
-        assert_eq!(special(data, at), first, "the first special byte from {at} on");
+        assert_eq!(find_special(data, at), first, "the first special byte from {at} on");
     }
 }
 
 fn depths(text: &str) {
     let depth = json::depth(text);
     for limit in [depth.saturating_sub(1), depth, depth + 1] {
-        assert_eq!(deeper_than(text.as_bytes(), limit), depth > limit, "depth {depth}, limit {limit}");
-        let read = Scanner::new(text).no_deeper_than(limit).value();
+        assert_eq!(nests_deeper_than(text.as_bytes(), limit), depth > limit, "depth {depth}, limit {limit}");
+        let read = Scanner::new(text).with_max_depth(limit).value();
         assert_eq!(read.is_err(), depth > limit, "depth {depth}, limit {limit}");
     }
 }

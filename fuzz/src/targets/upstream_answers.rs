@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use petstream::config::UpstreamConfig;
 use petstream::upstream::{UpstreamRequest, Target};
-use petstream::wire::request::Forwarded;
+use petstream::wire::request::ForwardedBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -76,7 +76,7 @@ async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
 /// The whole answer to one request.
 async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
     let client = HeaderMap::new();
-    let body = Forwarded::Whole(Cow::Owned(Bytes::from_static(BODY)));
+    let body = ForwardedBody::Whole(Cow::Owned(Bytes::from_static(BODY)));
     let ask = UpstreamRequest { body, stream: false, client: &client };
     let mut answer = target.send(&ask).await.ok()?;
     let body = answer.body.read_to_end(MAX_BODY).await.ok()??;

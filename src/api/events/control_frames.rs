@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::events::{Reset, Start};
 use crate::wire::event::{Topic, Topics};
-use crate::wire::event_frame::Notice;
+use crate::wire::event_frame::ControlFrame;
 
 use crate::api::public_path::PublicPath;
 
@@ -40,12 +40,12 @@ pub(super) fn connected(out: &mut BytesMut, start: &Start) {
     let epoch = start.from.epoch.as_str();
     let data = json(&Connected { status: "connected", resumed: start.resumed, epoch, head: start.head });
     let id = start.reset.is_none().then_some(&start.from);
-    Notice { name: "connected", id, data: &data }.push(out);
+    ControlFrame { name: "connected", id, data: &data }.push(out);
 }
 
 pub(super) fn stream_reset(out: &mut BytesMut, reset: &Reset, topics: Topics, public_path: &PublicPath) {
     let data = reset_json(reset, topics, public_path);
-    Notice { name: "stream-reset", id: Some(&reset.cursor), data: &data }.push(out);
+    ControlFrame { name: "stream-reset", id: Some(&reset.cursor), data: &data }.push(out);
 }
 
 /// The data of a reset.
@@ -59,7 +59,7 @@ pub(super) fn reset_json(reset: &Reset, topics: Topics, public_path: &PublicPath
 /// A sign of life for what stands between, and one that a page can see.
 pub(super) fn heartbeat(out: &mut BytesMut, now: Timestamp) {
     out.extend_from_slice(b": keep-alive\n\n");
-    Notice { name: "heartbeat", id: None, data: &json(&Heartbeat { time: format!("{now:.3}") }) }.push(out);
+    ControlFrame { name: "heartbeat", id: None, data: &json(&Heartbeat { time: format!("{now:.3}") }) }.push(out);
 }
 
 /// Where the present state of what `topics` tell of can be read.

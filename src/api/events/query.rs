@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::super::parameters::Parameters;
 use crate::error::problem::FieldError;
 use crate::events::Since;
-use crate::wire::event::{STATS, Topic, Topics};
+use crate::wire::event::{STATS_TOPIC, Topic, Topics};
 
 /// Longest long poll, seconds.
 const MAX_WAIT: u64 = 60;
@@ -51,7 +51,7 @@ impl Wanted {
             Some(named) => vec![named],
             None => {
                 let names = Topic::ALL.map(Topic::name).join(", ");
-                given.list("topics", &format!("among {names}, {STATS}"), Named::from_name)
+                given.list("topics", &format!("among {names}, {STATS_TOPIC}"), Named::from_name)
             }
         };
         let stats = named.contains(&Named::Stats);
@@ -63,7 +63,7 @@ impl Wanted {
         let wait = given.one("wait", "0 to 60 seconds", |text| number(text).filter(|wait| *wait <= MAX_WAIT));
         let page = after.is_some() || wait.is_some();
         if page && stats {
-            given.refuse("topics", format!("can't have {STATS} in a page: GET /api/stats has it"));
+            given.refuse("topics", format!("can't have {STATS_TOPIC} in a page: GET /api/stats has it"));
         }
         let answer = if page {
             let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MAX_EVENTS).contains(n));
@@ -90,7 +90,7 @@ pub(super) enum Named {
 
 impl Named {
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        if name == STATS { Some(Self::Stats) } else { Topic::from_name(name).map(Self::Logged) }
+        if name == STATS_TOPIC { Some(Self::Stats) } else { Topic::from_name(name).map(Self::Logged) }
     }
 
     const fn topic(self) -> Option<Topic> {

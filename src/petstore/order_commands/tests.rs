@@ -23,7 +23,8 @@ async fn an_order_makes_the_pet_pending_and_keeps_its_price() {
     assert_eq!(pets.order(order.id).await.unwrap(), Some(order.clone()));
 
     let events = events_after(&store, 2).await;
-    let expected = [Kind::OrderCreated, Kind::PetStatusChanged, Kind::InventoryChanged, Kind::PetUpdate];
+    let expected =
+        [EventKind::OrderCreated, EventKind::PetStatusChanged, EventKind::InventoryChanged, EventKind::PetUpdate];
     assert_eq!(kinds(&events), expected);
     assert_eq!((body(&events[0]), &events[0].id), (json!({"resource": order}), &order.id.to_string()));
     let taken = body(&events[1]);
@@ -52,8 +53,8 @@ async fn every_way_of_an_order_leads_its_pet() {
             assert_eq!(status(&pets, &pet).await, to.pet());
             let events = events_after(&store, seen).await;
             let words = json!({"resource": moved, "old": order.status.name(), "new": to.name()});
-            assert_eq!((events[0].kind, body(&events[0])), (Kind::OrderStatusChanged, words));
-            let pets_too = [Kind::OrderStatusChanged, Kind::PetStatusChanged, Kind::InventoryChanged];
+            assert_eq!((events[0].kind, body(&events[0])), (EventKind::OrderStatusChanged, words));
+            let pets_too = [EventKind::OrderStatusChanged, EventKind::PetStatusChanged, EventKind::InventoryChanged];
             let expected = if before == to.pet() { &pets_too[..1] } else { &pets_too[..] };
             assert_eq!(kinds(&events), expected);
             order = moved;

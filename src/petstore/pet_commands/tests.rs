@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::store::Store;
 use crate::store::event_log::{EventLog, LoggedEvent};
-use crate::wire::event::{Kind, Topics};
+use crate::wire::event::{EventKind, Topics};
 use crate::wire::resource::filter::{PetFilter, Sort};
 use crate::wire::resource::pet::{Gender, Size, Species, Status};
 
@@ -41,7 +41,7 @@ pub(in crate::petstore) async fn events_after(store: &Store, after: u64) -> Vec<
     EventLog::new(store.clone()).page(Topics::ALL, after, u64::MAX >> 1, 1_000).await.unwrap()
 }
 
-pub(in crate::petstore) fn kinds(events: &[LoggedEvent]) -> Vec<Kind> {
+pub(in crate::petstore) fn kinds(events: &[LoggedEvent]) -> Vec<EventKind> {
     events.iter().map(|event| event.kind).collect()
 }
 
@@ -60,7 +60,7 @@ async fn a_new_pet_makes_an_event_with_the_pet_and_one_with_the_counts() {
     assert_eq!(pets.get(pet.id).await.unwrap(), Some(pet.clone()));
     assert_eq!((pet.version, pet.price.to_string().as_str()), (1, "19.90"));
     let events = events_after(&store, 0).await;
-    assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
+    assert_eq!(kinds(&events), [EventKind::PetUpdate, EventKind::InventoryChanged]);
     assert_eq!((events[0].id.as_str(), events[0].version), (pet.id.to_string().as_str(), 1));
     assert_eq!(body(&events[0]), json!({"resource": pet}));
     assert_eq!(events[0].at, pet.created_at);
@@ -79,9 +79,13 @@ async fn an_edit_makes_one_event_of_the_pet_and_one_of_the_inventory_if_a_count_
     let both = PetEdit { status: Some(Status::Pending), age_months: Some(4), ..PetEdit::default() };
     let species = PetEdit { species: Some(Species::Other), ..PetEdit::default() };
     let cases = [
-        (name, vec![Kind::PetUpdate], json!({})),
-        (both, vec![Kind::PetStatusChanged, Kind::InventoryChanged], json!({"old": "AVAILABLE", "new": "PENDING"})),
-        (species, vec![Kind::PetUpdate, Kind::InventoryChanged], json!({})),
+        (name, vec![EventKind::PetUpdate], json!({})),
+        (
+            both,
+            vec![EventKind::PetStatusChanged, EventKind::InventoryChanged],
+            json!({"old": "AVAILABLE", "new": "PENDING"}),
+        ),
+        (species, vec![EventKind::PetUpdate, EventKind::InventoryChanged], json!({})),
     ];
     for (version, (edit, expected, mut words)) in (2..).zip(cases) {
         let after = pets.edit_pet(pet.id, edit, &ExpectedVersion::Any).await.unwrap();
@@ -114,7 +118,7 @@ async fn a_deletion_makes_an_event_with_the_next_version_and_no_resource() {
     pets.delete_pet(pet.id, &ExpectedVersion::OneOf(vec![3, 1])).await.unwrap();
     assert_eq!(pets.get(pet.id).await.unwrap(), None);
     let events = events_after(&store, 2).await;
-    assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged]);
+    assert_eq!(kinds(&events), [EventKind::PetUpdate, EventKind::InventoryChanged]);
     assert_eq!((events[0].version, body(&events[0])), (2, json!({"resource": null})));
     assert_eq!(body(&events[1])["resource"]["total"], 0);
     assert!(
@@ -158,7 +162,7 @@ async fn a_species_that_runs_low_is_notified_once_until_it_has_recovered() {
         let seen = *pets.commit_notifications().borrow();
         let edit = PetEdit { status: Some(status), ..PetEdit::default() };
         pets.edit_pet(id, edit, &ExpectedVersion::Any).await.unwrap();
-        events_after(&store, seen).await.into_iter().find(|event| event.kind == Kind::Notification)
+        events_after(&store, seen).await.into_iter().find(|event| event.kind == EventKind::Notification)
     };
     assert_eq!(change(all[0], Status::Pending).await, None, "three are left");
     let event = change(all[1], Status::Adopted).await.unwrap();
@@ -179,7 +183,7 @@ async fn a_notification_is_sent_at_the_configured_number() {
     let pet = new_pet(&pets).await;
     pets.delete_pet(pet.id, &ExpectedVersion::Any).await.unwrap();
     let events = events_after(&store, 2).await;
-    assert_eq!(kinds(&events), [Kind::PetUpdate, Kind::InventoryChanged, Kind::Notification]);
+    assert_eq!(kinds(&events), [EventKind::PetUpdate, EventKind::InventoryChanged, EventKind::Notification]);
     assert_eq!(body(&events[2])["resource"]["level"], "critical");
 }
 

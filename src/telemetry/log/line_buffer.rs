@@ -12,7 +12,7 @@ use tracing::{Event, Level};
 
 use super::request_line::{RequestLine, TARGET, whole_ms};
 use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
-use crate::wire::scan::special;
+use crate::wire::scan::find_special;
 
 /// Capacity that a buffer keeps between lines, bytes.
 const MAX_KEPT_CAPACITY: usize = 8 << 10;
@@ -163,7 +163,7 @@ impl LineBuffer {
     fn escaped(&mut self, text: &str) {
         let start = self.line.len();
         self.line.extend_from_slice(text.as_bytes());
-        if let Some(at) = special(&self.line, start) {
+        if let Some(at) = find_special(&self.line, start) {
             self.line.truncate(at);
             self.escape(&text.as_bytes()[at - start..]);
         }
@@ -171,7 +171,7 @@ impl LineBuffer {
 
     #[cold]
     fn escape(&mut self, mut rest: &[u8]) {
-        while let Some(at) = special(rest, 0) {
+        while let Some(at) = find_special(rest, 0) {
             self.line.extend_from_slice(&rest[..at]);
             match rest[at] {
                 b'"' => self.line.extend_from_slice(b"\\\""),

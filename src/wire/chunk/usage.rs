@@ -1,35 +1,35 @@
-//! Token counts, wherever in an answer or a chunk upstreams put them.
+//! Reads a `usage` object.
 
-use super::facts::Usage;
+use super::decoded_chunk::Usage;
 use crate::wire::scan::{Malformed, Scanner};
 
-/// Reads a `usage` object. A count that is no whole number, or stands twice, is none; of an object without any count there
-/// is no usage. `input_tokens` and `output_tokens` are Anthropic's names, which some compatible endpoints keep.
+/// Reads a `usage` object. A count that is not a non-negative integer or is repeated counts as absent; without any count
+/// there is no usage. `input_tokens` and `output_tokens` are Anthropic's names, which some compatible endpoints keep.
 pub(super) fn read_usage(json: &str) -> Option<Usage> {
     read(json).ok().flatten()
 }
 
 fn read(json: &str) -> Result<Option<Usage>, Malformed> {
-    let mut counts = [Count::Absent; 2];
-    let mut other = [Count::Absent; 2];
+    let mut openai = [Count::Absent; 2];
+    let mut anthropic = [Count::Absent; 2];
     let mut scanner = Scanner::new(json);
     scanner.object(|scanner, key| {
-        let place = match &*key {
-            "prompt_tokens" => &mut counts[0],
-            "completion_tokens" => &mut counts[1],
-            "input_tokens" => &mut other[0],
-            "output_tokens" => &mut other[1],
+        let count = match &*key {
+            "prompt_tokens" => &mut openai[0],
+            "completion_tokens" => &mut openai[1],
+            "input_tokens" => &mut anthropic[0],
+            "output_tokens" => &mut anthropic[1],
             _ => return scanner.value().map(drop),
         };
         let value = scanner.value()?;
-        *place = match *place {
-            Count::Absent => value.parse().map_or(Count::Absent, Count::Is),
-            _ => Count::Twice,
+        *count = match *count {
+            Count::Absent => value.parse().map_or(Count::Absent, Count::Once),
+            _ => Count::Repeated,
         };
         Ok(())
     })?;
     scanner.end()?;
-    let [prompt, completion] = [0, 1].map(|at| counts[at].get().or(other[at].get()));
+    let [prompt, completion] = [0, 1].map(|at| openai[at].get().or(anthropic[at].get()));
     let none = prompt.is_none() && completion.is_none();
     Ok((!none).then(|| Usage { prompt_tokens: prompt.unwrap_or(0), completion_tokens: completion.unwrap_or(0) }))
 }
@@ -37,16 +37,16 @@ fn read(json: &str) -> Result<Option<Usage>, Malformed> {
 #[derive(Clone, Copy)]
 enum Count {
     Absent,
-    Is(u64),
-    /// Nobody knows which of two is meant.
-    Twice,
+    Once(u64),
+    /// Ambiguous: which of the two is right is unknown.
+    Repeated,
 }
 
 impl Count {
     const fn get(self) -> Option<u64> {
         match self {
-            Self::Is(count) => Some(count),
-            Self::Absent | Self::Twice => None,
+            Self::Once(count) => Some(count),
+            Self::Absent | Self::Repeated => None,
         }
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_whole_numbers_that_stand_once() {
+    fn counts_are_non_negative_integers_that_are_not_repeated() {
         let both = |prompt_tokens, completion_tokens| Some(Usage { prompt_tokens, completion_tokens });
         for (usage, read) in [
             (r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"details":{"prompt_tokens":9}}"#, both(3, 4)),

@@ -1,37 +1,39 @@
-//! Requests: every refusal of the contract, and bodies that come out as they went in.
+//! Requests that OpenAI's API rejects, and bodies that are forwarded byte for byte.
 
-mod passed;
+mod lenient;
 mod prompt;
+
+use bytes::Bytes;
 
 use super::*;
 
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
 /// OpenAI's ranges hold for the model `m` only.
-const RULES: Rules = Rules { json_depth: 128, unknown: Unknown::Pass, local_model: "m" };
+const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: "m" };
 
-fn parse(body: &str) -> Result<ChatRequest, Invalid> {
+fn parse(body: &str) -> Result<ChatRequest, InvalidRequest> {
     ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()), &RULES)
 }
 
-/// What an upstream gets.
-fn forwarded(request: &ChatRequest, model: Option<&str>, ask: UsageAsk) -> String {
+/// The body that an upstream gets.
+fn forwarded(request: &ChatRequest, model: Option<&str>, ask: RequestedUsage) -> String {
     let forwarded = request.forward(model, ask);
     let all = String::from_utf8(forwarded.to_vec()).unwrap();
     assert_eq!(all.len(), forwarded.len());
     all
 }
 
-/// A valid request with `more` added, refused: code, param, message.
-fn refused(more: &str) -> (Option<&'static str>, Option<String>, String) {
+/// A valid request with `more` added is rejected: code, param, message.
+fn rejected(more: &str) -> (Option<&'static str>, Option<String>, String) {
     let invalid = parse(&format!(r#"{{"model":"m",{MESSAGES},{more}}}"#)).unwrap_err();
     (invalid.code, invalid.param, invalid.message)
 }
 
-/// A refusal: body, code, parameter, beginning of the message.
-type Refusal = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
+/// A rejected body: body, code, parameter, beginning of the message.
+type Rejection = (&'static str, Option<&'static str>, Option<&'static str>, &'static str);
 
-const REFUSALS: &[Refusal] = &[
+const REJECTIONS: &[Rejection] = &[
     ("", None, None, "We could not parse the JSON body"),
     ("[]", None, None, "We could not parse the JSON body"),
     ("{\"model\":\"m\"", None, None, "We could not parse the JSON body"),
@@ -102,8 +104,8 @@ const REFUSALS: &[Refusal] = &[
 ];
 
 #[test]
-fn the_refusals_read_as_the_contract_words_them() {
-    for (body, code, param, message) in REFUSALS {
+fn rejections_have_openais_code_param_and_message() {
+    for (body, code, param, message) in REJECTIONS {
         let invalid = parse(body).unwrap_err();
         assert_eq!((invalid.code, invalid.param.as_deref()), (*code, *param), "{body}");
         assert!(invalid.message.starts_with(message), "{body}: {}", invalid.message);
@@ -147,12 +149,12 @@ fn parameters_are_checked_for_type_and_range() {
         (r#""stream":true,"stream":true"#, "duplicate_parameter", "stream", "Duplicate"),
     ];
     for (more, code, param, message) in cases {
-        let found = refused(more);
+        let found = rejected(more);
         assert_eq!((found.0, found.1.as_deref()), (Some(code), Some(param)), "{more}");
         assert!(found.2.starts_with(message), "{more}: {}", found.2);
     }
-    assert_eq!(refused(r#""stream_options":{"include_usage":true}"#).1.as_deref(), Some("stream_options"));
-    assert_eq!(refused(r#""top_logprobs":2"#).1.as_deref(), Some("top_logprobs"));
+    assert_eq!(rejected(r#""stream_options":{"include_usage":true}"#).1.as_deref(), Some("stream_options"));
+    assert_eq!(rejected(r#""top_logprobs":2"#).1.as_deref(), Some("top_logprobs"));
 }
 
 #[test]
@@ -162,18 +164,19 @@ fn null_equals_absent_and_unknown_parameters_pass_unless_strict() {
     );
     let request = parse(&body).unwrap();
     assert_eq!((request.stream, request.n, request.include_usage), (false, 1, false));
-    let strict = ChatRequest::parse(Bytes::from(body), &Rules { unknown: Unknown::Refuse, ..RULES }).unwrap_err();
+    let strict =
+        ChatRequest::parse(Bytes::from(body), &RequestRules { unknown: UnknownMembers::Refuse, ..RULES }).unwrap_err();
     assert_eq!((strict.code, strict.message.as_str()), (Some("unknown_parameter"), "Unknown parameter: 'top_k'."));
 }
 
 #[test]
-fn deep_nesting_is_refused_before_it_is_parsed() {
+fn nesting_beyond_the_limit_is_rejected() {
     let body = format!(r#"{{"model":"m",{MESSAGES},"x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
     assert!(parse(&body).unwrap_err().message.contains("nests deeper than 128"));
     // The body, its list of messages, and a message.
     let body = format!(r#"{{"model":"m",{MESSAGES}}}"#);
     for (deepest, good) in [(1, false), (2, false), (3, true)] {
-        let parsed = ChatRequest::parse(Bytes::from(body.clone()), &Rules { json_depth: deepest, ..RULES });
+        let parsed = ChatRequest::parse(Bytes::from(body.clone()), &RequestRules { json_depth: deepest, ..RULES });
         assert_eq!(parsed.is_ok(), good, "{deepest}");
     }
 }
@@ -182,19 +185,19 @@ fn deep_nesting_is_refused_before_it_is_parsed() {
 fn a_body_is_forwarded_byte_for_byte() {
     let body = format!(r#" {{ "seed": 9007199254740993 , "model":"m", {MESSAGES}, "x": 1.10e2, "é":"\u00e9" }} "#);
     let request = parse(&body).unwrap();
-    assert_eq!(forwarded(&request, None, UsageAsk::Final), body);
-    assert_eq!(forwarded(&request, Some("m"), UsageAsk::Final), body);
-    let renamed = forwarded(&request, Some("real \"one\""), UsageAsk::Final);
+    assert_eq!(forwarded(&request, None, RequestedUsage::Final), body);
+    assert_eq!(forwarded(&request, Some("m"), RequestedUsage::Final), body);
+    let renamed = forwarded(&request, Some("real \"one\""), RequestedUsage::Final);
     assert_eq!(renamed, body.replace(r#""model":"m""#, r#""model":"real \"one\"""#));
 }
 
 #[test]
-fn usage_is_asked_for_with_the_smallest_edit() {
+fn usage_is_requested_by_a_minimal_edit() {
     let ask = |options: &str| {
         let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true{options}}}"#);
         let request = parse(&body).unwrap();
-        assert_eq!(forwarded(&request, None, UsageAsk::Nothing), body, "not asked, not touched");
-        let forwarded = forwarded(&request, None, UsageAsk::Final);
+        assert_eq!(forwarded(&request, None, RequestedUsage::None), body, "unchanged without a request for usage");
+        let forwarded = forwarded(&request, None, RequestedUsage::Final);
         let value: serde_json::Value = serde_json::from_str(&forwarded).unwrap();
         assert_eq!(value["stream_options"]["include_usage"], true, "{forwarded}");
         (body == forwarded, value["stream_options"].clone())
@@ -209,13 +212,13 @@ fn usage_is_asked_for_with_the_smallest_edit() {
 }
 
 #[test]
-fn both_edits_fit_together_in_either_order() {
+fn model_and_usage_are_edited_together_in_either_order() {
     for body in [
         r#"{"stream_options":{},"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#,
         r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":{},"stream":true}"#,
     ] {
         let request = parse(body).unwrap();
-        let forwarded = forwarded(&request, Some("other"), UsageAsk::Running);
+        let forwarded = forwarded(&request, Some("other"), RequestedUsage::Continuous);
         let value: serde_json::Value = serde_json::from_str(&forwarded).unwrap();
         assert_eq!((&value["model"], &value["stream_options"]["include_usage"]), (&"other".into(), &true.into()));
         assert_eq!(value["stream_options"]["continuous_usage_stats"], true);
@@ -223,8 +226,8 @@ fn both_edits_fit_together_in_either_order() {
 }
 
 #[test]
-fn plain_messages_and_others_are_judged_alike() {
-    let judged = |messages: &str| {
+fn plain_messages_and_others_follow_the_same_rules() {
+    let parsed = |messages: &str| {
         let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
         parse(&body).map(|_| ())
     };
@@ -233,7 +236,7 @@ fn plain_messages_and_others_are_judged_alike() {
         r#"[{"role":"us\u0065r","content":"a"}]"#,
         r#"[{"role":"assistant","content":null},{"role":"tool","tool_call_id":"1","content":"a"}]"#,
     ] {
-        assert!(judged(good).is_ok(), "{good}");
+        assert!(parsed(good).is_ok(), "{good}");
     }
     for bad in [
         r#"[{"role":"user","content":"a"},{"role":"user"}]"#,
@@ -251,6 +254,6 @@ fn plain_messages_and_others_are_judged_alike() {
         "[[]]",
         "[]",
     ] {
-        assert!(judged(bad).is_err(), "{bad}");
+        assert!(parsed(bad).is_err(), "{bad}");
     }
 }

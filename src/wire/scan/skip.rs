@@ -1,39 +1,36 @@
-//! Values that nobody asks anything: where they end. The place is handed on rather than kept, so that it stays in a
-//! register.
+//! Skips a JSON value without decoding it. The position is passed as an argument, so that it stays in a register.
 
-use super::Malformed;
-use super::text::text_end;
+use super::malformed::Malformed;
+use super::string::string_end;
 
-/// Where the value ends that begins with this byte at `at`, and nests no deeper than `deepest`.
-///
-/// # Errors
-/// [`Malformed`].
+/// The offset of the end of the value that begins at `at` with the byte `first`. Malformed when it nests deeper than
+/// `max_depth`.
 #[inline]
-pub(super) fn value_end(bytes: &[u8], at: usize, first: u8, deepest: usize) -> Result<usize, Malformed> {
+pub(super) fn value_end(bytes: &[u8], at: usize, first: u8, max_depth: usize) -> Result<usize, Malformed> {
     match first {
-        b'"' => Ok(text_end(bytes, at + 1)? + 1),
-        b'{' | b'[' => nested_end(bytes, at, deepest),
-        _ => word_or_number_end(bytes, at, first),
+        b'"' => Ok(string_end(bytes, at + 1)? + 1),
+        b'{' | b'[' => nested_end(bytes, at, max_depth),
+        _ => literal_or_number_end(bytes, at, first),
     }
 }
 
-/// As [`value_end`], of a whole number or a null, if what they stand in goes on or ends right behind it.
+/// As [`value_end`], for a non-negative integer or a null that is followed directly by a comma or a closing bracket.
 #[inline(always)]
 pub(super) fn short_end(bytes: &[u8], at: usize) -> Option<usize> {
     let end = match bytes.get(at)? {
-        // No digit follows a zero that comes first.
+        // No digit may follow a leading zero.
         b'0' => at + 1,
         b'1'..=b'9' => (at + 1..bytes.len()).find(|at| !bytes[*at].is_ascii_digit())?,
-        _ => word_end(bytes, at, b"null").ok()?,
+        _ => literal_end(bytes, at, b"null").ok()?,
     };
     matches!(bytes.get(end), Some(b',' | b'}' | b']')).then_some(end)
 }
 
-/// The first byte from `at` on that is no white space, and its place.
+/// The first byte from `at` on that is no white space, and its offset.
 #[inline(always)]
 pub(super) fn next(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
     match bytes.get(at)? {
-        // As good as always.
+        // The common case: no white space.
         byte @ b'!'.. => Some((*byte, at)),
         _ => next_behind_space(bytes, at),
     }
@@ -49,73 +46,73 @@ fn next_behind_space(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     }
 }
 
-/// An object or an array, however deep, in a loop: what comes from outside must not use up the stack.
-fn nested_end(bytes: &[u8], mut at: usize, deepest: usize) -> Result<usize, Malformed> {
-    let mut nest = Nest::default();
+/// The end of an object or an array. Loops instead of recursing, so that deep nesting can't exhaust the stack.
+fn nested_end(bytes: &[u8], mut at: usize, max_depth: usize) -> Result<usize, Malformed> {
+    let mut containers = ContainerStack::default();
     loop {
         let (first, begin) = next(bytes, at).ok_or(Malformed)?;
         at = match first {
             b'{' | b'[' => {
-                if nest.depth == deepest {
+                if containers.depth == max_depth {
                     return Err(Malformed);
                 }
-                let (inside, place) = next(bytes, begin + 1).ok_or(Malformed)?;
-                // As ASCII has them.
+                let (inside, offset) = next(bytes, begin + 1).ok_or(Malformed)?;
+                // In ASCII a closing bracket is its opening one plus 2.
                 if inside == first + 2 {
-                    place + 1
+                    offset + 1
                 } else {
-                    nest.push(first == b'{');
-                    at = if first == b'{' { key_end(bytes, place)? } else { place };
+                    containers.push(first == b'{');
+                    at = if first == b'{' { key_end(bytes, offset)? } else { offset };
                     continue;
                 }
             }
-            b'"' => text_end(bytes, begin + 1)? + 1,
-            _ => word_or_number_end(bytes, begin, first)?,
+            b'"' => string_end(bytes, begin + 1)? + 1,
+            _ => literal_or_number_end(bytes, begin, first)?,
         };
-        // A value has ended, and perhaps what it stands in.
+        // A value has ended, and perhaps the containers around it.
         loop {
-            let Some(in_object) = nest.top() else { return Ok(at) };
-            let (byte, place) = next(bytes, at).ok_or(Malformed)?;
-            at = place + 1;
+            let Some(in_object) = containers.top() else { return Ok(at) };
+            let (byte, offset) = next(bytes, at).ok_or(Malformed)?;
+            at = offset + 1;
             match (byte, in_object) {
                 (b',', true) => {
-                    let (_, place) = next(bytes, at).ok_or(Malformed)?;
-                    at = key_end(bytes, place)?;
+                    let (_, offset) = next(bytes, at).ok_or(Malformed)?;
+                    at = key_end(bytes, offset)?;
                     break;
                 }
                 (b',', false) => break,
-                (b'}', true) | (b']', false) => nest.pop(),
+                (b'}', true) | (b']', false) => containers.pop(),
                 _ => return Err(Malformed),
             }
         }
     }
 }
 
-/// Where the colon behind a key ends.
+/// The offset behind the colon of the key at `at`.
 #[inline]
 fn key_end(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     if bytes.get(at) != Some(&b'"') {
         return Err(Malformed);
     }
-    match next(bytes, text_end(bytes, at + 1)? + 1) {
-        Some((b':', place)) => Ok(place + 1),
+    match next(bytes, string_end(bytes, at + 1)? + 1) {
+        Some((b':', offset)) => Ok(offset + 1),
         _ => Err(Malformed),
     }
 }
 
-fn word_or_number_end(bytes: &[u8], at: usize, first: u8) -> Result<usize, Malformed> {
+fn literal_or_number_end(bytes: &[u8], at: usize, first: u8) -> Result<usize, Malformed> {
     match first {
         b'-' | b'0'..=b'9' => number_end(bytes, at),
-        b't' => word_end(bytes, at, b"true"),
-        b'f' => word_end(bytes, at, b"false"),
-        b'n' => word_end(bytes, at, b"null"),
+        b't' => literal_end(bytes, at, b"true"),
+        b'f' => literal_end(bytes, at, b"false"),
+        b'n' => literal_end(bytes, at, b"null"),
         _ => Err(Malformed),
     }
 }
 
 #[inline]
-fn word_end<const LENGTH: usize>(bytes: &[u8], at: usize, word: &[u8; LENGTH]) -> Result<usize, Malformed> {
-    if bytes.get(at..at + LENGTH) == Some(word) { Ok(at + LENGTH) } else { Err(Malformed) }
+fn literal_end<const LENGTH: usize>(bytes: &[u8], at: usize, literal: &[u8; LENGTH]) -> Result<usize, Malformed> {
+    if bytes.get(at..at + LENGTH) == Some(literal) { Ok(at + LENGTH) } else { Err(Malformed) }
 }
 
 #[inline]
@@ -123,7 +120,7 @@ fn number_end(bytes: &[u8], mut at: usize) -> Result<usize, Malformed> {
     if bytes.get(at) == Some(&b'-') {
         at += 1;
     }
-    // No digit follows a zero that comes first.
+    // No digit may follow a leading zero.
     at = if bytes.get(at) == Some(&b'0') { at + 1 } else { digits_end(bytes, at)? };
     if bytes.get(at) == Some(&b'.') {
         at = digits_end(bytes, at + 1)?;
@@ -138,7 +135,7 @@ fn number_end(bytes: &[u8], mut at: usize) -> Result<usize, Malformed> {
     Ok(at)
 }
 
-/// At least one digit.
+/// The end of one or more digits.
 #[inline]
 fn digits_end(bytes: &[u8], begin: usize) -> Result<usize, Malformed> {
     let mut at = begin;
@@ -148,16 +145,17 @@ fn digits_end(bytes: &[u8], begin: usize) -> Result<usize, Malformed> {
     if at > begin { Ok(at) } else { Err(Malformed) }
 }
 
-/// What a value stands in, from the outside in: a bit for each object or array.
+/// The objects and arrays around the current value: one bit each, set for an object.
 #[derive(Default)]
-struct Nest {
+struct ContainerStack {
     depth: usize,
-    /// The last 64 or fewer.
+    /// The innermost ones, up to 64; the innermost is the lowest bit.
     bits: u64,
+    /// The others, 64 in each.
     outer: Vec<u64>,
 }
 
-impl Nest {
+impl ContainerStack {
     fn push(&mut self, object: bool) {
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.outer.push(self.bits);

@@ -1,4 +1,4 @@
-//! How much a thread has looked at, for tests of how the work grows with its input.
+//! Counts the work of a scan, for tests of how it grows with the input.
 
 use std::cell::Cell;
 
@@ -6,14 +6,14 @@ thread_local! {
     static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Notes so many more steps: bytes that were looked at, or names that were compared.
+/// Adds steps to this thread's count: bytes that were read.
 pub(in crate::wire) fn add(steps: usize) {
     STEPS.set(STEPS.get() + steps);
 }
 
-/// The steps that `work` takes.
+/// Runs `work`; returns its steps and its result.
 pub(in crate::wire) fn of<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = STEPS.get();
-    let done = work();
-    (STEPS.get() - before, done)
+    let result = work();
+    (STEPS.get() - before, result)
 }

@@ -66,8 +66,8 @@ fn every_byte_is_special_or_not_wherever_it_stands() {
         for (before, behind) in [(0, 0), (3, 0), (0, 15), (15, 0), (16, 16), (7, 40), (40, 7)] {
             let bytes = [vec![b'x'; before], vec![byte], vec![b'x'; behind]].concat();
             let found = (byte < 0x20 || byte == b'"' || byte == b'\\').then_some(before);
-            assert_eq!(special(&bytes, 0), found, "{byte} {before} {behind}");
-            assert_eq!(special(&bytes, before + 1), None);
+            assert_eq!(find_special(&bytes, 0), found, "{byte} {before} {behind}");
+            assert_eq!(find_special(&bytes, before + 1), None);
         }
     }
 }

@@ -4,8 +4,8 @@
 //! The decoder follows the WHATWG HTML standard, section 9.2.6 ("Interpreting an event stream"):
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 
-mod decode;
-mod encode;
+mod decoder;
+mod encoder;
 
-pub use decode::{Decoder, Event, TooLong};
-pub use encode::{COMMENT, DONE, push_frame, push_line_of};
+pub use decoder::{Decoder, Event, TooLong};
+pub use encoder::{DONE, KEEP_ALIVE, push_frame, push_frame_parts};

@@ -1,6 +1,6 @@
 //! The log by itself: numbers, chains and versions without a gap.
 
-use petstream::wire::event::{Lasts, Topic, Topics};
+use petstream::wire::event::{LastSeqs, Topic, Topics};
 
 use super::States;
 use crate::history::Event;
@@ -9,7 +9,7 @@ use crate::log::Log;
 /// What is wrong with the log.
 pub(crate) fn check(log: &Log) -> Vec<String> {
     let mut found = Vec::new();
-    let mut lasts = Lasts::default();
+    let mut lasts = LastSeqs::default();
     for ((number, event), told) in (1..).zip(&log.events).zip(&log.lasts) {
         if event.id != format!("{}.{number}", log.epoch) {
             found.push(format!("event {number} has the id {}", event.id));

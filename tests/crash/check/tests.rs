@@ -306,7 +306,7 @@ fn logs_with_gaps_are_objected_to() {
     });
     belies("has the id f.2", |log| log.events[1].id = "f.2".to_owned());
     belies("as the ones before it", |log| log.events[4].prev = 3);
-    belies("as the ones before it", |log| log.lasts[4] = Some(petstream::wire::event::Lasts([1, 3, 2, 0])));
+    belies("as the ones before it", |log| log.lasts[4] = Some(petstream::wire::event::LastSeqs([1, 3, 2, 0])));
     belies("version 3 follows 1", |log| log.events[3].data["version"] = json!(3));
     belies("version 1 follows 1", |log| log.events[3].data["version"] = json!(1));
     belies("begins with version 2", |log| log.events[2].data["version"] = json!(2));

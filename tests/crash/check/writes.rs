@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use petstream::wire::event::{Kind, Topic};
+use petstream::wire::event::{EventKind, Topic};
 
 use crate::history::{Event, Key};
 use crate::log::Log;
@@ -80,7 +80,7 @@ fn unasked(log: &Log, writes: &[Write], claimed: &HashSet<&str>) -> Vec<String> 
         if claimed.contains(event.id.as_str()) || matches!(topic, Topic::Inventory | Topic::Notifications) {
             continue;
         }
-        let by_its_order = event.kind() == Kind::PetStatusChanged
+        let by_its_order = event.kind() == EventKind::PetStatusChanged
             && order.is_some_and(|order| order.data["resource"]["petId"] == id.as_str());
         let of_it = doubts.get_mut(id.as_str());
         let doubt = of_it.and_then(|of_it| {
@@ -98,7 +98,7 @@ fn can_have_made(write: &Write, event: &Event) -> bool {
     match write.what {
         What::Edit => event.data["resource"]["description"] == write.tag.as_str(),
         What::Delete => event.key().0 == Topic::Pets && event.resource().is_none(),
-        What::Move => event.kind() == Kind::OrderStatusChanged,
+        What::Move => event.kind() == EventKind::OrderStatusChanged,
         // They are repeated until they are answered.
         What::Create | What::Place => false,
     }

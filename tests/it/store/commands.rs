@@ -1,7 +1,7 @@
 //! What commands do and tell the log, and what comes of many at once.
 
 use futures_util::future::join_all;
-use petstream::wire::event::Kind;
+use petstream::wire::event::EventKind;
 use serde_json::{Value, json};
 
 use super::{Shop, created, kinds, ok, order_path, pet_path, problem, resource, wanda};
@@ -11,7 +11,7 @@ use test_support::http::Request;
 async fn every_command_tells_the_log_what_it_did() {
     let shop = Shop::open().await;
     let mut seen = shop.head().await;
-    let mut next = async |expected: &[Kind]| {
+    let mut next = async |expected: &[EventKind]| {
         let events = shop.told(seen).await;
         seen += events.len() as u64;
         assert_eq!(kinds(&events), expected);
@@ -19,7 +19,7 @@ async fn every_command_tells_the_log_what_it_did() {
     };
     let pet = shop.pet().await;
     let path = pet_path(&pet);
-    let events = next(&[Kind::PetUpdate, Kind::InventoryChanged]).await;
+    let events = next(&[EventKind::PetUpdate, EventKind::InventoryChanged]).await;
     assert_eq!(resource(&events[0]), pet);
     let mut counts = ok(&shop.get("/api/inventory").await);
     assert_eq!(counts["cursor"].as_str().unwrap().split_once('.').unwrap().1, events[1].seq.to_string());
@@ -29,34 +29,35 @@ async fn every_command_tells_the_log_what_it_did() {
     let mut renamed = pet.clone();
     renamed["name"] = json!("Nemo");
     ok(&shop.send("PUT", &path, &[], &renamed).await);
-    next(&[Kind::PetUpdate]).await;
+    next(&[EventKind::PetUpdate]).await;
     ok(&shop.send("PATCH", &path, &[], &json!({"name": "Nemo"})).await);
     next(&[]).await;
     let patched = ok(&shop.send("PATCH", &path, &[], &json!({"status": "ADOPTED", "name": "Coral"})).await);
-    let events = next(&[Kind::PetStatusChanged, Kind::InventoryChanged]).await;
+    let events = next(&[EventKind::PetStatusChanged, EventKind::InventoryChanged]).await;
     assert_eq!(resource(&events[0]), patched);
     assert!(events[0].body.ends_with(r#","old":"AVAILABLE","new":"ADOPTED""#));
     ok(&shop.send("PATCH", &path, &[], &json!({"status": "AVAILABLE"})).await);
-    next(&[Kind::PetStatusChanged, Kind::InventoryChanged]).await;
+    next(&[EventKind::PetStatusChanged, EventKind::InventoryChanged]).await;
 
     let order = created(&shop.send("POST", "/api/orders", &[], &json!({"petId": pet["id"]})).await);
-    let events = next(&[Kind::OrderCreated, Kind::PetStatusChanged, Kind::InventoryChanged]).await;
+    let events = next(&[EventKind::OrderCreated, EventKind::PetStatusChanged, EventKind::InventoryChanged]).await;
     assert_eq!(resource(&events[0]), order);
     for status in ["APPROVED", "SHIPPED"] {
         let moved = ok(&shop.send("PATCH", &order_path(&order), &[], &json!({"status": status})).await);
-        assert_eq!(resource(&next(&[Kind::OrderStatusChanged]).await[0]), moved);
+        assert_eq!(resource(&next(&[EventKind::OrderStatusChanged]).await[0]), moved);
     }
     ok(&shop.send("PATCH", &order_path(&order), &[], &json!({"status": "DELIVERED"})).await);
-    next(&[Kind::OrderStatusChanged, Kind::PetStatusChanged, Kind::InventoryChanged]).await;
+    next(&[EventKind::OrderStatusChanged, EventKind::PetStatusChanged, EventKind::InventoryChanged]).await;
     assert_eq!(shop.server.ask(&Request::new("DELETE", &path)).await.status, 204);
-    let events = next(&[Kind::PetUpdate, Kind::InventoryChanged]).await;
+    let events = next(&[EventKind::PetUpdate, EventKind::InventoryChanged]).await;
     assert_eq!((resource(&events[0]), events[0].version), (Value::Null, 7));
 
     // The seeded fishes: three of them available, so that one order leaves two.
     let fishes = ok(&shop.get("/api/pets?species=FISH&status=AVAILABLE").await);
     assert_eq!(fishes["data"].as_array().unwrap().len(), 3);
     created(&shop.send("POST", "/api/orders", &[], &json!({"petId": fishes["data"][0]["id"]})).await);
-    let expected = [Kind::OrderCreated, Kind::PetStatusChanged, Kind::InventoryChanged, Kind::Notification];
+    let expected =
+        [EventKind::OrderCreated, EventKind::PetStatusChanged, EventKind::InventoryChanged, EventKind::Notification];
     let news = resource(&next(&expected).await[3]);
     assert_eq!((&news["species"], &news["available"]), (&json!("FISH"), &json!(2)));
 }

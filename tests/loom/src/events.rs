@@ -47,7 +47,7 @@ mod hub_state {
     use crate::store::StoreError;
     use crate::store::event_log::LogPosition;
     use crate::sync::{AtomicBool, RwLock};
-    use crate::wire::event_frame::Encoded;
+    use crate::wire::event_frame::EncodedEvent;
 
     pub(super) struct HubState {
         pub(super) log: Log,
@@ -67,7 +67,7 @@ mod hub_state {
             _: Topics,
             after: u64,
             _: u32,
-        ) -> Result<(LogPosition, Vec<Encoded>), StoreError> {
+        ) -> Result<(LogPosition, Vec<EncodedEvent>), StoreError> {
             panic!("event {after} is in the ring")
         }
     }
@@ -79,8 +79,8 @@ mod hub_state {
         pub(super) async fn acquire(&self) {}
     }
 
-    pub(super) fn encode(_: &Epoch, event: &Encoded) -> Encoded {
-        Encoded { seq: event.seq, topic: event.topic }
+    pub(super) fn encode(_: &Epoch, event: &EncodedEvent) -> EncodedEvent {
+        EncodedEvent { seq: event.seq, topic: event.topic }
     }
 
     fn epoch() -> Epoch {
@@ -109,7 +109,7 @@ mod hub_state {
 
         /// What petstream's `refresh` does with the events that it has read from the log.
         pub(super) fn commit(&self, seq: u64) {
-            let event = Arc::new(Encoded { seq, topic: Topic::Pets });
+            let event = Arc::new(EncodedEvent { seq, topic: Topic::Pets });
             let changed = {
                 let mut ring = self.ring.write().unwrap();
                 ring.follow(&LogPosition { epoch: epoch(), head: seq, pruned: 0 }, vec![event])

@@ -9,14 +9,14 @@
 //! tokio's and futures' primitives are models after their documentation, over a lock ([`sync`]): faults inside these
 //! crates, or an ordering that only their implementation leaves open, are not found.
 
+pub mod completion;
 #[allow(dead_code, reason = "the parts of the file that no model needs")]
 #[path = "../../../src/wire/event.rs"]
 mod event;
 pub mod events;
-pub mod usage;
-pub mod completion;
 pub mod shutdown;
 mod sync;
+pub mod usage;
 
 /// As petstream's crate has it.
 mod wire {
@@ -27,12 +27,12 @@ mod wire {
         use super::event::Topic;
 
         #[derive(Debug)]
-        pub struct Encoded {
+        pub struct EncodedEvent {
             pub seq: u64,
             pub topic: Topic,
         }
 
-        impl Encoded {
+        impl EncodedEvent {
             pub const fn len(&self) -> usize {
                 100
             }

@@ -1,9 +1,10 @@
-//! The names of members: those of the contract, what other readers may take for them, and those that name other models.
+//! The names of a request's members: those that OpenAI's API defines, those that other servers take for them, and those
+//! that name other models.
 
 /// Defines [`Param`].
 macro_rules! params {
     ($($param:ident $name:literal)*) => {
-        /// A top-level member of the contract, deprecated ones included.
+        /// A top-level member of a request that OpenAI's API defines, deprecated ones included.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each is named as its member is")]
         pub enum Param {
@@ -11,7 +12,6 @@ macro_rules! params {
         }
 
         impl Param {
-            /// How many there are.
             pub(super) const COUNT: usize = [$($name),*].len();
 
             pub(super) fn from_name(name: &str) -> Option<Self> {
@@ -21,7 +21,7 @@ macro_rules! params {
                 }
             }
 
-            /// Its name.
+            /// The member's name in JSON.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -72,11 +72,12 @@ params! {
     WebSearchOptions "web_search_options"
 }
 
-/// Longest name that is compared, characters: no name that is known here is longer.
+/// The longest name that is folded, characters: no name in this file is longer.
 const MAX_NAME: usize = 32;
 
-/// The name that a reader may take `key` for which does not tell upper from lower case, or takes a NUL for the end: Go's
-/// `encoding/json` folds ASCII, `ſ` (U+017F) to `s` and the Kelvin sign (U+212A) to `k`. None where that is `key` itself.
+/// The name that a case-insensitive reader takes `key` for, or one that takes NUL for the end of a string. Go's
+/// `encoding/json` folds ASCII, `ſ` (U+017F) to `s` and the Kelvin sign (U+212A) to `k`. None where nothing is folded, and
+/// for keys longer than [`MAX_NAME`].
 pub(super) fn folded(key: &str) -> Option<String> {
     if key.bytes().all(|byte| matches!(byte, 1..=b'@' | b'['..=b'\x7f')) {
         return None;
@@ -95,8 +96,8 @@ pub(super) fn folded(key: &str) -> Option<String> {
     Some(name)
 }
 
-/// Whether a top-level member names models, or places where they are, beside `model`: for OpenRouter, LiteLLM, the AI
-/// gateways of Vercel and Portkey, LM Studio, and servers of adapters.
+/// Whether a top-level member selects models or their providers beside `model`: with OpenRouter, LiteLLM, the AI gateways of
+/// Vercel and Portkey, LM Studio, or servers of adapters.
 pub(super) fn names_models(key: &str) -> bool {
     matches!(
         key,
@@ -126,7 +127,7 @@ pub(super) fn names_models(key: &str) -> bool {
     )
 }
 
-/// Whether members that [`names_models`] tells may stand within this one, `model` itself included, and are read there.
+/// Whether servers read `model` and the members of [`names_models`] within this member, too.
 pub(super) fn holds_parameters(key: &str) -> bool {
     matches!(
         key,

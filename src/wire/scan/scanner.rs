@@ -1,57 +1,63 @@
-//! JSON looked at in one pass, from left to right, without building anything.
-//!
-//! Every token of every stream is checked to be well-formed (RFC 8259) and searched for a few members. A tree would cost
-//! more than all the rest of the relay; this costs little more than finding where the strings end.
-
-mod skip;
-#[cfg(test)]
-pub(super) mod steps;
-mod text;
+//! The scanner: callbacks for members and elements, slices for values.
 
 use std::borrow::Cow;
 
-pub use text::special;
-pub(super) use text::text_end;
+use super::malformed::Malformed;
+#[cfg(test)]
+use super::steps;
+use super::{skip, string};
 
-/// The text is not JSON, or not of the shape that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed;
-
-/// Where in a text a look has come to.
+/// A position in a JSON text. After an error the position is unspecified.
+///
+/// ```
+/// use petstream::wire::scan::{Malformed, Scanner};
+///
+/// let mut names = Vec::new();
+/// let mut scanner = Scanner::new(r#"{"id": 7, "pets": ["Rex", {"name": "Tom"}]}"#);
+/// scanner.object(|scanner, key| match &*key {
+///     "pets" => scanner.array(|scanner| {
+///         names.push(scanner.value()?);
+///         Ok(())
+///     }),
+///     _ => scanner.value().map(drop),
+/// })?;
+/// scanner.end()?;
+/// assert_eq!(names, [r#""Rex""#, r#"{"name": "Tom"}"#]);
+/// # Ok::<(), Malformed>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// How deep a value may nest.
-    deepest: usize,
+    max_depth: usize,
 }
 
 impl<'a> Scanner<'a> {
-    /// Begins at the beginning.
+    /// A scanner at the beginning of `text`, without a limit of depth.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, deepest: usize::MAX }
+        Self { text, at: 0, max_depth: usize::MAX }
     }
 
-    /// Begins in the middle, at a place that a scanner of another text has come to which is the same up to there.
+    /// A scanner that resumes at `at`, the position of a scanner of another text whose beginning up to there is the same.
     #[must_use]
-    pub const fn from(text: &'a str, at: usize) -> Self {
+    pub const fn resume(text: &'a str, at: usize) -> Self {
         Self { at, ..Self::new(text) }
     }
 
-    /// Takes values for malformed in which objects and arrays nest deeper than this.
+    /// Makes [`Scanner::value`] fail for values in which objects and arrays nest deeper than `max_depth`.
     #[must_use]
-    pub const fn no_deeper_than(self, deepest: usize) -> Self {
-        Self { deepest, ..self }
+    pub const fn with_max_depth(self, max_depth: usize) -> Self {
+        Self { max_depth, ..self }
     }
 
-    /// How far it is, bytes.
+    /// The offset of the next byte.
     #[must_use]
-    pub const fn at(&self) -> usize {
+    pub const fn position(&self) -> usize {
         self.at
     }
 
-    /// The first byte of the next value; none at the end of the text.
+    /// Skips white space; returns the next byte without consuming it. None at the end of the text.
     #[inline(always)]
     pub fn peek(&mut self) -> Option<u8> {
         let next = skip::next(self.text.as_bytes(), self.at);
@@ -60,10 +66,11 @@ impl<'a> Scanner<'a> {
         next.map(|(byte, _)| byte)
     }
 
-    /// Reads an object: calls `member` with each key, unescaped, in order, repeated ones included, to read the key's value.
+    /// Reads an object. Calls `member` with each key, unescaped and in order, repeated keys included; `member` must read the
+    /// key's value.
     ///
     /// # Errors
-    /// [`Malformed`] where there is no object, and whatever `member` says.
+    /// [`Malformed`] when the next value is no object, and the errors of `member`.
     pub fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Malformed>,
@@ -76,31 +83,31 @@ impl<'a> Scanner<'a> {
         loop {
             let key = self.key()?;
             member(self, key)?;
-            if !self.goes_on(b'}')? {
+            if !self.comma_or(b'}')? {
                 return Ok(());
             }
         }
     }
 
-    /// As [`Scanner::object`], from behind a member of the object on.
+    /// As [`Scanner::object`], from behind one of the object's members on.
     ///
     /// # Errors
-    /// [`Malformed`] where the object does not go on or end, and whatever `member` says.
+    /// [`Malformed`] when no comma or closing brace follows, and the errors of `member`.
     pub fn further_members(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
-        while self.goes_on(b'}')? {
+        while self.comma_or(b'}')? {
             let key = self.key()?;
             member(self, key)?;
         }
         Ok(())
     }
 
-    /// Reads an array: calls `element` to read each of its elements.
+    /// Reads an array. Calls `element` for each element; `element` must read its value.
     ///
     /// # Errors
-    /// [`Malformed`] where there is no array, and whatever `element` says.
+    /// [`Malformed`] when the next value is no array, and the errors of `element`.
     pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Malformed>) -> Result<(), Malformed> {
         self.expect(b'[')?;
         if self.peek() == Some(b']') {
@@ -109,20 +116,20 @@ impl<'a> Scanner<'a> {
         }
         loop {
             element(self)?;
-            if !self.goes_on(b']')? {
+            if !self.comma_or(b']')? {
                 return Ok(());
             }
         }
     }
 
-    /// Reads one value of any kind; gives its text, without white space around it.
+    /// Reads a value of any type; returns its JSON without white space around it.
     ///
     /// # Errors
-    /// [`Malformed`].
+    /// [`Malformed`] when no well-formed value follows, or one that nests too deep.
     pub fn value(&mut self) -> Result<&'a str, Malformed> {
         let bytes = self.text.as_bytes();
         let end = match bytes.get(self.at) {
-            Some(b'"') => text::short_text_end(bytes, self.at + 1).map(|end| end + 1),
+            Some(b'"') => string::short_string_end(bytes, self.at + 1).map(|end| end + 1),
             Some(b'0'..=b'9' | b'n') => skip::short_end(bytes, self.at),
             _ => None,
         };
@@ -132,23 +139,20 @@ impl<'a> Scanner<'a> {
         Ok(&self.text[start..end])
     }
 
-    /// Reads a string; gives its text in quotes, as written, and how many bytes it has once its escapes are decoded. None
-    /// where there is another value, which is still to be read.
-    ///
-    /// # Errors
-    /// [`Malformed`].
-    pub(super) fn text(&mut self) -> Result<Option<(&'a str, usize)>, Malformed> {
+    /// Reads a string; returns its JSON, quotes included, and its length in bytes once its escapes are decoded. None when
+    /// another type follows, whose value is then still to be read.
+    pub(in crate::wire) fn string(&mut self) -> Result<Option<(&'a str, usize)>, Malformed> {
         if self.peek() != Some(b'"') {
             return Ok(None);
         }
         let start = self.at;
-        let (end, saved) = text::measured_text_end(self.text.as_bytes(), start + 1)?;
+        let (end, saved) = string::measured_string_end(self.text.as_bytes(), start + 1)?;
         self.at = end + 1;
         self.count(start);
         Ok(Some((&self.text[start..=end], end - start - 1 - saved)))
     }
 
-    /// Counts the bytes from `start` on as looked at. For the tests of how the work grows.
+    /// Counts the bytes since `start` as work, for the tests of how it grows.
     #[inline(always)]
     fn count(&self, start: usize) {
         #[cfg(test)]
@@ -160,34 +164,33 @@ impl<'a> Scanner<'a> {
     fn any_value(&mut self) -> Result<&'a str, Malformed> {
         let first = self.peek().ok_or(Malformed)?;
         let start = self.at;
-        self.at = skip::value_end(self.text.as_bytes(), start, first, self.deepest)?;
+        self.at = skip::value_end(self.text.as_bytes(), start, first, self.max_depth)?;
         self.count(start);
         Ok(&self.text[start..self.at])
     }
 
-    /// Whether a value may nest as deep as this.
-    pub(super) const fn may_nest(&self, depth: usize) -> bool {
-        self.deepest >= depth
+    pub(in crate::wire) const fn allows_depth(&self, depth: usize) -> bool {
+        self.max_depth >= depth
     }
 
-    /// Goes on to where `other` has come to, a scanner of the same text; gives what lies between.
-    pub(super) fn skip_to(&mut self, other: &Self) -> &'a str {
+    /// Moves to the position of `other`, a scanner of the same text; returns the text between.
+    pub(in crate::wire) fn skip_to(&mut self, other: &Self) -> &'a str {
         let start = self.at;
         self.at = other.at;
         &self.text[start..self.at]
     }
 
-    /// Makes sure that nothing but white space is left.
+    /// Checks that only white space is left.
     ///
     /// # Errors
-    /// [`Malformed`].
+    /// [`Malformed`] when anything else is.
     pub fn end(&mut self) -> Result<(), Malformed> {
         if self.peek().is_none() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// A comma; no: the end.
+    /// Reads a comma (true) or `end` (false).
     #[inline(always)]
-    fn goes_on(&mut self, end: u8) -> Result<bool, Malformed> {
+    fn comma_or(&mut self, end: u8) -> Result<bool, Malformed> {
         let byte = self.peek().ok_or(Malformed)?;
         self.at += 1;
         match byte {
@@ -205,7 +208,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// A key and its colon.
+    /// Reads a key and its colon.
     #[inline(always)]
     fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
         match self.plain_key() {
@@ -214,13 +217,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// As [`Scanner::key`], if it is short, nothing in it is escaped and no white space is around it.
+    /// As [`Scanner::key`], for a key of less than 16 bytes without escapes and white space around it.
     fn plain_key(&mut self) -> Option<&'a str> {
         let (bytes, start) = (self.text.as_bytes(), self.at + 1);
         if bytes.get(self.at) != Some(&b'"') {
             return None;
         }
-        let end = text::short_text_end(bytes, start)?;
+        let end = string::short_string_end(bytes, start)?;
         if bytes.get(end + 1) != Some(&b':') {
             return None;
         }
@@ -233,8 +236,8 @@ impl<'a> Scanner<'a> {
     fn any_key(&mut self) -> Result<Cow<'a, str>, Malformed> {
         self.expect(b'"')?;
         let (bytes, start) = (self.text.as_bytes(), self.at);
-        let plain = special(bytes, start).ok_or(Malformed)?;
-        let end = text_end(bytes, plain)?;
+        let plain = string::find_special(bytes, start).ok_or(Malformed)?;
+        let end = string::string_end(bytes, plain)?;
         self.at = end + 1;
         self.count(start);
         self.expect(b':')?;
@@ -244,6 +247,3 @@ impl<'a> Scanner<'a> {
         serde_json::from_str(&self.text[start - 1..=end]).map(Cow::Owned).map_err(|_| Malformed)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,14 +1,14 @@
-//! Requests for other servers: what passes to them, what must mean one thing to all, and what names a model.
+//! Requests for upstreams: what is forwarded unchecked, what must be unambiguous, and which members name models.
 
 use super::*;
 
-/// A request for a model that is served elsewhere, with `more` added.
-fn passed(more: &str) -> Result<ChatRequest, Invalid> {
+/// A request for an upstream's model, with `more` added.
+fn for_upstream(more: &str) -> Result<ChatRequest, InvalidRequest> {
     parse(&format!(r#"{{"model":"other",{MESSAGES},{more}}}"#))
 }
 
 #[test]
-fn what_other_servers_understand_passes_to_them() {
+fn values_beyond_openais_ranges_are_forwarded() {
     for more in [
         r#""temperature":2.5"#,
         r#""temperature":"hot""#,
@@ -50,14 +50,14 @@ fn what_other_servers_understand_passes_to_them() {
         r#""prediction":[]"#,
         r#""store":1"#,
     ] {
-        let request = passed(more).unwrap_or_else(|invalid| panic!("{more}: {invalid:?}"));
-        assert_eq!(forwarded(&request, None, UsageAsk::Nothing), String::from_utf8_lossy(request.body()), "{more}");
+        let request = for_upstream(more).unwrap_or_else(|invalid| panic!("{more}: {invalid:?}"));
+        assert_eq!(forwarded(&request, None, RequestedUsage::None), String::from_utf8_lossy(request.body()), "{more}");
         assert!(request.n == 1 && request.max_tokens.is_none(), "{more}");
     }
 }
 
 #[test]
-fn messages_that_other_servers_understand_pass_to_them() {
+fn messages_of_other_shapes_are_forwarded() {
     for messages in [
         r#"[{"role":"developer","content":{"text":"a"}}]"#,
         r#"[{"role":"ipython","content":"a"}]"#,
@@ -71,14 +71,17 @@ fn messages_that_other_servers_understand_pass_to_them() {
     ] {
         let body = format!(r#"{{"model":"other","messages":{messages}}}"#);
         assert!(parse(&body).is_ok(), "{messages}");
-        assert!(parse(&body.replace("other", "m")).is_err(), "{messages}: OpenAI's shapes hold here");
-        let refuse = Rules { unknown: Unknown::Refuse, ..RULES };
-        assert!(ChatRequest::parse(Bytes::from(body), &refuse).is_err(), "{messages}: and where they are asked for");
+        assert!(parse(&body.replace("other", "m")).is_err(), "{messages}: OpenAI's types hold for the local model");
+        let refuse = RequestRules { unknown: UnknownMembers::Refuse, ..RULES };
+        assert!(
+            ChatRequest::parse(Bytes::from(body), &refuse).is_err(),
+            "{messages}: and where unknown members are refused"
+        );
     }
 }
 
 #[test]
-fn limits_of_tokens_are_read_as_lenient_servers_read_them() {
+fn token_limits_are_read_as_lenient_servers_read_them() {
     for (more, expected) in [
         (r#""max_tokens":100"#, Some(100)),
         (r#""max_tokens":100.0"#, Some(100)),
@@ -95,17 +98,17 @@ fn limits_of_tokens_are_read_as_lenient_servers_read_them() {
         (r#""max_tokens":-99999999999999999999"#, None),
         (r#""max_tokens":5,"max_completion_tokens":9"#, Some(9)),
         (r#""max_completion_tokens":9,"max_tokens":50"#, Some(50)),
-        // Either may be the one that counts.
+        // The upstream may apply either one.
         (r#""max_tokens":5,"max_completion_tokens":-1"#, None),
         (r#""n":128,"max_tokens":-1"#, None),
     ] {
-        assert_eq!(passed(more).unwrap().max_tokens, expected, "{more}");
+        assert_eq!(for_upstream(more).unwrap().max_tokens, expected, "{more}");
     }
-    assert_eq!(passed(r#""n":3.0"#).unwrap().n, 3);
+    assert_eq!(for_upstream(r#""n":3.0"#).unwrap().n, 3);
 }
 
 #[test]
-fn what_routing_limits_and_streams_need_must_mean_one_thing() {
+fn parameters_of_routing_and_limits_must_be_unambiguous() {
     for (more, param, code) in [
         (r#""stream":"true""#, "stream", "invalid_type"),
         (r#""stream":1"#, "stream", "invalid_type"),
@@ -124,7 +127,7 @@ fn what_routing_limits_and_streams_need_must_mean_one_thing() {
         (r#""max_tokens":[5]"#, "max_tokens", "invalid_type"),
         (r#""max_completion_tokens":true"#, "max_completion_tokens", "invalid_type"),
     ] {
-        let invalid = passed(more).map(|_| ()).unwrap_err();
+        let invalid = for_upstream(more).map(|_| ()).unwrap_err();
         assert_eq!((invalid.param.as_deref(), invalid.code), (Some(param), Some(code)), "{more}: {invalid:?}");
     }
     for messages in ["{}", "[]", "null", r#"["hi"]"#, "[[]]"] {
@@ -136,7 +139,7 @@ fn what_routing_limits_and_streams_need_must_mean_one_thing() {
 }
 
 #[test]
-fn a_known_member_stands_once_and_under_its_name() {
+fn a_known_member_is_neither_repeated_nor_misspelt() {
     for (more, param) in [
         (r#""Model":"x""#, "Model"),
         (r#""MAX_TOKENS":5"#, "MAX_TOKENS"),
@@ -149,7 +152,7 @@ fn a_known_member_stands_once_and_under_its_name() {
         (r#""stream":true,"stream_options":{"Include_Usage":true}"#, "stream_options.Include_Usage"),
         (r#""stream":true,"stream_options":{"include_u\u017fage":true}"#, "stream_options.include_uſage"),
     ] {
-        let invalid = passed(more).map(|_| ()).unwrap_err();
+        let invalid = for_upstream(more).map(|_| ()).unwrap_err();
         assert_eq!((invalid.code, invalid.param.as_deref()), (Some("unknown_parameter"), Some(param)), "{more}");
     }
     for (more, param) in [
@@ -162,14 +165,14 @@ fn a_known_member_stands_once_and_under_its_name() {
             "stream_options.include_usage",
         ),
     ] {
-        let invalid = passed(more).map(|_| ()).unwrap_err();
+        let invalid = for_upstream(more).map(|_| ()).unwrap_err();
         assert_eq!((invalid.code, invalid.param.as_deref()), (Some("duplicate_parameter"), Some(param)), "{more}");
     }
     let messages = r#"[{"role":"user","content":"a"},{"role":"user","content":"a","Content":"b"}]"#;
     let invalid = parse(&format!(r#"{{"model":"other","messages":{messages}}}"#)).unwrap_err();
     assert_eq!(invalid.param.as_deref(), Some("messages[1].Content"));
     for fine in [r#""Top_K":1,"top_k":2,"top_k":3"#, r#""modèle":1"#, r#""models":["a"],"models":["b"]"#] {
-        assert!(passed(fine).is_ok(), "{fine}");
+        assert!(for_upstream(fine).is_ok(), "{fine}");
     }
 }
 
@@ -190,7 +193,7 @@ fn members_that_name_other_models_are_found() {
         (r#""providerOptions":{"gateway":{"models":["a"]}}"#, "provideroptions.models"),
         (r#""plugins":[{"id":"web"},{"id":"auto-router","allowed_models":["a/*"]}]"#, "plugins.allowed_models"),
     ] {
-        assert_eq!(passed(more).unwrap().other_models.as_deref(), Some(found), "{more}");
+        assert_eq!(for_upstream(more).unwrap().other_models.as_deref(), Some(found), "{more}");
     }
     for none in [
         r#""models":null"#,
@@ -199,6 +202,6 @@ fn members_that_name_other_models_are_found() {
         r#""tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"model":{}}}}}]"#,
         r#""metadata":{"models":"a"}"#,
     ] {
-        assert_eq!(passed(none).unwrap().other_models, None, "{none}");
+        assert_eq!(for_upstream(none).unwrap().other_models, None, "{none}");
     }
 }

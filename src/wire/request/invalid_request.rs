@@ -1,29 +1,31 @@
-//! What is wrong with a request, in the contract's words.
+//! Why a request is rejected, with the code, the parameter and the message that OpenAI's API has for it.
 
 use std::fmt::Display;
 
-/// Longest part of a client's own text that is told back, characters.
+use super::json_type::type_name;
+
+/// How much of a client's own text a message quotes, characters.
 const MAX_QUOTED: usize = 64;
 
-/// A refusal: becomes 400 `invalid_request_error`.
+/// A request is rejected: becomes a 400 of type `invalid_request_error`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// Machine-readable cause, where the contract has one.
+pub struct InvalidRequest {
+    /// The machine-readable cause, where OpenAI's API has one.
     pub code: Option<&'static str>,
-    /// The parameter that is wrong, with its path: `messages[0].role`.
+    /// The path of the parameter that is wrong: `messages[0].role`.
     pub param: Option<String>,
-    /// For people.
+    /// The message for people. Quotes at most 64 characters of the client's own text.
     pub message: String,
 }
 
-impl Invalid {
+impl InvalidRequest {
     fn new(code: &'static str, param: impl Display, message: String) -> Self {
         Self { code: Some(code), param: Some(param.to_string()), message }
     }
 
-    /// Not JSON, or not an object.
+    /// The body is not JSON, or not an object.
     #[must_use]
-    pub fn unreadable() -> Self {
+    pub(crate) fn unreadable() -> Self {
         Self {
             code: None,
             param: None,
@@ -34,9 +36,9 @@ impl Invalid {
         }
     }
 
-    /// Nested too deeply to be read.
+    /// The body nests deeper than `limit`.
     #[must_use]
-    pub fn too_deep(limit: usize) -> Self {
+    pub(super) fn too_deep(limit: usize) -> Self {
         Self {
             code: None,
             param: None,
@@ -44,35 +46,35 @@ impl Invalid {
         }
     }
 
-    /// No model.
+    /// `model` is absent, null or empty.
     #[must_use]
-    pub fn no_model() -> Self {
+    pub(super) fn no_model() -> Self {
         Self { code: None, param: None, message: "you must provide a model parameter".to_owned() }
     }
 
     /// A required parameter is absent or null.
     #[must_use]
-    pub fn missing(param: impl Display) -> Self {
+    pub(super) fn missing(param: impl Display) -> Self {
         Self::new("missing_required_parameter", &param, format!("Missing required parameter: '{param}'."))
     }
 
-    /// A parameter that may stand once stands twice.
+    /// A parameter is repeated: which of its values counts differs between servers.
     #[must_use]
-    pub fn repeated(param: impl Display) -> Self {
+    pub(super) fn repeated(param: impl Display) -> Self {
         Self::new("duplicate_parameter", &param, format!("Duplicate parameter: '{param}' stands more than once."))
     }
 
-    /// A parameter whose name a lenient reader takes for that of `known`.
+    /// A parameter whose name some servers take for `known`.
     #[must_use]
-    pub fn misspelt(param: &str, known: impl Display) -> Self {
+    pub(super) fn misspelt(param: &str, known: impl Display) -> Self {
         let param = quoted(param);
         let message = format!("Unknown parameter: '{param}'. Some servers take it for '{known}': use that name.");
         Self::new("unknown_parameter", param, message)
     }
 
-    /// A parameter that names other models than `model`, from a key that may use a few only.
+    /// A parameter that may name other models than `model`, with an API key that is limited to certain models.
     #[must_use]
-    pub fn other_models(param: &str) -> Self {
+    pub(crate) fn other_models(param: &str) -> Self {
         let message = format!(
             "Unsupported parameter: '{param}' is not supported with this API key, which is limited to certain models: \
              it could name others."
@@ -80,24 +82,23 @@ impl Invalid {
         Self::new("unsupported_parameter", param, message)
     }
 
-    /// A parameter that the API does not know.
+    /// A parameter that OpenAI's API does not define.
     #[must_use]
-    pub fn unknown(param: &str) -> Self {
+    pub(super) fn unknown(param: &str) -> Self {
         let param = quoted(param);
         Self::new("unknown_parameter", &param, format!("Unknown parameter: '{param}'."))
     }
 
-    /// Another JSON type than the contract's. `expected` has its article: `a string`.
+    /// A value of the wrong JSON type. `expected` has its article: `a string`.
     #[must_use]
-    pub fn wrong_type(param: impl Display, expected: &str, found: &str) -> Self {
-        let message =
-            format!("Invalid type for '{param}': expected {expected}, but got {} instead.", super::shape::kind(found));
+    pub(super) fn wrong_type(param: impl Display, expected: &str, found: &str) -> Self {
+        let message = format!("Invalid type for '{param}': expected {expected}, but got {} instead.", type_name(found));
         Self::new("invalid_type", param, message)
     }
 
-    /// An array with too few elements.
+    /// An array without elements.
     #[must_use]
-    pub fn empty_array(param: impl Display) -> Self {
+    pub(super) fn empty_array(param: impl Display) -> Self {
         let message = format!(
             "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
         );
@@ -106,19 +107,19 @@ impl Invalid {
 
     /// An array with too many elements.
     #[must_use]
-    pub fn long_array(param: impl Display, most: usize, found: usize) -> Self {
+    pub(super) fn long_array(param: impl Display, max: usize, found: usize) -> Self {
         let message = format!(
-            "Invalid '{param}': array too long. Expected an array with maximum length {most}, but got an array with \
+            "Invalid '{param}': array too long. Expected an array with maximum length {max}, but got an array with \
              length {found} instead."
         );
         Self::new("array_above_max_length", param, message)
     }
 
-    /// A text that is too long.
+    /// A string that is too long. Lengths are in characters.
     #[must_use]
-    pub fn long_string(param: impl Display, most: usize, found: usize) -> Self {
+    pub(super) fn long_string(param: impl Display, max: usize, found: usize) -> Self {
         let message = format!(
-            "Invalid '{param}': string too long. Expected a string with maximum length {most}, but got a string with \
+            "Invalid '{param}': string too long. Expected a string with maximum length {max}, but got a string with \
              length {found} instead."
         );
         Self::new("string_above_max_length", param, message)
@@ -126,17 +127,17 @@ impl Invalid {
 
     /// An object with too many members.
     #[must_use]
-    pub fn many_members(param: impl Display, most: usize, found: usize) -> Self {
+    pub(super) fn many_members(param: impl Display, max: usize, found: usize) -> Self {
         let message = format!(
-            "Invalid '{param}': too many properties. Expected an object with at most {most} properties, but got an \
+            "Invalid '{param}': too many properties. Expected an object with at most {max} properties, but got an \
              object with {found} properties instead."
         );
         Self::new("object_above_max_properties", param, message)
     }
 
-    /// A word that is none of the contract's.
+    /// A string that is none of the `supported` ones.
     #[must_use]
-    pub fn value(param: impl Display, found: &str, supported: &[&str]) -> Self {
+    pub(super) fn value(param: impl Display, found: &str, supported: &[&str]) -> Self {
         let list = match supported {
             [all @ .., last] if !all.is_empty() => format!("'{}', and '{last}'", all.join("', '")),
             other => format!("'{}'", other.join("', '")),
@@ -145,58 +146,60 @@ impl Invalid {
         Self::new("invalid_value", param, format!("Invalid value: '{found}'. Supported values are: {list}."))
     }
 
-    /// Two parameters that do not go together, in plain words.
+    /// Two parameters that exclude each other.
     #[must_use]
-    pub fn conflict(param: impl Display, message: &str) -> Self {
+    pub(super) fn conflict(param: impl Display, message: &str) -> Self {
         Self { code: None, param: Some(param.to_string()), message: message.to_owned() }
     }
 
-    /// A number out of its range; `kind` is `integer` or `decimal`.
+    /// A number out of its range.
     #[must_use]
-    pub fn out_of_range(param: impl Display, kind: Kind, bound: Bound, limit: &str, found: &str) -> Self {
-        let (side, sign) = match bound {
-            Bound::Above => ("above maximum", "<="),
-            Bound::Below => ("below minimum", ">="),
+    pub(super) fn out_of_range(
+        param: impl Display,
+        kind: NumberKind,
+        side: RangeSide,
+        limit: &str,
+        found: &str,
+    ) -> Self {
+        let (relation, sign) = match side {
+            RangeSide::Above => ("above maximum", "<="),
+            RangeSide::Below => ("below minimum", ">="),
         };
-        let code = match (kind, bound) {
-            (Kind::Integer, Bound::Above) => "integer_above_max_value",
-            (Kind::Integer, Bound::Below) => "integer_below_min_value",
-            (Kind::Decimal, Bound::Above) => "decimal_above_max_value",
-            (Kind::Decimal, Bound::Below) => "decimal_below_min_value",
+        let code = match (kind, side) {
+            (NumberKind::Integer, RangeSide::Above) => "integer_above_max_value",
+            (NumberKind::Integer, RangeSide::Below) => "integer_below_min_value",
+            (NumberKind::Decimal, RangeSide::Above) => "decimal_above_max_value",
+            (NumberKind::Decimal, RangeSide::Below) => "decimal_below_min_value",
         };
         let found = quoted(found);
         let message = format!(
-            "Invalid '{param}': {kind} {side} value. Expected a value {sign} {limit}, but got {found} instead."
+            "Invalid '{param}': {kind} {relation} value. Expected a value {sign} {limit}, but got {found} instead."
         );
         Self::new(code, param, message)
     }
 }
 
-/// A client's own text: enough of it to be recognised.
+/// The beginning of a client's own text, enough to recognise it.
 pub(super) fn quoted(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
 
-/// Which kind of number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Whole.
+pub(super) enum NumberKind {
     Integer,
-    /// With or without a fraction.
+    /// A number with or without a fraction.
     Decimal,
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for NumberKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if *self == Self::Integer { "integer" } else { "decimal" })
     }
 }
 
-/// On which side of its range a number lies.
+/// The side of its range on which a number lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// Too great.
+pub(super) enum RangeSide {
     Above,
-    /// Too small.
     Below,
 }

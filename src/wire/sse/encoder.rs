@@ -6,7 +6,7 @@ use bytes::BytesMut;
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// A heartbeat: a comment is the one form of silence that all SDKs survive.
-pub const COMMENT: &[u8] = b": keep-alive\n\n";
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Appends `data` as one frame.
 ///
@@ -17,7 +17,7 @@ pub fn push_frame(out: &mut BytesMut, data: &[u8]) {
 }
 
 /// Appends the pieces of what is one line already as one frame.
-pub fn push_line_of(out: &mut BytesMut, line: &[&[u8]]) {
+pub fn push_frame_parts(out: &mut BytesMut, line: &[&[u8]]) {
     push(out, line, |out, piece| out.extend_from_slice(piece));
 }
 

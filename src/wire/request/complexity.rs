@@ -1,11 +1,13 @@
-//! How much work requests are: in steps, which are the same on every machine, and linear in the body.
+//! The work of parsing a request is linear in its body. Work is counted in steps, which are the same on every machine.
+
+use bytes::Bytes;
 
 use super::*;
 use crate::wire::scan::steps;
 
 const PLAIN: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
-/// Bodies of about a size, each all of one kind, and whether they are refused before their end.
+/// Bodies of about `size` bytes, each of which repeats one construct.
 fn kinds(size: usize) -> Vec<(&'static str, String)> {
     let many = |item: &str| vec![item; size / (item.len() + 1)].join(",");
     let deep =
@@ -16,10 +18,10 @@ fn kinds(size: usize) -> Vec<(&'static str, String)> {
     vec![
         ("repeated top_logprobs", with(many(r#""top_logprobs":1"#))),
         ("repeated unknown members", with(many(r#""x":1"#))),
-        ("repeated members that are looked into", with(many(r#""extra_body":{}"#))),
+        ("repeated nested parameters", with(many(r#""extra_body":{}"#))),
         ("many metadata", with(format!(r#""metadata":{{{}}}"#, many(r#""k":"v""#)))),
         ("a long list", with(format!(r#""x":[{}]"#, many("1")))),
-        ("deep objects that are looked into", with(format!(r#""extra_body":{}"#, deep(r#"{"a":"#, "}")))),
+        ("deep nested parameters", with(format!(r#""extra_body":{}"#, deep(r#"{"a":"#, "}")))),
         ("deep lists", with(format!(r#""x":{}"#, deep("[", "]")))),
         ("deep lists within a message", messages(format!(r#"{{"role":"user","content":{}}}"#, deep("[", "]")))),
         ("escapes", messages(format!(r#"{{"role":"user","content":"{}"}}"#, r"\u00e9".repeat(size / 6)))),
@@ -27,7 +29,7 @@ fn kinds(size: usize) -> Vec<(&'static str, String)> {
         ("one string", messages(format!(r#"{{"role":"user","content":"{}"}}"#, "x".repeat(size)))),
         ("tiny messages", messages(many(r#"{"role":"user","content":"a"}"#))),
         ("tiny messages with names", messages(many(r#"{"role":"user","content":"a","name":"b"}"#))),
-        ("plain messages and another", messages(many(r#"{"role":"user","content":"a"}"#) + r#",{"role":"tool"}"#)),
+        ("plain messages and a tool's", messages(many(r#"{"role":"user","content":"a"}"#) + r#",{"role":"tool"}"#)),
         ("repeated members of a message", messages(format!("{{{}}}", many(r#""x":1"#)))),
         ("tiny parts", part(r#"{"type":"text","text":"a"}"#)),
         ("images", part(r#"{"type":"image_url","image_url":{"url":"data:"}}"#)),
@@ -38,20 +40,20 @@ fn kinds(size: usize) -> Vec<(&'static str, String)> {
         ("a long number", with(format!(r#""max_tokens":{}"#, "9".repeat(size)))),
         ("a long model", format!(r#"{{"model":"{}",{PLAIN}}}"#, "m".repeat(size))),
         ("a long key", with(format!(r#""{}":1"#, "K".repeat(size)))),
-        ("blanks", with(format!(r#""x":1{}"#, " ".repeat(size)))),
-        ("cut", with(format!(r#""x":[{}"#, many("1")))),
+        ("white space", with(format!(r#""x":1{}"#, " ".repeat(size)))),
+        ("truncated", with(format!(r#""x":[{}"#, many("1")))),
     ]
 }
 
 #[test]
-fn the_work_of_a_request_grows_as_its_body_does() {
+fn parsing_takes_time_linear_in_the_body() {
     const SIZE: usize = 20_000;
     for local_model in ["m", "other"] {
-        for unknown in [Unknown::Pass, Unknown::Refuse] {
-            let rules = Rules { json_depth: SIZE, unknown, local_model };
+        for unknown in [UnknownMembers::Pass, UnknownMembers::Refuse] {
+            let rules = RequestRules { json_depth: SIZE, unknown, local_model };
             let steps = |body: &str| {
                 let body = Bytes::copy_from_slice(body.as_bytes());
-                steps::of(|| ChatRequest::parse(body, &rules).and_then(|request| request.given().map(|_| ()))).0
+                steps::of(|| ChatRequest::parse(body, &rules).and_then(|request| request.members().map(|_| ()))).0
             };
             for ((kind, small), (_, large)) in kinds(SIZE).into_iter().zip(kinds(4 * SIZE)) {
                 let (few, many) = (steps(&small), steps(&large));
