@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::AppState;
+use super::state::AppState;
 
 /// Always 200.
 pub(super) async fn healthz() -> Json<Value> {

@@ -2,10 +2,9 @@
 //!
 //! The events `inventory-changed` carry the same, without the cursor, which is not of the counts but of this reading.
 
-use axum::extract::{FromRef, State};
+use axum::Json;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
 
 use super::pagination::with_cursor;
@@ -21,16 +20,7 @@ struct Counted {
     cursor: String,
 }
 
-/// The route. Who may use it is a layer's business.
-pub fn reads<S>() -> Router<S>
-where
-    PetStore: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    Router::new().route("/api/inventory", get(count))
-}
-
-async fn count(State(pets): State<PetStore>) -> Result<Response, Problem> {
+pub(super) async fn count(State(pets): State<PetStore>) -> Result<Response, Problem> {
     let snapshot = pets.inventory().await?;
     let cursor = snapshot.cursor.to_string();
     let counted = Json(Counted { inventory: snapshot.value, cursor: cursor.clone() });

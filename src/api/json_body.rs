@@ -14,7 +14,7 @@ use crate::auth::keyring::Principal;
 use crate::bound::Grant;
 use crate::error::ApiError;
 use crate::error::problem::{Accepted, FieldError, Problem};
-use crate::middleware::authenticate::{AuthContext, Peer};
+use crate::middleware::context::{Admitted, RequestContext};
 use crate::offload::{MAX_INLINE, Offload};
 use crate::petstore::IdempotencyKey;
 use crate::wire::byte_order_mark::without_mark;
@@ -53,17 +53,14 @@ impl JsonBody {
     /// Reads a request to its end.
     pub(super) async fn read(
         bodies: &BodyReader,
+        context: &RequestContext<Admitted>,
         request: Request,
         accepted: &'static Accepted,
     ) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        let Some(caller) = head.extensions.get::<AuthContext>().map(|standing| Arc::clone(standing.principal())) else {
-            tracing::error!("a layer is missing in front of the handler");
-            return Err(Problem::internal());
-        };
+        let caller = Arc::clone(context.caller.auth.principal());
         // Before its type is looked at: who is refused while still sending may never see why.
-        let timer = head.extensions.get::<Peer>().map(|peer| peer.timer.clone()).unwrap_or_default();
-        let body = bodies.read(&caller.id, &head.headers, body, &timer).await?;
+        let body = bodies.read(&caller.id, &head.headers, body, &context.connection.timer).await?;
         if !is_accepted(&head.headers, accepted) {
             return Err(Problem::unsupported_type(accepted));
         }

@@ -1,13 +1,12 @@
 //! `GET /api/me`: whose key it is, and what it may do. For pages, which show what their reader may use.
 
+use axum::Json;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Json, Router};
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 
-use crate::error::problem::Problem;
-use crate::middleware::authenticate::AuthContext;
+use crate::auth::context::AuthContext;
 use crate::wire::api_key::Scope;
 
 #[derive(Serialize)]
@@ -18,17 +17,12 @@ struct Me<'a> {
     auth: &'static str,
 }
 
-/// The route. Who may use it is a layer's business.
-pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/api/me", get(me)).method_not_allowed_fallback(async || Problem::method_not_allowed())
-}
-
-async fn me(Extension(standing): Extension<AuthContext>) -> Response {
-    let principal = standing.principal();
+pub(super) async fn me(State(auth): State<AuthContext>) -> Response {
+    let principal = auth.principal();
     let me = Me {
         key: &principal.name,
         scopes: principal.scopes.iter().map(Scope::name).collect(),
-        auth: if standing.is_a_keys() { "keys" } else { "none" },
+        auth: if auth.has_key() { "keys" } else { "none" },
     };
     ([(CACHE_CONTROL, "no-store")], Json(me)).into_response()
 }

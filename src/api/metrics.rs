@@ -9,28 +9,25 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use http::{Method, Uri};
 
-use super::{AppState, health};
+use super::health;
+use super::not_found::method_not_allowed;
+use super::state::AppState;
 use crate::error::ApiError;
-use crate::error::no_method;
 use crate::telemetry::metrics::Metrics;
 
-/// The one route.
-pub(super) fn router() -> Router<Arc<AppState>> {
-    Router::new().route("/metrics", get(metrics).fallback(no_method))
-}
-
-/// What the listener of its own serves, to everybody who reaches it. Neither logged nor counted: it is there to be asked
-/// all the time.
+/// The routes of the metrics' own listener, without keys, limits, log lines and counts: they are polled all the time, by
+/// programs that the operator trusts.
 pub fn open_router(state: Arc<AppState>) -> Router {
-    router()
-        .route("/healthz", get(health::healthz).fallback(no_method))
-        .route("/readyz", get(health::readyz).fallback(no_method))
+    Router::new()
+        .route("/metrics", get(metrics).fallback(method_not_allowed))
+        .route("/healthz", get(health::healthz).fallback(method_not_allowed))
+        .route("/readyz", get(health::readyz).fallback(method_not_allowed))
         .fallback(async |method: Method, uri: Uri| ApiError::no_path(method.as_str(), uri.path(), None))
         .with_state(state)
 }
 
-async fn metrics(State(state): State<Arc<AppState>>) -> Response {
+pub(super) async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     state.metrics.usage_records(state.ledger.len(), state.ledger.dropped());
-    // OpenMetrics only: the older text format has no `info`, and whoever asks for that reads this too.
+    // OpenMetrics only: the older text format has no `info`, and its readers accept this one too.
     ([(CONTENT_TYPE, Metrics::MEDIA_TYPE)], state.metrics.encode()).into_response()
 }

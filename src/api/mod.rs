@@ -1,217 +1,120 @@
-//! The HTTP surface: routes, and the layers in front of them.
+//! The HTTP surface: the table of routes, and a file of handlers for each resource.
+//!
+//! A handler extracts what it needs, calls one function of a lower module and converts the result. Who may call it, its
+//! limits and its line in the log are matters of the [`Stack`] of layers, by the policy in the route's row.
 
 mod body;
 mod chat;
 pub mod events;
-mod front;
 mod health;
-pub mod inventory;
+mod inventory;
 mod json_body;
 mod me;
 mod metrics;
-mod misspelled_path;
 mod models;
-pub mod orders;
+mod not_found;
+mod orders;
 mod pagination;
 mod parameters;
-pub mod pets;
+mod pets;
 mod public_path;
 mod resource;
+mod route_table;
+mod service;
+mod state;
 pub mod stats;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRef;
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post_service};
-use http::{Method, Uri};
-use tower::Layer as _;
+use http::Method;
 
-use self::chat::Completions;
-use self::events::Events;
-use self::stats::Stats;
-use crate::auth::browser_credential::Browsers;
+use self::events::{browser_auth, read};
+use self::route_table::RouteTable;
 use crate::auth::public_reads::anonymous;
-use crate::completion::CompletionService;
 use crate::config::AllowOrigins;
-use crate::error::problem::Problem;
-use crate::error::{ApiError, Surface, no_method};
+use crate::error::Surface::{OpenAi, Problem};
 use crate::http::server::Refuser;
 use crate::limiter::Limiter;
-use crate::middleware::authenticate::{AuthPolicy, AuthenticateLayer, Authenticator};
-use crate::middleware::cors::Cors;
-use crate::middleware::origin_check::{OriginCheck, strangers};
-use crate::middleware::rate_limit::{RateLimitLayer, RateLimitPolicy};
-use crate::middleware::request_log::{self, RequestLogLayer};
-use crate::offload::Offload;
-use crate::petstore::PetStore;
-use crate::store::Store;
-use crate::telemetry::metrics::Metrics;
-use crate::time::Shutdown;
-use crate::upstream::{RemoteModels, Routes};
-use crate::usage::UsageRecorder;
+use crate::middleware::authenticate::AuthPolicy;
+use crate::middleware::authenticator::Authenticator;
+use crate::middleware::request_log;
+use crate::middleware::stack::{RoutePolicy, Stack};
 use crate::web;
 use crate::wire::api_key::Scope;
-use crate::wire::request::RequestRules;
 
 pub use body::BodyReader;
-pub use front::{Answering, Entrance, Front};
 pub use metrics::open_router;
 pub use public_path::PublicPath;
+pub use route_table::Route;
+pub use service::{ApiService, ResponseFuture};
+pub use state::AppState;
 
-/// Handles to everything that handlers use. Every request passes it through each layer, so it is shared whole.
-pub struct AppState {
-    /// Completions.
-    pub relay: CompletionService,
-    /// Where models are served.
-    pub routes: Arc<Routes>,
-    /// The models of the `*` upstream.
-    pub remote_models: RemoteModels,
-    /// Pets.
-    pub pets: PetStore,
-    /// Live events.
-    pub events: Events,
-    /// What the server does, for people who watch.
-    pub stats: Stats,
-    /// Where clients see this server's `/`.
-    pub public_path: PublicPath,
-    /// Whether pets, orders and the inventory may be read without a key.
-    pub public_reads: bool,
-    /// Whether there is a page for people.
-    pub page: bool,
-    /// The database, for the readiness probe.
-    pub store: Store,
-    /// Reads bodies within bounds.
-    pub bodies: BodyReader,
-    /// Where what takes long is done.
-    pub offload: Offload,
-    /// What completions are checked against.
-    pub rules: RequestRules,
-    /// What is measured.
-    pub metrics: Metrics,
-    /// Usage records on their way to the database, for the metrics.
-    pub ledger: UsageRecorder,
-    /// Its phases; `stop` makes the server not ready.
-    pub shutdown: Shutdown,
-}
-
-impl FromRef<Arc<AppState>> for PetStore {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.pets.clone()
-    }
-}
-
-impl FromRef<Arc<AppState>> for Events {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.events.clone()
-    }
-}
-
-impl FromRef<Arc<AppState>> for Stats {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.stats.clone()
-    }
-}
-
-impl FromRef<Arc<AppState>> for PublicPath {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.public_path.clone()
-    }
-}
-
-impl FromRef<Arc<AppState>> for BodyReader {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.bodies.clone()
-    }
-}
-
-impl FromRef<Arc<AppState>> for Offload {
-    fn from_ref(state: &Arc<AppState>) -> Self {
-        state.offload.clone()
-    }
-}
-
-/// All routes behind their layers. A request passes them in this order:
-///
-/// 1. `observe`: id, log line, count, panics; every path.
-/// 2. `cors`: pages of other origins; not for probes.
-/// 3. `strangers`: pages of other sites; only where no key is asked for.
-/// 4. `patience`: what an `EventSource` hears instead of a refusal; only for streams of events.
-/// 5. `authenticate`: key and scope; not for the page, probes and unknown paths. Browsers' tickets and cookies, for those
-///    streams. `public_reads` where reading needs no key.
-/// 6. `rate_limit`: requests a minute, `x-ratelimit-*`; not for metrics and statistics, which are wanted most when limits
-///    are reached, nor for what a key is told about itself.
-/// 7. the handler.
-///
-/// Layers that stand together are put on together: axum keeps a service on the heap for each time that layers are put on,
-/// and copies it for each request.
-pub fn front(state: Arc<AppState>, gate: &Authenticator, limiter: &Limiter, origins: AllowOrigins) -> Front {
-    let guard = |scope, surface| AuthPolicy { gate: gate.clone(), scope, surface, browsers: None, anonymous: None };
-    let meter = |surface| {
-        let meter = RateLimitPolicy { limiter: limiter.clone(), metrics: state.metrics.clone(), surface };
-        RateLimitLayer::new(meter) // 6
+/// All routes, each behind the [`Stack`] of layers.
+pub fn service(
+    state: Arc<AppState>,
+    authenticator: Authenticator,
+    limiter: Limiter,
+    origins: AllowOrigins,
+) -> ApiService {
+    let stack = Stack::new(state.metrics.clone(), authenticator, limiter, origins);
+    let keyed = |surface, scope| RoutePolicy { auth: AuthPolicy::key(scope), ..RoutePolicy::open(surface) };
+    let metered = |surface, scope| RoutePolicy { metered: true, ..keyed(surface, Some(scope)) };
+    let reads = |browsers| {
+        let anonymous = state.public_reads.then(|| anonymous([Scope::StoreRead]));
+        let auth = AuthPolicy::Key { scope: Some(Scope::StoreRead), browsers, anonymous };
+        RoutePolicy { auth, ..metered(Problem, Scope::StoreRead) }
     };
-    let known = |routes: Router<Arc<AppState>>, scope: Option<Scope>, surface: Surface| {
-        routes.route_layer(AuthenticateLayer::new(guard(scope, surface))) // 5
-    };
-    let guarded = |routes: Router<Arc<AppState>>, scope: Scope, surface: Surface| {
-        routes.route_layer((AuthenticateLayer::new(guard(Some(scope), surface)), meter(surface))) // 5, 6
-    };
-    let read = |routes: Router<Arc<AppState>>, browsers: Option<Browsers>| {
-        let anonymous = state.public_reads.then(|| anonymous(Scope::StoreRead));
-        let guard = AuthPolicy { browsers, anonymous, ..guard(Some(Scope::StoreRead), Surface::Problem) };
-        routes.route_layer((AuthenticateLayer::new(guard), meter(Surface::Problem))) // 5, 6
-    };
-    let streams = read(events::streams(), Some(state.events.browsers().clone()));
-    let completions = Completions(Arc::clone(&state));
-    // POST does not come to the router, which must know of it for what it says of other methods.
-    let chat = Router::new()
-        .route(chat::PATH, post_service(completions.clone()).fallback(no_method))
-        .route("/v1/models", get(models::list).fallback(no_method))
-        .route("/v1/models/{*id}", get(models::retrieve).fallback(no_method));
-    let store = read(pets::reads().merge(orders::reads()).merge(inventory::reads()), None)
-        .merge(guarded(pets::writes().merge(orders::writes()), Scope::StoreWrite, Surface::Problem))
-        .method_not_allowed_fallback(async || Problem::method_not_allowed());
-    let page = if state.page { web::router() } else { Router::new() };
-    let routes = Router::new()
-        .merge(guarded(chat, Scope::Chat, Surface::OpenAi))
-        .merge(store)
-        .merge(events::patient(streams)) // 4
-        .merge(guarded(events::entrance(), Scope::StoreRead, Surface::Problem))
-        .merge(events::exit())
-        .merge(known(me::router(), None, Surface::Problem))
-        .merge(known(metrics::router().merge(stats::router()), Some(Scope::Stats), Surface::Problem))
-        .merge(page)
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .fallback(no_path);
-    // The same layers in one piece, for what is asked for most.
-    let completions = (AuthenticateLayer::new(guard(Some(Scope::Chat), Surface::OpenAi)), meter(Surface::OpenAi)) // 5, 6
-        .layer(completions);
-    let outer = (RequestLogLayer::new(state.metrics.clone()), Cors::new(origins.clone())); // 1, 2
-    let observed = (outer.0.clone().of_route(chat::PATH), outer.1.clone());
+    let open = RoutePolicy::open(OpenAi);
+    let chat = metered(OpenAi, Scope::Chat);
+    let read = reads(None);
+    let write = metered(Problem, Scope::StoreWrite);
+    let streams = RoutePolicy { event_source: true, ..reads(Some(state.events.browsers().clone())) };
+    let sign_in = metered(Problem, Scope::StoreRead);
+    // Not metered: these are needed most when limits are reached.
+    let watch = keyed(Problem, Some(Scope::Stats));
+    let any_key = keyed(Problem, None);
+
     let metrics = state.metrics.clone();
-    let refuser: Refuser<Body> = Arc::new(move |refused| request_log::refused(&metrics, refused));
-    if gate.asks_for_keys() {
-        return Front::new(observed.layer(completions), routes.layer(outer).with_state(state), refuser);
-    }
-    let strangers = from_fn_with_state(OriginCheck::all_but(origins), strangers); // 3
-    let others = routes.layer(strangers.clone()).layer(outer).with_state(state);
-    Front::new((observed, strangers).layer(completions), others, refuser)
-}
+    let page = state.page;
+    let mut table = RouteTable::new(stack, state);
+    let (get, post, put, patch, delete) = (Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE);
 
-async fn no_path(method: Method, uri: Uri) -> Response {
-    let path = uri.path();
-    let meant = misspelled_path::meant_by(path);
-    if path == "/api" || path.starts_with("/api/") {
-        let detail = match meant {
-            Some(meant) => format!("There is nothing here. Did you mean {meant}?"),
-            None => "There is nothing here.".to_owned(),
-        };
-        return Problem::not_found(detail).into_response();
+    table.add(&post, "/v1/chat/completions", &chat, chat::complete);
+    table.add(&get, "/v1/models", &chat, models::list);
+    table.add(&get, "/v1/models/{*id}", &chat, models::retrieve);
+
+    table.add(&get, "/api/pets", &read, pets::list);
+    table.add(&post, "/api/pets", &write, pets::create);
+    table.add(&get, "/api/pets/{id}", &read, pets::one);
+    table.add(&put, "/api/pets/{id}", &write, pets::replace);
+    table.add(&patch, "/api/pets/{id}", &write, pets::patch);
+    table.add(&delete, "/api/pets/{id}", &write, pets::delete);
+    table.add(&get, "/api/orders", &read, orders::list);
+    table.add(&post, "/api/orders", &write, orders::place);
+    table.add(&get, "/api/orders/{id}", &read, orders::one);
+    table.add(&patch, "/api/orders/{id}", &write, orders::patch);
+    table.add(&get, "/api/inventory", &read, inventory::count);
+
+    table.add(&get, events::PATH, &streams, read::several);
+    table.add(&get, "/api/events/data", &streams, read::several);
+    table.add(&get, "/api/events/{topic}", &streams, read::one);
+    table.add(&post, "/api/events/tickets", &sign_in, browser_auth::ticket);
+    table.add(&post, "/api/events/sessions", &sign_in, browser_auth::sign_in);
+    // The cookie of the session is all that it needs.
+    table.add(&delete, "/api/events/sessions", &open, browser_auth::sign_out);
+
+    table.add(&get, "/api/me", &any_key, me::me);
+    table.add(&get, "/api/stats", &watch, stats::stats);
+    table.add(&get, "/metrics", &watch, metrics::metrics);
+    table.add(&get, "/healthz", &open, health::healthz);
+    table.add(&get, "/readyz", &open, health::readyz);
+    if page {
+        table.add(&get, "/", &open, web::index);
+        table.add(&get, "/assets/{name}", &open, web::asset);
     }
-    ApiError::no_path(method.as_str(), path, meant.as_deref()).into_response()
+
+    let (router, routes) = table.finish();
+    let refuser: Refuser<Body> = Arc::new(move |refused| request_log::refused(&metrics, refused));
+    ApiService::new(router, routes, refuser)
 }

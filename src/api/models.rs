@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_openai::types::models::{ListModelResponse, Model};
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::{Extension, Json};
 
-use super::AppState;
+use super::state::AppState;
+use crate::auth::context::AuthContext;
 use crate::error::ApiError;
-use crate::middleware::authenticate::AuthContext;
 use crate::responder::MODEL;
 
 /// When petstore-ai was released, seconds since 1970.
@@ -19,9 +19,9 @@ const RELEASED: u32 = 1_795_392_000;
 /// Every model that the key may use: the local one, the configured ones, then those of the `*` upstream.
 pub(super) async fn list(
     State(state): State<Arc<AppState>>,
-    Extension(standing): Extension<AuthContext>,
+    State(auth): State<AuthContext>,
 ) -> Json<ListModelResponse> {
-    let principal = standing.principal();
+    let principal = auth.principal();
     let data = all(&state).await.into_iter().filter(|model| principal.may_use(&model.id)).collect();
     Json(ListModelResponse { object: "list".to_owned(), data })
 }
@@ -29,12 +29,12 @@ pub(super) async fn list(
 /// One model: a listed one, or any other that the `*` route takes.
 pub(super) async fn retrieve(
     State(state): State<Arc<AppState>>,
-    Extension(standing): Extension<AuthContext>,
+    State(auth): State<AuthContext>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
     // What is not UTF-8 is no model's name.
     let Path(id) = id.map_err(|_| ApiError::no_model("\u{fffd}"))?;
-    if !standing.principal().may_use(&id) {
+    if !auth.principal().may_use(&id) {
         return Err(ApiError::no_model(&id));
     }
     let listed = all(&state).await.into_iter().find(|model| model.id == id);

@@ -6,11 +6,9 @@
 //! `ADOPTED`; `PLACED` or `APPROVED` to `CANCELLED`, which makes it `AVAILABLE`. What has been shipped can't be
 //! cancelled. Other moves are 409; the status that an order has already changes nothing.
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRef, Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::Response;
-use axum::routing::get;
 use http::HeaderMap;
 use uuid::Uuid;
 
@@ -22,38 +20,16 @@ use super::pets;
 use super::public_path::PublicPath;
 use super::resource::{self, Resource};
 use crate::error::problem::{FieldError, Problem};
+use crate::middleware::context::{Admitted, RequestContext};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::wire::resource::order::{Order, OrderFilter, OrderStatus};
 
-const ONE: &str = "/api/orders/{id}";
 /// Longest way to write an id, characters.
 const MAX_ID_LEN: usize = 45;
 
 /// An order's id in a path.
 type Id = Result<Path<Uuid>, PathRejection>;
-
-/// The routes that read. Who may use them is a layer's business.
-pub fn reads<S>() -> Router<S>
-where
-    PetStore: FromRef<S>,
-    PublicPath: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    Router::new().route(Order::LIST, get(list)).route(ONE, get(one))
-}
-
-/// The routes that change something.
-pub fn writes<S>() -> Router<S>
-where
-    PetStore: FromRef<S>,
-    BodyReader: FromRef<S>,
-    Offload: FromRef<S>,
-    PublicPath: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    Router::new().route(Order::LIST, axum::routing::post(place)).route(ONE, axum::routing::patch(patch))
-}
 
 /// A list of orders as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +57,7 @@ impl ListQuery {
     }
 }
 
-async fn list(
+pub(super) async fn list(
     State(store): State<PetStore>,
     State(public): State<PublicPath>,
     RawQuery(query): RawQuery,
@@ -94,19 +70,20 @@ async fn list(
     Ok(pagination::page(&public.of(Order::LIST), &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
 }
 
-async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn one(State(store): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
     let order = store.order(resource::id(id, "order")?).await?.ok_or_else(|| resource::absent("order"))?;
     Ok(resource::if_changed(&order, &headers))
 }
 
-async fn place(
+pub(super) async fn place(
     State(store): State<PetStore>,
+    State(context): State<RequestContext<Admitted>>,
     State(bodies): State<BodyReader>,
     State(offload): State<Offload>,
     State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = JsonBody::read(&bodies, request, &JSON).await?;
+    let document = JsonBody::read(&bodies, &context, request, &JSON).await?;
     let read = |document: &JsonBody| {
         let mut given = document.object(Purpose::Whole)?;
         let id = |json: &str| Uuid::try_parse(&text(json, MAX_ID_LEN)?).ok();
@@ -118,14 +95,15 @@ async fn place(
     Ok(resource::created(&store.place_order(document.caller(), pet, key.as_ref()).await?, &public))
 }
 
-async fn patch(
+pub(super) async fn patch(
     State(store): State<PetStore>,
+    State(context): State<RequestContext<Admitted>>,
     State(bodies): State<BodyReader>,
     State(offload): State<Offload>,
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = JsonBody::read(&bodies, request, &MERGE_PATCH).await?;
+    let document = JsonBody::read(&bodies, &context, request, &MERGE_PATCH).await?;
     let id = resource::id(id, "order")?;
     let read = |document: &JsonBody| {
         let mut given = document.object(Purpose::Patch)?;

@@ -15,11 +15,9 @@ mod tests;
 
 pub(super) use body::{SERVERS, named};
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRef, Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::Response;
-use axum::routing::get;
 use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
@@ -30,40 +28,15 @@ use super::public_path::PublicPath;
 use super::resource::Resource;
 use super::{pagination, resource};
 use crate::error::problem::Problem;
+use crate::middleware::context::{Admitted, RequestContext};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::wire::resource::pet::Pet;
 
-const ONE: &str = "/api/pets/{id}";
-
 /// A pet's id in a path.
 type Id = Result<Path<Uuid>, PathRejection>;
 
-/// The routes that read. Who may use them is a layer's business.
-pub fn reads<S>() -> Router<S>
-where
-    PetStore: FromRef<S>,
-    PublicPath: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    Router::new().route(Pet::LIST, get(list)).route(ONE, get(one))
-}
-
-/// The routes that change something.
-pub fn writes<S>() -> Router<S>
-where
-    PetStore: FromRef<S>,
-    BodyReader: FromRef<S>,
-    Offload: FromRef<S>,
-    PublicPath: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    Router::new()
-        .route(Pet::LIST, axum::routing::post(create))
-        .route(ONE, axum::routing::put(replace).patch(patch).delete(delete))
-}
-
-async fn list(
+pub(super) async fn list(
     State(pets): State<PetStore>,
     State(public): State<PublicPath>,
     RawQuery(query): RawQuery,
@@ -76,51 +49,54 @@ async fn list(
     Ok(pagination::page(&public.of(Pet::LIST), &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
 }
 
-async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn one(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<Response, Problem> {
     let pet = pets.get(resource::id(id, "pet")?).await?.ok_or_else(|| resource::absent("pet"))?;
     Ok(resource::if_changed(&pet, &headers))
 }
 
-async fn create(
+pub(super) async fn create(
     State(pets): State<PetStore>,
+    State(context): State<RequestContext<Admitted>>,
     State(bodies): State<BodyReader>,
     State(offload): State<Offload>,
     State(public): State<PublicPath>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = JsonBody::read(&bodies, request, &JSON).await?;
+    let document = JsonBody::read(&bodies, &context, request, &JSON).await?;
     let read = |document: &JsonBody| Ok((body::new(document)?, document.idempotency_key()?));
     let (document, (fields, key)) = document.understood(&offload, read).await?;
     Ok(resource::created(&pets.create_pet(document.caller(), fields, key.as_ref()).await?, &public))
 }
 
-async fn replace(
+pub(super) async fn replace(
     State(pets): State<PetStore>,
+    State(context): State<RequestContext<Admitted>>,
     State(bodies): State<BodyReader>,
     State(offload): State<Offload>,
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = JsonBody::read(&bodies, request, &JSON).await?;
+    let document = JsonBody::read(&bodies, &context, request, &JSON).await?;
     let id = resource::id(id, "pet")?;
     let (document, edit) = document.understood(&offload, body::replacement).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
 }
 
-async fn patch(
+pub(super) async fn patch(
     State(pets): State<PetStore>,
+    State(context): State<RequestContext<Admitted>>,
     State(bodies): State<BodyReader>,
     State(offload): State<Offload>,
     id: Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = JsonBody::read(&bodies, request, &MERGE_PATCH).await?;
+    let document = JsonBody::read(&bodies, &context, request, &MERGE_PATCH).await?;
     let id = resource::id(id, "pet")?;
     let (document, edit) = document.understood(&offload, body::patch).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
 }
 
-async fn delete(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(State(pets): State<PetStore>, id: Id, headers: HeaderMap) -> Result<StatusCode, Problem> {
     pets.delete_pet(resource::id(id, "pet")?, &resource::expected(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

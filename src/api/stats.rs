@@ -6,16 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::error::problem::Problem;
 use crate::events::EventHub;
 use crate::limiter::Limit;
 use crate::telemetry::metrics::Metrics;
@@ -120,16 +117,7 @@ struct Recent<'a> {
     attempts: u32,
 }
 
-/// The route. Who may use it is a layer's business.
-pub(super) fn router<S>() -> Router<S>
-where
-    Stats: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    Router::new().route("/api/stats", get(stats)).method_not_allowed_fallback(async || Problem::method_not_allowed())
-}
-
-async fn stats(State(stats): State<Stats>) -> Response {
+pub(super) async fn stats(State(stats): State<Stats>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, stats.whole(Timestamp::now())).into_response()
 }

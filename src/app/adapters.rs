@@ -19,7 +19,7 @@ use crate::bound::Bound;
 use crate::config::{Auth, Config, EventsConfig};
 use crate::events::{EventHub, retain};
 use crate::limiter::Clock;
-use crate::middleware::authenticate::Authenticator;
+use crate::middleware::authenticator::Authenticator;
 use crate::petstore::{Capacity, PetStore};
 use crate::store::event_log::EventLog;
 use crate::store::{Store, StoreError};

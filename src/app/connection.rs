@@ -14,9 +14,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use super::client_socket::{ClientSocket, prepare};
-use crate::api::{Answering, Entrance, Front};
+use crate::api::{ApiService, ResponseFuture};
 use crate::http::server::{Connection, ConnectionOptions, RequestBody};
-use crate::middleware::authenticate::Peer;
+use crate::middleware::context::ConnectionContext;
 use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer};
 
 /// How long a connection may take to send its last error frame after `abort`.
@@ -24,7 +24,7 @@ const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all connections of a listener share.
 pub(super) struct ConnectionFactory {
-    pub(super) front: Front,
+    pub(super) api: ApiService,
     pub(super) options: ConnectionOptions,
     /// Longest time in which a client takes no byte of an answer.
     pub(super) write_idle: Duration,
@@ -40,14 +40,17 @@ impl ConnectionFactory {
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         prepare(&tcp);
-        let mut entrance = self.front.entrance();
+        let mut api = self.api.clone();
         let ends_at = ResponseDeadline::default();
         let socket = ClientSocket::new(tcp, self.write_idle, ends_at.clone());
         let timer = TaskTimer::default();
-        let peer = Peer { address: peer, ends_at, timer: timer.clone() };
-        let service = move |request| answer(&mut entrance, request, &peer);
+        let context = ConnectionContext { peer: Some(peer), deadline: ends_at, timer: timer.clone() };
+        let service = move |request| {
+            context.deadline.begin();
+            api.call(context.clone(), request)
+        };
         ConnectionTask {
-            http: Connection::new(socket, self.options, timer, service, self.front.refuser()),
+            http: Connection::new(socket, self.options, timer, service, self.api.refuser()),
             stop: Some(self.shutdown.stop.watch()),
             abort: self.shutdown.abort.watch(),
             final_flush: None,
@@ -58,7 +61,7 @@ impl ConnectionFactory {
 
 /// A connection that also follows the shutdown.
 struct ConnectionTask<S> {
-    http: Connection<ClientSocket, S, Answering, Body>,
+    http: Connection<ClientSocket, S, ResponseFuture, Body>,
     /// None once the connection was told to finish.
     stop: Option<ShutdownWatcher>,
     abort: ShutdownWatcher,
@@ -67,7 +70,7 @@ struct ConnectionTask<S> {
     _permit: OwnedSemaphorePermit,
 }
 
-impl<S: FnMut(Request<RequestBody>) -> Answering + Unpin> Future for ConnectionTask<S> {
+impl<S: FnMut(Request<RequestBody>) -> ResponseFuture + Unpin> Future for ConnectionTask<S> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -84,10 +87,4 @@ impl<S: FnMut(Request<RequestBody>) -> Answering + Unpin> Future for ConnectionT
         let timed_out = this.final_flush.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
         if ended.is_pending() && timed_out { Poll::Ready(Ok(())) } else { ended }
     }
-}
-
-fn answer(entrance: &mut Entrance, mut request: Request<RequestBody>, peer: &Peer) -> Answering {
-    peer.ends_at.begin();
-    request.extensions_mut().insert(peer.clone());
-    entrance.answer(request.map(Body::new))
 }

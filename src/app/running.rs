@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::background::BackgroundTasks;
 use super::server::Server;
+use crate::api::Route;
 use crate::store::Store;
 use crate::time::Shutdown;
 
@@ -21,6 +22,8 @@ pub struct Running {
     pub metrics_address: Option<SocketAddr>,
     /// The secret of the first key, if one was made because there was none.
     pub first_key: Option<String>,
+    /// Every route of the API.
+    pub routes: Vec<Route>,
     pub(super) shutdown: Shutdown,
     pub(super) done: JoinHandle<()>,
 }

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::ConnectionFactory;
 use super::workers::Workers;
-use crate::api::Front;
+use crate::api::ApiService;
 use crate::config::Limits;
 use crate::http::server::ConnectionOptions;
 use crate::time::Shutdown;
@@ -28,17 +28,16 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server of `front`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
+    /// A server of `api`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
     pub(super) fn new(
         listener: TcpListener,
-        front: Front,
+        api: ApiService,
         limits: &Limits,
         workers: Workers,
         shutdown: Shutdown,
     ) -> Self {
         let options = ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
-        let connections =
-            ConnectionFactory { front, options, write_idle: limits.write_idle, shutdown: shutdown.clone() };
+        let connections = ConnectionFactory { api, options, write_idle: limits.write_idle, shutdown: shutdown.clone() };
         Self {
             listener,
             permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),

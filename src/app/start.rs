@@ -11,7 +11,7 @@ use super::secret_files::SecretFiles;
 use super::server::Server;
 use super::state::{self, Adapters};
 use super::workers::Workers;
-use crate::api::{AppState, front, open_router};
+use crate::api::{self, AppState, open_router};
 use crate::config::{Config, Limits};
 use crate::limiter::{Clock, Limiter};
 use crate::time::Shutdown;
@@ -67,12 +67,13 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
         None => None,
     };
     let limiter = Limiter::new(config.limits.total, clock);
-    let front = front(state, &authenticator, &limiter, config.allow_origins);
-    let server = Server::new(listeners.main.listener, front, &config.limits, workers, shutdown.clone());
+    let api = api::service(state, authenticator, limiter, config.allow_origins);
+    let routes = api.routes().to_vec();
+    let server = Server::new(listeners.main.listener, api, &config.limits, workers, shutdown.clone());
 
     let lifetime = Lifetime { server, drain: config.drain, metrics_server, usage_writer, tasks, store };
     let done = tokio::spawn(lifetime.run());
-    Ok(Running { address, metrics_address, first_key, shutdown, done })
+    Ok(Running { address, metrics_address, first_key, routes, shutdown, done })
 }
 
 /// Initializes in the background what takes long, so that neither the start nor the first requests wait for all of it.

@@ -124,7 +124,7 @@ impl Browsers {
 
 impl OfferedCredential {
     /// What `request` offers, if it only reads.
-    pub(crate) fn by(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Self::default();
         }

@@ -4,6 +4,7 @@
 //! form of a key and its hash are `wire::api_key`, because the configuration and the store need them too.
 
 pub mod browser_credential;
+pub mod context;
 pub mod keyring;
 pub mod public_reads;
 pub mod sessions;

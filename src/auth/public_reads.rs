@@ -9,15 +9,15 @@ use crate::auth::keyring::Principal;
 use crate::config::RateLimits;
 use crate::wire::api_key::Scope;
 
-/// Somebody without a key, who may do what `scope` stands for.
+/// The principal of requests without a key, which has these scopes, and may use no model.
 #[must_use]
-pub fn anonymous(scope: Scope) -> Arc<Principal> {
+pub fn anonymous(scopes: impl IntoIterator<Item = Scope>) -> Arc<Principal> {
     Arc::new(Principal {
         id: "anonymous".into(),
         name: "anonymous".into(),
         expires_at: None,
         models: Some(Vec::new()),
-        scopes: [scope].into_iter().collect(),
+        scopes: scopes.into_iter().collect(),
         limits: RateLimits::default(),
     })
 }

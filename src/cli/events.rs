@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use petstream::api::events::jitter;
 use petstream::config::Sources;
 use petstream::http::client::system_tls;
+use petstream::time::jitter;
 use petstream::wire::sse::Decoder;
 use reqwest::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};

@@ -1,41 +1,33 @@
-//! A request that is not let in, in the format of the surface that it knocked at.
+//! Requests that the layers refuse, in the format of the route's surface.
 
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 
-use super::openai::{ApiError, Reason};
+use super::openai::{ApiError, FailureLabel};
 use super::problem::Problem;
+use super::surface::Surface;
 use crate::limiter::RateLimited;
 
-/// Which format a failure takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surface {
-    /// `/v1`: OpenAI's envelope.
-    OpenAi,
-    /// `/api`: RFC 9457.
-    Problem,
-}
-
-/// Why a request is not let in.
+/// Why a request is refused before it reaches its handler.
 #[derive(Clone, Debug)]
 pub enum Denied {
-    /// It shows no key.
+    /// It has no key.
     NoKey,
     /// Its `Authorization` header holds no bearer key.
     Malformed,
-    /// It has more than one `Authorization` header, and nobody can tell which is meant.
-    ManyKeys,
-    /// Too many requests of its address showed no good key, so that this one can't even wait; how long to stay away.
-    ManyFailures(Duration),
-    /// Its key is unknown, expired or revoked; masked.
+    /// It has more than one `Authorization` header, which is ambiguous.
+    SeveralKeys,
+    /// Too many requests from its address had no valid key; how long to stay away.
+    TooManyFailures(Duration),
+    /// Its key is unknown, expired or revoked; the key, masked.
     WrongKey(String),
-    /// Its key may not do this; the scope that is lacking.
+    /// Its key lacks this scope.
     NoScope(&'static str),
-    /// It is for a host that is not ours for certain.
-    StrangeHost,
+    /// It is for a host that is not certainly this machine.
+    ForeignHost,
     /// It comes from a page of another origin.
-    StrangeOrigin,
+    ForeignOrigin,
     /// It is over a limit.
     RateLimited(RateLimited),
 }
@@ -43,32 +35,32 @@ pub enum Denied {
 impl Denied {
     /// The answer.
     #[must_use]
-    pub fn answer(&self, surface: Surface) -> Response {
+    pub fn to_response(&self, surface: Surface) -> Response {
         let api = match self {
             Self::NoKey => ApiError::no_key(),
             Self::Malformed => ApiError::malformed_key(),
-            Self::ManyKeys => ApiError::many_keys(),
-            Self::ManyFailures(wait) => ApiError::many_failures(*wait),
+            Self::SeveralKeys => ApiError::several_keys(),
+            Self::TooManyFailures(wait) => ApiError::too_many_failures(*wait),
             Self::WrongKey(masked) => ApiError::wrong_key(masked),
             Self::NoScope(scope) => ApiError::no_scope(scope),
-            Self::StrangeHost => ApiError::strange_host(),
-            Self::StrangeOrigin => ApiError::strange_origin(),
+            Self::ForeignHost => ApiError::foreign_host(),
+            Self::ForeignOrigin => ApiError::foreign_origin(),
             Self::RateLimited(limited) => ApiError::from(limited),
         };
         if surface == Surface::OpenAi {
             return api.into_response();
         }
-        let reason = Reason(api.reason().to_owned());
+        let label = FailureLabel(api.reason().to_owned());
         let detail = api.message().to_owned();
         let problem = match self {
             Self::NoKey | Self::Malformed | Self::WrongKey(_) => Problem::unauthorized(detail),
-            Self::ManyKeys => Problem::unreadable(detail),
-            Self::ManyFailures(wait) => Problem::too_many_requests(detail, Some(*wait)),
-            Self::NoScope(_) | Self::StrangeHost | Self::StrangeOrigin => Problem::forbidden(detail),
+            Self::SeveralKeys => Problem::unreadable(detail),
+            Self::TooManyFailures(wait) => Problem::too_many_requests(detail, Some(*wait)),
+            Self::NoScope(_) | Self::ForeignHost | Self::ForeignOrigin => Problem::forbidden(detail),
             Self::RateLimited(limited) => Problem::too_many_requests(detail, limited.retry_after),
         };
         let mut response = problem.into_response();
-        response.extensions_mut().insert(reason);
+        response.extensions_mut().insert(label);
         response
     }
 }

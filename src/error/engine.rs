@@ -1,23 +1,24 @@
-//! What the HTTP engine refuses by itself, in the format of the surface that was asked as far as that can be read.
+//! Answers to what the HTTP server refuses by itself, in the format of the surface as far as the target can be read.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::openai::ApiError;
 use super::problem::Problem;
+use super::surface::Surface;
 use crate::http::server::EngineRefusal;
 
-/// The whole answer: problem+json where the target is one below `/api`, OpenAI's envelope for all else.
+/// The whole answer: problem details for targets below `/api`, OpenAI's envelope for all others.
 #[must_use]
 pub fn refused_by_engine(refused: &EngineRefusal<'_>) -> Response {
-    let (message, code) = described(refused.status);
-    if is_below_api(refused.target) {
-        return Problem::of_engine(refused.status, message).into_response();
+    let (message, code) = describe(refused.status);
+    match Surface::of_path(path(refused.target)) {
+        Surface::Problem => Problem::of_engine(refused.status, message).into_response(),
+        Surface::OpenAi => ApiError::of_engine(refused.status, code, message).into_response(),
     }
-    ApiError::of_engine(refused.status, code, message).into_response()
 }
 
-fn described(status: StatusCode) -> (&'static str, Option<&'static str>) {
+fn describe(status: StatusCode) -> (&'static str, Option<&'static str>) {
     match status {
         StatusCode::URI_TOO_LONG => ("The request target is too long.", Some("request_target_too_long")),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
@@ -33,13 +34,13 @@ fn described(status: StatusCode) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// A target may also be a whole URL (RFC 9112, section 3.2.2).
-fn is_below_api(target: &str) -> bool {
+/// The path of a target, which may also be a whole URL (RFC 9112, section 3.2.2).
+fn path(target: &str) -> &str {
     let path = match target.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         None => target,
     };
-    path == "/api" || path.starts_with("/api/") || path.starts_with("/api?")
+    path.split('?').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -47,12 +48,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_surface_is_told_by_the_target() {
+    fn the_target_decides_the_surface() {
         for target in ["/api", "/api/pets", "/api?x", "http://localhost:4000/api/pets"] {
-            assert!(is_below_api(target), "{target}");
+            assert_eq!(Surface::of_path(path(target)), Surface::Problem, "{target}");
         }
         for target in ["", "/", "/v1/models", "/apis", "http://api/v1", "/v1/api/"] {
-            assert!(!is_below_api(target), "{target}");
+            assert_eq!(Surface::of_path(path(target)), Surface::OpenAi, "{target}");
         }
     }
 }

@@ -42,9 +42,10 @@ pub struct ApiError {
     close: bool,
 }
 
-/// The label of a failure, left on the response for the log.
+/// The label of a failure in the log. It is an extension of the response: [`error`](crate::error) puts it there, the
+/// layer `request_log` takes it out.
 #[derive(Clone, Debug)]
-pub struct Reason(pub String);
+pub struct FailureLabel(pub String);
 
 impl ApiError {
     fn new(status: StatusCode, kind: &str, code: Option<&str>, message: impl Into<String>) -> Self {
@@ -84,7 +85,7 @@ impl ApiError {
 
     /// A path of ours, asked with another method.
     #[must_use]
-    pub fn no_method(method: &str, path: &str) -> Self {
+    pub fn method_not_allowed(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {method} on {path}.");
         Self::bad(StatusCode::METHOD_NOT_ALLOWED, Some("method_not_supported"), message)
     }
@@ -357,7 +358,7 @@ fn short(text: &str) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let reason = Reason(self.reason().to_owned());
+        let label = FailureLabel(self.reason().to_owned());
         let body = Envelope { error: self.body }.to_json();
         let mut response = Response::new(Body::from(Bytes::from(body)));
         *response.status_mut() = self.status;
@@ -377,7 +378,7 @@ impl IntoResponse for ApiError {
         if self.close {
             headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
-        response.extensions_mut().insert(reason);
+        response.extensions_mut().insert(label);
         response
     }
 }

@@ -38,6 +38,8 @@ pub struct Limiter {
 struct Shared {
     clock: Clock,
     total: Arc<LimitState>,
+    /// The state of requests that are not charged to a key.
+    unlimited: Arc<LimitState>,
     // std RwLock: never held across .await
     keys: RwLock<HashMap<Arc<str>, Arc<LimitState>>>,
     purge_at: AtomicUsize,
@@ -67,7 +69,9 @@ impl Limiter {
     #[must_use]
     pub fn new(total: RateLimits, clock: Clock) -> Self {
         let total = Arc::new(LimitState::new(LimitOwner::Total, total, clock.clone()));
-        let shared = Shared { clock, total, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
+        let unlimited = Arc::new(LimitState::new(LimitOwner::Key, RateLimits::default(), clock.clone()));
+        let shared =
+            Shared { clock, total, unlimited, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -83,6 +87,13 @@ impl Limiter {
         let shared = self.shared.total.request(now)?;
         let requests = tighter(own, shared);
         Ok(Admission { key, total: Arc::clone(&self.shared.total), requests })
+    }
+
+    /// An admission for a request that is not charged: only the total limits its streams and tokens.
+    #[must_use]
+    pub fn unmetered(&self) -> Admission {
+        let Shared { unlimited, total, .. } = &*self.shared;
+        Admission { key: Arc::clone(unlimited), total: Arc::clone(total), requests: None }
     }
 
     /// How many keys have state here.

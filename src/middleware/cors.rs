@@ -1,11 +1,11 @@
-//! Pages of other origins.
+//! CORS for `/v1` and `/api`.
 //!
-//! Answers preflights of allowed origins, which browsers send without a key, with 204; every other request goes on, and
-//! its answer says whether the page may read it. Covers `/v1` and `/api`. Ends at the headers.
+//! Answers preflights of allowed origins, which browsers send without a key, with 204. Every other request is handed on,
+//! and CORS headers are added to its answer if the origin is allowed.
 //!
-//! tower-http has such a layer too. It answers every OPTIONS itself, those of origins that are not allowed and those that are
-//! no preflight included, puts `Vary` on all answers although no origin is allowed, and repeats the names that a browser
-//! asks for unread and without a bound.
+//! This is not tower-http's layer, which answers every OPTIONS itself (also those of origins that are not allowed, and
+//! those that are no preflight), adds `Vary` to all answers although no origin is allowed, and repeats the header names
+//! that a browser requests unchecked and without a bound.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -13,7 +13,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::Either;
 use http::header::{
@@ -25,30 +24,33 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::context::ContextRequest;
 use crate::config::AllowOrigins;
+use crate::error::is_below;
 
-/// Headers that pages may send, where their browser does not say which they want to.
-const ALLOWED: HeaderValue =
+/// Headers that pages may send, if the preflight does not name any.
+const DEFAULT_ALLOWED: HeaderValue =
     HeaderValue::from_static("authorization, content-type, last-event-id, if-match, idempotency-key");
-/// Most names that are allowed at once, and most bytes of all of them. Real clients send some thirty, in 600 bytes.
+/// Most header names that one preflight may request. Real clients request some thirty.
 const MAX_NAMES: usize = 64;
-const MAX_BYTES: usize = 4_096;
-/// What Chrome asks when a page of the Internet sends a request to a private network.
+/// Most bytes of all these names. Real clients need some 600.
+const MAX_NAMES_LEN: usize = 4_096;
+/// Sent by Chrome when a page of the Internet makes a request to a private network.
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-/// Headers that pages may read: all that SDKs look at, OpenAI's own and ours. Browsers know no wildcard within a name, and
-/// none at all where cookies are allowed.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
+/// Headers that pages may read: those that SDKs look at, OpenAI's own, and ours. There is no wildcard for a part of a
+/// name, and none at all with credentials.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "x-request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
      x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-should-retry, retry-after, \
      retry-after-ms, openai-organization, openai-processing-ms, openai-project, openai-version, www-authenticate, date, \
      etag, location, idempotency-replayed, petstream-cursor",
 );
-/// How long a browser remembers a preflight, seconds; none remembers longer.
+/// How long a browser caches a preflight, seconds; this is the longest that any of them accepts.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// Who may; the layer. Cheap to clone.
+/// The layer, with the allowed origins; cheap to clone.
 #[derive(Clone)]
 pub struct Cors {
     origins: Arc<AllowOrigins>,
@@ -70,7 +72,7 @@ impl Cors {
         self.origins.allows(origin.to_str().ok()?).then(|| origin.clone())
     }
 
-    /// Whether answers depend on who asks.
+    /// Whether answers depend on the origin.
     fn varies(&self) -> bool {
         matches!(&*self.origins, AllowOrigins::These(origins) if !origins.is_empty())
     }
@@ -91,9 +93,9 @@ pub struct CorsService<S> {
     inner: S,
 }
 
-impl<S> Service<Request> for CorsService<S>
+impl<S> Service<ContextRequest> for CorsService<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
+    S: Service<ContextRequest, Response = Response, Error = Infallible>,
 {
     type Response = Response;
     type Error = Infallible;
@@ -103,47 +105,47 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let path = request.uri().path();
-        let covered = ["/v1", "/api"].iter().any(|root| path.strip_prefix(root).is_some_and(at_a_slash));
-        let marks = covered.then(|| self.cors.marks(&request)).flatten();
-        if let Some(CorsHeaders { allowed: Some(_), preflight: true, .. }) = &marks {
-            let mut response = answer(request.headers());
-            marks.iter().for_each(|marks| marks.set(response.headers_mut()));
+    fn call(&mut self, request: ContextRequest) -> Self::Future {
+        let http = &request.http;
+        let covered = ["/v1", "/api"].iter().any(|root| is_below(http.uri().path(), root));
+        let added = covered.then(|| self.cors.headers(http.method(), http.headers())).flatten();
+        if let Some(headers @ CorsHeaders { allowed: Some(_), preflight: true, .. }) = &added {
+            let mut response = preflight_response(http.headers());
+            headers.add_to(response.headers_mut());
             return Either::Right(ready(Ok(response)));
         }
-        Either::Left(CorsFuture { answer: self.inner.call(request), marks })
+        Either::Left(CorsFuture { response: self.inner.call(request), added })
     }
 }
 
-/// What an answer says about who may read it.
+/// The headers that an answer gets.
 struct CorsHeaders {
+    /// The value of `Access-Control-Allow-Origin`.
     allowed: Option<HeaderValue>,
     varies: bool,
     preflight: bool,
 }
 
 impl Cors {
-    /// None: nothing at all.
-    fn marks(&self, request: &Request) -> Option<CorsHeaders> {
-        let headers = request.headers();
+    /// None: the answer gets no headers.
+    fn headers(&self, method: &Method, headers: &HeaderMap) -> Option<CorsHeaders> {
         let (allowed, varies) = (self.allowed(headers), self.varies());
-        let preflight = || *request.method() == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let preflight = || *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         (allowed.is_some() || varies).then(|| CorsHeaders { allowed, varies, preflight: preflight() })
     }
 }
 
 impl CorsHeaders {
-    fn set(&self, headers: &mut HeaderMap) {
+    fn add_to(&self, headers: &mut HeaderMap) {
         if self.varies {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
         let Some(origin) = &self.allowed else { return };
         if !self.preflight {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         }
         if origin != "*" {
-            // An EventSource comes back with its cookie only if this is said.
+            // Without this, an EventSource reconnects without its cookie.
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -151,11 +153,11 @@ impl CorsHeaders {
 }
 
 pin_project! {
-    /// An answer on its way, which will say who may read it.
+    /// Adds CORS headers to the response.
     pub struct CorsFuture<F> {
         #[pin]
-        answer: F,
-        marks: Option<CorsHeaders>,
+        response: F,
+        added: Option<CorsHeaders>,
     }
 }
 
@@ -164,19 +166,15 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for CorsFuture<F> 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.answer.poll(cx));
-        if let Some(marks) = this.marks {
-            marks.set(response.headers_mut());
+        let Ok(mut response) = ready!(this.response.poll(cx));
+        if let Some(added) = this.added {
+            added.add_to(response.headers_mut());
         }
         Poll::Ready(Ok(response))
     }
 }
 
-fn at_a_slash(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('/')
-}
-
-fn answer(request: &HeaderMap) -> Response {
+fn preflight_response(request: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
@@ -189,16 +187,16 @@ fn answer(request: &HeaderMap) -> Response {
     response
 }
 
-/// What the browser asks for: the page's origin is allowed, and nothing here depends on which headers it sends. Chromium asks
-/// for what the page adds; Firefox for `user-agent` too, where the page sets it. Names only, and not more than the bounds.
+/// The header names that the preflight requests, within the bounds: the page's origin is allowed, and nothing depends on
+/// which headers it sends. Chromium requests what the page adds, Firefox `user-agent` too if the page sets it.
 fn allowed_headers(request: &HeaderMap) -> HeaderValue {
     let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok()) else {
-        return ALLOWED;
+        return DEFAULT_ALLOWED;
     };
     let names = asked.split(',').map(str::trim).filter(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
     let mut allowed = String::new();
     for name in names.take(MAX_NAMES) {
-        if allowed.len() + name.len() > MAX_BYTES {
+        if allowed.len() + name.len() > MAX_NAMES_LEN {
             break;
         }
         if !allowed.is_empty() {
@@ -206,28 +204,27 @@ fn allowed_headers(request: &HeaderMap) -> HeaderValue {
         }
         allowed.push_str(name);
     }
-    HeaderValue::try_from(allowed).unwrap_or(ALLOWED)
+    HeaderValue::try_from(allowed).unwrap_or(DEFAULT_ALLOWED)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::body::Body;
-    use axum::routing::get;
     use tower::ServiceExt;
 
     use super::*;
 
     async fn ask(origins: AllowOrigins, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-        let router: Router = Router::new()
-            .route("/api/pets", get(|| async { "pets" }))
-            .route("/healthz", get(|| async { "ok" }))
-            .layer(Cors::new(origins));
+        let handler = tower::service_fn(async |request: ContextRequest| {
+            let allowed = *request.http.method() == Method::GET;
+            Ok::<_, Infallible>(if allowed { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED }.into_response())
+        });
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        let request = ContextRequest::from(request.body(Body::empty()).unwrap());
+        Cors::new(origins).layer(handler).oneshot(request).await.unwrap()
     }
 
     fn these(origin: &str) -> AllowOrigins {
@@ -238,23 +235,23 @@ mod tests {
     const ASKS: (&str, &str) = ("access-control-request-method", "GET");
 
     #[tokio::test]
-    async fn a_preflight_of_an_allowed_origin_is_answered_here() {
+    async fn a_preflight_of_an_allowed_origin_is_answered() {
         let response = ask(these(SHOP.1), "OPTIONS", "/api/pets", &[SHOP, ASKS]).await;
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         let headers = response.headers();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], SHOP.1);
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
-        assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], ALLOWED);
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_HEADERS], DEFAULT_ALLOWED);
         let vary: Vec<_> = headers.get_all(VARY).iter().collect();
         assert_eq!(vary, ["access-control-request-headers", "origin"]);
         assert!(!headers.contains_key(ALLOW_PRIVATE_NETWORK));
     }
 
     #[tokio::test]
-    async fn a_preflight_allows_what_the_browser_asks_for_within_bounds() {
+    async fn a_preflight_allows_the_requested_headers_within_bounds() {
         let many = (0..100).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
         let first = (0..MAX_NAMES).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(", ");
-        let long = format!("x-a,{},x-b", "y".repeat(MAX_BYTES));
+        let long = format!("x-a,{},x-b", "y".repeat(MAX_NAMES_LEN));
         for (asked, allowed) in [
             // Of openai-node 6 in Firefox, and of pages with Sentry or OpenTelemetry.
             (
@@ -282,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_of_the_internet_may_come_to_a_private_network_if_it_is_allowed() {
+    async fn an_allowed_page_of_the_internet_may_reach_a_private_network() {
         let asks = ("access-control-request-private-network", "true");
         let response = ask(these(SHOP.1), "OPTIONS", "/api/pets", &[SHOP, ASKS, asks]).await;
         assert_eq!(response.headers()[ALLOW_PRIVATE_NETWORK], "true");
@@ -291,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn others_hear_nothing_of_it() {
+    async fn other_origins_and_paths_get_no_headers() {
         for origins in [AllowOrigins::default(), these("https://other.example")] {
             let preflight = ask(origins.clone(), "OPTIONS", "/api/pets", &[SHOP, ASKS]).await;
             assert_eq!(preflight.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -306,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everybody_is_allowed_without_cookies() {
+    async fn any_origin_may_be_allowed_but_not_with_credentials() {
         let response = ask(AllowOrigins::Any, "GET", "/api/pets", &[SHOP]).await;
         let headers = response.headers();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");

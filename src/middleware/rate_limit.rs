@@ -1,8 +1,8 @@
-//! Requests a minute, and what is left of them.
+//! Requests a minute: 429 in the format of the route's surface, and `x-ratelimit-*` on every answer for the limits that
+//! are set.
 //!
-//! Answers 429 in the surface's format. The request is charged here; the [`Admission`] that it leaves with the caller's
-//! [`AuthContext`] is where a handler that knows the body takes a stream's permit, which it keeps to the last body byte, and
-//! reserves tokens. Adds `x-ratelimit-*` to every answer, for the limits that are set.
+//! Charges the request, and hands the [`Admission`] on. The handler, which knows the body, takes the permit of a stream
+//! from it, which is kept to the last byte of the answer, and reserves tokens.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -10,7 +10,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::extract::Request;
 use axum::response::Response;
 use bytes::BytesMut;
 use futures_util::future::Either;
@@ -18,25 +17,28 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::authenticate::AuthContext;
+use super::context::{Admitted, ContextRequest};
+use crate::auth::context::AuthContext;
 use crate::error::{Denied, Surface};
 use crate::limiter::{Admission, Limit, Limiter, Quota, RateLimited};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::go_duration::write_go_duration;
 
-/// Limits in front of one surface.
+/// How the requests of a route are limited.
 #[derive(Clone)]
 pub struct RateLimitPolicy {
-    /// The state of all keys.
+    /// The limits of all keys.
     pub limiter: Limiter,
-    /// Where refusals are counted.
+    /// Counts refusals.
     pub metrics: Metrics,
     /// The format of a refusal.
     pub surface: Surface,
+    /// Whether requests are charged. Others pass without `x-ratelimit-*`.
+    pub metered: bool,
 }
 
-/// The names for one kind of limit.
-struct Names {
+/// The headers that report one kind of limit.
+struct HeaderNames {
     limit: HeaderName,
     remaining: HeaderName,
     reset: HeaderName,
@@ -47,28 +49,28 @@ const PER_LIMIT: usize = 3;
 /// Room for the values of one limit's headers, bytes.
 const VALUES: usize = 64;
 
-static REQUESTS: Names = Names {
+static REQUESTS: HeaderNames = HeaderNames {
     limit: HeaderName::from_static("x-ratelimit-limit-requests"),
     remaining: HeaderName::from_static("x-ratelimit-remaining-requests"),
     reset: HeaderName::from_static("x-ratelimit-reset-requests"),
 };
-static TOKENS: Names = Names {
+static TOKENS: HeaderNames = HeaderNames {
     limit: HeaderName::from_static("x-ratelimit-limit-tokens"),
     remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
     reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
 };
 
-/// Puts a [`RateLimitPolicy`] in front of a service. Stands behind `authenticate`.
+/// Puts a [`RateLimitPolicy`] in front of a service, behind `authenticate`.
 #[derive(Clone)]
 pub struct RateLimitLayer {
-    meter: Arc<RateLimitPolicy>,
+    policy: Arc<RateLimitPolicy>,
 }
 
 impl RateLimitLayer {
-    /// Asks `meter`.
+    /// Applies `policy`.
     #[must_use]
-    pub fn new(meter: RateLimitPolicy) -> Self {
-        Self { meter: Arc::new(meter) }
+    pub fn new(policy: RateLimitPolicy) -> Self {
+        Self { policy: Arc::new(policy) }
     }
 }
 
@@ -76,20 +78,20 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimit<S>;
 
     fn layer(&self, inner: S) -> RateLimit<S> {
-        RateLimit { meter: Arc::clone(&self.meter), inner }
+        RateLimit { policy: Arc::clone(&self.policy), inner }
     }
 }
 
 /// The service; see the module.
 #[derive(Clone)]
 pub struct RateLimit<S> {
-    meter: Arc<RateLimitPolicy>,
+    policy: Arc<RateLimitPolicy>,
     inner: S,
 }
 
-impl<S> Service<Request> for RateLimit<S>
+impl<S> Service<ContextRequest<AuthContext>> for RateLimit<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
+    S: Service<ContextRequest<Admitted>, Response = Response, Error = Infallible>,
 {
     type Response = Response;
     type Error = Infallible;
@@ -99,36 +101,37 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(standing) = request.extensions_mut().get_mut::<AuthContext>() else {
-            return Either::Left(RateLimitFuture { answer: self.inner.call(request), admission: None });
-        };
-        let principal = standing.principal();
-        match self.meter.limiter.request(&principal.id, principal.limits) {
-            Ok(admission) => {
-                standing.admit(admission.clone());
-                Either::Left(RateLimitFuture { answer: self.inner.call(request), admission: Some(admission) })
+    fn call(&mut self, request: ContextRequest<AuthContext>) -> Self::Future {
+        let limiter = &self.policy.limiter;
+        let (admission, reported) = if self.policy.metered {
+            let principal = request.context.caller.principal();
+            match limiter.request(&principal.id, principal.limits) {
+                Ok(admission) => (admission.clone(), Some(admission)),
+                Err(limited) => return Either::Right(ready(Ok(self.policy.refuse(&limited)))),
             }
-            Err(limited) => Either::Right(ready(Ok(self.meter.refuse(&limited)))),
-        }
+        } else {
+            (limiter.unmetered(), None)
+        };
+        let request = request.with_caller(|auth| Admitted { auth, admission });
+        Either::Left(RateLimitFuture { response: self.inner.call(request), reported })
     }
 }
 
 impl RateLimitPolicy {
     fn refuse(&self, limited: &RateLimited) -> Response {
         self.metrics.refused(limited.reason(), limited.whose.name());
-        let mut response = Denied::RateLimited(limited.clone()).answer(self.surface);
+        let mut response = Denied::RateLimited(limited.clone()).to_response(self.surface);
         write_quota(response.headers_mut(), &REQUESTS, refused(limited));
         response
     }
 }
 
 pin_project! {
-    /// An answer on its way, which will tell what is left of the limits.
+    /// Adds what is left of the limits to the response.
     pub struct RateLimitFuture<F> {
         #[pin]
-        answer: F,
-        admission: Option<Admission>,
+        response: F,
+        reported: Option<Admission>,
     }
 }
 
@@ -137,8 +140,8 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for RateLimitFutur
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.answer.poll(cx));
-        if let Some(admission) = this.admission {
+        let Ok(mut response) = ready!(this.response.poll(cx));
+        if let Some(admission) = this.reported {
             write_headers(response.headers_mut(), admission);
         }
         Poll::Ready(Ok(response))
@@ -162,7 +165,7 @@ fn refused(limited: &RateLimited) -> Quota {
     Quota { limit: limited.limit, remaining: 0, reset: std::time::Duration::from_secs(60) }
 }
 
-fn write_quota(headers: &mut HeaderMap, names: &Names, quota: Quota) {
+fn write_quota(headers: &mut HeaderMap, names: &HeaderNames, quota: Quota) {
     // The three values share one allocation.
     let mut buffer = BytesMut::with_capacity(VALUES);
     let mut digits = itoa::Buffer::new();

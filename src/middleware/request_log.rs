@@ -1,7 +1,8 @@
-//! Request id, log line, count, panics.
+//! The outermost layer: the request's id, its line in the log, its metrics, and 500 when a handler panics.
 //!
-//! Answers 500 when a handler panics. Ends at the last body byte, or when the client leaves: only then is it known what
-//! a request came to. Every response gets `x-request-id` and `openai-processing-ms` (time to the head).
+//! The line is written when the last byte of the body has been sent or the client has left: only then the outcome is
+//! known. Every answer gets `x-request-id` and `openai-processing-ms` (the time to its head). Makes the
+//! [`RequestContext`] that the layers behind it add to.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -20,40 +21,35 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use crate::error::{ApiError, Reason, refused_by_engine};
+use super::context::{ConnectionContext, ContextRequest, RequestContext};
+use crate::error::{ApiError, FailureLabel, refused_by_engine};
 use crate::http::server::EngineRefusal;
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
 
-/// Most of a path that is logged, bytes: anybody can send one of 64 KB, with a key or without.
-const MAX_PATH: usize = 1024;
-/// Most of a method, bytes.
-const MAX_METHOD: usize = 32;
+/// Longest part of a path that is logged, bytes. Clients without a key can send paths of 64 KB.
+const MAX_PATH_LEN: usize = 1024;
+/// Longest part of a method that is logged, bytes.
+const MAX_METHOD_LEN: usize = 32;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
-
-/// What nginx logs when a client closes before it was answered; no client ever sees it.
+/// The status in the log of a request whose client left before the answer was complete, as in nginx. Never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// Observes what a service does. A [`Record`] is among the request's extensions from here on.
+/// The layer; cheap to clone.
 #[derive(Clone)]
 pub struct RequestLogLayer {
     metrics: Metrics,
-    route: Option<Arc<RouteMetrics>>,
+    route: Arc<RouteMetrics>,
 }
 
 impl RequestLogLayer {
-    /// Counts in `metrics`.
+    /// Counts requests in `metrics`, under the path template `route`; none is for paths without a route.
     #[must_use]
-    pub const fn new(metrics: Metrics) -> Self {
-        Self { metrics, route: None }
-    }
-
-    /// In front of this route alone; otherwise axum tells which route each request came to.
-    #[must_use]
-    pub fn of_route(self, route: &str) -> Self {
-        Self { route: Some(self.metrics.route(route)), ..self }
+    pub fn new(metrics: Metrics, route: Option<&str>) -> Self {
+        let route = metrics.route(route);
+        Self { metrics, route }
     }
 }
 
@@ -61,7 +57,7 @@ impl<S> Layer<S> for RequestLogLayer {
     type Service = RequestLog<S>;
 
     fn layer(&self, inner: S) -> RequestLog<S> {
-        RequestLog { metrics: self.metrics.clone(), route: self.route.clone(), inner }
+        RequestLog { metrics: self.metrics.clone(), route: Arc::clone(&self.route), inner }
     }
 }
 
@@ -69,13 +65,13 @@ impl<S> Layer<S> for RequestLogLayer {
 #[derive(Clone)]
 pub struct RequestLog<S> {
     metrics: Metrics,
-    route: Option<Arc<RouteMetrics>>,
+    route: Arc<RouteMetrics>,
     inner: S,
 }
 
 impl<S> Service<Request> for RequestLog<S>
 where
-    S: Service<Request, Response = Response, Error = Infallible>,
+    S: Service<ContextRequest, Response = Response, Error = Infallible>,
 {
     type Response = Response;
     type Error = Infallible;
@@ -87,49 +83,47 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let record = Record::begin(request_id());
-        let line = Line {
+        let line = LogLine {
             method: request.method().clone(),
-            path: beginning(request.uri().path(), MAX_PATH).to_owned(),
+            path: truncated(request.uri().path(), MAX_PATH_LEN).to_owned(),
             status: None,
             failure: None,
             record: record.clone(),
             complete: false,
-            route: match &self.route {
-                Some(route) => Route::Known(Arc::clone(route)),
-                None => Route::Matched(self.metrics.clone(), request.extensions().get().cloned()),
-            },
+            route: Arc::clone(&self.route),
             _in_flight: self.metrics.request_begins(),
         };
-        request.extensions_mut().insert(record);
-        let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
-        RequestLogFuture { answer, line: Some(line) }
+        let connection = ConnectionContext::detach(&mut request);
+        let request = ContextRequest { http: request, context: RequestContext { connection, record, caller: () } };
+        let response = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
+        RequestLogFuture { response, line: Some(line) }
     }
 }
 
-/// The answer to what the HTTP engine refused by itself, which passes no layer: with an id, a line in the log and a count, as
-/// any other. Nothing of the request but its method and path is logged.
+/// The answer to a request that the HTTP server has refused by itself, which passes no layer. Like any other it gets an
+/// id, a line in the log and a count. Only the method and the path of the request are logged.
 #[must_use]
 pub fn refused(metrics: &Metrics, refused: &EngineRefusal<'_>) -> Response {
     metrics.refused_by_engine(refused.reason());
     let path = refused.target.split('?').next().unwrap_or_default();
-    let line = Line {
-        // `-` where none could be read.
+    let line = LogLine {
+        // `-` if no method could be read.
         method: Method::from_bytes(refused.method.as_bytes()).or_else(|_| Method::from_bytes(b"-")).unwrap_or_default(),
         path: path.to_owned(),
         status: None,
         failure: None,
         record: Record::begin(request_id()),
         complete: false,
-        route: Route::Matched(metrics.clone(), None),
+        route: metrics.route(None),
         _in_flight: metrics.request_begins(),
     };
     line.record.facts().failure = Some(refused.reason().into());
-    line.go_on(Some(refused_by_engine(refused)))
+    line.attach(Some(refused_by_engine(refused)))
 }
 
-/// At most so many bytes of a text, whole characters.
-fn beginning(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
+/// The first `max` bytes of a text, whole characters.
+fn truncated(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
 }
 
 /// `req_` and 32 hexadecimal digits.
@@ -141,12 +135,12 @@ fn request_id() -> Arc<str> {
 }
 
 pin_project! {
-    /// An answer on its way. Dropped with its line when the client leaves before the head: that is logged too.
+    /// Adds the line to the response. If it is dropped before the head, since the client has left, that is logged too.
     pub struct RequestLogFuture<F> {
         // None: the service panicked when it was called.
         #[pin]
-        answer: Option<F>,
-        line: Option<Line>,
+        response: Option<F>,
+        line: Option<LogLine>,
     }
 }
 
@@ -155,26 +149,26 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for RequestLogFutu
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = this.answer.as_pin_mut();
-        let polled = answer.map(|answer| catch_unwind(AssertUnwindSafe(|| answer.poll(cx))));
-        let answered = match polled {
+        let response = this.response.as_pin_mut();
+        let polled = response.map(|response| catch_unwind(AssertUnwindSafe(|| response.poll(cx))));
+        let response = match polled {
             Some(Ok(polled)) => ready!(polled).ok(),
             Some(Err(_)) | None => None,
         };
         let Some(line) = this.line.take() else { return Poll::Pending };
-        Poll::Ready(Ok(line.go_on(answered)))
+        Poll::Ready(Ok(line.attach(response)))
     }
 }
 
-impl Line {
-    /// The head is there; none: there was a panic. The line goes on with the body.
-    fn go_on(mut self, answered: Option<Response>) -> Response {
-        let mut response = answered.unwrap_or_else(|| {
+impl LogLine {
+    /// Adds the line to the body of the response, with which it ends; none: the handler panicked.
+    fn attach(mut self, response: Option<Response>) -> Response {
+        let mut response = response.unwrap_or_else(|| {
             tracing::error!(request_id = &**self.record.id(), path = self.path, "a handler panicked");
             ApiError::internal().into_response()
         });
         self.status = Some(response.status());
-        self.failure = response.extensions_mut().remove::<Reason>().map(|reason| reason.0);
+        self.failure = response.extensions_mut().remove::<FailureLabel>().map(|label| label.0);
         let ms = u64::try_from(self.record.elapsed().as_millis()).unwrap_or(u64::MAX);
         let headers = response.headers_mut();
         // It is made of visible ASCII.
@@ -183,46 +177,29 @@ impl Line {
         }
         headers.insert(PROCESSING_MS, HeaderValue::from(ms));
         response.map(|body| {
-            // The answer to HEAD loses its body further out.
+            // The router takes the body off the answer to HEAD.
             self.complete = body.is_end_stream() || self.method == Method::HEAD;
             Body::new(LoggedBody { body, line: self })
         })
     }
 }
 
-/// The line in the log, written when it is dropped.
-struct Line {
+/// A request's line in the log, written when it is dropped.
+struct LogLine {
     method: Method,
-    /// A copy: a piece of the request would keep the whole of its buffer.
+    /// A copy: a slice of the request would keep its whole buffer in memory.
     path: String,
     /// None while there is no head.
     status: Option<StatusCode>,
     failure: Option<String>,
     record: Record,
+    /// Whether the body has been sent to its end.
     complete: bool,
-    route: Route,
+    route: Arc<RouteMetrics>,
     _in_flight: GaugeGuard,
 }
 
-/// Where a request is counted.
-enum Route {
-    Known(Arc<RouteMetrics>),
-    /// At the route that axum has matched; none for paths that lead nowhere.
-    Matched(Metrics, Option<MatchedPath>),
-}
-
-impl Route {
-    fn count(&self, method: &Method, status: u16) {
-        match self {
-            Self::Known(route) => route.count(method, status),
-            Self::Matched(metrics, path) => {
-                metrics.request_ended(path.as_ref().map(MatchedPath::as_str), method, status);
-            }
-        }
-    }
-}
-
-impl Drop for Line {
+impl Drop for LogLine {
     fn drop(&mut self) {
         let status = match self.status {
             Some(status) if self.complete => status.as_u16(),
@@ -231,7 +208,7 @@ impl Drop for Line {
         let facts = self.record.facts();
         let line = RequestLine {
             request_id: self.record.id(),
-            method: beginning(self.method.as_str(), MAX_METHOD),
+            method: truncated(self.method.as_str(), MAX_METHOD_LEN),
             path: &self.path,
             status,
             took: self.record.elapsed(),
@@ -243,11 +220,11 @@ impl Drop for Line {
     }
 }
 
-/// A body that knows whether it was sent to its end.
+/// A body with the line of its request.
 struct LoggedBody {
-    // Dropped before the line, so that what it holds is settled when the line is written.
+    // Dropped before the line, so that usage is settled when the line is written.
     body: Body,
-    line: Line,
+    line: LogLine,
 }
 
 impl HttpBody for LoggedBody {
@@ -256,7 +233,7 @@ impl HttpBody for LoggedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        // Some clients close as soon as they have read the last frame: that is success.
+        // A client that closes as soon as it has read the last frame has got a complete answer.
         self.line.complete = frame.is_none() || self.body.is_end_stream();
         Poll::Ready(frame)
     }
@@ -272,24 +249,22 @@ impl HttpBody for LoggedBody {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::routing::get;
     use futures_util::{FutureExt, stream};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
     use super::*;
 
-    async fn ask(metrics: &Metrics, path: &str) -> Response {
-        async fn two() -> Body {
-            Body::from_stream(stream::iter(["a", "b"].map(Ok::<_, Infallible>)))
-        }
-        async fn never() -> Body {
-            std::future::pending().await
-        }
-        let routes = Router::new().route("/things/{id}", get(two)).route("/never", get(never));
-        let app = routes.layer(RequestLogLayer::new(metrics.clone()));
-        app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    async fn ask(metrics: &Metrics, route: Option<&str>, path: &str) -> Response {
+        let handler = tower::service_fn(async |request: ContextRequest| {
+            if request.http.uri().path() == "/never" {
+                std::future::pending::<()>().await;
+            }
+            let body = Body::from_stream(stream::iter(["a", "b"].map(Ok::<_, Infallible>)));
+            Ok::<_, Infallible>(body.into_response())
+        });
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        RequestLogLayer::new(metrics.clone(), route).layer(handler).oneshot(request).await.unwrap()
     }
 
     fn has(metrics: &Metrics, series: &str) -> bool {
@@ -303,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_in_flight_until_its_last_byte_and_counted_by_its_route() {
         let metrics = Metrics::new();
-        let mut body = ask(&metrics, "/things/7").await.into_body();
+        let mut body = ask(&metrics, Some("/things/{id}"), "/things/7").await.into_body();
         assert!(body.frame().await.is_some() && in_flight(&metrics, 1));
         assert!(!metrics.encode().contains("petstream_requests_total"));
         while body.frame().await.is_some() {}
@@ -313,24 +288,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_leaves_is_counted_as_such_and_in_flight_no_more() {
+    async fn a_client_that_leaves_is_counted_as_499_and_no_longer_in_flight() {
         let metrics = Metrics::new();
-        let mut body = ask(&metrics, "/things/7").await.into_body();
+        let mut body = ask(&metrics, Some("/things/{id}"), "/things/7").await.into_body();
         assert!(body.frame().await.is_some());
         drop(body);
         let route = r#"petstream_requests_total{route="/things/{id}",method="GET",status="499"} 1"#;
         assert!(in_flight(&metrics, 0) && has(&metrics, route));
-        assert!(ask(&metrics, "/never").now_or_never().is_none());
+        assert!(ask(&metrics, Some("/never"), "/never").now_or_never().is_none());
         let route = r#"petstream_requests_total{route="/never",method="GET",status="499"} 1"#;
         assert!(in_flight(&metrics, 0) && has(&metrics, route));
     }
 
     #[tokio::test]
-    async fn a_path_that_leads_nowhere_has_no_label_of_its_own() {
+    async fn paths_without_a_route_share_one_label() {
         let metrics = Metrics::new();
         for path in ["/no", "/nowhere"] {
-            ask(&metrics, path).await.into_body().collect().await.unwrap();
+            ask(&metrics, None, path).await.into_body().collect().await.unwrap();
         }
-        assert!(has(&metrics, r#"petstream_requests_total{route="other",method="GET",status="404"} 2"#));
+        assert!(has(&metrics, r#"petstream_requests_total{route="other",method="GET",status="200"} 2"#));
     }
 }

@@ -4,12 +4,14 @@
 //! timeouts that share a timer do so through a [`TaskTimer`] that is passed to them. The clock is tokio's, which tests
 //! can pause.
 
+mod jitter;
 mod lazy_timer;
 mod response_deadline;
 mod shutdown;
 mod task_timer;
 mod timeout;
 
+pub use jitter::jitter;
 pub use response_deadline::ResponseDeadline;
 pub use shutdown::{Shutdown, ShutdownSignal, ShutdownWatcher};
 pub use task_timer::TaskTimer;

@@ -7,10 +7,8 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -22,7 +20,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use rust_embed::Embed;
 
 use crate::error::ApiError;
-use crate::error::no_method;
 use crate::wire::etag;
 
 /// Where assets are, for browsers and in the folder.
@@ -64,23 +61,20 @@ struct File {
     packed: Option<Bytes>,
 }
 
-/// The routes.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/", get(index).fallback(no_method)).route("/assets/{name}", get(asset).fallback(no_method))
-}
-
 /// Packs the files, which takes a moment that the first reader need not wait for.
 pub fn warm() {
     LazyLock::force(&FILES);
 }
 
-async fn index(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+/// `GET /`
+pub(crate) async fn index(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     // It names the assets of this version, so it must be that of this version.
     answer(INDEX, "no-cache", &headers)
         .unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
 }
 
-async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+/// `GET /assets/{name}`
+pub(crate) async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let name = uri.path().trim_start_matches('/').strip_prefix(ASSETS).filter(|name| *name != INDEX);
     let found = name.and_then(|name| answer(name, "public, max-age=31536000, immutable", &headers));
     found.unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())

@@ -22,6 +22,7 @@ mod petstore_ai;
 mod preflights;
 mod proxy;
 mod quirks;
+mod routes;
 mod routing;
 mod server;
 mod shares;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
+use petstream::api::Route;
 use petstream::app::{Running, start_with};
 use petstream::config::{Environment, Flags, Sources, load};
 use petstream::limiter::Clock;
@@ -100,6 +101,11 @@ impl Server {
     /// A connection to it.
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(self.address).await
+    }
+
+    /// Every route of its API.
+    pub(crate) fn routes(&self) -> &[Route] {
+        &self.running.routes
     }
 
     /// Asks on a connection of its own, and reads the whole answer.

@@ -1,43 +1,43 @@
 //! How a browser gets in: `POST /api/events/tickets` and `/sessions` with a key, `DELETE /api/events/sessions` with the
 //! cookie.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::Events;
+use super::service::Events;
 use crate::auth::browser_credential;
+use crate::auth::context::AuthContext;
 use crate::auth::sessions::TICKET_LIFE;
 use crate::error::problem::Problem;
-use crate::middleware::authenticate::AuthContext;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A ticket for one connection: `{"ticket","expires_in"}`, the latter in seconds.
-pub(super) async fn ticket(
+pub(in crate::api) async fn ticket(
     State(events): State<Events>,
-    Extension(standing): Extension<AuthContext>,
+    State(auth): State<AuthContext>,
 ) -> Result<Response, Problem> {
-    let ticket = events.browsers.sessions.issue(&standing.principal().id, standing.key())?;
+    let ticket = events.browsers.sessions.issue(&auth.principal().id, auth.key())?;
     let body = json!({ "ticket": ticket, "expires_in": TICKET_LIFE.as_secs() });
     Ok(([(CACHE_CONTROL, NO_STORE)], Json(body)).into_response())
 }
 
 /// A cookie for the page that asks.
-pub(super) async fn sign_in(
+pub(in crate::api) async fn sign_in(
     State(events): State<Events>,
-    Extension(standing): Extension<AuthContext>,
+    State(auth): State<AuthContext>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = events.browsers.sessions.open(&standing.principal().id, standing.key()).await?;
+    let token = events.browsers.sessions.open(&auth.principal().id, auth.key()).await?;
     Ok(with_cookie(events.browsers.cookie(&token, &headers)))
 }
 
 /// Ends the session of the cookie, if it has one, and takes the cookie away.
-pub(super) async fn sign_out(State(events): State<Events>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(in crate::api) async fn sign_out(State(events): State<Events>, headers: HeaderMap) -> Result<Response, Problem> {
     let sessions = &events.browsers.sessions;
     if let Some(token) = browser_credential::token(&headers) {
         // Asked before it is deleted: anybody can come here, and only a writer makes others wait.

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::query::Wanted;
+use super::query::EventsQuery;
 use crate::events::Since;
 
 /// Where a stream or page begins that is asked for with this query string and this `Last-Event-ID`; none: it is refused.
@@ -10,5 +10,5 @@ use crate::events::Since;
 pub fn since(query: &str, last_event_id: Option<HeaderValue>) -> Option<Since> {
     let headers: HeaderMap =
         last_event_id.into_iter().map(|id| (http::HeaderName::from_static("last-event-id"), id)).collect();
-    Wanted::parse(None, query, &headers).ok().map(|wanted| wanted.since)
+    EventsQuery::parse(None, query, &headers).ok().map(|query| query.since)
 }

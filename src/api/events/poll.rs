@@ -11,9 +11,10 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio::time::{Instant, timeout_at};
 
-use super::jitter::jitter;
-use super::{Settings, control_frames};
+use super::control_frames;
+use super::service::Settings;
 use crate::events::{EventHub, Reset, Since, SubscribeError, SubscriptionEvent};
+use crate::time::jitter;
 use crate::wire::event::{Cursor, Topics};
 
 /// Bytes after which a page is full.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::super::parameters::Parameters;
+use crate::api::parameters::Parameters;
 use crate::error::problem::FieldError;
 use crate::events::Since;
 use crate::wire::event::{STATS_TOPIC, Topic, Topics};
@@ -22,17 +22,17 @@ const EARLIEST: &str = "earliest";
 
 /// A request for events.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct EventsQuery {
     pub(super) topics: Topics,
     /// Whether it is also about what the server does.
     pub(super) stats: bool,
     pub(super) since: Since,
-    pub(super) answer: Answer,
+    pub(super) format: Format,
 }
 
 /// In which form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Format {
     Stream {
         /// Whether events have their names.
         named: bool,
@@ -43,19 +43,20 @@ pub(super) enum Answer {
     },
 }
 
-impl Wanted {
+impl EventsQuery {
     /// Reads a request; `named` is what its path names.
-    pub(super) fn parse(named: Option<Named>, query: &str, headers: &HeaderMap) -> Result<Self, Vec<FieldError>> {
+    pub(super) fn parse(named: Option<TopicName>, query: &str, headers: &HeaderMap) -> Result<Self, Vec<FieldError>> {
         let mut given = Parameters::read(query);
         let named = match named {
             Some(named) => vec![named],
             None => {
                 let names = Topic::ALL.map(Topic::name).join(", ");
-                given.list("topics", &format!("among {names}, {STATS_TOPIC}"), Named::from_name)
+                given.list("topics", &format!("among {names}, {STATS_TOPIC}"), TopicName::from_name)
             }
         };
-        let stats = named.contains(&Named::Stats);
-        let topics = if named.is_empty() { Topics::ALL } else { named.into_iter().filter_map(Named::topic).collect() };
+        let stats = named.contains(&TopicName::Stats);
+        let topics =
+            if named.is_empty() { Topics::ALL } else { named.into_iter().filter_map(TopicName::topic).collect() };
         // The gate has read it.
         given.one("ticket", "a text", |_| Some(()));
         let last = given.one("last_event_id", "an event's id", |text| Some(text.to_owned()));
@@ -65,30 +66,30 @@ impl Wanted {
         if page && stats {
             given.refuse("topics", format!("can't have {STATS_TOPIC} in a page: GET /api/stats has it"));
         }
-        let answer = if page {
+        let format = if page {
             let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MAX_EVENTS).contains(n));
             let limit = given.one("limit", "1 to 1000", within).unwrap_or(EVENTS);
-            Answer::Page { wait: Duration::from_secs(wait.unwrap_or(WAIT)), limit }
+            Format::Page { wait: Duration::from_secs(wait.unwrap_or(WAIT)), limit }
         } else {
             let named = given.one("named", "true or false", |text| text.parse().ok()).unwrap_or(true);
-            Answer::Stream { named }
+            Format::Stream { named }
         };
         given.finish()?;
         // A header that is no text is no cursor of ours either.
         let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
         let cursor = [after.as_deref(), header, last.as_deref()].into_iter().flatten().find(|text| !text.is_empty());
-        Ok(Self { topics, stats, since: cursor.map_or(Since::Now, since), answer })
+        Ok(Self { topics, stats, since: cursor.map_or(Since::Now, since), format })
     }
 }
 
 /// A topic as requests name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum TopicName {
     Logged(Topic),
     Stats,
 }
 
-impl Named {
+impl TopicName {
     pub(super) fn from_name(name: &str) -> Option<Self> {
         if name == STATS_TOPIC { Some(Self::Stats) } else { Topic::from_name(name).map(Self::Logged) }
     }
@@ -116,12 +117,12 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn parse(query: &str, header: Option<&str>) -> Result<Wanted, Vec<FieldError>> {
+    fn parse(query: &str, header: Option<&str>) -> Result<EventsQuery, Vec<FieldError>> {
         let mut headers = HeaderMap::new();
         if let Some(id) = header {
             headers.insert("last-event-id", id.parse().unwrap());
         }
-        Wanted::parse(None, query, &headers)
+        EventsQuery::parse(None, query, &headers)
     }
 
     fn after(cursor: &str) -> Since {
@@ -130,12 +131,12 @@ mod tests {
 
     #[test]
     fn a_stream_of_everything_from_now_on_is_the_default() {
-        let answer = Answer::Stream { named: true };
-        let expected = Wanted { topics: Topics::ALL, stats: false, since: Since::Now, answer };
+        let format = Format::Stream { named: true };
+        let expected = EventsQuery { topics: Topics::ALL, stats: false, since: Since::Now, format };
         assert_eq!(parse("", None), Ok(expected));
         let wanted = parse("topics=pets,orders&named=false&ticket=x", None).unwrap();
         assert_eq!(wanted.topics, [Topic::Orders, Topic::Pets].into_iter().collect());
-        assert_eq!(wanted.answer, Answer::Stream { named: false });
+        assert_eq!(wanted.format, Format::Stream { named: false });
     }
 
     #[test]
@@ -143,9 +144,9 @@ mod tests {
         let wanted = |query| parse(query, None).map(|wanted| (wanted.topics, wanted.stats));
         assert_eq!(wanted("topics=stats"), Ok((Topics::NONE, true)));
         assert_eq!(wanted("topics=stats,pets"), Ok(([Topic::Pets].into_iter().collect(), true)));
-        let by_path = Wanted::parse(Some(Named::Stats), "", &HeaderMap::new()).unwrap();
+        let by_path = EventsQuery::parse(Some(TopicName::Stats), "", &HeaderMap::new()).unwrap();
         assert_eq!((by_path.topics, by_path.stats), (Topics::NONE, true));
-        assert!(Wanted::parse(Some(Named::Stats), "wait=0", &HeaderMap::new()).is_err());
+        assert!(EventsQuery::parse(Some(TopicName::Stats), "wait=0", &HeaderMap::new()).is_err());
     }
 
     #[test]
@@ -169,8 +170,8 @@ mod tests {
         for (query, seconds, limit) in
             [("after=e.1", 25, 100), ("wait=0", 0, 100), ("after=earliest&wait=60&limit=1000", 60, 1_000)]
         {
-            let answer = Answer::Page { wait: Duration::from_secs(seconds), limit };
-            assert_eq!(parse(query, None).unwrap().answer, answer, "{query}");
+            let format = Format::Page { wait: Duration::from_secs(seconds), limit };
+            assert_eq!(parse(query, None).unwrap().format, format, "{query}");
         }
     }
 
@@ -194,7 +195,7 @@ mod tests {
         ] {
             assert_eq!(parse(query, None).unwrap_err()[0].field, field, "{query}");
         }
-        let pets = Named::Logged(Topic::Pets);
-        assert_eq!(Wanted::parse(Some(pets), "topics=pets", &HeaderMap::new()).unwrap_err()[0].field, "topics");
+        let pets = TopicName::Logged(Topic::Pets);
+        assert_eq!(EventsQuery::parse(Some(pets), "topics=pets", &HeaderMap::new()).unwrap_err()[0].field, "topics");
     }
 }

@@ -15,36 +15,26 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body as HttpBody, Frame};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
-use super::jitter::jitter;
-use super::{Settings, control_frames};
+use super::control_frames;
+use super::service::Settings;
+use crate::auth::context::AuthContext;
 use crate::events::{Start, Subscription, SubscriptionEvent};
-use crate::middleware::authenticate::AuthContext;
 use crate::store::StoreError;
+use crate::time::jitter;
 use crate::wire::event_frame::{push_id, push_retry};
+use crate::wire::sse::set_stream_headers;
 
 /// Most events written at once.
 const BATCH: usize = 64;
-/// A proxy that buffers would hold events back.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// The headers of a stream.
-pub(super) fn head(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-}
-
 /// The answer to HEAD: no subscription is opened for it. Its body is empty but of no known length, as that of a stream is.
 pub(super) fn head_only() -> Response {
     let mut response = Response::new(Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()));
-    head(response.headers_mut());
+    set_stream_headers(response.headers_mut());
     response
 }
 
@@ -53,7 +43,7 @@ pub(super) fn respond(
     start: &Start,
     subscription: Subscription,
     settings: Arc<Settings>,
-    standing: AuthContext,
+    auth: AuthContext,
     named: bool,
 ) -> Response {
     let mut greeting = BytesMut::with_capacity(256);
@@ -68,13 +58,13 @@ pub(super) fn respond(
         told: start.from.seq,
         farewell: None,
         ended: false,
-        standing,
+        auth,
         tick: tokio::time::sleep(settings.heartbeat),
         settings,
         subscription,
     };
     let mut response = Response::new(Body::new(body));
-    head(response.headers_mut());
+    set_stream_headers(response.headers_mut());
     response
 }
 
@@ -87,7 +77,7 @@ pin_project! {
         // The server is stopping: at the next tick this is the last word.
         farewell: Option<Duration>,
         ended: bool,
-        standing: AuthContext,
+        auth: AuthContext,
         settings: Arc<Settings>,
         // The next heartbeat, or the end.
         #[pin]
@@ -108,7 +98,7 @@ impl EventStream {
             return out;
         }
         this.tick.as_mut().reset(Instant::now() + this.settings.heartbeat);
-        if !this.standing.holds() {
+        if !this.auth.is_valid() {
             *this.ended = true;
             return out;
         }

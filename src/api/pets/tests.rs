@@ -1,12 +1,16 @@
 //! The routes as a client sees them, over the seeded inventory.
 
+use axum::Router;
 use axum::body::Body;
+use axum::extract::FromRef;
+use axum::routing::get;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::api::not_found::method_not_allowed;
 use crate::store::Store;
 
 impl FromRef<PetStore> for PublicPath {
@@ -19,8 +23,9 @@ async fn seeded() -> (Store, Router) {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let pets = PetStore::new(store.clone());
     pets.seed().await.unwrap();
-    let app = reads::<PetStore>().method_not_allowed_fallback(async || Problem::method_not_allowed());
-    (store, app.with_state(pets))
+    let list = get(list).fallback(method_not_allowed);
+    let one = get(one).fallback(method_not_allowed);
+    (store, Router::new().route("/api/pets", list).route("/api/pets/{id}", one).with_state(pets))
 }
 
 async fn ask(app: &Router, method: &str, path: &str) -> (StatusCode, header::HeaderMap, Value) {

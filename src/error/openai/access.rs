@@ -1,4 +1,4 @@
-//! Requests that are not let in.
+//! Failures of authentication, authorization and the check of origins.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ impl ApiError {
 
     /// More than one `Authorization` header.
     #[must_use]
-    pub fn many_keys() -> Self {
+    pub fn several_keys() -> Self {
         Self::bad(StatusCode::BAD_REQUEST, None, "The request has more than one Authorization header.")
     }
 
-    /// Too many failures of one address to let another one wait.
+    /// Too many failures from one address to delay the answer to another.
     #[must_use]
-    pub fn many_failures(wait: Duration) -> Self {
+    pub fn too_many_failures(wait: Duration) -> Self {
         let message = "Too many requests without a valid API key came from your address. Please try again later.";
         let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "requests", Some("rate_limit_exceeded"), message);
         error.retry_after = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1_000));
@@ -47,16 +47,16 @@ impl ApiError {
         Self::bad(StatusCode::UNAUTHORIZED, code, format!("Incorrect API key provided: {masked}."))
     }
 
-    /// The key has not the scope that the endpoint asks for.
+    /// The key lacks the scope that the route requires.
     #[must_use]
     pub fn no_scope(scope: &str) -> Self {
         let message = format!("Your API key has not the scope '{scope}' that this endpoint needs.");
         Self::bad(StatusCode::FORBIDDEN, Some("insufficient_permissions"), message)
     }
 
-    /// A request for a host whose name others may have pointed here.
+    /// A request for a host name that anyone may have pointed at this machine.
     #[must_use]
-    pub fn strange_host() -> Self {
+    pub fn foreign_host() -> Self {
         let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List \
                        the origin in cors.allow_origins, or ask for keys (auth: keys).";
         Self::bad(StatusCode::FORBIDDEN, Some("host_not_allowed"), message)
@@ -64,7 +64,7 @@ impl ApiError {
 
     /// A request of a page of another origin.
     #[must_use]
-    pub fn strange_origin() -> Self {
+    pub fn foreign_origin() -> Self {
         let message = "This server asks for no keys, so it takes no requests from pages of other origins. List the \
                        origin in cors.allow_origins, or ask for keys (auth: keys).";
         Self::bad(StatusCode::FORBIDDEN, Some("origin_not_allowed"), message)

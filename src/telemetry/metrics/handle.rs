@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::Method;
-
 use super::counters::{Counter, CounterMap, Gauge, GaugeGuard, LabelMap, OTHER};
 use super::model::ModelMetrics;
 use super::route::RouteMetrics;
@@ -66,16 +64,11 @@ impl Metrics {
         self.0.in_flight.increment()
     }
 
-    /// The metrics of the route `template`. Takes a lock: call it once, at the start, for a route that is known then.
+    /// The metrics of the route with the path template `route`; none: of paths without a route. Takes a lock: call it
+    /// once, at the start.
     #[must_use]
-    pub fn route(&self, template: &str) -> Arc<RouteMetrics> {
-        self.0.routes.get(template)
-    }
-
-    /// Counts a finished request. `route` is the template that matched, if one did; `status` is 499 if the client left
-    /// first.
-    pub fn request_ended(&self, route: Option<&str>, method: &Method, status: u16) {
-        self.route(route.unwrap_or(OTHER)).count(method, status);
+    pub fn route(&self, route: Option<&str>) -> Arc<RouteMetrics> {
+        self.0.routes.get(route.unwrap_or(OTHER))
     }
 
     /// Counts a request that was refused by a limit, by the kind of limit and its owner.

@@ -44,9 +44,9 @@ fn sample_metrics() -> Metrics {
     target.attempt(TargetMetrics::OK);
     target.attempt("closed");
     drop(target.ejected());
-    metrics.request_ended(Some("/v1/chat/completions"), &Method::POST, 200);
-    metrics.request_ended(Some("/v1/chat/completions"), &Method::POST, 499);
-    metrics.request_ended(None, &Method::GET, 404);
+    metrics.route(Some("/v1/chat/completions")).count(&Method::POST, 200);
+    metrics.route(Some("/v1/chat/completions")).count(&Method::POST, 499);
+    metrics.route(None).count(&Method::GET, 404);
     metrics.refused("tokens_per_minute", "key");
     metrics.usage_records(7, 3);
     metrics
@@ -157,9 +157,9 @@ fn the_number_of_series_is_bounded() {
     let fill = |from: usize| {
         let model = metrics.model("m");
         for i in from..from + 5000 {
-            metrics.request_ended(Some(&format!("/{i}")), &Method::GET, 200);
+            metrics.route(Some(&format!("/{i}"))).count(&Method::GET, 200);
             let method = Method::from_bytes(format!("M{i}").as_bytes()).unwrap();
-            metrics.request_ended(Some("/v1/models"), &method, u16::try_from(i % 900).unwrap());
+            metrics.route(Some("/v1/models")).count(&method, u16::try_from(i % 900).unwrap());
             let _ = metrics.model(&format!("m{i}"));
             let _ = model.target(&format!("t{i}"));
             let word: &'static str = Box::leak(format!("w{i}").into_boxed_str());

@@ -6,6 +6,8 @@
 
 mod decoder;
 mod encoder;
+mod headers;
 
 pub use decoder::{Decoder, Event, TooLong};
 pub use encoder::{DONE, KEEP_ALIVE, push_frame, push_frame_parts};
+pub use headers::set_stream_headers;

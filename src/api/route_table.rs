@@ -1,0 +1,123 @@
+//! Builds axum's router from rows of method, path, policy and handler, each behind the one stack of layers.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter};
+use futures_util::FutureExt;
+use futures_util::future::Map;
+use http::Method;
+use tower::Service;
+
+use super::not_found::{NotFound, method_not_allowed};
+use super::state::{AppState, RequestState};
+use crate::error::Surface;
+use crate::middleware::context::{Admitted, ContextRequest};
+use crate::middleware::stack::{RoutePolicy, Stack};
+
+/// A method of a path. GET answers HEAD too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path template: `/api/pets/{id}`.
+    pub path: &'static str,
+}
+
+/// A router that is being built.
+pub(super) struct RouteTable {
+    stack: Stack,
+    state: Arc<AppState>,
+    routes: Vec<Route>,
+    paths: BTreeMap<&'static str, MethodRouter>,
+}
+
+impl RouteTable {
+    pub(super) const fn new(stack: Stack, state: Arc<AppState>) -> Self {
+        Self { stack, state, routes: Vec::new(), paths: BTreeMap::new() }
+    }
+
+    /// Adds a route. A path keeps the policy of each of its methods; methods that it does not have are open to everyone,
+    /// who gets 405.
+    pub(super) fn add<H, T>(&mut self, method: &Method, path: &'static str, policy: &RoutePolicy, handler: H)
+    where
+        H: Handler<T, RequestState>,
+        T: 'static,
+    {
+        let service = self.stack.layer(Some(path), policy.clone(), self.service(handler));
+        // The table has standard methods only.
+        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+        let routes = match self.paths.remove(path) {
+            Some(routes) => routes,
+            None => MethodRouter::new().fallback_service(self.open(Some(path), method_not_allowed)),
+        };
+        self.paths.insert(path, routes.on_service(filter, service));
+        self.routes.push(Route { method: method.clone(), path });
+    }
+
+    /// The router, and its routes. All other paths are answered 404.
+    pub(super) fn finish(self) -> (Router, Vec<Route>) {
+        let not_found = NotFound::new(self.paths.keys().copied());
+        let handler = move |method, uri| std::future::ready(not_found.answer(&method, &uri));
+        let fallback = self.open(None, handler);
+        let router = self.paths.into_iter().fold(Router::new(), |router, (path, routes)| router.route(path, routes));
+        (router.fallback_service(fallback), self.routes)
+    }
+
+    /// A handler behind the layers of an open route.
+    fn open<H, T>(
+        &self,
+        path: Option<&str>,
+        handler: H,
+    ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<H, T>
+    where
+        H: Handler<T, RequestState>,
+        T: 'static,
+    {
+        self.stack.layer(path, RoutePolicy::open(Surface::OpenAi), self.service(handler))
+    }
+
+    fn service<H, T>(&self, handler: H) -> HandlerService<H, T> {
+        HandlerService { handler, app: Arc::clone(&self.state), extractors: PhantomData }
+    }
+}
+
+/// Calls an axum handler with the state of one request.
+struct HandlerService<H, T> {
+    handler: H,
+    app: Arc<AppState>,
+    extractors: PhantomData<fn() -> T>,
+}
+
+impl<H: Clone, T> Clone for HandlerService<H, T> {
+    fn clone(&self) -> Self {
+        Self { handler: self.handler.clone(), app: Arc::clone(&self.app), extractors: PhantomData }
+    }
+}
+
+impl<H: Handler<T, RequestState>, T> Service<ContextRequest<Admitted>> for HandlerService<H, T> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Map<H::Future, fn(Response) -> Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, ContextRequest { http, context }: ContextRequest<Admitted>) -> Self::Future {
+        let state = RequestState { app: Arc::clone(&self.app), context };
+        self.handler.clone().call(http, state).map(Ok)
+    }
+}

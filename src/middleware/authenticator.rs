@@ -1,0 +1,174 @@
+//! Checks keys against the keyring, and slows down addresses from which keys are guessed.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use tokio::sync::Semaphore;
+
+use crate::auth::keyring::{Keyring, Principal};
+use crate::limiter::Clock;
+use crate::wire::api_key::KeyHash;
+
+/// Failures a minute from one address that are answered at once.
+const FREE_FAILURES: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Longest delay of the answer to a further failure.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+/// Most answers that are delayed at the same time; further failures are refused with 429, so that they form no queue
+/// without a bound.
+const MAX_DELAYED: usize = 256;
+/// Addresses that are remembered before idle ones are forgotten for the first time.
+const FIRST_PURGE: usize = 1_024;
+/// Most addresses that are counted separately.
+const MAX_ADDRESSES: usize = 65_536;
+
+/// Failures by address.
+type Failures = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock, NoOpMiddleware<Nanos>>;
+
+/// What authentication needs; cheap to clone.
+#[derive(Clone)]
+pub struct Authenticator {
+    /// `Err`: keys are not checked, every request is this principal's.
+    keyring: Result<Keyring, Arc<Principal>>,
+    failures: Arc<Failures>,
+    /// How many addresses are remembered before idle ones are forgotten.
+    purge_at: Arc<AtomicUsize>,
+    clock: Clock,
+    delayed: Arc<Semaphore>,
+}
+
+impl Authenticator {
+    /// Requires a key of `keyring`.
+    #[must_use]
+    pub fn keys(keyring: Keyring, clock: Clock) -> Self {
+        Self::new(Ok(keyring), clock)
+    }
+
+    /// Checks no keys; every request is `principal`'s.
+    #[must_use]
+    pub fn open(principal: Principal, clock: Clock) -> Self {
+        Self::new(Err(Arc::new(principal)), clock)
+    }
+
+    fn new(keyring: Result<Keyring, Arc<Principal>>, clock: Clock) -> Self {
+        let failures = Failures::new(Quota::per_minute(FREE_FAILURES), DashMapStateStore::default(), clock.clone());
+        Self {
+            keyring,
+            failures: Arc::new(failures),
+            purge_at: Arc::new(AtomicUsize::new(FIRST_PURGE)),
+            clock,
+            delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
+        }
+    }
+
+    /// The keys; none where keys are not checked.
+    #[must_use]
+    pub fn keyring(&self) -> Option<&Keyring> {
+        self.keyring.as_ref().ok()
+    }
+
+    /// Whether keys are checked.
+    #[must_use]
+    pub const fn requires_keys(&self) -> bool {
+        self.keyring.is_ok()
+    }
+
+    /// The principal whose key has this hash, if the key is known and has not expired.
+    pub(super) fn find_known(&self, key: &KeyHash) -> Option<Arc<Principal>> {
+        let keyring = match &self.keyring {
+            Ok(keyring) => keyring,
+            Err(everyone) => return Some(Arc::clone(everyone)),
+        };
+        keyring.find(key).filter(|principal| !principal.has_expired())
+    }
+
+    /// As [`Authenticator::find_known`], and reads the database again for a key that is not known: another process may
+    /// have made it a moment ago.
+    pub(super) async fn find(&self, key: &KeyHash) -> Option<Arc<Principal>> {
+        let known = self.find_known(key);
+        if let (None, Ok(keyring)) = (&known, &self.keyring) {
+            keyring.refresh().await;
+            return self.find_known(key);
+        }
+        known
+    }
+
+    /// Makes guessing slow without ever making a valid key slow: only the answer to a failure is delayed. Where too many
+    /// are delayed already, gives how long the client should stay away instead: a faster answer would be a reward.
+    pub(super) async fn throttle_failures(&self, peer: Option<IpAddr>) -> Option<Duration> {
+        let peer = peer?;
+        let Err(not_yet) = self.failures.check_key(&self.slot(network(peer))) else { return None };
+        let Ok(_permit) = self.delayed.try_acquire() else { return Some(MAX_DELAY) };
+        tokio::time::sleep(not_yet.wait_time_from(self.clock.now()).min(MAX_DELAY)).await;
+        None
+    }
+
+    /// The address under which a failure is counted. When more addresses have failed within a minute than are counted
+    /// separately, all others share one slot.
+    fn slot(&self, address: IpAddr) -> IpAddr {
+        let known = self.failures.len();
+        if known >= self.purge_at.load(Ordering::Relaxed) {
+            self.failures.retain_recent();
+            let left = self.failures.len();
+            self.purge_at.store((left * 2).clamp(FIRST_PURGE, MAX_ADDRESSES), Ordering::Relaxed);
+            if left >= MAX_ADDRESSES {
+                return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+            }
+        }
+        address
+    }
+}
+
+/// The network that an address stands for: an IPv6 host has a whole /64 to itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::config::RateLimits;
+    use crate::error::{Denied, Surface};
+    use crate::wire::api_key::Scopes;
+
+    fn authenticator() -> Authenticator {
+        let everyone = Principal {
+            id: "everybody".into(),
+            name: "everybody".into(),
+            expires_at: None,
+            models: None,
+            scopes: Scopes::ALL,
+            limits: RateLimits::default(),
+        };
+        Authenticator::open(everyone, Clock::fake().0)
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_refused_while_too_many_are_delayed() {
+        let authenticator = authenticator();
+        let peer = Some(IpAddr::from([127, 0, 0, 1]));
+        let _all = authenticator.delayed.try_acquire_many(u32::try_from(MAX_DELAYED).unwrap()).unwrap();
+        for _ in 0..FREE_FAILURES.get() {
+            assert_eq!(authenticator.throttle_failures(peer).await, None, "answered as it is");
+        }
+        let wait = authenticator.throttle_failures(peer).await.expect("no place to wait");
+        for (surface, kind) in [(Surface::OpenAi, "application/json"), (Surface::Problem, "application/problem+json")] {
+            let answer = Denied::TooManyFailures(wait).to_response(surface);
+            assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(answer.headers()["content-type"], kind);
+            assert_eq!(answer.headers()["retry-after"], "1");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the layers in front of a handler learn of a request, as types.
+//!
+//! [`RequestLog`](super::request_log) makes the context from the [`ConnectionContext`]; each further layer is a service
+//! of the [`ContextRequest`] that the layer before it hands on. `authenticate` turns a `ContextRequest` into a
+//! `ContextRequest<AuthContext>`, `rate_limit` that into a `ContextRequest<Admitted>`, which is what handlers take: a
+//! route without one of the layers, or with two of them in the wrong order, does not compile.
+
+use std::net::SocketAddr;
+
+use axum::extract::Request;
+
+use crate::auth::context::AuthContext;
+use crate::limiter::Admission;
+use crate::telemetry::record::Record;
+use crate::time::{ResponseDeadline, TaskTimer};
+
+/// What the server knows of the connection that a request came on.
+///
+/// It is the only thing that goes through axum's router as an extension of the request: [`ConnectionContext::attach`]
+/// puts it there, and the outermost layer takes it out. A request that came without one has the default: an unknown
+/// peer, and a deadline that nothing observes.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionContext {
+    /// The client's address, if it is known.
+    pub peer: Option<SocketAddr>,
+    /// When the answer must be over: set by the handler, observed by the owner of the socket.
+    pub deadline: ResponseDeadline,
+    /// The timer of the task that serves the connection.
+    pub timer: TaskTimer,
+}
+
+impl ConnectionContext {
+    /// Adds it to a request that is on its way to axum's router.
+    pub fn attach<B>(self, request: &mut http::Request<B>) {
+        request.extensions_mut().insert(self);
+    }
+
+    /// Takes it from a request that axum's router has handed on.
+    pub(super) fn detach(request: &mut Request) -> Self {
+        request.extensions_mut().remove().unwrap_or_default()
+    }
+}
+
+/// What is known of a request. `C` is what is known of its caller: nothing at first, an [`AuthContext`] behind
+/// `authenticate`, [`Admitted`] behind `rate_limit`.
+#[derive(Clone)]
+pub struct RequestContext<C = ()> {
+    /// The connection.
+    pub connection: ConnectionContext,
+    /// The request's id, and what its line in the log will say.
+    pub record: Record,
+    /// The caller.
+    pub caller: C,
+}
+
+/// A caller that has passed authentication and the limit of requests.
+#[derive(Clone)]
+pub struct Admitted {
+    /// Whose request it is.
+    pub auth: AuthContext,
+    /// What the limits have left for it.
+    pub admission: Admission,
+}
+
+/// A request with its context.
+pub struct ContextRequest<C = ()> {
+    /// The request.
+    pub http: Request,
+    /// What the layers have learned of it.
+    pub context: RequestContext<C>,
+}
+
+impl<C> ContextRequest<C> {
+    /// The same request with more known of its caller: `add` is given what was known before.
+    pub(super) fn with_caller<D>(self, add: impl FnOnce(C) -> D) -> ContextRequest<D> {
+        let Self { http, context: RequestContext { connection, record, caller } } = self;
+        ContextRequest { http, context: RequestContext { connection, record, caller: add(caller) } }
+    }
+}
+
+#[cfg(test)]
+impl From<Request> for ContextRequest {
+    fn from(http: Request) -> Self {
+        let context =
+            RequestContext { connection: ConnectionContext::default(), record: Record::begin("req_test"), caller: () };
+        Self { http, context }
+    }
+}
