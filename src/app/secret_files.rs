@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::keyring::Keyring;
-use crate::config::{KeyConfig, Secret, SecretFile, long_enough};
+use crate::config::{KeyConfig, Secret, SecretFile, check_key_length};
 use crate::upstream::{Routes, Target};
 use crate::wire::api_key::KeyHash;
 
@@ -101,7 +101,7 @@ impl WatchedFile {
         match &self.owner {
             SecretOwner::Target(target) => Ok(target.credential().replace(secret)),
             SecretOwner::Key(keyring, name) => {
-                long_enough(secret.reveal())?;
+                check_key_length(secret.reveal())?;
                 let replaced = keyring.replace(name, KeyHash::of(secret.reveal())).await;
                 replaced.map_err(|other| format!("the key {other:?} has the same secret; choose another"))
             }

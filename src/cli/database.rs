@@ -1,6 +1,6 @@
 //! The database of commands that work beside a server.
 
-use petstream::config::{ForKeys, Sources, load_for_keys};
+use petstream::config::{DatabaseSettings, Sources, load_database_settings};
 use petstream::store::Store;
 
 use super::failure::{Failure, fault};
@@ -8,7 +8,7 @@ use super::runtime::block_on;
 
 /// The database of the configuration, which must be in a file: one in memory belongs to the server's process.
 pub(super) fn database_file(sources: &Sources) -> Result<String, Failure> {
-    let ForKeys { database, .. } = load_for_keys(sources).map_err(Failure::Configuration)?;
+    let DatabaseSettings { database, .. } = load_database_settings(sources).map_err(Failure::Configuration)?;
     require_file(&database)?;
     Ok(database)
 }

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
-use petstream::config::{ForKeys, RateLimits, Sources, load_for_keys, parse_moment};
+use petstream::config::{DatabaseSettings, RateLimits, Sources, load_database_settings, parse_moment};
 use petstream::store::{CreateKeyError, NewKey, Store, StoredKey};
 use petstream::wire::api_key::{Scope, Scopes, new_secret};
 use serde_json::{Value, json};
@@ -63,10 +63,10 @@ pub(super) struct Create {
 }
 
 pub(super) fn run(command: Command, sources: &Sources) -> Result<(), Failure> {
-    let ForKeys { database, names } = load_for_keys(sources).map_err(Failure::Configuration)?;
+    let DatabaseSettings { database, key_names } = load_database_settings(sources).map_err(Failure::Configuration)?;
     require_file(&database)?;
     if let Command::Create(create) = &command
-        && names.contains(&create.name)
+        && key_names.contains(&create.name)
     {
         let problem = format!("the configuration has a key named {:?}; choose another name", create.name);
         return Err(Failure::Usage(problem));

@@ -1,27 +1,28 @@
-//! What is wrong with a configuration, and where it was written.
+//! Errors of the configuration, and the place of a setting.
 
 use std::fmt;
 
-/// One thing that is wrong. Its text names the place, what was expected, and where it was written; never a secret.
+/// An error of the configuration. Its text names the setting, the problem with a remedy, and the place; it contains no
+/// secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Path of the setting, as `models[1].upstreams[0].timeouts.idle`; the flag or variable where it is one; empty
-    /// when the file as a whole is meant.
+    /// Path of the setting, such as `models[1].upstreams[0].timeouts.idle`; the name of the flag or variable; or empty for
+    /// the file as a whole.
     pub path: String,
-    /// What is wrong and what to do about it.
+    /// The problem and its remedy.
     pub problem: String,
-    /// Where it was written.
+    /// Where the setting was written.
     pub origin: Origin,
 }
 
-/// Where a value was written.
+/// The place of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// In a file.
     File {
         /// The file, as the user named it.
         name: String,
-        /// Line, from 1; none when the whole file is meant.
+        /// Line, from 1; none for the file as a whole.
         line: Option<u64>,
     },
     /// In an environment variable.
@@ -31,7 +32,7 @@ pub enum Origin {
 }
 
 impl ConfigError {
-    /// The line in the file; 0 where there is none.
+    /// The line in the file; 0 if there is none.
     pub(super) const fn line(&self) -> u64 {
         match self.origin {
             Origin::File { line: Some(line), .. } => line,

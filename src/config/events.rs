@@ -1,10 +1,10 @@
-//! Live events and the browsers that read them: the sections `events`, `cors` and `cookies`, and `public_path`.
+//! Live events and browsers: the sections `events`, `cors` and `cookies`, and `public_path`.
 
 use std::time::Duration;
 
 use url::Url;
 
-use super::duration::span;
+use super::duration::duration_between;
 use super::value::{flag, whole};
 use super::walk::{Section, Walk};
 use super::yaml::Value;
@@ -16,24 +16,24 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Longest `public_path`, bytes.
 const MAX_PATH_LEN: usize = 200;
 
-/// The streams of events under `/api/events`.
+/// The event streams and polls of `/api/events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventsConfig {
     /// How long an event can be replayed. Default 24 h, 1 min to 365 d.
     pub keep: Duration,
-    /// How many events can be replayed at most. Default 100,000, 1 to 100,000,000.
+    /// Number of events that can be replayed. Default 100,000, 1 to 100,000,000.
     pub keep_count: u64,
-    /// Time between two signs of life on a stream: a comment and a `heartbeat` event. Default 15 s, 1 s to 5 min.
+    /// Interval between heartbeats on a stream: a comment and a `heartbeat` event. Default 15 s, 1 s to 5 min.
     pub heartbeat: Duration,
-    /// How long an `EventSource` waits before it comes back to a stream that broke. Default 3 s, 100 ms to 5 min.
+    /// Delay before an `EventSource` reconnects after a stream broke. Default 3 s, 100 ms to 5 min.
     pub retry: Duration,
-    /// Streams and long polls at once. Default 15,000, 1 to 1,000,000. Further ones are told to come back later.
+    /// Streams and long polls at once. Default 15,000, 1 to 1,000,000. Further ones are refused with a `retry-after`.
     pub subscribers: usize,
-    /// Those of one key. Default three quarters of `subscribers`: one key may stand for all visitors of a shop. 1 to
+    /// Share of one key in `subscribers`. Default three quarters, since one key may serve all visitors of a web site; 1 to
     /// 1,000,000.
     pub subscribers_per_key: Option<usize>,
-    /// The time over which streams end when the server stops, and over which their clients then come back. Default 5 s,
-    /// 0 s to 5 min; longer than `drain` it is cut short.
+    /// The time over which streams end at a shutdown, and over which their clients then reconnect. Default 5 s, 0 s to 5
+    /// min; at most `drain` is used.
     pub shutdown_window: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Default for EventsConfig {
 }
 
 impl EventsConfig {
-    /// How many subscribers one key may have.
+    /// Subscribers that one key may have.
     #[must_use]
     pub fn subscribers_of_a_key(&self) -> usize {
         self.subscribers_per_key.unwrap_or((self.subscribers * 3).div_ceil(4)).min(self.subscribers)
@@ -65,12 +65,12 @@ impl EventsConfig {
     }
 }
 
-/// Whose pages may read answers from another origin.
+/// Origins whose pages may read answers (CORS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowOrigins {
-    /// Everybody's, without cookies.
+    /// All origins, without cookies.
     Any,
-    /// These, each as browsers write it: `https://shop.example`. Default: none.
+    /// These, as browsers send them: `https://shop.example`. Default: none.
     These(Vec<String>),
 }
 
@@ -81,7 +81,7 @@ impl Default for AllowOrigins {
 }
 
 impl AllowOrigins {
-    /// Whether pages of `origin` are allowed.
+    /// Whether `origin` is allowed.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
         match self {
@@ -98,14 +98,14 @@ pub(super) fn events(walk: &mut Walk, root: &mut Section) -> EventsConfig {
     let default = EventsConfig::default();
     let s = &mut section;
     let events = EventsConfig {
-        keep: walk.read(s, "keep", span(MINUTE, YEAR)).unwrap_or(default.keep),
+        keep: walk.read(s, "keep", duration_between(MINUTE, YEAR)).unwrap_or(default.keep),
         keep_count: walk.read(s, "keep_count", whole(1, 100_000_000)).unwrap_or(default.keep_count),
-        heartbeat: walk.read(s, "heartbeat", span(SECOND, 5 * MINUTE)).unwrap_or(default.heartbeat),
-        retry: walk.read(s, "retry", span(SECOND / 10, 5 * MINUTE)).unwrap_or(default.retry),
+        heartbeat: walk.read(s, "heartbeat", duration_between(SECOND, 5 * MINUTE)).unwrap_or(default.heartbeat),
+        retry: walk.read(s, "retry", duration_between(SECOND / 10, 5 * MINUTE)).unwrap_or(default.retry),
         subscribers: walk.read(s, "subscribers", whole(1, 1_000_000)).unwrap_or(default.subscribers),
         subscribers_per_key: walk.read(s, "subscribers_per_key", whole(1, 1_000_000)),
         shutdown_window: walk
-            .read(s, "shutdown_window", span(Duration::ZERO, 5 * MINUTE))
+            .read(s, "shutdown_window", duration_between(Duration::ZERO, 5 * MINUTE))
             .unwrap_or(default.shutdown_window),
     };
     walk.finish(section);
@@ -122,7 +122,7 @@ pub(super) fn cors(walk: &mut Walk, root: &mut Section) -> AllowOrigins {
     if origins.iter().any(|origin| origin == "*") { AllowOrigins::Any } else { AllowOrigins::These(origins) }
 }
 
-/// Reads `cookies`: whether they are for https only.
+/// Reads `cookies`; gives whether they are marked `Secure`.
 pub(super) fn cookies(walk: &mut Walk, root: &mut Section) -> bool {
     let field = walk.take(root, "cookies");
     let mut section = walk.section("cookies", field);
@@ -131,7 +131,7 @@ pub(super) fn cookies(walk: &mut Walk, root: &mut Section) -> bool {
     secure.unwrap_or(false)
 }
 
-/// An origin exactly as browsers send it, since it is compared letter by letter.
+/// Parses an origin, which must be written exactly as browsers send it, since it is compared as text.
 fn origin(value: &Value) -> Result<String, String> {
     let expected = "an origin such as https://shop.example or http://localhost:3000, or \"*\"";
     let text = value.as_text().ok_or(expected)?;
@@ -140,7 +140,7 @@ fn origin(value: &Value) -> Result<String, String> {
     plain.then(|| text.to_owned()).ok_or_else(|| expected.to_owned())
 }
 
-/// A path that begins and ends with a slash, of characters that mean nothing in a URL, a header or a cookie.
+/// Parses a path that begins and ends with a slash, of characters that need no escaping in a URL, a header or a cookie.
 pub(super) fn public_path(value: &Value) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
     let fits = |path: &&str| {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_written_as_browsers_write_them() {
+    fn origins_must_be_written_as_browsers_send_them() {
         for right in ["*", "https://shop.example", "http://localhost:3000", "http://[::1]:8080", "http://127.0.0.1"] {
             assert_eq!(origin(&text(right)).as_deref(), Ok(right));
         }

@@ -1,42 +1,42 @@
-//! What is done when a model's upstream fails: the sections `retries` and `ejection` of a model.
+//! The sections `retries` and `ejection` of a model: what happens when an upstream fails.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::duration::{shown_duration, span, spans};
+use super::duration::{duration_between, duration_range, shown_duration};
 use super::value::{percent, whole};
 use super::walk::{Section, Walk, join};
 
-/// Shortest time that an upstream is left alone.
-const SHORTEST: Duration = Duration::from_millis(1);
-/// Longest.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+/// Shortest ejection and backoff.
+const MIN_TIME: Duration = Duration::from_millis(1);
+/// Longest ejection.
+const MAX_EJECTION: Duration = Duration::from_secs(60 * 60);
 
-/// Longest wait before the same upstream is asked again.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Longest backoff.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// Further attempts after a failure, as long as the client has not been sent a byte.
+/// Further attempts after a failure, while nothing was sent to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries {
-    /// Attempts a request, the first included. Default 3, 1 to 10.
+    /// Attempts for each request, the first included. Default 3, 1 to 10.
     pub attempts: NonZeroU32,
-    /// Retries as a share of the model's requests, percent: when everything fails, the load must not multiply. Retries
-    /// elsewhere after a failure that cost no work are free. Default 20, 0 to 100.
+    /// Retries as a percentage of the model's requests, so that retries don't multiply the load of an outage. Attempts at
+    /// another upstream after a failure that cost no work are not counted. Default 20, 0 to 100.
     pub budget_percent: u32,
-    /// Retries a second that are allowed whatever the share says, so that a model with few requests has some.
+    /// Retries a second that are allowed in addition, for models with few requests.
     /// Default 10, 0 to 1,000.
     pub reserve_per_second: u32,
-    /// How often a request may come back to an upstream where it has failed, while no other is free. Default 2, 0 to 10;
-    /// 0: never.
+    /// How often a request may be sent again to an upstream where it has failed, while no other is available. Default 2, 0
+    /// to 10; 0: never.
     pub same_target: u32,
-    /// How long it waits before that.
+    /// The wait before that.
     pub backoff: Backoff,
-    /// Longest `retry-after` of a 429 or 503 that is worth such a wait. Default 1 s, 0 s to 1 min; 0 s: none is.
+    /// Longest `retry-after` of a 429 or 503 that is waited for. Default 1 s, 0 s to 1 min; 0 s: none.
     pub max_retry_after: Duration,
 }
 
-/// How long to wait before the same upstream is asked again: a random time between the shortest wait and twice as long,
-/// doubled with each further attempt, up to the longest. Written `250ms..2s`; each 1 ms to 1 min.
+/// The wait before another attempt at the same upstream: a random time between `from` and twice as long, doubled with each
+/// further attempt, up to `to`. Written `250ms..2s`; each 1 ms to 1 min.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Default 250 ms.
@@ -65,15 +65,14 @@ impl Default for Retries {
     }
 }
 
-/// When an upstream that keeps failing is left alone. A model's only upstream never is.
+/// When an upstream that keeps failing is ejected. A model's only upstream never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ejection {
-    /// Failures in a row after which it is left alone. Default 5, 0 to 1,000; 0: never.
+    /// Failures in a row after which it is ejected. Default 5, 0 to 1,000; 0: never.
     pub failures: u32,
-    /// For how long, the first time; doubled each further time. Default 10 s, 1 ms to 1 h.
+    /// Duration of the first ejection; doubled with each further one. Default 10 s, 1 ms to 1 h.
     pub base: Duration,
-    /// For how long at most; not less than [`Ejection::base`]. Default 30 s, or [`Ejection::base`] where that is longer; 1 ms
-    /// to 1 h. An upstream that is well again is asked again within this time.
+    /// Longest ejection, not less than [`Ejection::base`]. Default 30 s, or [`Ejection::base`] if that is longer; 1 ms to 1 h.
     pub max: Duration,
 }
 
@@ -96,10 +95,10 @@ pub(super) fn retries(walk: &mut Walk, model: &mut Section) -> Retries {
         reserve_per_second: walk.read(s, "reserve", whole(0, 1000)).unwrap_or(default.reserve_per_second),
         same_target: walk.read(s, "same_target", whole(0, 10)).unwrap_or(default.same_target),
         backoff: walk
-            .read(s, "backoff", spans(SHORTEST, MAX_WAIT))
+            .read(s, "backoff", duration_range(MIN_TIME, MAX_BACKOFF))
             .map_or(default.backoff, |(from, to)| Backoff { from, to }),
         max_retry_after: walk
-            .read(s, "max_retry_after", span(Duration::ZERO, MAX_WAIT))
+            .read(s, "max_retry_after", duration_between(Duration::ZERO, MAX_BACKOFF))
             .unwrap_or(default.max_retry_after),
     };
     walk.finish(section);
@@ -114,8 +113,8 @@ pub(super) fn ejection(walk: &mut Walk, model: &mut Section) -> Ejection {
     let default = Ejection::default();
     let (s, errors) = (&mut section, walk.errors.len());
     let failures = walk.read(s, "failures", whole(0, 1000)).unwrap_or(default.failures);
-    let base = walk.read(s, "base", span(SHORTEST, LONGEST)).unwrap_or(default.base);
-    let max = walk.read(s, "max", span(SHORTEST, LONGEST)).unwrap_or(default.max.max(base));
+    let base = walk.read(s, "base", duration_between(MIN_TIME, MAX_EJECTION)).unwrap_or(default.base);
+    let max = walk.read(s, "max", duration_between(MIN_TIME, MAX_EJECTION)).unwrap_or(default.max.max(base));
     let ejection = Ejection { failures, base, max };
     if ejection.base > ejection.max && walk.errors.len() == errors {
         let (base, max) = (shown_duration(ejection.base), shown_duration(ejection.max));

@@ -1,12 +1,14 @@
-//! The reading of a file's text for `fuzz/`, without a file.
+//! The entry point of the fuzz target in `fuzz/`: reads the text of a file without a file.
 
 use std::path::PathBuf;
 
+use super::environment::Environment;
+use super::error::ConfigError;
 use super::load::from_text;
+use super::settings::Config;
 use super::walk::Walk;
-use super::{Config, ConfigError, Environment};
 
-/// The configuration that `text` writes, and everything that is wrong with it.
+/// The configuration of `text`, and its errors.
 #[must_use]
 pub fn read(text: &str, environment: &Environment) -> (Config, Vec<ConfigError>) {
     let mut walk = Walk::new("petstream.yaml".to_owned(), PathBuf::new());

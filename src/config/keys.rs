@@ -1,26 +1,45 @@
-//! Reads the section `keys`, and the keys of `PETSTREAM_API_KEY`.
+//! The section `keys`, and the keys of `PETSTREAM_API_KEY`.
+
+use jiff::Timestamp;
 
 use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
 use super::error::{ConfigError, Origin};
-use super::limits::rates;
-use super::secret::{self, Found, Outcome};
+use super::limits::{RateLimits, rates};
+use super::models::MAX_MODEL_LEN;
+use super::secret::{self, Found, SecretFile, SecretSetting};
 use super::value::{moment, name, shown_text};
 use super::walk::{Field, Section, Walk, join, nearest};
 use super::yaml::Value;
-use super::{KeyConfig, RateLimits, SecretFile};
 
 /// Longest name of a key, characters.
 const MAX_NAME_LEN: usize = 64;
-/// Longest name of a model, characters.
-pub(super) const MAX_MODEL_LEN: usize = 256;
+
+/// A key from the file or the environment. Only the hash of its secret is kept.
+#[derive(Clone, Debug)]
+pub struct KeyConfig {
+    /// Unique name: in logs, usage records and limits.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub hash: KeyHash,
+    /// The file of the secret, which is reloaded when it changes; none: the secret is in the configuration itself.
+    pub file: Option<SecretFile>,
+    /// When it expires. Default: never.
+    pub expires_at: Option<Timestamp>,
+    /// The models that it may use. Default: all.
+    pub models: Option<Vec<String>>,
+    /// Its scopes. Default: all but `stats`; keys from the environment: all.
+    pub scopes: Scopes,
+    /// Its own rate limits; those that are not set are taken from `limits.per_key`.
+    pub limits: RateLimits,
+}
 
 /// Reads `keys`.
 pub(super) fn keys(walk: &mut Walk, root: &mut Section) -> Vec<KeyConfig> {
     let mut keys: Vec<KeyConfig> = Vec::new();
     for field in walk.list(root, "keys", "").unwrap_or_default() {
         let (path, line) = (field.path.clone(), field.node.line);
-        let Some(key) = one(walk, field) else { continue };
+        let Some(key) = key(walk, field) else { continue };
         if let Some(problem) = clash(&keys, &key) {
             walk.error(&path, line, problem);
         }
@@ -29,7 +48,7 @@ pub(super) fn keys(walk: &mut Walk, root: &mut Section) -> Vec<KeyConfig> {
     keys
 }
 
-/// Names and secrets are unique.
+/// The problem if the name or the secret of `key` is used already.
 fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
     if keys.iter().any(|other| other.name == key.name) {
         return Some(format!("another key is named {}; choose another name", shown_text(&key.name)));
@@ -38,7 +57,7 @@ fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
     Some(format!("the key {} has the same secret; choose another", shown_text(&same.name)))
 }
 
-fn one(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
+fn key(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let name = walk.require(&mut section, "name", name(MAX_NAME_LEN));
@@ -53,37 +72,37 @@ fn one(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
     Some(KeyConfig { name: name?, hash, file, expires_at, models, scopes, limits })
 }
 
-/// The hash of the secret, and the file that holds the secret if it is one.
+/// The hash of the secret, and the file of the secret if there is one.
 fn hash(walk: &mut Walk, section: &mut Section) -> Option<(KeyHash, Option<SecretFile>)> {
     let outcome = secret::read(walk, section, "key", "key_file");
     let given = walk.take(section, "key_sha256");
     match (outcome, given) {
-        (Outcome::Found(Found { file, text, path, line }), None) => match secret::long_enough(&text) {
+        (SecretSetting::Found(Found { file, text, path, line }), None) => match secret::check_key_length(&text) {
             Ok(()) => Some((KeyHash::of(&text), file)),
             Err(problem) => {
                 walk.error(&path, line, problem);
                 None
             }
         },
-        (Outcome::Absent, Some(field)) => {
+        (SecretSetting::Absent, Some(field)) => {
             let hash = field.node.value.as_text().and_then(KeyHash::from_hex);
-            if hash.is_none() && !matches!(field.node.value, Value::Broken) {
-                // What stands there may be the secret itself: it is not shown.
+            if hash.is_none() && !matches!(field.node.value, Value::Invalid) {
+                // The value is not shown: it may be the secret itself.
                 walk.error(&field.path, field.node.line, "expected the SHA-256 of the secret as 64 hexadecimal digits");
             }
             hash.map(|hash| (hash, None))
         }
-        (Outcome::Found(Found { path, line, .. }), Some(_)) => {
+        (SecretSetting::Found(Found { path, line, .. }), Some(_)) => {
             walk.error(&path, line, "key_sha256 is set too; keep one of them");
             None
         }
-        (Outcome::Absent, None) => {
+        (SecretSetting::Absent, None) => {
             if section.is_open() {
                 walk.error(&section.path, section.line, "the key has no secret; set key, key_file or key_sha256");
             }
             None
         }
-        (Outcome::Reported, _) => None,
+        (SecretSetting::Reported, _) => None,
     }
 }
 
@@ -122,7 +141,7 @@ pub(super) fn from_environment(list: &str, keys: &mut Vec<KeyConfig>, errors: &m
             scopes: Scopes::ALL,
             limits: RateLimits::default(),
         };
-        let checked = secret::visible(text).and_then(|()| secret::long_enough(text));
+        let checked = secret::check_characters(text).and_then(|()| secret::check_key_length(text));
         let problem = checked.err().or_else(|| clash(keys, &key));
         match problem {
             Some(problem) => errors.push(ConfigError {

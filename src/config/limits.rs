@@ -1,16 +1,87 @@
-//! Reads the sections `limits`, `responder` and `petstore`, and a key's own `limits`.
+//! The section `limits`, and the `limits` of a key: rate limits, and bounds of what a client can make the server hold.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::duration::duration;
-use super::value::{flag, number, shown_size, size, whole};
+use super::value::{flag, shown_size, size, whole};
 use super::walk::{Field, Section, Walk, join};
-use super::{Limits, PetStoreConfig, RateLimits, ResponderConfig};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+
+/// Rate limits; those that are not set do not apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests a minute; all of a minute may come in one burst.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Prompt and completion tokens a minute.
+    pub tokens_per_minute: Option<NonZeroU64>,
+    /// Streams open at the same time.
+    pub concurrent_streams: Option<NonZeroU32>,
+}
+
+impl RateLimits {
+    /// These limits, with those of `other` where none is set.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            requests_per_minute: self.requests_per_minute.or(other.requests_per_minute),
+            tokens_per_minute: self.tokens_per_minute.or(other.tokens_per_minute),
+            concurrent_streams: self.concurrent_streams.or(other.concurrent_streams),
+        }
+    }
+}
+
+/// Rate limits, and bounds of what clients can make the server hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rate limits of all keys together.
+    pub total: RateLimits,
+    /// Rate limits of each key, unless its own entry sets others.
+    pub per_key: RateLimits,
+    /// Longest request body, bytes. Default 16 MiB, 1 KiB to 1 GiB. Longer: 413.
+    pub body: u64,
+    /// All request bodies held at once, bytes. Default 512 MiB; `body` to 1 TiB. More: 503.
+    pub bodies_total: u64,
+    /// Share of one key in `bodies_total`. Default a quarter, and at least `body`; `body` to 1 TiB. More: 429.
+    pub bodies_per_key: Option<u64>,
+    /// Longest request head, bytes. Default 64 KiB, 8 KiB to 1 MiB. Longer: 431.
+    pub head: usize,
+    /// Deepest nesting of request JSON. Default 128, 8 to 1024. Deeper: 400.
+    pub json_depth: usize,
+    /// Connections at once. Default 20,000, 1 to 1,000,000. Further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// Longest time for the head of a connection's first request; `keep_alive` where that is shorter. Default 10 s, 1 ms to
+    /// 24 h. Then the connection is closed.
+    pub header_read: Duration,
+    /// Longest time from a response to the end of the next request's head. Default 75 s, 1 ms to 24 h: longer than the 60 s
+    /// of common load balancers, so that the balancer closes first. Then the connection is closed.
+    pub keep_alive: Duration,
+    /// Longest silence while a request's body arrives. Default 30 s, 1 ms to 24 h. Then 408.
+    pub body_read: Duration,
+    /// Slowest rate of a body in bytes a second, measured over each `body_read`. Default 500; 0 to 1 GiB, 0: no bound. Less:
+    /// 408.
+    pub body_rate: u64,
+    /// Longest time for a whole body. Default 10 min, 1 ms to 24 h. Then 408.
+    pub body_time: Duration,
+    /// Longest time in which a client reads no byte of an answer. Default 60 s, 1 ms to 24 h. Then the connection is cut.
+    pub write_idle: Duration,
+    /// Longest frame of an upstream's stream, bytes. Default 8 MiB, 1 KiB to 1 GiB.
+    pub frame: usize,
+    /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB, 1 KiB to 1 GiB.
+    pub answer: usize,
+    /// Parts of answers over 64 KiB held at once, bytes. Default 512 MiB, and at least `answer` and `frame`; those to 1 TiB.
+    /// More: 503, or the end of a running stream with that error.
+    pub answers_total: u64,
+    /// Share of one key in `answers_total`. Default a quarter, and at least `answer`. More: 429, or the end of a running
+    /// stream with that error.
+    pub answers_per_key: Option<u64>,
+    /// Whether a running stream ends when the `tokens_per_minute` of its key are used up. Default false: it goes on, and
+    /// later requests are refused until the limit has recovered.
+    pub stop_at_budget: bool,
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -67,15 +138,15 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
         answers_per_key: None,
         stop_at_budget: walk.read(s, "stop_at_budget", flag).unwrap_or(default.stop_at_budget),
     };
-    let body = Least { bytes: limits.body, what: "a body", setting: "limits.body" };
+    let body = Minimum { bytes: limits.body, what: "a body", setting: "limits.body" };
     let total = body.read(walk, &mut section, "bodies_total", Some(limits.bodies_total));
     limits.bodies_total = total.unwrap_or(limits.bodies_total);
     limits.bodies_per_key = body.read(walk, &mut section, "bodies_per_key", None);
     let (answer, frame) = (limits.answer as u64, limits.frame as u64);
     let answer = if frame > answer {
-        Least { bytes: frame, what: "a frame", setting: "limits.frame" }
+        Minimum { bytes: frame, what: "a frame", setting: "limits.frame" }
     } else {
-        Least { bytes: answer, what: "an answer", setting: "limits.answer" }
+        Minimum { bytes: answer, what: "an answer", setting: "limits.answer" }
     };
     let total = answer.read(walk, &mut section, "answers_total", Some(limits.answers_total.max(answer.bytes)));
     limits.answers_total = total.unwrap_or(limits.answers_total);
@@ -85,13 +156,13 @@ pub(super) fn limits(walk: &mut Walk, root: &mut Section) -> Limits {
 }
 
 impl Limits {
-    /// What one key may hold of the memory for bodies.
+    /// The bytes of bodies that one key may hold.
     #[must_use]
     pub fn bodies_of_a_key(&self) -> u64 {
         self.bodies_per_key.unwrap_or((self.bodies_total / 4).max(self.body)).min(self.bodies_total)
     }
 
-    /// What one key may hold of the memory for answers.
+    /// The bytes of answers that one key may hold.
     #[must_use]
     pub fn answers_of_a_key(&self) -> u64 {
         let one = self.answer.max(self.frame) as u64;
@@ -105,37 +176,17 @@ impl Limits {
     }
 }
 
-impl PetStoreConfig {
-    /// How many pets one key may have made.
-    #[must_use]
-    pub fn pets_of_a_key(&self) -> u64 {
-        self.pets_per_key.unwrap_or(self.pets.div_ceil(2)).min(self.pets)
-    }
-
-    /// How many orders of one key are kept.
-    #[must_use]
-    pub fn orders_of_a_key(&self) -> u64 {
-        self.orders_per_key.unwrap_or(self.orders.div_ceil(2)).min(self.orders)
-    }
-
-    /// The same bounds, with the whole as the share of one key.
-    #[must_use]
-    pub(super) const fn undivided(self) -> Self {
-        Self { pets_per_key: Some(self.pets), orders_per_key: Some(self.orders), ..self }
-    }
-}
-
-/// The least that a bound in bytes must have room for.
-struct Least {
+/// The size that a bound in bytes must at least have.
+struct Minimum {
     bytes: u64,
-    /// One of what is held, with its article.
+    /// What has that size, with its article, for the error.
     what: &'static str,
-    /// The setting that says how large one may be.
+    /// The setting of that size.
     setting: &'static str,
 }
 
-impl Least {
-    /// Reads the size `key`, if it is given, and checks it, or `default` where there is one.
+impl Minimum {
+    /// Reads the size at `key`, or takes `default` if there is one, and checks it.
     fn read(&self, walk: &mut Walk, section: &mut Section, key: &'static str, default: Option<u64>) -> Option<u64> {
         let field = walk.take(section, key);
         let line = field.as_ref().map_or(section.line, |field| field.node.line);
@@ -152,7 +203,7 @@ impl Least {
     }
 }
 
-/// Reads a group of rate limits.
+/// Reads the rate limits at `path`.
 pub(super) fn rates(walk: &mut Walk, path: &str, field: Option<Field>) -> RateLimits {
     let mut section = walk.section(path, field);
     let s = &mut section;
@@ -163,30 +214,4 @@ pub(super) fn rates(walk: &mut Walk, path: &str, field: Option<Field>) -> RateLi
     };
     walk.finish(section);
     limits
-}
-
-/// Reads `responder`.
-pub(super) fn responder(walk: &mut Walk, root: &mut Section) -> ResponderConfig {
-    let field = walk.take(root, "responder");
-    let mut section = walk.section("responder", field);
-    let tokens_per_second = walk.read(&mut section, "tokens_per_second", number(0.1, 100_000.0));
-    walk.finish(section);
-    ResponderConfig { tokens_per_second }
-}
-
-/// Reads `petstore`.
-pub(super) fn petstore(walk: &mut Walk, root: &mut Section) -> PetStoreConfig {
-    let field = walk.take(root, "petstore");
-    let mut section = walk.section("petstore", field);
-    let default = PetStoreConfig::default();
-    let petstore = PetStoreConfig {
-        public_reads: walk.read(&mut section, "public_reads", flag).unwrap_or(default.public_reads),
-        low_stock: walk.read(&mut section, "low_stock", whole(0, 1_000_000)).unwrap_or(default.low_stock),
-        pets: walk.read(&mut section, "pets", whole(1, 1_000_000)).unwrap_or(default.pets),
-        pets_per_key: walk.read(&mut section, "pets_per_key", whole(1, 1_000_000)),
-        orders: walk.read(&mut section, "orders", whole(100, 100_000_000)).unwrap_or(default.orders),
-        orders_per_key: walk.read(&mut section, "orders_per_key", whole(100, 100_000_000)),
-    };
-    walk.finish(section);
-    petstore
 }

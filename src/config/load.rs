@@ -1,4 +1,4 @@
-//! Flags beat environment beats file beats default: the four laid over one another.
+//! Loads the configuration: flags override the environment, which overrides the file, which overrides the defaults.
 
 use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::duration::{retention, span};
+use super::duration::{duration_between, retention};
+use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
+use super::models::ANY_MODEL;
+use super::settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 use super::substitute::substitute;
 use super::value::{address, choice, database, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{
-    ANY_MODEL, AccountingConfig, Auth, Config, Environment, LogFormat, UnknownParameters, events, keys, limits, models,
-    variable,
-};
+use super::{events, keys, limits, models, petstore};
 
-/// The commented default file, as `petstream config` prints it.
+/// The default configuration file with its comments, which `petstream config` prints.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
 
-/// The file that is read from the working folder when none is named.
+/// The file that is read from the working folder if no other is named.
 const FILE_NAME: &str = "petstream.yaml";
-/// Longest file that is read, bytes: anything longer is the wrong file.
+/// Longest file, bytes; a longer one is the wrong file.
 const MAX_FILE_LEN: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
@@ -33,18 +33,18 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const LOG_FORMATS: &[(&str, LogFormat)] =
     &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-/// Everything that a configuration is made from.
+/// The sources of a configuration.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The command line.
+    /// The flags of the command line.
     pub flags: Flags,
-    /// The environment. Empty values count as unset.
+    /// The environment variables; empty ones count as unset.
     pub environment: Environment,
-    /// The working folder: where `petstream.yaml` is looked for, and where a named file's relative path begins.
+    /// The working folder: where `petstream.yaml` is looked for, and to which the path of another file is relative.
     pub folder: PathBuf,
 }
 
-/// Flags as they were written.
+/// Flags, not parsed yet.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `--config`: the file to read.
@@ -60,27 +60,27 @@ pub struct Flags {
 /// A configuration without errors.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What runs.
+    /// The settings.
     pub config: Config,
-    /// What is allowed but most likely not meant.
+    /// Settings that are allowed but most likely a mistake.
     pub warnings: Vec<String>,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
 }
 
-/// What the commands about keys need to know.
+/// The settings of commands that only use the database.
 #[derive(Debug)]
-pub struct ForKeys {
-    /// The database that holds the keys.
+pub struct DatabaseSettings {
+    /// The database URL.
     pub database: String,
-    /// Names that the file and the environment have taken.
-    pub names: Vec<String>,
+    /// Names of keys that are configured in the file or the environment.
+    pub key_names: Vec<String>,
 }
 
-/// Reads the whole configuration.
+/// Loads the whole configuration.
 ///
 /// # Errors
-/// Everything that is wrong, not only the first thing, in the order of the file.
+/// All errors, in the order of the file.
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     let read = read(sources);
     if !read.errors.is_empty() {
@@ -90,29 +90,29 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     Ok(Loaded { config: read.config, warnings, file: read.file })
 }
 
-/// Reads what the commands about keys need. Errors elsewhere, such as a variable that only the server's own
-/// environment has, don't keep anyone from revoking a key.
+/// Loads the settings of commands that only use the database. Errors of other settings are ignored: a variable that only
+/// the server's environment has must not keep an administrator from revoking a key.
 ///
 /// # Errors
-/// When the database's address, or the file as a whole, can't be read.
-pub fn load_for_keys(sources: &Sources) -> Result<ForKeys, Vec<ConfigError>> {
+/// Those of the database URL, or of the file as a whole.
+pub fn load_database_settings(sources: &Sources) -> Result<DatabaseSettings, Vec<ConfigError>> {
     let Read { config, errors, .. } = read(sources);
     let decisive = ["", "--config", "PETSTREAM_CONFIG", "database", "--database", "PETSTREAM_DATABASE"];
     let errors: Vec<_> = errors.into_iter().filter(|error| decisive.contains(&error.path.as_str())).collect();
     if !errors.is_empty() {
         return Err(errors);
     }
-    Ok(ForKeys { database: config.database, names: config.keys.into_iter().map(|key| key.name).collect() })
+    Ok(DatabaseSettings { database: config.database, key_names: config.keys.into_iter().map(|key| key.name).collect() })
 }
 
-/// Where settings stand that may turn out wrong only with what flags and environment say.
-pub(super) struct Places {
+/// The origins of settings that can be checked only together with flags and environment.
+pub(super) struct SettingOrigins {
     auth: Origin,
     metrics: Origin,
 }
 
-impl Places {
-    const NOWHERE: Self = Self { auth: Origin::Environment, metrics: Origin::Environment };
+impl SettingOrigins {
+    const NONE: Self = Self { auth: Origin::Environment, metrics: Origin::Environment };
 }
 
 struct Read {
@@ -122,27 +122,27 @@ struct Read {
 }
 
 fn read(sources: &Sources) -> Read {
-    let (mut read, places) = match file_text(sources) {
-        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Places::NOWHERE),
+    let (mut read, origins) = match file_text(sources) {
+        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, SettingOrigins::NONE),
         Ok(Some((path, text))) => {
             let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
-            let (config, places) = from_text(&text, &sources.environment, &mut walk);
-            (Read { config, errors: walk.errors, file: Some(path) }, places)
+            let (config, origins) = from_text(&text, &sources.environment, &mut walk);
+            (Read { config, errors: walk.errors, file: Some(path) }, origins)
         }
-        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, Places::NOWHERE),
+        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, SettingOrigins::NONE),
     };
     overlay(sources, &mut read.config, &mut read.errors);
     let Config { auth: asked, listen, metrics_listen, .. } = read.config;
     if metrics_listen == Some(listen) && listen.port() != 0 {
         let problem = format!("{listen} is where the server itself listens; choose another port");
-        read.errors.push(ConfigError { path: "metrics.listen".to_owned(), problem, origin: places.metrics });
+        read.errors.push(ConfigError { path: "metrics.listen".to_owned(), problem, origin: origins.metrics });
     }
     if asked == Auth::None && !is_loopback(&listen) {
         let problem = format!(
             "none lets everybody in and is refused on {listen}; listen on a loopback address such as 127.0.0.1:4000, \
              or set auth: keys"
         );
-        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: places.auth });
+        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: origins.auth });
     }
     read
 }
@@ -151,18 +151,18 @@ fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-/// The file's path as the user named it, and its text. None: none was named and none is there.
+/// The path of the file as the user named it, and its text; none: no file was named, and there is no default file.
 fn file_text(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let variable = variable(&sources.environment, "PETSTREAM_CONFIG").map(PathBuf::from);
     let (path, place, origin) = match (&sources.flags.config, variable) {
         (Some(path), _) => (path.clone(), "--config", Origin::CommandLine),
         (None, Some(path)) => (path, "PETSTREAM_CONFIG", Origin::Environment),
-        (None, None) if is_there(&sources.folder.join(FILE_NAME)) => {
+        (None, None) if exists(&sources.folder.join(FILE_NAME)) => {
             (PathBuf::from(FILE_NAME), "", Origin::File { name: FILE_NAME.to_owned(), line: None })
         }
         (None, None) => return Ok(None),
     };
-    let problem = match text_of(&sources.folder.join(&path)) {
+    let problem = match read_text(&sources.folder.join(&path)) {
         Ok(text) => return Ok(Some((path, text))),
         Err(problem) => problem,
     };
@@ -171,12 +171,12 @@ fn file_text(sources: &Sources) -> Result<Option<(PathBuf, String)>, ConfigError
     Err(ConfigError { path: place.to_owned(), problem, origin })
 }
 
-/// Whether there is anything of that name. What can't be looked at is there, too: it must not be silently ignored.
-fn is_there(path: &Path) -> bool {
+/// Whether there is anything at `path`. A file that can't be inspected counts: it must not be ignored silently.
+fn exists(path: &Path) -> bool {
     path.symlink_metadata().map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
+fn read_text(path: &Path) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -190,8 +190,8 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// The configuration that `text` writes, and where it says what can be judged only later.
-pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, Places) {
+/// The configuration of `text`, and the places of settings that are checked later.
+pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, SettingOrigins) {
     const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
     const UNKNOWN: &[(&str, UnknownParameters)] =
         &[("pass", UnknownParameters::Pass), ("refuse", UnknownParameters::Refuse)];
@@ -199,7 +199,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         Ok(node) => node,
         Err(syntax) => {
             walk.error("", syntax.line.unwrap_or(0), format!("not valid YAML: {}", syntax.message));
-            return (Config::default(), Places { auth: walk.origin(0), metrics: walk.origin(0) });
+            return (Config::default(), SettingOrigins { auth: walk.origin(0), metrics: walk.origin(0) });
         }
     };
     substitute(&mut node, "", environment, walk);
@@ -221,12 +221,14 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         limits: limits::limits(walk, &mut root),
         keys: keys::keys(walk, &mut root),
         unknown_parameters: walk.read(&mut root, "unknown_parameters", choice(UNKNOWN)).unwrap_or_default(),
-        responder: limits::responder(walk, &mut root),
-        petstore: limits::petstore(walk, &mut root),
+        responder: petstore::responder(walk, &mut root),
+        petstore: petstore::petstore(walk, &mut root),
         models: models::models(walk, &mut root),
-        drain: walk.read(&mut root, "drain", span(Duration::ZERO, HOUR)).unwrap_or(default.drain),
-        hold: walk.read(&mut root, "hold", span(Duration::ZERO, FIVE_MINUTES)).unwrap_or(default.hold),
-        heartbeat: walk.read(&mut root, "heartbeat", span(SECOND, FIVE_MINUTES)).unwrap_or(default.heartbeat),
+        drain: walk.read(&mut root, "drain", duration_between(Duration::ZERO, HOUR)).unwrap_or(default.drain),
+        hold: walk.read(&mut root, "hold", duration_between(Duration::ZERO, FIVE_MINUTES)).unwrap_or(default.hold),
+        heartbeat: walk
+            .read(&mut root, "heartbeat", duration_between(SECOND, FIVE_MINUTES))
+            .unwrap_or(default.heartbeat),
         metrics_listen,
         accounting: accounting(walk, &mut root),
         events: events::events(walk, &mut root),
@@ -237,10 +239,10 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
-    (config, Places { auth: auth_at, metrics: metrics_at })
+    (config, SettingOrigins { auth: auth_at, metrics: metrics_at })
 }
 
-/// Reads `metrics`, and where it says where to listen.
+/// Reads `metrics`; also gives the place of `listen`.
 fn metrics(walk: &mut Walk, root: &mut Section) -> (Option<SocketAddr>, Origin) {
     let field = walk.take(root, "metrics");
     let mut section = walk.section("metrics", field);
@@ -259,7 +261,7 @@ fn accounting(walk: &mut Walk, root: &mut Section) -> AccountingConfig {
     keep.map_or_else(AccountingConfig::default, |keep| AccountingConfig { keep })
 }
 
-/// Lays environment and flags over what the file said.
+/// Overrides the settings of the file by those of environment and flags.
 fn overlay(sources: &Sources, config: &mut Config, errors: &mut Vec<ConfigError>) {
     let Sources { flags, environment, .. } = sources;
     let mut over = Overlay { environment, errors };
@@ -271,7 +273,7 @@ fn overlay(sources: &Sources, config: &mut Config, errors: &mut Vec<ConfigError>
     }
     let upstream = models::from_environment(environment, errors);
     if config.models.iter().all(|model| model.name != ANY_MODEL) {
-        // What the file says of `*` is a model "otherwise configured".
+        // The entry `*` of the file, if there is one, takes precedence over the variables.
         config.models.extend(upstream);
     }
 }
@@ -282,7 +284,7 @@ struct Overlay<'a> {
 }
 
 impl Overlay<'_> {
-    /// Sets `value` from the variable, then from the flag. Both are checked, whichever wins.
+    /// Sets `value` from the variable, then from the flag. Both are checked.
     fn set<T>(
         &mut self,
         value: &mut T,

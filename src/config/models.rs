@@ -1,4 +1,4 @@
-//! The section `models`: what it says, how it is read; and the upstream of `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
+//! The section `models`, and the upstream of `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -6,65 +6,71 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::duration::deadline;
+use super::duration::timeout;
+use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
 use super::failover::{Ejection, Retries, ejection, retries};
-use super::keys::MAX_MODEL_LEN;
-use super::secret::{self, Outcome};
+use super::secret::{self, Secret, SecretSetting};
 use super::value::{self, base_url, choice, name, shown_text, whole};
 use super::walk::{Field, Section, Walk, join};
 use super::yaml::{Text, Value};
-use super::{ANY_MODEL, Environment, LOCAL_MODEL, Secret, variable};
 
-/// Where `OPENAI_API_KEY` alone leads.
+/// Name of the built-in model; no upstream may take it.
+pub const LOCAL_MODEL: &str = "petstore-ai";
+/// The entry for every model without an entry of its own.
+pub const ANY_MODEL: &str = "*";
+/// Longest name of a model, characters.
+pub(super) const MAX_MODEL_LEN: usize = 256;
+
+/// The base URL if only `OPENAI_API_KEY` is set.
 const OPENAI: &str = "https://api.openai.com/v1";
 
 const NO_UPSTREAM: &str = "a model needs at least one upstream with a base_url";
 
-/// A model name that clients ask for, and where it is served.
+/// A model and its upstreams.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
-    /// What clients ask for; `*` takes every name that no other entry takes.
+    /// The name that clients send; `*` is for every name without an entry of its own.
     pub name: String,
-    /// At least one.
+    /// Where it is served; at least one.
     pub upstreams: Vec<UpstreamConfig>,
     /// Further attempts after a failure.
     pub retries: Retries,
-    /// When an upstream that keeps failing is left alone, and for how long.
+    /// When an upstream that keeps failing is ejected, and for how long.
     pub ejection: Ejection,
 }
 
 impl ModelConfig {
-    /// The model `name`, served by `upstreams`; everything else is the default.
+    /// The model `name`, served by `upstreams`, with defaults for everything else.
     #[must_use]
     pub fn new(name: String, upstreams: Vec<UpstreamConfig>) -> Self {
         Self { name, upstreams, retries: Retries::default(), ejection: Ejection::default() }
     }
 }
 
-/// One place where a model is served.
+/// A server of a model.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
     /// `http` or `https`, up to and including `/v1`: `chat/completions` is appended.
     pub base_url: Url,
     /// Sent as `Authorization: Bearer`; none: no such header.
     pub api_key: Option<Secret>,
-    /// What the upstream is asked for; none: the name that the client used.
+    /// The name of the model at the upstream; none: the one that the client sent.
     pub model: Option<String>,
     /// PEM file of certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Deadlines.
+    /// Its timeouts.
     pub timeouts: Timeouts,
-    /// Whether `stream_options.include_usage` is asked of the upstream. Default [`AskUsage::Ask`].
+    /// Whether the upstream is sent `stream_options.include_usage`. Default [`AskUsage::Ask`].
     pub usage: AskUsage,
     /// Its share of the requests among the upstreams of its priority. Default 1, 1 to 1,000.
     pub weight: NonZeroU32,
-    /// Lower ones are tried first; the others stand by for when those are out or have failed. Default 0, 0 to 100.
+    /// Upstreams of a lower number are tried first, the others when those are ejected or have failed. Default 0, 0 to 100.
     pub priority: u32,
 }
 
 impl UpstreamConfig {
-    /// The upstream at `base_url`; everything else is the default.
+    /// The upstream at `base_url`, with defaults for everything else.
     #[must_use]
     pub fn new(base_url: Url) -> Self {
         Self {
@@ -80,25 +86,25 @@ impl UpstreamConfig {
     }
 }
 
-/// Whether the upstream is asked for usage on streams whose client did not ask.
+/// Whether usage is requested from the upstream for streams whose client did not request it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AskUsage {
-    /// Ask, and hide from the client what it did not ask for.
+    /// Request it, and remove it from the client's stream.
     #[default]
     Ask,
-    /// Forward `stream_options` as it came.
+    /// Forward `stream_options` unchanged.
     Never,
-    /// As [`AskUsage::Ask`], and ask for it on every chunk too (`continuous_usage_stats`), for servers that can, such
-    /// as vLLM: streams that are cut have exact counts then.
+    /// As [`AskUsage::Ask`], and on every chunk too (`continuous_usage_stats`), for servers such as vLLM: streams that are
+    /// cut then have exact counts.
     Running,
 }
 
-/// Deadlines of one upstream, each up to 24 h; none (`0s` in the file): no deadline.
+/// Timeouts of one upstream, each up to 24 h; none (`0s` in the file): no timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Name look-up, TCP and TLS together. Default 2 s.
+    /// DNS, TCP and TLS together. Default 2 s.
     pub connect: Option<Duration>,
-    /// From the request's last byte to the first event; not streamed: to the head of the answer.
+    /// From the last byte of the request to the first event; without a stream: to the head of the answer.
     pub first_token: FirstToken,
     /// Longest silence from the upstream, any byte counting. Default 60 s.
     pub idle: Option<Duration>,
@@ -106,20 +112,20 @@ pub struct Timeouts {
     pub total: Option<Duration>,
 }
 
-/// How long the first event may take, or the head of a plain answer.
+/// The timeout of the first event of a stream, or of the head of an answer that is not a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FirstToken {
-    /// 90 s for a stream that another upstream can take over. Where none can, and for plain answers, 10 min: as long as
-    /// OpenAI's SDKs wait, since reasoning and local models are silent for minutes, and a plain answer has its head when all
-    /// of it has been generated.
+    /// 90 s for a stream that another upstream can take over; 10 min otherwise, which is the timeout of OpenAI's SDKs:
+    /// reasoning and local models can be silent for minutes, and the head of an answer that is not a stream comes when all
+    /// of it is generated.
     #[default]
     Unset,
-    /// So long for all of them; none: no deadline.
+    /// The same for all; none: no timeout.
     Set(Option<Duration>),
 }
 
 impl FirstToken {
-    /// The deadline, depending on whether another upstream can take over.
+    /// The timeout; `another`: another upstream can take over.
     #[must_use]
     pub const fn limit(self, another: bool) -> Option<Duration> {
         match self {
@@ -146,7 +152,7 @@ pub(super) fn models(walk: &mut Walk, root: &mut Section) -> Vec<ModelConfig> {
     let mut models: Vec<ModelConfig> = Vec::new();
     for field in walk.list(root, "models", "").unwrap_or_default() {
         let (path, line) = (join(&field.path, "name"), field.node.line);
-        let Some(model) = one(walk, field) else { continue };
+        let Some(model) = model(walk, field) else { continue };
         if model.name == LOCAL_MODEL {
             walk.error(&path, line, format!("{LOCAL_MODEL} is the built-in model; choose another name"));
         } else if models.iter().any(|other| other.name == model.name) {
@@ -158,7 +164,7 @@ pub(super) fn models(walk: &mut Walk, root: &mut Section) -> Vec<ModelConfig> {
     models
 }
 
-fn one(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
+fn model(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let name = walk.require(&mut section, "name", name(MAX_MODEL_LEN));
@@ -181,13 +187,13 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
     let mut section = walk.section(&path, Some(field));
     let base_url = walk.require(&mut section, "base_url", base_url);
     let api_key = match secret::read(walk, &mut section, "api_key", "api_key_file") {
-        Outcome::Found(found) => Some(Secret::new(found.text).in_file(found.file)),
-        Outcome::Absent | Outcome::Reported => None,
+        SecretSetting::Found(found) => Some(Secret::new(found.text).in_file(found.file)),
+        SecretSetting::Absent | SecretSetting::Reported => None,
     };
     let model = walk.read(&mut section, "model", name(MAX_MODEL_LEN));
     let ca_file = secret::certificates(walk, &mut section, "ca_file");
-    let deadlines = walk.take(&mut section, "timeouts");
-    let timeouts = timeouts(walk, &join(&path, "timeouts"), deadlines);
+    let section_of_timeouts = walk.take(&mut section, "timeouts");
+    let timeouts = timeouts(walk, &join(&path, "timeouts"), section_of_timeouts);
     let usage = walk.read(&mut section, "usage", choice(USAGE)).unwrap_or_default();
     let weight = walk.read(&mut section, "weight", whole(1, 1000)).and_then(NonZeroU32::new);
     let weight = weight.unwrap_or(NonZeroU32::MIN);
@@ -200,16 +206,16 @@ fn timeouts(walk: &mut Walk, path: &str, field: Option<Field>) -> Timeouts {
     let mut section = walk.section(path, field);
     let default = Timeouts::default();
     let timeouts = Timeouts {
-        connect: walk.read(&mut section, "connect", deadline).unwrap_or(default.connect),
-        first_token: walk.read(&mut section, "first_token", deadline).map_or(default.first_token, FirstToken::Set),
-        idle: walk.read(&mut section, "idle", deadline).unwrap_or(default.idle),
-        total: walk.read(&mut section, "total", deadline).unwrap_or(default.total),
+        connect: walk.read(&mut section, "connect", timeout).unwrap_or(default.connect),
+        first_token: walk.read(&mut section, "first_token", timeout).map_or(default.first_token, FirstToken::Set),
+        idle: walk.read(&mut section, "idle", timeout).unwrap_or(default.idle),
+        total: walk.read(&mut section, "total", timeout).unwrap_or(default.total),
     };
     walk.finish(section);
     timeouts
 }
 
-/// The model `*` that `OPENAI_BASE_URL` and `OPENAI_API_KEY` ask for, if either is set.
+/// The model `*` of `OPENAI_BASE_URL` and `OPENAI_API_KEY`, if either is set.
 pub(super) fn from_environment(environment: &Environment, errors: &mut Vec<ConfigError>) -> Option<ModelConfig> {
     let url = variable(environment, "OPENAI_BASE_URL");
     let key = variable(environment, "OPENAI_API_KEY");
@@ -220,7 +226,7 @@ pub(super) fn from_environment(environment: &Environment, errors: &mut Vec<Confi
         errors.push(ConfigError { path: path.to_owned(), problem, origin: Origin::Environment });
     };
     let key = key.map(str::trim);
-    if let Some(problem) = key.and_then(|key| secret::visible(key).err()) {
+    if let Some(problem) = key.and_then(|key| secret::check_characters(key).err()) {
         report("OPENAI_API_KEY", problem);
     }
     let written = Value::Text(Text { text: url.unwrap_or(OPENAI).trim().to_owned(), written: None });

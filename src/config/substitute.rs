@@ -1,19 +1,19 @@
-//! `${NAME}` in the texts of the file -> the value of an environment variable.
+//! Replaces `${NAME}` in texts of the file by the value of an environment variable.
 //!
-//! It is done on the finished tree: whatever characters a value has, it can't become structure.
+//! This works on the parsed tree, so no character of a value can change the structure.
 
+use super::environment::{Environment, variable};
 use super::walk::{Walk, join};
 use super::yaml::{Node, Text, Value};
-use super::{Environment, variable};
 
-/// Replaces every `${NAME}` below `node`; `$${` stands for `${` itself. What can't be replaced is reported.
+/// Replaces every `${NAME}` below `node`; `$${` stands for `${` itself. Reports variables that are not set.
 pub(super) fn substitute(node: &mut Node, path: &str, environment: &Environment, walk: &mut Walk) {
     let line = node.line;
     match &mut node.value {
         Value::Text(text) => {
             let problems = replace(text, environment);
             if !problems.is_empty() {
-                node.value = Value::Broken;
+                node.value = Value::Invalid;
             }
             for problem in problems {
                 walk.error(path, line, problem);
@@ -29,7 +29,7 @@ pub(super) fn substitute(node: &mut Node, path: &str, environment: &Environment,
                 substitute(&mut entry.node, &join(path, &entry.key), environment, walk);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Broken => {}
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Invalid => {}
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_replaced_and_escapes_undone() {
+    fn variables_are_replaced_and_escapes_removed() {
         assert_eq!(replaced("${A}").unwrap(), "x: [1");
         assert_eq!(replaced("a-${A}-${A}").unwrap(), "a-x: [1-x: [1");
         assert_eq!(replaced("$${A} $A $ {A}").unwrap(), "${A} $A $ {A}");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_or_not_a_name_is_named() {
+    fn unset_variables_and_malformed_names_are_reported() {
         assert!(replaced("${NO} ${EMPTY}").unwrap_err()[1].contains("variable EMPTY is not set"));
         for text in ["${", "${}", "${1A}", "${a b}", "${A"] {
             assert!(replaced(text).unwrap_err()[0].contains("$${"), "{text}");

@@ -1,11 +1,14 @@
-//! The reader as a whole: the fixtures, the order of the sources, the default file.
+//! Loading as a whole: the fixtures, the precedence of the sources, the default file.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::walk::Walk;
 use super::yaml::{Node, Value};
 use super::*;
+use crate::wire::api_key::{KeyHash, Scopes};
 
 const SECRET: &str = "sk-verysecret-0123456789";
 
@@ -17,7 +20,7 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Reads `text` as the petstream.yaml of an otherwise empty folder.
+/// Loads `text` as the petstream.yaml of an otherwise empty folder.
 fn read(text: &str, environment: Environment, flags: Flags) -> Result<Loaded, Vec<ConfigError>> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("petstream.yaml"), text).unwrap();
@@ -28,7 +31,7 @@ fn lines(errors: &[ConfigError]) -> String {
     errors.iter().map(|error| format!("{error}\n")).collect()
 }
 
-/// The files of a folder of fixtures, and what loading each of them gives.
+/// The files of a folder of fixtures, and the result of loading each.
 fn each_fixture(kind: &str) -> Vec<(PathBuf, Result<Loaded, Vec<ConfigError>>)> {
     let folder = fixtures(kind);
     let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -69,7 +72,7 @@ fn invalid_files_give_every_expected_error() {
 }
 
 #[test]
-fn nothing_at_all_is_the_default() {
+fn without_any_source_the_defaults_apply() {
     let folder = tempfile::tempdir().unwrap();
     let loaded = load(&Sources { folder: folder.path().to_owned(), ..Sources::default() }).unwrap();
     assert_eq!(format!("{:?}", loaded.config), format!("{:?}", Config::default()));
@@ -97,7 +100,7 @@ fn flags_beat_environment_beats_file() {
 }
 
 #[test]
-fn wrong_flags_and_variables_are_all_named() {
+fn all_invalid_flags_and_variables_are_reported() {
     let flags = Flags { listen: Some("here".into()), database: Some("postgres://u:p@h".into()), ..Flags::default() };
     let variables = environment(&[
         ("PETSTREAM_LISTEN", "4000"),
@@ -121,7 +124,7 @@ OPENAI_BASE_URL: expected a URL such as https://api.openai.com/v1, found \"api.o
 }
 
 #[test]
-fn a_named_file_must_be_there() {
+fn a_file_that_is_named_must_exist() {
     let folder = tempfile::tempdir().unwrap();
     let flags = Flags { config: Some("no.yaml".into()), ..Flags::default() };
     let mut sources = Sources { flags, folder: folder.path().to_owned(), ..Sources::default() };
@@ -135,7 +138,7 @@ fn a_named_file_must_be_there() {
 }
 
 #[test]
-fn keys_from_the_environment_may_do_everything() {
+fn keys_from_the_environment_have_all_scopes() {
     let variables = environment(&[("PETSTREAM_API_KEY", "first-0123456789, second-0123456789,")]);
     let keys = read("", variables, Flags::default()).unwrap().config.keys;
     let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
@@ -145,7 +148,7 @@ fn keys_from_the_environment_may_do_everything() {
 }
 
 #[test]
-fn the_ecosystems_variables_serve_every_other_model() {
+fn the_openai_variables_configure_every_other_model() {
     let upstream = |pairs: &[(&str, &str)], file: &str| {
         let config = read(file, environment(pairs), Flags::default()).unwrap().config;
         let any = config.models.into_iter().find(|model| model.name == ANY_MODEL).unwrap();
@@ -165,7 +168,7 @@ fn the_ecosystems_variables_serve_every_other_model() {
 }
 
 #[test]
-fn no_keys_asked_for_is_refused_beyond_loopback_wherever_the_address_comes_from() {
+fn auth_none_is_refused_beyond_loopback_whatever_sets_the_address() {
     let listen = |address: &str| Flags { listen: Some(address.into()), ..Flags::default() };
     for local in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
         assert_eq!(read("auth: none", Environment::new(), listen(local)).unwrap().config.auth, Auth::None, "{local}");
@@ -180,7 +183,7 @@ fn no_keys_asked_for_is_refused_beyond_loopback_wherever_the_address_comes_from(
 }
 
 #[test]
-fn metrics_need_an_address_of_their_own() {
+fn the_metrics_listener_needs_an_address_of_its_own() {
     let listen = |address: &str| Flags { listen: Some(address.into()), ..Flags::default() };
     let file = "\nmetrics: {listen: 127.0.0.1:9400}\n";
     let metrics = |flags| read(file, Environment::new(), flags).map(|loaded| loaded.config.metrics_listen);
@@ -194,7 +197,7 @@ fn metrics_need_an_address_of_their_own() {
 }
 
 #[test]
-fn what_a_model_says_of_failures_is_read() {
+fn retries_and_ejection_of_a_model_are_read() {
     let file = "\
 models:
 - name: m
@@ -237,7 +240,7 @@ fn the_longest_ejection_is_never_shorter_than_the_first() {
 }
 
 #[test]
-fn the_first_token_has_as_long_as_makes_sense_unless_it_is_set() {
+fn the_default_timeout_of_the_first_token_depends_on_other_upstreams() {
     let limits = |timeouts: &str| {
         let file =
             format!("models: [{{name: m, upstreams: [{{base_url: 'http://h/v1', timeouts: {{{timeouts}}}}}]}}]\n");
@@ -252,19 +255,19 @@ fn the_first_token_has_as_long_as_makes_sense_unless_it_is_set() {
 }
 
 #[test]
-fn a_variable_only_the_server_has_does_not_keep_anyone_from_its_keys() {
+fn commands_on_the_database_ignore_errors_of_other_settings() {
     let folder = tempfile::tempdir().unwrap();
     let file = "database: sqlite:x.db\nkeys: [{name: a, key: 0123456789abcdefg}, {name: b, key: '${NO}'}]\n";
     std::fs::write(folder.path().join("petstream.yaml"), file).unwrap();
     let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
-    let read = load_for_keys(&sources).unwrap();
-    assert_eq!((read.database.as_str(), read.names), ("sqlite:x.db", vec!["a".to_owned()]));
+    let read = load_database_settings(&sources).unwrap();
+    assert_eq!((read.database.as_str(), read.key_names), ("sqlite:x.db", vec!["a".to_owned()]));
     std::fs::write(folder.path().join("petstream.yaml"), "database: 5\n").unwrap();
-    assert_eq!(load_for_keys(&sources).unwrap_err().len(), 1);
+    assert_eq!(load_database_settings(&sources).unwrap_err().len(), 1);
 }
 
 #[test]
-fn secrets_come_from_files_beside_the_configuration() {
+fn paths_of_secrets_are_relative_to_the_configuration_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("conf")).unwrap();
     std::fs::write(folder.path().join("conf/key"), format!("{SECRET}\n")).unwrap();
@@ -280,14 +283,14 @@ keys: [{name: a, key_file: key}]
     assert!(!format!("{loaded:?}").contains("verysecret"));
 }
 
-/// The default file with its examples switched on.
-fn everything() -> String {
-    let on = |line: &str| {
+/// The default file with its examples uncommented.
+fn with_examples() -> String {
+    let uncomment = |line: &str| {
         let text = line.trim_start();
         let example = text.starts_with("#-") || text.starts_with("#  ");
         if example { line.replacen('#', "", 1) } else { line.to_owned() }
     };
-    DEFAULT_FILE.lines().map(|line| on(line) + "\n").collect()
+    DEFAULT_FILE.lines().map(|line| uncomment(line) + "\n").collect()
 }
 
 fn documented(node: &Node, path: &str, found: &mut BTreeSet<String>) {
@@ -305,7 +308,7 @@ fn documented(node: &Node, path: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_default_file_loads_and_is_the_default() {
+fn the_default_file_contains_the_defaults() {
     let loaded = read(DEFAULT_FILE, Environment::new(), Flags::default()).unwrap();
     assert_eq!(format!("{:?}", loaded.config), format!("{:?}", Config::default()));
     assert_eq!(loaded.warnings, Vec::<String>::new());
@@ -316,20 +319,20 @@ fn the_default_file_documents_every_key_and_no_other() {
     let variables = environment(&[("ALICE_KEY", SECRET), ("OPENAI_API_KEY", "k")]);
     let folder = tempfile::tempdir().unwrap();
     let mut walk = Walk::new("petstream.yaml".into(), folder.path().to_owned());
-    super::load::from_text(&everything(), &variables, &mut walk);
+    super::load::from_text(&with_examples(), &variables, &mut walk);
     let mut found = BTreeSet::new();
-    documented(&yaml::parse(&everything()).map_err(|error| error.message).unwrap(), "", &mut found);
+    documented(&yaml::parse(&with_examples()).map_err(|error| error.message).unwrap(), "", &mut found);
     assert_eq!(found, walk.known);
 }
 
 #[test]
-fn the_default_files_examples_load_and_their_deadlines_are_the_default() {
+fn the_examples_of_the_default_file_load_and_contain_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
     std::fs::write(folder.path().join("secrets/bob.key"), "bob-0123456789abcdef\n").unwrap();
     std::fs::write(folder.path().join("secrets/llm.key"), "llm\n").unwrap();
     std::fs::write(folder.path().join("secrets/ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
-    std::fs::write(folder.path().join("petstream.yaml"), everything()).unwrap();
+    std::fs::write(folder.path().join("petstream.yaml"), with_examples()).unwrap();
     let environment = environment(&[("ALICE_KEY", SECRET), ("OPENAI_API_KEY", "k")]);
     let sources = Sources { environment, folder: folder.path().to_owned(), ..Sources::default() };
     let loaded = load(&sources).unwrap_or_else(|errors| panic!("{}", lines(&errors)));

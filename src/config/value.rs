@@ -1,4 +1,4 @@
-//! Single values: each reader gives the value, or says what it expected.
+//! Parsers of single values: each gives the value, or an error that says what it expected.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use url::Url;
 use super::yaml::{Text, Value};
 
 impl Value {
-    /// What it is, for errors that must not show it.
+    /// Its kind, for errors that must not show the value.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
-            Self::Null | Self::Broken => "nothing",
+            Self::Null | Self::Invalid => "nothing",
             Self::Bool(_) => "true or false",
             Self::Integer(_) | Self::Float(_) => "a number",
             Self::Text(_) => "text",
@@ -31,7 +31,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is one; a variable's value is always text, so there the text is read.
+    /// The number, if it is one. The value of a variable is a text, which is parsed.
     fn as_number<T: FromStr>(&self, of: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
         match self {
             Self::Text(Text { text, written: Some(_) }) => text.trim().parse().ok(),
@@ -40,7 +40,7 @@ impl Value {
     }
 }
 
-/// `value` as an error may show it: what a variable held stays hidden, and so does what looks like a secret.
+/// Formats `value` for an error. Values of variables and texts that look like secrets are not shown.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Bool(value) => value.to_string(),
@@ -52,18 +52,18 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// `text` in quotes, cut where it is long, hidden where it looks like a secret.
+/// Formats `text` for an error: in quotes, truncated, and not shown if it looks like a secret.
 pub(super) fn shown_text(text: &str) -> String {
-    const LONG: usize = 60;
+    const MAX_SHOWN_LEN: usize = 60;
     if text.starts_with("sk-") || text.contains(['@', '?']) {
         return "a text that is not shown here, as it may be a secret".to_owned();
     }
-    let cut: String = text.chars().take(LONG).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{cut:?}{more}")
+    let truncated: String = text.chars().take(MAX_SHOWN_LEN).collect();
+    let more = if truncated.len() < text.len() { "…" } else { "" };
+    format!("{truncated:?}{more}")
 }
 
-/// A share from `0%` to `100%`.
+/// Parses a percentage from `0%` to `100%`.
 pub(super) fn percent(value: &Value) -> Result<u32, String> {
     let number = value.as_text().and_then(|text| text.strip_suffix('%'));
     let number = number.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -71,7 +71,7 @@ pub(super) fn percent(value: &Value) -> Result<u32, String> {
     share.ok_or_else(|| "a share from 0% to 100%".to_owned())
 }
 
-/// `true` or `false`; a variable's value is always text, so there the text is read.
+/// Parses `true` or `false`. The value of a variable is a text, which is parsed.
 pub(super) fn flag(value: &Value) -> Result<bool, String> {
     match value {
         Value::Bool(flag) => Some(*flag),
@@ -81,8 +81,8 @@ pub(super) fn flag(value: &Value) -> Result<bool, String> {
     .ok_or_else(|| "true or false".to_owned())
 }
 
-/// A number of bytes between `least` and `most`: a whole number, or one with `KiB`, `MiB` or `GiB`.
-pub(super) fn size<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Value) -> Result<T, String> {
+/// A parser of numbers of bytes from `min` to `max`: a whole number, or one with `KiB`, `MiB` or `GiB`.
+pub(super) fn size<T: TryFrom<u64>>(min: u64, max: u64) -> impl FnOnce(&Value) -> Result<T, String> {
     move |value| {
         let bytes = match value {
             Value::Integer(bytes) => u64::try_from(*bytes).ok(),
@@ -90,9 +90,9 @@ pub(super) fn size<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Value
             _ => None,
         };
         let bytes = bytes.ok_or("a size such as 16MiB")?;
-        let fits = (least..=most).contains(&bytes);
+        let fits = (min..=max).contains(&bytes);
         let fitting = fits.then(|| T::try_from(bytes).ok()).flatten();
-        fitting.ok_or_else(|| format!("a size from {} to {}", shown_size(least), shown_size(most)))
+        fitting.ok_or_else(|| format!("a size from {} to {}", shown_size(min), shown_size(max)))
     }
 }
 
@@ -109,46 +109,44 @@ fn parse_size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// `bytes` in the largest unit that divides it.
+/// Formats `bytes` in the largest unit that divides it.
 pub(super) fn shown_size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units.into_iter().find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
     whole.map_or_else(|| format!("{bytes} bytes"), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
-/// A whole number between `least` and `most`.
-pub(super) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl FnOnce(&Value) -> Result<T, String> {
+/// A parser of whole numbers from `min` to `max`.
+pub(super) fn whole<T: TryFrom<u64>>(min: u64, max: u64) -> impl FnOnce(&Value) -> Result<T, String> {
     move |value| {
         let number = value.as_number(|value| match value {
             Value::Integer(number) => Some(*number),
             _ => None,
         });
         let number = number.and_then(|number| u64::try_from(number).ok());
-        let fitting = number.filter(|number| (least..=most).contains(number));
-        fitting.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match most {
-            // Nobody gets there: the bound would only puzzle.
-            4_294_967_295.. => format!("a whole number of at least {least}"),
-            _ => format!("a whole number from {least} to {most}"),
+        let fitting = number.filter(|number| (min..=max).contains(number));
+        fitting.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match max {
+            // Far beyond any sensible value: not mentioned.
+            4_294_967_295.. => format!("a whole number of at least {min}"),
+            _ => format!("a whole number from {min} to {max}"),
         })
     }
 }
 
-/// A number between `least` and `most`.
-pub(super) fn number(least: f64, most: f64) -> impl FnOnce(&Value) -> Result<f64, String> {
+/// A parser of numbers from `min` to `max`.
+pub(super) fn number(min: f64, max: f64) -> impl FnOnce(&Value) -> Result<f64, String> {
     move |value| {
         let number = value.as_number(|value| match value {
             Value::Float(number) => Some(*number),
-            // Beyond the exact range of f64 it is out of every setting's range too.
+            // An integer beyond i32 is outside every setting's range.
             Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
             _ => None,
         });
-        number
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(|| format!("a number from {least} to {most}"))
+        number.filter(|number| (min..=max).contains(number)).ok_or_else(|| format!("a number from {min} to {max}"))
     }
 }
 
-/// One of a few words.
+/// A parser of one of `words`.
 pub(super) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&Value) -> Result<T, String> {
     move |value| {
         let found = value.as_text().and_then(|text| words.iter().find(|(word, _)| *word == text));
@@ -159,51 +157,50 @@ pub(super) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&V
     }
 }
 
-/// A text of 1 to `most` characters that can be printed on one line.
-pub(super) fn name(most: usize) -> impl FnOnce(&Value) -> Result<String, String> {
+/// A parser of texts of 1 to `max` printable characters.
+pub(super) fn name(max: usize) -> impl FnOnce(&Value) -> Result<String, String> {
     move |value| {
-        let fits = |text: &&str| {
-            !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)
-        };
+        let fits =
+            |text: &&str| !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control);
         let quoted = if matches!(value, Value::Text(_)) { "" } else { " (in quotes if it is a number)" };
         value
             .as_text()
             .filter(fits)
             .map(str::to_owned)
-            .ok_or_else(|| format!("a text of 1 to {most} printable characters{quoted}"))
+            .ok_or_else(|| format!("a text of 1 to {max} printable characters{quoted}"))
     }
 }
 
-/// An address to listen on.
+/// Parses an address to listen on.
 pub(super) fn address(value: &Value) -> Result<SocketAddr, String> {
     let address = value.as_text().and_then(|text| text.parse().ok());
     address.ok_or_else(|| "ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000".to_owned())
 }
 
-/// A database URL.
+/// Parses a database URL.
 pub(super) fn database(value: &Value) -> Result<String, String> {
     let url = value.as_text().filter(|url| url.strip_prefix("sqlite:").is_some_and(|path| !path.trim().is_empty()));
     url.map(str::to_owned).ok_or_else(|| "sqlite:PATH or sqlite::memory:".to_owned())
 }
 
-/// A day (its first moment in UTC) or a moment.
+/// Parses a day (its first moment in UTC) or a moment.
 pub(super) fn moment(value: &Value) -> Result<Timestamp, String> {
     let moment = value.as_text().and_then(parse_moment);
     moment.ok_or_else(|| "a day such as 2027-01-01 or a moment such as 2027-01-01T12:00:00Z".to_owned())
 }
 
-/// Reads a day such as `2027-01-01`, which means its first moment in UTC, or a moment with an offset such as
+/// Parses a day such as `2027-01-01`, which means its first moment in UTC, or a moment with an offset such as
 /// `2027-01-01T12:00:00Z`.
 #[must_use]
 pub fn parse_moment(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().or_else(|| {
-        // jiff's dates also accept a time of day without offset, which would be silently dropped.
+        // jiff's dates also accept a time of day without an offset, which would be ignored silently.
         let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-01-01".len())?;
         Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
     })
 }
 
-/// The base URL of an upstream.
+/// Parses the base URL of an upstream.
 pub(super) fn base_url(value: &Value) -> Result<Url, String> {
     let url = value.as_text().and_then(|text| Url::parse(text).ok());
     let url = url.ok_or("a URL such as https://api.openai.com/v1")?;
@@ -232,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_have_a_percent_sign() {
+    fn percentages_have_a_percent_sign() {
         assert_eq!(percent(&text("20%")), Ok(20));
         assert_eq!(percent(&from_variable("100%")), Ok(100));
         for wrong in [text("101%"), text("20"), text("%"), text("+5%"), text("2.5%"), Value::Integer(20)] {
@@ -241,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_may_come_from_variables() {
+    fn booleans_may_come_from_variables() {
         assert_eq!(flag(&Value::Bool(true)), Ok(true));
         assert_eq!(flag(&from_variable("false")), Ok(false));
         assert!(flag(&text("true")).is_err() && flag(&from_variable("1")).is_err());

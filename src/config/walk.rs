@@ -1,6 +1,6 @@
-//! The walk over the tree: asks for keys one by one, checks each value, collects every error.
+//! Reads the sections of the tree: takes keys one by one, checks each value, and collects all errors.
 //!
-//! Asking for a key is what makes it known, so there is no second list of keys that could drift from the first.
+//! A key is known because it is read, so that there is no second list of keys to keep in step.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use super::error::{ConfigError, Origin};
 use super::value::shown;
 use super::yaml::{Entry, Node, Value};
 
-/// What is collected on the way.
+/// The state of reading one file.
 pub(super) struct Walk {
     /// The file, as the user named it.
     file: String,
-    /// Folder of the file: relative paths in it begin there.
+    /// The folder of the file, to which paths in it are relative.
     folder: PathBuf,
-    /// Everything that is wrong so far.
+    /// The errors so far.
     pub(super) errors: Vec<ConfigError>,
-    /// Every key asked for so far, as `models[].name`.
+    /// All keys that were read so far, as `models[].name`.
     pub(super) known: BTreeSet<String>,
 }
 
@@ -27,13 +27,15 @@ pub(super) struct Field {
     pub(super) node: Node,
 }
 
-/// A mapping of which keys are being asked for.
+/// A mapping whose keys are being read.
 pub(super) struct Section {
     pub(super) path: String,
     pub(super) line: u64,
-    left: Vec<Entry>,
-    asked: Vec<&'static str>,
-    /// Not to be complained about: it is missing or wrong as a whole.
+    /// Entries that were not read yet.
+    unread: Vec<Entry>,
+    /// Keys that were read or looked for.
+    expected: Vec<&'static str>,
+    /// The mapping is missing or invalid as a whole: missing keys in it are not reported.
     silent: bool,
 }
 
@@ -42,13 +44,13 @@ impl Walk {
         Self { file, folder, errors: Vec::new(), known: BTreeSet::new() }
     }
 
-    /// Where `path`, written in the file, leads; and how it reads from the working folder, for errors.
+    /// Resolves a path of the file; also gives it relative to the working folder, for errors.
     pub(super) fn resolve(&self, path: &str) -> (PathBuf, String) {
         let beside = Path::new(&self.file).parent().unwrap_or(Path::new(""));
         (self.folder.join(path), beside.join(path).display().to_string())
     }
 
-    /// Where `line` is.
+    /// The place of `line`; 0 is the whole file.
     pub(super) fn origin(&self, line: u64) -> Origin {
         Origin::File { name: self.file.clone(), line: (line > 0).then_some(line) }
     }
@@ -59,23 +61,24 @@ impl Walk {
         self.errors.push(ConfigError { path: path.to_owned(), problem: problem.into(), origin });
     }
 
-    /// Opens the mapping `field`. One that is missing or no mapping is opened too, as an empty one.
+    /// Begins to read the mapping `field`. If it is missing or not a mapping, the section is empty.
     pub(super) fn section(&mut self, path: &str, field: Option<Field>) -> Section {
-        let mut section = Section { path: path.to_owned(), line: 0, left: Vec::new(), asked: Vec::new(), silent: true };
+        let mut section =
+            Section { path: path.to_owned(), line: 0, unread: Vec::new(), expected: Vec::new(), silent: true };
         let Some(field) = field else { return section };
         section.line = field.node.line;
         match field.node.value {
             Value::Map(entries) => {
                 section.silent = false;
-                section.left = self.without_repeated(path, entries);
+                section.unread = self.without_duplicates(path, entries);
             }
-            Value::Broken => {}
+            Value::Invalid => {}
             other => self.error(path, field.node.line, format!("expected keys and values, found {}", other.kind())),
         }
         section
     }
 
-    fn without_repeated(&mut self, path: &str, entries: Vec<Entry>) -> Vec<Entry> {
+    fn without_duplicates(&mut self, path: &str, entries: Vec<Entry>) -> Vec<Entry> {
         let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
         for entry in entries {
             if let Some(first) = kept.iter().find(|first| first.key == entry.key) {
@@ -88,18 +91,18 @@ impl Walk {
         kept
     }
 
-    /// Takes the value of `key` out of `section`; a key without a value counts as absent.
+    /// Takes the value of `key` from `section`; a key without a value counts as missing.
     pub(super) fn take(&mut self, section: &mut Section, key: &'static str) -> Option<Field> {
         let path = join(&section.path, key);
         self.known.insert(pattern(&path));
-        section.asked.push(key);
-        let index = section.left.iter().position(|entry| entry.key == key)?;
-        let entry = section.left.remove(index);
+        section.expected.push(key);
+        let index = section.unread.iter().position(|entry| entry.key == key)?;
+        let entry = section.unread.remove(index);
         let present = !matches!(entry.node.value, Value::Null);
         present.then_some(Field { path, node: entry.node })
     }
 
-    /// The value of `key`, checked by `parse`, which on failure says what was expected.
+    /// Reads the value of `key` with `parse`, whose error says what it expected.
     pub(super) fn read<T>(
         &mut self,
         section: &mut Section,
@@ -110,7 +113,7 @@ impl Walk {
         self.check(&field, parse)
     }
 
-    /// As [`Walk::read`], and reports a missing value.
+    /// As [`Walk::read`]; a missing value is an error.
     pub(super) fn require<T>(
         &mut self,
         section: &mut Section,
@@ -124,9 +127,9 @@ impl Walk {
         self.check(&field?, parse)
     }
 
-    /// `field` as `parse` understands it.
+    /// Parses a value; reports its error.
     pub(super) fn check<T>(&mut self, field: &Field, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
-        if matches!(field.node.value, Value::Broken) {
+        if matches!(field.node.value, Value::Invalid) {
             return None;
         }
         match parse(&field.node.value) {
@@ -139,8 +142,8 @@ impl Walk {
         }
     }
 
-    /// The elements of the list at `key`; none where there is no list. An empty one is reported with
-    /// `if_empty`, where that says anything.
+    /// The elements of the list at `key`; none without a list. An empty list is an error with the text `if_empty`, unless that
+    /// is empty.
     pub(super) fn list(&mut self, section: &mut Section, key: &'static str, if_empty: &str) -> Option<Vec<Field>> {
         let field = self.take(section, key)?;
         match field.node.value {
@@ -152,7 +155,7 @@ impl Walk {
                 let element = |(index, node)| Field { path: format!("{}[{index}]", field.path), node };
                 Some(nodes.into_iter().enumerate().map(element).collect())
             }
-            Value::Broken => None,
+            Value::Invalid => None,
             other => {
                 self.error(&field.path, field.node.line, format!("expected a list, found {}", other.kind()));
                 None
@@ -160,12 +163,12 @@ impl Walk {
         }
     }
 
-    /// Closes `section`: keys that nobody asked for are unknown.
+    /// Ends `section`: entries that were not read have unknown keys, which is an error.
     pub(super) fn finish(&mut self, section: Section) {
-        for entry in section.left {
-            let hint = match nearest(&entry.key, &section.asked) {
+        for entry in section.unread {
+            let hint = match nearest(&entry.key, &section.expected) {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!("expected one of {}", section.asked.join(", ")),
+                None => format!("expected one of {}", section.expected.join(", ")),
             };
             self.error(&join(&section.path, &entry.key), entry.line, format!("unknown key; {hint}"));
         }
@@ -173,21 +176,20 @@ impl Walk {
 }
 
 impl Section {
-    /// Whether the mapping was there, and a mapping.
+    /// Whether the mapping is present and valid.
     pub(super) const fn is_open(&self) -> bool {
         !self.silent
     }
 }
 
-/// The one of `known` that someone who wrote `word` most likely meant.
+/// The one of `known` that is most similar to `word`, if a third of its letters differ at most.
 pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), candidate);
     let near = known.iter().copied().min_by_key(distance)?;
-    // A third of the letters may be wrong.
     (distance(&near) <= near.len().div_ceil(3)).then_some(near)
 }
 
-/// `key` below `path`. A key that could be a value in the wrong place is not repeated.
+/// The path of `key` below `path`. A key that may be a misplaced secret is replaced by an ellipsis.
 pub(super) fn join(path: &str, key: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let plain = key.len() <= 24 && !key.starts_with("sk-") && key.chars().all(word);
@@ -195,7 +197,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// `models[3].name` -> `models[].name`.
+/// Removes positions: `models[3].name` becomes `models[].name`.
 fn pattern(path: &str) -> String {
     let mut inside = false;
     path.chars()
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_words_are_proposed_and_far_ones_are_not() {
+    fn similar_words_are_suggested_and_others_are_not() {
         assert_eq!(nearest("upstream", &["name", "upstreams"]), Some("upstreams"));
         assert_eq!(nearest("apikey", &["api_key", "model"]), Some("api_key"));
         assert_eq!(nearest("colour", &["api_key", "model"]), None);
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_could_be_a_secret_is_not_repeated() {
+    fn a_key_that_may_be_a_secret_is_not_shown() {
         assert_eq!(join("keys[0]", "sk-verysecret"), "keys[0].…");
     }
 }

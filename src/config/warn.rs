@@ -1,4 +1,4 @@
-//! Settings that are allowed each by itself, and together most likely not meant.
+//! Warnings: settings that are allowed but, together, most likely a mistake.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use jiff::Timestamp;
 use url::Host;
 
 use super::duration::shown_duration;
+use super::environment::{Environment, variable};
+use super::limits::RateLimits;
+use super::models::{ANY_MODEL, FirstToken, LOCAL_MODEL, ModelConfig, UpstreamConfig};
+use super::settings::{Auth, Config};
 use super::value::base_url;
 use super::yaml::{Text, Value};
-use super::{
-    ANY_MODEL, Auth, Config, Environment, FirstToken, LOCAL_MODEL, ModelConfig, RateLimits, UpstreamConfig, variable,
-};
 
-/// Fewer tokens a minute than this: a single question with its answer may not fit.
-const FEW_TOKENS: u64 = 1_000;
+/// With fewer tokens a minute, a single request with its answer may not fit.
+const MIN_USEFUL_TOKENS: u64 = 1_000;
 
-/// For how long load balancers bear silence on a connection, unless told otherwise: AWS's and nginx's do.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Default idle timeout of common load balancers, such as those of AWS and nginx.
+const BALANCER_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is worth saying aloud about `config`.
+/// The warnings about `config`.
 pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestamp) -> Vec<String> {
     let mut warnings = Vec::new();
     access(config, now, &mut warnings);
@@ -30,10 +31,10 @@ pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestam
         for (index, upstream) in model.upstreams.iter().enumerate() {
             let place = format!("model {:?}, upstream {}", model.name, index + 1);
             transport(&place, upstream, &mut warnings);
-            deadlines(&place, upstream, &mut warnings);
+            timeouts(&place, upstream, &mut warnings);
         }
     }
-    ignored(config, environment, &mut warnings);
+    ignored_variables(config, environment, &mut warnings);
     warnings
 }
 
@@ -59,12 +60,12 @@ fn rates(config: &Config, warnings: &mut Vec<String>) {
     let keys = config.keys.iter().map(|key| (format!("key {:?}", key.name), key.limits));
     let groups = [("limits.total".to_owned(), total), ("limits.per_key".to_owned(), config.limits.per_key)];
     for (place, limits) in groups.into_iter().chain(keys) {
-        if let Some(few) = limits.tokens_per_minute.filter(|tokens| tokens.get() < FEW_TOKENS) {
+        if let Some(few) = limits.tokens_per_minute.filter(|tokens| tokens.get() < MIN_USEFUL_TOKENS) {
             warnings.push(format!(
                 "{place}: tokens_per_minute: {few} is so little that a single request with its answer may never fit"
             ));
         }
-        beyond(&place, limits, total, warnings);
+        unreachable_limits(&place, limits, total, warnings);
     }
     let streams = total.concurrent_streams.map_or(0, |streams| streams.get() as usize);
     if streams > config.limits.connections {
@@ -75,7 +76,7 @@ fn rates(config: &Config, warnings: &mut Vec<String>) {
     }
 }
 
-fn beyond(place: &str, limits: RateLimits, total: RateLimits, warnings: &mut Vec<String>) {
+fn unreachable_limits(place: &str, limits: RateLimits, total: RateLimits, warnings: &mut Vec<String>) {
     let mut compare = |name: &str, own: Option<u64>, total: Option<u64>| {
         if let (Some(own), Some(total)) = (own, total)
             && own > total
@@ -95,7 +96,7 @@ fn silence(config: &Config, warnings: &mut Vec<String>) {
     let silences =
         [("hold", config.hold), ("heartbeat", config.heartbeat), ("events.heartbeat", config.events.heartbeat)];
     for (name, silence) in silences {
-        if silence >= PATIENCE {
+        if silence >= BALANCER_IDLE_TIMEOUT {
             let silence = shown_duration(silence);
             warnings
                 .push(format!("{name}: {silence} without a byte is as long as many load balancers wait, or longer"));
@@ -138,9 +139,9 @@ fn transport(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>)
     }
 }
 
-fn deadlines(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
+fn timeouts(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
     let timeouts = upstream.timeouts;
-    // What is not set is nobody's mistake.
+    // A default is compared only where it matters.
     let first_token = match timeouts.first_token {
         FirstToken::Set(limit) => limit,
         FirstToken::Unset if timeouts.total.is_none() => timeouts.first_token.limit(false),
@@ -161,7 +162,7 @@ fn deadlines(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>)
     }
 }
 
-fn ignored(config: &Config, environment: &Environment, warnings: &mut Vec<String>) {
+fn ignored_variables(config: &Config, environment: &Environment, warnings: &mut Vec<String>) {
     let Some(text) = variable(environment, "OPENAI_BASE_URL") else { return };
     let Some(any) = config.models.iter().find(|model| model.name == ANY_MODEL) else { return };
     let Ok(url) = base_url(&Value::Text(Text { text: text.to_owned(), written: None })) else { return };

@@ -1,18 +1,18 @@
-//! YAML text -> a tree that remembers lines and repeated keys, so that the walk over it can report everything at once.
+//! Parses YAML into a tree with line numbers and repeated keys, so that all errors can be reported at once.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Error, MessageFormatter, NonFiniteFloatPolicy, Spanned, UserMessageFormatter};
 
-/// A value and the line on which it begins. It has no `Debug`: it may hold secrets.
+/// A value and the line on which it begins. Without `Debug`, since it may contain secrets.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) line: u64,
 }
 
-/// What stands in the file.
+/// A value of the file.
 #[derive(Clone)]
 pub(super) enum Value {
     Null,
@@ -22,18 +22,18 @@ pub(super) enum Value {
     Text(Text),
     List(Vec<Node>),
     Map(Vec<Entry>),
-    /// Already reported: nobody need complain again.
-    Broken,
+    /// Its error has been reported; further checks are skipped.
+    Invalid,
 }
 
-/// A text, and how it was written if variables were put into it.
+/// A text; `written` is its form in the file if variables were replaced in it.
 #[derive(Clone)]
 pub(super) struct Text {
     pub(super) text: String,
     pub(super) written: Option<String>,
 }
 
-/// One key of a mapping. Repeated keys are all kept.
+/// A key of a mapping and its value. Repeated keys are all kept.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
@@ -41,14 +41,14 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
-/// Why the text is no YAML.
-pub(super) struct Syntax {
+/// Why the text is not YAML.
+pub(super) struct SyntaxError {
     pub(super) message: String,
     pub(super) line: Option<u64>,
 }
 
-/// Reads one YAML document. An empty one is [`Value::Null`].
-pub(super) fn parse(text: &str) -> Result<Node, Syntax> {
+/// Parses one YAML document. An empty one is [`Value::Null`].
+pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
@@ -56,22 +56,22 @@ pub(super) fn parse(text: &str) -> Result<Node, Syntax> {
         underscored_numbers_as_strings: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         reject_unsupported_tags: true,
-        // Kept for nobody, they count against a bound: 32 lines of them in a row would be an error.
+        // Comments would count against a limit: 32 lines of them in a row would be an error.
         emit_comments: false,
-        // A snippet would print the lines around the error, and with them secrets.
+        // A snippet would show the lines around the error, which may contain secrets.
         with_snippet: false,
     };
     let node: Option<Node> = serde_saphyr::from_str_with_options(text, options).map_err(|error| syntax(&error))?;
     Ok(node.unwrap_or(Node { value: Value::Null, line: 1 }))
 }
 
-fn syntax(error: &Error) -> Syntax {
+fn syntax(error: &Error) -> SyntaxError {
     let message = without_quotations(&UserMessageFormatter.format_message(error));
     let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
-    Syntax { message, line }
+    SyntaxError { message, line }
 }
 
-/// `message` without the longer of its quotations: they may repeat what stands in the file.
+/// Removes the quotations of more than three characters from `message`: they may repeat secrets of the file.
 fn without_quotations(message: &str) -> String {
     let mut kept = String::with_capacity(message.len());
     let mut rest = message;
@@ -97,13 +97,13 @@ impl<'de> Deserialize<'de> for Node {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Anything)
+        deserializer.deserialize_any(AnyValue)
     }
 }
 
-struct Anything;
+struct AnyValue;
 
-impl<'de> Visitor<'de> for Anything {
+impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for Anything {
     }
 
     fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
-        // No setting goes anywhere near: the largest number is out of range as well.
+        // Saturated: every setting's range is far smaller.
         Ok(Value::Integer(i128::try_from(value).unwrap_or(i128::MAX)))
     }
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_comments_may_stand_in_a_row() {
+    fn any_number_of_comments_in_a_row_is_accepted() {
         let text = format!("a:\n  b: 1\n{}  c: 2\n", "  # A line of an example.\n".repeat(1000));
         let Value::Map(entries) = parse(&text).map_err(|error| error.message).unwrap().value else { panic!() };
         let Value::Map(entries) = &entries[0].node.value else { panic!() };
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_syntax_error_has_a_line_and_repeats_nothing_of_the_file() {
+    fn a_syntax_error_has_a_line_and_quotes_nothing_of_the_file() {
         let files = [
             "key: sk-verysecret: x\n",
             "a: 1\nkey: \"sk-verysecret\n",

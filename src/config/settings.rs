@@ -1,0 +1,147 @@
+//! The whole configuration, and the settings that belong to no section of their own.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::events::{AllowOrigins, EventsConfig};
+use super::keys::KeyConfig;
+use super::limits::Limits;
+use super::models::ModelConfig;
+use super::petstore::{PetStoreConfig, ResponderConfig};
+
+/// Everything that the server needs to start, checked and with all defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address and port to listen on. Default `127.0.0.1:4000`.
+    pub listen: SocketAddr,
+    /// Worker threads. Default: one for each core that the process may use; 1 to 1,024.
+    pub threads: NonZeroUsize,
+    /// `sqlite:PATH` or `sqlite::memory:`. Default `sqlite:petstream.db`.
+    pub database: String,
+    /// Whether requests need an API key. Default [`Auth::Keys`].
+    pub auth: Auth,
+    /// Format of the log. Default [`LogFormat::Auto`].
+    pub log_format: LogFormat,
+    /// Keys from the file and the environment; those of `petstream keys create` are in the database.
+    pub keys: Vec<KeyConfig>,
+    /// Rate limits and bounds.
+    pub limits: Limits,
+    /// Treatment of top-level request parameters that the API does not define. Default [`UnknownParameters::Pass`].
+    pub unknown_parameters: UnknownParameters,
+    /// The local model.
+    pub responder: ResponderConfig,
+    /// Pets and orders.
+    pub petstore: PetStoreConfig,
+    /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
+    pub models: Vec<ModelConfig>,
+    /// Longest time for running requests after SIGTERM; those left then end with an error frame. Default 25 s, within
+    /// Kubernetes' default grace period of 30 s; 0 s to 1 h.
+    pub drain: Duration,
+    /// How long the status of a stream is held back for its first event, so that an early failure still has its own
+    /// status; then 200 is sent, and heartbeats begin. Default 10 s, 0 s to 5 min.
+    pub hold: Duration,
+    /// Longest silence on a stream of a completion before a comment is sent. Default 15 s, 1 s to 5 min.
+    pub heartbeat: Duration,
+    /// A listener of its own for `/metrics` and the probes, without authentication. Default none: `/metrics` is on the main
+    /// listener only, for keys with the scope `stats`.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Usage records.
+    pub accounting: AccountingConfig,
+    /// Live events.
+    pub events: EventsConfig,
+    /// Other origins whose pages may read answers. Default: none.
+    pub allow_origins: AllowOrigins,
+    /// Whether cookies are marked `Secure`. Default false: the server can't know whether a proxy in front speaks https.
+    pub secure_cookies: bool,
+    /// The path prefix that a proxy in front strips, with a slash at either end. Default `/`.
+    pub public_path: String,
+    /// Whether `/` serves the web page. Default true.
+    pub page: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            database: "sqlite:petstream.db".to_owned(),
+            auth: Auth::default(),
+            log_format: LogFormat::default(),
+            keys: Vec::new(),
+            limits: Limits::default(),
+            unknown_parameters: UnknownParameters::default(),
+            responder: ResponderConfig::default(),
+            petstore: PetStoreConfig::default(),
+            models: Vec::new(),
+            drain: Duration::from_secs(25),
+            hold: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(15),
+            metrics_listen: None,
+            accounting: AccountingConfig::default(),
+            events: EventsConfig::default(),
+            allow_origins: AllowOrigins::default(),
+            secure_cookies: false,
+            public_path: "/".to_owned(),
+            page: true,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration with the share of one key in every bound as the server needs it: with `auth: none` all callers
+    /// count as one key, which may use the whole.
+    #[must_use]
+    pub fn with_shares(self) -> Self {
+        if self.auth == Auth::Keys {
+            return self;
+        }
+        let (limits, petstore, events) = (self.limits.undivided(), self.petstore.undivided(), self.events.undivided());
+        Self { limits, petstore, events, ..self }
+    }
+}
+
+/// Whether requests need an API key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Every request but probes needs one.
+    #[default]
+    Keys,
+    /// No authentication; refused on an address that is not loopback.
+    None,
+}
+
+/// Format of the log on stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// Human-readable lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// See [`Config::unknown_parameters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownParameters {
+    /// Forwarded unchanged, as clients of vLLM and llama.cpp need.
+    #[default]
+    Pass,
+    /// Refused with 400 `unknown_parameter`, as OpenAI does.
+    Refuse,
+}
+
+/// Usage records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountingConfig {
+    /// How long usage records are kept; none (`0s` in the file): without end. Default 90 d, 1 h to 3650 d.
+    pub keep: Option<Duration>,
+}
+
+impl Default for AccountingConfig {
+    fn default() -> Self {
+        Self { keep: Some(Duration::from_secs(90 * 24 * 60 * 60)) }
+    }
+}
