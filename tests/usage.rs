@@ -64,10 +64,10 @@ impl Shop {
 }
 
 async fn record(store: &Store, entries: Vec<UsageRecord>) {
-    let (ledger, writer) = UsageRecorder::new(store.clone(), None);
-    entries.into_iter().for_each(|entry| ledger.record(entry));
+    let (usage_recorder, writer) = UsageRecorder::new(store.clone(), None);
+    entries.into_iter().for_each(|entry| usage_recorder.record(entry));
     // Ends when all is written, as there will be no more.
-    drop(ledger);
+    drop(usage_recorder);
     writer.run(CancellationToken::new()).await;
 }
 

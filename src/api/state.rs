@@ -51,7 +51,7 @@ pub struct AppState {
     /// What is measured.
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.
-    pub ledger: UsageRecorder,
+    pub usage_recorder: UsageRecorder,
     /// The phases of the shutdown; `stop` makes the server not ready.
     pub shutdown: Shutdown,
 }

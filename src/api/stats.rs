@@ -41,7 +41,7 @@ pub struct Sources {
     /// How the upstreams are.
     pub routes: Arc<Routes>,
     /// What ended last.
-    pub ledger: UsageRecorder,
+    pub usage_recorder: UsageRecorder,
     /// Who listens.
     pub hub: EventHub,
 }
@@ -140,7 +140,7 @@ impl Stats {
             seconds.tick().await;
             let now = Timestamp::now();
             let sample = self.samples.take(now);
-            let (entries, count) = self.sources.ledger.recent(seen);
+            let (entries, count) = self.sources.usage_recorder.recent(seen);
             seen = count;
             if self.sources.hub.has_ephemeral_subscribers() {
                 let tick = Tick { kind: STATS_TOPIC, sample: &sample, present: self.sources.present(now, &entries) };
@@ -150,7 +150,7 @@ impl Stats {
     }
 
     fn whole(&self, now: Timestamp) -> String {
-        let (entries, _) = self.sources.ledger.recent(0);
+        let (entries, _) = self.sources.usage_recorder.recent(0);
         json(&Whole {
             time: written(now),
             started: written(self.started),

@@ -38,14 +38,14 @@ pub(super) fn build(config: &Config, adapters: Adapters, shutdown: &Shutdown) ->
     let completions = Parts {
         responder: Responder::new(pets.clone(), offload.clone()),
         routes: Arc::clone(&routes),
-        ledger: usage.clone(),
+        usage_recorder: usage.clone(),
         metrics: metrics.clone(),
         abort: shutdown.abort.clone(),
     };
     let stats = Stats::new(Sources {
         metrics: metrics.clone(),
         routes: Arc::clone(&routes),
-        ledger: usage.clone(),
+        usage_recorder: usage.clone(),
         hub: events.hub().clone(),
     });
     Ok(Arc::new(AppState {
@@ -63,7 +63,7 @@ pub(super) fn build(config: &Config, adapters: Adapters, shutdown: &Shutdown) ->
         offload,
         rules: rules(config),
         metrics,
-        ledger: usage,
+        usage_recorder: usage,
         shutdown: shutdown.clone(),
     }))
 }

@@ -58,7 +58,7 @@ type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send
 pub struct CompletionService {
     responder: Responder,
     routes: Arc<Routes>,
-    ledger: UsageRecorder,
+    usage_recorder: UsageRecorder,
     metrics: Metrics,
     /// The memory for answers.
     answers: Bound,
@@ -97,7 +97,7 @@ pub struct Parts {
     /// The remote ones.
     pub routes: Arc<Routes>,
     /// Where usage is recorded.
-    pub ledger: UsageRecorder,
+    pub usage_recorder: UsageRecorder,
     /// Where it is measured.
     pub metrics: Metrics,
     /// Ends running completions with an error; their connections must be polled when it is raised.
@@ -108,11 +108,11 @@ impl CompletionService {
     /// A relay between these models.
     #[must_use]
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let Parts { responder, routes, ledger, metrics, abort } = parts;
+        let Parts { responder, routes, usage_recorder, metrics, abort } = parts;
         Self {
             responder,
             routes,
-            ledger,
+            usage_recorder,
             local: metrics.model(MODEL),
             metrics,
             answers: Bound::new(config.limits.answers_total, config.limits.answers_of_a_key()),
@@ -142,10 +142,11 @@ impl CompletionService {
         }
         let route = self.route(&request.model)?;
         let metrics = route.as_ref().map_or(&self.local, |route| route.metrics());
-        let account = UsageGuard::open(&caller, &request, &self.ledger, metrics, &self.abort).map_err(|limited| {
-            self.metrics.refused(limited.reason(), limited.whose.name());
-            ApiError::from(&limited)
-        })?;
+        let account =
+            UsageGuard::open(&caller, &request, &self.usage_recorder, metrics, &self.abort).map_err(|limited| {
+                self.metrics.refused(limited.reason(), limited.whose.name());
+                ApiError::from(&limited)
+            })?;
         caller.ends_at.end_with_client();
         let order = Box::new(ProxyRequest {
             request,

@@ -36,7 +36,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// so it stays in one place on the heap.
 pub(super) struct UsageGuard {
     record: Record,
-    ledger: UsageRecorder,
+    usage_recorder: UsageRecorder,
     metrics: Arc<ModelMetrics>,
     principal: Arc<Principal>,
     model: Arc<str>,
@@ -80,7 +80,7 @@ impl UsageGuard {
     pub(super) fn open(
         caller: &Caller,
         request: &ChatRequest,
-        ledger: &UsageRecorder,
+        usage_recorder: &UsageRecorder,
         metrics: &Arc<ModelMetrics>,
         abort: &ShutdownSignal,
     ) -> Result<Box<Self>, RateLimited> {
@@ -90,7 +90,7 @@ impl UsageGuard {
         let reservation = caller.admission.reserve(prompt_estimate.saturating_add(most))?;
         Ok(Box::new(Self {
             record: caller.record.clone(),
-            ledger: ledger.clone(),
+            usage_recorder: usage_recorder.clone(),
             metrics: Arc::clone(metrics),
             principal: Arc::clone(&caller.principal),
             model: Arc::clone(&request.model),
@@ -327,7 +327,7 @@ impl Drop for UsageGuard {
             reported_tokens: *told,
         };
         self.metrics.finished(&finished);
-        self.ledger.record(UsageRecord {
+        self.usage_recorder.record(UsageRecord {
             at: Timestamp::now(),
             request_id: Some(Arc::clone(self.record.id())),
             key_id: Arc::clone(&self.principal.id),

@@ -53,8 +53,9 @@ impl EventHub {
     }
 
     /// Follows the log while it is polled: reads it whenever `commits` changes, and once a second. When `stop` is
-    /// cancelled, every subscriber gets [`Closing`](super::SubscriptionEvent::Closing), and the task goes on: events that
-    /// are still committed reach the subscribers that remain. An error of the database is logged once until it is over.
+    /// cancelled, every subscriber gets [`Closing`](super::SubscriptionEvent::Closing), and the task goes on: events
+    /// that are still committed reach the subscribers that remain. An error of the database is logged once until it is
+    /// over.
     pub async fn run(self, mut commits: watch::Receiver<u64>, stop: CancellationToken) {
         let (mut is_failing, mut has_commits) = (false, true);
         loop {
@@ -116,8 +117,8 @@ impl EventHub {
         usize::try_from(self.state.subscribers.taken()).unwrap_or(usize::MAX)
     }
 
-    /// Sends an ephemeral event to every subscription [`with_ephemeral`](Subscription::with_ephemeral). Does not wait, and
-    /// replaces the one before, which slow subscribers then miss.
+    /// Sends an ephemeral event to every subscription [`with_ephemeral`](Subscription::with_ephemeral). Does not wait,
+    /// and replaces the one before, which slow subscribers then miss.
     pub fn send_ephemeral(&self, frame: EphemeralFrame) {
         self.state.ephemeral.send(frame);
     }

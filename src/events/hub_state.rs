@@ -58,8 +58,8 @@ impl HubState {
         self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the log into the ring: afterwards the ring holds every event that was committed before the call. Concurrent
-    /// callers share one refresh.
+    /// Reads the log into the ring: afterwards the ring holds every event that was committed before the call.
+    /// Concurrent callers share one refresh.
     pub(super) async fn refresh(&self) -> Result<(), StoreError> {
         let called = Instant::now();
         let mut last_refresh = self.last_refresh.lock().await;

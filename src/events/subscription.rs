@@ -149,8 +149,8 @@ impl Subscription {
         }
     }
 
-    /// Yields what is available now, at most `max` events (at least 1); `None` if all events were read. Pending only while
-    /// the database is read.
+    /// Yields what is available now, at most `max` events (at least 1); `None` if all events were read. Pending only
+    /// while the database is read.
     ///
     /// # Errors
     /// As [`Subscription::poll_next`].

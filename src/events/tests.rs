@@ -171,7 +171,7 @@ async fn a_reader_that_lags_behind_the_ring_reads_the_log() {
     let fixture = LogFixture::new().await;
     let hub = fixture.hub().await;
     let (_, subscription) = hub.subscribe(&key(), Topics::ALL, Since::Now).await.unwrap();
-    // 6,000 events, and 24 MiB: more than the ring takes of either.
+    // 6,000 events and 24 MiB: both exceed the bounds of the ring.
     for _ in 0..6 {
         fixture.write(&[EventKind::PetUpdate; 1_000], 4_096).await;
         hub.refresh().await.unwrap();

@@ -1,7 +1,7 @@
 //! Bounds on the numbers of pets and orders, in all and for each API key that created them.
 //!
-//! At a bound of pets, a new pet is refused: only an operator can decide which others may be deleted. At a bound of orders,
-//! the oldest closed ones are deleted. Open orders never are; there is at most one for each pet.
+//! At a bound of pets, a new pet is refused: only an operator can decide which others may be deleted. At a bound of
+//! orders, the oldest closed ones are deleted. Open orders never are; there is at most one for each pet.
 
 use super::change::Change;
 use super::command_error::CommandError;
@@ -42,7 +42,8 @@ impl Change {
         Ok(())
     }
 
-    /// Deletes the oldest closed orders beyond the bounds if `row`, the number of the newest order, is a multiple of 100.
+    /// Deletes the oldest closed orders beyond the bounds if `row`, the number of the newest order, is a multiple of
+    /// 100.
     pub(super) async fn delete_old_orders(
         &mut self,
         row: i64,

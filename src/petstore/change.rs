@@ -99,8 +99,8 @@ impl Change {
         Ok(())
     }
 
-    /// Writes the events, commits, and notifies the subscribers of live events, even if the caller is dropped during the
-    /// commit. `low` is the number of available pets of a species at which a notification is sent.
+    /// Writes the events, commits, and notifies the subscribers of live events, even if the caller is dropped during
+    /// the commit. `low` is the number of available pets of a species at which a notification is sent.
     pub(super) async fn commit(mut self, low: u32, notifier: &CommitNotifier) -> Result<(), StoreError> {
         self.add_inventory_events(low).await?;
         let Self { mut transaction, at, events, .. } = self;

@@ -1,8 +1,8 @@
 //! Idempotency keys: a request that is sent twice is executed once.
 //!
-//! The answer to a request with a key is saved in the transaction of its change, so both exist or neither. Changes run one
-//! after the other: a repetition that arrives while the first request still runs waits for it, and gets the same answer.
-//! A refused request changes nothing and is not saved, so its repetition is a new attempt.
+//! The answer to a request with a key is saved in the transaction of its change, so both exist or neither. Changes run
+//! one after the other: a repetition that arrives while the first request still runs waits for it, and gets the same
+//! answer. A refused request changes nothing and is not saved, so its repetition is a new attempt.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;

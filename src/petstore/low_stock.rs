@@ -14,7 +14,8 @@ pub(super) struct LowStock {
     available: u64,
 }
 
-/// A notification if the available pets of `species` fell from above `low` to `low` or less; none while they stay there.
+/// A notification if the available pets of `species` fell from above `low` to `low` or less; none while they stay
+/// there.
 pub(super) fn low_stock(counts: &Inventory, species: Species, before: u64, low: u64) -> Option<LowStock> {
     let available = counts.available(species);
     if before <= low || available > low {

@@ -42,8 +42,8 @@ impl PetStore {
         Ok(Created { value: order, replayed: false })
     }
 
-    /// Moves an order to another status, and its pet with it: a cancelled order makes the pet available, a delivered one
-    /// makes it adopted. `None`, or the status that the order has, changes nothing.
+    /// Moves an order to another status, and its pet with it: a cancelled order makes the pet available, a delivered
+    /// one makes it adopted. `None`, or the status that the order has, changes nothing.
     ///
     /// # Errors
     /// [`CommandError::NoOrder`], [`CommandError::VersionMismatch`], [`CommandError::InvalidTransition`],

@@ -10,8 +10,8 @@ use crate::wire::resource::money;
 use crate::wire::resource::pet::{Pet, PetEdit, PetFields};
 
 impl PetStore {
-    /// Creates a pet for `maker`, the id of an API key. A repetition with the same idempotency key returns the pet as it
-    /// was created.
+    /// Creates a pet for `maker`, the id of an API key. A repetition with the same idempotency key returns the pet as
+    /// it was created.
     ///
     /// # Errors
     /// [`CommandError::TooManyDecimals`], [`CommandError::KeyReused`], [`CommandError::TooManyPets`],
@@ -38,8 +38,8 @@ impl PetStore {
     /// Changes the fields that `edit` sets. An edit that changes nothing keeps the version and makes no event.
     ///
     /// # Errors
-    /// [`CommandError::NoPet`]; [`CommandError::VersionMismatch`]; [`CommandError::OpenOrder`] for a new status of a pet
-    /// with an open order, which alone changes it; [`CommandError::TooManyDecimals`]; [`CommandError::Store`].
+    /// [`CommandError::NoPet`]; [`CommandError::VersionMismatch`]; [`CommandError::OpenOrder`] for a new status of a
+    /// pet with an open order, which alone changes it; [`CommandError::TooManyDecimals`]; [`CommandError::Store`].
     pub async fn edit_pet(&self, id: Uuid, edit: PetEdit, expected: &ExpectedVersion) -> Result<Pet, CommandError> {
         let mut change = Change::begin(&self.store).await?;
         let before = change.pet(id).await?;
@@ -60,7 +60,8 @@ impl PetStore {
     /// Deletes a pet.
     ///
     /// # Errors
-    /// [`CommandError::NoPet`], [`CommandError::VersionMismatch`], [`CommandError::OpenOrder`], [`CommandError::Store`].
+    /// [`CommandError::NoPet`], [`CommandError::VersionMismatch`], [`CommandError::OpenOrder`],
+    /// [`CommandError::Store`].
     pub async fn delete_pet(&self, id: Uuid, expected: &ExpectedVersion) -> Result<(), CommandError> {
         let mut change = Change::begin(&self.store).await?;
         let pet = change.pet(id).await?;

@@ -38,15 +38,15 @@ impl PetStore {
         Self { capacity, ..self }
     }
 
-    /// The number of the last event that was committed through this handle or a clone of it; 0 at first. It only grows, and
-    /// a receiver may skip numbers but always sees the last. It says that the event log has grown, not with what.
+    /// The number of the last event that was committed through this handle or a clone of it; 0 at first. It only grows,
+    /// and a receiver may skip numbers but always sees the last. It says that the event log has grown, not with what.
     #[must_use]
     pub fn commit_notifications(&self) -> watch::Receiver<u64> {
         self.notifier.subscribe()
     }
 
-    /// Announces a commit of another process whose last event has this number. A number that was announced before has no
-    /// effect.
+    /// Announces a commit of another process whose last event has this number. A number that was announced before has
+    /// no effect.
     pub fn notify_commit(&self, last_event: u64) {
         self.notifier.notify(last_event);
     }

@@ -47,8 +47,8 @@ impl PetStore {
         Ok(Snapshot { value, cursor })
     }
 
-    /// Calls `visit` with each pet that matches `filter`, in the order of `sort`, until it returns `false`. All pets are
-    /// read in one statement, so they are of one moment; other tasks run in between.
+    /// Calls `visit` with each pet that matches `filter`, in the order of `sort`, until it returns `false`. All pets
+    /// are read in one statement, so they are of one moment; other tasks run in between.
     ///
     /// # Errors
     /// As [`PetStore::find`].

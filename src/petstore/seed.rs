@@ -8,8 +8,8 @@ use crate::wire::resource::pet::{Pet, PetFields};
 const DATA: &str = include_str!("seed.json");
 
 impl PetStore {
-    /// Adds the pets of the compiled-in file, once for each database: if an operator deletes all pets, they are not added
-    /// again. Returns the number of added pets. Of several processes that start together, one adds them.
+    /// Adds the pets of the compiled-in file, once for each database: if an operator deletes all pets, they are not
+    /// added again. Returns the number of added pets. Of several processes that start together, one adds them.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was added, and the next call tries again.

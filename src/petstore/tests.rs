@@ -64,7 +64,7 @@ async fn an_empty_store_has_no_page_and_no_words() {
 #[tokio::test]
 async fn every_order_is_total_and_paging_returns_every_pet_once() {
     let (store, pets) = seeded().await;
-    // Ties everywhere: only the id tells these pets apart.
+    // Equal values everywhere: only the id decides.
     for tie in ["price_e4 = 990000", "age_months = 12", "name = upper(name)", "name = 'Twin'"] {
         for sort in SORTS {
             for limit in [1, 7, 100] {
@@ -148,8 +148,8 @@ async fn every_condition_matches_as_documented() {
             },
         ),
     ];
-    for (filter, takes) in cases {
-        let expected: Vec<_> = all.iter().filter(|pet| takes(pet)).cloned().collect();
+    for (filter, matches) in cases {
+        let expected: Vec<_> = all.iter().filter(|pet| matches(pet)).cloned().collect();
         assert!(expected.len() < all.len());
         assert_eq!(walk(&pets, &filter, Sort::Created, 3).await, expected, "{filter:?}");
         assert_eq!(pets.count(&filter).await.unwrap(), expected.len() as u64, "{filter:?}");

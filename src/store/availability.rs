@@ -1,13 +1,13 @@
 //! Whether the database can be written.
 //!
-//! SQLite keeps using the files that it opened, even if their paths lead elsewhere later. Then everything written is lost
-//! at the next start, and other programs (`petstream keys`) work on another file. So the paths are checked every two
-//! seconds. While one of them leads to another file or to none, nothing is written ([`Store::writable`]) until the right
-//! file is back. Writes between the move and the check are in the old file only.
+//! SQLite keeps using the files that it opened, even if their paths lead elsewhere later. Then everything written is
+//! lost at the next start, and other programs (`petstream keys`) work on another file. So the paths are checked every
+//! two seconds. While one of them leads to another file or to none, nothing is written ([`Store::writable`]) until the
+//! right file is back. Writes between the move and the check are in the old file only.
 //!
-//! A database that can't be written for another reason (full disk, read-only file system) fails at each attempt. Attempts
-//! are not refused, since the next one may succeed; the fault is kept for health checks, and a write is tried every two
-//! seconds.
+//! A database that can't be written for another reason (full disk, read-only file system) fails at each attempt.
+//! Attempts are not refused, since the next one may succeed; the fault is kept for health checks, and a write is tried
+//! every two seconds.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -169,8 +169,8 @@ impl EventLog {
         page(&mut *self.store.reader().acquire().await?, topics, after, to, limit).await
     }
 
-    /// The first `limit` events of `topics` after number `after`, in order, and the state of the log when they were read:
-    /// if it was pruned beyond `after`, events may be missing.
+    /// The first `limit` events of `topics` after number `after`, in order, and the state of the log when they were
+    /// read: if it was pruned beyond `after`, events may be missing.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -188,7 +188,8 @@ impl EventLog {
     }
 
     /// Appends events that belong to no change in the store, such as a notification, in a transaction of their own;
-    /// returns the number of the last one. Sends no commit notification: subscribers see them at the next poll of the log.
+    /// returns the number of the last one. Sends no commit notification: subscribers see them at the next poll of the
+    /// log.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -225,8 +226,8 @@ impl EventLog {
         Ok(to - at.pruned)
     }
 
-    /// Gives the log a new epoch, so that every cursor handed out before leads to a reset. Done after a restore, since the
-    /// numbers after the backup are assigned a second time.
+    /// Gives the log a new epoch, so that every cursor handed out before leads to a reset. Done after a restore, since
+    /// the numbers after the backup are assigned a second time.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -90,7 +90,8 @@ impl Store {
         }
     }
 
-    /// Stores `key` if no key was ever stored, else returns `None`. Of several processes that try at once, one succeeds.
+    /// Stores `key` if no key was ever stored, else returns `None`. Of several processes that try at once, one
+    /// succeeds.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,9 +1,9 @@
 //! The database: connections, migrations and every SQL statement of the server.
 //!
 //! SQLite allows one writer at a time. A single connection for writing turns its `SQLITE_BUSY` into an orderly queue;
-//! several connections read, and see the last commit (write-ahead log). Other modules see [`Store`], its transactions and
-//! plain data, never SQL or a row: so another database can take SQLite's place here. One file holds the statements of
-//! one subject.
+//! several connections read, and see the last commit (write-ahead log). Other modules see [`Store`], its transactions
+//! and plain data, never SQL or a row: so another database can take SQLite's place here. One file holds the statements
+//! of one subject.
 
 mod availability;
 mod columns;

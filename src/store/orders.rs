@@ -61,8 +61,8 @@ impl WriteTransaction {
         order.map_err(|_| StoreError::Corrupt(format!("the id of the order of pet {pet}")))
     }
 
-    /// Adds an order of `maker`, the id of an API key; returns its row number. A second open order of one pet is refused
-    /// with [`StoreError::is_unique_violation`].
+    /// Adds an order of `maker`, the id of an API key; returns its row number. A second open order of one pet is
+    /// refused with [`StoreError::is_unique_violation`].
     pub(crate) async fn insert_order(&mut self, order: &Order, maker: &str) -> Result<i64, StoreError> {
         let inserted = sqlx::query(
             "INSERT INTO orders (id, pet_id, status, price_e4, currency, created_at, updated_at, version, made_by) \

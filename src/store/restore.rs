@@ -231,7 +231,7 @@ mod tests {
             url_of(&self.path(name))
         }
 
-        /// A database that says `word`.
+        /// A database with a row that contains `word`.
         async fn database(&self, name: &str, word: &str) -> Store {
             let store = Store::open(&self.url(name)).await.unwrap();
             let query = sqlx::query("INSERT INTO meta (key, value) VALUES ('word', ?)");

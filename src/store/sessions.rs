@@ -8,9 +8,9 @@ use super::handle::Store;
 use crate::wire::api_key::KeyHash;
 
 impl Store {
-    /// Stores a session of `owner` until `ends`, and deletes sessions that have ended at `now`. `sealed` is the hash of the
-    /// API key that the session stands for, encrypted with the session's token. `all` and `own` bound the sessions of all
-    /// owners and of this one; the oldest are deleted.
+    /// Stores a session of `owner` until `ends`, and deletes sessions that have ended at `now`. `sealed` is the hash of
+    /// the API key that the session stands for, encrypted with the session's token. `all` and `own` bound the sessions
+    /// of all owners and of this one; the oldest are deleted.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,6 +1,7 @@
 //! Transactions: the only writer, and a consistent snapshot for reading.
 //!
-//! The statements stand in the file of their subject (`pets`, `orders`, `event_log` and so on) as methods of these types.
+//! The statements stand in the file of their subject (`pets`, `orders`, `event_log` and so on) as methods of these
+//! types.
 
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
@@ -42,8 +43,8 @@ impl WriteTransaction {
         store.record_write(transaction.commit().await.map_err(StoreError::from))
     }
 
-    /// Commits, then calls `after`. Both run in a task of their own: if the caller is dropped meanwhile, `after` is still
-    /// called for a commit that has succeeded.
+    /// Commits, then calls `after`. Both run in a task of their own: if the caller is dropped meanwhile, `after` is
+    /// still called for a commit that has succeeded.
     pub(crate) async fn commit_then(self, after: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
         let Self { store, transaction } = self;
         let commit = tokio::spawn(async move {

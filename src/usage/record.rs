@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use crate::store::UsageRow;
 use crate::telemetry::record::{Source, Terminal};
 
-/// Longest text of a record, bytes. Clients choose the model's name and upstreams an error's code, and a queue is bounded
-/// only if each record is.
+/// Longest text of a record, bytes. Clients choose the model's name and upstreams an error's code, and a queue is
+/// bounded only if each record is.
 const MAX_TEXT_LEN: usize = 256;
 
 /// One completion request that has ended.

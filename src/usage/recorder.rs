@@ -29,8 +29,8 @@ impl Drop for Shared {
 }
 
 impl UsageRecorder {
-    /// A recorder and its writer, which must [run](UsageWriter::run) for anything to reach `store`. Records are kept there
-    /// for `keep`; `None`: for ever.
+    /// A recorder and its writer, which must [run](UsageWriter::run) for anything to reach `store`. Records are kept
+    /// there for `keep`; `None`: for ever.
     #[must_use]
     pub fn new(store: Store, keep: Option<Duration>) -> (Self, UsageWriter) {
         Self::with_queue(store, keep, MAX_QUEUED)
@@ -42,8 +42,8 @@ impl UsageRecorder {
         (Self(Arc::new(Shared { queue, counters })), writer)
     }
 
-    /// Adds `record` to the queue. Never waits: if the queue is full or the writer has stopped, the record is dropped and
-    /// counted.
+    /// Adds `record` to the queue. Never waits: if the queue is full or the writer has stopped, the record is dropped
+    /// and counted.
     pub fn record(&self, mut record: UsageRecord) {
         record.truncate_texts();
         let Shared { queue, counters } = &*self.0;
@@ -53,8 +53,8 @@ impl UsageRecorder {
         }
     }
 
-    /// Of the last [`MAX_RECENT`](super::MAX_RECENT) records those after the first `seen`, the newest first; and the number
-    /// of records ever, for the next call.
+    /// Of the last [`MAX_RECENT`](super::MAX_RECENT) records those after the first `seen`, the newest first; and the
+    /// number of records ever, for the next call.
     #[must_use]
     pub fn recent(&self, seen: u64) -> (Vec<Arc<UsageRecord>>, u64) {
         self.0.queue.recent(seen)

@@ -13,8 +13,8 @@ const BATCH: u32 = 1_000;
 /// Pause between two batches, in which others write.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
-/// Deletes records older than `keep`, now and every hour; `None`: nothing. The database file does not shrink: new records
-/// use the space.
+/// Deletes records older than `keep`, now and every hour; `None`: nothing. The database file does not shrink: new
+/// records use the space.
 pub(super) async fn delete_old_records(store: &Store, keep: Option<Duration>) {
     let Some(keep) = keep else { return };
     loop {

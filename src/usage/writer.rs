@@ -52,8 +52,8 @@ impl UsageWriter {
     /// Writes records in batches of up to 2,048 or 250 ms, and deletes those older than `keep`, at once and hourly.
     ///
     /// Ends when every record of before `stop` is written (or lost, 3 s later), or when the last
-    /// [`UsageRecorder`](super::UsageRecorder) is dropped. Records after `stop` are lost and counted: it is cancelled when
-    /// the last request has ended, not when the shutdown begins.
+    /// [`UsageRecorder`](super::UsageRecorder) is dropped. Records after `stop` are lost and counted: it is cancelled
+    /// when the last request has ended, not when the shutdown begins.
     pub async fn run(self, stop: CancellationToken) {
         let Self { store, keep, mut pending, counters } = self;
         let timed_out = async {
@@ -74,8 +74,8 @@ impl UsageWriter {
 /// Writes until the queue is closed and empty.
 async fn write_all(store: &Store, pending: &mut Pending, counters: &UsageCounters, stop: &CancellationToken) {
     while pending.fill_batch(stop).await {
-        // The same ids for every attempt, so that a batch that was written although an error was reported is not written
-        // twice. The first is random, the others follow it.
+        // The same ids for every attempt, so that a batch that was written although an error was reported is not
+        // written twice. The first is random, the others follow it.
         let first = Uuid::new_v4().as_u64_pair().0.cast_signed();
         let ids = (0..).map(|number| first.wrapping_add(number));
         let rows: Vec<_> = pending.batch.iter().zip(ids).map(|(record, id)| record.row(id)).collect();
@@ -113,7 +113,8 @@ impl Pending {
         if self.receive(stop).await == 0 {
             return false;
         }
-        // Sleeps instead of waiting on the queue, which would wake this task for every record. A full batch is not delayed.
+        // Sleeps instead of waiting on the queue, which would wake this task for every record. A full batch is not
+        // delayed.
         if self.batch.len() < MAX_BATCH {
             stop.run_until_cancelled(sleep(BATCH_WINDOW)).await;
             let space = MAX_BATCH - self.batch.len();

@@ -1,4 +1,4 @@
-//! kill -9 under load: what is lost is what the ledger's documentation says, and nothing is broken.
+//! kill -9 under load: what is lost is what the documentation of `usage` says, and nothing is broken.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

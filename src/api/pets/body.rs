@@ -32,7 +32,7 @@ const CURRENCY: &str = "USD";
 /// A new pet.
 pub(super) fn new(document: &JsonBody) -> Result<PetFields, Problem> {
     let edit = read(document, Purpose::Whole, Otherwise::Default(Status::Available))?;
-    edit.whole().ok_or_else(|| {
+    edit.into_fields().ok_or_else(|| {
         tracing::error!("a required member of a pet was not asked for");
         Problem::internal()
     })

@@ -99,7 +99,7 @@ async fn a_pet_with_an_open_order_cannot_be_deleted_or_change_its_status() {
     assert_eq!(events_after(&store, seen).await, []);
     pets.move_order(order.id, Some(OrderStatus::Cancelled), &ExpectedVersion::Any).await.unwrap();
     pets.delete_pet(pet.id, &ExpectedVersion::Any).await.unwrap();
-    assert!(pets.order(order.id).await.unwrap().is_some(), "a closed order stays when its pet goes");
+    assert!(pets.order(order.id).await.unwrap().is_some(), "a closed order stays when its pet is deleted");
 }
 
 #[tokio::test]

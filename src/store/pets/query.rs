@@ -73,9 +73,9 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &PetFilter) {
     push_bound(query, "good_with_kids = ", filter.good_with_kids.map(i64::from));
 }
 
-/// `matches` holds for one of `wanted`, bound as one JSON array: so a list of any length stays within SQLite's limits of
-/// variables and of depth. `instr` has no wildcards that would need escaping. Both sides are lowercased in ASCII only,
-/// as SQLite's `lower` does.
+/// `matches` holds for one of `wanted`, bound as one JSON array: so a list of any length stays within SQLite's limits
+/// of variables and of depth. `instr` has no wildcards that would need escaping. Both sides are lowercased in ASCII
+/// only, as SQLite's `lower` does.
 fn push_texts(query: &mut QueryBuilder<Sqlite>, wanted: &[String], matches: &str) {
     if wanted.is_empty() {
         return;

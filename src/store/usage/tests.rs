@@ -1,4 +1,4 @@
-//! Sums of usage over a real database file.
+//! Writing and summing usage records.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -48,23 +48,23 @@ async fn total(store: &Store) -> UsageCounts {
     store.usage(None, None, &[]).await.unwrap().first().map(|group| group.counts).unwrap_or_default()
 }
 
-/// Makes the database refuse new rows of which `what` holds.
-async fn refuse(store: &Store, what: &str) {
+/// Makes the database refuse new rows that match the condition.
+async fn refuse(store: &Store, condition: &str) {
     let trigger = format!(
-        "CREATE TRIGGER refuse BEFORE INSERT ON usage_requests WHEN {what} BEGIN SELECT raise(ABORT, 'no'); END"
+        "CREATE TRIGGER refuse BEFORE INSERT ON usage_requests WHEN {condition} BEGIN SELECT raise(ABORT, 'no'); END"
     );
     sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(store.writer()).await.unwrap();
 }
 
-/// So many rows that all statements are used.
+/// A number of rows for which every prepared statement is used once.
 const ALL_SIZES: u64 = 256 + 64 + 16 + 8 + 4 + 2 + 1;
 
 #[test]
-fn all_statements_are_used() {
+fn every_statement_is_used_for_that_number_of_rows() {
     assert_eq!(requests::REQUESTS.sizes.iter().map(|(rows, _)| *rows as u64).sum::<u64>(), ALL_SIZES);
 }
 
-/// Rows with their number in them.
+/// Rows that contain their number.
 fn numbered(numbers: std::ops::Range<u64>, models: &[String]) -> Vec<UsageRow<'_>> {
     numbers
         .map(|number| UsageRow {
@@ -82,7 +82,7 @@ async fn series(store: &Store) -> i64 {
 }
 
 #[tokio::test]
-async fn sums_are_told_apart_by_what_is_asked_for_in_its_order() {
+async fn totals_are_grouped_and_ordered_by_the_requested_columns() {
     use UsageColumn::{Day, Key, Model};
     let store = store().await;
     let rows = [
@@ -114,7 +114,7 @@ async fn sums_are_told_apart_by_what_is_asked_for_in_its_order() {
 }
 
 #[tokio::test]
-async fn models_that_answered_are_told_apart() {
+async fn totals_can_be_grouped_by_the_model_that_answered() {
     let store = store().await;
     let rows = [Some("b"), None, Some("a"), Some("b")]
         .map(|answered| UsageRow { answered, ..row("2026-01-01T00:00:00Z", "k", "m") });
@@ -126,7 +126,7 @@ async fn models_that_answered_are_told_apart() {
 }
 
 #[tokio::test]
-async fn keys_of_one_name_stay_apart() {
+async fn keys_with_the_same_name_are_separate_groups() {
     let store = store().await;
     let rows = ["config:k", "0198"].map(|id| UsageRow { key: "k", ..row("2026-01-01T00:00:00Z", id, "m") });
     store.record_usage(&rows).await.unwrap();
@@ -134,7 +134,7 @@ async fn keys_of_one_name_stay_apart() {
 }
 
 #[tokio::test]
-async fn the_bounds_of_time_are_from_and_before() {
+async fn the_lower_bound_of_time_is_inclusive_and_the_upper_one_exclusive() {
     let store = store().await;
     let rows = ["00:00:00", "01:00:00", "02:00:00"].map(|time| row(&format!("2026-01-01T{time}Z"), "k", "m"));
     store.record_usage(&rows).await.unwrap();
@@ -176,7 +176,7 @@ async fn endings_and_sources_are_counted() {
 }
 
 #[tokio::test]
-async fn every_column_holds_what_was_given() {
+async fn every_column_is_written() {
     let store = store().await;
     let written = UsageRow { reason: Some("why"), terminal: "failed", ..row("2026-01-01T00:00:00.0019Z", "k", "m") };
     store.record_usage(std::slice::from_ref(&written)).await.unwrap();
@@ -211,9 +211,9 @@ async fn every_column_holds_what_was_given() {
 }
 
 #[tokio::test]
-async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
+async fn a_row_has_its_own_texts_whatever_the_row_before_has() {
     let store = store().await;
-    // None twice, so that each comes behind the same, behind another, and behind nothing.
+    // Each value follows an equal one, another one and `None`.
     let texts = [Some("a"), None, Some("a"), Some("a"), Some("b"), None, None, Some("")];
     let requests = texts.map(|text| text.map(Arc::<str>::from));
     let rows: Vec<_> = (0_i64..)
@@ -245,7 +245,7 @@ async fn a_row_has_its_own_texts_whatever_the_one_before_it_has() {
 }
 
 #[tokio::test]
-async fn every_row_of_many_is_written_with_its_own_numbers_or_none_is() {
+async fn a_large_batch_is_written_with_all_its_numbers_or_not_at_all() {
     for models in [1, 12, ALL_SIZES] {
         let names: Vec<_> = (0..models).map(|number| format!("model {number}")).collect();
         let store = store().await;
@@ -270,7 +270,7 @@ async fn every_row_of_many_is_written_with_its_own_numbers_or_none_is() {
 }
 
 #[tokio::test]
-async fn rows_that_differ_in_one_thing_have_nothing_in_common() {
+async fn rows_that_differ_in_one_column_of_a_series_have_different_series() {
     type Change = fn(&mut UsageRow<'_>);
     let changes: [Change; 11] = [
         |row| row.key_id = "other",
@@ -292,7 +292,7 @@ async fn rows_that_differ_in_one_thing_have_nothing_in_common() {
         let store = store().await;
         let mut rows = numbered(0..80, &names);
         rows.iter_mut().step_by(2).for_each(change);
-        // Some find their series as those of the rows before them, some find it by its name.
+        // Some rows have the series of the row before, others need a look-up.
         rows.rotate_left(3);
         rows[..40].sort_by_key(|row| row.prompt_tokens % 2);
         store.record_usage(&rows).await.unwrap();
@@ -302,7 +302,7 @@ async fn rows_that_differ_in_one_thing_have_nothing_in_common() {
 }
 
 #[tokio::test]
-async fn absurd_numbers_neither_fail_nor_wrap() {
+async fn absurd_numbers_are_clamped_and_totals_saturate() {
     let store = store().await;
     let base = || row("2026-01-01T00:00:00Z", "k", "m");
     let huge = || UsageRow { prompt_tokens: u64::MAX, completion_tokens: 1 << 40, ..base() };
@@ -320,7 +320,7 @@ async fn absurd_numbers_neither_fail_nor_wrap() {
 async fn a_batch_is_written_whole_or_not_at_all() {
     let store = store().await;
     refuse(&store, "NEW.prompt_tokens = 99").await;
-    // Statements of each size, and the last row is the bad one.
+    // Statements of each size are used, and the last row is refused.
     let last = ALL_SIZES as usize + 255;
     let mut rows: Vec<_> = (0..=last).map(|_| row("2026-01-01T00:00:00Z", "k", "m")).collect();
     rows[last].prompt_tokens = 99;
@@ -329,7 +329,7 @@ async fn a_batch_is_written_whole_or_not_at_all() {
     rows[last].prompt_tokens = 3;
     store.record_usage(&rows).await.unwrap();
     assert_eq!(total(&store).await.requests, last as u64 + 1);
-    // Once more, together with one that is new: what has been written stays as it is.
+    // Again, together with a new row: rows that were written stay as they are.
     rows.iter_mut().for_each(|row| row.prompt_tokens += 1);
     rows.push(row("2026-01-01T00:00:00Z", "k", "m"));
     store.record_usage(&rows).await.unwrap();
@@ -349,7 +349,7 @@ async fn a_batch_written_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn a_stretch_of_time_is_found_without_a_walk_through_all_rows() {
+async fn a_range_of_time_is_found_by_the_primary_key() {
     let store = store().await;
     let plan = format!("EXPLAIN QUERY PLAN {}", totals_sql(&[UsageColumn::Key, UsageColumn::Day]));
     let rows = sqlx::query(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(store.reader()).await.unwrap();

@@ -62,8 +62,8 @@ pub struct UsageGroup {
 }
 
 impl Store {
-    /// Totals over the requests that ended at `since` or later and before `until` (`None`: no bound), one for each group
-    /// that has a request, ordered by the columns of `by`.
+    /// Totals over the requests that ended at `since` or later and before `until` (`None`: no bound), one for each
+    /// group that has a request, ordered by the columns of `by`.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -163,7 +163,7 @@ pub struct PetEdit {
 impl PetEdit {
     /// All fields of a new pet; `None` if one is missing.
     #[must_use]
-    pub fn whole(self) -> Option<PetFields> {
+    pub fn into_fields(self) -> Option<PetFields> {
         Some(PetFields {
             species: self.species?,
             name: self.name?,

@@ -1,9 +1,9 @@
-//! What is kept, what goes, and in what steps.
+//! Deleting old records and series, and the cache of series.
 
 use super::*;
 
 #[tokio::test]
-async fn what_is_known_of_a_batch_that_failed_is_forgotten_and_of_one_that_did_not_is_kept() {
+async fn series_enter_the_cache_only_when_their_batch_was_committed() {
     let store = store().await;
     let names = ["a", "b"].map(str::to_owned);
     let mut rows = numbered(0..10, &names);
@@ -11,14 +11,14 @@ async fn what_is_known_of_a_batch_that_failed_is_forgotten_and_of_one_that_did_n
     refuse(&store, "NEW.duration_us = 7").await;
     store.record_usage(&rows).await.unwrap_err();
     rows[9].duration = Duration::ZERO;
-    // Of the same series, in two batches.
+    // The same series in two batches.
     store.record_usage(&rows[..5]).await.unwrap();
     store.record_usage(&rows[5..]).await.unwrap();
     assert_eq!((total(&store).await.requests, series(&store).await), (10, 2));
 }
 
 #[tokio::test]
-async fn a_series_goes_a_day_after_its_records_and_is_written_again_if_need_be() {
+async fn a_series_is_deleted_a_day_after_its_records_and_written_again_if_needed() {
     let store = store().await;
     let days = ["2026-01-01T12:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"];
     store.record_usage(&days.map(|at| row(at, "k", "m"))).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_series_goes_a_day_after_its_records_and_is_written_again_if_need_be()
     assert_eq!(left("2026-01-02T23:00:00Z").await, (1, 3));
     assert_eq!(left("2026-01-03T00:00:00Z").await, (1, 2));
     assert_eq!(left("2026-01-05T00:00:00Z").await, (0, 0));
-    // The clock was wrong.
+    // Records of deleted days, as after a wrong clock.
     store.record_usage(&days.map(|at| row(at, "other", "m"))[1..]).await.unwrap();
     store.record_usage(&days.map(|at| row(at, "k", "m"))).await.unwrap();
     assert_eq!(series(&store).await, 5);
@@ -39,11 +39,11 @@ async fn a_series_goes_a_day_after_its_records_and_is_written_again_if_need_be()
     assert_eq!(keys.collect::<Vec<_>>(), [("k".to_owned(), 3), ("other".to_owned(), 2)]);
     let lowest: i64 =
         sqlx::query_scalar("SELECT min(series) FROM usage_series").fetch_one(store.reader()).await.unwrap();
-    assert_eq!(lowest, 4, "no number is given out twice");
+    assert_eq!(lowest, 4, "no number is used twice");
 }
 
 #[tokio::test]
-async fn many_series_go_in_steps() {
+async fn many_series_are_deleted_in_steps() {
     let store = store().await;
     let names: Vec<_> = (0..10).map(|number| format!("model {number}")).collect();
     store.record_usage(&numbered(0..10, &names)).await.unwrap();
@@ -55,7 +55,7 @@ async fn many_series_go_in_steps() {
 }
 
 #[tokio::test]
-async fn a_record_whose_series_is_gone_is_counted_all_the_same() {
+async fn a_record_without_its_series_is_still_counted() {
     let store = store().await;
     store.record_usage(&[row("2026-01-01T12:00:00Z", "k", "m")]).await.unwrap();
     sqlx::query("DELETE FROM usage_series").execute(store.writer()).await.unwrap();
@@ -65,16 +65,16 @@ async fn a_record_whose_series_is_gone_is_counted_all_the_same() {
 }
 
 #[tokio::test]
-async fn old_rows_go_in_steps_and_young_ones_stay() {
+async fn old_records_are_deleted_in_steps_and_others_stay() {
     let store = store().await;
     let second = |n: i64| Timestamp::from_second(n).unwrap();
     let rows: Vec<_> = (0..10).map(|n| UsageRow { at: second(n), ..row("2026-01-01T00:00:00Z", "k", "m") }).collect();
     store.record_usage(&rows).await.unwrap();
     let mut steps = Vec::new();
     loop {
-        let gone = store.delete_usage_before(second(7), 3).await.unwrap();
-        steps.push(gone);
-        if gone < 3 {
+        let deleted = store.delete_usage_before(second(7), 3).await.unwrap();
+        steps.push(deleted);
+        if deleted < 3 {
             break;
         }
     }

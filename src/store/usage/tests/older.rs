@@ -1,4 +1,4 @@
-//! Records that older versions have written.
+//! Records that older versions of the server have written.
 
 use std::str::FromStr as _;
 
@@ -12,7 +12,7 @@ use crate::store::migrations::migrator;
 async fn records_of_older_versions_are_kept_as_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("old.db").display());
-    // As a version left it that had the first six migrations.
+    // A database of a version with the first six migrations.
     let all = migrator();
     let some = all.iter().filter(|migration| migration.version <= 6).cloned().collect::<Vec<_>>();
     let options = SqliteConnectOptions::from_str(&url).unwrap().create_if_missing(true);
@@ -33,7 +33,7 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     let store = Store::open(&url).await.unwrap();
     assert_eq!(before.len(), 4);
     assert_eq!((read(store.reader(), "usage_records").await, series(&store).await), (before, 0));
-    // It still runs, while there are new records already.
+    // The older version still runs while this one writes.
     store.record_usage(&[row("2026-01-02T00:00:00Z", "k", "m")]).await.unwrap();
     let more = "INSERT INTO usage SELECT at, x'05', request_id, key_id, key_name, model, target, attempts, streamed, \
                 prompt_tokens, completion_tokens, source, first_token_us, duration_us, terminal, reason, status \
@@ -51,6 +51,6 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     while total(&store).await.requests > 0 {
         steps.push(store.delete_usage_before("2026-02-01T00:00:00Z".parse().unwrap(), 2).await.unwrap());
     }
-    // Those of one millisecond go together.
+    // Records of one millisecond are deleted together.
     assert_eq!(steps, [3, 3]);
 }
