@@ -57,7 +57,8 @@ impl Ring {
         Cursor { epoch: self.epoch.as_ref().clone(), seq }
     }
 
-    /// Adds `events`, read from the log after the ring's head when its state was `at`. Returns whether the ring changed.
+    /// Adds `events`, read from the log after the ring's head when its state was `at`. Returns whether the ring
+    /// changed.
     pub(super) fn follow(&mut self, at: &LogPosition, events: Vec<Arc<EncodedEvent>>) -> bool {
         let before = self.head();
         self.pruned = at.pruned;
@@ -94,8 +95,8 @@ impl Ring {
         Some((start, self.epoch()))
     }
 
-    /// The start of a subscription when the ring is up to date, or a reset if the log does not have the events from there
-    /// on.
+    /// The start of a subscription when the ring is up to date, or a reset if the log does not have the events from
+    /// there on.
     pub(super) fn start_or_reset(&self, since: &Since) -> (Start, Arc<Epoch>) {
         let reason = match since {
             Since::Now => None,
@@ -118,8 +119,8 @@ impl Ring {
         Reset { reason, oldest: self.pruned + 1, cursor: self.cursor(self.head()) }
     }
 
-    /// The next events of `topics` for a reader that has read all events of `epoch` up to `after`: at most `max`, fewer if
-    /// they exceed 32 KiB.
+    /// The next events of `topics` for a reader that has read all events of `epoch` up to `after`: at most `max`, fewer
+    /// if they exceed 32 KiB.
     pub(super) fn read(&self, epoch: &Arc<Epoch>, after: u64, topics: Topics, max: usize) -> RingRead {
         if !Arc::ptr_eq(epoch, &self.epoch) {
             return RingRead::Replaced(self.epoch(), self.reset(ResetReason::OtherEpoch));
