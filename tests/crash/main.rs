@@ -5,14 +5,14 @@
 //! `CRASH_SEED=n cargo test --test crash` draws another one; a failure says which seed it had.
 #![cfg(test)]
 
-mod arena;
 mod check;
+mod deterministic;
 mod history;
 mod log;
+mod run;
+mod shared_state;
 mod snapshot;
 mod subscriber;
-mod told;
-mod world;
 mod writer;
 
 use std::time::{Duration, Instant};
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use petstream::wire::event::Topic;
 use test_support::event_stream;
 
-use arena::{Arena, Outcome};
 use check::{States, delivery, log as committed, replica, writes};
 use history::Step;
+use run::{Outcome, Run};
 use subscriber::{Begin, Habit, Way};
 use writer::Outcome as Answer;
 
@@ -90,7 +90,7 @@ async fn through_crashes_who_loses_something_is_told_and_finds_the_state() {
 async fn storm(yaml: &str, seed: u64, habits: &[Habit], forgets: bool) -> Outcome {
     eprintln!("CRASH_SEED={seed}");
     let began = Instant::now();
-    let storm = tokio::time::timeout(MOST, Arena::storm(yaml, seed, habits));
+    let storm = tokio::time::timeout(MOST, Run::storm(yaml, seed, habits));
     let outcome = storm.await.unwrap_or_else(|_| panic!("the storm of seed {seed} has no end"));
     eprintln!("seed {seed}: {} in {:?}", outcome.tally(), began.elapsed());
     let states = States::of(&outcome.log);

@@ -4,7 +4,7 @@ use petstream::wire::event::{Topic, Topics};
 use serde_json::Value;
 
 use crate::history::List;
-use crate::world::World;
+use crate::shared_state::SharedState;
 use test_support::http::{Connection, Request};
 
 /// Where the state that a topic tells of can be read.
@@ -18,9 +18,9 @@ pub(crate) const fn path(topic: Topic) -> Option<&'static str> {
 }
 
 /// Reads all that `topics` tell of, in pages of `limit`; anew from the first page when the server goes away meanwhile.
-pub(crate) async fn read(world: &World, topics: Topics, limit: usize) -> Vec<List> {
+pub(crate) async fn read(shared: &SharedState, topics: Topics, limit: usize) -> Vec<List> {
     loop {
-        if let Some(lists) = attempt(&mut world.connect().await, topics, limit).await {
+        if let Some(lists) = attempt(&mut shared.connect().await, topics, limit).await {
             return lists;
         }
     }

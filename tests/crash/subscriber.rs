@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::history::{Event, History, Step};
+use crate::shared_state::SharedState;
 use crate::snapshot;
-use crate::world::World;
 use test_support::event_stream::{Parser, Seen, get, seq};
 use test_support::http::{Answer, Piece, Request};
 use test_support::random::Random;
@@ -46,7 +46,7 @@ pub(crate) struct Habit {
 }
 
 pub(crate) struct Subscriber<'a> {
-    world: &'a World,
+    shared: &'a SharedState,
     habit: Habit,
     random: Random,
     topics: Topics,
@@ -57,7 +57,7 @@ pub(crate) struct Subscriber<'a> {
 }
 
 impl<'a> Subscriber<'a> {
-    pub(crate) fn new(world: &'a World, habit: Habit, random: Random) -> Self {
+    pub(crate) fn new(shared: &'a SharedState, habit: Habit, random: Random) -> Self {
         let topics: Topics = habit.topics.iter().copied().collect();
         let names: Vec<_> = topics.iter().map(Topic::name).collect();
         // Each by the address that suits it best.
@@ -68,7 +68,7 @@ impl<'a> Subscriber<'a> {
         };
         let cursor = (habit.begin == Begin::Earliest).then(|| "earliest".to_owned());
         let history = History { name: habit.name, topics, named: habit.named, steps: Vec::new() };
-        Self { world, habit, random, topics, target, cursor, history }
+        Self { shared, habit, random, topics, target, cursor, history }
     }
 
     /// Listens until it has seen the last event there is; gives all that it was told.
@@ -86,7 +86,7 @@ impl<'a> Subscriber<'a> {
 
     async fn read_state(&mut self) {
         let limit = self.random.between(5, 30);
-        let lists = snapshot::read(self.world, self.topics, limit).await;
+        let lists = snapshot::read(self.shared, self.topics, limit).await;
         let step = Step::Read(lists);
         // Whoever reads the state because of a reset has a cursor already, and a stream that goes on.
         if self.cursor.is_none() {
@@ -124,13 +124,13 @@ impl<'a> Subscriber<'a> {
             (_, None) => get(&target),
         };
         let asked = self.cursor.clone();
-        let mut connection = self.world.connect().await;
+        let mut connection = self.shared.connect().await;
         let Some(answer) = connection.begin_unless_gone(&request).await else { return false };
         assert_eq!(answer.status(), 200, "{}", self.habit.name);
         let Some(over) = self.hear(answer, asked.as_deref()).await else {
             drop(connection);
             let restarts = self.random.below(self.habit.leaves.unwrap_or(0) + 1);
-            self.world.away(restarts).await;
+            self.shared.away(restarts).await;
             return false;
         };
         over
@@ -138,8 +138,8 @@ impl<'a> Subscriber<'a> {
 
     /// Whether the stream has brought the last event; none: the subscriber did not want to hear more.
     async fn hear(&mut self, mut answer: Answer<'_>, asked: Option<&str>) -> Option<bool> {
-        let (mut parser, world) = (Parser::default(), self.world);
-        let leaves = self.habit.leaves.is_some() && !self.world.life().settled;
+        let (mut parser, shared) = (Parser::default(), self.shared);
+        let leaves = self.habit.leaves.is_some() && !self.shared.life().settled;
         // With room for streams that are left in their first moment, and for some that stay until they are cut.
         let stay = Duration::from_millis(self.random.below(1_000) as u64);
         let leave = tokio::time::sleep_until(Instant::now() + stay);
@@ -148,7 +148,7 @@ impl<'a> Subscriber<'a> {
         loop {
             let piece = tokio::select! {
                 piece = answer.piece() => piece,
-                last = world.end(self.topics), if end.is_none() => {
+                last = shared.end(self.topics), if end.is_none() => {
                     (end, quiet) = (Some(last), false);
                     continue;
                 }
@@ -182,10 +182,10 @@ impl<'a> Subscriber<'a> {
     /// Some pages on one connection; whether the last one has brought the last event.
     async fn poll(&mut self) -> bool {
         let limit = self.random.one(&[1, 7, 40, 1_000]);
-        let mut connection = self.world.connect().await;
+        let mut connection = self.shared.connect().await;
         for _ in 0..self.random.between(1, 30) {
             // Once nothing more will happen, waiting for it is of no use.
-            let end = self.world.life().ends.map(|ends| ends.of(self.topics));
+            let end = self.shared.life().ends.map(|ends| ends.of(self.topics));
             let wait = if end.is_some() { 0 } else { self.random.below(3) };
             let after = self.cursor.as_ref().map_or(String::new(), |cursor| format!("&after={cursor}"));
             let request = Request::new("GET", &format!("{}wait={wait}&limit={limit}{after}", self.target));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::shared_state::SharedState;
 use test_support::http::{Connection, Request, Whole};
 use test_support::random::Random;
 
@@ -138,7 +138,7 @@ impl Plan {
 }
 
 pub(crate) struct Writer<'a> {
-    world: &'a World,
+    shared: &'a SharedState,
     known: &'a Known,
     random: Random,
     name: String,
@@ -146,14 +146,14 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) const fn new(world: &'a World, known: &'a Known, random: Random, name: String) -> Self {
-        Self { world, known, random, name, connection: None }
+    pub(crate) const fn new(shared: &'a SharedState, known: &'a Known, random: Random, name: String) -> Self {
+        Self { shared, known, random, name, connection: None }
     }
 
     /// Writes one change after the other until it is told to stop.
     pub(crate) async fn write(mut self) -> Vec<Write> {
         let mut writes = Vec::new();
-        while !self.world.life().settled {
+        while !self.shared.life().settled {
             if let Some(plan) = self.draw(writes.len()) {
                 writes.push(self.carry_out(plan).await);
             }
@@ -227,10 +227,10 @@ impl<'a> Writer<'a> {
     async fn ask(&mut self, request: &Request, changes: bool) -> Option<Whole> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.world.connect().await,
+            None => self.shared.connect().await,
         };
         if changes {
-            self.world.note_sent();
+            self.shared.note_sent();
         }
         let answer = connection.ask_unless_gone(request).await?;
         self.connection = Some(connection);

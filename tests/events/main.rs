@@ -1,8 +1,8 @@
 //! Live events over real sockets: every rule of the wire, replay, polling, browsers' ways in, the end of a server.
 #![cfg(test)]
 
+mod browser_auth;
 mod command_line;
-mod doors;
 mod overload;
 mod polling;
 mod replay;

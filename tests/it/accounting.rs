@@ -2,8 +2,8 @@
 
 mod budget;
 mod endings;
+mod reported_usage;
 mod sources;
-mod told;
 
 use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ mod connections;
 mod decoding;
 mod first_frames;
 mod forwarding;
-mod leftovers;
 mod models;
 mod refusals;
+mod unsolicited_bytes;
 mod usage;
 
 use test_support::frames::{first, last, text};

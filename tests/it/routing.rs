@@ -4,11 +4,11 @@ mod balance;
 mod budget;
 mod ejection;
 mod failover;
-mod names;
-mod patience;
-mod repeats;
+mod retry_after;
+mod same_target;
 mod scenarios;
 mod stream_options;
+mod target_names;
 
 use serde_json::json;
 

@@ -11,7 +11,7 @@ use petstream::wire::event::EventKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::crowd::{Reader, Visit};
+use crate::light_subscriber::{Reader, Visit};
 use test_support::program::{Folder, quiet_port};
 use test_support::soon;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::arena::SHOP;
+use crate::fixture::SHOP;
 use test_support::event_stream::{Message, Stream, get};
 use test_support::http::{Connection, Request, Whole, ask};
 use test_support::random::Random;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::arena::{FLOOD, FLOOD_RATE, SHOP};
+use crate::fixture::{FLOOD, FLOOD_RATE, SHOP};
 use crate::local::{self, Spoken};
 use test_support::http::{Connection, Request, ask};
 use test_support::random::Random;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::arena::SHOP;
+use crate::fixture::SHOP;
 use test_support::http::{Connection, Piece, Request};
 use test_support::random::Random;
 use test_support::storm::records::Row;

@@ -7,15 +7,15 @@
 //! draws another one; a failure says which seed it had. The completions and their checks are those of `tests/storm`.
 #![cfg(test)]
 
-mod arena;
 mod events;
+mod fixture;
 mod flood;
 mod local;
 mod resources;
 
 use std::time::{Duration, Instant};
 
-use arena::Arena;
+use fixture::Fixture;
 use resources::Resources;
 
 /// The soak that everybody has.
@@ -36,19 +36,19 @@ fn number(name: &str) -> Option<u64> {
 async fn however_long_it_lasts_books_are_equal_and_nothing_is_left_behind() {
     let (seed, minutes) = (number("SOAK_SEED").unwrap_or(SEED), number("SOAK_MINUTES").unwrap_or(0));
     let (began, length) = (Instant::now(), Duration::from_secs(60 * minutes));
-    let mut arena = Arena::start().await;
+    let mut fixture = Fixture::start().await;
     let mut warm: Option<Resources> = None;
     for round in 0.. {
         let seed = seed + round as u64;
         let (time, tally, found) = {
             let began = Instant::now();
-            let ended = tokio::time::timeout(MOST, arena.round(round, seed)).await;
+            let ended = tokio::time::timeout(MOST, fixture.round(round, seed)).await;
             let (tally, found) = ended.unwrap_or_else(|_| panic!("round {round} of seed {seed} has no end"));
             (began.elapsed(), tally, found)
         };
         let shown: Vec<_> = found.into_iter().take(SHOWN).collect();
         assert!(shown.is_empty(), "round {round}, seed {seed}:\n{}", shown.join("\n"));
-        let now = arena.settled(warm.as_ref()).await;
+        let now = fixture.settled(warm.as_ref()).await;
         eprintln!("round {round} in {:.1} s: {tally}; then {now}", time.as_secs_f64());
         if round + 1 == WARM_UP {
             warm = Some(now);
@@ -58,5 +58,5 @@ async fn however_long_it_lasts_books_are_equal_and_nothing_is_left_behind() {
             break;
         }
     }
-    arena.stop().await;
+    fixture.stop().await;
 }

@@ -5,7 +5,7 @@
 //! `STORM_SEED=n cargo test --test storm` lets another one loose; a failure says which seed it had.
 #![cfg(test)]
 
-mod arena;
+mod fixture;
 mod regressions;
 #[allow(dead_code, reason = "the tests in tests/it start it in more ways")]
 #[path = "../it/server.rs"]
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use test_support::random::Random;
 use test_support::storm::check::{Case, answers, levels, records};
-use test_support::storm::fault::Fate;
+use test_support::storm::fault::Fault;
 use test_support::storm::plan::{Behaviour, Plan, Script};
 use test_support::storm::transcript::Ending;
 
-use arena::Arena;
+use fixture::Fixture;
 
 /// The storm that everybody has.
 const SEED: u64 = 20_260_711;
@@ -39,31 +39,31 @@ fn seeds() -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn after_a_storm_everything_adds_up() {
-    let mut arena = Arena::start().await;
+    let mut fixture = Fixture::start().await;
     let mut resident = Vec::new();
     let mut known = 0;
     for seed in seeds() {
         let began = Instant::now();
         eprintln!("storm {seed}");
-        let storm = tokio::time::timeout(MOST, arena.storm(seed, SIZE));
+        let storm = tokio::time::timeout(MOST, fixture.storm(seed, SIZE));
         let cases = storm.await.unwrap_or_else(|_| panic!("storm {seed} has no end"));
         eprintln!("storm {seed}: {SIZE} requests in {:?}, {}", began.elapsed(), tally(&cases));
         let mut found: Vec<String> = cases.iter().flat_map(answers::check).take(SHOWN).collect();
         found.extend(untried(&cases));
-        let page = arena.quiet().await;
-        let rows = arena.rows().await;
+        let page = fixture.quiet().await;
+        let rows = fixture.rows().await;
         found.extend(records::check(&cases, &rows[known..]).into_iter().take(SHOWN));
         match page {
             Ok(page) => found.extend(levels::counters(&page, &rows)),
             Err(gauges) => found.extend(gauges),
         }
-        let (limit, remaining) = arena.budget().await;
+        let (limit, remaining) = fixture.budget().await;
         found.extend(levels::budget(limit, remaining, &rows));
-        found.extend(arena.permits().await);
-        found.extend(arena.quiet().await.err().unwrap_or_default());
+        found.extend(fixture.permits().await);
+        found.extend(fixture.quiet().await.err().unwrap_or_default());
         assert!(found.is_empty(), "storm {seed}:\n{}", found.join("\n"));
         drop((cases, rows));
-        known = arena.rows().await.len();
+        known = fixture.rows().await.len();
         resident.extend(levels::resident());
     }
     if let [first, second, ..] = resident[..] {
@@ -71,12 +71,12 @@ async fn after_a_storm_everything_adds_up() {
         let found = levels::memory(first, second);
         assert!(found.is_empty(), "{found:?}");
     }
-    arena.stop().await;
+    fixture.stop().await;
 }
 
 /// How the answers ended, for whoever watches.
 fn tally(cases: &[Case]) -> String {
-    let count = |of: fn(&Ending) -> bool| cases.iter().filter(|case| of(&case.seen.ending)).count();
+    let count = |of: fn(&Ending) -> bool| cases.iter().filter(|case| of(&case.observed.ending)).count();
     format!(
         "{} complete, {} failed, {} cut, {} left, {} refused by limits, {} attempts, {} disturbed",
         count(|ending| *ending == Ending::Complete),
@@ -84,8 +84,8 @@ fn tally(cases: &[Case]) -> String {
         count(|ending| *ending == Ending::Cut),
         count(|ending| *ending == Ending::Left),
         cases.iter().filter(|case| case.is_limited()).count(),
-        cases.iter().map(|case| case.said.len()).sum::<usize>(),
-        cases.iter().flat_map(|case| &case.said).filter(|said| said.disturbed).count(),
+        cases.iter().map(|case| case.attempts.len()).sum::<usize>(),
+        cases.iter().flat_map(|case| &case.attempts).filter(|attempt| attempt.disturbed).count(),
     )
 }
 
@@ -93,23 +93,24 @@ fn tally(cases: &[Case]) -> String {
 fn untried(cases: &[Case]) -> Vec<String> {
     type Test = fn(&Case) -> bool;
     fn streamed(case: &Case) -> bool {
-        case.plan.streamed && case.seen.status == Some(200)
+        case.plan.streamed && case.observed.status == Some(200)
     }
     fn paused(case: &Case) -> bool {
         case.plan.client == Behaviour::Pause
     }
     let wanted: [(&str, Test); 8] = [
-        ("a stream that completes", |case| streamed(case) && case.seen.ending == Ending::Complete),
-        ("a plain answer that completes", |case| !case.plan.streamed && case.seen.ending == Ending::Complete),
-        ("an error frame", |case| streamed(case) && matches!(case.seen.ending, Ending::Failed(_))),
-        ("a status with an envelope", |case| case.seen.status.is_some_and(|status| status >= 500)),
-        ("a reader that is cut", |case| case.seen.ending == Ending::Cut),
-        ("a reader that goes on", |case| paused(case) && case.seen.ending == Ending::Complete),
-        ("a client that leaves", |case| case.seen.ending == Ending::Left),
-        ("another attempt that completes", |case| case.said.len() > 1 && case.seen.ending == Ending::Complete),
+        ("a stream that completes", |case| streamed(case) && case.observed.ending == Ending::Complete),
+        ("a plain answer that completes", |case| !case.plan.streamed && case.observed.ending == Ending::Complete),
+        ("an error frame", |case| streamed(case) && matches!(case.observed.ending, Ending::Failed(_))),
+        ("a status with an envelope", |case| case.observed.status.is_some_and(|status| status >= 500)),
+        ("a reader that is cut", |case| case.observed.ending == Ending::Cut),
+        ("a reader that goes on", |case| paused(case) && case.observed.ending == Ending::Complete),
+        ("a client that leaves", |case| case.observed.ending == Ending::Left),
+        ("another attempt that completes", |case| case.attempts.len() > 1 && case.observed.ending == Ending::Complete),
     ];
-    let fates: Vec<Fate> = cases.iter().flat_map(|case| &case.said).map(|said| said.script.fate).collect();
-    let silent = fates.iter().any(|fate| matches!(fate, Fate::SilentInside | Fate::SilentFirst | Fate::SilentHead));
+    let faults: Vec<Fault> = cases.iter().flat_map(|case| &case.attempts).map(|attempt| attempt.script.fault).collect();
+    let silent =
+        faults.iter().any(|fault| matches!(fault, Fault::SilentInside | Fault::SilentFirst | Fault::SilentHead));
     let missing = wanted
         .iter()
         .filter(|(_, of)| !cases.iter().any(of))
@@ -126,5 +127,5 @@ fn the_same_seed_draws_the_same_storm() {
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
     assert!(draw(1).iter().any(|body| body.contains("Endless")), "long ones are among them");
-    assert_eq!(Script::clean(1).fate.failure(), None);
+    assert_eq!(Script::clean(1).fault.failure(), None);
 }

@@ -29,7 +29,7 @@ async fn record(server: &Server) -> Row {
     soon("a usage record", written).await
 }
 
-/// The log says 499 then, and the record is documented to say the same; it said 200.
+/// The log says 499 then, and the record is documented to say the same; it attempt 200.
 #[tokio::test]
 async fn a_client_that_leaves_in_the_middle_is_recorded_as_the_log_has_it() {
     let never = Gate::new();

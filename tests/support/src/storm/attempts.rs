@@ -1,4 +1,4 @@
-//! What the upstreams say that they said: one page a request, one entry an attempt.
+//! What the upstreams say that they attempts: one attempts a request, one attempt_id an attempt.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +11,7 @@ use crate::storm::plan::Script;
 
 /// A frame as it was sent.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub struct SentFrame {
     /// What a client that asked for usage must get.
     pub with_usage: String,
     /// What any other client must get; none: nothing.
@@ -24,12 +24,12 @@ pub struct Sent {
 
 /// One attempt, as its upstream tells it.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct Attempt {
     /// Where, as `host:port`.
     pub place: String,
     pub script: Script,
     /// Every chunk that it began to send, in order.
-    pub frames: Vec<Sent>,
+    pub frames: Vec<SentFrame>,
     /// The body of a plain answer, brief.
     pub body: Option<(String, usize)>,
     /// The prompt and completion tokens of the whole answer, where it reported them.
@@ -44,27 +44,27 @@ pub struct Said {
 
 /// Which attempt of which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct AttemptId {
     pub id: usize,
     pub attempt: usize,
 }
 
-/// The book of all upstreams.
+/// The attempt_log of all upstreams.
 #[derive(Default)]
-pub struct Book {
+pub struct AttemptLog {
     // std Mutex: never held across .await
-    pages: Mutex<HashMap<usize, Vec<Said>>>,
+    requests: Mutex<HashMap<usize, Vec<Attempt>>>,
     changes: watch::Sender<u64>,
 }
 
-impl Book {
+impl AttemptLog {
     /// A request has come to `place`; `scripts` say what is done with each attempt.
-    pub fn begin(&self, id: usize, place: &str, scripts: &[Script]) -> (Entry, Script) {
-        let mut pages = self.pages();
-        let page = pages.entry(id).or_default();
-        let attempt = page.len();
+    pub fn begin(&self, id: usize, place: &str, scripts: &[Script]) -> (AttemptId, Script) {
+        let mut requests = self.requests();
+        let attempts = requests.entry(id).or_default();
+        let attempt = attempts.len();
         let script = scripts[attempt.min(scripts.len() - 1)];
-        page.push(Said {
+        attempts.push(Attempt {
             place: place.to_owned(),
             script,
             frames: Vec::new(),
@@ -74,53 +74,55 @@ impl Book {
             held_back: false,
             over: false,
         });
-        drop(pages);
+        drop(requests);
         self.changed();
-        (Entry { id, attempt }, script)
+        (AttemptId { id, attempt }, script)
     }
 
     /// Writes something down.
-    pub fn note(&self, entry: Entry, note: impl FnOnce(&mut Said)) {
-        if let Some(said) = self.pages().get_mut(&entry.id).and_then(|page| page.get_mut(entry.attempt)) {
-            note(said);
+    pub fn note(&self, attempt_id: AttemptId, note: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) =
+            self.requests().get_mut(&attempt_id.id).and_then(|attempts| attempts.get_mut(attempt_id.attempt))
+        {
+            note(attempt);
         }
         self.changed();
     }
 
     /// All attempts of request `id` so far.
-    pub fn of(&self, id: usize) -> Vec<Said> {
-        self.pages().get(&id).cloned().unwrap_or_default()
+    pub fn of(&self, id: usize) -> Vec<Attempt> {
+        self.requests().get(&id).cloned().unwrap_or_default()
     }
 
     /// Waits until the attempts of request `id` are as asked.
-    pub async fn wait_for(&self, id: usize, what: &str, ready: impl Fn(&[Said]) -> bool) {
+    pub async fn wait_for(&self, id: usize, what: &str, ready: impl Fn(&[Attempt]) -> bool) {
         let mut changes = self.changes.subscribe();
-        let waiting = changes.wait_for(|_| self.pages().get(&id).is_some_and(|page| ready(page)));
+        let waiting = changes.wait_for(|_| self.requests().get(&id).is_some_and(|attempts| ready(attempts)));
         soon(what, waiting).await.unwrap();
     }
 
     /// Waits until no attempt holds a connection any more.
     pub async fn all_over(&self) {
         let mut changes = self.changes.subscribe();
-        let over = |_: &u64| self.pages().values().flatten().all(|said| said.over);
+        let over = |_: &u64| self.requests().values().flatten().all(|attempt| attempt.over);
         soon("upstream connections to be closed or idle", changes.wait_for(over)).await.unwrap();
     }
 
     /// Forgets everything.
     pub fn clear(&self) {
-        self.pages().clear();
+        self.requests().clear();
     }
 
     fn changed(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    fn pages(&self) -> MutexGuard<'_, HashMap<usize, Vec<Said>>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> MutexGuard<'_, HashMap<usize, Vec<Attempt>>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// `text` itself where it is short, else its beginning with its length and a digest: a book of floods must not fill
+/// `text` itself where it is short, else its beginning with its length and a digest: a attempt_log of floods must not fill
 /// the memory that is measured.
 pub fn brief(text: &str) -> String {
     const SHORT: usize = 400;

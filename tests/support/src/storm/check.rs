@@ -1,4 +1,4 @@
-//! What must hold after a storm. Each check takes what was seen and said, and gives its objections; none panics, so
+//! What must hold after a storm. Each check takes what was observed and attempt, and gives its objections; none panics, so
 //! that the tests can show each one objecting.
 
 pub mod answers;
@@ -7,8 +7,8 @@ pub mod records;
 #[cfg(test)]
 mod tests;
 
-use crate::storm::attempts::Said;
-use crate::storm::client::Seen;
+use crate::storm::attempts::Attempt;
+use crate::storm::client::Observed;
 use crate::storm::plan::Plan;
 use crate::storm::transcript::Ending;
 
@@ -16,24 +16,24 @@ use crate::storm::transcript::Ending;
 #[derive(Clone, Debug)]
 pub struct Case {
     pub plan: Plan,
-    pub seen: Seen,
-    pub said: Vec<Said>,
+    pub observed: Observed,
+    pub attempts: Vec<Attempt>,
 }
 
 impl Case {
     /// The attempt whose answer the client must have got, if it got one.
-    pub fn last(&self) -> Option<&Said> {
-        self.said.last()
+    pub fn last(&self) -> Option<&Attempt> {
+        self.attempts.last()
     }
 
     /// Refused by a limit of the server's own: not admitted.
     pub fn is_limited(&self) -> bool {
-        self.seen.status == Some(429) && self.seen.ending == Ending::Failed("rate_limit_exceeded".to_owned())
+        self.observed.status == Some(429) && self.observed.ending == Ending::Failed("rate_limit_exceeded".to_owned())
     }
 
     /// The chunks that a client must get of a whole answer.
     pub fn due(&self) -> Vec<&str> {
-        let frames = self.last().map(|said| &said.frames[..]).unwrap_or_default();
+        let frames = self.last().map(|attempt| &attempt.frames[..]).unwrap_or_default();
         frames
             .iter()
             .filter_map(|sent| if self.plan.include_usage { Some(&*sent.with_usage) } else { sent.without.as_deref() })

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::http::{Answer, Connection, Piece, Request};
-use crate::storm::attempts::{Book, brief};
+use crate::storm::attempts::{AttemptLog, brief};
 use crate::storm::plan::{Behaviour, Plan};
 use crate::storm::transcript::{Ending, Transcript, code};
 
@@ -20,7 +20,7 @@ const ENOUGH: usize = 150;
 
 /// What a client saw.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Observed {
     /// None where there was no head.
     pub request_id: Option<String>,
     /// None where there was no head.
@@ -31,7 +31,7 @@ pub struct Seen {
 }
 
 /// Asks on a connection of its own.
-pub async fn run(server: SocketAddr, plan: &Plan, book: &Book) -> Seen {
+pub async fn run(server: SocketAddr, plan: &Plan, attempt_log: &AttemptLog) -> Observed {
     let mut connection = match plan.client {
         Behaviour::Stall => Connection::open_narrow(server, NARROW).await,
         Behaviour::Pause => Connection::open_narrow(server, MODEST).await,
@@ -39,20 +39,20 @@ pub async fn run(server: SocketAddr, plan: &Plan, book: &Book) -> Seen {
     };
     connection.send(&request(plan)).await;
     if let Behaviour::LeaveBeforeHead { reset } = plan.client {
-        let has_it = book.wait_for(plan.id, "an upstream to get the request", |page| !page.is_empty());
+        let has_it = attempt_log.wait_for(plan.id, "an upstream to get the request", |attempts| !attempts.is_empty());
         tokio::select! {
             () = has_it => {
                 leave(connection, reset);
-                return Seen { request_id: None, status: None, chunks: Vec::new(), ending: Ending::Left };
+                return Observed { request_id: None, status: None, chunks: Vec::new(), ending: Ending::Left };
             }
-            answer = connection.answer() => return read(answer, plan, book).await,
+            answer = connection.answer() => return read(answer, plan, attempt_log).await,
         }
     }
-    let seen = read(connection.answer().await, plan, book).await;
-    if let (Behaviour::LeaveAfter { reset, .. }, Ending::Left) = (plan.client, &seen.ending) {
+    let observed = read(connection.answer().await, plan, attempt_log).await;
+    if let (Behaviour::LeaveAfter { reset, .. }, Ending::Left) = (plan.client, &observed.ending) {
         leave(connection, reset);
     }
-    seen
+    observed
 }
 
 /// A plan's request.
@@ -64,38 +64,40 @@ fn leave(connection: Connection, reset: bool) {
     if reset { connection.reset() } else { drop(connection) }
 }
 
-async fn read(mut answer: Answer<'_>, plan: &Plan, book: &Book) -> Seen {
+async fn read(mut answer: Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) -> Observed {
     let request_id = answer.header("x-request-id").map(str::to_owned);
     let status = answer.status();
-    let seen = |chunks, ending| Seen { request_id, status: Some(status), chunks, ending };
+    let observed = |chunks, ending| Observed { request_id, status: Some(status), chunks, ending };
     if answer.header("content-type") == Some("text/event-stream; charset=utf-8") {
-        let (transcript, whole) = stream(&mut answer, plan, book).await;
+        let (transcript, whole) = stream(&mut answer, plan, attempt_log).await;
         let ending = match whole {
             Some(whole) => transcript.ending(whole),
             None => transcript.left(),
         };
-        return seen(transcript.chunks, ending);
+        return observed(transcript.chunks, ending);
     }
     let (body, whole) = answer.rest().await;
     if !whole {
-        return seen(Vec::new(), Ending::Cut);
+        return observed(Vec::new(), Ending::Cut);
     }
     let (chunks, ending) = whole_answer(status, &body, plan);
-    seen(chunks, ending)
+    observed(chunks, ending)
 }
 
 /// Reads a stream; whether its body was whole, none where the client left.
-async fn stream(answer: &mut Answer<'_>, plan: &Plan, book: &Book) -> (Transcript, Option<bool>) {
+async fn stream(answer: &mut Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) -> (Transcript, Option<bool>) {
     let mut transcript = Transcript::default();
     match plan.client {
         Behaviour::Pause => {
-            let held = book.wait_for(plan.id, "the upstream to be held back", |page| {
-                page.iter().any(|said| said.held_back || said.over || said.frames.len() > ENOUGH)
+            let held = attempt_log.wait_for(plan.id, "the upstream to be held back", |attempts| {
+                attempts.iter().any(|attempt| attempt.held_back || attempt.over || attempt.frames.len() > ENOUGH)
             });
             held.await;
         }
         Behaviour::Stall => {
-            book.wait_for(plan.id, "the upstream to be freed", |page| page.iter().any(|said| said.over)).await;
+            attempt_log
+                .wait_for(plan.id, "the upstream to be freed", |attempts| attempts.iter().any(|attempt| attempt.over))
+                .await;
         }
         _ => {}
     }

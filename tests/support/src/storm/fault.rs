@@ -7,7 +7,7 @@ use crate::storm::plan::Model;
 
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fate {
+pub enum Fault {
     /// Whole and right.
     Clean,
     /// Whole, with an end that is put right: no `[DONE]`, two, one without its newline, one with frames behind it.
@@ -46,33 +46,33 @@ pub enum Fate {
     Hold,
 }
 
-const WHOLE: &[Fate] = &[Fate::NoDone, Fate::DoneTwice, Fate::DoneWithoutNewline, Fate::ChattyAfterDone];
-const BROKEN: &[Fate] = &[
-    Fate::EndsEarly,
-    Fate::Torn,
-    Fate::Reset,
-    Fate::BadJson,
-    Fate::BadUtf8,
-    Fate::TooLong,
-    Fate::BadFraming,
-    Fate::ErrorInside,
-    Fate::ErrorFirst,
+const WHOLE: &[Fault] = &[Fault::NoDone, Fault::DoneTwice, Fault::DoneWithoutNewline, Fault::ChattyAfterDone];
+const BROKEN: &[Fault] = &[
+    Fault::EndsEarly,
+    Fault::Torn,
+    Fault::Reset,
+    Fault::BadJson,
+    Fault::BadUtf8,
+    Fault::TooLong,
+    Fault::BadFraming,
+    Fault::ErrorInside,
+    Fault::ErrorFirst,
 ];
-const BROKEN_PLAIN: &[Fate] = &[Fate::Torn, Fate::Reset, Fate::BadJson, Fate::BadUtf8, Fate::ErrorInside];
-const NOTHING: &[Fate] = &[
-    Fate::Refuse(500),
-    Fate::Refuse(503),
-    Fate::Refuse(429),
-    Fate::Refuse(400),
-    Fate::Refuse(401),
-    Fate::Page,
-    Fate::CloseAtOnce,
-    Fate::ResetAtOnce,
+const BROKEN_PLAIN: &[Fault] = &[Fault::Torn, Fault::Reset, Fault::BadJson, Fault::BadUtf8, Fault::ErrorInside];
+const NOTHING: &[Fault] = &[
+    Fault::Refuse(500),
+    Fault::Refuse(503),
+    Fault::Refuse(429),
+    Fault::Refuse(400),
+    Fault::Refuse(401),
+    Fault::Page,
+    Fault::CloseAtOnce,
+    Fault::ResetAtOnce,
 ];
-const SILENT: &[Fate] = &[Fate::SilentHead, Fate::SilentFirst, Fate::SilentInside, Fate::Endless];
-const SILENT_PLAIN: &[Fate] = &[Fate::SilentHead, Fate::SilentInside];
+const SILENT: &[Fault] = &[Fault::SilentHead, Fault::SilentFirst, Fault::SilentInside, Fault::Endless];
+const SILENT_PLAIN: &[Fault] = &[Fault::SilentHead, Fault::SilentInside];
 
-impl Fate {
+impl Fault {
     /// Draws one that can happen there.
     pub fn draw(model: Model, streamed: bool, random: &mut Random) -> Self {
         if model == Model::Hasty && random.percent(60) {

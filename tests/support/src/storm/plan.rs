@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::random::Random;
-use crate::storm::fault::Fate;
+use crate::storm::fault::Fault;
 
 /// How many bytes of `messages` the first request has; each further one has four more, so that the estimate of its
 /// prompt tells whose it is.
@@ -105,7 +105,7 @@ pub enum Dialect {
 /// What the upstream does with one attempt.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Script {
-    pub fate: Fate,
+    pub fault: Fault,
     /// Pieces of text before the end, or before the failure.
     pub chunks: usize,
     /// Bytes of padding in each.
@@ -149,11 +149,11 @@ impl Plan {
         }
         let model = random.one(&[Model::Solo, Model::Solo, Model::Pair, Model::Tiers, Model::Hasty]);
         let streamed = random.percent(80);
-        let first = Script::draw(Fate::draw(model, streamed, random), random);
+        let first = Script::draw(Fault::draw(model, streamed, random), random);
         let mut scripts = vec![first];
         for _ in 0..3 {
-            let fate = if random.percent(60) { Fate::Clean } else { Fate::draw(model, streamed, random) };
-            scripts.push(Script::draw(fate, random));
+            let fault = if random.percent(60) { Fault::Clean } else { Fault::draw(model, streamed, random) };
+            scripts.push(Script::draw(fault, random));
         }
         let reset = random.percent(50);
         let client = match random.below(10) {
@@ -175,7 +175,7 @@ impl Plan {
 
     /// A stream that stays open until its client leaves.
     pub fn held(id: usize, key: Key) -> Self {
-        let script = Script { fate: Fate::Hold, chunks: 1, ..Script::clean(0) };
+        let script = Script { fault: Fault::Hold, chunks: 1, ..Script::clean(0) };
         let (model, client) = (Model::Solo, Behaviour::Read);
         Self { id, key, model, streamed: true, include_usage: false, client, scripts: vec![script] }
     }
@@ -204,7 +204,7 @@ impl Script {
     /// A short answer without a fault.
     pub const fn clean(seed: u64) -> Self {
         Self {
-            fate: Fate::Clean,
+            fault: Fault::Clean,
             chunks: 3,
             size: 0,
             split: Split::Frames,
@@ -216,10 +216,10 @@ impl Script {
         }
     }
 
-    fn draw(fate: Fate, random: &mut Random) -> Self {
+    fn draw(fault: Fault, random: &mut Random) -> Self {
         let split = if random.percent(50) { Split::Frames } else { Split::Bytes(random.one(&[1, 7, 60, 1000])) };
         Self {
-            fate,
+            fault,
             chunks: random.below(25),
             size: random.one(&[0, 0, 10, 200]),
             split,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::random::Random;
 use crate::soon;
-use crate::storm::attempts::Book;
+use crate::storm::attempts::AttemptLog;
 use crate::storm::check::Case;
 use crate::storm::client;
 use crate::storm::plan::Plan;
@@ -23,7 +23,7 @@ const SPELLS: usize = 6;
 /// one, and until its upstreams have told all.
 pub async fn run(
     server: SocketAddr,
-    book: &Arc<Book>,
+    attempt_log: &Arc<AttemptLog>,
     shaky: &mut [Upstream; 2],
     ids: Range<usize>,
     clients: usize,
@@ -35,8 +35,8 @@ pub async fn run(
     let finished = watch::Sender::new(0);
     let mut asking = JoinSet::new();
     for _ in 0..clients {
-        let (plans, book, finished) = (Arc::clone(&plans), Arc::clone(book), finished.clone());
-        asking.spawn(ask_all(server, plans, book, finished));
+        let (plans, attempt_log, finished) = (Arc::clone(&plans), Arc::clone(attempt_log), finished.clone());
+        asking.spawn(ask_all(server, plans, attempt_log, finished));
     }
     let all = async {
         let mut cases = Vec::with_capacity(count);
@@ -47,11 +47,11 @@ pub async fn run(
     };
     let (mut cases, ()) = tokio::join!(all, weather(shaky, random, &finished, count));
     // Only now have all attempts been told to their end.
-    book.all_over().await;
+    attempt_log.all_over().await;
     for case in &mut cases {
-        case.said = book.of(case.plan.id);
+        case.attempts = attempt_log.of(case.plan.id);
     }
-    book.clear();
+    attempt_log.clear();
     cases
 }
 
@@ -78,15 +78,15 @@ pub fn models([one, two]: &[Upstream; 2], [away, gone]: &[Upstream; 2]) -> Strin
 async fn ask_all(
     server: SocketAddr,
     plans: Arc<Mutex<VecDeque<Plan>>>,
-    book: Arc<Book>,
+    attempt_log: Arc<AttemptLog>,
     finished: watch::Sender<usize>,
 ) -> Vec<Case> {
     let mut cases = Vec::new();
     loop {
         let next = plans.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(plan) = next else { return cases };
-        let seen = client::run(server, &plan, &book).await;
-        cases.push(Case { plan, seen, said: Vec::new() });
+        let observed = client::run(server, &plan, &attempt_log).await;
+        cases.push(Case { plan, observed, attempts: Vec::new() });
         finished.send_modify(|finished| *finished += 1);
     }
 }

@@ -1,9 +1,9 @@
-//! An upstream that takes its orders from the requests themselves, writes down what it said, and can go away and come
+//! An upstream that takes its orders from the requests themselves, writes down what it attempt, and can go away and come
 //! back on the same port.
 
-mod line;
-mod speak;
-mod words;
+mod connection;
+mod content;
+mod player;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::storm::attempts::{Book, Entry};
-use line::Line;
+use crate::storm::attempts::{AttemptId, AttemptLog};
+use connection::Connection;
 
 /// Longest queue of connections that nobody has accepted yet.
 const BACKLOG: u32 = 1024;
@@ -25,7 +25,7 @@ pub struct Upstream {
     pub address: SocketAddr,
     /// Keeps the port while nobody listens: connections are refused meanwhile, and nobody else can get it.
     _place: TcpSocket,
-    book: Arc<Book>,
+    attempt_log: Arc<AttemptLog>,
     /// Moves when all connections are to be torn.
     storm: watch::Sender<u64>,
     accepting: Option<JoinHandle<()>>,
@@ -33,11 +33,12 @@ pub struct Upstream {
 
 impl Upstream {
     /// Begins to listen.
-    pub async fn start(book: &Arc<Book>) -> Self {
+    pub async fn start(attempt_log: &Arc<AttemptLog>) -> Self {
         let place = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let address = place.local_addr().unwrap();
         let storm = watch::Sender::new(0);
-        let mut upstream = Self { address, _place: place, book: Arc::clone(book), storm, accepting: None };
+        let mut upstream =
+            Self { address, _place: place, attempt_log: Arc::clone(attempt_log), storm, accepting: None };
         upstream.come_back();
         upstream
     }
@@ -57,7 +58,7 @@ impl Upstream {
     /// Listens again.
     pub fn come_back(&mut self) {
         let listener = socket(self.address).listen(BACKLOG).unwrap();
-        self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.book), self.storm.clone())));
+        self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.attempt_log), self.storm.clone())));
     }
 }
 
@@ -76,51 +77,51 @@ fn socket(address: SocketAddr) -> TcpSocket {
     socket
 }
 
-async fn accept(listener: TcpListener, book: Arc<Book>, storm: watch::Sender<u64>) {
+async fn accept(listener: TcpListener, attempt_log: Arc<AttemptLog>, storm: watch::Sender<u64>) {
     let place = listener.local_addr().unwrap().to_string();
     loop {
         let (tcp, _) = listener.accept().await.unwrap();
-        tokio::spawn(attend(tcp, place.clone(), Arc::clone(&book), storm.subscribe()));
+        tokio::spawn(attend(tcp, place.clone(), Arc::clone(&attempt_log), storm.subscribe()));
     }
 }
 
 /// One connection to its end, whatever that is.
-async fn attend(tcp: TcpStream, place: String, book: Arc<Book>, mut storm: watch::Receiver<u64>) {
+async fn attend(tcp: TcpStream, place: String, attempt_log: Arc<AttemptLog>, mut storm: watch::Receiver<u64>) {
     tcp.set_nodelay(true).unwrap();
     // std Mutex: never held across .await
-    let last: Mutex<Option<Entry>> = Mutex::default();
-    let entry = || *last.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut line = Line::new(tcp);
+    let last: Mutex<Option<AttemptId>> = Mutex::default();
+    let attempt_id = || *last.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut line = Connection::new(tcp);
     tokio::select! {
-        () = serve(&mut line, &place, &book, &last) => {}
+        () = serve(&mut line, &place, &attempt_log, &last) => {}
         _ = storm.changed() => {
             // Written down first: from the reset on, all that was not read is lost, of an answer that is over too.
-            if let Some(entry) = entry() {
-                book.note(entry, |said| said.disturbed = true);
+            if let Some(attempt_id) = attempt_id() {
+                attempt_log.note(attempt_id, |attempt| attempt.disturbed = true);
             }
             reset(&line.tcp);
         }
     }
     drop(line);
-    if let Some(entry) = entry() {
-        book.note(entry, |said| said.over = true);
+    if let Some(attempt_id) = attempt_id() {
+        attempt_log.note(attempt_id, |attempt| attempt.over = true);
     }
 }
 
 /// Answers requests until somebody closes.
-async fn serve(line: &mut Line, place: &str, book: &Book, last: &Mutex<Option<Entry>>) {
-    while let Some(order) = line.request().await {
+async fn serve(line: &mut Connection, place: &str, attempt_log: &AttemptLog, last: &Mutex<Option<AttemptId>>) {
+    while let Some(request) = line.request().await {
         if line.is_deserted() {
             // Given up before it was read: the next attempt may have been written down already.
             return;
         }
-        let (entry, script) = book.begin(order.id, place, &order.scripts);
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
-        let kept = speak::answer(line, book, entry, &script, &order).await;
+        let (attempt_id, script) = attempt_log.begin(request.id, place, &request.scripts);
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt_id);
+        let kept = player::answer(line, attempt_log, attempt_id, &script, &request).await;
         if kept.is_none() {
             return;
         }
-        book.note(entry, |said| said.over = true);
+        attempt_log.note(attempt_id, |attempt| attempt.over = true);
     }
 }
 

@@ -1,68 +1,70 @@
 //! One client's answer against its upstream's word: a copy, and an honest end.
 
 use super::Case;
-use crate::storm::attempts::Said;
-use crate::storm::fault::Fate;
+use crate::storm::attempts::Attempt;
+use crate::storm::fault::Fault;
 use crate::storm::plan::{Behaviour, Model};
 use crate::storm::transcript::Ending;
 
 /// What is wrong with one answer.
 pub fn check(case: &Case) -> Vec<String> {
     let found = copy(case).into_iter().chain(end(case));
-    let (plan, seen) = (&case.plan, &case.seen);
-    let fates: Vec<Fate> = case.said.iter().map(|said| said.script.fate).collect();
+    let (plan, observed) = (&case.plan, &case.observed);
+    let faults: Vec<Fault> = case.attempts.iter().map(|attempt| attempt.script.fault).collect();
     let whose = || {
         let kind = if plan.streamed { "stream" } else { "plain" };
-        format!("request {} ({kind}, {:?}, {:?}, {fates:?}, {:?})", plan.id, plan.model, plan.client, seen.status)
+        format!("request {} ({kind}, {:?}, {:?}, {faults:?}, {:?})", plan.id, plan.model, plan.client, observed.status)
     };
     found.map(|what| format!("{}: {what}", whose())).collect()
 }
 
 /// Whether everything that the upstream wrote must have reached the server.
-fn is_lossless(case: &Case, said: &Said) -> bool {
-    case.plan.model != Model::Hasty && !said.script.fate.may_lose() && !said.disturbed
+fn is_lossless(case: &Case, attempt: &Attempt) -> bool {
+    case.plan.model != Model::Hasty && !attempt.script.fault.may_lose() && !attempt.disturbed
 }
 
 /// Whether a client must be shown what was sent before a failure: a beginning without a token may be held back and then
 /// let go, because another upstream can still be asked.
-fn must_show(said: &Said, shown: usize) -> bool {
-    shown > 0 || said.frames.iter().any(|sent| sent.counts)
+fn must_show(attempt: &Attempt, shown: usize) -> bool {
+    shown > 0 || attempt.frames.iter().any(|sent| sent.counts)
 }
 
 /// What came is what was sent, from its beginning, without a gap, and nothing of anybody else's.
 fn copy(case: &Case) -> Option<String> {
-    let (seen, due) = (&case.seen.chunks, case.due());
+    let (observed, due) = (&case.observed.chunks, case.due());
     if !case.plan.streamed {
         return body(case);
     }
-    for (at, chunk) in seen.iter().enumerate() {
+    for (at, chunk) in observed.iter().enumerate() {
         match due.get(at) {
             Some(sent) if sent == chunk => {}
             Some(sent) => return Some(format!("chunk {at} is {chunk}, sent was {sent}")),
             None => return Some(format!("chunk {at} was never sent: {chunk}")),
         }
     }
-    let all = match &case.seen.ending {
+    let all = match &case.observed.ending {
         Ending::Complete => true,
-        Ending::Failed(_) => case.last().is_some_and(|said| is_lossless(case, said) && must_show(said, seen.len())),
+        Ending::Failed(_) => {
+            case.last().is_some_and(|attempt| is_lossless(case, attempt) && must_show(attempt, observed.len()))
+        }
         _ => false,
     };
-    (all && seen.len() < due.len()).then(|| format!("{} of {} chunks came", seen.len(), due.len()))
+    (all && observed.len() < due.len()).then(|| format!("{} of {} chunks came", observed.len(), due.len()))
 }
 
 fn body(case: &Case) -> Option<String> {
-    if case.seen.ending != Ending::Complete {
+    if case.observed.ending != Ending::Complete {
         return None;
     }
-    let sent = case.last().and_then(|said| said.body.as_ref());
-    let same = sent.is_some_and(|(sent, _)| case.seen.chunks == [sent.clone()]);
-    (!same).then(|| format!("the body is {:?}, sent was {sent:?}", case.seen.chunks))
+    let sent = case.last().and_then(|attempt| attempt.body.as_ref());
+    let same = sent.is_some_and(|(sent, _)| case.observed.chunks == [sent.clone()]);
+    (!same).then(|| format!("the body is {:?}, sent was {sent:?}", case.observed.chunks))
 }
 
 /// The end is one that client and upstream may have had.
 fn end(case: &Case) -> Option<String> {
     let client = case.plan.client;
-    match &case.seen.ending {
+    match &case.observed.ending {
         Ending::Broken(what) => Some(what.clone()),
         Ending::Cut if client == Behaviour::Stall => None,
         Ending::Cut => Some("the connection broke without a word".to_owned()),
@@ -71,9 +73,9 @@ fn end(case: &Case) -> Option<String> {
             _ => Some("a client that stayed has left".to_owned()),
         },
         Ending::Complete if client == Behaviour::Stall => Some("a reader that stalled was not cut".to_owned()),
-        Ending::Complete => match case.last().map(|said| said.script.fate) {
-            Some(fate) if fate.failure().is_none() => None,
-            fate => Some(format!("[DONE] or 200 as if all were well, but the upstream's part was {fate:?}")),
+        Ending::Complete => match case.last().map(|attempt| attempt.script.fault) {
+            Some(fault) if fault.failure().is_none() => None,
+            fault => Some(format!("[DONE] or 200 as if all were well, but the upstream's part was {fault:?}")),
         },
         Ending::Failed(code) => failure(case, code),
     }
@@ -81,20 +83,20 @@ fn end(case: &Case) -> Option<String> {
 
 /// Whether its connection was torn; or it had failed before it began, and the next one's was, before that was written
 /// down.
-fn may_be_torn(said: &Said) -> bool {
-    said.disturbed || (said.script.fate.failure().is_some() && said.frames.is_empty())
+fn may_be_torn(attempt: &Attempt) -> bool {
+    attempt.disturbed || (attempt.script.fault.failure().is_some() && attempt.frames.is_empty())
 }
 
 /// A failure must be one that happened.
 fn failure(case: &Case, code: &str) -> Option<String> {
     if case.is_limited() {
-        let asked = case.said.len();
+        let asked = case.attempts.len();
         return (asked > 0).then(|| format!("refused by a limit, yet {asked} upstreams were asked"));
     }
-    let status = case.seen.status.unwrap_or_default();
+    let status = case.observed.status.unwrap_or_default();
     let last = case.last();
     let happened = |(its_status, its_code): (u16, &str)| its_code == code && (status == 200 || status == its_status);
-    let own = last.and_then(|said| said.script.fate.failure()).is_some_and(happened);
+    let own = last.and_then(|attempt| attempt.script.fault.failure()).is_some_and(happened);
     let shaken = matches!(case.plan.model, Model::Pair | Model::Tiers);
     let honest = own
         || (case.plan.model == Model::Hasty && happened((504, "upstream_timeout")))
@@ -105,6 +107,8 @@ fn failure(case: &Case, code: &str) -> Option<String> {
     if !honest {
         return Some(format!("{status} {code} is not what happened"));
     }
-    let sent = last.filter(|said| is_lossless(case, said) && must_show(said, 0)).map_or(0, |said| said.frames.len());
+    let sent = last
+        .filter(|attempt| is_lossless(case, attempt) && must_show(attempt, 0))
+        .map_or(0, |attempt| attempt.frames.len());
     (own && status != 200 && sent > 0).then(|| format!("status {status} after {sent} chunks were there"))
 }

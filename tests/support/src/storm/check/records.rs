@@ -1,8 +1,8 @@
 //! The usage records: one for each request that was admitted, telling what happened.
 
 use super::Case;
-use crate::storm::attempts::Said;
-use crate::storm::fault::Fate;
+use crate::storm::attempts::Attempt;
+use crate::storm::fault::Fault;
 use crate::storm::records::Row;
 use crate::storm::transcript::Ending;
 
@@ -11,15 +11,15 @@ pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
     let mut rest: Vec<&Row> = rows.iter().collect();
     let mut found = Vec::new();
     // Those that know their records first; a client without a head is told by its prompt, or took nothing.
-    let by_id = |case: &Case, row: &Row| row.request_id == case.seen.request_id;
+    let by_id = |case: &Case, row: &Row| row.request_id == case.observed.request_id;
     let by_prompt = |case: &Case, row: &Row| prompts(case).contains(&row.prompt);
     let freed = |case: &Case, row: &Row| {
         row.prompt == 0 && (&*row.key, &*row.model) == (case.plan.key.name(), case.plan.model.name())
     };
     let mut open: Vec<&Case> = cases.iter().collect();
-    open.sort_by_key(|case| case.seen.request_id.is_none());
+    open.sort_by_key(|case| case.observed.request_id.is_none());
     for case in open {
-        let known = case.seen.request_id.is_some();
+        let known = case.observed.request_id.is_some();
         let at = if known {
             rest.iter().position(|row| by_id(case, row))
         } else {
@@ -33,9 +33,9 @@ pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
             Some(_) if case.is_limited() => vec!["a usage record, but it was not admitted".to_owned()],
             Some(row) => one(case, row).into_iter().map(|what| format!("{what}: {row:?}")).collect(),
         };
-        let fates: Vec<Fate> = case.said.iter().map(|said| said.script.fate).collect();
+        let faults: Vec<Fault> = case.attempts.iter().map(|attempt| attempt.script.fault).collect();
         found.extend(objections.into_iter().map(|what| {
-            format!("request {} ({:?}, {fates:?}, {:?}): {what}", case.plan.id, case.plan.client, case.seen.ending)
+            format!("request {} ({:?}, {faults:?}, {:?}): {what}", case.plan.id, case.plan.client, case.observed.ending)
         }));
     }
     found.extend(rest.into_iter().map(|row| format!("a usage record of nobody: {row:?}")));
@@ -57,7 +57,7 @@ fn one(case: &Case, row: &Row) -> Vec<String> {
     if !(1..=3).contains(&row.attempts) {
         found.push("more attempts than are allowed, or none".to_owned());
     }
-    let place = case.last().map(|said| &said.place);
+    let place = case.last().map(|attempt| &attempt.place);
     if row.terminal == "completed" && !row.target.as_ref().zip(place).is_some_and(|(name, at)| name.starts_with(at)) {
         found.push(format!("it was served by {place:?}"));
     }
@@ -69,11 +69,11 @@ fn one(case: &Case, row: &Row) -> Vec<String> {
 /// Whether the state that the record tells is what its client saw.
 fn terminal(case: &Case, row: &Row) -> Option<String> {
     let told = (&*row.terminal, row.reason.as_deref(), row.status);
-    let status = case.seen.status.unwrap_or(499);
-    let fate = case.last().map(|said| said.script.fate);
-    let due = match &case.seen.ending {
+    let status = case.observed.status.unwrap_or(499);
+    let fault = case.last().map(|attempt| attempt.script.fault);
+    let due = match &case.observed.ending {
         Ending::Complete => ("completed", None, 200),
-        Ending::Failed(code) if code == "storm" && matches!(fate, Some(Fate::Refuse(400 | 429))) => {
+        Ending::Failed(code) if code == "storm" && matches!(fault, Some(Fault::Refuse(400 | 429))) => {
             ("refused", Some(&**code), status)
         }
         Ending::Failed(code) => ("failed", Some(&**code), status),
@@ -83,13 +83,13 @@ fn terminal(case: &Case, row: &Row) -> Option<String> {
         Ending::Left => return left(case, row),
         Ending::Broken(_) => return None,
     };
-    (told != due).then(|| format!("told is {told:?}, seen was {due:?}"))
+    (told != due).then(|| format!("told is {told:?}, observed was {due:?}"))
 }
 
 /// An answer that had ended before its client left.
 fn left(case: &Case, row: &Row) -> Option<String> {
     let ended = match &*row.terminal {
-        "completed" => case.last().is_some_and(|said| said.script.fate.failure().is_none()),
+        "completed" => case.last().is_some_and(|attempt| attempt.script.fault.failure().is_none()),
         "failed" | "refused" => row.reason.is_some(),
         _ => false,
     };
@@ -98,15 +98,16 @@ fn left(case: &Case, row: &Row) -> Option<String> {
 
 fn tokens(case: &Case, row: &Row) -> Option<String> {
     let told = (row.prompt, row.completion);
-    let said = case.last();
-    let reported = said.and_then(|said| said.usage);
+    let attempt = case.last();
+    let reported = attempt.and_then(|attempt| attempt.usage);
     let complete = row.terminal == "completed";
     match row.source.as_deref() {
         Some("exact") if reported == Some(told) => None,
         Some("exact") => Some(format!("the upstream reports {reported:?}")),
         Some("running") => {
             let (least, most) = range(case);
-            let frames = said.map(|said| &said.frames[least.saturating_sub(1).min(most)..most]).unwrap_or_default();
+            let frames =
+                attempt.map(|attempt| &attempt.frames[least.saturating_sub(1).min(most)..most]).unwrap_or_default();
             let known = frames.iter().any(|sent| sent.usage == Some(told));
             (!known || complete).then(|| "the upstream did not report that while it ran".to_owned())
         }
@@ -115,7 +116,7 @@ fn tokens(case: &Case, row: &Row) -> Option<String> {
         }
         Some("counted") if row.streamed => counted(case, row),
         Some("estimated") if !row.streamed => {
-            let bytes = said.and_then(|said| said.body.as_ref()).map_or(0, |(_, bytes)| *bytes as u64);
+            let bytes = attempt.and_then(|attempt| attempt.body.as_ref()).map_or(0, |(_, bytes)| *bytes as u64);
             let due = if complete { bytes / 4 } else { 0 };
             (row.completion != due).then(|| format!("{due} tokens are due")).or_else(|| prompt(case, row))
         }
@@ -127,18 +128,19 @@ fn tokens(case: &Case, row: &Row) -> Option<String> {
 
 /// How many chunks the server may have sent: at least what its client has, at most what the upstream sent.
 fn range(case: &Case) -> (usize, usize) {
-    let (seen, sent) = (case.seen.chunks.len(), case.last().map_or(0, |said| said.frames.len()));
-    match case.seen.ending {
-        Ending::Left | Ending::Cut => (seen.min(sent), sent),
-        _ => (seen.min(sent), seen.min(sent)),
+    let (observed, sent) = (case.observed.chunks.len(), case.last().map_or(0, |attempt| attempt.frames.len()));
+    match case.observed.ending {
+        Ending::Left | Ending::Cut => (observed.min(sent), sent),
+        _ => (observed.min(sent), observed.min(sent)),
     }
 }
 
 /// One token a chunk; an opening without text, and the chunk that only reports, are none.
 fn counted(case: &Case, row: &Row) -> Option<String> {
-    let count = |said: &Said, chunks: usize| said.frames[..chunks].iter().filter(|sent| sent.counts).count() as u64;
+    let count =
+        |attempt: &Attempt, chunks: usize| attempt.frames[..chunks].iter().filter(|sent| sent.counts).count() as u64;
     let (least, most) = range(case);
-    let (least, most) = case.last().map_or((0, 0), |said| (count(said, least), count(said, most)));
+    let (least, most) = case.last().map_or((0, 0), |attempt| (count(attempt, least), count(attempt, most)));
     if !(least..=most).contains(&row.completion) {
         return Some(format!("{least} to {most} tokens are due"));
     }
@@ -151,14 +153,15 @@ fn prompt(case: &Case, row: &Row) -> Option<String> {
     let reason = row.reason.as_deref().unwrap_or_default();
     // Where all targets were out and one was asked all the same, it counts how that one failed.
     let unasked = reason == "upstream_unreachable" || reason == "server_is_overloaded" && case.last().is_none();
-    let refused = case.last().is_some_and(|said| said.script.fate.is_refusal()) && row.reason.is_some();
+    let refused = case.last().is_some_and(|attempt| attempt.script.fault.is_refusal()) && row.reason.is_some();
     // A deadline may have been faster than the refusal.
     let refused = refused && !matches!(reason, "upstream_timeout" | "upstream_closed");
     let due = if (unasked || refused) && row.completion == 0 { 0 } else { estimate };
     // So it may have been here; but of one that was asked because all were out, only that is told.
     let hidden = refused && reason == "server_is_overloaded" && row.prompt == estimate;
     // Nor is it told that its connection had been closed while it was idle, and a new one was refused.
-    let vanished =
-        reason == "server_is_overloaded" && row.prompt == 0 && case.last().is_none_or(|said| said.frames.is_empty());
+    let vanished = reason == "server_is_overloaded"
+        && row.prompt == 0
+        && case.last().is_none_or(|attempt| attempt.frames.is_empty());
     (row.prompt != due && !hidden && !vanished).then(|| format!("a prompt of {due} is due"))
 }

@@ -1,25 +1,25 @@
 //! Each check is shown something false, and must object.
 
 use super::{Case, answers, levels, records};
-use crate::storm::attempts::{Said, Sent};
-use crate::storm::client::Seen;
-use crate::storm::fault::Fate;
+use crate::storm::attempts::{Attempt, SentFrame};
+use crate::storm::client::Observed;
+use crate::storm::fault::Fault;
 use crate::storm::plan::{Behaviour, Key, Model, Plan, REPORTED, Script};
 use crate::storm::records::Row;
 use crate::storm::transcript::{Ending, Transcript};
 
 const ID: usize = 7;
 
-fn frame(name: &str, counts: bool) -> Sent {
-    Sent { with_usage: format!("{name}+null"), without: Some(name.to_owned()), counts, usage: None }
+fn frame(name: &str, counts: bool) -> SentFrame {
+    SentFrame { with_usage: format!("{name}+null"), without: Some(name.to_owned()), counts, usage: None }
 }
 
 /// A stream of an opening, a piece of text and an end, read to its end, and its record.
 fn good() -> (Case, Row) {
     let plan = Plan { id: ID, client: Behaviour::Read, ..Plan::held(ID, Key::Alice) };
     let usage = Some((REPORTED + plan.prompt(), 10));
-    let counts = Sent { with_usage: "usage".to_owned(), without: None, counts: false, usage };
-    let said = Said {
+    let counts = SentFrame { with_usage: "usage".to_owned(), without: None, counts: false, usage };
+    let attempt = Attempt {
         place: "127.0.0.1:1".to_owned(),
         script: Script::clean(0),
         frames: vec![frame("7-0-0", false), frame("7-0-1", true), frame("7-0-2", true), counts],
@@ -29,14 +29,14 @@ fn good() -> (Case, Row) {
         held_back: false,
         over: true,
     };
-    let seen = Seen {
+    let observed = Observed {
         request_id: Some("req_7".to_owned()),
         status: Some(200),
         chunks: ["7-0-0", "7-0-1", "7-0-2"].map(str::to_owned).to_vec(),
         ending: Ending::Complete,
     };
     let row = Row {
-        request_id: seen.request_id.clone(),
+        request_id: observed.request_id.clone(),
         key: "alice".to_owned(),
         model: "solo".to_owned(),
         target: Some("127.0.0.1:1/v1".to_owned()),
@@ -49,17 +49,17 @@ fn good() -> (Case, Row) {
         reason: None,
         status: 200,
     };
-    (Case { plan, seen, said: vec![said] }, row)
+    (Case { plan, observed, attempts: vec![attempt] }, row)
 }
 
 /// The same, torn by its upstream behind the text.
 fn torn() -> (Case, Row) {
     let (mut case, mut row) = good();
-    case.said[0].script.fate = Fate::Torn;
-    case.said[0].frames.truncate(2);
-    case.said[0].usage = None;
-    case.seen.chunks.truncate(2);
-    case.seen.ending = Ending::Failed("upstream_closed".to_owned());
+    case.attempts[0].script.fault = Fault::Torn;
+    case.attempts[0].frames.truncate(2);
+    case.attempts[0].usage = None;
+    case.observed.chunks.truncate(2);
+    case.observed.ending = Ending::Failed("upstream_closed".to_owned());
     (row.prompt, row.completion, row.source) = (case.plan.prompt(), 1, Some("counted".to_owned()));
     (row.terminal, row.reason) = ("failed".to_owned(), Some("upstream_closed".to_owned()));
     (case, row)
@@ -68,8 +68,8 @@ fn torn() -> (Case, Row) {
 /// Torn behind the opening, of which the client was shown nothing.
 fn unbegun() -> (Case, Row) {
     let (mut case, mut row) = torn();
-    case.said[0].frames.truncate(1);
-    (case.seen.chunks, case.seen.status) = (Vec::new(), Some(502));
+    case.attempts[0].frames.truncate(1);
+    (case.observed.chunks, case.observed.status) = (Vec::new(), Some(502));
     (row.completion, row.status) = (0, 502);
     (case, row)
 }
@@ -78,8 +78,8 @@ fn unbegun() -> (Case, Row) {
 fn left() -> (Case, Row) {
     let (mut case, mut row) = good();
     case.plan.client = Behaviour::LeaveAfter { chunks: 1, reset: true };
-    case.seen.chunks.truncate(1);
-    case.seen.ending = Ending::Left;
+    case.observed.chunks.truncate(1);
+    case.observed.ending = Ending::Left;
     (row.prompt, row.completion, row.source) = (case.plan.prompt(), 1, Some("counted".to_owned()));
     (row.terminal, row.status) = ("client_gone".to_owned(), 499);
     (case, row)
@@ -103,42 +103,42 @@ fn objects((mut case, _): (Case, Row), word: &str, falsify: impl FnOnce(&mut Cas
 
 #[test]
 fn answers_that_are_no_copy_are_objected_to() {
-    objects(good(), "sent was", |case| case.seen.chunks[1] = "8-0-1".to_owned());
-    objects(good(), "sent was", |case| case.seen.chunks.swap(0, 1));
-    objects(good(), "sent was", |case| drop(case.seen.chunks.remove(1)));
-    objects(good(), "sent was", |case| case.seen.chunks.insert(1, "7-0-0".to_owned()));
-    objects(good(), "never sent", |case| case.seen.chunks.push("7-0-3".to_owned()));
-    objects(good(), "never sent", |case| case.seen.chunks.push("usage".to_owned()));
-    objects(good(), "2 of 3", |case| case.seen.chunks.truncate(2));
-    objects(torn(), "1 of 2", |case| case.seen.chunks.truncate(1));
-    objects(torn(), "0 of 2", |case| case.seen.chunks.clear());
-    objects(torn(), "status 502 after", |case| case.seen.status = Some(502));
-    objects(left(), "sent was", |case| case.seen.chunks[0] = "7-1-0".to_owned());
+    objects(good(), "sent was", |case| case.observed.chunks[1] = "8-0-1".to_owned());
+    objects(good(), "sent was", |case| case.observed.chunks.swap(0, 1));
+    objects(good(), "sent was", |case| drop(case.observed.chunks.remove(1)));
+    objects(good(), "sent was", |case| case.observed.chunks.insert(1, "7-0-0".to_owned()));
+    objects(good(), "never sent", |case| case.observed.chunks.push("7-0-3".to_owned()));
+    objects(good(), "never sent", |case| case.observed.chunks.push("usage".to_owned()));
+    objects(good(), "2 of 3", |case| case.observed.chunks.truncate(2));
+    objects(torn(), "1 of 2", |case| case.observed.chunks.truncate(1));
+    objects(torn(), "0 of 2", |case| case.observed.chunks.clear());
+    objects(torn(), "status 502 after", |case| case.observed.status = Some(502));
+    objects(left(), "sent was", |case| case.observed.chunks[0] = "7-1-0".to_owned());
     objects(good(), "sent was", |case| case.plan.include_usage = true);
-    objects(good(), "the body is", |case| (case.plan.streamed, case.said[0].body) = (false, Some(("x".into(), 1))));
+    objects(good(), "the body is", |case| (case.plan.streamed, case.attempts[0].body) = (false, Some(("x".into(), 1))));
     // An answer of an attempt that was given up.
     objects(good(), "sent was", |case| {
-        let mut second = case.said[0].clone();
+        let mut second = case.attempts[0].clone();
         second.frames[0].without = Some("7-1-0".to_owned());
-        case.said.push(second);
+        case.attempts.push(second);
     });
 }
 
 #[test]
 fn ends_that_are_lies_are_objected_to() {
-    objects(torn(), "as if all were well", |case| case.seen.ending = Ending::Complete);
-    objects(good(), "without a word", |case| case.seen.ending = Ending::Cut);
-    objects(good(), "has left", |case| case.seen.ending = Ending::Left);
+    objects(torn(), "as if all were well", |case| case.observed.ending = Ending::Complete);
+    objects(good(), "without a word", |case| case.observed.ending = Ending::Cut);
+    objects(good(), "has left", |case| case.observed.ending = Ending::Left);
     objects(good(), "was not cut", |case| case.plan.client = Behaviour::Stall);
-    objects(torn(), "not what happened", |case| case.seen.ending = Ending::Failed("upstream_malformed".to_owned()));
+    objects(torn(), "not what happened", |case| case.observed.ending = Ending::Failed("upstream_malformed".to_owned()));
     objects(torn(), "not what happened", |case| {
-        case.said[0].script.fate = Fate::Clean;
+        case.attempts[0].script.fault = Fault::Clean;
     });
-    objects(torn(), "not what happened", |case| (case.seen.chunks, case.said) = (Vec::new(), Vec::new()));
-    objects(torn(), "after 2 chunks", |case| case.seen.status = Some(502));
+    objects(torn(), "not what happened", |case| (case.observed.chunks, case.attempts) = (Vec::new(), Vec::new()));
+    objects(torn(), "after 2 chunks", |case| case.observed.status = Some(502));
     objects(torn(), "yet 1 upstreams", |case| {
-        case.seen.status = Some(429);
-        case.seen.ending = Ending::Failed("rate_limit_exceeded".to_owned());
+        case.observed.status = Some(429);
+        case.observed.ending = Ending::Failed("rate_limit_exceeded".to_owned());
     });
 }
 
@@ -175,7 +175,7 @@ fn streams_with_another_end_than_one_are_broken() {
     for (frames, word) in broken {
         let ending = read(frames, true);
         assert!(matches!(&ending, Ending::Broken(what) if what.contains(word)), "{frames:?}: {ending:?}");
-        assert!(!answers::check(&Case { seen: Seen { ending, ..good().0.seen }, ..good().0 }).is_empty());
+        assert!(!answers::check(&Case { observed: Observed { ending, ..good().0.observed }, ..good().0 }).is_empty());
     }
 }
 
@@ -196,11 +196,11 @@ fn records_that_do_not_tell_what_happened_are_objected_to() {
     belies(good(), "Alice asked Solo", |rows| "pair".clone_into(&mut rows[0].model));
     belies(good(), "served by", |rows| rows[0].target = Some("127.0.0.1:2/v1".to_owned()));
     belies(good(), "attempts", |rows| rows[0].attempts = 4);
-    belies(good(), "seen was", |rows| "failed".clone_into(&mut rows[0].terminal));
-    belies(torn(), "seen was", |rows| "completed".clone_into(&mut rows[0].terminal));
-    belies(torn(), "seen was", |rows| rows[0].reason = Some("upstream_timeout".to_owned()));
-    belies(torn(), "seen was", |rows| rows[0].status = 502);
-    belies(left(), "seen was", |rows| rows[0].status = 200);
+    belies(good(), "observed was", |rows| "failed".clone_into(&mut rows[0].terminal));
+    belies(torn(), "observed was", |rows| "completed".clone_into(&mut rows[0].terminal));
+    belies(torn(), "observed was", |rows| rows[0].reason = Some("upstream_timeout".to_owned()));
+    belies(torn(), "observed was", |rows| rows[0].status = 502);
+    belies(left(), "observed was", |rows| rows[0].status = 200);
     belies(left(), "not how it can have ended", |rows| "shutdown".clone_into(&mut rows[0].terminal));
     belies(limited(), "not admitted", |_| {});
 }
@@ -220,8 +220,9 @@ fn tokens_that_nobody_counted_are_objected_to() {
 
 fn limited() -> (Case, Row) {
     let (mut case, row) = good();
-    case.said.clear();
-    case.seen = Seen { status: Some(429), ending: Ending::Failed("rate_limit_exceeded".to_owned()), ..case.seen };
+    case.attempts.clear();
+    case.observed =
+        Observed { status: Some(429), ending: Ending::Failed("rate_limit_exceeded".to_owned()), ..case.observed };
     (case, row)
 }
 
@@ -229,8 +230,8 @@ fn limited() -> (Case, Row) {
 fn a_client_without_a_head_is_found_by_its_prompt() {
     let (mut case, mut row) = left();
     case.plan.client = Behaviour::LeaveBeforeHead { reset: false };
-    (case.seen.status, case.seen.request_id) = (None, None);
-    case.seen.chunks.clear();
+    (case.observed.status, case.observed.request_id) = (None, None);
+    case.observed.chunks.clear();
     assert_eq!(records::check(&[case.clone()], &[row.clone()]), [""; 0]);
     row.prompt += 1;
     assert_eq!(records::check(&[case], &[row]).len(), 2, "it has none, and one is nobody's");
@@ -282,9 +283,9 @@ fn what_was_promised_to_a_model_alone_is_not_forgiven() {
     for (model, objections) in [(Model::Solo, 1), (Model::Pair, 0), (Model::Tiers, 0)] {
         let (mut case, _) = torn();
         case.plan.model = model;
-        (case.said, case.seen.chunks) = (Vec::new(), Vec::new());
-        case.seen.status = Some(502);
-        case.seen.ending = Ending::Failed("upstream_unreachable".to_owned());
+        (case.attempts, case.observed.chunks) = (Vec::new(), Vec::new());
+        case.observed.status = Some(502);
+        case.observed.ending = Ending::Failed("upstream_unreachable".to_owned());
         assert_eq!(answers::check(&case).len(), objections, "{model:?}");
     }
 }

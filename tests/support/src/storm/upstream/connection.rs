@@ -30,7 +30,7 @@ pub(super) enum Usage {
 
 /// What a request orders.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct PlannedRequest {
     pub(super) id: usize,
     pub(super) scripts: Vec<Script>,
     pub(super) streamed: bool,
@@ -46,18 +46,18 @@ struct Plan {
 }
 
 /// See the module.
-pub(super) struct Line {
+pub(super) struct Connection {
     pub(super) tcp: TcpStream,
     buffer: BytesMut,
 }
 
-impl Line {
+impl Connection {
     pub(super) fn new(tcp: TcpStream) -> Self {
         Self { tcp, buffer: BytesMut::new() }
     }
 
     /// The next request; none when the other side has left.
-    pub(super) async fn request(&mut self) -> Option<Order> {
+    pub(super) async fn request(&mut self) -> Option<PlannedRequest> {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at + 4;
@@ -73,7 +73,7 @@ impl Line {
         }
         let body: Value = serde_json::from_slice(&self.buffer[..length]).unwrap();
         self.buffer.advance(length);
-        Some(order(&body))
+        Some(request(&body))
     }
 
     /// Whether the other side has left already, and nobody has looked.
@@ -118,7 +118,7 @@ impl Line {
     }
 }
 
-fn order(body: &Value) -> Order {
+fn request(body: &Value) -> PlannedRequest {
     let plan: Plan = serde_json::from_value(body["x_plan"].clone()).unwrap_or_else(|e| panic!("no plan ({e}): {body}"));
     let options = &body["stream_options"];
     let usage = match (options["include_usage"].as_bool(), options["continuous_usage_stats"].as_bool()) {
@@ -128,5 +128,5 @@ fn order(body: &Value) -> Order {
     };
     // Four tokens for the message, one for four bytes of its text.
     let prompt = 4 + (body["messages"][0]["content"].as_str().map_or(0, str::len) / 4) as u64;
-    Order { id: plan.id, scripts: plan.scripts, streamed: body["stream"] == true, usage, prompt }
+    PlannedRequest { id: plan.id, scripts: plan.scripts, streamed: body["stream"] == true, usage, prompt }
 }

@@ -2,66 +2,72 @@
 
 use std::time::Duration;
 
-use super::line::{Line, Order};
+use super::connection::{Connection, PlannedRequest};
+use super::content::{Content, error};
 use super::reset;
-use super::words::{Words, error};
 use crate::random::Random;
-use crate::storm::attempts::{Book, Entry, Sent, brief};
-use crate::storm::fault::Fate;
+use crate::storm::attempts::{AttemptId, AttemptLog, SentFrame, brief};
+use crate::storm::fault::Fault;
 use crate::storm::plan::{Dialect, Script, Split};
 
 /// A frame that is longer than the server is told to take.
 const TOO_LONG: usize = 80 << 10;
-/// Time between two words of one who never ends.
+/// Time between two content of one who never ends.
 const BREATH: Duration = Duration::from_millis(20);
 
 /// Answers one request. None when the connection is over.
-pub(super) async fn answer(line: &mut Line, book: &Book, entry: Entry, script: &Script, order: &Order) -> Option<()> {
+pub(super) async fn answer(
+    line: &mut Connection,
+    attempt_log: &AttemptLog,
+    attempt_id: AttemptId,
+    script: &Script,
+    request: &PlannedRequest,
+) -> Option<()> {
     line.pause(Duration::from_millis(script.late)).await?;
-    let words = Words { entry, script, order, count: 0 };
-    let mut voice = Voice { line, book, words, random: Random::new(script.seed), pending: Vec::new() };
-    match script.fate {
-        Fate::CloseAtOnce => return None,
-        Fate::ResetAtOnce => {
-            reset(&voice.line.tcp);
+    let content = Content { attempt_id, script, request, count: 0 };
+    let mut player = Player { line, attempt_log, content, random: Random::new(script.seed), pending: Vec::new() };
+    match script.fault {
+        Fault::CloseAtOnce => return None,
+        Fault::ResetAtOnce => {
+            reset(&player.line.tcp);
             return None;
         }
-        Fate::SilentHead => {
-            voice.line.hang().await;
+        Fault::SilentHead => {
+            player.line.hang().await;
             return None;
         }
-        Fate::Refuse(status) => {
+        Fault::Refuse(status) => {
             let more = if status == 429 { "retry-after: 1\r\n" } else { "" };
-            voice.whole(status, &format!("content-type: application/json\r\n{more}"), &error(), 0).await?;
+            player.whole(status, &format!("content-type: application/json\r\n{more}"), &error(), 0).await?;
         }
-        Fate::Page => voice.whole(200, "content-type: text/html\r\n", "<html>storm</html>", 0).await?,
-        _ if order.streamed && script.fate != Fate::Whole => voice.stream().await?,
-        _ => voice.plain().await?,
+        Fault::Page => player.whole(200, "content-type: text/html\r\n", "<html>storm</html>", 0).await?,
+        _ if request.streamed && script.fault != Fault::Whole => player.stream().await?,
+        _ => player.plain().await?,
     }
     (!script.then_close).then_some(())
 }
 
-/// Who speaks: words, cut into pieces.
-struct Voice<'a> {
-    line: &'a mut Line,
-    book: &'a Book,
-    words: Words<'a>,
+/// Who speaks: content, cut into pieces.
+struct Player<'a> {
+    line: &'a mut Connection,
+    attempt_log: &'a AttemptLog,
+    content: Content<'a>,
     random: Random,
     /// Of a chunked body, what has not been written yet.
     pending: Vec<u8>,
 }
 
-impl Voice<'_> {
+impl Player<'_> {
     async fn stream(&mut self) -> Option<()> {
-        let Script { fate, chunks, .. } = *self.words.script;
+        let Script { fault, chunks, .. } = *self.content.script;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         self.write(head.as_bytes()).await?;
-        match fate {
-            Fate::SilentFirst => {
+        match fault {
+            Fault::SilentFirst => {
                 self.raw(b": a sign of life\n\n").await?;
                 return self.hang().await;
             }
-            Fate::ErrorFirst => {
+            Fault::ErrorFirst => {
                 self.frame(&error()).await?;
                 return self.end().await;
             }
@@ -69,32 +75,32 @@ impl Voice<'_> {
         }
         // A failure may come before the first chunk too. What speaks without end begins as all others: petstream would add
         // a role that is missing.
-        if chunks > 0 || fate.failure().is_none() || fate == Fate::Endless {
-            let opening = self.words.opening();
+        if chunks > 0 || fault.failure().is_none() || fault == Fault::Endless {
+            let opening = self.content.opening();
             self.say(opening).await?;
         }
         for _ in 0..chunks {
-            let text = self.words.text();
+            let text = self.content.text();
             self.say(text).await?;
         }
-        if fate.failure().is_some() {
-            return self.fail(fate).await;
+        if fault.failure().is_some() {
+            return self.fail(fault).await;
         }
-        let last = self.words.last();
+        let last = self.content.last();
         self.say(last).await?;
-        if let Some((text, sent)) = self.words.usage() {
+        if let Some((text, sent)) = self.content.usage() {
             let usage = sent.usage;
-            self.book.note(self.words.entry, |said| said.usage = usage);
+            self.attempt_log.note(self.content.attempt_id, |attempt| attempt.usage = usage);
             self.say((text, sent)).await?;
         }
-        match fate {
-            Fate::NoDone => {}
-            Fate::DoneWithoutNewline => self.raw(b"data: [DONE]").await?,
-            Fate::DoneTwice => {
+        match fault {
+            Fault::NoDone => {}
+            Fault::DoneWithoutNewline => self.raw(b"data: [DONE]").await?,
+            Fault::DoneTwice => {
                 self.frame("[DONE]").await?;
                 self.frame("[DONE]").await?;
             }
-            Fate::ChattyAfterDone => {
+            Fault::ChattyAfterDone => {
                 self.frame("[DONE]").await?;
                 self.frame("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"late\"}}]}").await?;
                 self.frame(&error()).await?;
@@ -105,21 +111,21 @@ impl Voice<'_> {
     }
 
     /// The failure behind the chunks. Some leave the connection to the next request.
-    async fn fail(&mut self, fate: Fate) -> Option<()> {
-        match fate {
-            Fate::EndsEarly => return self.end().await,
-            Fate::ErrorInside => {
+    async fn fail(&mut self, fault: Fault) -> Option<()> {
+        match fault {
+            Fault::EndsEarly => return self.end().await,
+            Fault::ErrorInside => {
                 self.frame(&error()).await?;
                 return self.end().await;
             }
-            Fate::BadJson => self.frame("{\"choices\":[").await?,
-            Fate::BadUtf8 => {
+            Fault::BadJson => self.frame("{\"choices\":[").await?,
+            Fault::BadUtf8 => {
                 self.raw(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n").await?;
             }
-            Fate::TooLong => self.frame(&format!("{{\"choices\":[],\"x\":\"{}\"}}", "x".repeat(TOO_LONG))).await?,
-            Fate::SilentInside | Fate::Hold => return self.hang().await,
-            Fate::Endless => loop {
-                let text = self.words.text();
+            Fault::TooLong => self.frame(&format!("{{\"choices\":[],\"x\":\"{}\"}}", "x".repeat(TOO_LONG))).await?,
+            Fault::SilentInside | Fault::Hold => return self.hang().await,
+            Fault::Endless => loop {
+                let text = self.content.text();
                 self.say(text).await?;
                 self.flush().await?;
                 self.line.pause(BREATH).await?;
@@ -127,10 +133,10 @@ impl Voice<'_> {
             _ => {}
         }
         self.flush().await?;
-        match fate {
-            Fate::Torn => self.write(b"ff\r\ndata: {\"choi").await?,
-            Fate::BadFraming => self.write(b"zz\r\ndata: {}\n\n\r\n").await?,
-            Fate::Reset => reset(&self.line.tcp),
+        match fault {
+            Fault::Torn => self.write(b"ff\r\ndata: {\"choi").await?,
+            Fault::BadFraming => self.write(b"zz\r\ndata: {}\n\n\r\n").await?,
+            Fault::Reset => reset(&self.line.tcp),
             _ => {}
         }
         None
@@ -138,27 +144,28 @@ impl Voice<'_> {
 
     async fn plain(&mut self) -> Option<()> {
         const JSON: &str = "content-type: application/json\r\n";
-        let (whole, usage) = self.words.whole();
-        match self.words.script.fate {
-            Fate::Torn => self.whole(200, JSON, &whole, 50).await?,
-            Fate::SilentInside => {
+        let (whole, usage) = self.content.whole();
+        match self.content.script.fault {
+            Fault::Torn => self.whole(200, JSON, &whole, 50).await?,
+            Fault::SilentInside => {
                 self.whole(200, JSON, &whole, 50).await?;
                 self.line.hang().await;
             }
-            Fate::Reset => {
+            Fault::Reset => {
                 self.whole(200, JSON, &whole, 50).await?;
                 reset(&self.line.tcp);
             }
-            Fate::BadJson => return self.whole(200, JSON, "{\"choices\":[", 0).await,
-            Fate::BadUtf8 => {
+            Fault::BadJson => return self.whole(200, JSON, "{\"choices\":[", 0).await,
+            Fault::BadUtf8 => {
                 self.write(b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{\"choices\":\"\xff\xff\xff\"}").await?;
                 return Some(());
             }
-            Fate::ErrorInside => return self.whole(200, JSON, &error(), 0).await,
+            Fault::ErrorInside => return self.whole(200, JSON, &error(), 0).await,
             _ => {
-                if !self.words.order.streamed {
+                if !self.content.request.streamed {
                     let body = Some((brief(&whole), whole.len()));
-                    self.book.note(self.words.entry, |said| (said.body, said.usage) = (body, usage));
+                    self.attempt_log
+                        .note(self.content.attempt_id, |attempt| (attempt.body, attempt.usage) = (body, usage));
                 }
                 return self.whole(200, JSON, &whole, 0).await;
             }
@@ -173,14 +180,14 @@ impl Voice<'_> {
         self.write(text.as_bytes()).await
     }
 
-    /// Says a chunk, and says so in the book: before, so that nobody can have it earlier than it was sent.
-    async fn say(&mut self, (text, sent): (String, Sent)) -> Option<()> {
-        self.book.note(self.words.entry, |said| said.frames.push(sent));
+    /// Says a chunk, and says so in the attempt_log: before, so that nobody can have it earlier than it was sent.
+    async fn say(&mut self, (text, sent): (String, SentFrame)) -> Option<()> {
+        self.attempt_log.note(self.content.attempt_id, |attempt| attempt.frames.push(sent));
         self.frame(&text).await
     }
 
     async fn frame(&mut self, data: &str) -> Option<()> {
-        let text = match self.words.script.dialect {
+        let text = match self.content.script.dialect {
             Dialect::Exact => format!("data: {data}\n\n"),
             Dialect::Crlf => format!("data: {data}\r\n\r\n"),
             Dialect::Odd => format!(": hm\nid: 7\nretry: 1\ndata:{data}\n\n"),
@@ -191,7 +198,7 @@ impl Voice<'_> {
     /// Puts bytes into the body, and writes what makes up whole pieces.
     async fn raw(&mut self, bytes: &[u8]) -> Option<()> {
         self.pending.extend_from_slice(bytes);
-        let Split::Bytes(most) = self.words.script.split else { return self.flush().await };
+        let Split::Bytes(most) = self.content.script.split else { return self.flush().await };
         // One byte at a time for the long ones would take too long.
         let most = most.max(self.pending.len() / 200);
         while self.pending.len() >= most {
@@ -214,7 +221,7 @@ impl Voice<'_> {
         chunk.extend_from_slice(bytes);
         chunk.extend_from_slice(b"\r\n");
         self.write(&chunk).await?;
-        let pause = self.words.script.pause;
+        let pause = self.content.script.pause;
         // Only now and then: a long answer in small pieces would never end.
         if pause > 0 && self.random.percent(10) {
             let pause = self.random.any() % pause;
@@ -236,7 +243,7 @@ impl Voice<'_> {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Option<()> {
-        let (book, entry) = (self.book, self.words.entry);
-        self.line.write(bytes, || book.note(entry, |said| said.held_back = true)).await
+        let (attempt_log, attempt_id) = (self.attempt_log, self.content.attempt_id);
+        self.line.write(bytes, || attempt_log.note(attempt_id, |attempt| attempt.held_back = true)).await
     }
 }

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::history::{History, List, Step};
 use crate::log::Log;
+use crate::shared_state::SharedState;
 use crate::snapshot;
 use crate::subscriber::{Habit, Subscriber};
-use crate::world::World;
 use crate::writer::{Known, Outcome as Answer, Write, Writer};
 use test_support::event_stream::seq;
 use test_support::http::Request;
@@ -22,10 +22,10 @@ use test_support::soon;
 const KILLS: usize = 12;
 const WRITERS: usize = 5;
 
-pub(crate) struct Arena {
+pub(crate) struct Run {
     folder: Folder,
     program: Program,
-    world: Arc<World>,
+    shared: Arc<SharedState>,
     log: Log,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Outcome {
     pub(crate) histories: Vec<History>,
 }
 
-impl Arena {
+impl Run {
     /// Lets a storm loose and waits until it is over.
     pub(crate) async fn storm(yaml: &str, seed: u64, habits: &[Habit]) -> Outcome {
         let mut random = Random::new(seed);
@@ -48,26 +48,26 @@ impl Arena {
         pets.flat_map(|list| &list.resources).for_each(|pet| known.learn(pet));
         let (mut writers, mut subscribers) = (JoinSet::new(), JoinSet::new());
         for habit in habits.iter().copied() {
-            let (world, random) = (Arc::clone(&arena.world), Random::new(random.any()));
-            subscribers.spawn(async move { Subscriber::new(&world, habit, random).listen().await });
+            let (shared, random) = (Arc::clone(&arena.shared), Random::new(random.any()));
+            subscribers.spawn(async move { Subscriber::new(&shared, habit, random).listen().await });
         }
         for number in 0..WRITERS {
-            let (world, known, random) = (Arc::clone(&arena.world), Arc::clone(&known), Random::new(random.any()));
+            let (shared, known, random) = (Arc::clone(&arena.shared), Arc::clone(&known), Random::new(random.any()));
             let name = format!("{seed}-{number}");
-            writers.spawn(async move { Writer::new(&world, &known, random, name).write().await });
+            writers.spawn(async move { Writer::new(&shared, &known, random, name).write().await });
         }
         for _ in 0..KILLS {
             arena.live(&mut random).await;
             arena = arena.crash().await;
         }
         arena.live(&mut random).await;
-        arena.world.change(|life| life.settled = true);
+        arena.shared.change(|life| life.settled = true);
         let writes = soon("the writers to end", writers.join_all()).await.concat();
         arena.read_to_the_end().await;
         let ends = arena.log.ends();
-        arena.world.change(|life| life.ends = Some(ends));
+        arena.shared.change(|life| life.ends = Some(ends));
         let histories = soon("the subscribers to see the last event", subscribers.join_all()).await;
-        let store = snapshot::read(&arena.world, Topics::ALL, 100).await;
+        let store = snapshot::read(&arena.shared, Topics::ALL, 100).await;
         arena.program.stop().await;
         Outcome { log: arena.log, store, writes, histories }
     }
@@ -75,12 +75,12 @@ impl Arena {
     async fn open(yaml: &str) -> Self {
         let folder = Folder::with(yaml);
         let program = folder.start().await;
-        let world = Arc::new(World::new());
-        world.change(|life| life.address = Some(program.address));
-        let base = snapshot::read(&world, Topics::ALL, 100).await;
+        let shared = Arc::new(SharedState::new());
+        shared.change(|life| life.address = Some(program.address));
+        let base = snapshot::read(&shared, Topics::ALL, 100).await;
         assert!(base.iter().all(|list| seq(&list.cursor) == 0), "nothing has happened yet: {base:?}");
         let epoch = base[0].cursor.split('.').next().unwrap_or_default().to_owned();
-        Self { folder, program, world, log: Log { epoch, base, ..Log::default() } }
+        Self { folder, program, shared, log: Log { epoch, base, ..Log::default() } }
     }
 
     /// Lets the server live for a while: some die in their first moments, and most when a request has just been sent and
@@ -89,7 +89,7 @@ impl Arena {
         let moment = if random.percent(20) {
             random.below(80_000)
         } else {
-            self.world.sent(random.between(40, 120)).await;
+            self.shared.sent(random.between(40, 120)).await;
             random.below(8_000)
         };
         tokio::time::sleep(Duration::from_micros(moment as u64)).await;
@@ -97,14 +97,14 @@ impl Arena {
 
     /// Kills the server, looks at what it has left, and starts another one on that.
     async fn crash(self) -> Self {
-        let Self { folder, program, world, mut log } = self;
+        let Self { folder, program, shared, mut log } = self;
         // Whoever comes now waits for the next one.
-        world.change(|life| life.address = None);
+        shared.change(|life| life.address = None);
         program.kill().await;
         log.read_left_behind(folder.path()).await;
         let program = folder.start().await;
-        world.change(|life| (life.address, life.generation) = (Some(program.address), life.generation + 1));
-        Self { folder, program, world, log }
+        shared.change(|life| (life.address, life.generation) = (Some(program.address), life.generation + 1));
+        Self { folder, program, shared, log }
     }
 
     /// Reads what was committed since the last crash; and everything that is kept once more, which must be the same.

@@ -22,13 +22,13 @@ pub(crate) struct Life {
 }
 
 /// What all writers and subscribers share.
-pub(crate) struct World {
+pub(crate) struct SharedState {
     life: watch::Sender<Life>,
     /// How many requests that change something have gone out.
     sent: watch::Sender<usize>,
 }
 
-impl World {
+impl SharedState {
     pub(crate) fn new() -> Self {
         Self { life: watch::Sender::new(Life::default()), sent: watch::Sender::new(0) }
     }

@@ -2,41 +2,41 @@
 
 use serde_json::{Value, json};
 
-use super::line::{Order, Usage};
-use crate::storm::attempts::{Entry, Sent, brief};
+use super::connection::{PlannedRequest, Usage};
+use crate::storm::attempts::{AttemptId, SentFrame, brief};
 use crate::storm::plan::{REPORTED, Script};
 
-/// The words of one attempt. Every chunk says whose it is, so that a stray one can be told.
-pub(super) struct Words<'a> {
-    pub(super) entry: Entry,
+/// The content of one attempt. Every chunk says whose it is, so that a stray one can be told.
+pub(super) struct Content<'a> {
+    pub(super) attempt_id: AttemptId,
     pub(super) script: &'a Script,
-    pub(super) order: &'a Order,
+    pub(super) request: &'a PlannedRequest,
     /// Chunks so far.
     pub(super) count: u64,
 }
 
-impl Words<'_> {
+impl Content<'_> {
     /// The first chunk. Most upstreams put no text into it.
-    pub(super) fn opening(&mut self) -> (String, Sent) {
+    pub(super) fn opening(&mut self) -> (String, SentFrame) {
         let content = if self.script.seed.is_multiple_of(3) { self.name() } else { String::new() };
         let counts = !content.is_empty();
         self.chunk(&json!({"role": "assistant", "content": content, "refusal": null}).to_string(), None, counts)
     }
 
     /// A piece of text. Put together by hand: floods must come faster than a debug build escapes them.
-    pub(super) fn text(&mut self) -> (String, Sent) {
+    pub(super) fn text(&mut self) -> (String, SentFrame) {
         let delta = format!(r#"{{"content":"{} é😀\\\"\n{}"}}"#, self.name(), "x".repeat(self.script.size));
         self.chunk(&delta, None, true)
     }
 
     /// The chunk that ends the choice, and has no text.
-    pub(super) fn last(&mut self) -> (String, Sent) {
+    pub(super) fn last(&mut self) -> (String, SentFrame) {
         self.chunk("{}", Some("stop"), false)
     }
 
     /// The chunk with the counts, if it was asked for.
-    pub(super) fn usage(&mut self) -> Option<(String, Sent)> {
-        if self.order.usage == Usage::Nothing {
+    pub(super) fn usage(&mut self) -> Option<(String, SentFrame)> {
+        if self.request.usage == Usage::Nothing {
             return None;
         }
         let chunk = json!({
@@ -44,7 +44,7 @@ impl Words<'_> {
             "usage": self.counts(),
         });
         let text = chunk.to_string();
-        let sent = Sent { with_usage: brief(&text), without: None, counts: false, usage: Some(self.total()) };
+        let sent = SentFrame { with_usage: brief(&text), without: None, counts: false, usage: Some(self.total()) };
         Some((text, sent))
     }
 
@@ -65,7 +65,7 @@ impl Words<'_> {
         (answer.to_string(), usage.then(|| self.total()))
     }
 
-    fn chunk(&mut self, delta: &str, finish_reason: Option<&str>, counts: bool) -> (String, Sent) {
+    fn chunk(&mut self, delta: &str, finish_reason: Option<&str>, counts: bool) -> (String, SentFrame) {
         self.count += 1;
         let bare = format!(
             r#"{{"id":"{}","object":"chat.completion.chunk","created":1,"model":"up","choices":[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{}}}]}}"#,
@@ -73,18 +73,18 @@ impl Words<'_> {
             json!(finish_reason),
         );
         let with = |usage: &Value| format!("{},\"usage\":{usage}}}", &bare[..bare.len() - 1]);
-        let (text, without, usage) = match self.order.usage {
+        let (text, without, usage) = match self.request.usage {
             Usage::Nothing => (bare.clone(), brief(&bare), None),
             Usage::Last => (with(&Value::Null), brief(&bare), None),
             Usage::Running => (with(&self.counts()), brief(&bare), Some(self.total())),
         };
-        let sent = Sent { with_usage: brief(&text), without: Some(without), counts, usage };
+        let sent = SentFrame { with_usage: brief(&text), without: Some(without), counts, usage };
         (text, sent)
     }
 
     /// The counts so far. Three tokens a chunk: not what anybody who counts chunks would say.
     fn total(&self) -> (u64, u64) {
-        (REPORTED + self.order.prompt, 3 * self.count + 1)
+        (REPORTED + self.request.prompt, 3 * self.count + 1)
     }
 
     fn counts(&self) -> Value {
@@ -93,11 +93,11 @@ impl Words<'_> {
     }
 
     fn chat(&self) -> String {
-        format!("chatcmpl-{}-{}", self.entry.id, self.entry.attempt)
+        format!("chatcmpl-{}-{}", self.attempt_id.id, self.attempt_id.attempt)
     }
 
     fn name(&self) -> String {
-        format!("{}-{}-{}", self.entry.id, self.entry.attempt, self.count)
+        format!("{}-{}-{}", self.attempt_id.id, self.attempt_id.attempt, self.count)
     }
 }
 

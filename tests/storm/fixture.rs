@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::server::Server;
 use test_support::http::{self, Connection, Piece, Request};
 use test_support::random::Random;
-use test_support::storm::attempts::Book;
+use test_support::storm::attempts::AttemptLog;
 use test_support::storm::check::Case;
 use test_support::storm::check::levels;
 use test_support::storm::client;
@@ -25,9 +25,9 @@ const OF_ALL: usize = 26;
 const TOKENS: u64 = 1_000_000_000_000;
 
 /// See the module.
-pub(crate) struct Arena {
+pub(crate) struct Fixture {
     server: Server,
-    pub(crate) book: Arc<Book>,
+    pub(crate) attempt_log: Arc<AttemptLog>,
     steady: [Upstream; 2],
     /// Go away and come back.
     shaky: [Upstream; 2],
@@ -35,21 +35,21 @@ pub(crate) struct Arena {
     next: usize,
 }
 
-impl Arena {
+impl Fixture {
     /// Starts everything.
     pub(crate) async fn start() -> Self {
-        let book = Arc::<Book>::default();
-        let steady = [Upstream::start(&book).await, Upstream::start(&book).await];
-        let shaky = [Upstream::start(&book).await, Upstream::start(&book).await];
+        let attempt_log = Arc::<AttemptLog>::default();
+        let steady = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
+        let shaky = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
         let server = Server::start_on_disk(&file(&steady, &shaky)).await;
-        Self { server, book, steady, shaky, next: 0 }
+        Self { server, attempt_log, steady, shaky, next: 0 }
     }
 
     /// Lets `count` requests loose, many at a time, and waits for the last one.
     pub(crate) async fn storm(&mut self, seed: u64, count: usize) -> Vec<Case> {
         let ids = self.next..self.next + count;
         self.next += count;
-        traffic::run(self.server.address, &self.book, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
+        traffic::run(self.server.address, &self.attempt_log, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
     }
 
     /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
@@ -88,8 +88,8 @@ impl Arena {
         let bob = self.open_all(Key::Bob).await;
         found.extend(levels::permits("bob", OF_KEY, bob.len()));
         drop(bob);
-        self.book.all_over().await;
-        self.book.clear();
+        self.attempt_log.all_over().await;
+        self.attempt_log.clear();
         found
     }
 

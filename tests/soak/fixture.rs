@@ -12,7 +12,7 @@ use test_support::http::{self, Request};
 use test_support::program::{Folder, Program, quiet_port};
 use test_support::random::Random;
 use test_support::soon;
-use test_support::storm::attempts::Book;
+use test_support::storm::attempts::AttemptLog;
 use test_support::storm::check::{answers, levels, records};
 use test_support::storm::plan::{Key, Model};
 use test_support::storm::records::rows;
@@ -37,28 +37,28 @@ pub(crate) const FLOOD: &str = "sk-flood-0123456789";
 pub(crate) const FLOOD_RATE: usize = 30;
 
 /// See the module.
-pub(crate) struct Arena {
+pub(crate) struct Fixture {
     program: Program,
     /// Where its metrics are.
     metrics: SocketAddr,
     folder: Folder,
-    book: Arc<Book>,
+    attempt_log: Arc<AttemptLog>,
     steady: [Upstream; 2],
     shaky: [Upstream; 2],
     /// Usage records that have been looked at.
     known: usize,
 }
 
-impl Arena {
+impl Fixture {
     /// Starts everything.
     pub(crate) async fn start() -> Self {
-        let book = Arc::<Book>::default();
-        let steady = [Upstream::start(&book).await, Upstream::start(&book).await];
-        let shaky = [Upstream::start(&book).await, Upstream::start(&book).await];
+        let attempt_log = Arc::<AttemptLog>::default();
+        let steady = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
+        let shaky = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
         let metrics = quiet_port();
         let folder = Folder::with(&file(&steady, &shaky, metrics));
         let program = folder.start().await;
-        Self { program, metrics, folder, book, steady, shaky, known: 0 }
+        Self { program, metrics, folder, attempt_log, steady, shaky, known: 0 }
     }
 
     /// One round of everything; gives what happened, for whoever watches, and all objections.
@@ -66,7 +66,7 @@ impl Arena {
         let server = self.program.address;
         let mut random = Random::new(seed);
         let (words, news, noise) = (random.any(), random.any(), random.any());
-        let completions = traffic::run(server, &self.book, &mut self.shaky, 0..SIZE, CLIENTS, random);
+        let completions = traffic::run(server, &self.attempt_log, &mut self.shaky, 0..SIZE, CLIENTS, random);
         let (cases, mut spoken, (told, mut found), flooded) = tokio::join!(
             completions,
             local::talk(server, Random::new(words)),
