@@ -1,4 +1,4 @@
-//! The binary as people call it: commands, what they print where, exit codes.
+//! The command line: commands, their output, exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test's own helpers fail")]
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const USAGE: i32 = 64;
 const FAULT: i32 = 1;
 
-/// A working folder, and an environment that holds nothing of the one who runs the tests.
+/// A working folder, and an empty environment.
 struct Shell {
     folder: TempDir,
     variables: Vec<(&'static str, &'static str)>,
@@ -53,7 +53,7 @@ impl Shell {
         Answer { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
     }
 
-    /// Runs what must succeed and print JSON.
+    /// Runs a command, which must succeed and print JSON.
     fn json(&self, arguments: &[&str]) -> Value {
         let answer = self.run(arguments);
         assert_eq!(answer.code, 0, "{}", answer.err);

@@ -1,5 +1,5 @@
-//! What petstream is made of, against the lists of `deny.toml`: licences, sources, libraries that must not be linked, and
-//! libraries that are linked twice. From `Cargo.lock` and the packages that Cargo has fetched for the build: no network.
+//! Checks the dependencies against `deny.toml`: licences, sources, banned crates, and crates in several versions. It
+//! reads `Cargo.lock` and the packages that Cargo has fetched for the build, without network access.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,7 @@ struct Sources {
     allow_registry: Vec<String>,
 }
 
-/// What `cargo metadata` says.
+/// The output of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -57,7 +57,7 @@ struct Metadata {
 struct Package {
     name: String,
     version: String,
-    /// None for what is in this repository.
+    /// None for packages of this repository.
     source: Option<String>,
     license: Option<String>,
 }
@@ -67,7 +67,7 @@ fn policy() -> Policy {
     toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Everything that is built for `target`, this package and its tests included.
+/// All packages that are built for `target`, tests included.
 fn packages(target: &str) -> Vec<Package> {
     let arguments = ["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", target];
     let output = Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
@@ -76,7 +76,7 @@ fn packages(target: &str) -> Vec<Package> {
     metadata.packages
 }
 
-/// What `policy` has against these packages.
+/// The violations of `policy` by these packages.
 fn objections(policy: &Policy, packages: &[Package]) -> Vec<String> {
     let mut found = Vec::new();
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -108,7 +108,7 @@ fn objections(policy: &Policy, packages: &[Package]) -> Vec<String> {
     found
 }
 
-/// What is wrong with a licence; none, if the allowed ones are enough for it.
+/// The violation by a licence; none if it is allowed.
 fn license_objection(allowed: &Licenses, license: Option<&str>) -> Option<String> {
     let Some(license) = license else { return Some("has no licence".to_owned()) };
     // Older packages write a slash for "or".

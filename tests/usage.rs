@@ -1,4 +1,4 @@
-//! `petstream usage` over a prepared database, as people call it.
+//! The command `petstream usage`, on a prepared database.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test's own helpers fail")]
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 const USAGE: i32 = 64;
 const FAULT: i32 = 1;
 
-/// A working folder with a database in which requests are recorded as the server does it.
+/// A working folder with a database, and usage records written by the code of the server.
 struct Shop {
     folder: TempDir,
 }
@@ -66,7 +66,7 @@ impl Shop {
 async fn record(store: &Store, entries: Vec<UsageRecord>) {
     let (usage_recorder, writer) = UsageRecorder::new(store.clone(), None);
     entries.into_iter().for_each(|entry| usage_recorder.record(entry));
-    // Ends when all is written, as there will be no more.
+    // Ends when all records are written.
     drop(usage_recorder);
     writer.run(CancellationToken::new()).await;
 }
@@ -93,7 +93,7 @@ fn entry(at: &str, key: &str, model: &str) -> UsageRecord {
     }
 }
 
-/// Two keys, two models, two days, every ending.
+/// Records with two keys, two models, two days and every terminal state.
 fn some() -> Vec<UsageRecord> {
     let reason = Some("upstream_closed".into());
     vec![
@@ -200,7 +200,7 @@ async fn it_works_while_a_server_writes() {
     let shop = Shop::new();
     let store = shop.open().await;
     record(&store, vec![entry("2026-01-01T00:00:00Z", "k", "m")]).await;
-    // A transaction that is open for as long as the command runs.
+    // A transaction that is open while the command runs.
     let mut writing = store.writer().begin().await.unwrap();
     sqlx::query("DELETE FROM usage_requests").execute(&mut *writing).await.unwrap();
     assert_eq!(shop.json(&[])["total"]["requests"], 1);

@@ -1,5 +1,5 @@
-//! The gateways that are measured: petstream with every feature on, nginx as a plain relay, or none, where clients reach
-//! the upstream directly.
+//! The gateways that are measured: petstream with every feature on, nginx as a plain relay, or none, where clients
+//! reach the upstream directly.
 
 mod gateway;
 mod kind;

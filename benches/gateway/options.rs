@@ -25,8 +25,8 @@ pub(crate) struct Options {
     /// Which of petstream, nginx (nchan for events), stub (no gateway). Default: all.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     gateways: Vec<String>,
-    /// A petstream executable to measure, PATH or LABEL=PATH; may be repeated. Default: PETSTREAM_BIN, or the one that was
-    /// built with this benchmark.
+    /// A petstream executable to measure, PATH or LABEL=PATH; may be repeated. Default: PETSTREAM_BIN, or the one that
+    /// was built with this benchmark.
     #[arg(long, value_name = "LABEL=PATH")]
     petstream: Vec<String>,
     /// The form of the chunks that the upstream sends.

@@ -1,7 +1,7 @@
 //! The subscribers of live events, and the publisher, in a process of their own.
 //!
-//! Prints `ready` when all have subscribed, waits for a line, publishes, waits until every subscriber has received every
-//! event, and prints the result as a line of JSON.
+//! Prints `ready` when all have subscribed, waits for a line, publishes, waits until every subscriber has received
+//! every event, and prints the result as a line of JSON.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The upstream, in a process of its own: answers like the real API. Each token holds its number and the time at which it
-//! was written.
+//! The upstream, in a process of its own: answers like the real API. Each token holds its number and the time at which
+//! it was written.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Worker processes: this program started again in another role. Both sides of the protocol between them are here, which
-//! is lines over the worker's stdin and stdout.
+//! Worker processes: this program started again in another role. Both sides of the protocol between them are here,
+//! which is lines over the worker's stdin and stdout.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -1,5 +1,5 @@
-//! Dependencies between files, and the cycles among them. A file depends on another where it names an item that the other
-//! defines, also through re-exports, globs and `super`.
+//! Dependencies between files, and the cycles among them. A file depends on another where it names an item that the
+//! other defines, also through re-exports, globs and `super`.
 //!
 //! Names are resolved as far as modules, items and `use` go. Types are not known, so that calling a method is no
 //! dependency on the file that defines it; naming its type is.

@@ -61,8 +61,8 @@ pub(super) fn layer_violations(source: &Source, layers: &Layers) -> Vec<String> 
     found
 }
 
-/// The top-level modules that a file names, with the lines: in paths from `root`, and in paths of `super` that reach the
-/// root.
+/// The top-level modules that a file names, with the lines: in paths from `root`, and in paths of `super` that reach
+/// the root.
 fn imports(tokens: &[(usize, Token)], module: &[String], root: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let (mut braces, mut inline) = (0_usize, Vec::new());

@@ -1,5 +1,5 @@
-//! What a file declares and which paths it names, read with syn. Items and statements for tests only are left out, and so
-//! are the paths of visibilities, such as that of `pub(in crate::http)`.
+//! What a file declares and which paths it names, read with syn. Items and statements for tests only are left out, and
+//! so are the paths of visibilities, such as that of `pub(in crate::http)`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! What must hold after a storm. Each check takes what was committed, told and answered, and gives its objections; none
-//! panics, so that the tests can show each one objecting.
+//! Checks of a run. Each compares committed events, deliveries and answers, and returns violations. None panics, so
+//! that tests can show that each reports wrong data.
 
 pub(crate) mod delivery;
 pub(crate) mod log;
@@ -17,10 +17,10 @@ use crate::log::Log;
 /// One version of a resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Version<'a> {
-    /// The event that tells of it; 0 for what was there before all events.
+    /// The number of its event; 0 for the state before all events.
     pub(crate) seq: u64,
     pub(crate) number: u64,
-    /// None: it is gone.
+    /// None: it was deleted.
     pub(crate) value: Option<&'a Value>,
 }
 
@@ -50,13 +50,13 @@ impl<'a> States<'a> {
         self.0.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The version of a resource after event `seq`, if it was there.
+    /// The version of a resource after event `seq`, if it existed.
     pub(crate) fn at(&self, key: &Key, seq: u64) -> Option<Version<'a>> {
         let versions = self.versions(key);
         versions.iter().rev().find(|version| version.seq <= seq).copied().filter(|version| version.value.is_some())
     }
 
-    /// The version of a resource with this number, if it was there.
+    /// The version of a resource with this number, if it existed.
     pub(crate) fn numbered(&self, key: &Key, number: u64) -> Option<&'a Value> {
         self.versions(key).iter().find(|version| version.number == number)?.value
     }

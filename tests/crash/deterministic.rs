@@ -1,5 +1,5 @@
-//! Crashes without chance: an event that was committed and that nobody had been told of yet, and a reader that the
-//! product itself brings.
+//! Crashes without randomness: an event that was committed but not delivered, and `petstream events tail` across
+//! crashes.
 
 use std::process::Stdio;
 
@@ -21,7 +21,7 @@ async fn what_was_committed_and_not_told_is_told_after_the_crash() {
     let program = folder.start().await;
     let (greeting, mut stream) = Stream::greeted(program.address, get("/api/events")).await;
     let cursor = greeting.connected.last_id;
-    // By another process, as far as the server can tell: nothing rings its bell, and it looks by itself once a second.
+    // Written by another connection: the server gets no notification, and finds it by its poll once a second.
     let store = Store::open(&folder.database()).await.unwrap();
     let event =
         NewEvent { kind: EventKind::OrderCreated, id: "x".into(), version: 1, resource: None, old: None, new: None };
@@ -34,7 +34,7 @@ async fn what_was_committed_and_not_told_is_told_after_the_crash() {
     let told = told.count();
 
     let program = folder.start().await;
-    // A machine that is very busy may have let the server look in between: then it is not told again.
+    // On a busy machine the server may have found it already: then it is not delivered again.
     let next = if told == 0 { cursor } else { format!("{}.1", cursor.split('.').next().unwrap()) };
     let (greeting, mut stream) =
         Stream::greeted(program.address, get("/api/events").header("last-event-id", &next)).await;
@@ -64,7 +64,7 @@ async fn events_on_the_command_line_go_on_behind_the_last_line_after_each_crash(
     let mut made = Vec::new();
     let mut printed: Vec<Value> = Vec::new();
     for crash in 0..=CRASHES {
-        // The last of them is committed in the moment before the crash, and most likely read behind it.
+        // The last event is committed just before the crash, and most likely read after it.
         for _ in 0..5 {
             let answer = program.ask(&create).await;
             assert_eq!(answer.status, 201);

@@ -1,22 +1,22 @@
-//! What somebody was told, step by step.
+//! The history of a subscriber, step by step.
 
 use petstream::wire::event::{EventKind, Topic, Topics};
 use serde_json::Value;
 
 use test_support::event_stream::{Message, seq};
 
-/// An event as somebody told it.
+/// An event that a subscriber received.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
     /// Its id on the wire.
     pub(crate) id: String,
-    /// The number of the event before it, on the topics of the one who was told.
+    /// The number of the previous event on the topics of the subscriber.
     pub(crate) prev: u64,
-    /// Everything else.
+    /// All other members.
     pub(crate) data: Value,
 }
 
-/// A resource: what it is, and its id.
+/// A resource: kind and id.
 pub(crate) type Key = (Topic, String);
 
 impl Event {
@@ -53,7 +53,7 @@ impl Event {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct List {
     pub(crate) topic: Topic,
-    /// That of its first page.
+    /// The cursor of its first page.
     pub(crate) cursor: String,
     pub(crate) pages: usize,
     pub(crate) resources: Vec<Value>,
@@ -70,37 +70,37 @@ impl List {
 /// One step of a subscriber.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
-    /// A stream has greeted, or a first page has come.
+    /// A stream sent its greeting, or a first page arrived.
     Open {
-        /// What it was asked to continue from.
+        /// The cursor that was sent.
         asked: Option<String>,
         resumed: bool,
         id: Option<String>,
-        /// The last event there was; a page does not tell.
+        /// The head of the log; a page does not have it.
         head: Option<u64>,
     },
-    /// An event, and the name that it was dispatched with.
+    /// An event, with the name of its block.
     Event(Event, String),
-    /// An id that belongs to no event.
+    /// An id without an event.
     Moved(String),
     Reset {
         id: String,
         data: Value,
     },
-    /// The present state was read.
+    /// The current state was read.
     Read(Vec<List>),
-    /// The stream ended, though the subscriber would have stayed.
+    /// The stream ended without a cause in the subscriber.
     Cut,
-    /// The subscriber went away.
+    /// The subscriber disconnected.
     Left,
 }
 
-/// A subscriber's life.
+/// The history of one subscriber.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     pub(crate) name: &'static str,
     pub(crate) topics: Topics,
-    /// Whether events were to have their names.
+    /// Whether it requested named events.
     pub(crate) named: bool,
     pub(crate) steps: Vec<Step>,
 }
@@ -112,7 +112,7 @@ impl History {
 }
 
 impl Step {
-    /// What a message of a stream is, which was asked to continue from `asked`; none: a sign of life.
+    /// The step for a message of a stream that was requested from `asked`; none for a heartbeat.
     pub(crate) fn of(message: Message, asked: Option<&str>) -> Option<Self> {
         let Message { event, data, last_id, has_id } = message;
         Some(match event.as_str() {
@@ -128,13 +128,13 @@ impl Step {
         })
     }
 
-    /// The cursor that it leaves its subscriber with.
+    /// The cursor of the subscriber after this step.
     pub(crate) fn cursor(&self) -> Option<&str> {
         match self {
             Self::Open { id, .. } => id.as_deref(),
             Self::Event(event, _) => Some(&event.id),
             Self::Moved(id) | Self::Reset { id, .. } => Some(id),
-            // The oldest: what came after it will be told once more, and known.
+            // The oldest cursor: later events arrive again, and are recognised by version.
             Self::Read(lists) => lists.iter().map(|list| list.cursor.as_str()).min_by_key(|cursor| seq(cursor)),
             Self::Cut | Self::Left => None,
         }

@@ -1,4 +1,4 @@
-//! What was committed: the log itself, read past the server whenever there is none.
+//! The committed events, read from the database while no server runs.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use serde_json::Value;
 use crate::history::{Event, Key, List};
 use test_support::event_stream::seq;
 
-/// Every event that was ever committed, and the state before the first.
+/// All committed events, and the state before the first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
-    /// The name of the log.
+    /// The epoch of the log.
     pub(crate) epoch: String,
-    /// What there was before the first event.
+    /// The state before the first event.
     pub(crate) base: Vec<List>,
     /// `prev` is that of a stream of all topics.
     pub(crate) events: Vec<Event>,
-    /// The last event of each topic before each event, where the log itself has told.
+    /// The last event of each topic before each event, where the log holds it.
     pub(crate) lasts: Vec<Option<LastSeqs>>,
 }
 
@@ -28,7 +28,7 @@ impl Log {
         self.events.last().map_or(0, Event::seq)
     }
 
-    /// What there was before the first event, each with its key.
+    /// The state before the first event, by key.
     pub(crate) fn base(&self) -> impl Iterator<Item = (Key, &Value)> {
         self.base.iter().flat_map(|list| list.resources.iter().map(|resource| (list.key(resource), resource)))
     }
@@ -45,8 +45,8 @@ impl Log {
         lasts
     }
 
-    /// Reads on in the database that a killed server has left in `folder`: in a copy, since whoever opens it first puts
-    /// it in order, and that must be the next server.
+    /// Reads new events from the database that a killed server has left in `folder`. It reads a copy: the first to
+    /// open a database recovers it, and that must be the next server.
     pub(crate) async fn read_left_behind(&mut self, folder: &Path) {
         let copy = tempfile::tempdir().unwrap();
         for name in ["petstream.db", "petstream.db-wal"] {
@@ -66,7 +66,7 @@ impl Log {
         }
     }
 
-    /// Takes in a page of JSON that was asked for behind the head. Whether it was empty.
+    /// Adds a page of JSON that was requested from the head. Returns whether it was empty.
     pub(crate) fn take(&mut self, page: &Value) -> bool {
         assert_eq!(page["reset"], Value::Null);
         let events = page["events"].as_array().unwrap();
@@ -80,7 +80,7 @@ impl Log {
     }
 }
 
-/// An event of the log as a stream of all topics would tell it.
+/// An event of the log in the form of a stream of all topics.
 fn told(epoch: &str, event: &LoggedEvent) -> Event {
     let LoggedEvent { seq, kind, id, version, at, prev, body } = event;
     let prev = prev.of(Topics::ALL);

@@ -1,8 +1,8 @@
-//! Crashes: a server over a database in a file is killed with SIGKILL at random moments, and started again on what it
-//! left, while others write and listen. Afterwards everything must add up: what was answered was committed, and each
-//! subscriber was told each committed event once and in order, or that it had lost some, and then the state.
+//! Crashes: a server with its database in a file is killed with SIGKILL at random moments and started again, while
+//! clients write and subscribe. Afterwards, every write that was answered must have been committed, and every
+//! subscriber must have received each committed event once and in order, or a reset and then the state.
 //!
-//! `CRASH_SEED=n cargo test --test crash` draws another one; a failure says which seed it had.
+//! `CRASH_SEED=n cargo test --test crash` uses another seed. A failure prints its seed.
 #![cfg(test)]
 
 mod check;
@@ -26,11 +26,11 @@ use run::{Outcome, Run};
 use subscriber::{Begin, Habit, Way};
 use writer::Outcome as Answer;
 
-/// The storm that everybody has.
+/// The default seed.
 const SEED: u64 = 20_261_127;
-/// Longest time that a storm may take; it takes some twenty seconds.
+/// Longest time of a run; it takes some twenty seconds.
 const MOST: Duration = Duration::from_secs(120);
-/// Objections that are shown: one fault makes many.
+/// Violations that are printed: one fault causes many.
 const SHOWN: usize = 20;
 
 const PETS: &[Topic] = &[Topic::Pets];
@@ -86,7 +86,7 @@ async fn through_crashes_who_loses_something_is_told_and_finds_the_state() {
     assert!(resets >= 3, "{resets} resets prove nothing");
 }
 
-/// One storm, and what must hold after every one.
+/// Performs a run, and checks what must hold after each.
 async fn storm(yaml: &str, seed: u64, habits: &[Habit], forgets: bool) -> Outcome {
     eprintln!("CRASH_SEED={seed}");
     let began = Instant::now();
@@ -107,7 +107,7 @@ async fn storm(yaml: &str, seed: u64, habits: &[Habit], forgets: bool) -> Outcom
     outcome
 }
 
-/// What the storm should have brought and did not: a storm that proves nothing must not pass.
+/// Situations that did not occur in the run: a run that does not cover them must not pass.
 fn untried(outcome: &Outcome) -> Vec<String> {
     let behind = |step: &Step| {
         let Step::Open { asked: Some(asked), resumed: true, head: Some(head), .. } = step else { return false };

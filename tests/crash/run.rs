@@ -1,4 +1,4 @@
-//! One storm: a server, those who write, those who listen, and the one who kills.
+//! One run: a server that is killed at random moments, writers, and subscribers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) struct Run {
     log: Log,
 }
 
-/// What came of a storm.
+/// The observations of a run.
 pub(crate) struct Outcome {
     pub(crate) log: Log,
     /// The store at the end.
@@ -39,7 +39,7 @@ pub(crate) struct Outcome {
 }
 
 impl Run {
-    /// Lets a storm loose and waits until it is over.
+    /// Performs a run to its end.
     pub(crate) async fn storm(yaml: &str, seed: u64, habits: &[Habit]) -> Outcome {
         let mut random = Random::new(seed);
         let mut arena = Self::open(yaml).await;
@@ -83,8 +83,7 @@ impl Run {
         Self { folder, program, shared, log: Log { epoch, base, ..Log::default() } }
     }
 
-    /// Lets the server live for a while: some die in their first moments, and most when a request has just been sent and
-    /// its answer is on its way, or not yet.
+    /// Waits for the moment to kill the server: sometimes right after its start, mostly just after a write was sent.
     async fn live(&self, random: &mut Random) {
         let moment = if random.percent(20) {
             random.below(80_000)
@@ -95,10 +94,10 @@ impl Run {
         tokio::time::sleep(Duration::from_micros(moment as u64)).await;
     }
 
-    /// Kills the server, looks at what it has left, and starts another one on that.
+    /// Kills the server, reads the database that it leaves, and starts another server on it.
     async fn crash(self) -> Self {
         let Self { folder, program, shared, mut log } = self;
-        // Whoever comes now waits for the next one.
+        // New connections wait for the next server.
         shared.change(|life| life.address = None);
         program.kill().await;
         log.read_left_behind(folder.path()).await;
@@ -107,7 +106,7 @@ impl Run {
         Self { folder, program, shared, log }
     }
 
-    /// Reads what was committed since the last crash; and everything that is kept once more, which must be the same.
+    /// Reads the events committed since the last crash. All kept events are read again, and must not have changed.
     async fn read_to_the_end(&mut self) {
         loop {
             let page = self.page(&format!("{}.{}", self.log.epoch, self.log.head())).await;
@@ -138,17 +137,17 @@ impl Run {
 }
 
 impl Outcome {
-    /// How often something was told.
+    /// The number of steps that `of` accepts.
     pub(crate) fn steps(&self, of: impl Fn(&Step) -> bool) -> usize {
         self.histories.iter().map(|history| history.count(&of)).sum()
     }
 
-    /// How many writes got no answer the first time.
+    /// Writes whose first request got no answer.
     pub(crate) fn unanswered(&self) -> usize {
         self.writes.iter().filter(|write| write.repeated || write.outcome == Answer::Doubt).count()
     }
 
-    /// What happened, for whoever watches.
+    /// A summary for the output.
     pub(crate) fn tally(&self) -> String {
         format!(
             "{KILLS} crashes, {} writes, {} of them without an answer, {} of those done all the same, {} events, \
@@ -163,7 +162,7 @@ impl Outcome {
         )
     }
 
-    /// Edits without an answer that were made.
+    /// Edits without an answer that were committed.
     fn done_in_doubt(&self) -> usize {
         let doubts = self.writes.iter().filter(|write| write.outcome == Answer::Doubt);
         let made = |tag: &str| self.log.events.iter().any(|event| event.data["resource"]["description"] == tag);

@@ -1,4 +1,4 @@
-//! Where writers and subscribers find the server, and how they learn that it is over.
+//! State that writers, subscribers and the killer share: the address of the server, and the end of the run.
 
 use std::net::SocketAddr;
 
@@ -8,23 +8,23 @@ use tokio::sync::watch;
 use test_support::http::Connection;
 use test_support::soon;
 
-/// How things stand.
+/// The current phase.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Life {
-    /// Where the server listens; none while there is none.
+    /// The address of the server; none while none runs.
     pub(crate) address: Option<SocketAddr>,
-    /// How many there have been.
+    /// The number of servers so far.
     pub(crate) generation: usize,
-    /// No further writes.
+    /// Set when writers must stop.
     pub(crate) settled: bool,
-    /// The last event of each topic, when there will be no more.
+    /// The last event of each topic, once all writes are over.
     pub(crate) ends: Option<LastSeqs>,
 }
 
-/// What all writers and subscribers share.
+/// The shared state.
 pub(crate) struct SharedState {
     life: watch::Sender<Life>,
-    /// How many requests that change something have gone out.
+    /// The number of writes that have been sent.
     sent: watch::Sender<usize>,
 }
 
@@ -41,7 +41,7 @@ impl SharedState {
         self.life.send_modify(how);
     }
 
-    /// A connection to the server, when there is one.
+    /// Connects to the server, as soon as one runs.
     pub(crate) async fn connect(&self) -> Connection {
         let mut life = self.life.subscribe();
         loop {
@@ -54,25 +54,25 @@ impl SharedState {
         }
     }
 
-    /// A request that changes something is going out.
+    /// Counts a write that is sent.
     pub(crate) fn note_sent(&self) {
         self.sent.send_modify(|sent| *sent += 1);
     }
 
-    /// Waits until `count` more have gone out.
+    /// Waits for `count` further writes.
     pub(crate) async fn sent(&self, count: usize) {
         let enough = *self.sent.borrow() + count;
         soon("writes", self.sent.subscribe().wait_for(|sent| *sent >= enough)).await.unwrap();
     }
 
-    /// Waits for `restarts` further servers, or until there will be no more.
+    /// Waits for `restarts` further servers, or for the end of the run.
     pub(crate) async fn away(&self, restarts: usize) {
         let until = self.life().generation + restarts;
         let over = |life: &Life| life.generation >= until || life.settled;
         self.life.subscribe().wait_for(over).await.unwrap();
     }
 
-    /// Waits until nothing more will happen; gives the last event of `topics`.
+    /// Waits for the end of all writes; returns the last event of `topics`.
     pub(crate) async fn end(&self, topics: Topics) -> u64 {
         let mut life = self.life.subscribe();
         let life = life.wait_for(|life| life.ends.is_some()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Reading the present state: lists, page by page.
+//! Reads the current state from lists, page by page.
 
 use petstream::wire::event::{Topic, Topics};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::history::List;
 use crate::shared_state::SharedState;
 use test_support::http::{Connection, Request};
 
-/// Where the state that a topic tells of can be read.
+/// The list that holds the state of a topic.
 pub(crate) const fn path(topic: Topic) -> Option<&'static str> {
     match topic {
         Topic::Pets => Some("/api/pets"),
@@ -17,7 +17,8 @@ pub(crate) const fn path(topic: Topic) -> Option<&'static str> {
     }
 }
 
-/// Reads all that `topics` tell of, in pages of `limit`; anew from the first page when the server goes away meanwhile.
+/// Reads the lists of `topics` in pages of `limit`. Starts again at the first page when the server is killed
+/// meanwhile.
 pub(crate) async fn read(shared: &SharedState, topics: Topics, limit: usize) -> Vec<List> {
     loop {
         if let Some(lists) = attempt(&mut shared.connect().await, topics, limit).await {

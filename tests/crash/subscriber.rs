@@ -1,4 +1,4 @@
-//! Those who listen, each in a way of its own.
+//! Subscribers, each with habits of its own.
 
 use std::time::Duration;
 
@@ -18,22 +18,22 @@ use test_support::random::Random;
 pub(crate) enum Begin {
     Now,
     Earliest,
-    /// With the present state, and the cursor that it is consistent with.
+    /// With the current state, and the cursor of that state.
     Snapshot,
 }
 
-/// By what means it hears.
+/// The transport of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// A stream, continued by the header `Last-Event-ID`.
+    /// A stream, resumed by the header `Last-Event-ID`.
     Header,
-    /// A stream, continued by a parameter.
+    /// A stream, resumed by a query parameter.
     Query,
     /// Pages of JSON.
     Poll,
 }
 
-/// What a subscriber does.
+/// The behaviour of a subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Habit {
     pub(crate) name: &'static str,
@@ -41,7 +41,7 @@ pub(crate) struct Habit {
     pub(crate) way: Way,
     pub(crate) named: bool,
     pub(crate) begin: Begin,
-    /// It goes away by itself, and stays away for at most so many restarts; none: it always wants to listen.
+    /// It disconnects by itself, and stays away for at most so many restarts; none: it never does.
     pub(crate) leaves: Option<usize>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Subscriber<'a> {
     random: Random,
     topics: Topics,
     target: String,
-    /// What it continues from.
+    /// The cursor from which it resumes.
     cursor: Option<String>,
     history: History,
 }
@@ -60,7 +60,7 @@ impl<'a> Subscriber<'a> {
     pub(crate) fn new(shared: &'a SharedState, habit: Habit, random: Random) -> Self {
         let topics: Topics = habit.topics.iter().copied().collect();
         let names: Vec<_> = topics.iter().map(Topic::name).collect();
-        // Each by the address that suits it best.
+        // By the most specific endpoint.
         let target = match names.as_slice() {
             [one] => format!("/api/events/{one}?"),
             all if topics == Topics::ALL && all.len() == 4 => "/api/events?".to_owned(),
@@ -71,7 +71,7 @@ impl<'a> Subscriber<'a> {
         Self { shared, habit, random, topics, target, cursor, history }
     }
 
-    /// Listens until it has seen the last event there is; gives all that it was told.
+    /// Reads until the last event of the run; returns its history.
     pub(crate) async fn listen(mut self) -> History {
         if self.habit.begin == Begin::Snapshot {
             self.read_state().await;
@@ -88,14 +88,14 @@ impl<'a> Subscriber<'a> {
         let limit = self.random.between(5, 30);
         let lists = snapshot::read(self.shared, self.topics, limit).await;
         let step = Step::Read(lists);
-        // Whoever reads the state because of a reset has a cursor already, and a stream that goes on.
+        // After a reset it has a cursor already, and a stream that continues.
         if self.cursor.is_none() {
             self.cursor = step.cursor().map(str::to_owned);
         }
         self.history.steps.push(step);
     }
 
-    /// Notes what was told, and reads the state where that was lost.
+    /// Records a step, and reads the state after a reset.
     async fn note(&mut self, step: Step) {
         if let Some(cursor) = step.cursor() {
             self.cursor = Some(cursor.to_owned());
@@ -112,7 +112,7 @@ impl<'a> Subscriber<'a> {
         self.cursor.as_deref().is_some_and(|cursor| cursor != "earliest" && seq(cursor) >= end)
     }
 
-    /// One stream from its beginning to its end; whether it has brought the last event.
+    /// Reads one stream to its end; returns whether the last event has arrived.
     async fn stream(&mut self) -> bool {
         let mut target = self.target.clone();
         if !self.habit.named {
@@ -136,11 +136,11 @@ impl<'a> Subscriber<'a> {
         over
     }
 
-    /// Whether the stream has brought the last event; none: the subscriber did not want to hear more.
+    /// Whether the last event has arrived; none: the subscriber disconnected.
     async fn hear(&mut self, mut answer: Answer<'_>, asked: Option<&str>) -> Option<bool> {
         let (mut parser, shared) = (Parser::default(), self.shared);
         let leaves = self.habit.leaves.is_some() && !self.shared.life().settled;
-        // With room for streams that are left in their first moment, and for some that stay until they are cut.
+        // Some streams are left at once, some stay until they are cut.
         let stay = Duration::from_millis(self.random.below(1_000) as u64);
         let leave = tokio::time::sleep_until(Instant::now() + stay);
         tokio::pin!(leave);
@@ -172,19 +172,19 @@ impl<'a> Subscriber<'a> {
                     self.note(step).await;
                 }
             }
-            // A sign of life behind the last event: nothing came twice.
+            // A heartbeat after the last event: no event arrived twice.
             if quiet && end.is_some_and(|end| self.has_seen(end)) {
                 return Some(true);
             }
         }
     }
 
-    /// Some pages on one connection; whether the last one has brought the last event.
+    /// Reads some pages on one connection; returns whether the last event has arrived.
     async fn poll(&mut self) -> bool {
         let limit = self.random.one(&[1, 7, 40, 1_000]);
         let mut connection = self.shared.connect().await;
         for _ in 0..self.random.between(1, 30) {
-            // Once nothing more will happen, waiting for it is of no use.
+            // No long poll once all writes are over.
             let end = self.shared.life().ends.map(|ends| ends.of(self.topics));
             let wait = if end.is_some() { 0 } else { self.random.below(3) };
             let after = self.cursor.as_ref().map_or(String::new(), |cursor| format!("&after={cursor}"));
@@ -203,13 +203,13 @@ impl<'a> Subscriber<'a> {
         false
     }
 
-    /// Notes what a page tells.
+    /// Records the events of a page.
     async fn turn(&mut self, page: &Value) {
         let cursor = page["cursor"].as_str().unwrap().to_owned();
         let events = page["events"].as_array().unwrap();
         let asked = self.cursor.clone();
         if asked.as_deref().is_none_or(|asked| asked == "earliest") {
-            // What a stream says first, a page has no words for: that it begins before its first event.
+            // A page has no greeting: its beginning is inferred from its first event.
             let first = events.first().map(|event| seq(event["id"].as_str().unwrap()) - 1);
             let from = if asked.is_some() { Some(0) } else { first };
             let id = from.map_or_else(|| cursor.clone(), |from| format!("{}.{from}", epoch(&cursor)));

@@ -1,4 +1,4 @@
-//! Those who change things, and note what came of each change.
+//! Writers, which change resources and record the outcome of each request.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use crate::shared_state::SharedState;
 use test_support::http::{Connection, Request, Whole};
 use test_support::random::Random;
 
-/// What a request was to do.
+/// The kind of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Create,
@@ -20,35 +20,35 @@ pub(crate) enum What {
     Move,
 }
 
-/// What came of it.
+/// The outcome of a write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    /// It was done; the resource, unless that is gone.
+    /// It succeeded; the resource, unless it was deleted.
     Done(Option<Value>),
-    /// It was refused, as it may be.
+    /// It was refused for a valid reason.
     Refused(u16),
-    /// Refused as it may not be.
+    /// It was refused without a valid reason.
     Strange(u16, String),
-    /// No answer came: done or not.
+    /// No answer arrived: it may have been committed.
     Doubt,
 }
 
-/// One request, repeated until it was answered if it could be.
+/// A write. Its request is repeated until it is answered, where that is safe.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) what: What,
-    /// Of all writes only this one has it; a pet's description, where it makes or edits one.
+    /// Unique among all writes: the description of a pet that it creates or edits.
     pub(crate) tag: String,
-    /// The id of the resource that it is about: of what is placed, the pet.
+    /// The id of its resource; of an order to place, the pet.
     pub(crate) target: Option<String>,
     pub(crate) outcome: Outcome,
-    /// Whether it was asked more than once, since an answer did not come.
+    /// Whether the request was repeated, since no answer arrived.
     pub(crate) repeated: bool,
-    /// Whether the answer says that it had been given before.
+    /// Whether the answer was marked as a replay.
     pub(crate) replayed: bool,
 }
 
-/// What is known of the store, from answers.
+/// The state of the store, as far as answers and events tell.
 #[derive(Default)]
 pub(crate) struct Known {
     // std Mutex: never held across .await
@@ -59,7 +59,7 @@ pub(crate) struct Known {
 struct Store {
     /// Versions by id.
     pets: BTreeMap<String, u64>,
-    /// Versions and statuses by id; those that are closed are forgotten.
+    /// Versions and statuses by id; closed orders are removed.
     orders: BTreeMap<String, (u64, String)>,
 }
 
@@ -68,7 +68,7 @@ impl Known {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a pet or an order, as somebody was told it.
+    /// Updates the state from a pet or an order that was received.
     pub(crate) fn learn(&self, resource: &Value) {
         let (id, version) = (resource["id"].as_str().unwrap().to_owned(), resource["version"].as_u64().unwrap());
         let status = resource["status"].as_str().unwrap().to_owned();
@@ -99,7 +99,7 @@ impl Known {
     }
 }
 
-/// A request that is about to be made.
+/// A write that has been drawn.
 struct Plan {
     what: What,
     tag: String,
@@ -107,7 +107,7 @@ struct Plan {
     path: String,
     method: &'static str,
     body: Option<Value>,
-    /// The version that it is to be made in.
+    /// The version that it expects.
     expected: Option<u64>,
 }
 
@@ -126,7 +126,7 @@ impl Plan {
         }
     }
 
-    /// What may be answered instead of success.
+    /// The valid refusals.
     fn may_be_refused(&self) -> &'static [u16] {
         match self.what {
             What::Create => &[],
@@ -150,14 +150,14 @@ impl<'a> Writer<'a> {
         Self { shared, known, random, name, connection: None }
     }
 
-    /// Writes one change after the other until it is told to stop.
+    /// Writes in sequence until the run stops writers.
     pub(crate) async fn write(mut self) -> Vec<Write> {
         let mut writes = Vec::new();
         while !self.shared.life().settled {
             if let Some(plan) = self.draw(writes.len()) {
                 writes.push(self.carry_out(plan).await);
             }
-            // One that never rests would leave the machine to nobody else.
+            // Pauses, so that writers do not use up the machine.
             let rest = Duration::from_micros(self.random.below(25_000) as u64);
             tokio::time::sleep(rest).await;
         }
@@ -205,7 +205,7 @@ impl<'a> Writer<'a> {
         Some(plan)
     }
 
-    /// Sends a request. One that can be repeated without harm is, until it is answered.
+    /// Sends a request. If it can be repeated safely, it is repeated until it is answered.
     async fn carry_out(&mut self, plan: Plan) -> Write {
         let request = plan.request();
         let mut repeated = false;
@@ -223,7 +223,7 @@ impl<'a> Writer<'a> {
         Write { what: plan.what, tag: plan.tag, target: plan.target, outcome, repeated, replayed }
     }
 
-    /// The answer, if one came.
+    /// The answer, if one arrived.
     async fn ask(&mut self, request: &Request, changes: bool) -> Option<Whole> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -255,7 +255,7 @@ impl<'a> Writer<'a> {
         (outcome, replayed)
     }
 
-    /// Learns how a resource is.
+    /// Reads the current state of a resource.
     async fn look(&mut self, path: &str) {
         let request = Request::new("GET", path);
         loop {
@@ -276,7 +276,7 @@ fn pet(random: &mut Random, tag: &str) -> Value {
         "size": "SMALL", "color": "silver", "price": format!("{}.10", random.below(500)), "description": tag})
 }
 
-/// Always a change, since the description is of this write alone.
+/// Always a change, since its description is unique.
 fn edit(random: &mut Random, tag: &str) -> Value {
     let mut edit = json!({ "description": tag });
     match random.below(3) {
@@ -287,7 +287,7 @@ fn edit(random: &mut Random, tag: &str) -> Value {
     edit
 }
 
-/// Where an order may go; now and then, where it may not.
+/// A valid next status of an order; sometimes an invalid one.
 fn next(random: &mut Random, status: &str) -> &'static str {
     if random.percent(15) {
         return random.one(&["PLACED", "APPROVED", "SHIPPED", "DELIVERED", "CANCELLED"]);

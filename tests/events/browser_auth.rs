@@ -1,4 +1,4 @@
-//! Browsers' ways in, and pages of other origins.
+//! Authentication of browsers with tickets and cookies, and pages of other origins.
 
 use petstream::wire::api_key::KeyHash;
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn a_ticket_lets_in_once_and_the_cookie_it_became_from_then_on() {
     assert_eq!(attributes, ["Max-Age=43200", "Path=/api/events", "HttpOnly", "SameSite=Strict"]);
     drop(stream);
     assert_eq!(status(&shop, get(&target)).await, 401, "the ticket is used up");
-    // As the browser comes back by itself: the same URL, with the cookie; also after a restart.
+    // The browser reconnects to the same URL with the cookie; also after a restart.
     let shop = shop.restart().await;
     let (_, stream) = Stream::greeted(shop.address, get(&target).header("cookie", &format!("a=b; {pair}"))).await;
     assert_eq!(stream.header("set-cookie"), None);
@@ -68,7 +68,7 @@ async fn a_cookie_is_good_for_reading_events_and_nothing_else() {
     }
     let wrong = get("/api/events").header("cookie", "petstream_events=0000").bearer("wrong-0123456789");
     assert_eq!(status(&shop, wrong).await, 401);
-    // Where a key is shown, it counts.
+    // A presented key takes precedence.
     let wrong = with_cookie("GET", "/api/events?wait=0").bearer("wrong-0123456789");
     assert_eq!(status(&shop, wrong).await, 401);
 }
@@ -129,14 +129,14 @@ async fn neither_tickets_nor_tokens_are_stored() {
     let (_, token) = pair.split_once('=').unwrap();
     let token = token.to_owned();
     let folder = shop.stopped().await;
-    // SQLite's log beside the database is as good a place to leak from.
+    // SQLite's write-ahead log must not contain them either.
     let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let stored = files.filter(|path| path.extension().is_some_and(|extension| extension != "yaml"));
     let database: Vec<u8> = stored.flat_map(|path| std::fs::read(path).unwrap()).collect();
     let holds = |text: &str| memchr::memmem::find(&database, text.as_bytes()).is_some();
     assert!(holds(&KeyHash::of(&token).to_hex()));
     assert!(!holds(&token) && !holds(&ticket) && !holds(SECRET));
-    // The hash of a short key is as good as the key.
+    // The hash of a short key must not leak either.
     assert!(!holds(&KeyHash::of(SECRET).to_hex()));
 }
 
@@ -159,12 +159,12 @@ async fn a_page_of_an_allowed_other_site_comes_back_with_a_cookie_of_that_site()
     let other_site = ["Path=/api/events", "HttpOnly", "SameSite=None", "Secure", "Partitioned"];
     assert_eq!((attributes[0].as_str(), &attributes[1..]), ("Max-Age=43200", &other_site.map(str::to_owned)[..]));
     assert_eq!(status(&shop, get("/api/events?wait=0").header("cookie", &pair)).await, 200);
-    // It goes as it came, or its browser would keep it.
+    // It is deleted with the attributes that it was set with, or the browser would keep it.
     let out = Request::new("DELETE", "/api/events/sessions").header("cookie", &pair);
     let out = shop.ask(&of_page(out, "https://shop.example")).await;
     assert_eq!(cookie(out.header("set-cookie").unwrap()).1[1..], other_site.map(str::to_owned));
     assert_eq!(status(&shop, get("/api/events?wait=0").header("cookie", &pair)).await, 401);
-    // Nobody else's pages get one that crosses sites.
+    // Pages of other origins get no cross-site cookie.
     let sign_in = Request::new("POST", "/api/events/sessions").bearer(SECRET);
     let answer = shop.ask(&of_page(sign_in, "https://evil.example")).await;
     assert!(cookie(answer.header("set-cookie").unwrap()).1.contains(&"SameSite=Strict".to_owned()));
@@ -193,7 +193,7 @@ async fn pages_of_allowed_origins_need_no_key_to_ask_whether_they_may() {
         assert_ne!(other.status, 204, "{path}");
         assert_eq!(allowed(&other), (None, None));
     }
-    // A refusal can be read too.
+    // The page can read a refusal too.
     let refused = shop.ask(&get("/api/events").header("origin", "https://shop.example")).await;
     assert_eq!((refused.status, allowed(&refused).0), (401, Some("https://shop.example")));
     let request = get("/api/events?wait=0").header("origin", "https://shop.example").bearer(SECRET);

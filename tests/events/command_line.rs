@@ -1,4 +1,4 @@
-//! The binary: events as lines, a new epoch, a backup put back.
+//! The `events` commands of the binary, and `restore`.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -72,7 +72,7 @@ async fn events_are_printed_as_lines_from_wherever_one_likes() {
     let second = printed.next().await;
     assert_eq!((&second["event"], &second["data"]["prev"]), (&json!("order-created"), &json!(1)));
     assert_eq!(second["id"], shop.id(2).await);
-    // And live, and a reset as a line of its own.
+    // Then live events, and a reset as a line of its own.
     shop.log.append_alone(&events[..1]).await.unwrap();
     assert_eq!(printed.next().await["data"]["prev"], 2);
     shop.log.rotate_epoch().await.unwrap();
@@ -85,7 +85,7 @@ async fn events_are_printed_as_lines_from_wherever_one_likes() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_is_taken_up_again_behind_its_last_event() {
-    // A server of this test's own: each connection is one attempt, and says what it was asked for.
+    // A server of the test: each connection is one attempt, whose request is reported.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Live events over real sockets: every rule of the wire, replay, polling, browsers' ways in, the end of a server.
+//! Live events over real sockets: stream format, replay, polling, authentication of browsers, shutdown.
 #![cfg(test)]
 
 mod browser_auth;

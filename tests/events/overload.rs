@@ -1,4 +1,4 @@
-//! More than the server takes: an `EventSource` must be able to come back by itself.
+//! More subscribers than the limit: an `EventSource` must be able to reconnect by itself.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::shop::Shop;
 use test_support::event_stream::{Ending, Seen, Stream, get};
 use test_support::http::Request;
 
-/// A stream that only says when to come back.
+/// A stream with `retry` only.
 async fn sent_away(shop: &Shop, request: Request) -> Duration {
     let mut stream = Stream::open(shop.address, request).await;
     let (seen, ending) = stream.rest().await;
@@ -30,7 +30,7 @@ async fn one_subscriber_too_many_is_told_to_come_back_later_in_a_way_that_it_und
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("30")), "{target}");
         assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     }
-    // Its place is free as soon as it has gone.
+    // Its place is free when it has disconnected.
     drop(stream);
     let mut attempts = 0;
     while shop.get("/api/events?wait=0").await.status != 200 {
@@ -40,7 +40,7 @@ async fn one_subscriber_too_many_is_told_to_come_back_later_in_a_way_that_it_und
     }
 }
 
-/// It comes back by itself to the same URL, in which the ticket is used up.
+/// An `EventSource` reconnects to the same URL, whose ticket is used up.
 #[tokio::test]
 async fn a_ticket_that_finds_no_place_becomes_a_cookie_all_the_same() {
     let key = "key-0123456789abcdef";
@@ -84,7 +84,7 @@ async fn a_reader_that_takes_nothing_is_closed() {
     }
     let mut silent = test_support::http::Connection::open_narrow(shop.address, 4_096).await;
     silent.send(&get(&format!("/api/events?last_event_id={since}"))).await;
-    // Its place becomes free again, although it is still there.
+    // Its place becomes free, although it is still connected.
     let mut taken = false;
     test_support::soon("the silent reader to be closed", async {
         loop {
@@ -98,7 +98,7 @@ async fn a_reader_that_takes_nothing_is_closed() {
     .await;
 }
 
-/// Two keys, and what there is for both.
+/// Two keys, and the limit of both.
 async fn shared(events: &str) -> Shop {
     let keys = format!("keys: [{{name: one, key: {ONE}}}, {{name: other, key: {OTHER}}}]");
     Shop::open(&format!("{keys}\nevents: {{{events}}}\n")).await
@@ -114,7 +114,7 @@ async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
     for _ in 0..2 {
         streams.push(Stream::greeted(shop.address, get("/api/events").bearer(ONE)).await.1);
     }
-    // A long poll takes a place like a stream.
+    // A long poll counts as a subscriber.
     let cursor = shop.ask(&Request::new("GET", "/api/events?wait=0").bearer(OTHER)).await.json();
     let target = format!("/api/events?wait=25&after={}", cursor["cursor"].as_str().unwrap());
     let poll = {
@@ -157,7 +157,7 @@ async fn the_tickets_of_one_key_leave_some_for_another() {
         issued += 1;
         assert!(issued <= 10_000, "there is no end");
     };
-    // Or a few more, if the first ones have ended meanwhile.
+    // Or a few more, if the first have ended meanwhile.
     assert!(issued >= 2_500, "{issued}");
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")));
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));

@@ -1,4 +1,4 @@
-//! The same events as pages of JSON, with the same cursors.
+//! Events as pages of JSON, with the cursors of streams.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::shop::{OPEN, Shop};
 use test_support::event_stream::get;
 use test_support::http::{Connection, Request};
 
-/// Polls from `cursor` until there is nothing more.
+/// Polls from `cursor` until a page is empty.
 async fn pages(shop: &Shop, target: &str, mut cursor: String, limit: usize) -> Vec<Value> {
     let mut all = Vec::new();
     loop {
@@ -74,7 +74,7 @@ async fn a_long_poll_answers_with_the_first_event_or_with_nothing_after_its_wait
 
     let mut connection = Connection::open(shop.address).await;
     connection.send(&get(&format!("/api/events/orders?after={cursor}&wait=60"))).await;
-    // Not what it is about: it goes on waiting.
+    // An event of another topic: the poll goes on waiting.
     let pet = shop.pet().await;
     shop.send("POST", "/api/orders", &json!({"petId": pet["id"]})).await;
     let answer = connection.answer().await;

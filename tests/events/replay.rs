@@ -1,4 +1,4 @@
-//! Coming back: what was missed is told once, in order, or its loss is.
+//! Resuming: missed events arrive once and in order, or a reset reports their loss.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ async fn a_stream_continues_behind_the_id_it_is_given_also_after_a_restart() {
         let head = shop.head().await;
         let expected: Vec<u64> = (first + 4..=head).collect();
         assert_eq!(numbers(&stream.messages(expected.len()).await), expected, "round {round}");
-        // And then live.
+        // Then live events.
         shop.pet().await;
         assert_eq!(stream.message().await.seq(), head + 1);
         drop(stream);
@@ -98,7 +98,7 @@ async fn a_cursor_that_leads_nowhere_is_reset_and_the_stream_goes_on_live() {
     assert_eq!(stream.message().await.event, "stream-reset");
     shop.pet().await;
     assert_eq!(stream.message().await.seq(), head + 1);
-    // The oldest that can still be continued from.
+    // The oldest cursor that can still be resumed.
     let oldest = shop.id(head - 3).await;
     let (greeting, mut stream) = shop.resume("/api/events", &oldest).await;
     assert_eq!(greeting.connected.data["resumed"], true);
@@ -174,8 +174,8 @@ async fn a_snapshot_and_the_stream_from_its_cursor_are_the_whole_truth() {
     writer.await.unwrap();
 }
 
-/// Follows one stream through cuts at random moments until it has seen the last event, whose number `end` will be once
-/// it is known; gives what it saw.
+/// Reads one stream, with disconnections at random moments, until the last event, whose number is `end` once it is
+/// known. Returns the events.
 async fn follow(
     address: SocketAddr,
     topics: &[Topic],
@@ -201,7 +201,7 @@ async fn follow(
                 }
                 Ok(Seen::Id(id)) => last_id = id,
                 Ok(_) => {}
-                // Quiet: as good a moment for a cut as any.
+                // No events: disconnect here too.
                 Err(_) => break,
             }
         }
@@ -216,12 +216,13 @@ async fn through_cuts_and_filters_while_others_write_each_chain_is_whole() {
     for set in 1..16_u8 {
         let topics: Vec<_> = Topic::ALL.into_iter().filter(|topic| set & (1 << *topic as u8) != 0).collect();
         let (head, address) = (Arc::clone(&head), shop.address);
-        // The last event of each topic stands this far before the head: one of each kind is at the end.
+        // The last event of each topic is at most this far before the head: one of each kind is at the end.
         let before = [4, 2, 1, 0][*topics.last().unwrap() as usize];
         let end = move || head.load(Ordering::Relaxed).checked_sub(before).filter(|end| *end > 0);
         readers.spawn(async move { (topics.clone(), follow(address, &topics, set.into(), end).await) });
     }
-    // Two writers of other connections, whose commits only the log tells of, and one through the server.
+    // Two writers with connections of their own, whose commits the server finds in the log only, and one through the
+    // server.
     let mut writers = JoinSet::new();
     for writer in 0..2 {
         let log = shop.log.clone();
@@ -257,7 +258,7 @@ async fn a_slow_reader_gets_everything_at_its_own_pace() {
     let mut connection = Connection::open_narrow(shop.address, 4_096).await;
     let target = format!("/api/events/notifications?last_event_id={}", shop.id(since).await);
     let mut answer = connection.ask(&get(&target)).await;
-    // 24 MB: more than the sockets' buffers and the ring hold together. Nobody reads.
+    // 24 MB, unread: more than the socket buffers and the ring hold together.
     for _ in 0..60 {
         shop.log.append_alone(&vec![event(EventKind::Notification, 4_000); 100]).await.unwrap();
         tokio::task::yield_now().await;
@@ -289,7 +290,7 @@ async fn a_reader_that_is_overtaken_by_forgetting_is_told() {
     let mut connection = Connection::open_narrow(shop.address, 4_096).await;
     let target = format!("/api/events/notifications?last_event_id={}", shop.id(since).await);
     let mut answer = connection.ask(&get(&target)).await;
-    // Whatever is in flight by now, it is not all.
+    // Not all of it is in flight by now.
     while shop.log.prune(Timestamp::MAX, 0, 1_000).await.unwrap() > 0 {}
     let (mut parser, mut last) = (Parser::default(), 0);
     let reset = 'reading: loop {

@@ -1,4 +1,4 @@
-//! A server with its database in a file, that can be stopped and started again, and its log, read and written past it.
+//! A server with its database in a file that can be restarted, and its event log, read and written by the test.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ impl Shop {
         Self { address, log, store, running, yaml: yaml.to_owned(), folder, names }
     }
 
-    /// Begins to stop; streams end by and by.
+    /// Begins to stop; streams end later.
     pub(crate) fn stop(&self) {
         self.running.stop();
     }
@@ -52,7 +52,7 @@ impl Shop {
         Self { address: running.address, log, store, running, yaml, folder, names }
     }
 
-    /// Stops, and gives what is needed to look at what is left.
+    /// Stops, and returns the folder with the database.
     pub(crate) async fn stopped(self) -> TempDir {
         self.running.stop();
         soon("the server to stop", self.running.stopped()).await;
@@ -72,7 +72,7 @@ impl Shop {
         self.ask(&Request::new("GET", target)).await
     }
 
-    /// Asks for JSON that must come.
+    /// Requests JSON; the status must be 200.
     pub(crate) async fn json(&self, target: &str) -> Value {
         let answer = self.get(target).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -86,7 +86,7 @@ impl Shop {
         answer.json()
     }
 
-    /// A new pet.
+    /// Creates a pet.
     pub(crate) async fn pet(&self) -> Value {
         self.pet_described("A pet").await
     }
@@ -102,12 +102,12 @@ impl Shop {
         self.send("PATCH", &format!("{path}/{}", of["id"].as_str().unwrap()), &change).await
     }
 
-    /// A stream that has greeted.
+    /// Opens a stream and reads its greeting.
     pub(crate) async fn stream(&self, target: &str) -> (Greeting, Stream) {
         Stream::greeted(self.address, get(target)).await
     }
 
-    /// A stream that continues behind `id`.
+    /// Resumes a stream after `id`.
     pub(crate) async fn resume(&self, target: &str, id: &str) -> (Greeting, Stream) {
         Stream::greeted(self.address, get(target).header("last-event-id", id)).await
     }
@@ -121,7 +121,7 @@ impl Shop {
         self.log.position().await.unwrap().head
     }
 
-    /// The log after `after`, of some topics.
+    /// The events of `topics` after `after`.
     pub(crate) async fn told(&self, topics: Topics, after: u64) -> Vec<LoggedEvent> {
         self.log.page(topics, after, u64::MAX >> 1, 1_000_000).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! The end of a server: streams end one after the other, and their clients come back one after the other.
+//! The stop of a server: streams end spread over a window, and their clients reconnect spread over another.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ async fn streams_end_spread_over_a_window_and_their_clients_come_back_over_anoth
     }
     left.sort_unstable();
     returns.sort_unstable();
-    // Room for a busy machine on either side.
+    // Tolerance for a busy machine.
     let slack = Duration::from_millis(700);
     assert!(left[199] <= WINDOW + slack, "{left:?}");
     assert!(left[150] - left[50] >= WINDOW / 4, "in all of the window: {left:?}");
@@ -78,7 +78,7 @@ async fn a_long_poll_is_answered_when_the_server_stops() {
     let cursor = shop.id(shop.head().await).await;
     let mut connection = Connection::open(shop.address).await;
     connection.send(&test_support::event_stream::get(&format!("/api/events?after={cursor}&wait=60"))).await;
-    // It counts as a subscriber once it waits; until then the server could stop without having heard of it.
+    // It counts as a subscriber once it waits; before, the server could stop without knowing of it.
     let waits = async { while shop.json("/api/stats").await["subscribers"] != 1 {} };
     soon("the poll to wait", waits).await;
     shop.stop();
@@ -95,7 +95,7 @@ async fn what_happens_while_streams_end_is_still_told_or_found_afterwards() {
     let pet = serde_json::json!({"species": "CAT", "name": "Late", "breed": "Siamese", "ageMonths": 3, "size": "SMALL",
         "color": "grey", "price": "1.00"})
     .to_string();
-    // Half a request keeps its connection until it is answered.
+    // An unfinished request keeps its connection until it is answered.
     let head = format!(
         "POST /api/pets HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         pet.len()

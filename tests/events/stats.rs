@@ -1,4 +1,4 @@
-//! The topic `stats`: told to those with the scope who asked for it, and in no way a part of the log.
+//! The topic `stats`: for subscribers with the scope only, and not part of the event log.
 
 use petstream::wire::event::Topics;
 use serde_json::json;
@@ -15,7 +15,7 @@ keys:
 ";
 const PAGE: &str = "sk-page-0123456789";
 
-/// The next event, whatever it is about; none of those of the stream itself.
+/// The next event other than `connected` and heartbeats.
 async fn stats(stream: &mut Stream) -> Message {
     loop {
         let message = stream.message().await;
@@ -25,7 +25,7 @@ async fn stats(stream: &mut Stream) -> Message {
     }
 }
 
-/// The answer to what must be refused: a stream would have no end.
+/// The refusal of a request: a stream would not end.
 async fn refused(shop: &Shop, request: Request) -> Whole {
     soon("a refusal", shop.ask(&request)).await
 }
@@ -53,7 +53,7 @@ async fn it_is_told_every_second_without_an_id_between_the_events_of_the_log() {
     assert!(!second.has_id && second.last_id == told.last_id, "its block has no id, so the browser keeps the last one");
     let apart = second.data["sample"]["t"].as_i64().unwrap() - first.data["sample"]["t"].as_i64().unwrap();
     assert!(apart >= 900, "{apart} ms");
-    // What came before a pet was a pet, and not what was told between them.
+    // The `prev` of a pet event is a pet event, not a statistic between them.
     shop.pet().await;
     let next = loop {
         let message = stream.message().await;
@@ -79,7 +79,7 @@ async fn nothing_of_it_is_logged_replayed_or_on_other_streams() {
     told.push(message);
     let times: Vec<_> = told.iter().map(|message| message.data["sample"]["t"].as_i64().unwrap()).collect();
     assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
-    // The first that the other stream hears is the pet; and in the log there is nothing else.
+    // The other stream gets the pet event first; and the log has nothing else.
     let first = other.message().await;
     assert_eq!(first.event, "pet-update");
     let kinds = shop.told(Topics::ALL, 0).await;
@@ -138,7 +138,7 @@ async fn only_keys_with_the_scope_are_told() {
         let (_, mut stream) = Stream::greeted(shop.address, get(target).bearer(PAGE)).await;
         stats(&mut stream).await;
     }
-    // As a browser gets in.
+    // As a browser authenticates.
     let with_ticket = async |key: &str| {
         let answer = shop.ask(&Request::new("POST", "/api/events/tickets").bearer(key)).await.json();
         get(&format!("/api/events?topics=stats&ticket={}", answer["ticket"].as_str().unwrap()))

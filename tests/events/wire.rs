@@ -1,4 +1,4 @@
-//! What stands on a stream: names, members, order, ids.
+//! The contents of a stream: event names, members, order, ids.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn a_fresh_stream_begins_with_retry_and_connected_and_its_id_is_the_head()
     assert_eq!(members(&greeting.connected), ["status", "resumed", "epoch", "head"]);
     assert_eq!(greeting.connected.data["resumed"], false);
     assert!(greeting.connected.has_id);
-    // The doorbell may not have been heard yet: then the stream begins a little earlier.
+    // The commit notification may not have been handled yet: then the stream begins a little earlier.
     assert!(greeting.connected.seq() <= head);
     assert_eq!(greeting.connected.data["head"], greeting.connected.seq());
     let epoch = greeting.connected.data["epoch"].as_str().unwrap();
@@ -170,7 +170,7 @@ async fn a_quiet_stream_shows_signs_of_life_and_its_id_moves_on() {
     let head = shop.head().await;
     assert!(head > greeting.connected.seq());
     let mut comments = 0;
-    // It may take two rounds: the first may come before the pet does.
+    // It may take two heartbeats: the first may precede the pet event.
     let id = loop {
         match stream.next().await {
             Seen::Comment(_) => comments += 1,
@@ -188,7 +188,7 @@ async fn a_quiet_stream_shows_signs_of_life_and_its_id_moves_on() {
     let Seen::Message(heartbeat) = stream.next().await else { panic!("a heartbeat") };
     assert_eq!((heartbeat.event.as_str(), heartbeat.last_id), ("heartbeat", id));
     assert!(comments <= 2);
-    // Nothing has happened since: the next round has no id to tell.
+    // No event since: the next heartbeat has no id.
     let Seen::Comment(_) = stream.next().await else { panic!("a comment") };
 }
 
@@ -199,7 +199,7 @@ async fn text_of_users_begins_no_field() {
     let nasty = "a\nid: x.1\r\nevent: error\rdata: {}\n\nretry: 0\n\n\u{feff}\u{2028}";
     let pet = shop.pet_described(nasty).await;
     assert_eq!(pet["description"], nasty);
-    // As a restored or hand-made row may hold it: JSON over several lines, with each kind of line end.
+    // As a restored or hand-written row may hold it: JSON over several lines, with each kind of line end.
     let event = |text: &str| NewEvent {
         kind: EventKind::Notification,
         id: text.to_owned(),

@@ -1,4 +1,4 @@
-//! One usage record for each request that was admitted: how it ended, what it used, who counted.
+//! Usage records, one for each admitted request: terminal state, tokens, and the source of the counts.
 
 mod budget;
 mod endings;
@@ -14,10 +14,10 @@ use test_support::http::{Answer, Piece, Request};
 use test_support::upstream::{Script, Upstream};
 use test_support::usage_records::Usage;
 
-/// Tokens that are reckoned for the one short message of [`request`]: four of each message, and one for four bytes of text.
+/// Estimated tokens of the message of [`request`]: four per message, and one per four bytes of text.
 const PROMPT: u32 = 4;
 
-/// A server that keeps its records, with the model `m` at `upstream`; `more` goes to the upstream's entry.
+/// A server with a database in a file and the model `m` at `upstream`; `more` are settings for the upstream's entry.
 async fn recording(upstream: &Upstream, more: &str) -> Server {
     Server::start_on_disk(&one_model(upstream, more)).await
 }
@@ -30,12 +30,12 @@ fn stream() -> Request {
     ask(&json!({"stream": true}))
 }
 
-/// The beginning of a stream: so many words.
+/// The beginning of a stream, with so many tokens.
 fn words(count: usize) -> Script {
     (0..count).fold(Script::stream().frame(&first()), |script, _| script.frame(&text("word ")))
 }
 
-/// Reads until so many words have come.
+/// Reads until so many tokens have arrived.
 async fn read_words(answer: &mut Answer<'_>, count: usize) {
     let mut read = Vec::new();
     while read.windows(5).filter(|window| window == b"word ").count() < count {

@@ -1,4 +1,4 @@
-//! The crate `async-openai` as a client.
+//! The crate `async-openai` as a client of petstream.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn server(upstream: &Upstream) -> Server {
 }
 
 fn client(server: &Server, key: &str) -> Client<OpenAIConfig> {
-    // The first of several tests installs it for all of them.
+    // The first test installs it for all tests of the process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let config = OpenAIConfig::new().with_api_base(format!("http://{}/v1", server.address)).with_api_key(key);
@@ -50,7 +50,7 @@ fn streaming(model: &str) -> CreateChatCompletionRequest {
     CreateChatCompletionRequest { stream_options: Some(options), ..question(model) }
 }
 
-/// What the client saw of a stream: text, finish reasons, total tokens, and the error that ended it.
+/// What the client received of a stream: text, finish reasons, total tokens, and the error that ended it.
 #[derive(Debug, Default)]
 struct Seen {
     roles: Vec<Role>,
@@ -182,7 +182,7 @@ async fn it_comes_back_when_a_limit_tells_it_to() {
 
     let client = client(&server, KEY);
     let mut second = std::pin::pin!(stream(&client, streaming("petstore-ai")));
-    // It is refused, and waits for the second that `retry-after` says.
+    // It is refused, and waits for the second of `retry-after`.
     let early = tokio::time::timeout(Duration::from_millis(500), second.as_mut()).await;
     assert!(early.is_err(), "not refused: {early:?}");
     holder.reset();

@@ -1,4 +1,5 @@
-//! Clients that leave, whatever they have sent behind their request, and clients that only send no more.
+//! Clients that close their connection, with or without bytes after the request, and clients that close the sending
+//! direction only.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,11 @@ use test_support::frames::{first, request};
 use test_support::http::{Connection, Request};
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// Longest time from a client's end to that of what was done for it. Nothing is sent to it meanwhile that could fail.
+/// Longest time from a client's close to the end of its work. No write to it could fail meanwhile.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const SILENT: &str = "hold: 5m\nheartbeat: 5m\nevents: {heartbeat: 60s, subscribers: 1}\n";
 
-/// What stands behind a request: nothing, an empty line, another request, and more than is kept for later.
+/// Bytes after a request: none, an empty line, another request, and more than the read buffer takes.
 fn behind() -> [Vec<u8>; 5] {
     let another = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     [Vec::new(), b"\r\n".to_vec(), another.to_vec(), another.repeat(1_000), b"POST /".repeat(200_000)]
@@ -34,7 +35,7 @@ async fn a_client_that_leaves_frees_its_upstream_connection_whatever_stands_behi
             client.send_raw(&bytes).await;
             upstream.request(1).await;
             if stream {
-                // Read, so that closing says farewell instead of resetting the connection.
+                // Read, so that closing sends a FIN instead of a reset.
                 client.answer().await.piece().await;
             }
             let left = Instant::now();
@@ -139,7 +140,7 @@ async fn a_client_that_only_sends_no_more_gets_the_answer_of_every_short_route()
         (chat(&request(&json!({"messages": []}))), 400),
         (Request::new("GET", "/api/pets"), 401),
     ];
-    // More than are answered at once: the last of those without a good key have to wait.
+    // More than are answered at once: the last failed authentications are delayed.
     for round in 0..7 {
         for (request, status) in &routes {
             if round > 0 && *status != 401 {

@@ -1,4 +1,4 @@
-//! Connections of clients: how long each may be silent, and how one ends whose request was not read.
+//! Client connections: timeouts of silent ones, and the close of one whose request was not read.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ fn probe() -> Request {
     Request::new("GET", "/healthz")
 }
 
-/// Connects, sends `begin` of a head, and waits until the server has had enough.
+/// Connects, sends the beginning of a head, and waits until the server closes.
 async fn never_asks(server: &Server, begin: &str) -> Duration {
     let began = Instant::now();
     let mut connection = server.connect().await;
@@ -25,7 +25,7 @@ async fn a_kept_connection_may_be_silent_for_longer_than_a_first_head() {
     let mut kept = server.connect().await;
     assert_eq!(kept.ask(&probe()).await.whole().await.status, 200);
     let silent_since = Instant::now();
-    // Others are cut meanwhile, one after the other: time enough for this one to be cut too.
+    // Others are closed meanwhile, one after the other, in time for this one to be closed too.
     for begin in ["", "GET /healthz HTTP/1.1\r\nhost: localhost\r\n"] {
         assert!(never_asks(&server, begin).await >= first_head);
     }
@@ -51,7 +51,7 @@ async fn a_kept_connection_that_stays_silent_is_closed() {
 async fn refusals_reach_clients_that_send_all_of_a_body_before_they_read() {
     let yaml = "keys: [{name: alice, key: sk-alice-0123456789}]\nlimits: {body: 1MiB}\n";
     let server = Server::start(yaml).await;
-    // Far more than any socket's buffers hold.
+    // More than the socket buffers hold.
     let body = vec![b' '; 8 << 20];
     let post = |path: &str| Request::new("POST", path).body(body.clone());
     let alice = "sk-alice-0123456789";

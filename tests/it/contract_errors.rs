@@ -1,11 +1,11 @@
-//! Every refusal of the contract, as a client reads it.
+//! Every error of the contract, as a client receives it.
 
 use serde_json::{Value, json};
 
 use crate::server::Server;
 use test_support::http::{Piece, Request};
 
-/// Status, type, code, param, and how the message begins.
+/// Status, type, code, param, and the beginning of the message.
 type Expected<'a> = (u16, &'a str, Option<&'a str>, Option<&'a str>, &'a str);
 
 #[track_caller]
@@ -189,7 +189,7 @@ async fn what_the_local_model_cannot_do() {
         let answer = server.ask(&with(&more)).await;
         assert_is(&answer, (400, BAD, Some(code), Some(param), message), &more.to_string());
     }
-    // All the same for a stream: nothing goes out before the request is known to be good.
+    // The same for a streaming request: nothing is sent before it is validated.
     let answer = server.ask(&with(&json!({"stream": true, "logprobs": true}))).await;
     assert_is(&answer, (400, BAD, Some("unsupported_value"), Some("logprobs"), "Unsupported value"), "a stream");
     let answer = server.ask(&with(&json!({"stream_options": {"include_usage": true}}))).await;
@@ -237,7 +237,7 @@ async fn the_form_content_type_of_curl_is_read_as_json() {
 async fn a_body_over_the_limit_is_refused_and_its_sender_reads_why() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB}\n").await;
     let expected = (413, BAD, Some("request_too_large"), None, "");
-    // Far more than any socket's buffers hold, so that a server that stopped reading would be noticed.
+    // More than the socket buffers hold, so that a server that stops reading is noticed.
     let size = 8 << 20;
 
     let declared = chat(vec![b' '; size]);
@@ -256,7 +256,7 @@ async fn a_body_over_the_limit_is_refused_and_its_sender_reads_why() {
     connection.send_raw(b"0\r\n\r\n").await;
     assert_is(&connection.answer().await.whole().await, expected, "chunked");
 
-    // Who asks first is told before it sends anything.
+    // With `Expect: 100-continue`, the refusal arrives before the body is sent.
     let mut connection = server.connect().await;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 100000\r\n\r\n";
     connection.send_raw(head.as_bytes()).await;
@@ -280,7 +280,7 @@ async fn a_head_over_the_limit_is_refused() {
     let server = Server::start("auth: none\nlimits: {head: 8KiB}\n").await;
     let mut connection = server.connect().await;
     let request = Request::new("GET", "/healthz").header("x-long", &"x".repeat(9 << 10));
-    // Written by the HTTP layer itself, so it has no envelope and no request id.
+    // Written by the HTTP engine.
     assert_eq!(connection.ask(&request).await.whole().await.status, 431);
     assert!(connection.closed_cleanly().await);
     server.stop().await;
@@ -314,7 +314,7 @@ async fn nesting_is_bounded_where_configured() {
         let messages = r#""messages":[{"role":"user","content":"How many cats?"}]"#;
         chat(format!(r#"{{"model":"petstore-ai",{messages},"x":{value}}}"#))
     };
-    // The object around it counts too.
+    // The enclosing object counts too.
     assert_eq!(server.ask(&nested(7)).await.status, 200);
     let expected = (400, BAD, None, None, "We could not parse the JSON body of your request");
     assert_is(&server.ask(&nested(8)).await, expected, "too deep");
@@ -328,7 +328,7 @@ async fn connections_beyond_the_limit_wait_their_turn() {
     assert_eq!(first.ask(&Request::new("GET", "/healthz")).await.whole().await.status, 200);
     let mut second = server.connect().await;
     second.send(&Request::new("GET", "/healthz")).await;
-    // The first still has its place: its answer comes although the second one's request is there.
+    // The first connection keeps its place: its answer arrives although the request of the second is there.
     assert_eq!(first.ask(&Request::new("GET", "/healthz")).await.whole().await.status, 200);
     drop(first);
     let mut answer = second.answer().await;

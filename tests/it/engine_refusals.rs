@@ -1,4 +1,4 @@
-//! What the HTTP engine refuses by itself: it passes no layer, and is answered, logged and counted all the same.
+//! Refusals of the HTTP engine itself, before any layer: they have a body, a log line and a metric.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::server::Server;
 use test_support::http::Request;
 use test_support::log::Log;
 
-/// What is sent, and the status and reason of the refusal.
+/// The bytes of a request, and the status and reason of the refusal.
 fn refused() -> [(String, u16, &'static str); 7] {
     let long = "x".repeat(70_000);
     [
@@ -66,7 +66,7 @@ async fn a_refusal_of_a_head_has_no_body() {
     let mut connection = server.connect().await;
     connection.send_raw(b"HEAD /v1/models HTTP/1.1\r\n\r\n").await;
     assert_eq!(connection.answer().await.status(), 400);
-    // Bytes behind the head would be a failure.
+    // `closed_cleanly` fails if bytes follow the head.
     assert!(connection.closed_cleanly().await);
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Bodies made to keep the server busy: whoever else is served by the same thread does not notice.
+//! Bodies that are expensive to process: other connections of the same thread must not be delayed.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,10 +15,10 @@ use test_support::upstream::{Script, Upstream};
 
 /// A large body, bytes.
 const SIZE: usize = 14 << 20;
-/// Longest wait: what is promised, and what a build without optimisation on a busy machine may take beyond it.
+/// Longest wait: the bound that is documented, with an allowance for a debug build on a busy machine.
 const MAX_WAIT: Duration = Duration::from_millis(250 + 750);
 
-/// Asks one thing again and again, on a thread and a connection of its own.
+/// A client that repeats one request on its own connection and thread.
 struct Probe {
     over: Arc<AtomicBool>,
     thread: JoinHandle<(Duration, usize)>,
@@ -52,14 +52,14 @@ impl Probe {
     }
 }
 
-/// As many of an item as make a large body, with commas between.
+/// Repeats an item, separated by commas, up to the length of a large body.
 fn many(item: &str, size: usize) -> String {
     let mut list = format!("{item},").repeat(size / (item.len() + 1));
     list.pop();
     list
 }
 
-/// Requests, and the status of their answer.
+/// Requests with the status of their answers.
 fn hostile() -> Vec<(&'static str, Request, u16)> {
     const HI: &str = r#""messages":[{"role":"user","content":"How many cats?"}]"#;
     let json = |method: &str, path: &str, body: String| {
@@ -72,7 +72,7 @@ fn hostile() -> Vec<(&'static str, Request, u16)> {
     let pet = "/api/pets/01890a5d-ac96-774b-bcce-b302099a8057";
     let escapes = format!(r#"{{"role":"user","content":"{}"}}"#, r"\u00e9".repeat(SIZE / 6));
     let string = format!(r#"{{"role":"user","content":"{}"}}"#, "dogs ".repeat(SIZE / 5));
-    // Tokens are counted, which takes a build without optimisation seconds a megabyte.
+    // Counting tokens takes seconds per megabyte in a debug build.
     let question = format!(r#"{{"role":"user","content":"{}"}}"#, "dogs ".repeat(60_000));
     vec![
         ("repeated top_logprobs", with("m", many(r#""top_logprobs":1"#, SIZE)), 400),

@@ -1,4 +1,4 @@
-//! Upstreams that fail in the middle of a stream: what was received, one error frame, `[DONE]`, nothing after.
+//! Upstreams that fail in the middle of a stream: the client gets what was received, one error frame and `[DONE]`.
 
 mod deadlines;
 mod endings;
@@ -16,20 +16,20 @@ fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))
 }
 
-/// A server that admits one stream at a time; `more` goes to the upstream's entry, `limits` to all the limits.
+/// A server that admits one stream at a time; `more` are settings for the upstream's entry, `limits` for the limits.
 async fn one_at_a_time(upstream: &Upstream, more: &str, limits: &str) -> Server {
     let yaml = one_model(upstream, more);
     Server::start(&format!("{yaml}limits: {{total: {{concurrent_streams: 1}}, {limits}}}\n")).await
 }
 
-/// What a client has read of a stream whose upstream failed.
+/// What a client has received of a stream whose upstream failed.
 struct Failed {
     transcript: Transcript,
     text: String,
 }
 
 impl Failed {
-    /// Checks that the stream is `received` and then the one error; gives its object.
+    /// Checks that the stream is `received` followed by one error; returns the error object.
     #[track_caller]
     fn assert(&self, received: &[String], code: &str) -> &Value {
         let Ending::Failed(error) = &self.transcript.ending else { panic!("no failure: {:#?}", self.transcript) };
@@ -42,8 +42,8 @@ impl Failed {
     }
 }
 
-/// Streams from an upstream that says `first()` and, once the client has it, plays `rest`. Afterwards its connection
-/// is closed and the stream's place is free.
+/// Streams from an upstream that sends `first()` and, once the client has it, plays `rest`. Afterwards its connection
+/// must be closed and the permit free.
 async fn fails(rest: impl FnOnce(Script) -> Script, more: &str, limits: &str) -> Failed {
     let gate = Gate::new();
     let script = rest(Script::stream().frame(&first()).wait(&gate));
@@ -54,7 +54,7 @@ async fn fails(rest: impl FnOnce(Script) -> Script, more: &str, limits: &str) ->
     let transcript = completion_stream::read(body.as_bytes());
     upstream.await_closed().await;
     let local = Request::chat(&request(&json!({"stream": true, "model": "petstore-ai"})));
-    // On the same connection: a failed stream ends in good order.
+    // On the same connection: a failed stream ends its body cleanly.
     assert_eq!(connection.ask(&local).await.whole().await.status, 200, "the place is free");
     drop(connection);
     server.stop().await;

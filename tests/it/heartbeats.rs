@@ -1,4 +1,4 @@
-//! Signs of life on silent streams, and how long the true status waits for the first event.
+//! Heartbeats on silent streams, and the hold: how long the status waits for the first event.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use test_support::frames::{first, frame, last, request, text};
 use test_support::http::{Piece, Request};
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// The shortest that can be configured.
+/// The shortest heartbeat that can be configured.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const COMMENT: &str = ": keep-alive\n\n";
 
@@ -35,7 +35,7 @@ async fn a_silent_stream_is_kept_alive_by_comments() {
     let mut since = Instant::now();
     for _ in 0..2 {
         assert_eq!(answer.piece().await, Piece::Data(COMMENT.into()), "each in a piece of its own");
-        // The first one counts from the last byte, which was sent a little before it was read.
+        // The first heartbeat counts from the last byte, which was sent a little before it was read.
         assert!(since.elapsed() >= HEARTBEAT * 9 / 10 && since.elapsed() < HEARTBEAT * 10);
         since = Instant::now();
     }
@@ -152,7 +152,7 @@ async fn the_local_model_is_kept_alive_too() {
     let server = Server::start(yaml).await;
     let mut connection = server.connect().await;
     let mut answer = connection.ask(&Request::chat(&request(&json!({"stream": true, "model": "petstore-ai"})))).await;
-    // The role comes at once, the first word after two and a half seconds: two heartbeats are due before it.
+    // The role arrives at once, the first token after 2.5 s: two heartbeats are due before it.
     let Piece::Data(role) = answer.piece().await else { panic!("a first piece") };
     assert!(role.starts_with(b"data: "));
     let Piece::Data(next) = answer.piece().await else { panic!("a second piece") };

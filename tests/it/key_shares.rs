@@ -1,4 +1,4 @@
-//! What all keys share: one of them can't use it up.
+//! Resources that all keys share: one key can't exhaust them.
 
 mod pets;
 mod slow;

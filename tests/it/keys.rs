@@ -1,4 +1,4 @@
-//! Who is let in, and how those who are not are told.
+//! Authentication by API key, and its refusals.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ fn assert_401(answer: &Whole, code: Option<&str>, message: &str) {
 async fn a_key_lets_in() {
     let server = Server::start(KEYS).await;
     assert_eq!(server.ask(&question().bearer(ALICE)).await.status, 200);
-    // The scheme's case is nobody's business.
+    // The case of the scheme does not matter.
     assert_eq!(server.ask(&models().header("authorization", &format!("bearer {ALICE}"))).await.status, 200);
     assert_eq!(server.first_key, None, "none is made where there are some");
     server.stop().await;
@@ -78,7 +78,7 @@ async fn a_wrong_key_is_named_but_not_repeated() {
         Some("invalid_api_key"),
         "Incorrect API key provided: ***.",
     );
-    // A key that is almost right is wrong.
+    // A key with one wrong character.
     let almost = format!("{ALICE}0");
     assert_401(&server.ask(&models().bearer(&almost)).await, Some("invalid_api_key"), "Incorrect API key provided: ");
     server.stop().await;
@@ -158,7 +158,7 @@ async fn who_fails_often_is_answered_late_but_a_valid_key_never_is() {
     for _ in 0..20 {
         assert_eq!(server.ask(&models()).await.status, 401);
     }
-    // The clock of the limits stands still: from here on every failure of this address is one too many.
+    // The clock of the limits is paused: from here on, every failure of this address exceeds the limit.
     let late = async {
         let began = Instant::now();
         let answer = server.ask(&models()).await;
@@ -198,7 +198,7 @@ async fn only_so_many_failures_wait() {
         (status, began.elapsed())
     });
     let answers = futures_util::future::join_all(all).await;
-    // Twenty are answered at once because they are the first; those that find no place to wait are refused.
+    // The first twenty are answered at once; those that exceed the queue are refused.
     let at_once = |(status, wait): &&(u16, Duration)| *status == 401 && *wait < Duration::from_millis(950);
     assert!(answers.iter().filter(at_once).count() <= 20, "{answers:?}");
     let refused = answers.iter().filter(|(status, _)| *status == 429).count();

@@ -1,4 +1,4 @@
-//! How a server stops.
+//! The stop of a server.
 
 use serde_json::json;
 use tokio::net::TcpStream;

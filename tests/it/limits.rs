@@ -1,4 +1,4 @@
-//! How much a key may do, and all together, under a clock that only the test moves.
+//! Limits of each key and of all keys together, with a clock that only the test moves.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn ask(key: &str, more: &Value) -> Request {
     Request::chat(&test_support::frames::request(more)).bearer(key)
 }
 
-/// A stream of one word whose upstream says what it cost.
+/// A stream of one token whose upstream reports this usage.
 fn costs(prompt: u64, completion: u64) -> Script {
     Script::sse([first(), text("a"), last("stop"), usage(prompt, completion), "[DONE]".to_owned()])
 }
@@ -144,12 +144,12 @@ async fn the_surface_of_the_store_is_limited_in_its_own_format() {
 async fn tokens_are_settled_to_what_was_really_used() {
     let upstream = Upstream::start([costs(30, 70), costs(600, 500)]).await;
     let server = limited("{per_key: {tokens_per_minute: 1000}}", &upstream).await;
-    // Far more is set aside than is used.
+    // Far more is reserved than is used.
     let stream = server.ask(&alice(&json!({"stream": true, "max_tokens": 900}))).await;
     assert_eq!(stream.transcript().text(0), "a");
     let peek = alice(&json!({"messages": []}));
     assert_quota(&server.ask(&peek).await, "tokens", "1000", "900", "6s");
-    // And here less: what went beyond is owed.
+    // Here less is reserved than is used: the excess is charged.
     server.ask(&alice(&json!({"stream": true}))).await.transcript();
     assert_quota(&server.ask(&peek).await, "tokens", "1000", "0", "1m12s");
     let refused = server.ask(&alice(&json!({"max_tokens": 100, "stream": true}))).await;
@@ -196,7 +196,7 @@ async fn a_stream_that_was_cut_is_not_free() {
         let answer = server.ask(&alice(&json!({"messages": []}))).await;
         answer.header("x-ratelimit-remaining-tokens").unwrap().parse::<u64>().unwrap()
     };
-    // Nobody said how many: what came is counted, the prompt is estimated. What was set aside beyond is given back.
+    // No usage is reported: tokens are counted, the prompt is estimated. The rest of the reservation is returned.
     server.ask(&alice(&json!({"stream": true, "max_tokens": 500}))).await.transcript();
     let after_failure = left().await;
     assert!((900..=980).contains(&after_failure), "{after_failure} left after the upstream failed");
@@ -210,7 +210,7 @@ async fn a_stream_that_was_cut_is_not_free() {
     }
     connection.reset();
     upstream.await_closed().await;
-    // What was set aside is given back but for what came, with the upstream's connection.
+    // The reservation is returned except for what arrived, when the upstream's connection ends.
     let enough = 800..=after_failure - 20;
     becomes(&true, async || enough.contains(&left().await)).await;
     server.stop().await;
@@ -231,12 +231,12 @@ async fn a_request_that_can_never_fit_is_told_so() {
     server.stop().await;
 }
 
-/// Opens a stream and holds it; its upstream's script ends when the gate opens.
+/// Opens a stream and holds it; the upstream ends it when the gate opens.
 fn held(gate: &Gate) -> Script {
     Script::stream().frame(&first()).wait(gate).frame(&text("a")).frame(&last("stop")).frame("[DONE]").end()
 }
 
-/// Asks until there is a place: a client's leaving takes a moment to be noticed.
+/// Repeats a request until a permit is free: the server notices a closed connection a moment later.
 async fn admitted(server: &Server, request: &Request) -> Whole {
     let ask = async {
         loop {
@@ -264,7 +264,7 @@ async fn streams_at_once_are_freed_by_their_end() {
                    again when another stream has ended.";
     assert_429(&refused, "requests", message);
     assert_eq!(refused.header("retry-after"), Some("1"));
-    // Others, and what is no stream, have no part in it.
+    // Other keys and non-streaming requests do not count.
     upstream.answer(costs(1, 1));
     assert_eq!(server.ask(&bob(&streaming)).await.status, 200);
     upstream.answer(Script::json(200, &test_support::frames::answer("a")));
@@ -272,7 +272,7 @@ async fn streams_at_once_are_freed_by_their_end() {
 
     gate.open();
     answer.body().await;
-    // The place is free before the last byte is read, or the next client in a queue would be refused.
+    // The permit is free before the last byte is read, or the next request of a sequence would be refused.
     upstream.answer(costs(1, 1));
     assert_eq!(server.ask(&alice(&streaming)).await.status, 200);
     server.stop().await;

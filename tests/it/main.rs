@@ -1,4 +1,4 @@
-//! Every test that boots the server, in one binary: it links once.
+//! Tests of the proxy and the store, which start the server in this process. One binary, so that it links once.
 #![cfg(test)]
 
 mod accounting;

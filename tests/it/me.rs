@@ -1,4 +1,4 @@
-//! What a key is told about itself.
+//! `/api/me`: what a key can read about itself.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn get(target: &str) -> Request {
 async fn a_key_is_told_what_it_may_do() {
     let server = Server::start(KEYS).await;
     let me = async |secret: &str| server.ask(&get("/api/me").bearer(secret)).await;
-    // More often than its limit: a page must be able to say why nothing else works.
+    // More often than its limit: a page must be able to show why other requests fail.
     for _ in 0..3 {
         let answer = me("sk-alice-0123456789").await;
         assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));

@@ -1,4 +1,4 @@
-//! What Prometheus gets, and who gets it.
+//! The metrics and who may read them.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ fn scrape() -> Request {
     Request::new("GET", "/metrics")
 }
 
-/// The page of the metrics' own listener.
+/// The text of the metrics listener.
 async fn page(address: SocketAddr) -> String {
     let answer = http::ask(address, &scrape()).await;
     assert_eq!(answer.status, 200);
@@ -32,7 +32,7 @@ async fn the_main_listener_shows_metrics_to_keys_with_the_scope_and_nobody_else(
     let server = Server::start(KEYS).await;
     assert_eq!(server.ask(&scrape()).await.status, 401);
     assert_eq!(server.ask(&scrape().bearer("sk-alice-0123456789")).await.status, 403);
-    // More often than its limit: whoever watches must see most when limits are reached.
+    // More often than its limit: monitoring must work when limits are reached.
     for _ in 0..3 {
         let answer = server.ask(&scrape().bearer("sk-scraper-0123456789")).await;
         assert_eq!(answer.status, 200);

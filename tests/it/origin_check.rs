@@ -1,16 +1,16 @@
-//! What pages of other sites can make a browser do to a server on its machine that asks for no keys: nothing.
+//! The origin check: pages of other sites cannot use a local server without keys through a browser.
 
 use serde_json::json;
 
 use crate::server::Server;
 use test_support::http::{Request, Whole};
 
-/// A request as a browser sends it for a page.
+/// A request with the headers that a browser adds for a page.
 fn of_page(method: &str, target: &str, site: &str, origin: &str) -> Request {
     Request::new(method, target).header("sec-fetch-site", site).header("origin", origin)
 }
 
-/// A chat that needs no preflight, since the body's type is one that forms have.
+/// A completion request that needs no preflight, since its content type is one of forms.
 fn simple_chat(site: &str, origin: &str) -> Request {
     let body = json!({"model": "petstore-ai", "messages": [{"role": "user", "content": "List dogs"}]});
     of_page("POST", "/v1/chat/completions", site, origin).header("content-type", "text/plain").body(body.to_string())
@@ -75,12 +75,12 @@ async fn its_own_page_programs_and_allowed_origins_get_everything() {
         simple_chat("cross-site", "https://shop.example"),
         Request::new("GET", "/api/pets"),
         of_page("GET", "/api/pets", "same-origin", &own),
-        // Typed into the address bar.
+        // Entered into the address bar.
         Request::new("GET", "/api/pets").header("sec-fetch-site", "none"),
     ] {
         assert_eq!(server.ask(&request).await.status, 200);
     }
-    // A link from anywhere, to what tells nothing.
+    // A link from another site, to a resource without data.
     assert_eq!(server.ask(&Request::new("GET", "/healthz").header("sec-fetch-site", "cross-site")).await.status, 200);
     server.stop().await;
 }

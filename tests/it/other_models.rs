@@ -1,4 +1,5 @@
-//! Members that name other models, or that other servers read as ours: what a key's list of models protects against.
+//! Request members that name other models, or that lenient upstreams read as `model`: a key's list of models must
+//! hold against them.
 
 use serde_json::{Value, json};
 

@@ -1,12 +1,12 @@
-//! The page for people, as browsers get it.
+//! The page: its files, caching and security headers.
 
 use crate::server::Server;
 use test_support::http::{Request, Whole};
 
-/// A server that asks for keys: the page is there without one.
+/// A server that requires keys: the page does not need one.
 const KEYS: &str = "keys: [{name: alice, key: sk-alice-0123456789}]\n";
 
-/// What a page may do: no more than it needs.
+/// The content security policy of the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -14,7 +14,7 @@ fn get(target: &str) -> Request {
     Request::new("GET", target)
 }
 
-/// The assets that a page names, relative to itself: it may be served under any path.
+/// The assets that the page references, by relative paths: the page may be served under any path.
 fn assets(page: &Whole) -> Vec<String> {
     let quoted = page.text().split('"').skip(1).step_by(2);
     quoted

@@ -1,4 +1,4 @@
-//! Paths and methods that do not exist, and what is passed over before a body.
+//! Unknown paths and methods, and byte order marks before a body.
 
 use serde_json::json;
 

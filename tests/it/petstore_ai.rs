@@ -1,11 +1,11 @@
-//! Questions to petstore-ai as chat clients put them.
+//! Questions to petstore-ai in the form of common chat clients.
 
 use serde_json::{Value, json};
 
 use crate::server::Server;
 use test_support::http::Request;
 
-/// The answer to the last of these messages, each of a role and a text.
+/// The answer to these messages, each with role and text.
 async fn answer(server: &Server, messages: &[(&str, &str)]) -> String {
     let messages: Vec<Value> = messages.iter().map(|(role, text)| json!({"role": role, "content": text})).collect();
     let whole = server.ask(&Request::chat(&json!({"model": "petstore-ai", "messages": messages}))).await;

@@ -1,4 +1,4 @@
-//! Preflights as browsers send them for the calls of real clients, and what pages may read then.
+//! CORS preflights for the requests of real clients, and the headers that pages may read.
 
 use crate::server::Server;
 use test_support::http::{Request, Whole};
@@ -28,7 +28,7 @@ async fn every_header_that_a_browser_asks_for_is_allowed_to_allowed_pages() {
     let yaml = "keys: [{name: page, key: page-0123456789}]\ncors: {allow_origins: ['https://shop.example']}\n";
     let server = Server::start(yaml).await;
     let chromium = format!("authorization,content-type,{STAINLESS}");
-    // Firefox lets pages set it, and asks for it.
+    // Firefox lets pages set this header, and asks for it.
     let firefox = format!("authorization,content-type,user-agent,{STAINLESS}");
     let traced =
         "authorization,baggage,content-type,openai-organization,openai-project,sentry-trace,traceparent,tracestate";
@@ -47,7 +47,7 @@ async fn every_header_that_a_browser_asks_for_is_allowed_to_allowed_pages() {
             assert_eq!(private, (!more.is_empty()).then_some("true"));
         }
     }
-    // What SDKs read of a refusal, to know when to try again.
+    // The headers that SDKs read to schedule a retry.
     let refused = server.ask(&Request::new("GET", "/v1/models").header("origin", SHOP)).await;
     assert_eq!(refused.status, 401);
     let exposed = refused.header("access-control-expose-headers").unwrap();

@@ -1,4 +1,4 @@
-//! Requests and answers on their way through.
+//! Requests and answers that pass through the proxy.
 
 mod cancel;
 mod connections;
@@ -13,7 +13,7 @@ mod usage;
 use test_support::frames::{first, last, text};
 use test_support::upstream::Script;
 
-/// A stream of these words.
+/// A stream of these tokens.
 fn says(words: &[&str]) -> Script {
     let words = words.iter().map(|word| text(word));
     Script::sse([first()].into_iter().chain(words).chain([last("stop"), "[DONE]".to_owned()]))

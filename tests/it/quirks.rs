@@ -1,4 +1,4 @@
-//! Providers' quirks: an answer as it comes from each, and what becomes of it. The table is that of `src/wire/quirks.rs`.
+//! Quirks of providers: an answer of each, and what the client gets. The table is that of `src/wire/quirks.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,15 +12,15 @@ use test_support::frames::{frame, request};
 use test_support::http::Request;
 use test_support::upstream::{Script, Upstream};
 
-/// What a client gets.
+/// The result for a client.
 enum Gets {
-    /// An error: its status, code and message, of which this is a part.
+    /// An error with this status and code, and a message that contains this text.
     Error(u16, Option<&'static str>, &'static str),
-    /// A stream of these choices, each with index, delta and reason; then `[DONE]`.
+    /// A stream of these choices, each with index, delta and finish reason; then `[DONE]`.
     Stream(&'static [(u64, &'static str, &'static str)]),
-    /// As [`Gets::Stream`], and the upstream's counts in the record: 12 and 34.
+    /// As [`Gets::Stream`], with the upstream's usage in the record: 12 and 34 tokens.
     Counted(&'static [(u64, &'static str, &'static str)]),
-    /// These, and then an error with this code.
+    /// These choices, and then an error with this code.
     Broken(&'static [(u64, &'static str, &'static str)], &'static str),
 }
 

@@ -1,4 +1,4 @@
-//! Several targets of one model: which is asked, when another is, and when none.
+//! Routing to the targets of a model: selection, failover, retries and ejection.
 
 mod balance;
 mod budget;
@@ -22,17 +22,17 @@ fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))
 }
 
-/// A stream that says `word`.
+/// A stream with the text `word`.
 fn says(word: &str) -> Script {
     Script::sse([first(), text(word), last("stop"), "[DONE]".to_owned()])
 }
 
-/// A refusal with this status and nothing more.
+/// A refusal with this status.
 fn refuses(status: u16) -> Script {
     Script::json(status, "{}")
 }
 
-/// Targets that answer with `a`, `b`, … whenever nothing else is scripted.
+/// Targets that answer with the text `a`, `b`, … unless another script is queued.
 async fn targets<const N: usize>() -> [Upstream; N] {
     let mut targets = Vec::new();
     for name in ["a", "b", "c"].into_iter().take(N) {
@@ -43,14 +43,14 @@ async fn targets<const N: usize>() -> [Upstream; N] {
     targets.try_into().unwrap_or_else(|_| panic!("there are names for three"))
 }
 
-/// Asks for a stream, which must succeed; gives who answered.
+/// Requests a stream, which must succeed; returns its text, which names the target.
 async fn answerer(server: &Server) -> String {
     let transcript = server.ask(&stream()).await.transcript();
     transcript.assert_contract(1, false);
     transcript.text(0)
 }
 
-/// Who answers so many requests, one after the other.
+/// The targets that answer so many requests in sequence.
 async fn answerers(server: &Server, count: usize) -> String {
     let mut all = String::new();
     for _ in 0..count {
@@ -59,13 +59,12 @@ async fn answerers(server: &Server, count: usize) -> String {
     all
 }
 
-/// How often each was asked.
+/// The number of requests that each target got.
 fn asked<const N: usize>(targets: &[&Upstream; N]) -> [usize; N] {
     targets.map(|target| target.requests().len())
 }
 
-/// Asks until `target` has been asked `count` times; every request on the way must be answered. Gives who answered
-/// last.
+/// Sends requests, all of which must succeed, until `target` has got `count`. Returns the last answer.
 async fn until_asked(server: &Server, target: &Upstream, count: usize) -> String {
     let ask = async {
         loop {

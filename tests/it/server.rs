@@ -1,4 +1,4 @@
-//! The server itself, in this process, on a port of its own.
+//! The server in the process of the tests, on a free port.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use test_support::usage_records::{self, Usage};
 
 /// A running server.
 pub(crate) struct Server {
-    /// Where it listens.
+    /// The address of its main listener.
     pub(crate) address: SocketAddr,
-    /// Where its metrics have a listener of their own.
+    /// The address of its metrics listener, if it has one.
     pub(crate) metrics: Option<SocketAddr>,
-    /// The secret of the key that it made because there was none.
+    /// The secret of the first key, which it creates where there is no key.
     pub(crate) first_key: Option<String>,
     clock: FakeRelativeClock,
     running: Running,
@@ -31,23 +31,23 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts with `yaml` as its `petstream.yaml`, the database in memory, and limits whose clock stands still until
-    /// [`Server::advance`]. It accepts connections when this returns.
+    /// Starts with `yaml` as its `petstream.yaml`, a database in memory, and a clock of the limits that only
+    /// [`Server::advance`] moves. It accepts connections when this returns.
     pub(crate) async fn start(yaml: &str) -> Self {
         Self::start_from(yaml, "sqlite::memory:", &[]).await
     }
 
-    /// As [`Server::start`], without a file, from these variables.
+    /// As [`Server::start`], with an empty file and these environment variables.
     pub(crate) async fn start_with_environment(variables: &[(&str, &str)]) -> Self {
         Self::start_from("", "sqlite::memory:", variables).await
     }
 
-    /// As [`Server::start`], with the database in a file, where other processes find it.
+    /// As [`Server::start`], with the database in a file, so that it can be read by the test.
     pub(crate) async fn start_on_disk(yaml: &str) -> Self {
         Self::start_from(yaml, "sqlite:petstream.db", &[]).await
     }
 
-    /// A server that asks for no keys and has one model, `m`, served by `upstream`.
+    /// A server without keys, with one model `m` served by `upstream`.
     pub(crate) async fn in_front_of(upstream: &Upstream) -> Self {
         Self::start(&one_model(upstream, "")).await
     }
@@ -59,7 +59,7 @@ impl Server {
         Self::start_in(folder, yaml, "sqlite::memory:", &[]).await
     }
 
-    /// Puts another file in the place of one beside `petstream.yaml`.
+    /// Replaces a file beside `petstream.yaml`, atomically.
     pub(crate) fn replace_file(&self, name: &str, text: &str) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, text).unwrap();
@@ -72,7 +72,7 @@ impl Server {
 
     async fn start_in(folder: TempDir, yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
-        // The process's own working folder belongs to all tests together.
+        // The working folder of the process is shared by all tests.
         let database = match database.strip_prefix("sqlite:") {
             Some(file) if file != ":memory:" => format!("sqlite:{}", folder.path().join(file).display()),
             _ => database.to_owned(),
@@ -88,7 +88,7 @@ impl Server {
         Self { address: running.address, metrics: running.metrics_address, first_key, clock: hand, running, folder }
     }
 
-    /// The address of the database of [`Server::start_on_disk`].
+    /// The URL of the database of [`Server::start_on_disk`].
     pub(crate) fn database(&self) -> String {
         format!("sqlite:{}", self.folder.path().join("petstream.db").display())
     }
@@ -103,12 +103,12 @@ impl Server {
         Connection::open(self.address).await
     }
 
-    /// Every route of its API.
+    /// All routes of its API.
     pub(crate) fn routes(&self) -> &[Route] {
         &self.running.routes
     }
 
-    /// Asks on a connection of its own, and reads the whole answer.
+    /// Sends `request` on a new connection, and reads the whole answer.
     pub(crate) async fn ask(&self, request: &Request) -> Whole {
         http::ask(self.address, request).await
     }
@@ -118,8 +118,8 @@ impl Server {
         self.running.stop();
     }
 
-    /// Stops a server of [`Server::start_on_disk`], and gives the usage records that it leaves, in the order of the
-    /// requests' ends.
+    /// Stops a server of [`Server::start_on_disk`]. Returns its usage records in the order in which the requests
+    /// ended.
     pub(crate) async fn records(self) -> Vec<Usage> {
         let database = self.database();
         let folder = self.stop().await;
@@ -128,7 +128,7 @@ impl Server {
         records
     }
 
-    /// Stops it and waits until its last connection has ended. Gives its folder, which is removed when that is dropped.
+    /// Stops it and waits for the end of its last connection. Returns its folder, which is removed when dropped.
     pub(crate) async fn stop(self) -> TempDir {
         self.running.stop();
         soon("the server to stop", self.running.stopped()).await;

@@ -1,4 +1,4 @@
-//! What people who watch are told of the server, and that nobody else is.
+//! The statistics of the server, and who may read them.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ async fn stats(server: &Server) -> Value {
     answer.json()
 }
 
-/// The first sample of which `holds` is true.
+/// Waits for the first sample that `holds` accepts.
 async fn sample(server: &Server, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     soon(what, async {
         loop {
@@ -129,7 +129,7 @@ async fn what_ended_last_is_listed_newest_first_without_what_was_said() {
     server.stop().await;
 }
 
-/// Waits until so many more samples have been taken: a second each.
+/// Waits for so many further samples; one is taken each second.
 async fn seconds(server: &Server, count: usize) {
     let taken = async || stats(server).await["samples"].as_array().unwrap().len();
     let before = taken().await;
@@ -149,7 +149,7 @@ async fn a_stream_is_seen_while_it_goes_on() {
     for _ in 0..2 {
         gate.open();
         assert!(matches!(answer.piece().await, Piece::Data(_)));
-        // A stream tells how far it is at its first chunk of a new second.
+        // A stream reports its progress at the first chunk of each second.
         seconds(&server, 2).await;
     }
     let flowing = sample(&server, "tokens of a running stream", |sample| sample["completionTokens"] != 0).await;

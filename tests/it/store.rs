@@ -1,4 +1,4 @@
-//! Pets, orders and the inventory over real sockets, and the log that every change of theirs is told in.
+//! Pets, orders and the inventory over real sockets, and the event log that records every change.
 
 mod bodies;
 mod commands;
@@ -16,7 +16,7 @@ use test_support::http::{Request, Whole};
 const OPEN: &str = "auth: none\n";
 const JSON: &str = "application/json";
 
-/// A server and its log, read past the server.
+/// A server and its event log, which the test reads from the database.
 struct Shop {
     server: Server,
     log: EventLog,
@@ -39,12 +39,12 @@ impl Shop {
         self.server.ask(&Request::new("GET", path)).await
     }
 
-    /// A new pet.
+    /// Creates a pet.
     async fn pet(&self) -> Value {
         created(&self.send("POST", "/api/pets", &[], &wanda()).await)
     }
 
-    /// An order of a new pet.
+    /// Creates an order of a new pet.
     async fn order(&self) -> Value {
         let pet = self.pet().await;
         created(&self.send("POST", "/api/orders", &[], &json!({"petId": pet["id"]})).await)
@@ -84,7 +84,7 @@ fn created(answer: &Whole) -> Value {
     answer.json()
 }
 
-/// The problem of an answer with this status, in the shape of RFC 9457.
+/// The problem details (RFC 9457) of an answer, which must have this status.
 #[track_caller]
 fn problem(answer: &Whole, status: u16) -> Value {
     assert_eq!(answer.status, status, "{}", answer.text());

@@ -17,7 +17,7 @@ fn question(more: &Value) -> Request {
     Request::chat(&request)
 }
 
-/// The body with what changes from run to run replaced; each is also checked for its form.
+/// The body with values that change between runs replaced, after a check of their form.
 #[track_caller]
 fn redacted(answer: &Whole) -> String {
     let text = answer.text();
@@ -136,7 +136,7 @@ async fn a_stop_string_is_never_sent_nor_is_its_beginning() {
     let server = open().await;
     let text = server.ask(&question(&json!({}))).await.json()["choices"][0]["message"]["content"].clone();
     let text = text.as_str().unwrap();
-    // Across tokens, whatever they are: from the middle of the text, over spaces and letters.
+    // Across token boundaries: from the middle of the text, over spaces and letters.
     let stop: String = text.chars().skip(5).take(6).collect();
     let before: String = text.chars().take(5).collect();
     for stop in [json!(stop), json!(["nowhere", stop])] {
@@ -147,7 +147,7 @@ async fn a_stop_string_is_never_sent_nor_is_its_beginning() {
         let whole = server.ask(&question(&json!({ "stop": stop }))).await.json();
         assert_eq!(whole["choices"][0]["message"]["content"], before);
     }
-    // The beginning of a stop string that does not come is text like any other.
+    // The beginning of a stop string that is not completed is text.
     let options = json!({"stream": true, "stop": format!("{text} and more")});
     assert_eq!(server.ask(&question(&options)).await.transcript().text(0), text);
     server.stop().await;
@@ -194,7 +194,7 @@ async fn every_answer_has_a_request_id_and_a_time() {
 
 #[tokio::test]
 async fn the_head_and_each_token_go_out_at_once() {
-    // So slow that what was held back could not be here before the test gave up.
+    // So slow that held-back text could not arrive before the test times out.
     let server = Server::start("auth: none\nresponder: {tokens_per_second: 0.1}\n").await;
     let mut connection = server.connect().await;
     let mut answer = connection.ask(&question(&json!({"stream": true}))).await;

@@ -1,4 +1,4 @@
-//! The database's file while the server runs, and who may read it.
+//! The database file while the server runs, and its permissions.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ async fn a_database_that_is_moved_away_is_noticed_and_written_again_when_it_is_b
     let refused = add_pet(&program).await;
     assert_eq!((refused.status, refused.header("content-type")), (503, Some("application/problem+json")));
     assert!(refused.header("retry-after").is_some() && !refused.text().contains("petstream.db"), "{}", refused.text());
-    // What was known is still answered, and completions go on: their records wait.
+    // Cached data is still served, and completions continue: their records wait.
     assert_eq!(program.ask(&Request::new("GET", "/api/pets")).await.status, 200);
     let question = Request::chat(&request(&json!({"model": "petstore-ai"})));
     assert_eq!(program.ask(&question).await.status, 200);
@@ -67,7 +67,7 @@ async fn a_database_that_is_removed_is_noticed_by_itself() {
     let folder = Folder::with("auth: none\n");
     let program = folder.start().await;
     FILES.iter().for_each(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
-    // Nobody asks for the readiness here.
+    // No request for the readiness here.
     let refused = async { while add_pet(&program).await.status != 503 {} };
     soon("writes to be refused", refused).await;
     program.stop().await;
@@ -81,7 +81,7 @@ async fn the_databases_files_are_its_owners_alone() {
     assert_eq!(modes(&folder), [Some(0o600); 3]);
     program.stop().await;
 
-    // A backup is made with whatever mode, and so is its copy not.
+    // A backup may have any mode; its copy must not.
     let backup = folder.path().join("backup.db");
     std::fs::copy(folder.path().join("petstream.db"), &backup).unwrap();
     std::fs::set_permissions(&backup, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -89,7 +89,7 @@ async fn the_databases_files_are_its_owners_alone() {
     assert_eq!(folder.run(&["restore", "backup.db"]).await.code, 0);
     assert_eq!(modes(&folder), [Some(0o600), None, None]);
 
-    // One that was opened to others on purpose stays as it is.
+    // Permissions that were widened on purpose are kept.
     let file = folder.path().join("petstream.db");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(folder.run(&["restore", "backup.db"]).await.code, 0);

@@ -1,4 +1,4 @@
-//! kill -9 under load: what is lost is what the documentation of `usage` says, and nothing is broken.
+//! SIGKILL under load: at most the documented usage records are lost, and the database opens again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use test_support::program::Folder;
 use test_support::upstream::{Script, Upstream};
 use test_support::usage_records;
 
-/// What may be lost: what was recorded in the last half second. And as much again, since the machine that runs the
-/// tests may be busy with other things at that moment.
+/// Records of this time before the kill may be lost: half a second by documentation, doubled as an allowance for a
+/// busy machine.
 const WINDOW: Duration = Duration::from_millis(2 * 500);
 const CLIENTS: usize = 4;
 
-/// Asks one time after the other until the server is gone. Gives when each answer was there, by its id.
+/// Sends requests in sequence until the server is gone. Returns the time of each answer, by request id.
 async fn insist(mut connection: Connection, request: Request) -> Vec<(String, Instant)> {
     let mut answered = Vec::new();
     while let Some(whole) = connection.ask_unless_gone(&request).await {
@@ -40,7 +40,7 @@ async fn usage_is_lost_of_the_last_moment_only_and_the_database_opens_again() {
     for _ in 0..CLIENTS {
         clients.spawn(insist(Connection::open(program.address).await, stream.clone()));
     }
-    // Long enough that most of it is older than the window.
+    // Long enough that most records are older than the window.
     while began.elapsed() < 3 * WINDOW {
         upstream.request(upstream.requests().len() + 100).await;
     }

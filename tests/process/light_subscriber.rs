@@ -1,4 +1,4 @@
-//! A reader of events that costs next to nothing: there are a thousand of them.
+//! A subscriber with little overhead, for tests with a thousand of them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,35 +8,35 @@ use tokio::net::TcpStream;
 
 use test_support::soon;
 
-/// What was read of a stream.
+/// What was read from a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Visit {
-    /// Whether it was resumed; none before its greeting is whole.
+    /// Whether it was resumed; none before the `connected` event.
     pub(crate) resumed: Option<bool>,
     /// The numbers of its events.
     pub(crate) events: Vec<u64>,
-    /// Those before each of them, as they say.
+    /// The `prev` of each event.
     pub(crate) before: Vec<u64>,
-    /// The last id it had.
+    /// The last event id.
     pub(crate) cursor: String,
-    /// When to come back, as it was told last.
+    /// The last `retry`.
     pub(crate) retry: Duration,
-    /// Whether that stood at the very end.
+    /// Whether `retry` was the last block.
     pub(crate) farewell: bool,
-    /// When it ended as a whole.
+    /// When it ended cleanly.
     pub(crate) ended: Option<Instant>,
 }
 
 /// An open stream. Dropping it closes its connection.
 pub(crate) struct Reader {
     stream: TcpStream,
-    /// What has been read and is not yet a whole block.
+    /// Bytes of an unfinished block.
     raw: Vec<u8>,
     pub(crate) visit: Visit,
 }
 
 impl Reader {
-    /// Asks for all events of pets behind `cursor`; none when nobody listens.
+    /// Requests all pet events after `cursor`; none where no server listens.
     pub(crate) async fn open(server: SocketAddr, cursor: &str) -> Option<Self> {
         let mut stream = soon("a connection", TcpStream::connect(server)).await.ok()?;
         let head = "GET /api/events/pets HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n";
@@ -45,7 +45,7 @@ impl Reader {
         Some(Self { stream, raw: Vec::new(), visit })
     }
 
-    /// Reads until `enough` says so, or to the end.
+    /// Reads until `enough` accepts it, or to the end.
     pub(crate) async fn read(&mut self, enough: impl Fn(&Visit) -> bool) {
         while !enough(&self.visit) && self.visit.ended.is_none() {
             let read = soon("bytes of a stream", self.stream.read_buf(&mut self.raw)).await;
@@ -61,7 +61,7 @@ impl Reader {
         }
     }
 
-    /// Takes in a block. Lines of HTTP, such as the sizes of chunks, stand between those that mean something.
+    /// Reads a block, and skips the lines of the chunked encoding in it.
     fn block(&mut self, block: &str) {
         let visit = &mut self.visit;
         visit.farewell = false;

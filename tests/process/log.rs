@@ -1,4 +1,4 @@
-//! The log when nobody reads it: no request waits, nor does the end, and what is missing is told of.
+//! The log when its pipe is full: neither requests nor the stop wait for it, and dropped lines are reported.
 
 use std::net::SocketAddr;
 use std::process::ExitStatus;
@@ -12,12 +12,12 @@ use test_support::http::{Connection, Request};
 use test_support::program::{Folder, LISTENING, executable};
 use test_support::soon;
 
-/// Bytes of a path that is logged whole.
+/// Length of a path that is logged completely, bytes.
 const LONG: usize = 1_000;
-/// Requests whose lines are twice what the server (1 MiB) and the pipe (64 KiB) hold.
+/// Requests whose log lines are twice what the buffer (1 MiB) and the pipe (64 KiB) hold.
 const MANY: usize = 2_000;
 
-/// A server whose log is read only when it is asked for.
+/// A server whose log is read on demand.
 struct Unread {
     address: SocketAddr,
     child: Child,
@@ -38,7 +38,7 @@ impl Unread {
         Self { address, child, log }
     }
 
-    /// Asks for this many long paths that lead nowhere, each with its number.
+    /// Requests this many long unknown paths, each with its number.
     async fn ask(&self, count: usize) {
         let mut connection = Connection::open(self.address).await;
         for number in 0..count {
@@ -63,7 +63,7 @@ async fn next(log: &mut Lines<BufReader<ChildStderr>>) -> Option<Value> {
     Some(serde_json::from_str(&line).unwrap())
 }
 
-/// The number of the path that a request's line is about.
+/// The number of the path in a log line.
 fn number(line: &Value) -> Option<u64> {
     line["path"].as_str()?.split('/').nth(1)?.parse().ok()
 }
@@ -85,7 +85,7 @@ async fn a_reader_that_stops_holds_no_request_and_is_told_what_it_missed() {
     assert!(numbers.is_sorted() && lost > 0, "{numbers:?}, {lost} lost");
     assert_eq!(numbers.len() as u64 + lost, MANY as u64);
 
-    // It goes on as if nothing had been, and ends with nothing missing.
+    // The log continues, and ends without a gap.
     server.ask(3).await;
     server.terminate().await;
     let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! The executable itself, as an operator meets it: started in a folder, sent signals, killed, started again.
+//! The executable as a process: start, signals, SIGKILL and restart.
 #![cfg(test)]
 
 mod database;

@@ -1,5 +1,5 @@
-//! A restart under a thousand subscribers: they leave one after the other, come back one after the other, and miss
-//! nothing.
+//! A restart with a thousand subscribers: they disconnect spread over a window, reconnect spread over another, and
+//! miss no event.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,20 +18,20 @@ use test_support::soon;
 const CROWD: usize = 1_000;
 const WINDOW: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_secs(2);
-/// What a busy machine may take longer.
+/// Allowance for a busy machine.
 const SLACK: Duration = Duration::from_secs(1);
-/// Most that may come in a tenth of the window, in which a tenth of them should.
+/// Most reconnections in a tenth of the window, in which a tenth of them is expected.
 const SHARE: usize = CROWD * 3 / 10;
 
-/// What one subscriber lived through.
+/// What one subscriber received.
 struct Lived {
     before: Visit,
     after: Visit,
-    /// When it wanted to come back, as it was told.
+    /// When it had to reconnect, by the `retry` that it received.
     returned: Instant,
 }
 
-/// Listens from `cursor` until the stream ends, comes back when it was told to, and listens until event `last`.
+/// Reads from `cursor` until the stream ends, reconnects after `retry`, and reads until event `last`.
 async fn live(server: SocketAddr, cursor: String, greeted: watch::Sender<usize>, last: u64) -> Lived {
     let mut reader = Reader::open(server, &cursor).await.expect("a server");
     reader.read(|visit| visit.resumed.is_some()).await;
@@ -40,7 +40,7 @@ async fn live(server: SocketAddr, cursor: String, greeted: watch::Sender<usize>,
     let before = reader.visit;
     tokio::time::sleep(before.retry).await;
     let returned = Instant::now();
-    // A browser's way: who finds nobody waits as long again.
+    // As a browser: without a server, it waits as long again.
     let mut reader = loop {
         match Reader::open(server, &before.cursor).await {
             Some(reader) => break reader,
@@ -51,7 +51,7 @@ async fn live(server: SocketAddr, cursor: String, greeted: watch::Sender<usize>,
     Lived { before, after: reader.visit, returned }
 }
 
-/// The most that happen within a tenth of the window.
+/// The most times within a tenth of the window.
 fn busiest(mut times: Vec<Instant>) -> usize {
     times.sort_unstable();
     let within = |from: &Instant| times.iter().filter(|at| *at >= from && **at < *from + WINDOW / 10).count();
@@ -79,7 +79,7 @@ async fn a_thousand_subscribers_leave_and_come_back_spread_out_and_miss_nothing(
     }
     soon("all to be greeted", count.wait_for(|count| *count == CROWD)).await.unwrap();
 
-    // One event while they leave, one while nobody is there, one while they come back.
+    // One event while they disconnect, one while none is connected, one while they reconnect.
     let stopped = Instant::now();
     program.signal("TERM").await;
     log.append_alone(&[event(1)]).await.unwrap();

@@ -18,7 +18,7 @@ fn stream(model: &str) -> Request {
     Request::chat(&request(&json!({"stream": true, "model": model})))
 }
 
-/// A port that was free a moment ago.
+/// A free port.
 fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -115,7 +115,7 @@ async fn a_request_without_a_head_yet_is_told_at_the_deadline_too() {
     assert_eq!(program.ended().await.0.code(), Some(0));
 }
 
-/// A server with a proxied stream that goes on when its gate opens.
+/// A server with a proxied stream that continues when its gate opens.
 struct Proxying {
     program: Program,
     folder: Folder,
@@ -131,7 +131,7 @@ async fn proxying(more: &str) -> Proxying {
     Proxying { program: folder.start().await, folder, gate, upstream }
 }
 
-/// The stream, up to where it waits.
+/// The stream, up to the point at which it waits.
 async fn up_to_the_gate(connection: &mut Connection) -> http::Answer<'_> {
     let mut answer = connection.ask(&stream("m")).await;
     let mut begin = Vec::new();
@@ -145,7 +145,7 @@ async fn up_to_the_gate(connection: &mut Connection) -> http::Answer<'_> {
 #[tokio::test]
 async fn a_second_signal_within_a_second_is_the_same_signal() {
     for signals in [["TERM", "TERM"], ["INT", "TERM"], ["HUP", "HUP"], ["QUIT", "INT"]] {
-        // On a machine that is so busy that the second one comes late, nothing is shown by it.
+        // If the second signal is late, on a busy machine, this shows nothing.
         loop {
             let running = proxying("").await;
             let mut connection = Connection::open(running.program.address).await;
@@ -180,7 +180,7 @@ async fn a_later_signal_ends_streams_at_once_with_their_error_frames_and_records
 
     program.signal("TERM").await;
     refuses_connections(program).await;
-    // Time itself is what counts here: it begins when the server has got the first signal.
+    // A measurement: the time begins when the server has received the first signal.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     program.signal("INT").await;
     for (name, answer) in [("remote", &mut remote), ("local", &mut local)] {

@@ -1,4 +1,4 @@
-//! The first start, the next ones, and those that fail.
+//! The first start, later starts, and starts that fail.
 
 use std::net::TcpListener;
 
@@ -14,7 +14,7 @@ use test_support::soon;
 const USAGE: i32 = 64;
 const FAULT: i32 = 1;
 
-/// The first key that a server has printed.
+/// The first key, from the output of a server.
 fn key_in(printed: &str) -> String {
     let mut keys = printed.lines().map(str::trim).filter(|line| line.starts_with("sk-petstream-"));
     let key = keys.next().unwrap_or_else(|| panic!("no key: {printed}")).to_owned();
@@ -33,7 +33,7 @@ async fn the_first_start_prints_a_key_and_a_line_that_works() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let transcript = completion_stream::read(&output.stdout);
     transcript.assert_contract(1, false);
-    // A first answer that refuses the question would be a poor welcome.
+    // The printed example must get an answer, not a refusal.
     let pets = program.ask(&Request::new("GET", "/api/pets?limit=100").bearer(&key_in(&printed))).await.json();
     let names = pets["data"].as_array().unwrap().iter().map(|pet| pet["name"].as_str().unwrap());
     let answer = transcript.text(0);
@@ -72,7 +72,7 @@ async fn where_there_are_keys_none_is_made() {
     assert_eq!(program.stop().await, "");
 }
 
-/// Starts what must fail with `code`; gives what it says.
+/// Starts a server that must fail with `code`; returns its message.
 async fn fails(folder: &Folder, arguments: &[&str], code: i32) -> String {
     let outcome = folder.run(arguments).await;
     assert_eq!((outcome.code, outcome.out.as_str()), (code, ""), "{}", outcome.err);
@@ -167,7 +167,7 @@ async fn a_file_with_mistakes() {
 #[tokio::test]
 async fn a_low_limit_of_open_files_is_raised() {
     const CONNECTIONS: usize = 300;
-    // Idle connections stay, so that none makes room for another.
+    // Connections stay open and idle.
     let folder = Folder::with("auth: none\nlimits: {connections: 400, header_read: 1h}\n");
     let program = folder.start_after("ulimit -Sn 100").await;
     let mut connections = Vec::new();
@@ -193,12 +193,12 @@ async fn a_limit_of_open_files_that_cannot_be_raised_is_no_reason_to_fail() {
 async fn clients_leave_the_files_that_the_server_needs_itself() {
     let folder = Folder::with("auth: none\nlimits: {header_read: 1h}\n");
     let program = folder.start_after("ulimit -n 100").await;
-    // More than there is room for: those beyond wait until others have gone.
+    // More than the limit: those beyond wait until others close.
     let mut held = Vec::new();
     for _ in 0..150 {
         held.push(Connection::open(program.address).await);
     }
-    // Looks into the database, which takes a file.
+    // Reads the database, which takes a file descriptor.
     let readyz = Request::new("GET", "/readyz");
     held[0].send(&readyz).await;
     assert_eq!(held[0].answer().await.whole().await.status, 200);

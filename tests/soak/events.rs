@@ -1,4 +1,4 @@
-//! Changes of the store, and those who are told of them: as streams with a key, with a ticket, and by long polls.
+//! Changes of the store, and subscribers: streams with a key, streams with a ticket, and long polls.
 
 use std::net::SocketAddr;
 
@@ -9,16 +9,16 @@ use test_support::event_stream::{Message, Stream, get};
 use test_support::http::{Connection, Request, Whole, ask};
 use test_support::random::Random;
 
-/// Pets that each writer makes, edits and deletes in one round.
+/// Pets that each writer creates, edits and deletes per round.
 const PETS: usize = 15;
-/// Subscribers of one round that leave after a few bytes.
+/// Subscribers per round that disconnect after a few bytes.
 const LEAVERS: usize = 20;
 const TARGET: &str = "/api/events?topics=pets";
 
-/// What somebody was told of pets: descriptions of those made and edited, in order.
+/// The descriptions of created and edited pets that a subscriber received, in order.
 type Told = Vec<String>;
 
-/// One round; gives how many events were told, and objections.
+/// One round; returns the number of deliveries and the violations.
 pub(crate) async fn trade(server: SocketAddr, round: usize, mut random: Random) -> (usize, Vec<String>) {
     let end = format!("end-{round}");
     let ticket = send(server, "POST", "/api/events/tickets", None).await.json()["ticket"].as_str().unwrap().to_owned();
@@ -53,7 +53,7 @@ pub(crate) async fn trade(server: SocketAddr, round: usize, mut random: Random) 
     (told, found)
 }
 
-/// Everything that was written must have been told once, and nothing else.
+/// Every write must have been delivered once, and nothing else.
 fn compare(who: &str, written: &[String], told: &[String]) -> Vec<String> {
     let (mut written, mut told) = (written.to_vec(), told.to_vec());
     written.sort_unstable();
@@ -66,7 +66,7 @@ fn compare(who: &str, written: &[String], told: &[String]) -> Vec<String> {
     found
 }
 
-/// Makes, edits and deletes pets, and orders one now and then; gives the descriptions.
+/// Creates, edits and deletes pets, and sometimes orders one; returns the descriptions.
 async fn write(server: SocketAddr, name: &str, mut random: Random) -> Vec<String> {
     let mut written = Vec::new();
     for number in 0..PETS {
@@ -83,10 +83,10 @@ async fn write(server: SocketAddr, name: &str, mut random: Random) -> Vec<String
     written
 }
 
-/// Orders any available pet, unless somebody else was faster, and cancels the order.
+/// Orders an available pet, unless another client was faster, and cancels the order.
 async fn order(server: SocketAddr, random: &mut Random) {
     let page = send(server, "GET", "/api/pets?status=AVAILABLE&limit=100", None).await.json();
-    // Pets of writers come and go.
+    // Pets of writers may be deleted meanwhile.
     let seeded = |pet: &&Value| pet["name"] != "Soak";
     let pets: Vec<&Value> = page["data"].as_array().unwrap().iter().filter(seeded).collect();
     let pet = random.one(&pets);
@@ -122,13 +122,13 @@ async fn send(server: SocketAddr, method: &str, path: &str, body: Option<&Value>
     ask(server, &request).await
 }
 
-/// The description in an event, if it tells of a pet that a writer made or edited.
+/// The description in an event about a pet that a writer created or edited.
 fn tag(data: &Value) -> Option<String> {
     let resource = &data["resource"];
     (resource["name"] == "Soak").then(|| resource["description"].as_str().unwrap().to_owned())
 }
 
-/// Takes in what an event tells; whether it is the last.
+/// Records an event; returns whether it is the last.
 fn learn(told: &mut Told, tag: Option<String>, end: &str) -> bool {
     let Some(tag) = tag else { return false };
     let is_end = tag == end;
@@ -138,7 +138,7 @@ fn learn(told: &mut Told, tag: Option<String>, end: &str) -> bool {
     is_end
 }
 
-/// Reads a stream to `end`. Each event must say that the one before it is the one that was told before.
+/// Reads a stream up to `end`. The `prev` of each event must be the event before it.
 async fn listen(mut stream: Stream, end: &str) -> Told {
     let mut told = Told::new();
     let mut last: Option<Message> = None;
@@ -170,13 +170,13 @@ async fn poll(server: SocketAddr, mut cursor: String, end: &str) -> Told {
     }
 }
 
-/// Subscribers that leave after a few pieces, in good order or with a reset.
+/// Subscribers that disconnect after a few pieces, with a close or a reset.
 async fn leave(server: SocketAddr, mut random: Random) {
     for _ in 0..LEAVERS {
         let mut connection = Connection::open(server).await;
         let mut answer = connection.ask(&get("/api/events").bearer(SHOP)).await;
         assert_eq!(answer.status(), 200);
-        // A greeting comes at once, a sign of life each second.
+        // The greeting arrives at once, heartbeats each second.
         for _ in 0..random.below(3) {
             answer.piece().await;
         }

@@ -1,4 +1,4 @@
-//! Where it happens: the executable, its upstreams, one round of traffic, and what is looked at between rounds.
+//! The executable, its upstreams, one round of traffic, and the measurements between rounds.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,33 +19,33 @@ use test_support::storm::records::rows;
 use test_support::storm::traffic;
 use test_support::storm::upstream::Upstream;
 
-/// Completions of one round that go to upstreams.
+/// Proxied completions per round.
 const SIZE: usize = 100;
-/// Of those many at once.
+/// Concurrent completions.
 const CLIENTS: usize = 16;
 /// Longest time until nothing is in flight and every record is written.
 const QUIET: Duration = Duration::from_secs(20);
-/// Longest time until descriptors and threads are back: idle threads of the blocking pool last 10 s, and upstream
-/// connections that the upstream has closed are looked for now and then.
+/// Longest time until descriptors and threads are back: idle threads of the blocking pool last 10 s, and closed
+/// upstream connections are removed periodically.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// A key of the store and of the local model.
+/// A key for the store and the local model.
 pub(crate) const SHOP: &str = "sk-shop-0123456789";
 /// A key with a limit of its own.
 pub(crate) const FLOOD: &str = "sk-flood-0123456789";
-/// Requests a minute of that key.
+/// Requests per minute of that key.
 pub(crate) const FLOOD_RATE: usize = 30;
 
-/// See the module.
+/// The server under test with its upstreams.
 pub(crate) struct Fixture {
     program: Program,
-    /// Where its metrics are.
+    /// The address of its metrics.
     metrics: SocketAddr,
     folder: Folder,
     attempt_log: Arc<AttemptLog>,
     steady: [Upstream; 2],
     shaky: [Upstream; 2],
-    /// Usage records that have been looked at.
+    /// Usage records that have been checked.
     known: usize,
 }
 
@@ -61,7 +61,7 @@ impl Fixture {
         Self { program, metrics, folder, attempt_log, steady, shaky, known: 0 }
     }
 
-    /// One round of everything; gives what happened, for whoever watches, and all objections.
+    /// One round of all traffic; returns a summary and the violations.
     pub(crate) async fn round(&mut self, round: usize, seed: u64) -> (String, Vec<String>) {
         let server = self.program.address;
         let mut random = Random::new(seed);
@@ -97,15 +97,15 @@ impl Fixture {
         (tally, found)
     }
 
-    /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
-    /// wrong with it at last.
+    /// Waits until nothing is in flight and every record is written. Returns the metrics, or the violations in them
+    /// at the timeout.
     async fn quiet(&self) -> Result<String, Vec<String>> {
         let mut last = Vec::new();
         let quiet = async {
-            // Twice in a row: the page is not written in one moment.
+            // Twice in a row: the text is not one consistent snapshot.
             let mut quiet = 0;
             loop {
-                // On a listener of its own, where asking is no request in flight.
+                // On a listener of its own, whose requests do not count as in flight.
                 let answer = http::ask(self.metrics, &Request::new("GET", "/metrics")).await;
                 assert_eq!(answer.status, 200);
                 last = levels::gauges(answer.text());
@@ -119,8 +119,8 @@ impl Fixture {
         page.map_err(|_elapsed| last)
     }
 
-    /// What the server holds when its upstreams have closed all idle connections, as soon as that is no more than
-    /// `before`; else at last.
+    /// The resources of the server after its upstreams have closed all connections: as soon as they are at most
+    /// `before`, else at the timeout.
     pub(crate) async fn settled(&mut self, before: Option<&Resources>) -> Resources {
         for upstream in self.steady.iter_mut().chain(&mut self.shaky) {
             upstream.go_away(true).await;
@@ -128,7 +128,7 @@ impl Fixture {
         let back = async {
             let mut poll = tokio::time::interval(Duration::from_millis(100));
             let (mut last, mut same) = (Resources::of(self.program.id()), 0);
-            // Back, or without anything to compare with: the same for two seconds.
+            // Back at `before`; without it, unchanged for two seconds.
             while !before.is_some_and(|before| last.is_back(before)) && same < 20 {
                 poll.tick().await;
                 let now = Resources::of(self.program.id());
@@ -141,12 +141,12 @@ impl Fixture {
         for upstream in self.steady.iter_mut().chain(&mut self.shaky) {
             upstream.come_back();
         }
-        // What was torn is not to be found by the next round's requests.
+        // The next round must not meet ejected upstreams.
         soon("ejected upstreams to be let in", tokio::time::sleep(Duration::from_millis(500))).await;
         Resources::of(self.program.id())
     }
 
-    /// Stops the server as an operator does: it must end well, without a panic in its log.
+    /// Stops the server, which must exit with 0 and without a panic in its log.
     pub(crate) async fn stop(self) {
         self.program.stop().await;
         drop((self.steady, self.shaky));
@@ -176,7 +176,7 @@ events: {{keep_count: 5000, heartbeat: 1s}}
     )
 }
 
-/// The names of the models that upstreams serve are not that of the local one.
+/// Records of the local model are recognised by its name.
 #[test]
 fn records_of_the_local_model_can_be_told_from_others() {
     let models = [Model::Solo, Model::Pair, Model::Tiers, Model::Hasty];

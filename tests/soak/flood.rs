@@ -1,4 +1,4 @@
-//! What must be refused, and clients that go away or say nothing where a request should be.
+//! Requests that must be refused, and clients that disconnect or stay silent within a request.
 
 use std::net::SocketAddr;
 
@@ -7,17 +7,17 @@ use crate::local::{self, Spoken};
 use test_support::http::{Connection, Request, ask};
 use test_support::random::Random;
 
-/// Requests beyond the limit in each flood.
+/// Requests beyond the limit in each round.
 const BEYOND: usize = 30;
-/// Clients that leave within a request, in each round.
+/// Clients that disconnect within a request, per round.
 const LEAVERS: usize = 20;
 
-/// What came of a round.
+/// The result of a round.
 #[derive(Debug, Default)]
 pub(crate) struct Flooded {
-    /// What was answered by the local model, and what a limit refused.
+    /// Questions that were answered or refused by a limit.
     pub(crate) spoken: Vec<Spoken>,
-    /// All that was refused.
+    /// The number of refused requests.
     pub(crate) refused: usize,
     pub(crate) objections: Vec<String>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Flooded {
 /// A flood over a limit, requests that must be refused, and clients that leave within one.
 pub(crate) async fn flood(server: SocketAddr, mut random: Random) -> Flooded {
     let mut flooded = Flooded::default();
-    // They say nothing until everybody else is through.
+    // Silent until all other clients are done.
     let mut silent = Vec::new();
     for _ in 0..5 {
         silent.push(Connection::open(server).await);
@@ -53,7 +53,7 @@ pub(crate) async fn flood(server: SocketAddr, mut random: Random) -> Flooded {
     flooded
 }
 
-/// Leaves anywhere within a request, in good order or with a reset.
+/// Disconnects anywhere within a request, with a close or a reset.
 async fn leave(server: SocketAddr, random: &mut Random) {
     let body = format!(r#"{{"model":"{}","messages":[{}]}}"#, local::MODEL, " ".repeat(2000));
     let head = format!(
@@ -69,7 +69,7 @@ async fn leave(server: SocketAddr, random: &mut Random) {
     }
 }
 
-/// Requests that are wrong, and the status that says so.
+/// Invalid requests, with the status of the refusal.
 fn wrong() -> Vec<(Request, u16)> {
     let chat = |body: &str| {
         let request =

@@ -1,4 +1,4 @@
-//! Talk with the local model: streamed and plain, heard to the end or left.
+//! Questions to the local model: streaming and not, read to the end or left.
 
 use std::net::SocketAddr;
 
@@ -9,12 +9,12 @@ use test_support::http::{Connection, Piece, Request};
 use test_support::random::Random;
 use test_support::storm::records::Row;
 
-/// Its name.
+/// The name of the local model.
 pub(crate) const MODEL: &str = "petstore-ai";
-/// Questions of one round.
+/// Questions per round.
 const QUESTIONS: usize = 40;
 
-/// One question, as its client saw it.
+/// A question, with what its client observed.
 #[derive(Debug)]
 pub(crate) struct Spoken {
     request_id: String,
@@ -23,7 +23,7 @@ pub(crate) struct Spoken {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// The whole answer, and its prompt and completion tokens.
+    /// A complete answer, with its prompt and completion tokens.
     Usage(u64, u64),
     /// The client left.
     Left,
@@ -37,7 +37,7 @@ impl Spoken {
     }
 }
 
-/// Asks some questions, one after the other.
+/// Asks questions in sequence.
 pub(crate) async fn talk(server: SocketAddr, mut random: Random) -> Vec<Spoken> {
     let mut spoken = Vec::new();
     for _ in 0..QUESTIONS {
@@ -47,7 +47,7 @@ pub(crate) async fn talk(server: SocketAddr, mut random: Random) -> Vec<Spoken> 
     spoken
 }
 
-/// Asks one question; with `leaves`, leaves a stream after so many pieces.
+/// Asks one question; with `leaves`, disconnects from a stream after so many pieces.
 pub(crate) async fn ask(server: SocketAddr, key: &str, streamed: bool, leaves: Option<usize>) -> Spoken {
     let mut body = json!({
         "model": MODEL, "stream": streamed, "messages": [{"role": "user", "content": "Which dogs are available?"}],
@@ -84,7 +84,7 @@ pub(crate) async fn ask(server: SocketAddr, key: &str, streamed: bool, leaves: O
     Spoken { request_id, told }
 }
 
-/// What a whole answer says of its usage.
+/// The usage in a complete answer.
 fn usage(bytes: &[u8], streamed: bool) -> Told {
     let text = std::str::from_utf8(bytes).unwrap();
     let json = if streamed {
@@ -98,7 +98,7 @@ fn usage(bytes: &[u8], streamed: bool) -> Told {
     Told::Usage(count("prompt_tokens"), count("completion_tokens"))
 }
 
-/// What is wrong with the records of these questions.
+/// The violations in the records of these questions.
 pub(crate) fn check(spoken: &[Spoken], rows: &[Row]) -> Vec<String> {
     let mut rest: Vec<&Row> = rows.iter().collect();
     let mut found = Vec::new();
@@ -112,7 +112,7 @@ pub(crate) fn check(spoken: &[Spoken], rows: &[Row]) -> Vec<String> {
                 (&*row.terminal, row.source.as_deref(), row.prompt, row.completion)
                     == ("completed", Some("exact"), prompt, completion)
             }
-            // It may have been over before the client was gone.
+            // The answer may have ended before the client left.
             (Told::Left, Some(row)) => matches!(&*row.terminal, "client_gone" | "completed"),
         };
         if !right {

@@ -1,10 +1,10 @@
-//! The server as a process of its own under mixed traffic for as long as one likes: completions with faults on both
-//! sides, the local model, changes of the store, events as streams and polls, aborted and malformed requests, floods over
-//! the limits. Traffic comes in rounds. After each the books must be equal; after the last one memory, descriptors and
-//! threads must be back where they were after the first ones.
+//! The executable under mixed traffic for a chosen time: completions with faults on both sides, the local model,
+//! changes of the store, event streams and polls, aborted and malformed requests, floods over the limits. After each
+//! round, records, metrics and deliveries must agree with the traffic; after the last, memory, descriptors and
+//! threads must be back at the level after the first rounds.
 //!
-//! `SOAK_MINUTES` says how long; without it there are two rounds, which show that the soak itself works. `SOAK_SEED`
-//! draws another one; a failure says which seed it had. The completions and their checks are those of `tests/storm`.
+//! `SOAK_MINUTES` sets the time; without it there are two rounds, which test the soak itself. `SOAK_SEED` sets the
+//! seed. A failure prints its seed. The completions and their checks are those of `tests/storm`.
 #![cfg(test)]
 
 mod events;
@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 use fixture::Fixture;
 use resources::Resources;
 
-/// The soak that everybody has.
+/// The default seed.
 const SEED: u64 = 20_261_130;
-/// Rounds before anything is measured: pools, caches and the allocator fill up.
+/// Rounds before the measurement, in which pools, caches and the allocator fill up.
 const WARM_UP: usize = 1;
-/// Longest time of one round; it takes some ten to twenty seconds.
+/// Longest time of a round; it takes ten to twenty seconds.
 const MOST: Duration = Duration::from_secs(180);
-/// Objections that are shown of each round: one fault makes many.
+/// Violations that are printed: one fault causes many.
 const SHOWN: usize = 20;
 
 fn number(name: &str) -> Option<u64> {

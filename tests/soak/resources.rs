@@ -1,17 +1,17 @@
-//! What the kernel says that the server holds.
+//! Memory, descriptors and threads of the server, read from `/proc`.
 
 use std::fmt;
 
-/// Most that may be resident at the end and was not after the warm-up, bytes. The allocator keeps some of what floods
-/// took, and which thread served them is chance.
+/// Allowed growth of resident memory after the warm-up, bytes. The allocator keeps some memory of floods, per thread
+/// that served them.
 pub(crate) const GROWTH: u64 = 48 << 20;
-/// Most descriptors that may be open at the end and were not after the warm-up: an upstream's connection that has just
-/// been closed, a file of the database.
+/// Allowed growth of open descriptors after the warm-up: an upstream connection that has just been closed, a file of
+/// the database.
 pub(crate) const DESCRIPTORS: usize = 4;
-/// Most threads more than after the warm-up: those of the blocking pool end after 10 s without work.
+/// Allowed growth of threads after the warm-up: those of the blocking pool end after 10 s without work.
 pub(crate) const THREADS: usize = 2;
 
-/// See the module.
+/// The resources of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resources {
     /// Resident memory, bytes.
@@ -21,7 +21,7 @@ pub(crate) struct Resources {
 }
 
 impl Resources {
-    /// Those of process `id`, from `/proc`.
+    /// The resources of process `id`.
     pub(crate) fn of(id: u32) -> Self {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("/proc, and the server in it");
         let field = |name: &str| -> u64 {
@@ -37,7 +37,7 @@ impl Resources {
         self.descriptors <= before.descriptors + DESCRIPTORS && self.threads <= before.threads + THREADS
     }
 
-    /// What is more than it was, beyond what it may be.
+    /// The resources that have grown more than allowed.
     pub(crate) fn compare(&self, before: &Self) -> Vec<String> {
         let mut found = Vec::new();
         if self.resident > before.resident + GROWTH {

@@ -1,4 +1,4 @@
-//! Where it storms: the server, its upstreams, and what is measured when the storm is over.
+//! The server, its upstreams, and the measurements after a batch.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use test_support::storm::records::rows;
 use test_support::storm::traffic;
 use test_support::storm::upstream::Upstream;
 
-/// Clients at once: more than may have streams open.
+/// Concurrent clients: more than the limits of streams.
 const CLIENTS: usize = 32;
-/// Streams that each key may have open.
+/// Limit of concurrent streams per key.
 const OF_KEY: usize = 17;
-/// Streams that all keys may have open together.
+/// Limit of concurrent streams of all keys together.
 const OF_ALL: usize = 26;
-/// Tokens a minute, of minutes that never pass.
+/// Tokens per minute; the clock of the limits is paused.
 const TOKENS: u64 = 1_000_000_000_000;
 
-/// See the module.
+/// The server under test with its upstreams.
 pub(crate) struct Fixture {
     server: Server,
     pub(crate) attempt_log: Arc<AttemptLog>,
     steady: [Upstream; 2],
-    /// Go away and come back.
+    /// Those that go away and come back.
     shaky: [Upstream; 2],
-    /// The first request of the next storm.
+    /// The id of the first request of the next batch.
     next: usize,
 }
 
@@ -45,19 +45,19 @@ impl Fixture {
         Self { server, attempt_log, steady, shaky, next: 0 }
     }
 
-    /// Lets `count` requests loose, many at a time, and waits for the last one.
+    /// Sends a batch of `count` requests, and waits for its end.
     pub(crate) async fn storm(&mut self, seed: u64, count: usize) -> Vec<Case> {
         let ids = self.next..self.next + count;
         self.next += count;
         traffic::run(self.server.address, &self.attempt_log, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
     }
 
-    /// Waits until nothing is in flight and every record is written; gives the page of metrics then, or what was still
-    /// wrong with it at last.
+    /// Waits until nothing is in flight and every record is written. Returns the metrics, or the violations in them
+    /// at the timeout.
     pub(crate) async fn quiet(&self) -> Result<String, Vec<String>> {
         let mut last = Vec::new();
         let quiet = async {
-            // Twice in a row: the page is not written in one moment.
+            // Twice in a row: the text is not one consistent snapshot.
             let mut quiet = 0;
             loop {
                 let page = self.page().await;
@@ -77,7 +77,7 @@ impl Fixture {
         http::ask(listener, &Request::new("GET", "/metrics")).await.text().to_owned()
     }
 
-    /// Opens as many streams as the limits allow, and says what is wrong with their number.
+    /// Opens as many streams as the limits allow; returns violations of their number.
     pub(crate) async fn permits(&mut self) -> Vec<String> {
         let alice = self.open_all(Key::Alice).await;
         let bob = self.open_all(Key::Bob).await;
@@ -108,7 +108,7 @@ impl Fixture {
         }
     }
 
-    /// Tokens that are left of all keys' budget, and of how many.
+    /// The token budget of all keys together: limit and remaining.
     pub(crate) async fn budget(&self) -> (u64, u64) {
         let ask = Request::new("GET", "/v1/models").bearer(Key::Alice.secret());
         let answer = self.server.ask(&ask).await;

@@ -1,8 +1,8 @@
-//! A storm: hundreds of requests at once with faults, disconnects, slow readers, and upstreams that go away and come
-//! back, drawn from a seed. Afterwards everything must add up: what clients saw, what upstreams say they sent, what the
-//! records, the metrics and the limits tell.
+//! Fault injection: batches of concurrent requests with faults of upstreams, disconnections, slow readers and
+//! outages, drawn from a seed. Afterwards, what clients received, what upstreams sent, usage records, metrics and
+//! limits must agree.
 //!
-//! `STORM_SEED=n cargo test --test storm` lets another one loose; a failure says which seed it had.
+//! `STORM_SEED=n cargo test --test storm` adds a batch with another seed. A failure prints its seed.
 #![cfg(test)]
 
 mod fixture;
@@ -21,16 +21,16 @@ use test_support::storm::transcript::Ending;
 
 use fixture::Fixture;
 
-/// The storm that everybody has.
+/// The default seed.
 const SEED: u64 = 20_260_711;
-/// Requests of one storm.
+/// Requests per batch.
 const SIZE: usize = 160;
-/// Longest time that a storm may take; it takes some ten seconds.
+/// Longest time of a batch; it takes some ten seconds.
 const MOST: Duration = Duration::from_secs(90);
-/// Objections that are shown of each kind: one fault makes many.
+/// Violations of each kind that are printed: one fault causes many.
 const SHOWN: usize = 20;
 
-/// Two storms of one size, so that memory can be compared, and one of the reader's choice.
+/// Two batches of one size, so that memory can be compared, and one with the seed of the environment.
 fn seeds() -> Vec<u64> {
     let own = std::env::var("STORM_SEED").ok();
     let own = own.map(|seed| seed.parse().unwrap_or_else(|e| panic!("STORM_SEED={seed:?}: {e}")));
@@ -74,7 +74,7 @@ async fn after_a_storm_everything_adds_up() {
     fixture.stop().await;
 }
 
-/// How the answers ended, for whoever watches.
+/// A summary of the endings, for the output.
 fn tally(cases: &[Case]) -> String {
     let count = |of: fn(&Ending) -> bool| cases.iter().filter(|case| of(&case.observed.ending)).count();
     format!(
@@ -89,7 +89,7 @@ fn tally(cases: &[Case]) -> String {
     )
 }
 
-/// What the storm should have brought and did not: a storm that proves nothing must not pass.
+/// Situations that did not occur in the batch: a batch that does not cover them must not pass.
 fn untried(cases: &[Case]) -> Vec<String> {
     type Test = fn(&Case) -> bool;
     fn streamed(case: &Case) -> bool {

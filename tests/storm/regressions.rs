@@ -1,4 +1,4 @@
-//! What storms have found, each reduced to one request.
+//! Bugs that this test has found, each reduced to one request.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))
 }
 
-/// The one record, as soon as it is written.
+/// Waits for the only record.
 async fn record(server: &Server) -> Row {
     let written = async {
         loop {
@@ -29,7 +29,7 @@ async fn record(server: &Server) -> Row {
     soon("a usage record", written).await
 }
 
-/// The log says 499 then, and the record is documented to say the same; it attempt 200.
+/// The status in the record must be that of the log, 499; it was 200.
 #[tokio::test]
 async fn a_client_that_leaves_in_the_middle_is_recorded_as_the_log_has_it() {
     let never = Gate::new();
@@ -43,7 +43,7 @@ async fn a_client_that_leaves_in_the_middle_is_recorded_as_the_log_has_it() {
     server.stop().await;
 }
 
-/// As above, for one that was cut because it took nothing.
+/// As above, for a client that was cut because it read nothing.
 #[tokio::test]
 async fn a_reader_that_was_cut_is_recorded_as_the_log_has_it() {
     let flood = (0..400).fold(Script::stream(), |script, _| script.frame(&text(&"x".repeat(64 << 10))));
@@ -58,7 +58,7 @@ async fn a_reader_that_was_cut_is_recorded_as_the_log_has_it() {
     server.stop().await;
 }
 
-/// An upstream was asked, and the record named it; but of attempts it told 0, because this one had no outcome yet.
+/// The record named the upstream, but counted no attempt, because it had no outcome yet.
 #[tokio::test]
 async fn an_attempt_that_its_client_did_not_wait_for_is_an_attempt() {
     for streamed in [true, false] {
@@ -75,8 +75,8 @@ async fn an_attempt_that_its_client_did_not_wait_for_is_an_attempt() {
     }
 }
 
-/// A reader that takes a little all the time is slow, not silent. The kernel lets a writer go on only when a third of
-/// its buffer is free, some megabytes later: until then the server took this reader for one that takes nothing.
+/// A reader that reads slowly but steadily must not be cut. The kernel reports a socket as writable only when a third
+/// of its buffer is free, some megabytes later: until then the server took this reader for a stalled one.
 #[tokio::test]
 async fn a_reader_that_takes_a_little_all_the_time_is_not_cut() {
     const PIECES: usize = 150;

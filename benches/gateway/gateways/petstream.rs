@@ -10,7 +10,8 @@ use crate::event_api::EventApi;
 use crate::result::Result;
 use crate::workload::MODEL;
 
-/// All limits, too high to be reached. `concurrent_streams` stays below the connection limit: petstream warns otherwise.
+/// All limits, too high to be reached. `concurrent_streams` stays below the connection limit: petstream warns
+/// otherwise.
 const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrent_streams: 20000}";
 
 pub(super) fn start(folder: TempDir, program: &str, upstream: &str, keys: &[String]) -> Result<Gateway> {

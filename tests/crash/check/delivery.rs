@@ -1,5 +1,5 @@
-//! What a subscriber was told: each event of its topics once, in order, each with the one before it; or that something
-//! was lost, and then the state that makes up for it.
+//! Checks the deliveries to a subscriber: each event of its topics once, in order and with the right `prev`; or a
+//! reset, and then the state.
 
 use petstream::wire::event::Topics;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::history::{Event, History, List, Step};
 use crate::log::Log;
 use crate::snapshot;
 
-/// What is wrong with what a subscriber was told. Where the log forgets nothing, there is no reason for a reset.
+/// The violations in a history. Where the log forgets nothing, a reset is a violation.
 pub(crate) fn check(log: &Log, history: &History, forgets: bool) -> Vec<String> {
     let due: Vec<&Event> = log.of(history.topics).collect();
     let mut reader = Reader { log, history, forgets, due, at: None, at_reset: false, owed: false, found: Vec::new() };
@@ -28,11 +28,11 @@ struct Reader<'a> {
     forgets: bool,
     /// The events of its topics.
     due: Vec<&'a Event>,
-    /// The number of the last event that it has seen or need not see; none before it has begun.
+    /// The last event that it has received or does not need; none at the beginning.
     at: Option<u64>,
-    /// It was told that it is not resumed, and not yet that it is reset.
+    /// The stream was not resumed, and the reset has not arrived yet.
     at_reset: bool,
-    /// It was reset, and has not read the state yet.
+    /// A reset has arrived, and the state has not been read yet.
     owed: bool,
     found: Vec<String>,
 }
@@ -42,13 +42,13 @@ impl<'a> Reader<'a> {
         self.found.push(format!("{}: {what}", self.history.name));
     }
 
-    /// The next event that it must be told.
+    /// The next event that it must receive.
     fn next(&self) -> Option<&'a Event> {
         let at = self.at.unwrap_or(0);
         self.due.get(self.due.partition_point(|event| event.seq() <= at)).copied()
     }
 
-    /// The number in a cursor, which must be of this log and not ahead of it.
+    /// The number in a cursor, which must be of this log and not after its head.
     fn seq(&mut self, id: &str) -> u64 {
         let (epoch, seq) = id.split_once('.').unwrap_or_default();
         let seq = seq.parse().unwrap_or(u64::MAX);
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         let to = id.map(|id| self.seq(id));
         let from = asked.filter(|asked| *asked != "earliest").map(|asked| self.seq(asked));
         match (asked, resumed, to) {
-            // From now on, or from the first that is kept.
+            // From the head, or from the first kept event.
             (None, false, Some(to)) if self.at.is_none() => self.at = Some(to),
             (Some("earliest"), true, Some(to)) if self.at.is_none() && (self.forgets || to == 0) => self.at = Some(to),
             (Some(asked), true, Some(to)) if self.at == Some(to) && id == Some(asked) => {}
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Where a reset says that the state can be read.
+/// The list that a reset must name for the state.
 fn state(topics: Topics) -> Option<&'static str> {
     topics.iter().find_map(snapshot::path)
 }

@@ -1,4 +1,4 @@
-//! The log by itself: numbers, chains and versions without a gap.
+//! Checks the log by itself: numbers, `prev` chains and versions without a gap.
 
 use petstream::wire::event::{LastSeqs, Topic, Topics};
 
@@ -6,7 +6,7 @@ use super::States;
 use crate::history::Event;
 use crate::log::Log;
 
-/// What is wrong with the log.
+/// The violations in the log.
 pub(crate) fn check(log: &Log) -> Vec<String> {
     let mut found = Vec::new();
     let mut lasts = LastSeqs::default();
@@ -24,7 +24,7 @@ pub(crate) fn check(log: &Log) -> Vec<String> {
     found
 }
 
-/// The versions of each resource go up one by one, and end with its deletion.
+/// The versions of each resource increase by one, and end with its deletion.
 fn versions(log: &Log) -> Vec<String> {
     let mut found = Vec::new();
     for ((topic, id), versions) in States::of(log).all() {
@@ -44,7 +44,7 @@ fn versions(log: &Log) -> Vec<String> {
     found
 }
 
-/// The inventory's total is that of the pets, whenever it is told.
+/// The totals of inventory events must equal the counts of pets.
 fn counts(log: &Log) -> Vec<String> {
     let mut pets = log.base().filter(|((topic, _), _)| *topic == Topic::Pets).count() as u64;
     let mut found = Vec::new();

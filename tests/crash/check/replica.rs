@@ -1,4 +1,4 @@
-//! What a subscriber makes of what it was told: by versions, it ends with the store as it is.
+//! Replays the history of a subscriber by versions: it must end with the state of the store.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,14 +11,14 @@ use crate::log::Log;
 use crate::snapshot;
 use test_support::event_stream::seq;
 
-/// A store as a subscriber knows it: versions, and what is not gone.
+/// The state that a subscriber knows: versions, and whether the resource exists.
 type Known<'a> = HashMap<Key, (u64, Option<&'a Value>)>;
 
-/// What is wrong with what a subscriber knows at the end, and with the states that it has read.
+/// The violations in the final state of a subscriber, and in the lists that it has read.
 pub(crate) fn check(log: &Log, states: &States<'_>, history: &History) -> Vec<String> {
     let mut found = Vec::new();
     let mut known = Known::new();
-    // Who has heard everything from the beginning on knows what there was before it.
+    // A subscriber with all events knows the state before the first too.
     let mut complete =
         matches!(history.steps.first(), Some(Step::Open { resumed: true, id: Some(id), .. }) if seq(id) == 0);
     if complete {
@@ -30,7 +30,7 @@ pub(crate) fn check(log: &Log, states: &States<'_>, history: &History) -> Vec<St
             Step::Event(event, _) => found.extend(apply(&mut known, event)),
             Step::Read(lists) => {
                 found.extend(lists.iter().flat_map(|list| read(states, list)));
-                // What is in no list is gone; what is newer in a list than in an event is told once more.
+                // A resource in no list is deleted; one that is newer in a list than in events arrives again.
                 known.clear();
                 for (list, value) in lists.iter().flat_map(|list| list.resources.iter().map(move |one| (list, one))) {
                     known.insert(list.key(value), (value["version"].as_u64().unwrap_or(0), Some(value)));
@@ -44,7 +44,7 @@ pub(crate) fn check(log: &Log, states: &States<'_>, history: &History) -> Vec<St
     found.into_iter().map(|what| format!("{}: {what}", history.name)).collect()
 }
 
-/// Takes over what is newer than what is known.
+/// Applies a version if it is newer.
 fn apply<'a>(known: &mut Known<'a>, event: &'a Event) -> Option<String> {
     let (key, version) = (event.key(), event.version());
     let before = known.get(&key).map(|(version, _)| *version);
@@ -56,7 +56,7 @@ fn apply<'a>(known: &mut Known<'a>, event: &'a Event) -> Option<String> {
     missed.map(|before| format!("{} makes version {version} of one that is known in version {before}", event.id))
 }
 
-/// A list must be the state of its cursor; where it was read in several pages, each resource may be newer.
+/// A list must be the state at its cursor; in a list of several pages, a resource may be newer.
 pub(crate) fn read(states: &States<'_>, list: &List) -> Vec<String> {
     let mut found = Vec::new();
     let at = seq(&list.cursor);
@@ -83,7 +83,7 @@ pub(crate) fn read(states: &States<'_>, list: &List) -> Vec<String> {
     found
 }
 
-/// What is known and not so, and, of one who knows everything, what is so and not known.
+/// Known resources that differ from the store; and, of a complete subscriber, unknown resources.
 fn differences(states: &States<'_>, head: u64, history: &History, known: &Known<'_>, complete: bool) -> Vec<String> {
     let mut found = Vec::new();
     for (key, (number, value)) in known {

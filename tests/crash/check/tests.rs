@@ -1,4 +1,4 @@
-//! Each check is shown something false, and must object.
+//! Each check must report wrong data, and accept right data.
 
 use petstream::wire::event::{Topic, Topics};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn counts(version: u64, total: u64) -> Value {
     json!({"total": total, "version": version})
 }
 
-/// Two pets, of which one is there from the beginning, is edited and deleted, and one comes and is ordered.
+/// A log about two pets: one exists before the log, is edited and deleted; the other is created and ordered.
 fn log() -> Log {
     let events = [
         ("pet-update", "new", 1, pet("new", 1, "w-0")),
@@ -55,7 +55,7 @@ fn writes() -> Vec<Write> {
     ]
 }
 
-/// An event as those who listen to `topics` are told it.
+/// An event in the form of a stream of `topics`.
 fn told(seq: u64, topics: Topics) -> Step {
     let log = log();
     let mut event = log.events[seq as usize - 1].clone();
@@ -73,7 +73,7 @@ fn history(topics: &[Topic], steps: impl FnOnce(Topics) -> Vec<Step>) -> History
     History { name: "somebody", topics, named: true, steps: steps(topics) }
 }
 
-/// Everything from the first.
+/// A history with all events.
 fn everything() -> History {
     history(&Topic::ALL, |all| {
         let begin = open(Some("earliest"), true, Some("e.0"));
@@ -81,7 +81,7 @@ fn everything() -> History {
     })
 }
 
-/// Pets, with an interruption.
+/// A history of pets, with a reconnection.
 fn pets() -> History {
     history(&[Topic::Pets], |pets| {
         let mut steps = vec![open(None, false, Some("e.0")), told(1, pets), Step::Moved("e.3".to_owned()), Step::Cut];
@@ -95,7 +95,7 @@ fn state(cursor: &str, pages: usize, resources: Vec<Value>) -> Step {
     Step::Read(vec![List { topic: Topic::Pets, cursor: cursor.to_owned(), pages, resources }])
 }
 
-/// Pets, of which some were lost and told of by a list.
+/// A history of pets with a reset, after which a list was read.
 fn reset() -> History {
     history(&[Topic::Pets], |pets| {
         let mut steps = vec![open(None, false, Some("e.0")), Step::Cut, open(Some("e.0"), false, None)];
@@ -107,7 +107,7 @@ fn reset() -> History {
     })
 }
 
-/// Pets, from a list in pages between which one was edited.
+/// A history of pets that begins with a list, read in pages between which a pet was edited.
 fn listed() -> History {
     history(&[Topic::Pets], |pets| {
         let mut steps = vec![state("e.4", 2, vec![pet("old", 2, "w-2"), pet("new", 2, "w-0")])];
@@ -132,7 +132,7 @@ fn what_is_right_is_not_objected_to() {
     }
 }
 
-/// Falsifies what somebody was told; one of the objections must have `word` in it.
+/// Changes a history; the checks must report a violation that contains `word`.
 #[track_caller]
 fn objects(mut history: History, word: &str, falsify: impl FnOnce(&mut Vec<Step>)) {
     falsify(&mut history.steps);
@@ -156,7 +156,7 @@ fn events_that_are_lost_are_found_wherever_they_are() {
         objects(pets(), "lost e.", |steps| drop(steps.remove(at)));
     }
     objects(reset(), "lost e.6", |steps| drop(steps.remove(5)));
-    // Lost in a cut, which the id that it came back with hides.
+    // Lost at a disconnection, which the cursor of the next request hides.
     objects(pets(), "lost e.4", |steps| {
         steps.remove(5);
         steps.insert(3, Step::Moved("e.4".to_owned()));
@@ -173,7 +173,7 @@ fn events_that_are_told_twice_or_in_another_order_are_found() {
     for at in 1..=8 {
         objects(everything(), "too late", |steps| steps.swap(at, at + 1));
     }
-    // Told before the cut, and again behind it.
+    // Received before the disconnection, and again after it.
     objects(pets(), "twice", |steps| steps.insert(5, steps[1].clone()));
     objects(pets(), "went back", |steps| steps[2] = Step::Moved("e.0".to_owned()));
     objects(reset(), "twice", |steps| steps.insert(5, told(4, [Topic::Pets].into_iter().collect())));
@@ -184,7 +184,7 @@ fn chains_that_are_broken_are_found() {
     for at in 1..=9 {
         objects(everything(), "as the one before it", |steps| event(&mut steps[at]).prev += 1);
     }
-    // The chain of all topics is none of this stream's.
+    // The `prev` of all topics is not that of this stream.
     objects(pets(), "as the one before it", |steps| event(&mut steps[5]).prev = 3);
     objects(reset(), "as the one before it", |steps| event(&mut steps[5]).prev = 0);
 }
@@ -227,7 +227,7 @@ fn resets_that_nobody_makes_good_are_found() {
     }
     let found = delivery::check(&log(), &reset(), false);
     assert!(found.len() == 1 && found[0].contains("without a reason"), "{found:#?}");
-    // A loss that nobody told of: resumed, though what comes next is gone.
+    // An unreported loss: resumed, although the next events are gone.
     objects(reset(), "lost e.1", |steps| {
         steps[2] = open(Some("e.0"), true, Some("e.0"));
         steps.drain(3..5);
@@ -264,7 +264,7 @@ fn states_that_are_not_those_of_their_cursors_are_found() {
     ] {
         objects(reset(), word, |steps| steps[4] = state("e.5", 1, wrong));
     }
-    // In pages, what is newer than the cursor is no fault, and what is older is.
+    // In pages, newer versions than the cursor are valid, older ones are not.
     objects(listed(), "in version 1, not 2", |steps| {
         steps[0] = state("e.4", 2, vec![pet("old", 2, "w-2"), pet("new", 1, "w-0")]);
     });
@@ -289,7 +289,7 @@ fn one_who_ends_with_another_store_is_found() {
     assert!(known(&history)[0].contains("does not know of (Orders"));
 }
 
-/// Falsifies the log; its check must object with `word`.
+/// Changes the log; its check must report a violation that contains `word`.
 #[track_caller]
 fn belies(word: &str, falsify: impl FnOnce(&mut Log)) {
     let mut log = log();
@@ -314,7 +314,7 @@ fn logs_with_gaps_are_objected_to() {
     belies("counts 3 pets", |log| log.events[1].data["resource"]["total"] = json!(3));
 }
 
-/// Falsifies what was answered; the check of writes must object with `word`.
+/// Changes answers; the check of writes must report a violation that contains `word`.
 #[track_caller]
 fn denies(word: &str, falsify: impl FnOnce(&mut Vec<Write>)) {
     let mut writes = writes();
@@ -341,7 +341,7 @@ fn events_that_nobody_has_asked_for_are_objected_to() {
     for at in 0..4 {
         denies("nobody has asked for", |writes| drop(writes.remove(at)));
     }
-    // Repeated until they are answered, so there is no doubt about them.
+    // These are repeated until they are answered, so that their outcome is known.
     denies("nobody has asked for", |writes| writes[0].outcome = Outcome::Doubt);
     denies("nobody has asked for", |writes| {
         (writes[2].outcome, writes[2].tag) = (Outcome::Doubt, "w-8".to_owned());

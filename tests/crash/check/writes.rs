@@ -1,4 +1,4 @@
-//! What was answered is in the log, what was refused is not, and what is in the log was asked for.
+//! Compares writes with the log: answered writes are in it, refused ones are not, and every event was requested.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::history::{Event, Key};
 use crate::log::Log;
 use crate::writer::{Outcome, What, Write};
 
-/// What does not fit between what writers were answered and what was committed.
+/// The differences between the answers to writers and the log.
 pub(crate) fn check(log: &Log, writes: &[Write]) -> Vec<String> {
     let mut found = Vec::new();
     let events: HashMap<(Key, u64), &Event> =
@@ -16,7 +16,7 @@ pub(crate) fn check(log: &Log, writes: &[Write]) -> Vec<String> {
     let deletions: HashMap<Key, &Event> =
         log.events.iter().filter(|event| event.resource().is_none()).map(|event| (event.key(), event)).collect();
     let mut claimed: HashSet<&str> = HashSet::new();
-    // An order that is moved to where it is does not change, and its answer is that of another write.
+    // An order that is set to its own status does not change, and has the answer of another write.
     let (moves, others): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.what == What::Move);
     for write in others.into_iter().chain(moves) {
         match &write.outcome {
@@ -36,7 +36,7 @@ pub(crate) fn check(log: &Log, writes: &[Write]) -> Vec<String> {
     found
 }
 
-/// The event of what was answered.
+/// The event of an answered write.
 fn answered<'a>(
     write: &Write,
     events: &HashMap<(Key, u64), &'a Event>,
@@ -57,7 +57,7 @@ fn answered<'a>(
     event.copied().ok_or_else(|| format!("{write:?} was answered, and is lost"))
 }
 
-/// What was refused and has an event all the same.
+/// Refused writes that have an event nevertheless.
 fn refused(log: &Log, writes: &[Write]) -> Vec<String> {
     let refused = writes.iter().filter(|write| matches!(write.outcome, Outcome::Refused(_)));
     let refused: HashSet<&str> = refused.map(|write| write.tag.as_str()).collect();
@@ -66,7 +66,7 @@ fn refused(log: &Log, writes: &[Write]) -> Vec<String> {
     done.map(|event| format!("{} is of a write that was refused", event.id)).collect()
 }
 
-/// Events of pets and orders that no answer tells of, and no write without an answer can have made.
+/// Events of pets and orders that belong neither to an answer nor to a write without an answer.
 fn unasked(log: &Log, writes: &[Write], claimed: &HashSet<&str>) -> Vec<String> {
     let mut doubts: HashMap<&str, Vec<&Write>> = HashMap::new();
     for write in writes.iter().filter(|write| write.outcome == Outcome::Doubt) {

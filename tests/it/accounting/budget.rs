@@ -1,4 +1,4 @@
-//! `limits.stop_at_budget`: a running stream ends when its key's tokens are used up, and says so.
+//! `limits.stop_at_budget`: a stream ends with an error when the token budget of its key is exhausted.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ async fn limited(upstream: &Upstream, entry: &str, tokens: u32, stop: bool) -> S
     Server::start_on_disk(&(one_model(upstream, entry) + &limits)).await
 }
 
-/// Checks the end: each choice has reached a limit, the error says which, and nothing else.
+/// Checks the ending: each choice ends with `length`, and an error names the limit.
 #[track_caller]
 fn assert_stopped(transcript: &Transcript, choices: u64) -> Value {
     let Ending::Failed(error) = &transcript.ending else { panic!("it was not stopped: {:?}", transcript.text(0)) };
@@ -37,14 +37,14 @@ fn count(transcript: &Transcript) -> usize {
 
 #[tokio::test]
 async fn a_stream_is_ended_when_its_keys_tokens_are_used_up() {
-    // More than there is budget for, and then a silence in which nobody hangs up but us.
+    // More than the budget, and then silence: only the server can end the stream.
     let never = Gate::new();
     let upstream = Upstream::start([words(200).wait(&never)]).await;
     let server = limited(&upstream, "", PROMPT + 32, true).await;
     let transcript = server.ask(&stream()).await.transcript();
     assert_stopped(&transcript, 1);
     upstream.await_closed().await;
-    // The token that crosses the line has been generated, so it is passed on.
+    // The token that exceeds the budget has been generated, so it is passed on.
     assert_eq!(count(&transcript), 33);
     let record = only(server).await;
     assert_eq!(record.counts(), (PROMPT, 33, Some("counted")));
@@ -135,7 +135,7 @@ async fn what_others_of_the_key_use_counts_too() {
     let mut connection = server.connect().await;
     let mut answer = connection.ask(&stream()).await;
     super::read_words(&mut answer, 1).await;
-    // Another request takes all that is left but a little.
+    // Another request takes most of the rest.
     upstream.answer(Script::sse([first(), text("a"), last("stop"), usage(900, 50), "[DONE]".to_owned()]));
     assert_eq!(server.ask(&stream()).await.status, 200);
     gate.open();

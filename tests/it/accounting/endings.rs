@@ -1,4 +1,4 @@
-//! How a request ended, as its record says.
+//! The terminal state of each request in its record.
 
 use serde_json::json;
 
@@ -134,7 +134,7 @@ async fn what_used_nothing_says_that_nobody_counted() {
     assert_eq!(sources, [None, None], "there was nothing to count");
 }
 
-/// Leaves in one of the two ways there are.
+/// Closes or resets the connection.
 fn leave(connection: Connection, reset: bool) {
     if reset {
         connection.reset();

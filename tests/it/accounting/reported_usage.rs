@@ -1,4 +1,4 @@
-//! What upstreams tell of tokens, where they tell it, and what of it is believed.
+//! Usage reported by upstreams: where providers put it, and which values are accepted.
 
 use serde_json::{Value, json};
 
@@ -11,21 +11,21 @@ use test_support::http::Request;
 use test_support::upstream::{Script, Upstream};
 use test_support::usage_records::Usage;
 
-/// What the contract says of 12 tokens and 34.
+/// The usage object of 12 prompt and 34 completion tokens.
 const COUNTS: &str = r#"{"prompt_tokens":12,"completion_tokens":34,"total_tokens":46}"#;
 
-/// A stream of `a` with these frames behind its end.
+/// A stream of `a`, with these frames after its finish reason.
 fn ends_with(frames: &[&str]) -> Script {
     let all = [first(), text("a"), last("stop")].into_iter().chain(frames.iter().map(|data| (*data).to_owned()));
     Script::sse(all.chain(["[DONE]".to_owned()]))
 }
 
-/// What a client gets of such a stream that did not ask for usage.
+/// The frames of such a stream for a client that did not request usage.
 fn bare() -> String {
     [first(), text("a"), last("stop"), "[DONE]".to_owned()].iter().map(|data| frame(data)).collect()
 }
 
-/// The record of one request, and what its client got.
+/// The record of one request, and what its client received.
 async fn one(script: Script, more: &Value) -> (Usage, String) {
     let upstream = Upstream::start([script]).await;
     let server = recording(&upstream, "").await;
@@ -114,7 +114,7 @@ async fn impossible_counts_are_not_believed_and_limits_stay_sane() {
     let counts = |completion: &str| {
         format!(r#"{{"choices":[],"usage":{{"prompt_tokens":12,"completion_tokens":{completion}}}}}"#)
     };
-    // One token of eight is asked for, twice; or as many as the model has.
+    // `max_tokens` of one, with two choices; or as many as the model allows.
     let asked = json!({"stream": true, "max_tokens": 4, "n": 2});
     let any = json!({"stream": true});
     for (completion, more, told) in [

@@ -1,4 +1,4 @@
-//! Who counted: the upstream, or we, and how well.
+//! The source of token counts: reported by the upstream, counted, or estimated.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use test_support::upstream::{Gate, Script, Upstream};
 
 const SHORT: &str = "timeouts: {connect: 100ms}";
 
-/// `data` with the counts so far on it.
+/// `data` with running usage.
 fn with_usage(data: &str, prompt: u64, completion: u64) -> String {
     let usage = json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion});
     format!("{},\"usage\":{usage}}}", data.strip_suffix('}').unwrap())
@@ -101,7 +101,7 @@ async fn estimated_for_a_plain_answer_without_usage() {
     assert_eq!(server.ask(&ask(&json!({}))).await.status, 200);
     let record = only(server).await;
     assert_eq!((record.prompt_tokens, record.source.as_deref()), (PROMPT, Some("estimated")));
-    // Four bytes of text a token; what is around the text is no answer, and small.
+    // One token per four bytes of text; the JSON around the text does not count.
     assert!((100..=200).contains(&record.completion_tokens), "{record:?}");
 }
 
@@ -121,7 +121,7 @@ async fn the_local_models_counts_are_exact() {
     assert_eq!(records.len(), 2);
 }
 
-/// A server whose key has 1000 tokens a minute.
+/// A server whose key has 1000 tokens per minute.
 async fn a_thousand(upstream: &Upstream, entry: &str) -> Server {
     let yaml = one_model(upstream, entry) + "limits: {per_key: {tokens_per_minute: 1000}}\n";
     Server::start_on_disk(&yaml).await
@@ -136,7 +136,7 @@ async fn remaining(server: &Server) -> String {
 async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
     let never = Gate::new();
     let cut = json!({"stream": true, "max_tokens": 500});
-    // What the upstream said last.
+    // The last running usage of the upstream.
     let running = Script::stream().frame(&with_usage(&first(), 100, 0)).frame(&with_usage(&text("word "), 100, 23));
     let upstream = Upstream::start([running.clone().close(), running.wait(&never)]).await;
     let server = a_thousand(&upstream, "usage: running").await;
@@ -149,7 +149,7 @@ async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
     becomes(&"754".to_owned(), async || remaining(&server).await).await;
     server.stop().await;
 
-    // What we counted.
+    // The server's own count.
     let upstream = Upstream::start([words(20).close(), words(10).wait(&never), Script::new().wait(&never)]).await;
     let server = a_thousand(&upstream, "").await;
     server.ask(&ask(&cut)).await.transcript();
@@ -160,7 +160,7 @@ async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
     upstream.await_closed().await;
     becomes(&(1000 - 2 * PROMPT - 30).to_string(), async || remaining(&server).await).await;
 
-    // Nothing had come, but the upstream was at work.
+    // Nothing had arrived, but the upstream had begun to work.
     let mut connection = server.connect().await;
     connection.send(&ask(&cut)).await;
     upstream.request(3).await;

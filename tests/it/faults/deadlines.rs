@@ -1,4 +1,4 @@
-//! Deadlines, configured short: each with its own words, 504 while nothing was sent, an error frame later.
+//! Timeouts, configured short: each with a message of its own; a 504 while nothing was sent, an error frame later.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use test_support::full_backlog::Full;
 use test_support::http::{Connection, Piece, Request};
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// Asks an upstream that never says enough; gives the message of the 504.
+/// Sends a request that must end in a 504; returns its message.
 async fn times_out(script: Script, streaming: bool, timeouts: &str) -> String {
     let upstream = Upstream::start([script]).await;
     let server = one_at_a_time(&upstream, &format!("timeouts: {{{timeouts}}}"), "").await;
@@ -22,7 +22,7 @@ async fn times_out(script: Script, streaming: bool, timeouts: &str) -> String {
     assert_eq!((error["type"].as_str(), error["code"].as_str()), (Some("server_error"), Some("upstream_timeout")));
     upstream.await_closed().await;
     let local = Request::chat(&request(&json!({"stream": true, "model": "petstore-ai"})));
-    // The place is free.
+    // The permit is free.
     becomes(&200, async || server.ask(&local).await.status).await;
     server.stop().await;
     error["message"].as_str().unwrap().to_owned()
@@ -34,7 +34,7 @@ async fn no_first_token() {
     let scripts = [
         Script::new().wait(&never),
         Script::stream().wait(&never),
-        // Life, but no event.
+        // Comments, but no event.
         Script::stream().chunk(": comment\n\n").wait(&never),
         Script::stream().chunk("data: {\"choices\"").wait(&never),
     ];
@@ -110,7 +110,7 @@ async fn each_deadline_has_its_own_words() {
 
 #[tokio::test]
 async fn comments_are_life() {
-    // Each pause is much shorter than the deadline, all of them together longer.
+    // Each pause is much shorter than the timeout, all of them together are longer.
     let gates: Vec<_> = (0..8).map(|_| Gate::new()).collect();
     let script = gates.iter().fold(Script::stream().frame(&first()), |script, gate| script.wait(gate).chunk(": x\n\n"));
     let upstream = Upstream::start([script.frame(&last("stop")).frame("[DONE]").end()]).await;
@@ -131,7 +131,7 @@ async fn comments_are_life() {
 
 #[tokio::test]
 async fn the_silence_of_a_client_is_not_the_upstreams() {
-    // More than all buffers hold: the upstream has to wait for this reader, who pauses for longer than the deadline.
+    // More than all buffers hold: the upstream has to wait for this reader, which pauses for longer than the timeout.
     let (words, size) = (200, 64 << 10);
     let word = text(&"x".repeat(size));
     let flood = (0..words).fold(Script::stream().frame(&first()), |script, _| script.frame(&word));

@@ -1,4 +1,4 @@
-//! Ends that are none, ends that come twice, and what is put right.
+//! Wrong endings of streams: missing, repeated, early; and which of them are corrected.
 
 use serde_json::json;
 
@@ -51,7 +51,7 @@ async fn what_came_with_the_failure_still_goes_out() {
 #[tokio::test]
 async fn a_finish_reason_of_one_choice_is_not_the_end_of_two() {
     let other = first().replace("\"index\":0", "\"index\":1");
-    // The other has begun, or has not even come.
+    // The other choice has begun, or has not.
     for before in [vec![first(), other], vec![first(), text("a")]] {
         let upstream = Upstream::start([Script::sse(before.into_iter().chain([last("stop")]))]).await;
         let server = Server::in_front_of(&upstream).await;
@@ -81,7 +81,7 @@ async fn frames_that_are_no_json_object() {
 
 #[tokio::test]
 async fn a_frame_over_the_limit() {
-    // One that ends, and one that never does.
+    // An upstream that ends, and one that never does.
     let long = text(&"x".repeat(3000));
     fails(|script| script.frame(&long), "", "frame: 2KiB").await.assert(&[first()], "upstream_malformed");
     let endless = |script: Script| script.chunk(format!("data: {}", "x".repeat(4096)));
@@ -107,7 +107,6 @@ async fn an_error_of_the_upstreams_own() {
     ];
     for (error, code) in cases {
         let failed = fails(|script| script.frame(&error.to_string()), "", "").await;
-        // The reader has checked the four keys and their types.
         assert_eq!(failed.assert(&[first()], code)["message"], "Gone.", "{error}");
     }
 }
@@ -125,7 +124,7 @@ async fn pings_in_the_middle_are_neither_shown_nor_an_end() {
         script.chunk(named).frame(&text("a")).chunk(named)
     };
     fails(|script| pings(script).close(), "", "").await.assert(&[first(), text("a")], "upstream_closed");
-    // What was meant to be a chunk is missed, whatever its event is called.
+    // Data that is not a chunk is an error, whatever the event is named.
     let broken = |script: Script| script.chunk("event: chunk\ndata: {\"choices\":[{\"index\":0,\n\n");
     fails(broken, "", "").await.assert(&[first()], "upstream_malformed");
 }
@@ -151,7 +150,7 @@ async fn an_event_named_error() {
     assert_eq!(error["message"], "Gone.");
 }
 
-/// A stream that succeeds, with its end written as `end`; what the client gets is always the same.
+/// A complete stream whose ending is written as `end`; the client must always get the same.
 async fn succeeds(end: impl FnOnce(Script) -> Script) {
     let gate = Gate::new();
     let script = end(Script::stream().frame(&first()).wait(&gate).frame(&text("a")).frame(&last("stop")));
@@ -201,7 +200,7 @@ async fn an_upstream_that_goes_on_for_ever_after_done() {
 
 #[tokio::test]
 async fn a_finish_reason_and_a_connection_that_dies_is_complete() {
-    // Everything that matters was there; only the farewell is missing.
+    // All content was there; only the end of the body is missing.
     succeeds(|script| script.frame("[DONE]").close()).await;
 }
 

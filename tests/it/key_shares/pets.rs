@@ -1,4 +1,4 @@
-//! Pets that one key makes, and those that others still can.
+//! Bounds of stored pets: one key cannot use the share of others.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Readers that stop in front of large pieces, and what others still get.
+//! Slow readers of large frames do not use up the memory for the answers of others.
 
 use serde_json::json;
 
@@ -9,26 +9,27 @@ use test_support::http::{Connection, Request, Whole};
 use test_support::soon;
 use test_support::upstream::{Script, Upstream};
 
-/// Length of a large piece, bytes: more than a socket's buffers hold.
+/// Length of a large frame, bytes: more than the socket buffers hold.
 const LARGE: usize = 7 << 20;
-/// Received bytes behind which a large piece has begun: more than heads, first frames and refusals have.
+/// Received bytes after which a large frame has begun: more than heads, first frames and refusals have.
 const BEGUN: usize = 8 << 10;
-/// Readers at once.
+/// Concurrent readers.
 const READERS: usize = 12;
 
-/// A server that holds at most three large pieces of one key.
+/// A server that holds at most three large frames of one key.
 async fn server(upstream: &Upstream) -> Server {
     let limits = "limits: {frame: 8MiB, answer: 8MiB, answers_total: 64MiB, answers_per_key: 24MiB}\n";
     let model = format!("models: [{{name: m, upstreams: [{{base_url: {}}}]}}]\n", upstream.url());
     Server::start(&format!("{KEYS}{limits}{model}")).await
 }
 
-/// What readers get that ask one after the other, stop in front of most of their answers, and read them in the end, and meanwhile somebody with another key.
+/// The answers of slow readers, which request one after the other, stop before most of their large frames and read
+/// them in the end; and meanwhile that of a reader with another key.
 async fn slow_readers(server: &Server, ask: impl Fn(&str) -> Request) -> (Vec<Whole>, Whole) {
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let mut connection = Connection::open_narrow(server.address, 4096).await;
-        // `close` ends a refusal's connection, so that each has either begun to read its large piece or was refused.
+        // A refusal closes its connection, so that each has either begun to read its large frame or was refused.
         connection.send(&ask(ONE).header("connection", "close")).await;
         connection.has_received(BEGUN).await;
         readers.push(connection);

@@ -1,4 +1,4 @@
-//! Uploads that stall, and what others can still send.
+//! Stalled uploads of one key do not use up the body memory of others.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use test_support::{becomes, soon};
 const KIB: usize = 1 << 10;
 /// The length of a body in these tests.
 const BODY: usize = 256 * KIB;
-/// What is missing of an upload that stalls.
+/// Bytes that a stalled upload does not send.
 const MISSING: usize = 200;
 
-/// A question whose body is so long.
+/// A completion request with a body of this length.
 fn question(key: &str, size: usize) -> Request {
     let mut body = br#"{"model":"petstore-ai","messages":[{"role":"user","content":"How many cats?"}]}"#.to_vec();
     body.resize(size, b' ');
     Request::new("POST", "/v1/chat/completions").bearer(key).body(body)
 }
 
-/// An upload of which all but the last bytes have been sent.
+/// An upload that stalls before its last bytes.
 async fn stalled(server: &Server, key: &str) -> Connection {
     let mut connection = server.connect().await;
     let head = format!(
@@ -31,10 +31,10 @@ async fn stalled(server: &Server, key: &str) -> Connection {
     connection
 }
 
-/// Sends a byte every now and then until there is an answer.
+/// Sends a byte at intervals until the answer arrives.
 async fn drip(mut connection: Connection) -> Whole {
     for _ in 0..MISSING - 1 {
-        // The pace of the client, and no wait for the server.
+        // The pace of the client, not a wait for the server.
         tokio::select! {
             answer = async { connection.answer().await.whole().await } => return answer,
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
@@ -49,7 +49,7 @@ async fn five_stalled_uploads_of_one_key_leave_room_for_others_and_are_given_up(
     let limits = "limits: {body: 256KiB, bodies_total: 1280KiB, body_read: 2s}\n";
     let server = Server::start(&format!("{KEYS}{limits}")).await;
     let mut uploads = Vec::new();
-    // At least five, and until one of them is refused something: they may have come while a question had the share.
+    // At least five, until one is refused: some may have arrived while a request held the share.
     let refused = async {
         loop {
             uploads.push(stalled(&server, ONE).await);
@@ -66,7 +66,7 @@ async fn five_stalled_uploads_of_one_key_leave_room_for_others_and_are_given_up(
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(server.ask(&question(OTHER, BODY)).await.status, 200);
     assert_eq!(server.ask(&question(ONE, 4 * KIB)).await.status, 200, "small ones still have room");
-    // A byte every now and then keeps none of them: refused at once, or after `body_read`.
+    // Slow bytes do not prolong any of them: refused at once, or after `body_read`.
     let mut ends = Vec::new();
     for upload in uploads.into_iter().map(|upload| tokio::spawn(drip(upload))).collect::<Vec<_>>() {
         ends.push(soon("an upload to be given up", upload).await.unwrap().status);
@@ -85,7 +85,7 @@ async fn without_keys_everybody_together_has_all_the_room() {
     server.stop().await;
 }
 
-/// A request of 64 KiB whose body the server reads from now on, and has said so.
+/// A request of 64 KiB whose body the server has asked for with `100 Continue`.
 async fn begun(server: &Server) -> Connection {
     let mut connection = server.connect().await;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 65536\r\n\r\n";
@@ -99,7 +99,7 @@ async fn bodies_that_do_not_fit_into_memory_together_are_refused() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
     let mut all = vec![begun(&server).await, begun(&server).await, begun(&server).await, begun(&server).await];
     assert_eq!(server.ask(&question(ONE, 65_536)).await.status, 200, "what has not come takes no room");
-    // One that has begun to come leaves no room for a whole one. It may itself have come while there was no room.
+    // A body that has begun to arrive leaves no memory for a whole one. It may itself have been refused.
     let refused = async {
         loop {
             let mut connection = begun(&server).await;

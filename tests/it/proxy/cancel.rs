@@ -1,4 +1,4 @@
-//! A client that goes away takes its upstream connection with it.
+//! A client that disconnects cancels its upstream request.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use test_support::frames::{first, frame, request};
 use test_support::http::{Connection, Piece, Request};
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// Leaves in one of the two ways there are.
+/// Closes or resets the connection.
 fn leave(connection: Connection, reset: bool) {
     if reset {
         connection.reset();
@@ -75,7 +75,7 @@ async fn in_the_middle_of_a_plain_answer() {
 
 #[tokio::test]
 async fn while_the_upstream_says_more_than_anyone_reads() {
-    // Far more than all buffers hold, so that the server is kept waiting by this reader.
+    // More than all buffers hold, so that the server waits for this reader.
     let flood =
         (0..400).fold(Script::stream(), |script, _| script.frame(&test_support::frames::text(&"x".repeat(64 << 10))));
     let upstream = Upstream::start([flood]).await;

@@ -1,4 +1,4 @@
-//! Connections to upstreams: kept, replaced when stale, encrypted.
+//! Connections to upstreams: reuse, replacement of stale ones, TLS.
 
 use serde_json::json;
 
@@ -56,7 +56,7 @@ async fn a_kept_connection_that_closes_on_the_request_is_replaced_in_silence() {
     }
 }
 
-/// Two streams at once, which leave two idle connections behind.
+/// Two concurrent streams, which leave two idle connections.
 async fn two_idle(upstream: &Upstream, gate: &Gate, server: &Server) {
     let script = || Script::stream().frame(&first()).wait(gate).frame(&last("stop")).frame("[DONE]").end();
     let mut clients = [server.connect().await, server.connect().await];
@@ -80,7 +80,7 @@ async fn a_request_is_sent_again_once_and_not_on_another_kept_connection() {
         let (gate, upstream) = (Gate::new(), Upstream::start([]).await);
         let server = Server::in_front_of(&upstream).await;
         two_idle(&upstream, &gate, &server).await;
-        // The kept one and the new one: both die of it.
+        // The idle connection and the new one: both are closed on the request.
         upstream.answer(Script::new().close());
         upstream.answer(Script::new().close());
         assert_eq!(server.ask(&ask(streaming)).await.error(502)["code"], "upstream_closed");
@@ -133,10 +133,10 @@ async fn a_connection_is_kept_even_when_the_end_of_its_stream_comes_late() {
     let stream = Script::stream().frame(&first()).frame(&last("stop")).frame("[DONE]").wait(&late).end();
     let upstream = Upstream::start([stream]).await;
     let server = Server::in_front_of(&upstream).await;
-    // The client is done at `[DONE]`, whatever the upstream still does.
+    // For the client the stream ends at `[DONE]`, whatever the upstream does then.
     server.ask(&ask(true)).await.transcript().assert_contract(1, false);
     late.open();
-    // Until it is back there is no connection to keep: a new one would be made.
+    // Until the connection is back in the pool, a new one would be opened.
     upstream.close_idle().await;
     server.stop().await;
 }

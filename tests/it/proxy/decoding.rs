@@ -1,4 +1,4 @@
-//! However an upstream writes its events, the client gets the one form that every SDK survives.
+//! Forms of event streams from upstreams: the client always gets the canonical form.
 
 use serde_json::json;
 
@@ -12,13 +12,13 @@ fn stream() -> Request {
     Request::chat(&request(&json!({"stream": true})))
 }
 
-/// The canonical form of a stream of these words.
+/// The canonical form of a stream of these tokens.
 fn canonical(words: &[&str]) -> String {
     let words = words.iter().map(|word| frame(&text(word)));
     [frame(&first())].into_iter().chain(words).chain([frame(&last("stop")), frame("[DONE]")]).collect()
 }
 
-/// What the client gets when the upstream's stream is `script`.
+/// The stream that the client gets, for this script.
 async fn through(script: Script) -> String {
     let upstream = Upstream::start([script]).await;
     let server = Server::in_front_of(&upstream).await;
@@ -117,7 +117,7 @@ async fn chunks_are_passed_on_one_by_one() {
     let server = Server::in_front_of(&upstream).await;
     let mut connection = server.connect().await;
     let mut answer = connection.ask(&stream()).await;
-    // Each is sent only once the one before it has been read here.
+    // Each chunk is sent only after the one before it has arrived here.
     assert_eq!(answer.piece().await, Piece::Data(frame(&first()).into()));
     second.open();
     assert_eq!(answer.piece().await, Piece::Data(frame(&text("a")).into()));

@@ -1,4 +1,4 @@
-//! What an upstream's first frame decides: the status, and whether there is a stream at all.
+//! The first frame of an upstream, which decides the status and whether a stream begins.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use test_support::frames::{answer, first, frame, last, request};
 use test_support::http::{Piece, Request, Whole};
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// What the client gets for a stream that is `script`.
+/// The answer to a streaming request, for this script.
 async fn through(script: Script) -> Whole {
     let upstream = Upstream::start([script]).await;
     let server = Server::in_front_of(&upstream).await;
@@ -62,13 +62,13 @@ async fn a_chunk_that_lacks_its_blank_line_is_passed_on_whole() {
     let Ending::Failed(error) = answer.transcript().ending else { panic!("{}", answer.text()) };
     assert_eq!(error["code"], "upstream_closed");
     assert!(answer.text().starts_with(&frame(&begun)), "{}", answer.text());
-    // One that only names the role is no beginning.
+    // A chunk with the role only does not begin the stream.
     assert_eq!(
         through(Script::stream().chunk(format!("data: {}", first())).end()).await.error(502)["code"],
         "upstream_closed"
     );
 
-    // One that says everything is an answer.
+    // A single chunk with text and finish reason is an answer.
     let all = first().replace(r#""content":"""#, r#""content":"a""#).replace(r#"reason":null"#, r#"reason":"stop""#);
     for end in ["", "\n", "\r\n"] {
         let answer = through(Script::stream().chunk(format!("data: {all}{end}")).end()).await;

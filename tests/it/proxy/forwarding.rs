@@ -1,4 +1,4 @@
-//! What goes on to the upstream, what comes back, and what does neither.
+//! Forwarding: which headers and bytes reach the upstream, and which reach the client.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use test_support::http::{Request, Whole};
 use test_support::log::Log;
 use test_support::upstream::{Script, Upstream};
 
-/// Nothing in it is as a serialiser would write it, and nothing may change.
+/// A body in a form that no serialiser writes: it must be forwarded unchanged.
 const ODD: &str = "{ \"messages\" : [\r\n\t{\"content\":\"caf\\u00e9 \u{1F431} \\/ \",\"role\":\"user\", \"extra\":1e400}],\
                    \"big\": 9007199254740993 , \"pi\":3.14000000000000012434,\"twice\":1,\"twice\":2,\
                    \"top_k\":4,\"chat_template_kwargs\":{\"enable_thinking\":false}, \"seed\":9223372036854775807,\
@@ -43,7 +43,7 @@ async fn a_byte_order_mark_does_not_go_on() {
 async fn a_body_that_the_upstream_cannot_take_at_once_arrives_whole() {
     let upstream = Upstream::start([]).await;
     let server = Server::in_front_of(&upstream).await;
-    // Around what is sent in one piece with its head, and more than any socket's buffer holds.
+    // Lengths around the threshold for one write with the head, and more than a socket buffer holds.
     for (count, length) in (1..).zip([4_000, 4_096, 4_200, 12 << 20]) {
         upstream.answer(Script::json(200, &answer("hi")));
         let text: String = (0..length / 8).map(|number| format!("{number:07} ")).collect();

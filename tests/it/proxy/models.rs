@@ -1,4 +1,4 @@
-//! The list of models: the configured ones, and what a `*` upstream has.
+//! The list of models: configured ones, and those of a `*` upstream.
 
 use std::time::Instant;
 

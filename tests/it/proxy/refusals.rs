@@ -1,4 +1,4 @@
-//! Upstream failures before the first byte: the contract's envelope with the right status.
+//! Upstream failures before the first byte: the status and error object that the client gets.
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -9,7 +9,7 @@ use test_support::frames::{answer, first, request};
 use test_support::http::{Request, Whole};
 use test_support::upstream::{Script, Upstream};
 
-/// What the client gets for `script`, streaming and not.
+/// The answers to a streaming and a non-streaming request, for this script.
 async fn both(script: &Script) -> [Whole; 2] {
     let upstream = Upstream::start([script.clone(), script.clone()]).await;
     let server = Server::in_front_of(&upstream).await;
@@ -64,7 +64,7 @@ async fn other_shapes_are_put_right() {
 
 #[tokio::test]
 async fn a_refused_credential_is_not_the_clients() {
-    // 402 is the account's, and 407 that of a proxy on the way.
+    // 402 concerns the account of the operator, 407 a proxy between.
     for status in [401, 402, 403, 407] {
         let body =
             json!({"error": {"message": "Incorrect API key", "type": "t", "param": null, "code": "invalid_api_key"}});

@@ -1,4 +1,4 @@
-//! What an upstream sends without being asked, on connections that are kept: it is nobody's answer.
+//! Bytes that an upstream sends on idle connections without a request: no client may get them as an answer.
 
 use serde_json::json;
 
@@ -8,7 +8,8 @@ use test_support::frames::{answer, request};
 use test_support::http::Request;
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// More than a task's cooperative budget has looks for: each takes two of its 128 units, or one over TLS.
+/// More connections than one poll can check with tokio's cooperative budget of 128 units: each takes two, or one over
+/// TLS.
 const fn kept(tls: bool) -> usize {
     if tls { 140 } else { 70 }
 }
@@ -26,7 +27,7 @@ async fn server(upstream: &Upstream, more: &str) -> Server {
     Server::start(&format!("{keys}models: [{{name: m, upstreams: [{upstream}]}}]\n")).await
 }
 
-/// Leaves `kept` connections in the server's pool. On each of them the upstream then does what `behind` says.
+/// Leaves `kept` connections in the server's pool. On each the upstream then plays `behind`.
 async fn keep(kept: usize, upstream: &Upstream, server: &Server, behind: &Script) {
     let (together, later) = (Gate::new(), Gate::new());
     let mut clients = Vec::new();
@@ -46,8 +47,7 @@ async fn keep(kept: usize, upstream: &Upstream, server: &Server, behind: &Script
     (0..kept).for_each(|_| later.open());
 }
 
-/// Asks for answers of both kinds with both keys, and expects each to be its own, on a connection that is none of those
-/// that were kept.
+/// Sends streaming and non-streaming requests with both keys. Each must get its own answer, on a new connection.
 async fn each_gets_its_own(upstream: &Upstream, server: &Server) {
     let (accepted, asked) = (upstream.accepted(), upstream.requests().len());
     for (number, (stream, key)) in

@@ -1,4 +1,4 @@
-//! Usage: asked of every upstream, shown to those who asked.
+//! Usage: requested from every upstream, shown to clients that requested it.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn post(body: &str) -> Request {
     Request::new("POST", "/v1/chat/completions").body(body)
 }
 
-/// `data` with a `usage` of null at its end, as the real API sends it to those who asked.
+/// `data` with `"usage":null` at its end, as the real API sends it where usage was requested.
 fn with_null(data: &str) -> String {
     format!("{},\"usage\":null}}", data.strip_suffix('}').unwrap())
 }
@@ -54,7 +54,7 @@ async fn it_is_asked_for_and_the_rest_of_the_body_stays() {
     for (at, (sent, forwarded)) in cases.iter().enumerate() {
         let answer = server.ask(&post(sent)).await;
         assert_eq!(upstream.request(at + 1).await.text(), forwarded);
-        // The client did not ask: what it gets is what it would have got from the upstream itself.
+        // The client did not request usage: it gets what the upstream would have sent to it.
         let expected: String =
             [first(), text("a"), last("stop"), "[DONE]".to_owned()].iter().map(|data| frame(data)).collect();
         assert_eq!(answer.text(), expected);
@@ -95,7 +95,7 @@ async fn it_is_not_asked_for_where_configured_so_nor_without_a_stream() {
 
 #[tokio::test]
 async fn a_chunk_that_is_all_usage_is_hidden_and_of_others_the_usage() {
-    // Azure begins with a chunk that has no choices either; others put the usage on their last choice.
+    // Azure begins with a chunk without choices; other providers put the usage on the last choice.
     let filter =
         r#"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0}]}"#;
     let both =

@@ -1,4 +1,4 @@
-//! Weights, least in flight, priorities.
+//! Selection of targets: weights, requests in flight, priorities.
 
 use super::{answerers, asked, refuses, says, stream, targets};
 use crate::server::Server;
@@ -29,7 +29,7 @@ async fn weights_are_kept_and_spread() {
     server.stop().await;
 }
 
-/// Opens a stream at whichever target is chosen, and holds it.
+/// Opens a stream at the selected target, and holds it.
 async fn held(server: &Server) -> Connection {
     let mut connection = server.connect().await;
     let mut answer = connection.ask(&stream()).await;
@@ -49,7 +49,7 @@ async fn the_one_with_the_least_in_flight_for_its_weight_is_asked() {
         connections.push(held(&server).await);
         assert_eq!(asked(&[&a, &b]), expected);
     }
-    // Two streams for a weight of two, one for a weight of one. When the one has gone, its place is free at once.
+    // Two streams for weight 2, one for weight 1. When that one has ended, its target is selected next.
     connections.remove(1).reset();
     b.await_closed().await;
     a.answer_otherwise(says("a"));

@@ -1,4 +1,4 @@
-//! Retries are bounded: by attempts a request, and by a share of the traffic.
+//! Bounds of retries: attempts per request, and a share of the traffic.
 
 use super::{answerer, asked, refuses, stream, targets};
 use crate::server::Server;
@@ -35,7 +35,7 @@ async fn a_share_of_the_requests_is_retried() {
         a.answer(refuses(500));
         statuses.push(server.ask(&stream()).await.status);
     }
-    // Every second request has paid for a retry.
+    // Each retry is paid for by two requests.
     assert_eq!(statuses, [502, 200, 502, 200, 502, 200, 502, 200]);
     assert_eq!(asked(&[&a, &b]), [8, 4]);
     server.stop().await;
@@ -62,7 +62,7 @@ async fn a_primary_that_hit_its_rate_limit_costs_no_client_its_answer() {
     let [a, b] = targets().await;
     let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;
     a.answer_otherwise(refuses(429));
-    // All at once: most have begun before the first refusal is there.
+    // All at once: most begin before the first refusal arrives.
     let all = futures_util::future::join_all((0..60).map(|_| answerer(&server))).await;
     assert_eq!(all.concat(), "b".repeat(60));
     assert!((1..=60).contains(&a.requests().len()) && b.requests().len() == 60);
@@ -83,7 +83,7 @@ async fn what_cost_no_work_is_no_matter_of_the_budget() {
     let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;
     assert_eq!(answerer(&server).await, "b");
     server.stop().await;
-    // A 503 only where it says until when: the target is passed by from then on.
+    // A 503 counts as such only with `retry-after`: the target is skipped until then.
     let server = preferring(&[&c, &d], "budget: 0%, reserve: 0").await;
     c.answer(refuses(503));
     assert_eq!(server.ask(&stream()).await.status, 503);

@@ -1,4 +1,4 @@
-//! A target that keeps failing is left alone for a while, then probed by one request.
+//! Ejection: a target that keeps failing gets no requests for a while, then one probe.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ async fn failures_in_a_row_eject_and_no_fewer() {
     }
     assert_eq!(answerers(&server, 6).await, "bbabbb");
     assert_eq!(asked(&[&a, &b]), [6, 5]);
-    // Three in a row: it is not asked any more.
+    // Three in a row: it is ejected.
     assert_eq!(answerers(&server, 3).await, "bbb");
     assert_eq!(asked(&[&a, &b]), [6, 8]);
     server.stop().await;
@@ -151,7 +151,7 @@ async fn one_request_probes_while_the_others_pass_by() {
     };
     let (who, ()) = tokio::join!(until_asked(&server, &a, 2), others);
     assert_eq!(who, "a");
-    // It is well again, as if nothing had been.
+    // It is healthy again, with its failures reset.
     assert_eq!(answerers(&server, 3).await, "aaa");
     server.stop().await;
 }
@@ -185,7 +185,7 @@ async fn among_equals_the_one_to_be_probed_comes_first() {
     let [a, b] = targets().await;
     let server =
         Server::start(&model(&[(&a, ""), (&b, "weight: 1000")], &["ejection: {failures: 1, base: 1ms}"])).await;
-    // Its turn comes once in a thousand requests.
+    // By its weight, it gets one of a thousand requests.
     b.answer(refuses(500));
     a.answer_otherwise(refuses(500));
     assert_eq!(server.ask(&stream()).await.status, 502);
@@ -212,7 +212,7 @@ async fn a_probe_that_fails_is_answered_elsewhere_and_the_time_doubles() {
     for (pause, least) in pauses.iter().zip([200, 400, 400, 400]) {
         assert!(*pause >= Duration::from_millis(least), "asked too soon: {pauses:?}");
     }
-    // After a success the count begins anew: the shortest time again.
+    // After a success the ejection time is the base again.
     a.answer(refuses(500));
     assert_eq!(answerer(&server).await, "b");
     until_asked(&server, &a, 7).await;
@@ -281,7 +281,7 @@ async fn with_all_out_only_a_failure_is_a_503() {
     let seconds: u64 = whole.header("retry-after").unwrap().parse().unwrap();
     assert!((3_500..=3_600).contains(&seconds), "{seconds}");
     assert_eq!(asked(&[&a, &b]), [2, 1], "one try, and no storm");
-    // A refusal of what was asked is an answer, and passed on.
+    // A refusal of the request itself is an answer, and passed on.
     a.answer(refuses(400));
     assert_eq!(server.ask(&stream()).await.status, 400);
     assert_eq!(answerer(&server).await, "a", "and who refuses is well");

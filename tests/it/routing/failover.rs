@@ -1,4 +1,4 @@
-//! What fails before the client has been sent a byte is tried elsewhere; what fails later is not.
+//! Failures before the first byte to the client are retried on another target; later failures are not.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn with_retry_after(status: u16, seconds: u32) -> Script {
     Script::whole(status, &format!("content-type: application/json\r\nretry-after: {seconds}\r\n"), "{}")
 }
 
-/// A first choice that plays `script`, and another target that answers.
+/// A preferred target that plays `script`, and another one that answers.
 async fn fails_over(script: Script, entry: &str, streaming: bool) -> Vec<Usage> {
     let second = if streaming { says("b") } else { Script::json(200, &answer("b")) };
     let (a, b) = (Upstream::start([script]).await, Upstream::start([second]).await);
@@ -98,7 +98,7 @@ async fn a_plain_answer_that_takes_too_long_is_not_generated_a_second_time() {
     for script in slow {
         let (a, b) = (Upstream::start([script]).await, Upstream::start([]).await);
         let entry = "priority: 0, timeouts: {first_token: 100ms, idle: 100ms}";
-        // By default it may be asked again too.
+        // By default the same target may be retried too.
         let server =
             Server::start(&model(&[(&a, entry), (&b, "priority: 1")], &["retries: {backoff: 1ms..1ms}"])).await;
         let error = server.ask(&Request::chat(&request(&json!({})))).await.error(504);
@@ -222,7 +222,7 @@ async fn never_after_a_byte_went_out() {
 
 #[tokio::test]
 async fn what_the_client_asked_wrongly_is_refused_once_and_not_held_against_the_target() {
-    // One failure would eject.
+    // A single failure would eject.
     for streaming in [true, false] {
         for status in [400, 404, 409, 413, 422] {
             let error = json!({"error": {"message": "No.", "type": "invalid_request_error", "code": "no"}}).to_string();

@@ -1,4 +1,4 @@
-//! What an upstream's `retry-after` leads to.
+//! The effects of an upstream's `retry-after`.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ async fn a_target_that_hit_its_rate_limit_without_saying_until_when_is_passed_by
 
 #[tokio::test]
 async fn however_it_is_said_it_is_known_to_the_client_and_to_the_route() {
-    // Values, and how many seconds the client is told at least and at most.
+    // Values, and the least and most seconds that the client must get.
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_000);
     let date = jiff::fmt::rfc2822::to_string(&soon.to_zoned(jiff::tz::TimeZone::UTC)).unwrap().replace("+0000", "GMT");
     let date = format!("retry-after: {date}");

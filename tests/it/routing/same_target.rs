@@ -1,4 +1,4 @@
-//! The same target is asked again, after a wait, where no other one is free.
+//! Retries on the same target, after a wait, where no other target is available.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use test_support::frames::{answer, first, request, text};
 use test_support::http::Request;
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// As fast as it goes.
+/// The shortest waits.
 const FAST: &str = "retries: {backoff: 1ms..1ms}";
 
 /// A refusal with these header lines.
@@ -106,7 +106,7 @@ async fn what_a_second_attempt_does_not_mend_is_not_repeated() {
         ),
         Script::new().wait(&never),
         Script::new().write("this is no HTTP\r\n\r\n").close(),
-        // Work was begun, and nobody knows how much of it.
+        // Work was begun, to an unknown extent.
         Script::stream().close(),
         Script::sse([r#"{"error":{"message":"No.","code":"content_filter"}}"#]),
     ];
@@ -141,7 +141,7 @@ async fn a_short_rate_limit_is_waited_for_as_long_as_it_says() {
 #[tokio::test]
 async fn never_while_another_target_is_free() {
     let [a, b] = targets().await;
-    // Whoever waited would wait for a minute.
+    // A wait would take a minute.
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &["retries: {backoff: 1m..1m}"]);
     let server = Server::start(&yaml).await;
     a.answer(refuses(500));
@@ -220,7 +220,7 @@ async fn a_client_that_leaves_during_the_wait_ends_it() {
         a.request(1).await;
         a.await_idle(1).await;
         connection.reset();
-        // To stop would take half a minute if the request went on waiting.
+        // If the request went on waiting, stopping would take half a minute.
         let began = Instant::now();
         let records = server.records().await;
         assert!(began.elapsed() < Duration::from_secs(15));

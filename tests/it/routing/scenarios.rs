@@ -1,6 +1,6 @@
-//! The scenarios by which gateways are compared: a primary that fails in each of the usual ways, a healthy fallback, and
-//! a client that should notice as little of it as can be. Times are scaled down; an outage of a whole minute is told with a
-//! clock that is moved, where the search for a target is tested.
+//! Scenarios by which gateways are compared: a primary that fails in each of the usual ways, a healthy fallback, and
+//! a client that should notice as little as possible. Times are scaled down; an outage of a minute is a unit test of
+//! target selection, with a simulated clock.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,8 @@ use test_support::frames::{answer, first, last, request, text, usage};
 use test_support::http::{Piece, Request};
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// A primary and its fallback, with all settings at their defaults but for those of the primary's entry and of the model's.
+/// A primary and its fallback. All settings have their defaults, except for those given for the primary's entry and
+/// for the model.
 async fn pair(a: &Upstream, b: &Upstream, entry: &str, more: &str) -> Server {
     Server::start(&model(&[(a, &format!("priority: 0, {entry}")), (b, "priority: 1")], &["retries: {}", more])).await
 }
@@ -26,8 +27,7 @@ fn plain() -> Request {
     Request::chat(&request(&json!({})))
 }
 
-/// A rate limit is the primary's own affair: the client gets the fallback's answer, and the primary is not bothered until it
-/// said that it can be.
+/// The client gets the fallback's answer, and the primary gets no request until its `retry-after`.
 #[tokio::test]
 async fn a_429_with_retry_after() {
     let [a, b] = targets().await;
@@ -39,8 +39,8 @@ async fn a_429_with_retry_after() {
     server.stop().await;
 }
 
-/// As above; without a time the primary is passed by for a moment that doubles, so that a limit which lasts costs few
-/// requests a detour, and one that is over soon costs little capacity.
+/// As above. Without a time, the primary is skipped for a period that doubles: a lasting limit costs few detours, a
+/// short one little capacity.
 #[tokio::test]
 async fn a_429_without_retry_after() {
     let [a, b] = targets().await;
@@ -52,7 +52,7 @@ async fn a_429_without_retry_after() {
     server.stop().await;
 }
 
-/// One failure is retried elsewhere at once, and says nothing of the next request.
+/// One failure is retried elsewhere at once, and does not affect the next request.
 #[tokio::test]
 async fn one_500() {
     for streamed in [true, false] {
@@ -69,7 +69,7 @@ async fn one_500() {
     }
 }
 
-/// No client gets a 503 while the fallback is well; after five in a row the primary is left alone.
+/// No client gets a 503 while the fallback is healthy; after five failures in a row the primary is ejected.
 #[tokio::test]
 async fn a_503_for_ever() {
     let [a, b] = targets().await;
@@ -80,7 +80,7 @@ async fn a_503_for_ever() {
     server.stop().await;
 }
 
-/// Nothing was answered, so another target may answer.
+/// No byte was sent to the client, so another target may answer.
 #[tokio::test]
 async fn a_reset_before_the_head() {
     let [a, b] = targets().await;
@@ -90,7 +90,7 @@ async fn a_reset_before_the_head() {
     server.stop().await;
 }
 
-/// Silence ends when `first_token` does (90 s by default where another target can take over); then the other one is asked.
+/// The `first_token` timeout ends the silence (default 90 s where another target exists); then the fallback is tried.
 #[tokio::test]
 async fn silence() {
     let never = Gate::new();
@@ -103,8 +103,8 @@ async fn silence() {
     server.stop().await;
 }
 
-/// A model that thinks is not one that failed: 20 s are well within the default, the client is kept with comments, and no
-/// second generation is begun.
+/// A slow first token is not a failure: 20 s are within the default timeout, comments keep the client connected, and
+/// no second generation is started.
 #[tokio::test]
 async fn a_first_token_that_takes_long() {
     let gate = Gate::new();
@@ -125,7 +125,7 @@ async fn a_first_token_that_takes_long() {
     server.stop().await;
 }
 
-/// Asks for a stream of the primary that breaks after its first words; gives what the client saw.
+/// Requests a stream that the primary cuts after its first tokens; returns what the client received.
 async fn breaks(end: impl FnOnce(Script) -> Script) -> (String, Value) {
     let a = Upstream::start([end(Script::stream().frame(&first()).frame(&text("half")))]).await;
     let b = Upstream::start([]).await;
@@ -138,22 +138,22 @@ async fn breaks(end: impl FnOnce(Script) -> Script) -> (String, Value) {
     seen
 }
 
-/// Words that the client has can't be taken back, and another model would go on differently: the client is told that the
-/// answer is not whole, in a frame that SDKs raise.
+/// Tokens that the client has can't be revoked, and another model would continue differently: the client gets an
+/// error frame, which SDKs raise.
 #[tokio::test]
 async fn a_stream_that_is_cut() {
     assert_eq!(breaks(Script::close).await, ("half".to_owned(), json!("upstream_closed")));
     assert_eq!(breaks(|script| script.end()).await, ("half".to_owned(), json!("upstream_closed")));
 }
 
-/// As a cut one, once `idle` is over: no client waits for ever.
+/// As for a cut stream, after the `idle` timeout.
 #[tokio::test]
 async fn a_stream_that_stalls() {
     let never = Gate::new();
     assert_eq!(breaks(|script| script.wait(&never)).await, ("half".to_owned(), json!("upstream_timeout")));
 }
 
-/// In the middle it ends the stream honestly; as the first event it is retried, since nothing was sent.
+/// In the middle it ends the stream with an error; as the first event it is retried, since nothing was sent.
 #[tokio::test]
 async fn a_malformed_chunk() {
     let seen = breaks(|script| script.frame("{\"choices\":[{").end()).await;
@@ -165,7 +165,7 @@ async fn a_malformed_chunk() {
     server.stop().await;
 }
 
-/// An answer whose choices have all finished is whole; its `[DONE]` is added, and nobody is blamed.
+/// An answer whose choices have all finished is complete; `[DONE]` is added, and no failure is counted.
 #[tokio::test]
 async fn no_done() {
     let [a, b] = targets().await;
@@ -177,7 +177,8 @@ async fn no_done() {
     server.stop().await;
 }
 
-/// The client's to mend: its own words, once, and no second target is asked, for the same model has the same window.
+/// A client error: it is passed on as it is, and no second target is tried, since the same model has the same context
+/// length.
 #[tokio::test]
 async fn a_400_for_the_context_length() {
     let error = json!({"error": {"message": "This model's maximum context length is 8192 tokens.",
@@ -192,8 +193,8 @@ async fn a_400_for_the_context_length() {
     server.stop().await;
 }
 
-/// A filter is an answer of the model's owner, and asking elsewhere would go round it: as the reason of an end it is part of a
-/// whole answer, as a refusal it is passed on.
+/// A content filter must not be circumvented by another target: as a finish reason it is part of a complete answer,
+/// as a refusal it is passed on.
 #[tokio::test]
 async fn a_content_filter() {
     let error = json!({"error": {"message": "The response was filtered.", "type": "invalid_request_error",
@@ -213,8 +214,8 @@ async fn a_content_filter() {
     server.stop().await;
 }
 
-/// While it lasts, everybody is served by the fallback and few requests find out that it lasts; afterwards the primary serves
-/// again, all by itself.
+/// During the outage the fallback serves all clients, and few requests probe the primary; afterwards the primary
+/// serves again without intervention.
 #[tokio::test]
 async fn an_outage_and_the_return() {
     let [a, b] = targets().await;
@@ -232,8 +233,8 @@ async fn an_outage_and_the_return() {
     server.stop().await;
 }
 
-/// The client sees the model and the usage of who answered; the record names the target with the model that it was asked for,
-/// and the model that it says it is.
+/// The client sees the model and usage of the target that answered; the record names the target with the requested
+/// upstream model, and the model that the answer names.
 #[tokio::test]
 async fn the_fallbacks_model_and_usage() {
     let named = |data: String| data.replace("\"model\":\"up\"", "\"model\":\"llama-3.1-8b-q4\"");

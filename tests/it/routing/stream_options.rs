@@ -1,4 +1,4 @@
-//! Targets that don't know `stream_options`, those that are never asked, and those that count on every chunk.
+//! Targets that reject `stream_options`, targets configured without, and targets that report usage on every chunk.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn a_refusal_that_names_them_is_tried_without_and_remembered() {
     ];
     for refusal in cases {
         let a = Upstream::start([refusal, says("a"), says("b"), says("c")]).await;
-        // It is no retry of a failure: neither attempts nor budget have a say in it.
+        // This is not a retry of a failure: neither the limit of attempts nor the retry budget applies.
         let yaml = model(&[(&a, "")], &["retries: {attempts: 1, budget: 0%, reserve: 0}"]);
         let server = Server::start_on_disk(&yaml).await;
         for who in ["a", "b", "c"] {
@@ -106,7 +106,7 @@ async fn never_forwards_what_the_client_sent() {
     server.stop().await;
 }
 
-/// `data` with the counts so far on it.
+/// `data` with running usage.
 fn counted(data: &str, completion: u64) -> String {
     let usage = json!({"prompt_tokens": 5, "completion_tokens": completion, "total_tokens": 5 + completion});
     format!("{},\"usage\":{usage}}}", data.strip_suffix('}').unwrap())

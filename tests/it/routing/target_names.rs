@@ -1,4 +1,4 @@
-//! What targets are called, and which model is said to have answered.
+//! The names of targets, and the model that is recorded as having answered.
 
 use serde_json::json;
 

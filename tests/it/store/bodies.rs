@@ -1,4 +1,4 @@
-//! Bodies, types and methods that are refused, and how that is told.
+//! Refused bodies, content types and methods, and their problem details.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{JSON, Shop, created, fields, order_path, pet_path, problem, wanda};
 use crate::server::Server;
 use test_support::http::Request;
 
-/// Members that no pet can have.
+/// Invalid members of a pet.
 fn wrong_members() -> Vec<(&'static str, Value)> {
     vec![
         ("species", json!("DRAGON")),
@@ -58,7 +58,7 @@ async fn everything_wrong_with_a_body_is_told_at_once() {
         }
         if name != "Name" {
             let patch = json!({(name): value});
-            // A currency is not there to say how many decimals it has: the store knows.
+            // The store decides the number of decimals, not the currency in the body.
             assert_eq!(fields(&shop.send("PATCH", &path, &[], &patch).await), [name], "{value}");
         }
     }

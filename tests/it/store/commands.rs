@@ -1,4 +1,4 @@
-//! What commands do and tell the log, and what comes of many at once.
+//! Commands: their effects, their events, and concurrent ones.
 
 use futures_util::future::join_all;
 use petstream::wire::event::EventKind;
@@ -52,7 +52,7 @@ async fn every_command_tells_the_log_what_it_did() {
     let events = next(&[EventKind::PetUpdate, EventKind::InventoryChanged]).await;
     assert_eq!((resource(&events[0]), events[0].version), (Value::Null, 7));
 
-    // The seeded fishes: three of them available, so that one order leaves two.
+    // Of the seeded fish, three are available, so that one order leaves two.
     let fishes = ok(&shop.get("/api/pets?species=FISH&status=AVAILABLE").await);
     assert_eq!(fishes["data"].as_array().unwrap().len(), 3);
     created(&shop.send("POST", "/api/orders", &[], &json!({"petId": fishes["data"][0]["id"]})).await);
@@ -96,11 +96,11 @@ async fn a_hundred_requests_with_one_key_make_one_order() {
     assert_eq!(replayed.count(), 99);
     assert_eq!(ok(&shop.get("/api/orders").await)["data"].as_array().unwrap().len(), 1);
 
-    // The answer is that of the first time, whatever came since.
+    // The answer is that of the first request, whatever has changed since.
     ok(&shop.send("PATCH", &order_path(&order), &[], &json!({"status": "CANCELLED"})).await);
     let again = shop.send("POST", "/api/orders", &key, &body).await;
     assert_eq!((again.status, again.body), (201, answers[0].body.clone()));
-    // Another body, or another path, is another request.
+    // Another body or path is another request.
     problem(&shop.send("POST", "/api/orders", &key, &json!({"petId": order["id"]})).await, 422);
     problem(&shop.send("POST", "/api/pets", &key, &wanda()).await, 422);
     let long = "x".repeat(256);

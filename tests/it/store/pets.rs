@@ -1,4 +1,4 @@
-//! One pet after the other: made, read, replaced, patched, deleted, and guarded by its tag.
+//! Pets: created, read, replaced, patched, deleted; and entity tags.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn a_pet_is_made_read_replaced_patched_and_deleted() {
     let answer = shop.get(&path).await;
     assert_eq!((ok(&answer), answer.header("etag")), (pet.clone(), Some("\"1\"")));
 
-    // What was read is changed and sent back, the server's own members among it.
+    // The representation that was read is changed and sent back, with the read-only members.
     let mut whole = pet.clone();
     whole["name"] = json!("Nemo");
     whole["version"] = json!(99);
@@ -36,7 +36,7 @@ async fn a_pet_is_made_read_replaced_patched_and_deleted() {
         let answer = shop.server.ask(&request).await;
         let patched = ok(&answer);
         assert_eq!((&patched["price"], &patched["name"]), (&json!("19.99"), &json!("Nemo")));
-        // The second time it changes nothing.
+        // The second time nothing changes.
         assert_eq!(answer.header("etag"), Some("\"3\""));
     }
 

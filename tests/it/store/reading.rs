@@ -1,4 +1,4 @@
-//! Lists and counts, who may read them, and the same data elsewhere.
+//! Lists and counts, who may read them, and the same data in the local model and the command line.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn all_pages_repeat_the_cursor_of_the_first() {
             ids.extend(page["data"].as_array().unwrap().iter().map(|one| one["id"].to_string()));
             next = page["next"].as_str().map(str::to_owned);
             pages += 1;
-            // A change between two pages: it is behind the cursor that they repeat.
+            // A change between two pages is after the cursor that the pages repeat.
             if pages == 1 {
                 shop.pet().await;
                 ok(&shop.get("/api/inventory").await);
@@ -73,7 +73,7 @@ async fn reading_and_writing_need_their_scopes_unless_reads_are_public() {
         problem(&closed.ask(&get().bearer("writer-key")).await, 403);
         ok(&closed.ask(&get().bearer("reader-key")).await);
         ok(&public.ask(&get()).await);
-        // Who shows a key is held to it.
+        // A presented key decides, even where no key is required.
         problem(&public.ask(&get().bearer("wrong-key")).await, 401);
         ok(&public.ask(&get().bearer("reader-key")).await);
     }

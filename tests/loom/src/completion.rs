@@ -16,8 +16,8 @@ mod wake_flag;
 
 use wake_flag::WakeFlag;
 
-/// Two sources wake one stream. The task is woken for each, `was_woken` says so, and what was written before the wake is
-/// seen after it.
+/// Two sources wake one stream. The task is woken for each, `was_woken` reports it, and writes before the wake are
+/// visible after it.
 pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
     check(4, || {
         let ear = WakeFlag::new();
@@ -31,7 +31,7 @@ pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
             (written, thread)
         });
         let mut looks = 0;
-        // Looks at the sources only where it was woken, as a stream does.
+        // Polls the sources only after a wake, as a stream does.
         block_on(poll_fn(|cx| {
             if ear.was_woken(cx) {
                 looks += 1;
@@ -50,12 +50,12 @@ pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
     });
 }
 
-/// The task that polls a stream may change: the one that asked last is woken.
+/// The task that polls a stream may change: the last one is woken.
 pub fn the_task_that_asked_last_is_woken() {
     check(4, || {
         let ear = WakeFlag::new();
         let waker = ear.waker().clone();
-        // The first task asks, and hands the stream on.
+        // The first task polls once, then the stream moves on.
         let seen = ear.was_woken(&std::task::Context::from_waker(std::task::Waker::noop()));
         assert!(!seen);
         let thread = thread::spawn(move || waker.wake_by_ref());

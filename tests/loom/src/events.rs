@@ -1,7 +1,7 @@
 //! Commit notifications: from the ring to the subscribers of every runtime.
 //!
-//! The ring, the notifiers, the ephemeral channel and the subscription are petstream's. The state that they share and its
-//! log are small models: here a commit is an event that enters the ring.
+//! The ring, the notifiers, the ephemeral channel and the subscription are petstream's. The state that they share and
+//! its log are small models: here a commit is an event that enters the ring.
 
 use std::pin::pin;
 use std::sync::Arc;

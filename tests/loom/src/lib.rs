@@ -1,10 +1,10 @@
-//! What threads of petstream share, under loom: every interleaving, and every value that a load may see, up to a bound.
+//! Concurrency of petstream under loom: every interleaving, and every value that a load may return, up to a bound.
 //!
-//! The modules are petstream's own source files. They take their atomics, locks and notifications from `crate::sync`,
-//! which here is made of loom's. A model builds a small scene around one of them and asserts what must hold in all of
-//! its executions; a thread that waits for ever is a failure too. The models live in the library, since what they use is
-//! private to its module; `tests/models.rs` runs them. Outside `--cfg test`: the unit tests in the included files are for
-//! the real primitives.
+//! The modules are petstream's own source files. They take atomics, locks and notifications from `crate::sync`, which
+//! here is loom's. A model sets up a small scene around one of them and asserts what must hold in all executions; a
+//! thread that waits forever is a failure too. The models are in the library, since they use private items;
+//! `tests/models.rs` runs them. They are not under `--cfg test`: the unit tests in the included files are for the
+//! real primitives.
 //!
 //! tokio's and futures' primitives are models after their documentation, over a lock ([`sync`]): faults inside these
 //! crates, or an ordering that only their implementation leaves open, are not found.
@@ -18,7 +18,7 @@ pub mod shutdown;
 mod sync;
 pub mod usage;
 
-/// As petstream's crate has it.
+/// As in petstream.
 mod wire {
     pub(crate) use crate::event;
 
@@ -43,13 +43,13 @@ mod wire {
     }
 }
 
-/// As petstream's crate has it.
+/// As in petstream.
 mod bound {
-    /// A place among the subscribers, of which there are enough.
+    /// A permit of a subscriber, of which there are enough.
     pub struct Grant;
 }
 
-/// As petstream's crate has it.
+/// As in petstream.
 mod store {
     /// The log in memory does not fail.
     #[derive(Debug)]
@@ -67,11 +67,11 @@ mod store {
     }
 }
 
-/// Runs `scene` in every execution with at most `preemptions` threads interrupted where they did not wait.
+/// Runs `scene` in every execution with at most `preemptions` preemptions.
 fn check(preemptions: usize, scene: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
-    // A loop that never ends is a failure, and no reason to go on for hours.
+    // Bounds executions, so that an endless loop is a failure.
     model.max_branches = 10_000;
     model.check(scene);
 }

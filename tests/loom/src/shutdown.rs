@@ -17,7 +17,7 @@ mod shipped;
 
 use shipped::ShutdownSignal;
 
-/// Two watchers on threads of their own, and a clone: all see the signal, and what was written before it was raised.
+/// Two waiting threads and a clone: all see the signal, and all writes before it.
 pub fn every_watcher_is_woken_and_sees_what_was_written_before() {
     check(5, || {
         let (signal, reason) = (ShutdownSignal::default(), Arc::new(AtomicUsize::new(0)));
@@ -38,7 +38,7 @@ pub fn every_watcher_is_woken_and_sees_what_was_written_before() {
     });
 }
 
-/// A thread that reads the signal without waiting for it sees what was written before it was raised.
+/// A thread that reads the signal without waiting sees all writes before it.
 pub fn a_raised_signal_shows_what_was_written_before() {
     check(5, || {
         let (signal, reason) = (ShutdownSignal::default(), Arc::new(AtomicUsize::new(0)));
@@ -54,7 +54,7 @@ pub fn a_raised_signal_shows_what_was_written_before() {
     });
 }
 
-/// A stream is polled by another task than before: that task is woken.
+/// A stream moves to another task: that task is woken.
 pub fn the_task_that_polled_last_is_woken() {
     check(5, || {
         let signal = ShutdownSignal::default();

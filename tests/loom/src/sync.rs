@@ -1,4 +1,4 @@
-//! Under the names of petstream's `crate::sync`: loom's primitives, and models of those of tokio and futures.
+//! Replacements for petstream's `crate::sync`: loom's primitives, and models of those of tokio and futures.
 
 mod cancellation;
 mod notify;

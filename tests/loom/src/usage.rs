@@ -33,8 +33,8 @@ fn take_all(queue: &Queue) -> Vec<Arc<UsageRecord>> {
     })
 }
 
-/// Two threads add three records, then the queue is closed, while the writer takes them: it gets each record once, those
-/// of one thread in their order, and ends.
+/// Two threads add three records, then the queue is closed, while the writer takes them: it gets each record once,
+/// those of one thread in their order, and ends.
 pub fn every_record_is_taken_once_and_in_order() {
     check(3, || {
         let queue = Arc::new(Queue::new(8));

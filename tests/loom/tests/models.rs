@@ -1,4 +1,4 @@
-//! Runs every model. Each is a test of its own, so that they share the cores.
+//! Runs every model, each as a test of its own, so that they run in parallel.
 
 use petstream_loom::{completion, events, shutdown, usage};
 

@@ -1,14 +1,14 @@
-//! A strict reader of chat-completion streams, written apart from the crate's codec so that the two cannot share a
-//! mistake. Where the standard is lenient, this is not: it accepts only what every SDK is known to survive.
+//! A strict reader of chat-completion streams, independent of petstream's codec so that the two cannot share a
+//! mistake. Where the SSE standard is lenient, this is not: it accepts only the form that every SDK reads.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// One frame: what stands between two blank lines.
+/// A frame: the text between two blank lines.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frame {
-    /// `: text`, a sign of life.
+    /// `: text`, a heartbeat.
     Comment(String),
     /// `data: {…}`.
     Json(Value),
@@ -23,7 +23,7 @@ pub enum Ending {
     Complete,
     /// An error frame, holding this `error` object, then `[DONE]`.
     Failed(Value),
-    /// No `[DONE]`: the stream was torn; these bytes of an unfinished frame were left over.
+    /// No `[DONE]`: the stream was cut. Holds the bytes of the unfinished frame.
     Cut(String),
 }
 
@@ -36,10 +36,10 @@ pub struct Transcript {
     pub ending: Ending,
 }
 
-/// Reads the whole body of a stream. Panics where it breaks a rule of the wire.
+/// Reads the whole body of a stream. Panics where the stream violates the contract.
 #[track_caller]
 pub fn read(body: &[u8]) -> Transcript {
-    // A torn stream may end within a character: only the last, unfinished frame may be broken.
+    // A cut stream may end within a character: only the unfinished frame may be invalid UTF-8.
     let whole = body.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |at| at + 2);
     let (finished, rest) = body.split_at(whole);
     let text = std::str::from_utf8(finished).unwrap_or_else(|e| panic!("the stream is not UTF-8: {e}"));
@@ -74,7 +74,7 @@ fn frame(text: &str) -> Frame {
     Frame::Json(value)
 }
 
-/// The ending of a stream that has its `[DONE]`, told from the frames before it.
+/// The ending of a stream with `[DONE]`, from the frames before it.
 #[track_caller]
 fn ending(frames: &[Frame]) -> Ending {
     let mut jsons = frames.iter().filter_map(Frame::json).peekable();
@@ -100,7 +100,7 @@ fn choices(value: &Value) -> &[Value] {
     value["choices"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Checks the envelope's four keys, each of the type that the contract gives it.
+/// Checks the four keys of an error object and their types.
 #[track_caller]
 pub fn assert_error(error: &Value) {
     let object = error.as_object().unwrap_or_else(|| panic!("not an error object: {error}"));
@@ -151,8 +151,8 @@ impl Transcript {
         self.choices().filter(move |choice| choice["index"] == index)
     }
 
-    /// Checks what the contract says of a complete stream of `n` choices, beyond the form of its frames: the keys and
-    /// their order, the constants, the order of choices, the role once and first, usage when asked and only then.
+    /// Checks the contract of a complete stream of `n` choices: keys and their order, constants, the order of
+    /// choices, the role once and first, and usage if and only if it was requested.
     #[track_caller]
     pub fn assert_contract(&self, n: u64, include_usage: bool) {
         assert_eq!(self.ending, Ending::Complete, "{:#?}", self.frames);
@@ -188,7 +188,7 @@ impl Transcript {
         (0..n).for_each(|index| self.assert_choice(index));
     }
 
-    /// First the role, then text, then one empty delta with the reason.
+    /// A choice has the role first, then text, then one empty delta with the finish reason.
     #[track_caller]
     fn assert_choice(&self, index: u64) {
         let choices: Vec<&Value> = self.of(index).collect();
@@ -203,7 +203,7 @@ impl Transcript {
     }
 }
 
-/// The keys of a chunk stand in the order of the real API.
+/// The keys of a chunk must be in the order of the real API.
 #[track_caller]
 fn assert_order(chunk: &Value) {
     const ORDER: [&str; 9] =

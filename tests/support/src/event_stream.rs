@@ -1,5 +1,5 @@
-//! A reader of event streams after the WHATWG's rules (HTML, section 9.2.6), written apart from the crate's own, and
-//! stricter: what the standard would ignore or repair is a failure here.
+//! A reader of event streams by the WHATWG standard (HTML, 9.2.6), independent of petstream's encoder, and stricter:
+//! what the standard ignores or repairs is a failure here.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::http::{Connection, Piece, Request};
 use crate::soon;
 
-/// Names that the server may give to events.
+/// The event names that the server may use.
 const NAMES: [&str; 10] = [
     "connected",
     "heartbeat",
@@ -24,11 +24,11 @@ const NAMES: [&str; 10] = [
     "stats",
 ];
 
-/// One block of a stream, or one of its comments.
+/// A block of a stream, or a comment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
     Message(Message),
-    /// A block with an id alone: nothing is dispatched.
+    /// A block with an id only, which dispatches no event.
     Id(String),
     Retry(Duration),
     Comment(String),
@@ -69,7 +69,7 @@ pub fn seq(id: &str) -> u64 {
     seq.parse().unwrap_or_else(|e| panic!("not an id: {id:?}: {e}"))
 }
 
-/// Bytes -> blocks.
+/// Splits bytes into blocks.
 #[derive(Default)]
 pub struct Parser {
     unfinished: Vec<u8>,
@@ -77,7 +77,7 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// What these bytes complete.
+    /// The blocks that these bytes complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Seen> {
         self.unfinished.extend_from_slice(bytes);
         let mut seen = Vec::new();
@@ -89,7 +89,7 @@ impl Parser {
         seen
     }
 
-    /// Whether everything was whole blocks.
+    /// Whether no block is unfinished.
     pub fn is_at_a_boundary(&self) -> bool {
         self.unfinished.is_empty()
     }
@@ -164,7 +164,7 @@ pub fn get(target: &str) -> Request {
 }
 
 impl Stream {
-    /// Opens a stream, which must be answered as one.
+    /// Opens a stream. Panics if the answer is not an event stream.
     pub async fn open(server: SocketAddr, request: Request) -> Self {
         let (ready, head) = tokio::sync::oneshot::channel();
         let (sender, seen) = mpsc::channel(10_000);
@@ -217,7 +217,7 @@ impl Stream {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// What comes next, which must not be the end.
+    /// The next block. Panics at the end of the stream.
     pub async fn next(&mut self) -> Seen {
         match soon("something on a stream", self.seen.recv()).await {
             Some(Ok(seen)) => seen,
@@ -225,7 +225,7 @@ impl Stream {
         }
     }
 
-    /// The next event that is about the store, or a reset.
+    /// The next event other than a heartbeat.
     pub async fn message(&mut self) -> Message {
         loop {
             match self.next().await {
@@ -244,7 +244,7 @@ impl Stream {
         messages
     }
 
-    /// Everything to the end of the stream, and how it ended.
+    /// All blocks up to the end of the stream, and how it ended.
     pub async fn rest(&mut self) -> (Vec<Seen>, Ending) {
         let mut all = Vec::new();
         loop {

@@ -1,8 +1,8 @@
-//! What upstreams say: chunks of a stream, and whole answers, as the real API writes them.
+//! Bodies of upstreams in the form of the real API: chunks of a stream, and non-streaming answers.
 
 use serde_json::{Value, json};
 
-/// One choice's part of a chunk, as the text of a frame.
+/// A chunk with this delta for choice 0.
 fn chunk(delta: &Value, finish_reason: Option<&str>) -> String {
     json!({
         "id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": "up",
@@ -16,7 +16,7 @@ pub fn first() -> String {
     chunk(&json!({"role": "assistant", "content": "", "refusal": null}), None)
 }
 
-/// A piece of text.
+/// A chunk with text.
 pub fn text(content: &str) -> String {
     chunk(&json!({ "content": content }), None)
 }
@@ -26,7 +26,7 @@ pub fn last(reason: &str) -> String {
     chunk(&json!({}), Some(reason))
 }
 
-/// The chunk with the counts.
+/// The usage chunk.
 pub fn usage(prompt: u64, completion: u64) -> String {
     json!({
         "id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [],
@@ -35,7 +35,7 @@ pub fn usage(prompt: u64, completion: u64) -> String {
     .to_string()
 }
 
-/// A whole answer that is no stream.
+/// A non-streaming answer.
 pub fn answer(content: &str) -> String {
     json!({
         "id": "chatcmpl-up", "object": "chat.completion", "created": 1, "model": "up",
@@ -48,7 +48,7 @@ pub fn answer(content: &str) -> String {
     .to_string()
 }
 
-/// `data` as a frame in the only form that every SDK survives.
+/// `data` as an SSE frame in the canonical form, which every SDK reads.
 pub fn frame(data: &str) -> String {
     format!("data: {data}\n\n")
 }

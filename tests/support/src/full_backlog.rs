@@ -1,4 +1,4 @@
-//! An address that answers no attempt to connect, neither with yes nor with no.
+//! An address at which connecting neither succeeds nor fails.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-/// A listener whose queue is full and stays so: the kernel drops further attempts without a word.
+/// A listener whose accept queue is full: the kernel drops further SYNs silently.
 pub struct Full {
     address: SocketAddr,
     _listener: TcpListener,
@@ -14,7 +14,7 @@ pub struct Full {
 }
 
 impl Full {
-    /// Fills the queue.
+    /// Opens it and fills the queue.
     pub async fn open() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

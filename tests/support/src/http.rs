@@ -1,4 +1,5 @@
-//! A raw HTTP/1.1 client: sees the bytes as they are, piece by piece, and may leave in the middle.
+//! A raw HTTP/1.1 client, independent of petstream: it shows the bytes as they arrive, and can close or reset at any
+//! point.
 
 use std::net::SocketAddr;
 
@@ -34,7 +35,7 @@ impl Request {
         self
     }
 
-    /// Adds a key.
+    /// Adds an API key.
     pub fn bearer(self, key: &str) -> Self {
         self.header("authorization", &format!("Bearer {key}"))
     }
@@ -69,18 +70,18 @@ impl Connection {
         Self::connect(TcpSocket::new_v4().unwrap(), server).await
     }
 
-    /// Connects with a receive buffer of about `bytes`: the server's writes soon wait for this reader.
+    /// Connects with a receive buffer of about `bytes`, so that the server's writes soon block.
     pub async fn open_narrow(server: SocketAddr, bytes: u32) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        // Before the connection is made: the window is agreed on then.
+        // Before connecting: the window scale is negotiated then.
         socket.set_recv_buffer_size(bytes).unwrap();
         Self::connect(socket, server).await
     }
 
-    /// Connects; none when nobody listens there.
+    /// Connects; none where no server listens.
     pub async fn open_unless_gone(server: SocketAddr) -> Option<Self> {
         let stream = soon("a connection", TcpSocket::new_v4().unwrap().connect(server)).await.ok()?;
-        // Where nobody listens, the kernel may give a socket the very port that it asks for: it would talk to itself.
+        // Without a listener, the kernel may assign the target port to this socket, which then connects to itself.
         let alone = stream.local_addr().ok()? == server;
         stream.set_nodelay(true).ok()?;
         (!alone).then(|| Self { stream, buffer: BytesMut::new() })
@@ -108,14 +109,14 @@ impl Connection {
         self.answer().await
     }
 
-    /// Asks and reads the whole answer; none when the connection has ended before that.
+    /// Sends `request` and reads the whole answer; none where the connection ends before.
     pub async fn ask_unless_gone(&mut self, request: &Request) -> Option<Whole> {
         let mut answer = self.begin_unless_gone(request).await?;
         let (body, whole) = answer.rest().await;
         whole.then(|| Whole { status: answer.status(), headers: answer.headers, body })
     }
 
-    /// Sends `request` and reads the head of its answer; none when the connection has ended before that.
+    /// Sends `request` and reads the head of its answer; none where the connection ends before.
     pub async fn begin_unless_gone(&mut self, request: &Request) -> Option<Answer<'_>> {
         soon("the server to read", self.stream.write_all(&request.bytes())).await.ok()?;
         self.answer_unless_gone().await.ok()
@@ -126,7 +127,7 @@ impl Connection {
         self.answer_unless_gone().await.unwrap_or_else(|begin| panic!("closed within a head: {begin:?}"))
     }
 
-    /// As [`Connection::answer`]; what came of the head when the connection has ended within it.
+    /// As [`Connection::answer`]; the error is the part of the head that arrived before the connection ended.
     async fn answer_unless_gone(&mut self) -> Result<Answer<'_>, String> {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
@@ -148,12 +149,12 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Waits until so many bytes have arrived, or the end of what is to come; they are read by [`Connection::answer`] later.
+    /// Waits until so many bytes have arrived, or the end. [`Connection::answer`] reads them later.
     pub async fn has_received(&mut self, bytes: usize) {
         while self.buffer.len() < bytes && self.more().await {}
     }
 
-    /// Waits until the server closes, and says whether it did so cleanly. Bytes that still come are a failure.
+    /// Waits until the server closes; true for a clean close. Panics if bytes arrive.
     pub async fn closed_cleanly(&mut self) -> bool {
         assert!(self.buffer.is_empty(), "unread bytes: {:?}", String::from_utf8_lossy(&self.buffer));
         match soon("the server to close", self.stream.read_buf(&mut self.buffer)).await {
@@ -163,17 +164,17 @@ impl Connection {
         }
     }
 
-    /// Ends its side: nothing more is sent, but the answer is still read.
+    /// Closes the sending direction; the answer can still be read.
     pub async fn half_close(&mut self) {
         soon("the end to be sent", self.stream.shutdown()).await.unwrap();
     }
 
-    /// Leaves with a reset instead of a farewell.
+    /// Resets the connection.
     pub fn reset(self) {
         self.stream.set_zero_linger().unwrap();
     }
 
-    /// Reads what is there; false at the end or on a reset.
+    /// Reads more bytes; false at the end or on a reset.
     async fn more(&mut self) -> bool {
         matches!(soon("bytes from the server", self.stream.read_buf(&mut self.buffer)).await, Ok(1..))
     }
@@ -183,7 +184,7 @@ impl Connection {
 enum Framing {
     Length(usize),
     Chunked,
-    /// The end of the connection is the end of the body.
+    /// The body ends with the connection.
     Close,
     Ended,
 }
@@ -198,12 +199,12 @@ pub struct Answer<'a> {
     connection: &'a mut Connection,
 }
 
-/// What comes next of a body.
+/// The next part of a body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
-    /// One chunk as the server framed it, or what has arrived of a body that is not chunked.
+    /// One HTTP chunk; of a body that is not chunked, the bytes that have arrived.
     Data(Bytes),
-    /// The body is whole.
+    /// The body is complete.
     End,
     /// The connection broke within the body.
     Cut,
@@ -216,7 +217,7 @@ impl Answer<'_> {
         code.and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("not a status line: {:?}", self.status_line))
     }
 
-    /// The value of a header that comes at most once.
+    /// The value of a header. Panics where it occurs twice.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         single(&self.headers, name)
@@ -233,7 +234,7 @@ impl Answer<'_> {
         }
     }
 
-    /// The next piece of the body, as soon as it is there.
+    /// The next piece of the body, as soon as it has arrived.
     pub async fn piece(&mut self) -> Piece {
         match self.framing {
             Framing::Chunked => self.chunk().await,
@@ -283,7 +284,7 @@ impl Answer<'_> {
         Piece::Data(data)
     }
 
-    /// The rest of the body, and whether it is whole.
+    /// The rest of the body, and whether it was complete.
     pub async fn rest(&mut self) -> (Vec<u8>, bool) {
         let mut body = Vec::new();
         loop {
@@ -295,7 +296,7 @@ impl Answer<'_> {
         }
     }
 
-    /// The rest of the body, which must be whole.
+    /// The rest of the body. Panics where it is cut.
     pub async fn body(&mut self) -> Vec<u8> {
         let (body, whole) = self.rest().await;
         assert!(whole, "cut after {:?}", String::from_utf8_lossy(&body));
@@ -303,7 +304,7 @@ impl Answer<'_> {
     }
 }
 
-/// An answer that has been read to its end.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Whole {
     /// The status code.
@@ -313,7 +314,7 @@ pub struct Whole {
     pub body: Vec<u8>,
 }
 
-/// Asks on a connection of its own, and reads the whole answer.
+/// Sends `request` on a new connection, and reads the whole answer.
 pub async fn ask(server: SocketAddr, request: &Request) -> Whole {
     let mut connection = Connection::open(server).await;
     connection.ask(request).await.whole().await
@@ -346,7 +347,7 @@ impl Whole {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// The error object of an answer with this status, in the contract's shape.
+    /// The error object of an answer, which must have this status and the form of the contract.
     #[track_caller]
     pub fn error(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
@@ -357,7 +358,7 @@ impl Whole {
         body["error"].clone()
     }
 
-    /// The stream that this answer is.
+    /// The completion stream of this answer.
     #[track_caller]
     pub fn transcript(&self) -> Transcript {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));

@@ -1,5 +1,6 @@
-//! Support shared by the test binaries of petstream: a raw HTTP client, scripted upstreams, strict readers of completion and
-//! event streams, the executable as a child process, and the seeded fault traffic of `tests/storm` and `tests/soak`.
+//! Support shared by the test binaries of petstream: a raw HTTP client, scripted upstreams, strict readers of
+//! completion and event streams, the executable as a child process, and the seeded fault traffic of `tests/storm` and
+//! `tests/soak`.
 //!
 //! Nothing here depends on the crate under test, so that a reader cannot share a mistake with the codec that it checks.
 //! Everything panics where an expectation fails.

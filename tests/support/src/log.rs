@@ -1,4 +1,4 @@
-//! The log of one test: everything, down to the finest level.
+//! Captures the log of one test, at all levels.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -7,11 +7,11 @@ use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Where a process has one subscriber only, whichever thread first meets a place that logs decides for all whether it
-/// does, and other tests' threads have none. Two end that shortcut.
+/// A second dispatcher. With one only, tracing caches for the whole process whether a call site is enabled, as
+/// decided by the first thread that reaches it; threads of other tests have no subscriber.
 static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
-/// Collects what this thread logs, and the servers that it starts.
+/// Captures what this thread and the servers that it starts log, until it is dropped.
 pub struct Log {
     text: Text,
     _guard: DefaultGuard,
@@ -21,7 +21,7 @@ pub struct Log {
 struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Begins to collect, until it is dropped.
+    /// Begins to capture.
     pub fn collect() -> Self {
         SECOND.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
         let text = Text::default();
@@ -30,7 +30,7 @@ impl Log {
         Self { text, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
-    /// What has been collected.
+    /// The log so far.
     pub fn text(&self) -> String {
         String::from_utf8(self.text.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
     }

@@ -1,4 +1,4 @@
-//! The executable in a working folder of its own.
+//! The executable as a child process, in a temporary working folder.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -25,30 +25,30 @@ pub fn executable() -> String {
 /// A working folder.
 pub struct Folder(TempDir);
 
-/// What came of a program that was run to its end.
+/// The result of a program that has ended.
 pub struct Outcome {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-/// A server that is running. Dropped, it is killed.
+/// A running server. Dropping it kills the process.
 pub struct Program {
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
     printed: watch::Receiver<String>,
-    /// Lines that are none of the log's: a panic.
+    /// Lines on stderr that are not JSON, such as those of a panic.
     strange: JoinHandle<Vec<String>>,
 }
 
 impl Folder {
-    /// An empty one.
+    /// An empty folder.
     pub fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    /// One with this `petstream.yaml`.
+    /// A folder with this `petstream.yaml`.
     pub fn with(yaml: &str) -> Self {
         let folder = Self::new();
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
@@ -59,12 +59,12 @@ impl Folder {
         self.0.path()
     }
 
-    /// The address of the database that a server makes here unless it is told otherwise.
+    /// The URL of the database that a server in this folder uses by default.
     pub fn database(&self) -> String {
         format!("sqlite:{}", self.path().join("petstream.db").display())
     }
 
-    /// `program` here, with an environment that holds nothing of the one who runs the tests.
+    /// A command for `program` in this folder, with an empty environment except for PATH.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -79,7 +79,7 @@ impl Folder {
         Outcome { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Starts a server on a port of its own; it accepts connections when this returns.
+    /// Starts a server on a free port. It accepts connections when this returns.
     pub async fn start(&self) -> Program {
         self.start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
     }
@@ -90,14 +90,14 @@ impl Folder {
         Program::started(self.command(&executable()).args(["--listen", &address, "--log-format", "json"])).await
     }
 
-    /// As [`Folder::start`], after this line of shell.
+    /// As [`Folder::start`], after running this line in the shell.
     pub async fn start_after(&self, line: &str) -> Program {
         let script = format!("{line}; exec \"$0\" --listen 127.0.0.1:0 --log-format json");
         Program::started(self.command("sh").args(["-c", &script, &executable()])).await
     }
 }
 
-/// A port that stays free while a server is away: none that the system gives to whoever asks for any.
+/// A free port outside of the range that the system assigns, so that it stays free while a server is restarted.
 pub fn quiet_port() -> SocketAddr {
     let first = 10_000 + u16::try_from(std::process::id() % 15_000).unwrap();
     let mut ports = (first..).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -123,25 +123,25 @@ impl Program {
         http::ask(self.address, request).await
     }
 
-    /// What it has printed on stdout, as soon as `enough` says so.
+    /// Its output on stdout, as soon as `enough` accepts it.
     pub async fn printed(&self, enough: impl FnMut(&String) -> bool) -> String {
         let mut printed = self.printed.clone();
         soon("the server to print it", printed.wait_for(enough)).await.unwrap().clone()
     }
 
-    /// The number of its process.
+    /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it is running")
     }
 
-    /// Sends it a signal: `TERM`, `INT`.
+    /// Sends it a signal, such as `TERM`.
     pub async fn signal(&self, name: &str) {
         let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
         assert!(sent.success());
     }
 
-    /// Whether the kernel passes no HUP to it.
+    /// Whether it ignores SIGHUP.
     #[cfg(target_os = "linux")]
     pub fn ignores_hup(&self) -> bool {
         let id = self.id();
@@ -150,16 +150,16 @@ impl Program {
         u64::from_str_radix(mask.trim(), 16).unwrap() & 1 != 0
     }
 
-    /// Ends it as nothing can be prevented: kill -9.
+    /// Kills it with SIGKILL.
     pub async fn kill(mut self) {
         self.child.start_kill().unwrap();
         soon("the killed server to be gone", self.child.wait()).await.unwrap();
-        // Its last line may be half of one.
+        // The last line may be incomplete.
         let strange = soon("the end of its log", self.strange).await.unwrap();
         assert!(!strange.iter().any(|line| line.contains("panicked")), "{strange:?}");
     }
 
-    /// Waits for its end. Gives its exit status, and all that it has printed on stdout.
+    /// Waits for its end. Returns its exit status and its output on stdout.
     pub async fn ended(mut self) -> (ExitStatus, String) {
         let status = soon("the server to end", self.child.wait()).await.unwrap();
         let strange = soon("the end of its log", self.strange).await.unwrap();
@@ -170,7 +170,7 @@ impl Program {
         (status, printed)
     }
 
-    /// Stops it as an operator does. Gives all that it has printed on stdout.
+    /// Stops it with SIGTERM. Returns its output on stdout.
     pub async fn stop(self) -> String {
         self.signal("TERM").await;
         let (status, printed) = self.ended().await;
@@ -186,7 +186,7 @@ async fn collect(mut from: impl AsyncRead + Unpin, into: watch::Sender<String>) 
     }
 }
 
-/// Reads a log to its end, for where the server listens.
+/// Reads a log to its end, finds the address of the listener, and returns lines that are not JSON.
 async fn read_log(log: impl AsyncRead + Unpin, found: watch::Sender<Option<SocketAddr>>) -> Vec<String> {
     let mut strange = Vec::new();
     let mut lines = BufReader::new(log).lines();

@@ -1,11 +1,11 @@
-//! Numbers that look random and are the same for the same seed.
+//! A pseudo-random generator with a seed, for reproducible tests.
 
-/// SplitMix64: small, fast, and good enough to shuffle faults.
+/// SplitMix64: small, fast, and good enough for drawing faults.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence that `seed` begins.
+    /// A generator with this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -29,12 +29,12 @@ impl Random {
         low + self.below(high - low + 1)
     }
 
-    /// True so many times in a hundred.
+    /// True with this probability.
     pub fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// One of `all`.
+    /// A random element of `all`.
     pub fn one<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }

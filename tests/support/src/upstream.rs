@@ -1,4 +1,4 @@
-//! A scripted upstream over raw TCP: does exactly what it is told, right or wrong, and remembers what it was asked.
+//! A scripted upstream over raw TCP: plays scripts, valid HTTP or not, and records the requests.
 
 mod connection;
 mod script;
@@ -20,7 +20,7 @@ use crate::tls::Authority;
 
 pub use script::{Gate, Script};
 
-/// The upstream. Dropped, it fails the test if it met a request that no script was left for, or a script was left over.
+/// The upstream. Dropping it fails the test if a request had no script, or if a script was not used.
 pub struct Upstream {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -28,36 +28,36 @@ pub struct Upstream {
     authority: Option<Arc<Authority>>,
 }
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// Which connection it came on, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: usize,
     /// Request line and headers.
     pub head: String,
     /// The exact bytes.
     pub body: Vec<u8>,
-    /// When it was whole.
+    /// When it was complete.
     pub at: Instant,
 }
 
 struct Shared {
     chat: Mutex<VecDeque<Script>>,
-    /// For chat completions when no other is left.
+    /// The answer to chat completions when no other is left.
     otherwise: Mutex<Option<Script>>,
     models: Mutex<VecDeque<Script>>,
     requests: watch::Sender<Vec<Recorded>>,
     open: watch::Sender<usize>,
     accepted: watch::Sender<usize>,
-    /// Connections that have answered and wait for the next request.
+    /// Idle connections: those that wait for another request.
     idle: watch::Sender<usize>,
-    /// Moves when idle connections are to be closed.
+    /// Changes when idle connections are to be closed.
     closing: watch::Sender<u64>,
     failures: Mutex<Vec<String>>,
 }
 
 impl Upstream {
-    /// Plain HTTP, with an answer for each chat completion to come, in order.
+    /// Starts it over plain HTTP, with an answer for each chat completion, in order.
     pub async fn start(answers: impl IntoIterator<Item = Script>) -> Self {
         Self::start_on(answers, None).await
     }
@@ -90,12 +90,12 @@ impl Upstream {
         lock(&self.shared.chat).push_back(script);
     }
 
-    /// Answers so whenever no other answer is left, as often as it is asked.
+    /// Sets the answer to all chat completions for which no other answer is left.
     pub fn answer_otherwise(&self, script: Script) {
         *lock(&self.shared.otherwise) = Some(script);
     }
 
-    /// Adds an answer to the next question for the list of models.
+    /// Adds an answer to the next request for the list of models.
     pub fn answer_models(&self, script: Script) {
         lock(&self.shared.models).push_back(script);
     }
@@ -106,12 +106,12 @@ impl Upstream {
         format!("{scheme}://{}/v1", self.address)
     }
 
-    /// As the server names it in logs and records, where it is asked for the model `m`.
+    /// Its target name in logs and records, for the model `m`.
     pub fn name(&self) -> String {
         self.name_of("m")
     }
 
-    /// As the server names it in logs and records, where it is asked for this model; for none where clients name it.
+    /// Its target name in logs and records, for this upstream model; empty where clients choose the model.
     pub fn name_of(&self, model: &str) -> String {
         let mark = if model.is_empty() { "" } else { "#" };
         format!("{}/v1{mark}{model}", self.address)
@@ -122,12 +122,12 @@ impl Upstream {
         self.authority.as_ref().expect("started with TLS").file()
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.requests.borrow().clone()
     }
 
-    /// Request number `count`, counted from 1, as soon as it is there.
+    /// Waits for request number `count`, counted from 1.
     pub async fn request(&self, count: usize) -> Recorded {
         let mut requests = self.shared.requests.subscribe();
         let all = soon("a request at the upstream", requests.wait_for(|all| all.len() >= count)).await.unwrap();
@@ -139,7 +139,7 @@ impl Upstream {
         *self.shared.accepted.borrow()
     }
 
-    /// Waits until there was a connection and none is open.
+    /// Waits until there has been a connection, and none is open.
     pub async fn await_closed(&self) {
         let mut accepted = self.shared.accepted.subscribe();
         soon("an upstream connection", accepted.wait_for(|accepted| *accepted > 0)).await.unwrap();
@@ -153,7 +153,7 @@ impl Upstream {
         soon("idle upstream connections", idle.wait_for(|idle| *idle >= count)).await.unwrap();
     }
 
-    /// Waits until a connection is idle, and closes all that are.
+    /// Waits until a connection is idle, and closes all idle connections.
     pub async fn close_idle(&self) {
         let mut idle = self.shared.idle.subscribe();
         soon("an idle upstream connection", idle.wait_for(|idle| *idle > 0)).await.unwrap();
@@ -161,7 +161,7 @@ impl Upstream {
         soon("idle connections to close", idle.wait_for(|idle| *idle == 0)).await.unwrap();
     }
 
-    /// Listens no longer; connections that are open stay so.
+    /// Stops to listen; open connections stay open.
     pub async fn unlisten(&mut self) {
         self.accepting.abort();
         assert!((&mut self.accepting).await.unwrap_err().is_cancelled());
@@ -174,7 +174,7 @@ impl Recorded {
         self.head.lines().next().unwrap_or_default()
     }
 
-    /// The value of a header that comes at most once.
+    /// The value of a header. Panics where it occurs twice.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
@@ -221,7 +221,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, authority: Option<Ar
     }
 }
 
-/// One connection to its end, whatever that is.
+/// Serves one connection to its end.
 async fn attend(tcp: TcpStream, number: usize, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
     let serve = connection::serve(tcp, number, &shared, authority.as_deref());
     let failure = match AssertUnwindSafe(serve).catch_unwind().await {
@@ -230,7 +230,7 @@ async fn attend(tcp: TcpStream, number: usize, shared: Arc<Shared>, authority: O
         Err(_panic) => Some("a connection's task panicked".to_owned()),
     };
     lock(&shared.failures).extend(failure);
-    // Last: who waits for this may look at everything else.
+    // Last, so that a test that waits for it finds all other state updated.
     shared.open.send_modify(|open| *open -= 1);
 }
 

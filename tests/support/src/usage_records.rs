@@ -1,4 +1,4 @@
-//! Usage records, read from the database by other means than the server's own.
+//! Usage records, read from the view `usage_records` with SQL of the tests.
 
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -47,7 +47,7 @@ impl<'r> FromRow<'r, SqliteRow> for Usage {
     }
 }
 
-/// All records of the database at this address, in the order of the requests' ends.
+/// All records of the database at this URL, in the order in which the requests ended.
 pub async fn read(database: &str) -> Vec<Usage> {
     let mut connection = SqliteConnection::connect(database).await.unwrap();
     let rows = sqlx::query_as("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&mut connection).await.unwrap();
@@ -56,12 +56,12 @@ pub async fn read(database: &str) -> Vec<Usage> {
 }
 
 impl Usage {
-    /// Prompt tokens, completion tokens, and where they come from.
+    /// Prompt tokens, completion tokens and the source of these counts.
     pub fn counts(&self) -> (u32, u32, Option<&str>) {
         (self.prompt_tokens, self.completion_tokens, self.source.as_deref())
     }
 
-    /// How it ended, why, and the status.
+    /// Terminal state, reason and status.
     pub fn ending(&self) -> (&str, Option<&str>, u16) {
         (&self.terminal, self.reason.as_deref(), self.status)
     }

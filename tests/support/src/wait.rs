@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-/// Longest wait for something that must happen. Generous: reaching it is a failure, never a measure.
+/// Longest wait for a condition. Generous: reaching it is a failure, and no test measures with it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Waits for `event`, and fails the test with `what` when it does not come in [`DEADLINE`].
+/// Waits for `event`. Panics with `what` after [`DEADLINE`].
 #[track_caller]
 pub fn soon<F: Future>(what: &str, event: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();
@@ -18,7 +18,8 @@ pub fn soon<F: Future>(what: &str, event: F) -> impl Future<Output = F::Output> 
     }
 }
 
-/// Asks until the answer is `expected`: what one thread of the server lets go of, another sees a moment later.
+/// Repeats `ask` until it returns `expected`. For state that threads of the server update a moment later. Panics
+/// after [`DEADLINE`].
 #[track_caller]
 pub fn becomes<T: PartialEq + Debug>(expected: &T, ask: impl AsyncFn() -> T) -> impl Future<Output = ()> {
     let what = format!("{expected:?}");

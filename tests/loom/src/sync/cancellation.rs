@@ -7,18 +7,18 @@ use std::task::{Context, Poll, Waker};
 
 use loom::sync::Mutex;
 
-/// See the module.
+/// A model of the token.
 #[derive(Clone, Debug, Default)]
 pub struct CancellationToken(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     cancelled: bool,
-    /// One place for each future that was ever made.
+    /// A waker slot per future.
     waiting: Vec<Option<Waker>>,
 }
 
-/// Waits for a token.
+/// The future of a token.
 #[derive(Debug)]
 pub struct WaitForCancellationFutureOwned {
     token: CancellationToken,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use loom::sync::Mutex;
 
-/// See the module.
+/// A model of `Notify`.
 #[derive(Debug, Default)]
 pub struct Notify(Mutex<State>);
 
@@ -21,7 +21,7 @@ struct State {
     rounds: u64,
     /// The number of the next future that waits.
     next: u64,
-    /// The futures that were polled and wait, the first one first.
+    /// The polled futures that wait, in order.
     waiting: VecDeque<(u64, Waker)>,
 }
 
@@ -92,7 +92,7 @@ impl<N: Deref<Target = Notify> + Unpin> Future for Notified<N> {
         let over = match this.waits {
             Waits::Over => true,
             Waits::NotYet => state.rounds != this.rounds || std::mem::take(&mut state.permit),
-            // Whoever notified it took it out.
+            // `notify` has removed it already.
             Waits::As(number) => match state.waiting.iter_mut().find(|(other, _)| *other == number) {
                 Some((_, waker)) => {
                     waker.clone_from(cx.waker());
@@ -123,7 +123,7 @@ impl<N: Deref<Target = Notify>> Drop for Notified<N> {
         let by_one = notified && state.rounds == self.rounds;
         drop(state);
         if by_one {
-            // What it was given and did not take goes to the next one.
+            // A notification that it did not consume goes to the next future.
             self.notify.notify_one();
         }
     }

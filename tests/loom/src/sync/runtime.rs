@@ -1,5 +1,5 @@
-//! A runtime of one thread, as each of petstream's serving threads has: the main future and what it spawned, each polled
-//! when it was woken and never otherwise, so that a lost wake shows. What still runs when the main future is over is
+//! A single-threaded runtime, as each of petstream's serving threads has: the main future and spawned tasks, each
+//! polled only after a wake, so that a lost wake is a failure. Tasks that still run when the main future ends are
 //! dropped.
 
 use std::cell::RefCell;
@@ -10,13 +10,13 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::sync::{Condvar, Mutex};
 
-/// Which runtime: there is one for each thread.
+/// The id of a runtime; there is one per thread.
 pub(crate) type RuntimeId = loom::thread::ThreadId;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 loom::thread_local! {
-    /// What was spawned and has not been polled yet.
+    /// Spawned tasks that have not been polled yet.
     static SPAWNED: RefCell<Vec<Task>> = RefCell::new(Vec::new());
 }
 
@@ -64,7 +64,7 @@ impl Woken {
         Waker::from(Arc::new(TaskWaker { woken: Arc::clone(self), task: tasks.len() - 1 }))
     }
 
-    /// Waits for the next that was woken.
+    /// Waits for the next woken task.
     fn next(&self) -> usize {
         let mut tasks = self.tasks.lock().unwrap();
         loop {
@@ -77,7 +77,7 @@ impl Woken {
     }
 }
 
-/// Runs `main`, and what it spawns, until `main` is over.
+/// Runs `main` and the tasks that it spawns, until `main` ends.
 pub(crate) fn block_on<F: Future>(main: F) -> F::Output {
     let woken = Arc::<Woken>::default();
     let mut main = pin!(main);

@@ -1,11 +1,11 @@
-//! `futures_util::task::AtomicWaker`: the waker registered last is woken, by whoever wakes after the registration. A
-//! registration that comes after a wake sees what happened before it.
+//! `futures_util::task::AtomicWaker`: a wake wakes the last registered waker. A registration after a wake sees all
+//! that happened before the wake.
 
 use std::task::Waker;
 
 use loom::sync::Mutex;
 
-/// See the module.
+/// A model of the waker.
 #[derive(Default)]
 pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
 

@@ -1,4 +1,4 @@
-//! What the upstreams say that they attempts: one attempts a request, one attempt_id an attempt.
+//! The log of attempts: which script each upstream played, and what it sent.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,47 +9,47 @@ use tokio::sync::watch;
 use crate::soon;
 use crate::storm::plan::Script;
 
-/// A frame as it was sent.
+/// A frame that was sent.
 #[derive(Clone, Debug)]
 pub struct SentFrame {
-    /// What a client that asked for usage must get.
+    /// The form for a client that asked for usage.
     pub with_usage: String,
-    /// What any other client must get; none: nothing.
+    /// The form for other clients; none: the frame is withheld.
     pub without: Option<String>,
-    /// Whether it counts as a token where nothing else tells how many there were.
+    /// Whether it counts as a token where usage is not reported.
     pub counts: bool,
     /// Prompt and completion tokens that it reports.
     pub usage: Option<(u64, u64)>,
 }
 
-/// One attempt, as its upstream tells it.
+/// One attempt, recorded by its upstream.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Where, as `host:port`.
+    /// The address of the upstream, as `host:port`.
     pub place: String,
     pub script: Script,
-    /// Every chunk that it began to send, in order.
+    /// The chunks that it began to send, in order.
     pub frames: Vec<SentFrame>,
     /// The body of a plain answer, brief.
     pub body: Option<(String, usize)>,
     /// The prompt and completion tokens of the whole answer, where it reported them.
     pub usage: Option<(u64, u64)>,
-    /// The upstream went away and took the connection with it: what was written may be lost.
+    /// The connection was reset by an outage: written bytes may be lost.
     pub disturbed: bool,
     /// A write had to wait.
     pub held_back: bool,
-    /// The connection is free again, or gone.
+    /// The attempt no longer holds a connection.
     pub over: bool,
 }
 
-/// Which attempt of which request.
+/// Identifies an attempt: the request, and the index of the attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptId {
     pub id: usize,
     pub attempt: usize,
 }
 
-/// The attempt_log of all upstreams.
+/// The log of all upstreams.
 #[derive(Default)]
 pub struct AttemptLog {
     // std Mutex: never held across .await
@@ -58,7 +58,7 @@ pub struct AttemptLog {
 }
 
 impl AttemptLog {
-    /// A request has come to `place`; `scripts` say what is done with each attempt.
+    /// Records that a request has arrived at `place`, and selects the script of the attempt.
     pub fn begin(&self, id: usize, place: &str, scripts: &[Script]) -> (AttemptId, Script) {
         let mut requests = self.requests();
         let attempts = requests.entry(id).or_default();
@@ -79,7 +79,7 @@ impl AttemptLog {
         (AttemptId { id, attempt }, script)
     }
 
-    /// Writes something down.
+    /// Updates the record of an attempt.
     pub fn note(&self, attempt_id: AttemptId, note: impl FnOnce(&mut Attempt)) {
         if let Some(attempt) =
             self.requests().get_mut(&attempt_id.id).and_then(|attempts| attempts.get_mut(attempt_id.attempt))
@@ -94,7 +94,7 @@ impl AttemptLog {
         self.requests().get(&id).cloned().unwrap_or_default()
     }
 
-    /// Waits until the attempts of request `id` are as asked.
+    /// Waits until `ready` accepts the attempts of request `id`.
     pub async fn wait_for(&self, id: usize, what: &str, ready: impl Fn(&[Attempt]) -> bool) {
         let mut changes = self.changes.subscribe();
         let waiting = changes.wait_for(|_| self.requests().get(&id).is_some_and(|attempts| ready(attempts)));
@@ -122,8 +122,8 @@ impl AttemptLog {
     }
 }
 
-/// `text` itself where it is short, else its beginning with its length and a digest: a attempt_log of floods must not fill
-/// the memory that is measured.
+/// `text` itself where it is short, else its beginning, its length and a digest: a log of floods must not distort the
+/// measurement of memory.
 pub fn brief(text: &str) -> String {
     const SHORT: usize = 400;
     if text.len() <= SHORT {

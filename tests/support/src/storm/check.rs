@@ -1,5 +1,5 @@
-//! What must hold after a storm. Each check takes what was observed and attempt, and gives its objections; none panics, so
-//! that the tests can show each one objecting.
+//! Checks of a batch. Each compares observations with the attempt log and returns violations. None panics, so that
+//! tests can show that each reports wrong data.
 
 pub mod answers;
 pub mod levels;
@@ -12,7 +12,7 @@ use crate::storm::client::Observed;
 use crate::storm::plan::Plan;
 use crate::storm::transcript::Ending;
 
-/// One request: what was planned, what its client saw, what its upstreams say.
+/// One request: its plan, what its client observed, and its attempts.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub plan: Plan,
@@ -21,17 +21,17 @@ pub struct Case {
 }
 
 impl Case {
-    /// The attempt whose answer the client must have got, if it got one.
+    /// The attempt whose answer the client must have received, if it received one.
     pub fn last(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
 
-    /// Refused by a limit of the server's own: not admitted.
+    /// Whether a limit of the server refused it, so that it was not admitted.
     pub fn is_limited(&self) -> bool {
         self.observed.status == Some(429) && self.observed.ending == Ending::Failed("rate_limit_exceeded".to_owned())
     }
 
-    /// The chunks that a client must get of a whole answer.
+    /// The chunks that a client must receive of a complete answer.
     pub fn due(&self) -> Vec<&str> {
         let frames = self.last().map(|attempt| &attempt.frames[..]).unwrap_or_default();
         frames

@@ -1,4 +1,4 @@
-//! One client: asks, and behaves as its plan says.
+//! One client, which sends a request and behaves as its plan says.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,13 @@ use crate::storm::attempts::{AttemptLog, brief};
 use crate::storm::plan::{Behaviour, Plan};
 use crate::storm::transcript::{Ending, Transcript, code};
 
-/// The window of one who lets the server wait for ever.
+/// The receive buffer of a client that stalls, bytes.
 const NARROW: u32 = 4 << 10;
-/// The window of one who goes on. Loopback's segments are as long as 64 KiB, and the kernel passes a segment that does
-/// not fit into the window only in small pieces and five times a second: that would be the kernel's slowness.
+/// The receive buffer of a client that pauses, bytes. Segments on loopback have up to 64 KiB; one that exceeds the
+/// window is sent in small pieces, five times a second, which would measure the kernel.
 const MODEST: u32 = 256 << 10;
 
-/// Chunks of a flood, by which the server waits for its client, or soon will.
+/// Chunks of a flood after which the server waits for its client, or soon will.
 const ENOUGH: usize = 150;
 
 /// What a client saw.
@@ -30,7 +30,7 @@ pub struct Observed {
     pub ending: Ending,
 }
 
-/// Asks on a connection of its own.
+/// Sends the request of `plan` on a new connection.
 pub async fn run(server: SocketAddr, plan: &Plan, attempt_log: &AttemptLog) -> Observed {
     let mut connection = match plan.client {
         Behaviour::Stall => Connection::open_narrow(server, NARROW).await,
@@ -55,7 +55,7 @@ pub async fn run(server: SocketAddr, plan: &Plan, attempt_log: &AttemptLog) -> O
     observed
 }
 
-/// A plan's request.
+/// The request of a plan.
 pub fn request(plan: &Plan) -> Request {
     Request::chat(&plan.body()).bearer(plan.key.secret())
 }
@@ -84,7 +84,7 @@ async fn read(mut answer: Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) -> 
     observed(chunks, ending)
 }
 
-/// Reads a stream; whether its body was whole, none where the client left.
+/// Reads a stream. The flag says whether its body was complete; none where the client left.
 async fn stream(answer: &mut Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) -> (Transcript, Option<bool>) {
     let mut transcript = Transcript::default();
     match plan.client {
@@ -115,7 +115,7 @@ async fn stream(answer: &mut Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) 
     }
 }
 
-/// What an answer that is no stream is.
+/// The ending of a non-streaming answer.
 fn whole_answer(status: u16, body: &[u8], plan: &Plan) -> (Vec<String>, Ending) {
     let broken = |what: &str| (Vec::new(), Ending::Broken(format!("{what}: {}", String::from_utf8_lossy(body))));
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return broken("not JSON") };

@@ -1,22 +1,22 @@
-//! What becomes of an upstream's answer, and what a client must be told of it.
+//! The faults of upstreams, and the failures that a client must get for them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 use crate::storm::plan::Model;
 
-/// What becomes of an answer.
+/// How an upstream answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// Whole and right.
+    /// Complete and correct.
     Clean,
-    /// Whole, with an end that is put right: no `[DONE]`, two, one without its newline, one with frames behind it.
+    /// Complete, with an ending that petstream corrects: no `[DONE]`, two, one without its newline, frames after it.
     NoDone,
     DoneTwice,
     DoneWithoutNewline,
     ChattyAfterDone,
 
-    /// Ends in good order without a finish reason.
+    /// The body ends without a finish reason.
     EndsEarly,
     /// The connection closes within a chunk, or before the promised length.
     Torn,
@@ -25,24 +25,24 @@ pub enum Fault {
     BadUtf8,
     TooLong,
     BadFraming,
-    /// An error object in the middle; for a plain answer, in its place.
+    /// An error object in the middle; of a non-streaming answer, in its place.
     ErrorInside,
     /// An error object as the first frame.
     ErrorFirst,
 
-    /// No stream at all: a status, a web page, a whole answer although a stream was asked for.
+    /// Not a stream: an error status, an HTML page, a non-streaming answer to a streaming request, or no answer.
     Refuse(u16),
     Page,
     Whole,
     CloseAtOnce,
     ResetAtOnce,
 
-    /// Silence: before the head, before the first event, in the middle; or words without end.
+    /// Silence before the head, before the first event or in the middle; or an endless stream.
     SilentHead,
     SilentFirst,
     SilentInside,
     Endless,
-    /// Says one word and waits until the client leaves.
+    /// Sends one token and waits until the client leaves.
     Hold,
 }
 
@@ -73,7 +73,7 @@ const SILENT: &[Fault] = &[Fault::SilentHead, Fault::SilentFirst, Fault::SilentI
 const SILENT_PLAIN: &[Fault] = &[Fault::SilentHead, Fault::SilentInside];
 
 impl Fault {
-    /// Draws one that can happen there.
+    /// Draws a fault that is possible for this model and form of answer.
     pub fn draw(model: Model, streamed: bool, random: &mut Random) -> Self {
         if model == Model::Hasty && random.percent(60) {
             return random.one(if streamed { SILENT } else { SILENT_PLAIN });
@@ -87,7 +87,7 @@ impl Fault {
         }
     }
 
-    /// The status and the code that a client gets for it; none where the answer is whole.
+    /// The status and code that a client gets for it; none where the answer is complete.
     pub const fn failure(self) -> Option<(u16, &'static str)> {
         Some(match self {
             Self::Clean | Self::NoDone | Self::DoneTwice | Self::DoneWithoutNewline | Self::ChattyAfterDone => {
@@ -100,7 +100,7 @@ impl Fault {
                 (502, "upstream_malformed")
             }
             Self::Refuse(401) => (502, "upstream_auth"),
-            // What an upstream says with 400 or 429 is passed on, and its word for an error within an answer.
+            // The code of an upstream is passed on for 400 and 429, and for an error within an answer.
             Self::Refuse(status @ (400 | 429)) => (status, "storm"),
             Self::Refuse(503) => (503, "server_is_overloaded"),
             Self::Refuse(_) => (502, "upstream_error"),
@@ -111,12 +111,12 @@ impl Fault {
         })
     }
 
-    /// Whether bytes that were written may never be read: a reset overtakes them.
+    /// Whether written bytes may be lost to a reset.
     pub const fn may_lose(self) -> bool {
         matches!(self, Self::Reset | Self::Endless)
     }
 
-    /// Whether the upstream itself says that it did no work, so that nothing is charged when nothing was sent.
+    /// Whether the upstream reports that it did no work, so that nothing is charged if nothing was sent.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Refuse(_) | Self::ErrorInside | Self::ErrorFirst)
     }

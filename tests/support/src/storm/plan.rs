@@ -1,4 +1,4 @@
-//! What one request will go through: drawn before the storm, carried by the request itself.
+//! The plan of one request: drawn from the seed, and carried by the request to the upstream.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use crate::storm::fault::Fault;
 
-/// How many bytes of `messages` the first request has; each further one has four more, so that the estimate of its
-/// prompt tells whose it is.
+/// Bytes of the message of the first request. Each further request has four more, so that the estimate of its prompt
+/// identifies it.
 const MIN_PROMPT: usize = 400;
-/// What upstreams add to that number when they report usage, to tell their count from the server's.
+/// Added to the prompt that upstreams report, to tell it from the server's estimate.
 pub const REPORTED: u64 = 1_000_000;
 
-/// Who asks.
+/// The API key of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     Alice,
@@ -37,16 +37,16 @@ impl Key {
     }
 }
 
-/// What is asked for.
+/// The model of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Model {
-    /// One upstream, which never goes away: nothing is forgiven.
+    /// One upstream, which never goes away: no failure is retried elsewhere.
     Solo,
-    /// Two with weights, of which one goes away and comes back.
+    /// Two upstreams with weights, of which one goes away and comes back.
     Pair,
-    /// Two, of which one goes away and comes back, and a third for when both are out.
+    /// Two upstreams, of which one goes away and comes back, and a fallback of lower priority.
     Tiers,
-    /// Two with deadlines so short that they run out.
+    /// Two upstreams with timeouts so short that they expire.
     Hasty,
 }
 
@@ -67,12 +67,12 @@ impl Model {
     }
 }
 
-/// What the client does.
+/// The behaviour of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Reads everything.
     Read,
-    /// Leaves once an upstream has the request, unless the answer is there before.
+    /// Leaves once an upstream has the request, unless the answer arrives before.
     LeaveBeforeHead { reset: bool },
     /// Leaves after so many chunks, unless the stream ends before.
     LeaveAfter { chunks: usize, reset: bool },
@@ -82,31 +82,31 @@ pub enum Behaviour {
     Stall,
 }
 
-/// How the upstream's bytes are cut into HTTP chunks, each written on its own.
+/// How a body is split into HTTP chunks, each of which is one write.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Split {
-    /// One a frame.
+    /// One per frame.
     Frames,
-    /// Anywhere, at most so many bytes each.
+    /// Anywhere, with at most so many bytes each.
     Bytes(usize),
 }
 
-/// How the upstream spells its events. Clients get all of them in one form.
+/// The form of the events that an upstream sends. Clients get the canonical one.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Dialect {
     /// As the real API.
     Exact,
     /// With CRLF at the ends of lines.
     Crlf,
-    /// Without the space after the colon, and with comments and fields that nobody needs.
+    /// Without the space after the colon, and with comments and other fields.
     Odd,
 }
 
-/// What the upstream does with one attempt.
+/// The behaviour of an upstream in one attempt.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Script {
     pub fault: Fault,
-    /// Pieces of text before the end, or before the failure.
+    /// Chunks with text before the end, or before the failure.
     pub chunks: usize,
     /// Bytes of padding in each.
     pub size: usize,
@@ -116,7 +116,7 @@ pub struct Script {
     pub pause: u64,
     /// Time until the head, milliseconds.
     pub late: u64,
-    /// Closes the connection behind a whole answer that did not say so.
+    /// Closes the connection after a complete answer that did not announce it.
     pub then_close: bool,
     pub seed: u64,
 }
@@ -138,7 +138,7 @@ pub struct Plan {
 impl Plan {
     /// Draws request number `id`.
     pub fn draw(id: usize, random: &mut Random) -> Self {
-        // Some that are rare and long come in every storm, whatever the seed.
+        // Some rare and long ones are in every batch, whatever the seed.
         let client = match id % 100 {
             7 | 41 => Behaviour::Stall,
             23 | 61 => Behaviour::Pause,
@@ -165,7 +165,7 @@ impl Plan {
         Self { id, key: random.one(&[Key::Alice, Key::Bob]), model, streamed, include_usage, client, scripts }
     }
 
-    /// A stream of more than all buffers hold, for a reader that lets it wait.
+    /// A stream of more bytes than all buffers hold, for a reader that pauses or stalls.
     fn flood(id: usize, client: Behaviour, random: &mut Random) -> Self {
         let (chunks, size) = if client == Behaviour::Stall { (600, 48 << 10) } else { (300, 32 << 10) };
         let script = Script { chunks, size, split: Split::Frames, pause: 0, late: 0, ..Script::clean(random.any()) };
@@ -180,7 +180,7 @@ impl Plan {
         Self { id, key, model, streamed: true, include_usage: false, client, scripts: vec![script] }
     }
 
-    /// What the server must estimate its prompt to be.
+    /// The prompt tokens that the server must estimate.
     pub const fn prompt(&self) -> u64 {
         (MIN_PROMPT / 4 + self.id) as u64
     }

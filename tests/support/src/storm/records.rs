@@ -1,9 +1,9 @@
-//! The usage records, read from the database as anybody else would.
+//! Usage records, read from the view `usage_records` with SQL of the tests.
 
 use sqlx::Row as _;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
-/// A usage record as it stands in the database.
+/// A usage record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub request_id: Option<String>,
@@ -20,7 +20,7 @@ pub struct Row {
     pub status: u16,
 }
 
-/// Every usage record of `database`, the oldest first.
+/// All usage records of `database`, the oldest first.
 pub async fn rows(database: &str) -> Vec<Row> {
     let pool = SqlitePool::connect(database).await.unwrap();
     let rows = sqlx::query("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&pool).await.unwrap();

@@ -1,4 +1,4 @@
-//! A wave of completions with faults on both sides, and the models that they are asked of.
+//! A batch of completions with faults of upstreams and clients, and the configuration of their models.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,11 +16,11 @@ use crate::storm::client;
 use crate::storm::plan::Plan;
 use crate::storm::upstream::Upstream;
 
-/// How often upstreams go away and come back in a wave.
+/// Outages of upstreams in a batch.
 const SPELLS: usize = 6;
 
-/// Lets the requests `ids` loose, `clients` at a time, while the shaky upstreams go away and come back; waits for the last
-/// one, and until its upstreams have told all.
+/// Sends the requests `ids`, `clients` at a time, while the unstable upstreams go away and come back. Returns when
+/// all requests and all attempts are over.
 pub async fn run(
     server: SocketAddr,
     attempt_log: &Arc<AttemptLog>,
@@ -46,7 +46,7 @@ pub async fn run(
         cases
     };
     let (mut cases, ()) = tokio::join!(all, weather(shaky, random, &finished, count));
-    // Only now have all attempts been told to their end.
+    // Only now is every attempt recorded to its end.
     attempt_log.all_over().await;
     for case in &mut cases {
         case.attempts = attempt_log.of(case.plan.id);
@@ -55,7 +55,7 @@ pub async fn run(
     cases
 }
 
-/// Their entries in the configuration.
+/// The configuration of the models.
 pub fn models([one, two]: &[Upstream; 2], [away, gone]: &[Upstream; 2]) -> String {
     let url = |upstream: &Upstream| format!("base_url: 'http://{}/v1'", upstream.address);
     let ejection = "ejection: {failures: 3, base: 100ms, max: 400ms}";
@@ -74,7 +74,7 @@ pub fn models([one, two]: &[Upstream; 2], [away, gone]: &[Upstream; 2]) -> Strin
     )
 }
 
-/// One client after the other, until no plan is left.
+/// Runs one client after the other, until no plan is left.
 async fn ask_all(
     server: SocketAddr,
     plans: Arc<Mutex<VecDeque<Plan>>>,
@@ -91,7 +91,7 @@ async fn ask_all(
     }
 }
 
-/// Upstreams go away and come back as requests finish.
+/// Stops and resumes upstreams as requests finish.
 async fn weather(shaky: &mut [Upstream; 2], mut random: Random, finished: &watch::Sender<usize>, count: usize) {
     let mut finished = finished.subscribe();
     for spell in 1..=SPELLS {

@@ -1,4 +1,4 @@
-//! A strict reader of streams that never panics: what is wrong becomes an ending of its own, to be objected to.
+//! A strict reader of streams that never panics: a violation is an [`Ending::Broken`], which the checks report.
 
 use serde_json::Value;
 
@@ -15,16 +15,16 @@ pub enum Ending {
     Cut,
     /// The client left before the end.
     Left,
-    /// What no client should ever see; says what.
+    /// A violation of the contract, described.
     Broken(String),
 }
 
 /// A stream as far as it was read.
 #[derive(Debug, Default)]
 pub struct Transcript {
-    /// What has come of a frame whose end has not.
+    /// The beginning of a frame whose end has not arrived.
     rest: Vec<u8>,
-    /// The chunks in order, each [brief].
+    /// The chunks in order, each in [brief] form.
     pub chunks: Vec<String>,
     failed: Option<String>,
     done: bool,
@@ -32,7 +32,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Reads on.
+    /// Reads the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
         while let Some(end) = memchr::memmem::find(&self.rest, b"\n\n") {
@@ -44,7 +44,7 @@ impl Transcript {
         }
     }
 
-    /// What it came to; `whole` says whether the body ended in good order.
+    /// The ending; `whole` says whether the body was complete.
     pub fn ending(&self, whole: bool) -> Ending {
         let rest = String::from_utf8_lossy(&self.rest);
         match (&self.broken, &self.failed) {
@@ -57,7 +57,7 @@ impl Transcript {
         }
     }
 
-    /// What it came to for a client that left.
+    /// The ending for a client that left.
     pub fn left(&self) -> Ending {
         self.broken.clone().map_or(Ending::Left, Ending::Broken)
     }

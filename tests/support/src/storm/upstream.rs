@@ -1,5 +1,5 @@
-//! An upstream that takes its orders from the requests themselves, writes down what it attempt, and can go away and come
-//! back on the same port.
+//! An upstream that plays the plan in each request, records its attempts, and can stop and resume listening on its
+//! port.
 
 mod connection;
 mod content;
@@ -16,17 +16,18 @@ use tokio::task::JoinHandle;
 use crate::storm::attempts::{AttemptId, AttemptLog};
 use connection::Connection;
 
-/// Longest queue of connections that nobody has accepted yet.
+/// Length of the accept queue.
 const BACKLOG: u32 = 1024;
 
-/// One upstream.
+/// An upstream.
 pub struct Upstream {
-    /// Where it listens, while it does.
+    /// Its address, whether it listens or not.
     pub address: SocketAddr,
-    /// Keeps the port while nobody listens: connections are refused meanwhile, and nobody else can get it.
+    /// Bound to the port without listening: connections are refused while it is away, and no other process gets the
+    /// port.
     _place: TcpSocket,
     attempt_log: Arc<AttemptLog>,
-    /// Moves when all connections are to be torn.
+    /// Changes when all connections are to be reset.
     storm: watch::Sender<u64>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -43,11 +44,11 @@ impl Upstream {
         upstream
     }
 
-    /// Listens no longer; with `tearing`, resets every connection too, as when its machine dies.
+    /// Stops to listen; with `tearing`, resets every connection too, as a crash would.
     pub async fn go_away(&mut self, tearing: bool) {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
-            // Until then the port may be listening still.
+            // The listener is closed once the task has ended.
             let _ = accepting.await;
         }
         if tearing {
@@ -85,7 +86,7 @@ async fn accept(listener: TcpListener, attempt_log: Arc<AttemptLog>, storm: watc
     }
 }
 
-/// One connection to its end, whatever that is.
+/// Serves one connection to its end.
 async fn attend(tcp: TcpStream, place: String, attempt_log: Arc<AttemptLog>, mut storm: watch::Receiver<u64>) {
     tcp.set_nodelay(true).unwrap();
     // std Mutex: never held across .await
@@ -95,7 +96,7 @@ async fn attend(tcp: TcpStream, place: String, attempt_log: Arc<AttemptLog>, mut
     tokio::select! {
         () = serve(&mut line, &place, &attempt_log, &last) => {}
         _ = storm.changed() => {
-            // Written down first: from the reset on, all that was not read is lost, of an answer that is over too.
+            // Recorded before the reset, which discards unread bytes, even those of a complete answer.
             if let Some(attempt_id) = attempt_id() {
                 attempt_log.note(attempt_id, |attempt| attempt.disturbed = true);
             }
@@ -108,11 +109,11 @@ async fn attend(tcp: TcpStream, place: String, attempt_log: Arc<AttemptLog>, mut
     }
 }
 
-/// Answers requests until somebody closes.
+/// Answers requests until one side closes.
 async fn serve(line: &mut Connection, place: &str, attempt_log: &AttemptLog, last: &Mutex<Option<AttemptId>>) {
     while let Some(request) = line.request().await {
-        if line.is_deserted() {
-            // Given up before it was read: the next attempt may have been written down already.
+        if line.is_closed_by_client() {
+            // Abandoned before it was read: the next attempt may be recorded already.
             return;
         }
         let (attempt_id, script) = attempt_log.begin(request.id, place, &request.scripts);
@@ -125,7 +126,7 @@ async fn serve(line: &mut Connection, place: &str, attempt_log: &AttemptLog, las
     }
 }
 
-/// Makes the close that follows a reset.
+/// Turns the close that follows into a reset.
 fn reset(tcp: &TcpStream) {
     SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO)).unwrap();
 }

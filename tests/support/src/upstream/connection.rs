@@ -17,7 +17,8 @@ use super::{Recorded, Shared, lock};
 use crate::http::find;
 use crate::tls::Authority;
 
-/// Answers requests until a script or the other side closes. An error is the test's fault or the server's.
+/// Answers requests until a script or the client closes the connection. An error is a fault of the test or the
+/// server.
 pub(super) async fn serve(
     tcp: TcpStream,
     number: usize,
@@ -29,7 +30,7 @@ pub(super) async fn serve(
         None => Io::Plain(tcp),
         Some(authority) => match authority.acceptor.accept(tcp).await {
             Ok(tls) => Io::Tls(Box::new(tls)),
-            // Who does not trust us leaves: that is for the test to judge.
+            // A client that does not trust the certificate closes: the test judges that.
             Err(_refused) => return Ok(()),
         },
     };
@@ -58,7 +59,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// The next request; none when the other side has closed, or we were told to.
+    /// The next request; none when the client has closed, or the test closes idle connections.
     async fn request(&mut self, shared: &Shared) -> Result<Option<Recorded>, String> {
         if self.buffer.is_empty() && self.answered {
             let mut closing = shared.closing.subscribe();
@@ -94,7 +95,7 @@ impl Connection {
         Ok(Some(request))
     }
 
-    /// Reads what is there; false at the end or on a reset.
+    /// Reads more bytes; false at the end or on a reset.
     async fn more(&mut self) -> bool {
         matches!(self.io.read_buf(&mut self.buffer).await, Ok(1..))
     }
@@ -114,7 +115,7 @@ impl Connection {
                     }
                 },
                 Step::Close => {
-                    // TLS says farewell; TCP does so when it is dropped.
+                    // Sends close_notify over TLS; TCP sends its FIN when the socket is dropped.
                     self.io.shutdown().await.ok()?;
                     return None;
                 }
@@ -133,7 +134,7 @@ impl Connection {
     }
 }
 
-/// One more, until it is dropped.
+/// Increments a counter until it is dropped.
 struct Counted<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Counted<'a> {

@@ -1,4 +1,4 @@
-//! What an upstream does with one request, step by step.
+//! The script of one answer: the steps that an upstream takes.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::frames::frame;
 
-/// A place in a script that is passed when the test says so.
+/// A point at which a script waits for the test.
 #[derive(Clone)]
 pub struct Gate(Arc<Semaphore>);
 
@@ -17,7 +17,7 @@ impl Gate {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets one script pass, now or when it comes.
+    /// Lets one script pass, now or when it arrives.
     pub fn open(&self) {
         self.0.add_permits(1);
     }
@@ -27,7 +27,6 @@ impl Gate {
     }
 }
 
-/// One step.
 #[derive(Clone)]
 pub(super) enum Step {
     Write(Bytes),
@@ -37,14 +36,14 @@ pub(super) enum Step {
     HalfClose,
 }
 
-/// The steps of one answer. A script that does not close leaves the connection to the next request.
+/// The steps of one answer. A script that does not close keeps the connection for the next request.
 #[derive(Clone, Default)]
 pub struct Script {
     pub(super) steps: Vec<Step>,
 }
 
 impl Script {
-    /// Says nothing yet.
+    /// An empty script.
     pub fn new() -> Self {
         Self::default()
     }
@@ -87,7 +86,7 @@ impl Script {
         self.write(chunk)
     }
 
-    /// Writes `bytes` as one HTTP chunk a byte, so that the reader gets them one by one.
+    /// Writes each byte as an HTTP chunk of its own.
     pub fn trickle(self, bytes: impl AsRef<[u8]>) -> Self {
         let mut all = Vec::new();
         for byte in bytes.as_ref() {
@@ -106,31 +105,31 @@ impl Script {
         self.write("0\r\n\r\n")
     }
 
-    /// Waits for the test. The script ends here if the other side closes meanwhile.
+    /// Waits for the test. The script ends here if the client closes meanwhile.
     pub fn wait(mut self, gate: &Gate) -> Self {
         self.steps.push(Step::Wait(gate.clone()));
         self
     }
 
-    /// Goes on as `other`.
+    /// Appends the steps of `other`.
     pub fn then(mut self, other: Self) -> Self {
         self.steps.extend(other.steps);
         self
     }
 
-    /// Closes the connection in good order.
+    /// Closes the connection cleanly.
     pub fn close(mut self) -> Self {
         self.steps.push(Step::Close);
         self
     }
 
-    /// Resets the connection. What was written right before may be lost: wait first.
+    /// Resets the connection. Bytes written right before may be lost: wait first.
     pub fn reset(mut self) -> Self {
         self.steps.push(Step::Reset);
         self
     }
 
-    /// Closes the sending direction only, and waits for the other side to close.
+    /// Closes the sending direction, and waits for the client to close.
     pub fn half_close(mut self) -> Self {
         self.steps.push(Step::HalfClose);
         self

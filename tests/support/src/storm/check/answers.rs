@@ -1,4 +1,4 @@
-//! One client's answer against its upstream's word: a copy, and an honest end.
+//! Compares what a client received with what its upstream sent: the same chunks, and the right ending.
 
 use super::Case;
 use crate::storm::attempts::Attempt;
@@ -6,7 +6,7 @@ use crate::storm::fault::Fault;
 use crate::storm::plan::{Behaviour, Model};
 use crate::storm::transcript::Ending;
 
-/// What is wrong with one answer.
+/// The violations in one answer.
 pub fn check(case: &Case) -> Vec<String> {
     let found = copy(case).into_iter().chain(end(case));
     let (plan, observed) = (&case.plan, &case.observed);
@@ -18,18 +18,19 @@ pub fn check(case: &Case) -> Vec<String> {
     found.map(|what| format!("{}: {what}", whose())).collect()
 }
 
-/// Whether everything that the upstream wrote must have reached the server.
+/// Whether all that the upstream wrote must have reached the server.
 fn is_lossless(case: &Case, attempt: &Attempt) -> bool {
     case.plan.model != Model::Hasty && !attempt.script.fault.may_lose() && !attempt.disturbed
 }
 
-/// Whether a client must be shown what was sent before a failure: a beginning without a token may be held back and then
-/// let go, because another upstream can still be asked.
+/// Whether the client must get the chunks before a failure. Chunks before the first token may be held back and
+/// dropped, since another upstream can still be tried.
 fn must_show(attempt: &Attempt, shown: usize) -> bool {
     shown > 0 || attempt.frames.iter().any(|sent| sent.counts)
 }
 
-/// What came is what was sent, from its beginning, without a gap, and nothing of anybody else's.
+/// The received chunks must be those that were sent, from the first, without a gap and without chunks of other
+/// answers.
 fn copy(case: &Case) -> Option<String> {
     let (observed, due) = (&case.observed.chunks, case.due());
     if !case.plan.streamed {
@@ -61,7 +62,7 @@ fn body(case: &Case) -> Option<String> {
     (!same).then(|| format!("the body is {:?}, sent was {sent:?}", case.observed.chunks))
 }
 
-/// The end is one that client and upstream may have had.
+/// The ending must fit the plan and the attempts.
 fn end(case: &Case) -> Option<String> {
     let client = case.plan.client;
     match &case.observed.ending {
@@ -81,13 +82,13 @@ fn end(case: &Case) -> Option<String> {
     }
 }
 
-/// Whether its connection was torn; or it had failed before it began, and the next one's was, before that was written
-/// down.
+/// Whether the connection of the attempt may have been reset; or that of the next one, before it was recorded, where
+/// this attempt failed at its beginning.
 fn may_be_torn(attempt: &Attempt) -> bool {
     attempt.disturbed || (attempt.script.fault.failure().is_some() && attempt.frames.is_empty())
 }
 
-/// A failure must be one that happened.
+/// A reported failure must have happened.
 fn failure(case: &Case, code: &str) -> Option<String> {
     if case.is_limited() {
         let asked = case.attempts.len();
@@ -101,7 +102,7 @@ fn failure(case: &Case, code: &str) -> Option<String> {
     let honest = own
         || (case.plan.model == Model::Hasty && happened((504, "upstream_timeout")))
         || (shaken && last.is_none_or(may_be_torn) && happened((502, "upstream_closed")))
-        // Asked for in vain, perhaps after others had failed.
+        // Refused connections, perhaps after other failures.
         || (shaken && happened((502, "upstream_unreachable")))
         || (!case.plan.model.is_alone() && happened((503, "server_is_overloaded")));
     if !honest {

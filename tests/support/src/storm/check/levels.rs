@@ -1,11 +1,11 @@
-//! What must be back at its level when nobody is there any more: gauges, permits, token budgets, memory.
+//! Resources that must be back at their level when all requests are over: gauges, permits, token budgets and memory.
 
 use crate::storm::records::Row;
 
-/// Most that may be resident after the second storm and was not after the first, bytes.
+/// Allowed growth of resident memory from the first batch to the second, bytes.
 pub const GROWTH: u64 = 256 << 20;
 
-/// Gauges that must be zero, and counters that must never have moved.
+/// Gauges and counters that must be zero.
 const ZERO: &[&str] = &[
     "petstream_requests_in_flight",
     "petstream_streams_in_flight",
@@ -13,7 +13,7 @@ const ZERO: &[&str] = &[
     "petstream_usage_records_dropped_total",
 ];
 
-/// The series `name` of a page of metrics: labels and values.
+/// The labels and values of the metric `name`.
 fn series<'a>(page: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     page.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
@@ -22,7 +22,7 @@ fn series<'a>(page: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, &'
     })
 }
 
-/// What on a page of metrics is not zero.
+/// The series of [`ZERO`] that are not zero in this text of metrics.
 pub fn gauges(page: &str) -> Vec<String> {
     let one = |name: &&'static str| {
         let name = *name;
@@ -38,7 +38,7 @@ pub fn gauges(page: &str) -> Vec<String> {
     ZERO.iter().flat_map(one).collect()
 }
 
-/// Whether the metrics have counted the tokens of the records, by source, and how they ended.
+/// Compares the metrics with the records: tokens by source, and requests by terminal state.
 pub fn counters(page: &str, rows: &[Row]) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: String, metric: u64, records: u64| {
@@ -67,13 +67,13 @@ pub fn counters(page: &str, rows: &[Row]) -> Vec<String> {
     found
 }
 
-/// Of a limit of streams at once, all places must be free.
+/// As many streams as the limit allows must have been opened.
 pub fn permits(whose: &str, limit: usize, opened: usize) -> Vec<String> {
     let wrong = opened != limit;
     wrong.then(|| format!("{whose} may open {limit} streams, and could open {opened}")).into_iter().collect()
 }
 
-/// While the clock of the limits stands still, what is gone from a budget is what the records say.
+/// While the clock of the limits is paused, the tokens taken from a budget must equal those in the records.
 pub fn budget(limit: u64, remaining: u64, rows: &[Row]) -> Vec<String> {
     let spent: u64 = rows.iter().map(|row| row.prompt + row.completion).sum();
     let gone = limit.saturating_sub(remaining);
@@ -81,15 +81,15 @@ pub fn budget(limit: u64, remaining: u64, rows: &[Row]) -> Vec<String> {
     wrong.then(|| format!("{gone} tokens are gone from the budget, {spent} are in the records")).into_iter().collect()
 }
 
-/// Memory after the first storm and after the second. Upstreams, clients and server share this process, and each thread's
-/// allocator keeps what floods took, so the bound is wide: it notices what every request leaves behind.
+/// Compares the memory after the two batches. Upstreams, clients and server share this process, and the allocator
+/// keeps memory of floods, so that the bound is wide: it detects a leak per request.
 pub fn memory(first: u64, second: u64) -> Vec<String> {
     let growth = second.saturating_sub(first);
     let wrong = growth > GROWTH;
     wrong.then(|| format!("{} MiB more than after the first storm", growth >> 20)).into_iter().collect()
 }
 
-/// What is resident now, bytes; none where the system does not tell.
+/// Resident memory now, bytes; none on systems without procfs.
 pub fn resident() -> Option<u64> {
     const PAGE: u64 = 4096;
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;

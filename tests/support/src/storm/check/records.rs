@@ -1,4 +1,4 @@
-//! The usage records: one for each request that was admitted, telling what happened.
+//! Compares usage records with requests: one record per admitted request, with what happened.
 
 use super::Case;
 use crate::storm::attempts::Attempt;
@@ -6,11 +6,12 @@ use crate::storm::fault::Fault;
 use crate::storm::records::Row;
 use crate::storm::transcript::Ending;
 
-/// What is wrong with the records of these requests.
+/// The violations in the records of these requests.
 pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
     let mut rest: Vec<&Row> = rows.iter().collect();
     let mut found = Vec::new();
-    // Those that know their records first; a client without a head is told by its prompt, or took nothing.
+    // Requests with an id first. A request without a response head is matched by its prompt; a record without a
+    // prompt, by key and model.
     let by_id = |case: &Case, row: &Row| row.request_id == case.observed.request_id;
     let by_prompt = |case: &Case, row: &Row| prompts(case).contains(&row.prompt);
     let freed = |case: &Case, row: &Row| {
@@ -42,7 +43,7 @@ pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
     found
 }
 
-/// Its own estimate, and what its upstreams report.
+/// The estimate of the prompt, and the number that upstreams report.
 const fn prompts(case: &Case) -> [u64; 2] {
     let prompt = case.plan.prompt();
     [prompt, prompt + crate::storm::plan::REPORTED]
@@ -66,7 +67,7 @@ fn one(case: &Case, row: &Row) -> Vec<String> {
     found
 }
 
-/// Whether the state that the record tells is what its client saw.
+/// The terminal state in the record must fit what the client observed.
 fn terminal(case: &Case, row: &Row) -> Option<String> {
     let told = (&*row.terminal, row.reason.as_deref(), row.status);
     let status = case.observed.status.unwrap_or(499);
@@ -79,7 +80,7 @@ fn terminal(case: &Case, row: &Row) -> Option<String> {
         Ending::Failed(code) => ("failed", Some(&**code), status),
         Ending::Cut => ("client_stalled", None, 499),
         Ending::Left if told.0 == "client_gone" => ("client_gone", None, 499),
-        // It may have been over before the client was gone.
+        // The answer may have ended before the client left.
         Ending::Left => return left(case, row),
         Ending::Broken(_) => return None,
     };
@@ -120,13 +121,14 @@ fn tokens(case: &Case, row: &Row) -> Option<String> {
             let due = if complete { bytes / 4 } else { 0 };
             (row.completion != due).then(|| format!("{due} tokens are due")).or_else(|| prompt(case, row))
         }
-        // Nothing was counted, because there was nothing.
+        // No tokens, and no source.
         None if told == (0, 0) && !complete => prompt(case, row),
         source => Some(format!("not a source of this: {source:?}")),
     }
 }
 
-/// How many chunks the server may have sent: at least what its client has, at most what the upstream sent.
+/// The range of chunks that the server may have sent: at least what the client received, at most what the upstream
+/// sent.
 fn range(case: &Case) -> (usize, usize) {
     let (observed, sent) = (case.observed.chunks.len(), case.last().map_or(0, |attempt| attempt.frames.len()));
     match case.observed.ending {
@@ -135,7 +137,7 @@ fn range(case: &Case) -> (usize, usize) {
     }
 }
 
-/// One token a chunk; an opening without text, and the chunk that only reports, are none.
+/// One token per chunk; a first chunk without text and the usage chunk do not count.
 fn counted(case: &Case, row: &Row) -> Option<String> {
     let count =
         |attempt: &Attempt, chunks: usize| attempt.frames[..chunks].iter().filter(|sent| sent.counts).count() as u64;
@@ -147,19 +149,19 @@ fn counted(case: &Case, row: &Row) -> Option<String> {
     prompt(case, row)
 }
 
-/// The estimate of the prompt; nothing, where the upstream did no work.
+/// The prompt must be the estimate, or zero where the upstream did no work.
 fn prompt(case: &Case, row: &Row) -> Option<String> {
     let estimate = case.plan.prompt();
     let reason = row.reason.as_deref().unwrap_or_default();
-    // Where all targets were out and one was asked all the same, it counts how that one failed.
+    // Where all targets were ejected and one was tried nevertheless, its failure decides.
     let unasked = reason == "upstream_unreachable" || reason == "server_is_overloaded" && case.last().is_none();
     let refused = case.last().is_some_and(|attempt| attempt.script.fault.is_refusal()) && row.reason.is_some();
-    // A deadline may have been faster than the refusal.
+    // A timeout may have preceded the refusal.
     let refused = refused && !matches!(reason, "upstream_timeout" | "upstream_closed");
     let due = if (unasked || refused) && row.completion == 0 { 0 } else { estimate };
-    // So it may have been here; but of one that was asked because all were out, only that is told.
+    // The same may be true here; but of an attempt that was made because all were ejected, only that is reported.
     let hidden = refused && reason == "server_is_overloaded" && row.prompt == estimate;
-    // Nor is it told that its connection had been closed while it was idle, and a new one was refused.
+    // A closed idle connection and the refusal of its replacement are not recorded as an attempt either.
     let vanished = reason == "server_is_overloaded"
         && row.prompt == 0
         && case.last().is_none_or(|attempt| attempt.frames.is_empty());

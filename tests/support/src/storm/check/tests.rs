@@ -1,4 +1,4 @@
-//! Each check is shown something false, and must object.
+//! Each check must report wrong data, and accept right data.
 
 use super::{Case, answers, levels, records};
 use crate::storm::attempts::{Attempt, SentFrame};
@@ -14,8 +14,8 @@ fn frame(name: &str, counts: bool) -> SentFrame {
     SentFrame { with_usage: format!("{name}+null"), without: Some(name.to_owned()), counts, usage: None }
 }
 
-/// A stream of an opening, a piece of text and an end, read to its end, and its record.
-fn good() -> (Case, Row) {
+/// A complete stream of three chunks, and its record.
+fn complete() -> (Case, Row) {
     let plan = Plan { id: ID, client: Behaviour::Read, ..Plan::held(ID, Key::Alice) };
     let usage = Some((REPORTED + plan.prompt(), 10));
     let counts = SentFrame { with_usage: "usage".to_owned(), without: None, counts: false, usage };
@@ -52,9 +52,9 @@ fn good() -> (Case, Row) {
     (Case { plan, observed, attempts: vec![attempt] }, row)
 }
 
-/// The same, torn by its upstream behind the text.
-fn torn() -> (Case, Row) {
-    let (mut case, mut row) = good();
+/// The same stream, cut by its upstream after the text.
+fn cut() -> (Case, Row) {
+    let (mut case, mut row) = complete();
     case.attempts[0].script.fault = Fault::Torn;
     case.attempts[0].frames.truncate(2);
     case.attempts[0].usage = None;
@@ -65,18 +65,18 @@ fn torn() -> (Case, Row) {
     (case, row)
 }
 
-/// Torn behind the opening, of which the client was shown nothing.
+/// The same stream, cut after its first chunk, which the client did not get.
 fn unbegun() -> (Case, Row) {
-    let (mut case, mut row) = torn();
+    let (mut case, mut row) = cut();
     case.attempts[0].frames.truncate(1);
     (case.observed.chunks, case.observed.status) = (Vec::new(), Some(502));
     (row.completion, row.status) = (0, 502);
     (case, row)
 }
 
-/// A client of the good one that left behind the opening.
+/// The complete stream, whose client left after the first chunk.
 fn left() -> (Case, Row) {
-    let (mut case, mut row) = good();
+    let (mut case, mut row) = complete();
     case.plan.client = Behaviour::LeaveAfter { chunks: 1, reset: true };
     case.observed.chunks.truncate(1);
     case.observed.ending = Ending::Left;
@@ -87,15 +87,15 @@ fn left() -> (Case, Row) {
 
 #[test]
 fn what_is_right_is_not_objected_to() {
-    for (case, row) in [good(), torn(), unbegun(), left()] {
+    for (case, row) in [complete(), cut(), unbegun(), left()] {
         assert_eq!(answers::check(&case), [""; 0]);
         assert_eq!(records::check(&[case], &[row]), [""; 0]);
     }
 }
 
-/// Falsifies a case; the answers' check must object with `word`.
+/// Changes a case; the check of answers must report a violation that contains `word`.
 #[track_caller]
-fn objects((mut case, _): (Case, Row), word: &str, falsify: impl FnOnce(&mut Case)) {
+fn assert_answer_violation((mut case, _): (Case, Row), word: &str, falsify: impl FnOnce(&mut Case)) {
     falsify(&mut case);
     let found = answers::check(&case);
     assert!(found.len() == 1 && found[0].contains(word), "{word:?}: {found:#?}");
@@ -103,21 +103,23 @@ fn objects((mut case, _): (Case, Row), word: &str, falsify: impl FnOnce(&mut Cas
 
 #[test]
 fn answers_that_are_no_copy_are_objected_to() {
-    objects(good(), "sent was", |case| case.observed.chunks[1] = "8-0-1".to_owned());
-    objects(good(), "sent was", |case| case.observed.chunks.swap(0, 1));
-    objects(good(), "sent was", |case| drop(case.observed.chunks.remove(1)));
-    objects(good(), "sent was", |case| case.observed.chunks.insert(1, "7-0-0".to_owned()));
-    objects(good(), "never sent", |case| case.observed.chunks.push("7-0-3".to_owned()));
-    objects(good(), "never sent", |case| case.observed.chunks.push("usage".to_owned()));
-    objects(good(), "2 of 3", |case| case.observed.chunks.truncate(2));
-    objects(torn(), "1 of 2", |case| case.observed.chunks.truncate(1));
-    objects(torn(), "0 of 2", |case| case.observed.chunks.clear());
-    objects(torn(), "status 502 after", |case| case.observed.status = Some(502));
-    objects(left(), "sent was", |case| case.observed.chunks[0] = "7-1-0".to_owned());
-    objects(good(), "sent was", |case| case.plan.include_usage = true);
-    objects(good(), "the body is", |case| (case.plan.streamed, case.attempts[0].body) = (false, Some(("x".into(), 1))));
-    // An answer of an attempt that was given up.
-    objects(good(), "sent was", |case| {
+    assert_answer_violation(complete(), "sent was", |case| case.observed.chunks[1] = "8-0-1".to_owned());
+    assert_answer_violation(complete(), "sent was", |case| case.observed.chunks.swap(0, 1));
+    assert_answer_violation(complete(), "sent was", |case| drop(case.observed.chunks.remove(1)));
+    assert_answer_violation(complete(), "sent was", |case| case.observed.chunks.insert(1, "7-0-0".to_owned()));
+    assert_answer_violation(complete(), "never sent", |case| case.observed.chunks.push("7-0-3".to_owned()));
+    assert_answer_violation(complete(), "never sent", |case| case.observed.chunks.push("usage".to_owned()));
+    assert_answer_violation(complete(), "2 of 3", |case| case.observed.chunks.truncate(2));
+    assert_answer_violation(cut(), "1 of 2", |case| case.observed.chunks.truncate(1));
+    assert_answer_violation(cut(), "0 of 2", |case| case.observed.chunks.clear());
+    assert_answer_violation(cut(), "status 502 after", |case| case.observed.status = Some(502));
+    assert_answer_violation(left(), "sent was", |case| case.observed.chunks[0] = "7-1-0".to_owned());
+    assert_answer_violation(complete(), "sent was", |case| case.plan.include_usage = true);
+    assert_answer_violation(complete(), "the body is", |case| {
+        (case.plan.streamed, case.attempts[0].body) = (false, Some(("x".into(), 1)))
+    });
+    // A chunk of an abandoned attempt.
+    assert_answer_violation(complete(), "sent was", |case| {
         let mut second = case.attempts[0].clone();
         second.frames[0].without = Some("7-1-0".to_owned());
         case.attempts.push(second);
@@ -126,26 +128,30 @@ fn answers_that_are_no_copy_are_objected_to() {
 
 #[test]
 fn ends_that_are_lies_are_objected_to() {
-    objects(torn(), "as if all were well", |case| case.observed.ending = Ending::Complete);
-    objects(good(), "without a word", |case| case.observed.ending = Ending::Cut);
-    objects(good(), "has left", |case| case.observed.ending = Ending::Left);
-    objects(good(), "was not cut", |case| case.plan.client = Behaviour::Stall);
-    objects(torn(), "not what happened", |case| case.observed.ending = Ending::Failed("upstream_malformed".to_owned()));
-    objects(torn(), "not what happened", |case| {
+    assert_answer_violation(cut(), "as if all were well", |case| case.observed.ending = Ending::Complete);
+    assert_answer_violation(complete(), "without a word", |case| case.observed.ending = Ending::Cut);
+    assert_answer_violation(complete(), "has left", |case| case.observed.ending = Ending::Left);
+    assert_answer_violation(complete(), "was not cut", |case| case.plan.client = Behaviour::Stall);
+    assert_answer_violation(cut(), "not what happened", |case| {
+        case.observed.ending = Ending::Failed("upstream_malformed".to_owned())
+    });
+    assert_answer_violation(cut(), "not what happened", |case| {
         case.attempts[0].script.fault = Fault::Clean;
     });
-    objects(torn(), "not what happened", |case| (case.observed.chunks, case.attempts) = (Vec::new(), Vec::new()));
-    objects(torn(), "after 2 chunks", |case| case.observed.status = Some(502));
-    objects(torn(), "yet 1 upstreams", |case| {
+    assert_answer_violation(cut(), "not what happened", |case| {
+        (case.observed.chunks, case.attempts) = (Vec::new(), Vec::new())
+    });
+    assert_answer_violation(cut(), "after 2 chunks", |case| case.observed.status = Some(502));
+    assert_answer_violation(cut(), "yet 1 upstreams", |case| {
         case.observed.status = Some(429);
         case.observed.ending = Ending::Failed("rate_limit_exceeded".to_owned());
     });
 }
 
-/// What a client makes of these bytes of a stream.
+/// The ending of a stream of these bytes.
 fn read(frames: &[&str], whole: bool) -> Ending {
     let mut transcript = Transcript::default();
-    // Byte by byte: frames are not what arrives.
+    // Byte by byte: reads do not end at frames.
     frames.iter().for_each(|frame| format!("{frame}\n\n").bytes().for_each(|byte| transcript.push(&[byte])));
     transcript.ending(whole)
 }
@@ -175,13 +181,16 @@ fn streams_with_another_end_than_one_are_broken() {
     for (frames, word) in broken {
         let ending = read(frames, true);
         assert!(matches!(&ending, Ending::Broken(what) if what.contains(word)), "{frames:?}: {ending:?}");
-        assert!(!answers::check(&Case { observed: Observed { ending, ..good().0.observed }, ..good().0 }).is_empty());
+        assert!(
+            !answers::check(&Case { observed: Observed { ending, ..complete().0.observed }, ..complete().0 })
+                .is_empty()
+        );
     }
 }
 
-/// Falsifies records; their check must object with `word`.
+/// Changes records; the check of records must report a violation that contains `word`.
 #[track_caller]
-fn belies((case, row): (Case, Row), word: &str, falsify: impl FnOnce(&mut Vec<Row>)) {
+fn assert_records_violation((case, row): (Case, Row), word: &str, falsify: impl FnOnce(&mut Vec<Row>)) {
     let mut rows = vec![row];
     falsify(&mut rows);
     let found = records::check(&[case], &rows);
@@ -190,36 +199,36 @@ fn belies((case, row): (Case, Row), word: &str, falsify: impl FnOnce(&mut Vec<Ro
 
 #[test]
 fn records_that_do_not_tell_what_happened_are_objected_to() {
-    belies(good(), "no usage record", Vec::clear);
-    belies(good(), "of nobody", |rows| rows.push(rows[0].clone()));
-    belies(good(), "Alice asked Solo", |rows| "bob".clone_into(&mut rows[0].key));
-    belies(good(), "Alice asked Solo", |rows| "pair".clone_into(&mut rows[0].model));
-    belies(good(), "served by", |rows| rows[0].target = Some("127.0.0.1:2/v1".to_owned()));
-    belies(good(), "attempts", |rows| rows[0].attempts = 4);
-    belies(good(), "observed was", |rows| "failed".clone_into(&mut rows[0].terminal));
-    belies(torn(), "observed was", |rows| "completed".clone_into(&mut rows[0].terminal));
-    belies(torn(), "observed was", |rows| rows[0].reason = Some("upstream_timeout".to_owned()));
-    belies(torn(), "observed was", |rows| rows[0].status = 502);
-    belies(left(), "observed was", |rows| rows[0].status = 200);
-    belies(left(), "not how it can have ended", |rows| "shutdown".clone_into(&mut rows[0].terminal));
-    belies(limited(), "not admitted", |_| {});
+    assert_records_violation(complete(), "no usage record", Vec::clear);
+    assert_records_violation(complete(), "of nobody", |rows| rows.push(rows[0].clone()));
+    assert_records_violation(complete(), "Alice asked Solo", |rows| "bob".clone_into(&mut rows[0].key));
+    assert_records_violation(complete(), "Alice asked Solo", |rows| "pair".clone_into(&mut rows[0].model));
+    assert_records_violation(complete(), "served by", |rows| rows[0].target = Some("127.0.0.1:2/v1".to_owned()));
+    assert_records_violation(complete(), "attempts", |rows| rows[0].attempts = 4);
+    assert_records_violation(complete(), "observed was", |rows| "failed".clone_into(&mut rows[0].terminal));
+    assert_records_violation(cut(), "observed was", |rows| "completed".clone_into(&mut rows[0].terminal));
+    assert_records_violation(cut(), "observed was", |rows| rows[0].reason = Some("upstream_timeout".to_owned()));
+    assert_records_violation(cut(), "observed was", |rows| rows[0].status = 502);
+    assert_records_violation(left(), "observed was", |rows| rows[0].status = 200);
+    assert_records_violation(left(), "not how it can have ended", |rows| "shutdown".clone_into(&mut rows[0].terminal));
+    assert_records_violation(limited(), "not admitted", |_| {});
 }
 
 #[test]
 fn tokens_that_nobody_counted_are_objected_to() {
-    belies(good(), "reports", |rows| rows[0].completion += 1);
-    belies(good(), "reports", |rows| rows[0].prompt += 1);
-    belies(good(), "has told", |rows| rows[0].source = Some("counted".to_owned()));
-    belies(good(), "while it ran", |rows| rows[0].source = Some("running".to_owned()));
-    belies(good(), "not a source", |rows| rows[0].source = None);
-    belies(torn(), "1 to 1", |rows| rows[0].completion = 2);
-    belies(torn(), "a prompt of", |rows| rows[0].prompt = 0);
-    belies(left(), "0 to 2", |rows| rows[0].completion = 3);
-    belies(left(), "reports", |rows| rows[0].source = Some("exact".to_owned()));
+    assert_records_violation(complete(), "reports", |rows| rows[0].completion += 1);
+    assert_records_violation(complete(), "reports", |rows| rows[0].prompt += 1);
+    assert_records_violation(complete(), "has told", |rows| rows[0].source = Some("counted".to_owned()));
+    assert_records_violation(complete(), "while it ran", |rows| rows[0].source = Some("running".to_owned()));
+    assert_records_violation(complete(), "not a source", |rows| rows[0].source = None);
+    assert_records_violation(cut(), "1 to 1", |rows| rows[0].completion = 2);
+    assert_records_violation(cut(), "a prompt of", |rows| rows[0].prompt = 0);
+    assert_records_violation(left(), "0 to 2", |rows| rows[0].completion = 3);
+    assert_records_violation(left(), "reports", |rows| rows[0].source = Some("exact".to_owned()));
 }
 
 fn limited() -> (Case, Row) {
-    let (mut case, row) = good();
+    let (mut case, row) = complete();
     case.attempts.clear();
     case.observed =
         Observed { status: Some(429), ending: Ending::Failed("rate_limit_exceeded".to_owned()), ..case.observed };
@@ -268,7 +277,7 @@ fn levels_that_are_not_back_are_objected_to() {
 
 #[test]
 fn sums_that_differ_are_objected_to() {
-    let (_, row) = good();
+    let (_, row) = complete();
     let spent = row.prompt + row.completion;
     assert_eq!(levels::budget(2_000_000, 2_000_000 - spent, std::slice::from_ref(&row)), [""; 0]);
     assert_eq!(levels::budget(2_000_000, 2_000_001 - spent, std::slice::from_ref(&row)).len(), 1);
@@ -281,7 +290,7 @@ fn sums_that_differ_are_objected_to() {
 #[test]
 fn what_was_promised_to_a_model_alone_is_not_forgiven() {
     for (model, objections) in [(Model::Solo, 1), (Model::Pair, 0), (Model::Tiers, 0)] {
-        let (mut case, _) = torn();
+        let (mut case, _) = cut();
         case.plan.model = model;
         (case.attempts, case.observed.chunks) = (Vec::new(), Vec::new());
         case.observed.status = Some(502);

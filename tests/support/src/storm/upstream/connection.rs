@@ -1,4 +1,4 @@
-//! A connection as the upstream sees it: requests come in, bytes go out, and the other side may leave at any time.
+//! A connection of an upstream: reads requests, writes bytes, and notices when the client closes.
 
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use crate::http::find;
 use crate::storm::plan::Script;
 
-/// A write that takes longer was held back by its reader.
+/// A write that takes longer counts as held back by its reader.
 const HELD_BACK: Duration = Duration::from_millis(100);
 
-/// What usage the request asks for.
+/// The usage that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Usage {
     Nothing,
@@ -28,14 +28,14 @@ pub(super) enum Usage {
     Running,
 }
 
-/// What a request orders.
+/// A request with the plan that it carries.
 #[derive(Debug)]
 pub(super) struct PlannedRequest {
     pub(super) id: usize,
     pub(super) scripts: Vec<Script>,
     pub(super) streamed: bool,
     pub(super) usage: Usage,
-    /// The prompt that the server should estimate.
+    /// The prompt tokens that the server should estimate.
     pub(super) prompt: u64,
 }
 
@@ -45,7 +45,7 @@ struct Plan {
     scripts: Vec<Script>,
 }
 
-/// See the module.
+/// A client connection.
 pub(super) struct Connection {
     pub(super) tcp: TcpStream,
     buffer: BytesMut,
@@ -56,7 +56,7 @@ impl Connection {
         Self { tcp, buffer: BytesMut::new() }
     }
 
-    /// The next request; none when the other side has left.
+    /// The next request; none when the client has closed.
     pub(super) async fn request(&mut self) -> Option<PlannedRequest> {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
@@ -76,19 +76,19 @@ impl Connection {
         Some(request(&body))
     }
 
-    /// Whether the other side has left already, and nobody has looked.
-    pub(super) fn is_deserted(&self) -> bool {
-        // Past tokio, which knows of it only once its driver has run.
+    /// Whether the client has closed already.
+    pub(super) fn is_closed_by_client(&self) -> bool {
+        // Asks the kernel: tokio knows of it only after its driver has run.
         let next = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
         !matches!(next, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Reads what is there; none when the other side has left.
+    /// Reads more bytes; none when the client has closed.
     async fn more(&mut self) -> Option<()> {
         matches!(self.tcp.read_buf(&mut self.buffer).await, Ok(1..)).then_some(())
     }
 
-    /// Writes; tells `held_back` when that takes long. None when the other side has left.
+    /// Writes; calls `held_back` when that takes long. None when the client has closed.
     pub(super) async fn write(&mut self, bytes: &[u8], held_back: impl FnOnce()) -> Option<()> {
         let mut write = pin!(self.tcp.write_all(bytes));
         if let Ok(written) = tokio::time::timeout(HELD_BACK, write.as_mut()).await {
@@ -98,7 +98,7 @@ impl Connection {
         write.await.ok()
     }
 
-    /// Says nothing for `time`. None when the other side leaves meanwhile.
+    /// Waits for `time`. None when the client closes meanwhile.
     pub(super) async fn pause(&mut self, time: Duration) -> Option<()> {
         if time.is_zero() {
             return Some(());
@@ -112,8 +112,8 @@ impl Connection {
         }
     }
 
-    /// Says nothing until the other side leaves.
-    pub(super) async fn hang(&mut self) {
+    /// Waits until the client closes.
+    pub(super) async fn wait_for_close(&mut self) {
         while self.more().await.is_some() {}
     }
 }
@@ -126,7 +126,7 @@ fn request(body: &Value) -> PlannedRequest {
         (Some(true), _) => Usage::Last,
         _ => Usage::Nothing,
     };
-    // Four tokens for the message, one for four bytes of its text.
+    // Four tokens per message, and one per four bytes of text.
     let prompt = 4 + (body["messages"][0]["content"].as_str().map_or(0, str::len) / 4) as u64;
     PlannedRequest { id: plan.id, scripts: plan.scripts, streamed: body["stream"] == true, usage, prompt }
 }

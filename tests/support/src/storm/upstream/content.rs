@@ -1,4 +1,4 @@
-//! What an upstream says, as text: chunks, whole answers, errors.
+//! The content of answers: chunks, non-streaming answers and errors.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::connection::{PlannedRequest, Usage};
 use crate::storm::attempts::{AttemptId, SentFrame, brief};
 use crate::storm::plan::{REPORTED, Script};
 
-/// The content of one attempt. Every chunk says whose it is, so that a stray one can be told.
+/// The content of one attempt. Every chunk names its attempt, so that one in the wrong answer is noticed.
 pub(super) struct Content<'a> {
     pub(super) attempt_id: AttemptId,
     pub(super) script: &'a Script,
@@ -16,25 +16,25 @@ pub(super) struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// The first chunk. Most upstreams put no text into it.
+    /// The first chunk. Most upstreams send no text in it.
     pub(super) fn opening(&mut self) -> (String, SentFrame) {
         let content = if self.script.seed.is_multiple_of(3) { self.name() } else { String::new() };
         let counts = !content.is_empty();
         self.chunk(&json!({"role": "assistant", "content": content, "refusal": null}).to_string(), None, counts)
     }
 
-    /// A piece of text. Put together by hand: floods must come faster than a debug build escapes them.
+    /// A chunk with text. Formatted by hand, which is faster in a debug build than serialisation: floods need it.
     pub(super) fn text(&mut self) -> (String, SentFrame) {
         let delta = format!(r#"{{"content":"{} é😀\\\"\n{}"}}"#, self.name(), "x".repeat(self.script.size));
         self.chunk(&delta, None, true)
     }
 
-    /// The chunk that ends the choice, and has no text.
+    /// The chunk with the finish reason, without text.
     pub(super) fn last(&mut self) -> (String, SentFrame) {
         self.chunk("{}", Some("stop"), false)
     }
 
-    /// The chunk with the counts, if it was asked for.
+    /// The usage chunk, if it was requested.
     pub(super) fn usage(&mut self) -> Option<(String, SentFrame)> {
         if self.request.usage == Usage::Nothing {
             return None;
@@ -48,7 +48,7 @@ impl Content<'_> {
         Some((text, sent))
     }
 
-    /// A whole answer that is no stream, and the counts in it.
+    /// A non-streaming answer, and the usage in it.
     pub(super) fn whole(&self) -> (String, Option<(u64, u64)>) {
         let content = format!("{} é😀 {}", self.name(), "x".repeat(self.script.size));
         let mut answer = json!({
@@ -82,7 +82,7 @@ impl Content<'_> {
         (text, sent)
     }
 
-    /// The counts so far. Three tokens a chunk: not what anybody who counts chunks would say.
+    /// The usage so far: three tokens per chunk, which differs from a count of chunks.
     fn total(&self) -> (u64, u64) {
         (REPORTED + self.request.prompt, 3 * self.count + 1)
     }

@@ -1,4 +1,4 @@
-//! One answer, played as its script says.
+//! Plays the script of one attempt.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::storm::attempts::{AttemptId, AttemptLog, SentFrame, brief};
 use crate::storm::fault::Fault;
 use crate::storm::plan::{Dialect, Script, Split};
 
-/// A frame that is longer than the server is told to take.
+/// Longer than the configured limit of a frame, bytes.
 const TOO_LONG: usize = 80 << 10;
-/// Time between two content of one who never ends.
-const BREATH: Duration = Duration::from_millis(20);
+/// Interval between the chunks of an endless answer.
+const ENDLESS_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Answers one request. None when the connection is over.
 pub(super) async fn answer(
@@ -33,7 +33,7 @@ pub(super) async fn answer(
             return None;
         }
         Fault::SilentHead => {
-            player.line.hang().await;
+            player.line.wait_for_close().await;
             return None;
         }
         Fault::Refuse(status) => {
@@ -47,13 +47,13 @@ pub(super) async fn answer(
     (!script.then_close).then_some(())
 }
 
-/// Who speaks: content, cut into pieces.
+/// Writes content, cut into pieces.
 struct Player<'a> {
     line: &'a mut Connection,
     attempt_log: &'a AttemptLog,
     content: Content<'a>,
     random: Random,
-    /// Of a chunked body, what has not been written yet.
+    /// Bytes of a chunked body that have not been written yet.
     pending: Vec<u8>,
 }
 
@@ -65,7 +65,7 @@ impl Player<'_> {
         match fault {
             Fault::SilentFirst => {
                 self.raw(b": a sign of life\n\n").await?;
-                return self.hang().await;
+                return self.wait_for_close().await;
             }
             Fault::ErrorFirst => {
                 self.frame(&error()).await?;
@@ -73,25 +73,25 @@ impl Player<'_> {
             }
             _ => {}
         }
-        // A failure may come before the first chunk too. What speaks without end begins as all others: petstream would add
-        // a role that is missing.
+        // A failure may precede the first chunk. An endless stream begins with the role as well, which petstream
+        // would add.
         if chunks > 0 || fault.failure().is_none() || fault == Fault::Endless {
             let opening = self.content.opening();
-            self.say(opening).await?;
+            self.send_chunk(opening).await?;
         }
         for _ in 0..chunks {
             let text = self.content.text();
-            self.say(text).await?;
+            self.send_chunk(text).await?;
         }
         if fault.failure().is_some() {
             return self.fail(fault).await;
         }
         let last = self.content.last();
-        self.say(last).await?;
+        self.send_chunk(last).await?;
         if let Some((text, sent)) = self.content.usage() {
             let usage = sent.usage;
             self.attempt_log.note(self.content.attempt_id, |attempt| attempt.usage = usage);
-            self.say((text, sent)).await?;
+            self.send_chunk((text, sent)).await?;
         }
         match fault {
             Fault::NoDone => {}
@@ -110,7 +110,7 @@ impl Player<'_> {
         self.end().await
     }
 
-    /// The failure behind the chunks. Some leave the connection to the next request.
+    /// Plays the failure after the chunks. Some failures keep the connection for the next request.
     async fn fail(&mut self, fault: Fault) -> Option<()> {
         match fault {
             Fault::EndsEarly => return self.end().await,
@@ -123,12 +123,12 @@ impl Player<'_> {
                 self.raw(b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n").await?;
             }
             Fault::TooLong => self.frame(&format!("{{\"choices\":[],\"x\":\"{}\"}}", "x".repeat(TOO_LONG))).await?,
-            Fault::SilentInside | Fault::Hold => return self.hang().await,
+            Fault::SilentInside | Fault::Hold => return self.wait_for_close().await,
             Fault::Endless => loop {
                 let text = self.content.text();
-                self.say(text).await?;
+                self.send_chunk(text).await?;
                 self.flush().await?;
-                self.line.pause(BREATH).await?;
+                self.line.pause(ENDLESS_INTERVAL).await?;
             },
             _ => {}
         }
@@ -149,7 +149,7 @@ impl Player<'_> {
             Fault::Torn => self.whole(200, JSON, &whole, 50).await?,
             Fault::SilentInside => {
                 self.whole(200, JSON, &whole, 50).await?;
-                self.line.hang().await;
+                self.line.wait_for_close().await;
             }
             Fault::Reset => {
                 self.whole(200, JSON, &whole, 50).await?;
@@ -173,15 +173,15 @@ impl Player<'_> {
         None
     }
 
-    /// An answer in one piece, which promises so many bytes more than it has.
+    /// Writes a non-streaming answer whose length promises `missing` bytes too many.
     async fn whole(&mut self, status: u16, headers: &str, body: &str, missing: usize) -> Option<()> {
         let length = body.len() + missing;
         let text = format!("HTTP/1.1 {status} Whatever\r\n{headers}content-length: {length}\r\n\r\n{body}");
         self.write(text.as_bytes()).await
     }
 
-    /// Says a chunk, and says so in the attempt_log: before, so that nobody can have it earlier than it was sent.
-    async fn say(&mut self, (text, sent): (String, SentFrame)) -> Option<()> {
+    /// Sends a chunk. It is logged before, so that no client has a chunk that is not in the log yet.
+    async fn send_chunk(&mut self, (text, sent): (String, SentFrame)) -> Option<()> {
         self.attempt_log.note(self.content.attempt_id, |attempt| attempt.frames.push(sent));
         self.frame(&text).await
     }
@@ -195,11 +195,11 @@ impl Player<'_> {
         self.raw(text.as_bytes()).await
     }
 
-    /// Puts bytes into the body, and writes what makes up whole pieces.
+    /// Adds bytes to the body, and writes complete pieces.
     async fn raw(&mut self, bytes: &[u8]) -> Option<()> {
         self.pending.extend_from_slice(bytes);
         let Split::Bytes(most) = self.content.script.split else { return self.flush().await };
-        // One byte at a time for the long ones would take too long.
+        // Long answers in single bytes would take too long.
         let most = most.max(self.pending.len() / 200);
         while self.pending.len() >= most {
             let size = self.random.between(1, most);
@@ -215,14 +215,14 @@ impl Player<'_> {
         if piece.is_empty() { Some(()) } else { self.piece(&piece).await }
     }
 
-    /// One HTTP chunk, and perhaps a pause.
+    /// Writes one HTTP chunk; a pause may follow.
     async fn piece(&mut self, bytes: &[u8]) -> Option<()> {
         let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
         chunk.extend_from_slice(bytes);
         chunk.extend_from_slice(b"\r\n");
         self.write(&chunk).await?;
         let pause = self.content.script.pause;
-        // Only now and then: a long answer in small pieces would never end.
+        // Rarely, so that a long answer in small pieces ends in time.
         if pause > 0 && self.random.percent(10) {
             let pause = self.random.any() % pause;
             self.line.pause(Duration::from_micros(pause)).await?;
@@ -236,9 +236,9 @@ impl Player<'_> {
         self.write(b"0\r\n\r\n").await
     }
 
-    async fn hang(&mut self) -> Option<()> {
+    async fn wait_for_close(&mut self) -> Option<()> {
         self.flush().await?;
-        self.line.hang().await;
+        self.line.wait_for_close().await;
         None
     }
 
