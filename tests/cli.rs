@@ -118,7 +118,7 @@ fn config_prints_a_file_that_check_accepts() {
 }
 
 #[test]
-fn a_reader_who_went_away_is_no_error() {
+fn a_closed_output_pipe_is_not_an_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = Shell::new().command(&["config"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
@@ -178,7 +178,7 @@ fn a_key_is_made_with_its_secret_alone_on_stdout_and_shown_never_again() {
 }
 
 #[test]
-fn what_a_key_may_do_is_stored_and_listed() {
+fn scopes_of_a_key_are_stored_and_listed() {
     let shell = Shell::with(&[("PETSTREAM_DATABASE", "sqlite:keys.db")]);
     let arguments = [
         "keys",

@@ -130,7 +130,7 @@ fn dependencies_keep_the_policy() {
 }
 
 #[test]
-fn each_kind_of_violation_is_objected_to() {
+fn each_kind_of_violation_is_reported() {
     let mut policy = policy();
     policy.bans.skip.clear();
     let registry = format!("registry+{}", policy.sources.allow_registry[0]);

@@ -129,7 +129,7 @@ TOTAL                                  5       1            1            500    
 }
 
 #[tokio::test]
-async fn json_has_the_same_numbers() {
+async fn json_output_has_the_same_numbers() {
     let shop = Shop::with(some()).await;
     let answer = shop.json(&[]);
     let bob = json!({
@@ -147,7 +147,7 @@ async fn json_has_the_same_numbers() {
 }
 
 #[tokio::test]
-async fn what_is_told_apart_and_its_order_can_be_chosen() {
+async fn groups_and_their_order_can_be_chosen() {
     let shop = Shop::with(some()).await;
     let groups = |by: &str| -> Vec<Value> {
         let answer = shop.json(&["--by", by]);
@@ -177,7 +177,7 @@ async fn days_begin_and_end_in_utc_and_the_last_one_is_included() {
 }
 
 #[tokio::test]
-async fn a_time_back_is_counted_from_now() {
+async fn a_relative_time_counts_from_now() {
     let now = Timestamp::now();
     let at = |hours: i64| (now - jiff::SignedDuration::from_hours(hours)).to_string();
     let shop = Shop::with([0, 2, 24 * 9].map(|hours| entry(&at(hours), "k", "m")).to_vec()).await;
@@ -209,7 +209,7 @@ async fn it_works_while_a_server_writes() {
 }
 
 #[tokio::test]
-async fn names_that_clients_chose_cannot_steer_the_terminal() {
+async fn control_characters_in_names_are_escaped_on_the_terminal() {
     let shop = Shop::with(vec![entry("2026-01-01T00:00:00Z", "k", "evil\u{1b}[2J\nm")]).await;
     let table = shop.table(&["--by", "model"]);
     assert!(table.contains("evil\\u{1b}[2J\\nm") && !table.contains('\u{1b}'), "{table}");

@@ -16,7 +16,7 @@ use test_support::program::{Folder, executable, quiet_port};
 use test_support::soon;
 
 #[tokio::test]
-async fn what_was_committed_and_not_told_is_told_after_the_crash() {
+async fn an_event_committed_before_a_crash_is_delivered_after_it() {
     let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
     let program = folder.start().await;
     let (greeting, mut stream) = Stream::greeted(program.address, get("/api/events")).await;
@@ -48,7 +48,7 @@ async fn what_was_committed_and_not_told_is_told_after_the_crash() {
 }
 
 #[tokio::test]
-async fn events_on_the_command_line_go_on_behind_the_last_line_after_each_crash() {
+async fn tailing_events_continues_after_the_last_line_through_crashes() {
     const CRASHES: usize = 3;
     let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
     let address = quiet_port();

@@ -53,7 +53,7 @@ fn seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn through_crashes_nothing_is_lost_and_nothing_told_twice() {
+async fn through_crashes_every_event_arrives_exactly_once() {
     let unnamed = Habit { named: false, ..habit("inventory, unnamed", INVENTORY, Way::Header, Begin::Now) };
     let habits = [
         habit("everything", &Topic::ALL, Way::Header, Begin::Now),
@@ -71,7 +71,7 @@ async fn through_crashes_nothing_is_lost_and_nothing_told_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn through_crashes_who_loses_something_is_told_and_finds_the_state() {
+async fn through_crashes_a_loss_is_reported_by_a_reset_and_the_state_is_readable() {
     let yaml = "auth: none\nevents: {heartbeat: 1s, retry: 100ms, keep_count: 25}\n";
     let habits = [
         restless(2, habit("pets", PETS, Way::Header, Begin::Now)),

@@ -32,7 +32,7 @@ async fn status(shop: &Shop, request: Request) -> u16 {
 }
 
 #[tokio::test]
-async fn a_ticket_lets_in_once_and_the_cookie_it_became_from_then_on() {
+async fn a_ticket_is_valid_once_and_its_cookie_afterwards() {
     let shop = Shop::open(&keys("")).await;
     assert_eq!(status(&shop, get("/api/events")).await, 401);
     let target = format!("/api/events?topics=pets&ticket={}", ticket(&shop).await);
@@ -50,7 +50,7 @@ async fn a_ticket_lets_in_once_and_the_cookie_it_became_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_cookie_is_good_for_reading_events_and_nothing_else() {
+async fn a_cookie_authorises_reading_events_only() {
     let shop = Shop::open(&keys("")).await;
     let answer = shop.ask(&Request::new("POST", "/api/events/sessions").bearer(SECRET)).await;
     assert_eq!(answer.status, 204);
@@ -74,7 +74,7 @@ async fn a_cookie_is_good_for_reading_events_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_signs_out_is_out() {
+async fn signing_out_ends_the_session() {
     let shop = Shop::open(&keys("")).await;
     let answer = shop.ask(&Request::new("POST", "/api/events/sessions").bearer(SECRET)).await;
     let (pair, _) = cookie(answer.header("set-cookie").unwrap());
@@ -87,7 +87,7 @@ async fn who_signs_out_is_out() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_for_those_who_may_read_the_store() {
+async fn a_ticket_requires_the_scope_to_read_the_store() {
     let shop = Shop::open(&keys("")).await;
     let chat = Request::new("POST", "/api/events/tickets").bearer("chat-0123456789abcdef");
     assert_eq!(status(&shop, chat).await, 403);
@@ -113,7 +113,7 @@ async fn a_revoked_key_ends_its_streams_and_its_sessions() {
 }
 
 #[tokio::test]
-async fn the_cookie_keeps_to_the_public_path_and_to_https() {
+async fn the_cookie_has_the_public_path_and_secure_over_https() {
     let shop = Shop::open(&keys("public_path: /shop/\ncookies: {secure: true}\n")).await;
     let answer = shop.ask(&Request::new("POST", "/api/events/sessions").bearer(SECRET)).await;
     let (_, attributes) = cookie(answer.header("set-cookie").unwrap());
@@ -141,7 +141,7 @@ async fn neither_tickets_nor_tokens_are_stored() {
 }
 
 #[tokio::test]
-async fn events_are_open_where_reading_is() {
+async fn events_are_public_where_reading_is() {
     let shop = Shop::open(&keys("petstore: {public_reads: true}\n")).await;
     let (_, _stream) = Stream::greeted(shop.address, get("/api/events")).await;
     assert_eq!(status(&shop, get("/api/events").bearer("wrong-0123456789")).await, 401);
@@ -175,7 +175,7 @@ fn allowed(answer: &Whole) -> (Option<&str>, Option<&str>) {
 }
 
 #[tokio::test]
-async fn pages_of_allowed_origins_need_no_key_to_ask_whether_they_may() {
+async fn preflights_of_allowed_origins_need_no_key() {
     let shop = Shop::open(&keys("cors: {allow_origins: [https://shop.example]}\n")).await;
     let preflight = |origin: &str, path: &str| {
         Request::new("OPTIONS", path)

@@ -47,7 +47,7 @@ impl Printed {
 }
 
 #[tokio::test]
-async fn events_are_printed_as_lines_from_wherever_one_likes() {
+async fn events_are_printed_as_lines_from_any_cursor() {
     let shop = Shop::open(&format!("keys: [{{name: k, key: {KEY}}}]\nevents: {{retry: 100ms}}\n")).await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}/", shop.address);
@@ -84,7 +84,7 @@ async fn events_are_printed_as_lines_from_wherever_one_likes() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_is_taken_up_again_behind_its_last_event() {
+async fn a_broken_stream_is_resumed_after_its_last_event() {
     // A server of the test: each connection is one attempt, whose request is reported.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -122,7 +122,7 @@ async fn a_stream_that_breaks_is_taken_up_again_behind_its_last_event() {
 }
 
 #[tokio::test]
-async fn a_backup_is_put_back_only_while_no_server_runs_and_old_cursors_are_reset() {
+async fn restore_requires_a_stopped_server_and_resets_old_cursors() {
     let shop = Shop::open(OPEN).await;
     shop.pet().await;
     let (url, cursor, head) = (shop.database(), shop.id(shop.head().await).await, shop.head().await);

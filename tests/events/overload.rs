@@ -16,7 +16,7 @@ async fn sent_away(shop: &Shop, request: Request) -> Duration {
 }
 
 #[tokio::test]
-async fn one_subscriber_too_many_is_told_to_come_back_later_in_a_way_that_it_understands() {
+async fn a_subscriber_over_the_limit_gets_a_stream_with_retry_only() {
     let shop = Shop::open("auth: none\nevents: {subscribers: 1}\n").await;
     let (_, stream) = shop.stream("/api/events").await;
     let waits = [sent_away(&shop, get("/api/events")).await, sent_away(&shop, get("/api/events/pets")).await];
@@ -42,7 +42,7 @@ async fn one_subscriber_too_many_is_told_to_come_back_later_in_a_way_that_it_und
 
 /// An `EventSource` reconnects to the same URL, whose ticket is used up.
 #[tokio::test]
-async fn a_ticket_that_finds_no_place_becomes_a_cookie_all_the_same() {
+async fn a_ticket_of_a_refused_stream_still_sets_the_cookie() {
     let key = "key-0123456789abcdef";
     let shop = Shop::open(&format!("keys: [{{name: k, key: {key}}}]\nevents: {{subscribers: 1}}\n")).await;
     let (_, stream) = Stream::greeted(shop.address, get("/api/events").bearer(key)).await;
@@ -57,7 +57,7 @@ async fn a_ticket_that_finds_no_place_becomes_a_cookie_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_limit_of_requests_is_no_end_either() {
+async fn an_event_stream_over_the_rate_limit_gets_retry_only() {
     let shop = Shop::open("keys: [{name: k, key: key-0123456789abcdef, limits: {requests_per_minute: 1}}]\n").await;
     let key = "key-0123456789abcdef";
     let _first = Stream::open(shop.address, get("/api/events").bearer(key)).await;
@@ -108,7 +108,7 @@ const ONE: &str = "sk-one-0123456789";
 const OTHER: &str = "sk-other-0123456789";
 
 #[tokio::test]
-async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
+async fn one_key_cannot_use_up_the_subscriptions_of_another() {
     let shop = shared("subscribers: 8, subscribers_per_key: 3").await;
     let mut streams = Vec::new();
     for _ in 0..2 {
@@ -144,7 +144,7 @@ async fn the_streams_and_polls_of_one_key_leave_places_for_another() {
 }
 
 #[tokio::test]
-async fn the_tickets_of_one_key_leave_some_for_another() {
+async fn one_key_cannot_use_up_the_tickets_of_another() {
     let shop = shared("").await;
     let ticket = |key: &str| Request::new("POST", "/api/events/tickets").bearer(key);
     let mut connection = test_support::http::Connection::open(shop.address).await;

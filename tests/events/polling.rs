@@ -27,7 +27,7 @@ async fn pages(shop: &Shop, target: &str, mut cursor: String, limit: usize) -> V
 }
 
 #[tokio::test]
-async fn streams_long_polls_and_polls_tell_the_same() {
+async fn streams_long_polls_and_polls_deliver_the_same_events() {
     let shop = Shop::open(OPEN).await;
     let since = shop.id(shop.head().await).await;
     for _ in 0..10 {
@@ -53,7 +53,7 @@ async fn streams_long_polls_and_polls_tell_the_same() {
 }
 
 #[tokio::test]
-async fn who_polls_after_a_change_finds_it() {
+async fn a_poll_after_a_change_finds_it() {
     let shop = Shop::open(OPEN).await;
     for _ in 0..20 {
         let cursor = shop.json("/api/events?wait=0").await["cursor"].as_str().unwrap().to_owned();
@@ -88,7 +88,7 @@ async fn a_long_poll_answers_with_the_first_event_or_with_nothing_after_its_wait
 }
 
 #[tokio::test]
-async fn the_cursor_moves_on_past_what_is_not_asked_for() {
+async fn the_cursor_advances_past_events_of_other_topics() {
     let shop = Shop::open(OPEN).await;
     let cursor = shop.id(shop.head().await).await;
     shop.pet().await;
@@ -97,7 +97,7 @@ async fn the_cursor_moves_on_past_what_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_poll_that_leads_nowhere_is_reset() {
+async fn a_poll_with_an_unknown_cursor_is_reset() {
     let shop = Shop::open("auth: none\npublic_path: /shop/\n").await;
     let (head, head_id) = (shop.head().await, shop.id(shop.head().await).await);
     let epoch = head_id.split('.').next().unwrap();

@@ -66,7 +66,7 @@ async fn the_header_wins_over_the_parameter_and_earliest_is_everything() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_leads_nowhere_is_reset_and_the_stream_goes_on_live() {
+async fn an_unknown_cursor_is_reset_and_the_stream_continues_live() {
     let shop = Shop::open(OPEN).await;
     for _ in 0..5 {
         shop.pet().await;
@@ -122,7 +122,7 @@ async fn a_new_epoch_resets_a_stream_that_is_open() {
 }
 
 #[tokio::test]
-async fn a_snapshot_and_the_stream_from_its_cursor_are_the_whole_truth() {
+async fn a_snapshot_and_the_stream_from_its_cursor_give_the_current_state() {
     let shop = Shop::open(OPEN).await;
     let writing = Arc::new(AtomicBool::new(true));
     let writer = tokio::spawn({
@@ -209,7 +209,7 @@ async fn follow(
 }
 
 #[tokio::test]
-async fn through_cuts_and_filters_while_others_write_each_chain_is_whole() {
+async fn through_disconnections_and_filters_each_chain_is_complete() {
     let shop = Shop::open(OPEN).await;
     let head = Arc::new(AtomicU64::new(0));
     let mut readers = JoinSet::new();
@@ -280,7 +280,7 @@ async fn a_slow_reader_gets_everything_at_its_own_pace() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_overtaken_by_forgetting_is_told() {
+async fn a_reader_whose_events_are_deleted_meanwhile_is_reset() {
     let shop = Shop::open("auth: none\nevents: {heartbeat: 1s}\n").await;
     let since = shop.head().await;
     for _ in 0..60 {

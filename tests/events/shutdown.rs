@@ -53,7 +53,7 @@ async fn streams_end_spread_over_a_window_and_their_clients_come_back_over_anoth
 }
 
 #[tokio::test]
-async fn where_the_drain_is_shorter_than_the_window_streams_end_within_it_and_not_without_a_word() {
+async fn with_a_short_drain_streams_end_within_it_and_with_retry() {
     const DRAIN: Duration = Duration::from_secs(1);
     let shop = Shop::open("auth: none\ndrain: 1s\nevents: {shutdown_window: 5m, retry: 200ms}\n").await;
     let mut streams = Vec::new();
@@ -88,7 +88,7 @@ async fn a_long_poll_is_answered_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn what_happens_while_streams_end_is_still_told_or_found_afterwards() {
+async fn events_during_the_drain_are_delivered_or_replayed() {
     let shop = Shop::open("auth: none\nevents: {shutdown_window: 2s, retry: 200ms}\n").await;
     let (greeting, mut stream) = shop.stream("/api/events/pets").await;
     let mut busy = Connection::open(shop.address).await;

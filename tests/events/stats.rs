@@ -36,7 +36,7 @@ fn ask(question: &str) -> Request {
 }
 
 #[tokio::test]
-async fn it_is_told_every_second_without_an_id_between_the_events_of_the_log() {
+async fn statistics_arrive_every_second_without_an_id_between_events() {
     let shop = Shop::open(OPEN).await;
     let (greeting, mut stream) = shop.stream("/api/events?topics=pets,stats").await;
     let first = stats(&mut stream).await;
@@ -65,7 +65,7 @@ async fn it_is_told_every_second_without_an_id_between_the_events_of_the_log() {
 }
 
 #[tokio::test]
-async fn nothing_of_it_is_logged_replayed_or_on_other_streams() {
+async fn statistics_are_not_logged_replayed_or_sent_to_other_streams() {
     let shop = Shop::open(OPEN).await;
     let (greeting, mut stream) = shop.stream("/api/events/stats").await;
     let (_, mut other) = shop.stream("/api/events").await;
@@ -89,7 +89,7 @@ async fn nothing_of_it_is_logged_replayed_or_on_other_streams() {
 }
 
 #[tokio::test]
-async fn what_ended_is_told_once() {
+async fn an_ended_request_is_reported_once() {
     let shop = Shop::open(OPEN).await;
     let (_, mut stream) = shop.stream("/api/events?topics=stats").await;
     stats(&mut stream).await;
@@ -113,7 +113,7 @@ async fn what_ended_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_reader_behind_it_hears_it_while_it_catches_up() {
+async fn a_subscriber_that_catches_up_receives_ephemeral_events() {
     let shop = Shop::open(OPEN).await;
     for _ in 0..3 {
         shop.pet().await;
@@ -130,7 +130,7 @@ async fn a_reader_behind_it_hears_it_while_it_catches_up() {
 }
 
 #[tokio::test]
-async fn only_keys_with_the_scope_are_told() {
+async fn only_keys_with_the_scope_receive_statistics() {
     let shop = Shop::open(KEYS).await;
     for target in ["/api/events?topics=pets,stats", "/api/events/stats"] {
         let refused = refused(&shop, get(target).bearer("sk-shop-0123456789")).await;
@@ -149,7 +149,7 @@ async fn only_keys_with_the_scope_are_told() {
 }
 
 #[tokio::test]
-async fn reading_the_store_without_a_key_is_not_watching_the_server() {
+async fn public_reads_do_not_include_statistics() {
     let shop = Shop::open("petstore: {public_reads: true}\n").await;
     shop.stream("/api/events").await;
     assert_eq!(refused(&shop, get("/api/events?topics=pets,stats")).await.status, 403);
@@ -157,7 +157,7 @@ async fn reading_the_store_without_a_key_is_not_watching_the_server() {
 }
 
 #[tokio::test]
-async fn pages_have_none_of_it() {
+async fn pages_of_events_contain_no_statistics() {
     let shop = Shop::open(OPEN).await;
     for target in
         ["/api/events?topics=pets,stats&wait=0", "/api/events?topics=stats&after=e.1", "/api/events/stats?wait=0"]

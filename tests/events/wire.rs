@@ -45,7 +45,7 @@ async fn a_fresh_stream_begins_with_retry_and_connected_and_its_id_is_the_head()
 }
 
 #[tokio::test]
-async fn every_change_is_one_event_a_topic_in_the_shape_of_its_get() {
+async fn every_change_is_one_event_per_topic_with_the_representation_of_its_get() {
     let shop = Shop::open(OPEN).await;
     let since = shop.id(shop.head().await).await;
     let pet = shop.pet().await;
@@ -86,7 +86,7 @@ async fn every_change_is_one_event_a_topic_in_the_shape_of_its_get() {
 }
 
 #[tokio::test]
-async fn a_deleted_pet_is_an_update_to_nothing() {
+async fn a_deleted_pet_is_an_update_with_a_null_resource() {
     let shop = Shop::open(OPEN).await;
     let since = shop.id(shop.head().await).await;
     let pet = shop.pet().await;
@@ -142,7 +142,7 @@ async fn without_names_events_are_messages_and_the_streams_own_stay_named() {
 }
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_refused_before_there_is_a_stream() {
+async fn invalid_requests_are_refused_before_a_stream_begins() {
     let shop = Shop::open(OPEN).await;
     for (target, status) in [
         ("/api/events?topics=pets,cats", 400),

@@ -72,7 +72,7 @@ async fn a_client_that_leaves_an_event_stream_frees_its_place_whatever_stands_be
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_in_the_middle_of_its_body_is_no_request_any_more() {
+async fn a_client_that_leaves_within_its_body_is_no_longer_in_flight() {
     let upstream = Upstream::start([]).await;
     let server = Server::start(&format!("{}limits: {{body_read: 1h}}\n", one_model(&upstream, ""))).await;
     let in_flight = async || {
@@ -101,7 +101,7 @@ async fn half_closed(server: &Server, request: &Request) -> Connection {
 }
 
 #[tokio::test]
-async fn a_client_that_only_sends_no_more_gets_the_answer_of_every_short_route() {
+async fn a_half_closed_connection_gets_the_answer_of_every_short_route() {
     const KEY: &str = "sk-alice-0123456789";
     let listed = Gate::new();
     let upstream = Upstream::start([]).await;
@@ -158,7 +158,7 @@ async fn a_client_that_only_sends_no_more_gets_the_answer_of_every_short_route()
 }
 
 #[tokio::test]
-async fn requests_behind_one_another_are_all_answered_although_nothing_follows_them() {
+async fn pipelined_requests_are_all_answered() {
     let server = Server::start("auth: none\n").await;
     let mut client = server.connect().await;
     let count = 3_000;
@@ -173,7 +173,7 @@ async fn requests_behind_one_another_are_all_answered_although_nothing_follows_t
 }
 
 #[tokio::test]
-async fn for_a_completion_and_an_event_stream_sending_no_more_is_leaving() {
+async fn half_closing_a_completion_or_event_stream_counts_as_leaving() {
     let never = Gate::new();
     let upstream = Upstream::start([Script::new().wait(&never)]).await;
     let server = Server::start(&format!("{}{SILENT}", one_model(&upstream, ""))).await;

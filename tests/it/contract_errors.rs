@@ -34,7 +34,7 @@ fn with(more: &Value) -> Request {
 pub(crate) const BAD: &str = "invalid_request_error";
 
 #[tokio::test]
-async fn bodies_that_are_no_request() {
+async fn bodies_that_are_not_a_request() {
     let server = Server::start("auth: none\n").await;
     let unreadable = "We could not parse the JSON body of your request.";
     let messages = r#""messages":[{"role":"user","content":"hi"}]"#;
@@ -89,7 +89,7 @@ async fn bodies_that_are_no_request() {
 }
 
 #[tokio::test]
-async fn messages_that_are_wrong() {
+async fn invalid_messages() {
     let server = Server::start("auth: none\n").await;
     let cases = [
         (
@@ -198,7 +198,7 @@ async fn what_the_local_model_cannot_do() {
 }
 
 #[tokio::test]
-async fn parameters_that_nobody_knows_pass_unless_configured_otherwise() {
+async fn unknown_parameters_pass_unless_configured_otherwise() {
     let server = Server::start("auth: none\n").await;
     assert_eq!(server.ask(&with(&json!({"top_k": 4}))).await.status, 200);
     server.stop().await;
@@ -234,7 +234,7 @@ async fn the_form_content_type_of_curl_is_read_as_json() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_and_its_sender_reads_why() {
+async fn a_body_over_the_limit_is_refused_and_its_client_gets_the_error() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB}\n").await;
     let expected = (413, BAD, Some("request_too_large"), None, "");
     // More than the socket buffers hold, so that a server that stops reading is noticed.
@@ -265,7 +265,7 @@ async fn a_body_over_the_limit_is_refused_and_its_sender_reads_why() {
 }
 
 #[tokio::test]
-async fn a_body_of_just_the_limit_is_read() {
+async fn a_body_of_exactly_the_limit_is_accepted() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB}\n").await;
     let mut body = br#"{"model":"petstore-ai","messages":[{"role":"user","content":"How many cats?"}]}"#.to_vec();
     body.resize(64 << 10, b' ');
@@ -287,7 +287,7 @@ async fn a_head_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_trickles_its_head_does_not_hold_a_connection() {
+async fn a_slow_request_head_is_closed_at_its_timeout() {
     let server = Server::start("auth: none\nlimits: {header_read: 50ms}\n").await;
     let mut connection = server.connect().await;
     connection.send_raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;

@@ -94,7 +94,7 @@ fn hostile() -> Vec<(&'static str, Request, u16)> {
 }
 
 #[tokio::test]
-async fn a_large_body_of_any_kind_keeps_nobody_else_waiting() {
+async fn a_large_body_of_any_kind_does_not_delay_other_requests() {
     let scripts: Vec<_> = (0..6).map(|_| Script::json(200, &answer("hi"))).collect();
     let upstream = Upstream::start(scripts).await;
     let server = Server::start(&(one_model(&upstream, "model: other") + "threads: 1\n")).await;

@@ -47,7 +47,7 @@ async fn a_silent_stream_is_kept_alive_by_comments() {
 }
 
 #[tokio::test]
-async fn they_are_no_life_of_the_upstreams() {
+async fn heartbeats_do_not_reset_the_timeouts_of_the_upstream() {
     let never = Gate::new();
     let upstream = Upstream::start([Script::stream().frame(&first()).wait(&never)]).await;
     let server = beating(&upstream, "10s", "timeouts: {idle: 2500ms, first_token: 2500ms}").await;
@@ -60,7 +60,7 @@ async fn they_are_no_life_of_the_upstreams() {
 }
 
 #[tokio::test]
-async fn the_true_status_is_held_back_and_no_heartbeat_comes_before_it() {
+async fn the_status_is_held_and_no_heartbeat_precedes_it() {
     // The status is known only after a heartbeat would have been due.
     let never = Gate::new();
     let upstream = Upstream::start([Script::stream().chunk(": x\n\n").wait(&never)]).await;
@@ -109,7 +109,7 @@ async fn after_the_hold_200_and_heartbeats_begin() {
 }
 
 #[tokio::test]
-async fn what_fails_after_the_hold_is_told_in_the_stream() {
+async fn a_failure_after_the_hold_is_an_error_frame() {
     let refusal = r#"{"error":{"message":"Slow down.","type":"requests","param":null,"code":"slow_down"}}"#;
     let failures = [
         (Script::new().close(), "upstream_closed", "failed"),

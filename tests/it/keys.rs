@@ -40,7 +40,7 @@ fn assert_401(answer: &Whole, code: Option<&str>, message: &str) {
 }
 
 #[tokio::test]
-async fn a_key_lets_in() {
+async fn a_valid_key_is_accepted() {
     let server = Server::start(KEYS).await;
     assert_eq!(server.ask(&question().bearer(ALICE)).await.status, 200);
     // The case of the scheme does not matter.
@@ -59,7 +59,7 @@ async fn no_key() {
 }
 
 #[tokio::test]
-async fn headers_that_hold_no_key() {
+async fn headers_without_a_key() {
     let server = Server::start(KEYS).await;
     for value in ["Bearer", "Bearer ", "Basic dXNlcjpwYXNz", ALICE, "Bearer two words"] {
         assert_401(&server.ask(&models().header("authorization", value)).await, Some("invalid_api_key"), "");
@@ -153,7 +153,7 @@ async fn a_key_of_another_process_works_at_its_first_use_and_a_revoked_one_not_f
 }
 
 #[tokio::test]
-async fn who_fails_often_is_answered_late_but_a_valid_key_never_is() {
+async fn repeated_failures_are_delayed_and_valid_keys_never_are() {
     let server = Server::start(KEYS).await;
     for _ in 0..20 {
         assert_eq!(server.ask(&models()).await.status, 401);
@@ -186,7 +186,7 @@ async fn who_fails_often_is_answered_late_but_a_valid_key_never_is() {
 }
 
 #[tokio::test]
-async fn only_so_many_failures_wait() {
+async fn the_queue_of_delayed_failures_is_bounded() {
     let server = Server::start(KEYS).await;
     let mut connections = Vec::new();
     for _ in 0..400 {
@@ -207,7 +207,7 @@ async fn only_so_many_failures_wait() {
 }
 
 #[tokio::test]
-async fn auth_none_lets_everybody_in_even_with_a_key_that_is_wrong() {
+async fn auth_none_accepts_all_requests_even_with_a_wrong_key() {
     let server = Server::start("auth: none\n").await;
     assert_eq!(server.ask(&question()).await.status, 200);
     assert_eq!(server.ask(&question().bearer("whatever")).await.status, 200);
@@ -216,7 +216,7 @@ async fn auth_none_lets_everybody_in_even_with_a_key_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn probes_need_no_key_and_no_probe_is_behind_the_limits() {
+async fn probes_need_no_key_and_are_not_rate_limited() {
     let server = Server::start(&format!("{KEYS}limits: {{total: {{requests_per_minute: 1}}}}\n")).await;
     for _ in 0..3 {
         for path in ["/healthz", "/readyz"] {
@@ -238,7 +238,7 @@ async fn keys_of_the_environment_may_do_everything() {
 }
 
 #[tokio::test]
-async fn keys_in_files_are_exchanged_while_the_server_runs() {
+async fn replaced_key_files_are_read_while_the_server_runs() {
     let log = Log::collect();
     let upstream = Upstream::start([]).await;
     upstream.answer_otherwise(Script::json(200, &answer("hi")));

@@ -10,7 +10,7 @@ use test_support::soon;
 use test_support::upstream::{Gate, Script, Upstream};
 
 #[tokio::test]
-async fn running_streams_go_on_to_their_end_and_nobody_new_is_let_in() {
+async fn running_streams_complete_and_new_connections_are_refused() {
     let gate = Gate::new();
     let script = Script::stream().frame(&first()).wait(&gate).frame(&text("a")).frame(&last("stop")).frame("[DONE]");
     let upstream = Upstream::start([script.end()]).await;

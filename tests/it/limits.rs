@@ -103,7 +103,7 @@ async fn refused_bodies_count_and_tell_what_is_left() {
 }
 
 #[tokio::test]
-async fn what_is_not_limited_says_nothing() {
+async fn unlimited_keys_get_no_rate_limit_headers() {
     let upstream = Upstream::start([]).await;
     let server = limited("{}", &upstream).await;
     let models = Request::new("GET", "/v1/models").bearer("sk-alice-0123456789");
@@ -129,7 +129,7 @@ async fn all_keys_together() {
 }
 
 #[tokio::test]
-async fn the_surface_of_the_store_is_limited_in_its_own_format() {
+async fn the_store_reports_limits_as_problem_details() {
     let upstream = Upstream::start([]).await;
     let server = limited("{total: {requests_per_minute: 1}}", &upstream).await;
     let pets = Request::new("GET", "/api/pets?limit=1").bearer("sk-alice-0123456789");
@@ -141,7 +141,7 @@ async fn the_surface_of_the_store_is_limited_in_its_own_format() {
 }
 
 #[tokio::test]
-async fn tokens_are_settled_to_what_was_really_used() {
+async fn reserved_tokens_are_settled_to_the_used_ones() {
     let upstream = Upstream::start([costs(30, 70), costs(600, 500)]).await;
     let server = limited("{per_key: {tokens_per_minute: 1000}}", &upstream).await;
     // Far more is reserved than is used.
@@ -187,7 +187,7 @@ async fn a_request_that_failed_before_it_began_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_cut_is_not_free() {
+async fn a_cut_stream_is_charged() {
     let never = Gate::new();
     let words = |script: Script| (0..20).fold(script.frame(&first()), |script, _| script.frame(&text("a")));
     let upstream = Upstream::start([words(Script::stream()).close(), words(Script::stream()).wait(&never)]).await;
@@ -217,7 +217,7 @@ async fn a_stream_that_was_cut_is_not_free() {
 }
 
 #[tokio::test]
-async fn a_request_that_can_never_fit_is_told_so() {
+async fn a_request_larger_than_the_whole_limit_is_refused_without_retry_after() {
     let upstream = Upstream::start([]).await;
     let server = limited("{per_key: {tokens_per_minute: 1000}}", &upstream).await;
     for (request, limit) in [(alice(&json!({"max_tokens": 1000})), 1000), (bob(&json!({"max_tokens": 600})), 500)] {
@@ -304,7 +304,7 @@ async fn streams_at_once_are_freed_by_a_client_that_leaves() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_refused_holds_no_place() {
+async fn a_refused_stream_holds_no_permit() {
     let upstream = Upstream::start([Script::json(400, "{}"), Script::json(500, "{}")]).await;
     let server = limited("{per_key: {concurrent_streams: 1, tokens_per_minute: 1000}}", &upstream).await;
     let streaming = json!({"stream": true});

@@ -16,7 +16,7 @@ fn get(target: &str) -> Request {
 }
 
 #[tokio::test]
-async fn a_key_is_told_what_it_may_do() {
+async fn a_key_can_read_its_scopes_and_limits() {
     let server = Server::start(KEYS).await;
     let me = async |secret: &str| server.ask(&get("/api/me").bearer(secret)).await;
     // More often than its limit: a page must be able to show why other requests fail.
@@ -40,7 +40,7 @@ async fn a_key_is_told_what_it_may_do() {
 }
 
 #[tokio::test]
-async fn the_first_key_and_everybody_may_do_everything() {
+async fn the_first_key_and_auth_none_have_all_scopes() {
     let all = ["chat", "store:read", "store:write", "stats"];
     let server = Server::start("").await;
     let first = server.first_key.clone().unwrap();

@@ -28,7 +28,7 @@ fn has(page: &str, series: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_main_listener_shows_metrics_to_keys_with_the_scope_and_nobody_else() {
+async fn the_main_listener_serves_metrics_to_keys_with_the_scope_only() {
     let server = Server::start(KEYS).await;
     assert_eq!(server.ask(&scrape()).await.status, 401);
     assert_eq!(server.ask(&scrape().bearer("sk-alice-0123456789")).await.status, 403);
@@ -63,7 +63,7 @@ async fn refusals_are_counted_by_limit_and_requests_by_route() {
 }
 
 #[tokio::test]
-async fn a_listener_of_their_own_shows_metrics_and_probes_to_everybody_and_nothing_else() {
+async fn the_metrics_listener_serves_metrics_and_probes_without_a_key_and_nothing_else() {
     let server = Server::start("metrics: {listen: 127.0.0.1:0}\n").await;
     let open = server.metrics.unwrap();
     assert!(page(open).await.contains("petstream_build_info{version="));
@@ -95,7 +95,7 @@ async fn the_drain_is_seen_on_the_metrics_own_listener() {
 }
 
 #[tokio::test]
-async fn a_head_is_answered_and_not_a_client_that_left() {
+async fn a_head_request_is_not_mistaken_for_a_client_that_left() {
     let server = Server::start("auth: none\nmetrics: {listen: 127.0.0.1:0}\n").await;
     let open = server.metrics.unwrap();
     for (path, route) in [("/healthz", "/healthz"), ("/v1/models/petstore-ai", "/v1/models/{*id}"), ("/no", "other")] {

@@ -24,7 +24,7 @@ fn is_forbidden(answer: &Whole) {
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_get_nothing_from_a_server_without_keys() {
+async fn foreign_origins_are_refused_by_a_server_without_keys() {
     let server = Server::start("auth: none\n").await;
     let evil = "https://evil.example";
     assert_eq!(server.ask(&simple_chat("cross-site", evil)).await.error(403)["code"], "origin_not_allowed");
@@ -45,7 +45,7 @@ async fn pages_of_other_sites_get_nothing_from_a_server_without_keys() {
 }
 
 #[tokio::test]
-async fn a_name_that_was_pointed_here_gets_nothing_either() {
+async fn a_foreign_host_name_that_resolves_to_the_server_is_refused() {
     let server = Server::start("auth: none\n").await;
     let mut connection = server.connect().await;
     for target in ["/api/pets", "http://evil.example/api/pets"] {
@@ -67,7 +67,7 @@ async fn a_name_that_was_pointed_here_gets_nothing_either() {
 }
 
 #[tokio::test]
-async fn its_own_page_programs_and_allowed_origins_get_everything() {
+async fn the_own_page_programs_and_allowed_origins_have_access() {
     let server = Server::start("auth: none\ncors: {allow_origins: [https://shop.example]}\n").await;
     let own = format!("http://localhost:{}", server.address.port());
     for request in [
@@ -86,7 +86,7 @@ async fn its_own_page_programs_and_allowed_origins_get_everything() {
 }
 
 #[tokio::test]
-async fn where_keys_are_asked_for_they_are_enough() {
+async fn where_keys_are_required_the_origin_is_not_checked() {
     let server = Server::start("keys: [{name: alice, key: sk-alice-0123456789}]\n").await;
     let request = of_page("GET", "/api/pets", "cross-site", "https://evil.example").bearer("sk-alice-0123456789");
     let answer = server.ask(&request).await;

@@ -51,7 +51,7 @@ async fn a_key_with_a_list_of_models_names_no_others_and_nothing_of_such_a_reque
 }
 
 #[tokio::test]
-async fn a_member_that_a_lenient_reader_takes_for_a_known_one_is_refused_for_every_key() {
+async fn a_member_that_a_case_insensitive_reader_takes_for_a_known_one_is_refused() {
     let upstream = Upstream::start([]).await;
     let server = server(&upstream).await;
     for member in ["Model", "MAX_TOKENS", "meſſages", "Stream"] {

@@ -39,7 +39,7 @@ fn is_guarded(answer: &Whole) {
 }
 
 #[tokio::test]
-async fn the_page_and_its_assets_need_no_key_and_are_kept_as_long_as_they_are_good() {
+async fn the_page_and_its_assets_need_no_key_and_have_cache_headers() {
     let server = Server::start(KEYS).await;
     let page = server.ask(&get("/")).await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
@@ -74,7 +74,7 @@ async fn the_page_and_its_assets_need_no_key_and_are_kept_as_long_as_they_are_go
 }
 
 #[tokio::test]
-async fn a_head_is_that_of_the_page_and_nothing_else_can_be_done_with_it() {
+async fn the_page_answers_head_requests_and_refuses_other_methods() {
     let server = Server::start(KEYS).await;
     let length = server.ask(&get("/")).await.body.len().to_string();
     let mut connection = server.connect().await;
@@ -91,7 +91,7 @@ async fn a_head_is_that_of_the_page_and_nothing_else_can_be_done_with_it() {
 }
 
 #[tokio::test]
-async fn a_server_without_its_page_is_as_it_was() {
+async fn without_the_page_its_paths_do_not_exist() {
     let server = Server::start("page: false\n").await;
     let page = Server::start("").await;
     let asset = format!("/{}", assets(&page.ask(&get("/")).await)[0]);

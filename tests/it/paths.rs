@@ -7,7 +7,7 @@ use crate::server::Server;
 use test_support::http::Request;
 
 #[tokio::test]
-async fn a_byte_order_mark_before_json_is_passed_over() {
+async fn a_byte_order_mark_before_json_is_skipped() {
     let server = Server::start("auth: none\n").await;
     let body = "\u{feff}{\"model\":\"petstore-ai\",\"messages\":[{\"role\":\"user\",\"content\":\"How many cats?\"}]}";
     let request = Request::new("POST", "/v1/chat/completions").body(body);
@@ -21,7 +21,7 @@ async fn a_byte_order_mark_before_json_is_passed_over() {
 }
 
 #[tokio::test]
-async fn paths_and_methods_that_are_not_there() {
+async fn unknown_paths_and_methods() {
     let server = Server::start("auth: none\n").await;
     for (method, path) in [("POST", "/v1/x"), ("GET", "/v1"), ("GET", "/v1/"), ("POST", "/v1/completions")] {
         let message = format!("Invalid URL ({method} {path})");

@@ -14,7 +14,7 @@ async fn answer(server: &Server, messages: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn what_clients_and_people_put_around_a_question_changes_no_answer() {
+async fn text_around_a_question_does_not_change_the_answer() {
     let server = Server::start("auth: none\n").await;
     let plain = answer(&server, &[("user", "How many cats do you have?")]).await;
     assert!(plain.starts_with("There are "), "{plain}");

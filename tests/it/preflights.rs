@@ -24,7 +24,7 @@ async fn preflight(server: &Server, path: &str, asked: &str, more: &[(&str, &str
 }
 
 #[tokio::test]
-async fn every_header_that_a_browser_asks_for_is_allowed_to_allowed_pages() {
+async fn all_requested_headers_are_allowed_for_allowed_origins() {
     let yaml = "keys: [{name: page, key: page-0123456789}]\ncors: {allow_origins: ['https://shop.example']}\n";
     let server = Server::start(yaml).await;
     let chromium = format!("authorization,content-type,{STAINLESS}");

@@ -50,7 +50,7 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn only_keys_with_the_scope_are_told_and_as_often_as_they_like() {
+async fn only_keys_with_the_scope_can_read_statistics_without_a_rate_limit() {
     let server = Server::start(KEYS).await;
     for (request, status) in [
         (Request::new("GET", "/api/stats"), 401),
@@ -73,7 +73,7 @@ async fn only_keys_with_the_scope_are_told_and_as_often_as_they_like() {
 }
 
 #[tokio::test]
-async fn what_ended_last_is_listed_newest_first_without_what_was_said() {
+async fn recent_requests_are_listed_newest_first_without_content() {
     let server = Server::start(KEYS).await;
     let question = json!({"messages": [{"role": "user", "content": "Where is the treasure?"}]});
     let asked = server.ask(&chat("petstore-ai", &question).bearer(ALICE)).await;
@@ -137,7 +137,7 @@ async fn seconds(server: &Server, count: usize) {
 }
 
 #[tokio::test]
-async fn a_stream_is_seen_while_it_goes_on() {
+async fn a_running_stream_shows_its_progress() {
     let gate = Gate::new();
     let words = (0..2).fold(Script::stream().frame(&first()), |script, _| script.wait(&gate).frame(&text("word ")));
     let rest = Script::new().frame(&last("stop")).frame(&usage(9, 40)).frame("[DONE]").end();
@@ -170,7 +170,7 @@ async fn a_stream_is_seen_while_it_goes_on() {
 }
 
 #[tokio::test]
-async fn so_is_a_stream_of_the_local_model_at_its_pace() {
+async fn a_paced_stream_of_the_local_model_shows_its_progress() {
     let server = Server::start("auth: none\nresponder: {tokens_per_second: 10}\n").await;
     let mut connection = server.connect().await;
     let question = json!({"stream": true, "messages": [{"role": "user", "content": "List all pets"}]});
@@ -189,7 +189,7 @@ async fn so_is_a_stream_of_the_local_model_at_its_pace() {
 }
 
 #[tokio::test]
-async fn upstreams_are_in_or_out() {
+async fn metrics_show_healthy_and_ejected_upstreams() {
     let upstreams = [Upstream::start([]).await, Upstream::start([]).await];
     let [bad, good] = &upstreams;
     bad.answer(Script::json(500, "{}"));

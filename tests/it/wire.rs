@@ -132,7 +132,7 @@ async fn streamed_or_not_the_text_and_the_counts_are_the_same() {
 }
 
 #[tokio::test]
-async fn a_stop_string_is_never_sent_nor_is_its_beginning() {
+async fn neither_a_stop_string_nor_its_beginning_is_sent() {
     let server = open().await;
     let text = server.ask(&question(&json!({}))).await.json()["choices"][0]["message"]["content"].clone();
     let text = text.as_str().unwrap();

@@ -74,7 +74,7 @@ async fn a_database_that_is_removed_is_noticed_by_itself() {
 }
 
 #[tokio::test]
-async fn the_databases_files_are_its_owners_alone() {
+async fn the_database_files_are_readable_by_their_owner_only() {
     let folder = Folder::with("auth: none\n");
     let program = folder.start_after("umask 0").await;
     assert_eq!(add_pet(&program).await.status, 201);

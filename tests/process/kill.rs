@@ -29,7 +29,7 @@ async fn insist(mut connection: Connection, request: Request) -> Vec<(String, In
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn usage_is_lost_of_the_last_moment_only_and_the_database_opens_again() {
+async fn a_kill_loses_only_the_last_usage_records_and_the_database_opens_again() {
     let upstream = Upstream::start([]).await;
     upstream.answer_otherwise(Script::sse([first(), last("stop"), usage(3, 2), "[DONE]".to_owned()]));
     let folder = Folder::with(&one_model(&upstream, ""));

@@ -69,7 +69,7 @@ fn number(line: &Value) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_holds_no_request_and_is_told_what_it_missed() {
+async fn a_full_log_pipe_blocks_no_request_and_dropped_lines_are_reported() {
     let folder = Folder::new();
     let mut server = Unread::start(&folder).await;
     server.ask(MANY).await;
@@ -98,7 +98,7 @@ async fn a_reader_that_stops_holds_no_request_and_is_told_what_it_missed() {
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_a_reader_that_stopped() {
+async fn the_stop_does_not_wait_for_a_full_log_pipe() {
     let folder = Folder::new();
     let mut server = Unread::start(&folder).await;
     // More than the pipe holds.
@@ -108,7 +108,7 @@ async fn the_end_does_not_wait_for_a_reader_that_stopped() {
 }
 
 #[tokio::test]
-async fn nor_does_a_start_that_fails() {
+async fn a_failed_start_creates_no_key() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let folder = Folder::new();

@@ -63,7 +63,7 @@ fn event(version: u64) -> NewEvent {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_subscribers_leave_and_come_back_spread_out_and_miss_nothing() {
+async fn a_thousand_subscribers_reconnect_spread_out_and_miss_no_event() {
     let files = rlimit::increase_nofile_limit(2 * CROWD as u64).unwrap();
     assert!(files > CROWD as u64 + 100, "{files} open files are too few for this test (ulimit -n)");
     let folder = Folder::with("auth: none\nevents: {shutdown_window: 3s, retry: 2s}\n");

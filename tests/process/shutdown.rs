@@ -29,7 +29,7 @@ async fn refuses_connections(program: &Program) {
 }
 
 #[tokio::test]
-async fn a_running_stream_ends_well_and_nobody_new_is_let_in() {
+async fn a_running_stream_completes_and_new_connections_are_refused() {
     let gate = Gate::new();
     let script = Script::stream().frame(&first()).wait(&gate).frame(&text("a")).frame(&last("stop"));
     let upstream = Upstream::start([script.frame(&usage(5, 1)).frame("[DONE]").end()]).await;
@@ -100,7 +100,7 @@ async fn at_the_drain_deadline_streams_get_one_error_frame() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_head_yet_is_told_at_the_deadline_too() {
+async fn at_the_drain_deadline_a_request_without_a_response_head_gets_an_error() {
     let never = Gate::new();
     let upstream = Upstream::start([Script::new().wait(&never)]).await;
     let folder = Folder::with(&(one_model(&upstream, "") + "drain: 500ms\n"));
@@ -212,7 +212,7 @@ async fn a_server_that_was_started_with_hup_ignored_ignores_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_finishes_its_request_does_not_hold_the_server_up() {
+async fn an_unfinished_request_does_not_delay_the_stop() {
     let folder = Folder::with("auth: none\ndrain: 500ms\n");
     let program = folder.start().await;
     let mut half_a_head = Connection::open(program.address).await;

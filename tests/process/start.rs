@@ -64,7 +64,7 @@ async fn keys_and_pets_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn where_there_are_keys_none_is_made() {
+async fn with_configured_keys_no_first_key_is_created() {
     let folder = Folder::with("keys: [{name: alice, key: sk-alice-0123456789}]\n");
     let program = folder.start().await;
     let ask = Request::chat(&request(&json!({"model": "petstore-ai"}))).bearer("sk-alice-0123456789");
@@ -108,7 +108,7 @@ async fn a_folder_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_none() {
+async fn a_file_that_is_not_a_database() {
     let folder = Folder::with("listen: 127.0.0.1:0\n");
     std::fs::write(folder.path().join("petstream.db"), "this is no database, whatever its name says\n".repeat(50))
         .unwrap();
@@ -181,7 +181,7 @@ async fn a_low_limit_of_open_files_is_raised() {
 }
 
 #[tokio::test]
-async fn a_limit_of_open_files_that_cannot_be_raised_is_no_reason_to_fail() {
+async fn a_file_limit_that_cannot_be_raised_does_not_prevent_the_start() {
     let folder = Folder::with("auth: none\n");
     let program = folder.start_after("ulimit -n 100").await;
     let ask = Request::chat(&request(&json!({"model": "petstore-ai"})));
@@ -190,7 +190,7 @@ async fn a_limit_of_open_files_that_cannot_be_raised_is_no_reason_to_fail() {
 }
 
 #[tokio::test]
-async fn clients_leave_the_files_that_the_server_needs_itself() {
+async fn connections_leave_the_server_its_own_file_descriptors() {
     let folder = Folder::with("auth: none\nlimits: {header_read: 1h}\n");
     let program = folder.start_after("ulimit -n 100").await;
     // More than the limit: those beyond wait until others close.

@@ -33,7 +33,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_long_it_lasts_books_are_equal_and_nothing_is_left_behind() {
+async fn under_mixed_traffic_records_agree_and_resources_return() {
     let (seed, minutes) = (number("SOAK_SEED").unwrap_or(SEED), number("SOAK_MINUTES").unwrap_or(0));
     let (began, length) = (Instant::now(), Duration::from_secs(60 * minutes));
     let mut fixture = Fixture::start().await;

@@ -58,7 +58,7 @@ impl fmt::Display for Resources {
 }
 
 #[test]
-fn what_is_left_behind_is_objected_to() {
+fn growth_of_resources_is_reported() {
     let before = Resources { resident: 50 << 20, descriptors: 40, threads: 9 };
     assert!(before.compare(&before).is_empty());
     let more = |change: fn(&mut Resources)| {

@@ -38,7 +38,7 @@ fn seeds() -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn after_a_storm_everything_adds_up() {
+async fn after_a_batch_with_faults_all_records_agree() {
     let mut fixture = Fixture::start().await;
     let mut resident = Vec::new();
     let mut known = 0;

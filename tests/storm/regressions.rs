@@ -60,7 +60,7 @@ async fn a_reader_that_was_cut_is_recorded_as_the_log_has_it() {
 
 /// The record named the upstream, but counted no attempt, because it had no outcome yet.
 #[tokio::test]
-async fn an_attempt_that_its_client_did_not_wait_for_is_an_attempt() {
+async fn an_attempt_whose_client_left_is_recorded() {
     for streamed in [true, false] {
         let never = Gate::new();
         let upstream = Upstream::start([Script::new().wait(&never)]).await;

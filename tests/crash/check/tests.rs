@@ -124,7 +124,7 @@ fn objections(history: &History) -> Vec<String> {
 }
 
 #[test]
-fn what_is_right_is_not_objected_to() {
+fn correct_data_is_accepted() {
     assert_eq!(committed::check(&log()), [""; 0]);
     assert_eq!(writes::check(&log(), &writes()), [""; 0]);
     for history in [everything(), pets(), reset(), listed()] {
@@ -147,7 +147,7 @@ fn event(step: &mut Step) -> &mut Event {
 }
 
 #[test]
-fn events_that_are_lost_are_found_wherever_they_are() {
+fn lost_events_are_reported() {
     for at in 1..=9 {
         objects(everything(), "lost e.", |steps| drop(steps.remove(at)));
     }
@@ -165,7 +165,7 @@ fn events_that_are_lost_are_found_wherever_they_are() {
 }
 
 #[test]
-fn events_that_are_told_twice_or_in_another_order_are_found() {
+fn repeated_and_reordered_events_are_reported() {
     for at in 1..=9 {
         objects(everything(), "twice", |steps| steps.insert(at, steps[at].clone()));
         objects(everything(), "twice", |steps| steps.push(steps[at].clone()));
@@ -180,7 +180,7 @@ fn events_that_are_told_twice_or_in_another_order_are_found() {
 }
 
 #[test]
-fn chains_that_are_broken_are_found() {
+fn broken_chains_are_reported() {
     for at in 1..=9 {
         objects(everything(), "as the one before it", |steps| event(&mut steps[at]).prev += 1);
     }
@@ -190,7 +190,7 @@ fn chains_that_are_broken_are_found() {
 }
 
 #[test]
-fn events_that_are_not_what_was_committed_are_found() {
+fn changed_events_are_reported() {
     objects(everything(), "not what was committed", |steps| event(&mut steps[1]).data["resource"]["x"] = json!(1));
     objects(everything(), "not what was committed", |steps| event(&mut steps[1]).data["version"] = json!(2));
     objects(everything(), "of no event", |steps| event(&mut steps[9]).id = "e.10".to_owned());
@@ -205,7 +205,7 @@ fn events_that_are_not_what_was_committed_are_found() {
 }
 
 #[test]
-fn resets_that_nobody_makes_good_are_found() {
+fn resets_without_reading_the_state_are_reported() {
     objects(reset(), "not read", |steps| drop(steps.remove(4)));
     objects(reset(), "never read", |steps| steps.truncate(4));
     objects(reset(), "yet not reset", |steps| drop(steps.remove(3)));
@@ -235,7 +235,7 @@ fn resets_that_nobody_makes_good_are_found() {
 }
 
 #[test]
-fn greetings_that_promise_what_is_not_so_are_found() {
+fn wrong_greetings_are_reported() {
     objects(pets(), "it asked for", |steps| steps[4] = open(Some("e.3"), true, Some("e.4")));
     objects(pets(), "it asked for", |steps| steps[4] = open(Some("e.1"), true, Some("e.1")));
     objects(pets(), "it asked for", |steps| steps[4] = open(Some("e.3"), false, Some("e.9")));
@@ -252,7 +252,7 @@ fn greetings_that_promise_what_is_not_so_are_found() {
 }
 
 #[test]
-fn states_that_are_not_those_of_their_cursors_are_found() {
+fn lists_that_do_not_fit_their_cursors_are_reported() {
     let both = || vec![pet("old", 1, ""), pet("new", 2, "w-0")];
     for (wrong, word) in [
         (vec![pet("old", 1, "")], "lacks"),
@@ -275,7 +275,7 @@ fn states_that_are_not_those_of_their_cursors_are_found() {
 }
 
 #[test]
-fn one_who_ends_with_another_store_is_found() {
+fn a_wrong_final_state_is_reported() {
     let log = log();
     let known = |history: &History| replica::check(&log, &States::of(&log), history);
     let mut history = everything();
@@ -299,7 +299,7 @@ fn belies(word: &str, falsify: impl FnOnce(&mut Log)) {
 }
 
 #[test]
-fn logs_with_gaps_are_objected_to() {
+fn logs_with_gaps_are_reported() {
     belies("has the id e.3", |log| {
         log.events.remove(1);
         log.lasts.remove(1);
@@ -324,7 +324,7 @@ fn denies(word: &str, falsify: impl FnOnce(&mut Vec<Write>)) {
 }
 
 #[test]
-fn answers_that_are_not_in_the_log_are_objected_to() {
+fn answers_that_are_not_in_the_log_are_reported() {
     for (at, id, version) in [(0, "lost", 1), (0, "new", 3), (1, "lost", 1), (2, "old", 9)] {
         denies("and is lost", |writes| writes[at].outcome = Outcome::Done(Some(pet(id, version, ""))));
     }
@@ -337,7 +337,7 @@ fn answers_that_are_not_in_the_log_are_objected_to() {
 }
 
 #[test]
-fn events_that_nobody_has_asked_for_are_objected_to() {
+fn events_without_a_write_are_reported() {
     for at in 0..4 {
         denies("nobody has asked for", |writes| drop(writes.remove(at)));
     }

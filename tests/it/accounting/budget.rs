@@ -63,7 +63,7 @@ async fn not_before_they_are_used_up() {
 }
 
 #[tokio::test]
-async fn every_choice_that_has_not_finished_is() {
+async fn every_unfinished_choice_is_ended() {
     let never = Gate::new();
     let other = |data: String| data.replace("\"index\":0", "\"index\":1");
     let begin = Script::stream().frame(&first()).frame(&other(first()));
@@ -76,7 +76,7 @@ async fn every_choice_that_has_not_finished_is() {
 }
 
 #[tokio::test]
-async fn the_upstreams_own_counts_are_what_counts() {
+async fn the_usage_of_the_upstream_is_recorded() {
     let never = Gate::new();
     let with_usage = |data: &str, completion: u32| {
         let usage = json!({"prompt_tokens": 50, "completion_tokens": completion, "total_tokens": 50 + completion});
@@ -96,7 +96,7 @@ async fn the_upstreams_own_counts_are_what_counts() {
 }
 
 #[tokio::test]
-async fn the_local_model_is_no_exception() {
+async fn the_local_model_stops_at_the_budget_too() {
     let yaml = "auth: none\nlimits: {per_key: {tokens_per_minute: 40}, stop_at_budget: true}\n";
     let server = Server::start_on_disk(yaml).await;
     let question = json!([{"role": "user", "content": "List available pets"}]);
@@ -117,7 +117,7 @@ async fn a_stream_that_fits_is_left_alone() {
 }
 
 #[tokio::test]
-async fn unless_asked_for_a_stream_goes_on_and_the_next_request_waits() {
+async fn without_stop_at_budget_a_stream_continues_and_the_next_request_is_refused() {
     let upstream =
         Upstream::start([words(200).frame(&last("stop")).frame(&usage(50, 200)).frame("[DONE]").end()]).await;
     let server = limited(&upstream, "", 100, false).await;
@@ -127,7 +127,7 @@ async fn unless_asked_for_a_stream_goes_on_and_the_next_request_waits() {
 }
 
 #[tokio::test]
-async fn what_others_of_the_key_use_counts_too() {
+async fn tokens_of_other_requests_of_the_key_count_too() {
     let (gate, never) = (Gate::new(), Gate::new());
     let long = words(1).wait(&gate).then((0..200).fold(Script::new(), |script, _| script.frame(&text("word "))));
     let upstream = Upstream::start([long.wait(&never)]).await;

@@ -32,7 +32,7 @@ async fn completed() {
 }
 
 #[tokio::test]
-async fn plain_and_completed() {
+async fn a_plain_answer_that_completed() {
     let upstream = Upstream::start([Script::json(200, &answer("a"))]).await;
     let server = recording(&upstream, "").await;
     let whole = server.ask(&ask(&json!({}))).await;
@@ -75,7 +75,7 @@ async fn failed_before_anything_came() {
 }
 
 #[tokio::test]
-async fn what_never_reached_an_upstream_is_free() {
+async fn a_request_that_reached_no_upstream_is_free() {
     let mut upstream = Upstream::start([]).await;
     upstream.unlisten().await;
     let server = recording(&upstream, "").await;
@@ -112,7 +112,7 @@ async fn refused_by_the_local_model() {
 }
 
 #[tokio::test]
-async fn what_was_not_admitted_leaves_no_record() {
+async fn refused_requests_leave_no_record() {
     let upstream = Upstream::start([]).await;
     let yaml = one_model(&upstream, "") + "limits: {per_key: {tokens_per_minute: 100}}\n";
     let server = Server::start_on_disk(&yaml).await;
@@ -123,7 +123,7 @@ async fn what_was_not_admitted_leaves_no_record() {
 }
 
 #[tokio::test]
-async fn what_used_nothing_says_that_nobody_counted() {
+async fn records_without_tokens_have_no_source() {
     let mut upstream = Upstream::start([Script::json(400, "{}")]).await;
     let server = recording(&upstream, "").await;
     assert_eq!(server.ask(&stream()).await.status, 400);
@@ -163,7 +163,7 @@ async fn the_client_left_before_the_head() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_the_client_did_not_wait_for_is_one() {
+async fn an_attempt_whose_client_left_counts() {
     let never = Gate::new();
     for streaming in [true, false] {
         let upstream = Upstream::start([Script::new().wait(&never)]).await;

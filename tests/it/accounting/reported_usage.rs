@@ -34,7 +34,7 @@ async fn one(script: Script, more: &Value) -> (Usage, String) {
 }
 
 #[tokio::test]
-async fn usage_that_only_we_asked_for_is_used_and_hidden_whatever_it_stands_on() {
+async fn usage_that_only_the_server_requested_is_recorded_and_hidden() {
     let with = |choices: &str| format!(r#"{{"id":"c","choices":{choices},"usage":{COUNTS}}}"#);
     for frames in [
         vec![with("[]")],
@@ -70,7 +70,7 @@ async fn usage_beside_text_or_an_end_is_cut_out_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn choices_may_come_behind_their_usage() {
+async fn choices_may_follow_their_usage() {
     let counts = format!(r#"{{"choices":[],"usage":{COUNTS}}}"#);
     let script = Script::sse([first(), counts, text("a"), last("stop"), "[DONE]".to_owned()]);
     let (record, seen) = one(script, &json!({"stream": true})).await;
@@ -78,7 +78,7 @@ async fn choices_may_come_behind_their_usage() {
 }
 
 #[tokio::test]
-async fn a_client_that_asked_gets_its_usage_on_a_chunk_that_it_can_read() {
+async fn usage_on_a_text_chunk_is_moved_to_a_chunk_of_its_own_for_a_client_that_requested_it() {
     let more = json!({"stream": true, "stream_options": {"include_usage": true}});
     for choices in [r#""choices":[],"#, r#""choices":null,"#, ""] {
         let counts = format!(r#"{{"id":"c",{choices}"usage":{COUNTS}}}"#);
@@ -92,7 +92,7 @@ async fn a_client_that_asked_gets_its_usage_on_a_chunk_that_it_can_read() {
 }
 
 #[tokio::test]
-async fn zeros_replace_nothing() {
+async fn zero_usage_does_not_replace_counts() {
     let counts = |prompt: u64, completion: u64| {
         json!({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}).to_string()
     };
@@ -140,7 +140,7 @@ async fn impossible_counts_are_not_believed_and_limits_stay_sane() {
 }
 
 #[tokio::test]
-async fn of_a_stream_that_was_cut_the_larger_of_told_and_counted_holds() {
+async fn of_a_cut_stream_the_larger_of_reported_and_counted_tokens_is_recorded() {
     for (told, counts) in [(3, (12, 5, Some("counted"))), (70, (12, 70, Some("running")))] {
         let with = json!({"prompt_tokens": 12, "completion_tokens": told}).to_string();
         let second = text("word ").replacen('{', &format!(r#"{{"usage":{with},"#), 1);
@@ -174,7 +174,7 @@ async fn usage_is_read_where_providers_put_it() {
 }
 
 #[tokio::test]
-async fn a_finish_reason_that_says_nothing_ends_nothing() {
+async fn an_empty_finish_reason_does_not_end_a_choice() {
     for reason in [r#""""#, "0", "{}", "false"] {
         let says = |word: &str| text(word).replace(r#""finish_reason":null"#, &format!(r#""finish_reason":{reason}"#));
         let upstream = Upstream::start([Script::sse([says("a"), says("b"), says("c")]).close()]).await;
@@ -216,7 +216,7 @@ async fn text_is_counted_wherever_there_is_text() {
 }
 
 #[tokio::test]
-async fn a_plain_answer_that_is_none_costs_nothing() {
+async fn a_malformed_plain_answer_costs_nothing() {
     for body in [
         r#"{"choices":[{"index":0,"message":{"content":"a"}}],"error":{"message":"No."},"usage":{"prompt_tokens":9}}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":9}}"#,

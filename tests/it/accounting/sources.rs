@@ -39,7 +39,7 @@ async fn exact_from_the_last_choice() {
 }
 
 #[tokio::test]
-async fn exact_is_kept_when_the_connection_dies_behind_it() {
+async fn exact_usage_is_kept_when_the_connection_is_cut_after_it() {
     let upstream = Upstream::start([words(2).frame(&last("stop")).frame(&usage(40, 60)).close()]).await;
     let server = recording(&upstream, "").await;
     server.ask(&stream()).await.transcript();
@@ -63,7 +63,7 @@ async fn running_for_a_client_that_leaves() {
 }
 
 #[tokio::test]
-async fn running_is_for_us_and_hidden_from_a_client_that_did_not_ask() {
+async fn running_usage_is_hidden_from_a_client_that_did_not_request_it() {
     let bare = [first(), text("a"), text("b"), last("stop")];
     let counted = bare.iter().zip(0..).map(|(data, so_far)| with_usage(data, 11, so_far));
     let upstream = Upstream::start([Script::sse(counted.chain(["[DONE]".to_owned()]))]).await;
@@ -79,7 +79,7 @@ async fn running_is_for_us_and_hidden_from_a_client_that_did_not_ask() {
 }
 
 #[tokio::test]
-async fn counted_where_nobody_says() {
+async fn counted_where_no_usage_is_reported() {
     let whole = || words(6).frame(&last("stop")).frame("[DONE]").end();
     let upstream = Upstream::start([whole()]).await;
     let server = recording(&upstream, "usage: never").await;
@@ -133,7 +133,7 @@ async fn remaining(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
+async fn limits_are_settled_with_the_best_known_count_of_a_cut_stream() {
     let never = Gate::new();
     let cut = json!({"stream": true, "max_tokens": 500});
     // The last running usage of the upstream.
@@ -172,7 +172,7 @@ async fn limits_are_settled_with_the_best_count_of_a_stream_that_was_cut() {
 }
 
 #[tokio::test]
-async fn what_never_reached_an_upstream_is_charged_to_nobody() {
+async fn unreachable_upstreams_charge_no_tokens() {
     let mut gone = Upstream::start([]).await;
     gone.unlisten().await;
     let full = Full::open().await;

@@ -93,7 +93,7 @@ async fn a_stream_beyond_the_total() {
 }
 
 #[tokio::test]
-async fn each_deadline_has_its_own_words() {
+async fn each_timeout_has_its_own_message() {
     let never = Gate::new();
     let idle = fails(|script| script.frame(&text("a")).wait(&never), "timeouts: {idle: 100ms}", "").await;
     let total = fails(|script| script.wait(&never), "timeouts: {total: 300ms}", "").await;
@@ -109,7 +109,7 @@ async fn each_deadline_has_its_own_words() {
 }
 
 #[tokio::test]
-async fn comments_are_life() {
+async fn comments_reset_the_idle_timeout() {
     // Each pause is much shorter than the timeout, all of them together are longer.
     let gates: Vec<_> = (0..8).map(|_| Gate::new()).collect();
     let script = gates.iter().fold(Script::stream().frame(&first()), |script, gate| script.wait(gate).chunk(": x\n\n"));
@@ -130,7 +130,7 @@ async fn comments_are_life() {
 }
 
 #[tokio::test]
-async fn the_silence_of_a_client_is_not_the_upstreams() {
+async fn a_slow_client_does_not_trigger_the_idle_timeout_of_the_upstream() {
     // More than all buffers hold: the upstream has to wait for this reader, which pauses for longer than the timeout.
     let (words, size) = (200, 64 << 10);
     let word = text(&"x".repeat(size));

@@ -30,7 +30,7 @@ async fn a_reset() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_breaks_off() {
+async fn a_body_that_is_cut_within_an_http_chunk() {
     fails(|script| script.write("ff\r\ndata: {").close(), "", "").await.assert(&[first()], "upstream_closed");
 }
 
@@ -43,7 +43,7 @@ async fn chunked_framing_that_is_broken() {
 }
 
 #[tokio::test]
-async fn what_came_with_the_failure_still_goes_out() {
+async fn chunks_that_arrive_with_a_failure_are_sent() {
     let script = |script: Script| script.chunk(frame(&text("a")) + &frame(&text("b"))).close();
     fails(script, "", "").await.assert(&[first(), text("a"), text("b")], "upstream_closed");
 }
@@ -73,7 +73,7 @@ async fn bad_utf_8() {
 }
 
 #[tokio::test]
-async fn frames_that_are_no_json_object() {
+async fn frames_that_are_not_a_json_object() {
     for data in ["{\"choices\":[", "hello", "[1]", "{} {}", "[DONE", "null"] {
         fails(|script| script.frame(data), "", "").await.assert(&[first()], "upstream_malformed");
     }
@@ -112,13 +112,13 @@ async fn an_error_of_the_upstreams_own() {
 }
 
 #[tokio::test]
-async fn a_choice_that_ends_in_an_error_is_no_end() {
+async fn a_finish_reason_of_error_is_not_a_complete_answer() {
     let failed = fails(|script| script.frame(&text("a")).frame(&last("error")).frame("[DONE]"), "", "").await;
     failed.assert(&[first(), text("a")], "upstream_error");
 }
 
 #[tokio::test]
-async fn pings_in_the_middle_are_neither_shown_nor_an_end() {
+async fn ping_events_are_skipped() {
     let pings = |script: Script| {
         let named = "event: ping\ndata: {\"type\":\"ping\"}\n\nevent: ping\ndata: hello\n\ndata: {\"ping\":1}\n\ndata: : wait\n\n";
         script.chunk(named).frame(&text("a")).chunk(named)
@@ -130,12 +130,12 @@ async fn pings_in_the_middle_are_neither_shown_nor_an_end() {
 }
 
 #[tokio::test]
-async fn an_end_before_the_first_token_is_none() {
+async fn an_end_before_the_first_token_is_no_answer() {
     fails(|script| script.frame("[DONE]").end(), "", "").await.assert(&[first()], "upstream_malformed");
 }
 
 #[tokio::test]
-async fn all_that_an_upstreams_error_says_is_passed_on() {
+async fn all_members_of_an_upstream_error_are_passed_on() {
     let error = r#"{"error":{"message":"Gone.","type":"x","param":"n","code":"content_filter"}}"#;
     let failed = fails(|script| script.frame(error), "", "").await;
     let shown = failed.assert(&[first()], "content_filter");
@@ -167,7 +167,7 @@ async fn succeeds(end: impl FnOnce(Script) -> Script) {
 }
 
 #[tokio::test]
-async fn done_twice() {
+async fn a_repeated_done() {
     succeeds(|script| script.frame("[DONE]").frame("[DONE]").end()).await;
     succeeds(|script| script.chunk(frame("[DONE]").repeat(3)).end()).await;
 }
@@ -193,7 +193,7 @@ async fn frames_after_done() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_goes_on_for_ever_after_done() {
+async fn an_upstream_that_continues_after_done() {
     let never = Gate::new();
     succeeds(|script| script.frame("[DONE]").wait(&never)).await;
 }
@@ -205,7 +205,7 @@ async fn a_finish_reason_and_a_connection_that_dies_is_complete() {
 }
 
 #[tokio::test]
-async fn a_mebibyte_passes_under_a_limit_that_has_room() {
+async fn a_body_of_a_mebibyte_passes_under_a_larger_limit() {
     let big = text(&"x".repeat(1 << 20));
     let upstream = Upstream::start([Script::sse([first(), big.clone(), last("stop"), "[DONE]".to_owned()])]).await;
     let server = one_at_a_time(&upstream, "", "frame: 2MiB").await;

@@ -21,7 +21,7 @@ fn assert_full(answer: &Whole, detail: &str) {
 }
 
 #[tokio::test]
-async fn one_key_makes_so_many_pets_and_another_still_can() {
+async fn one_key_cannot_use_up_the_pets_of_others() {
     let server = Server::start(&format!("{KEYS}petstore: {{pets_per_key: 2}}\n")).await;
     let made = [add(&server, ONE).await, add(&server, ONE).await];
     assert!(made.iter().all(|answer| answer.status == 201));
@@ -35,7 +35,7 @@ async fn one_key_makes_so_many_pets_and_another_still_can() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_pets() {
+async fn the_number_of_pets_is_bounded() {
     let server = Server::start(&format!("{KEYS}petstore: {{pets: 1}}\n")).await;
     assert_full(&add(&server, ONE).await, "The store has as many pets as it may have, 1; delete one first.");
     server.stop().await;

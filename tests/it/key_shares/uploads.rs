@@ -45,7 +45,7 @@ async fn drip(mut connection: Connection) -> Whole {
 }
 
 #[tokio::test]
-async fn five_stalled_uploads_of_one_key_leave_room_for_others_and_are_given_up() {
+async fn five_stalled_uploads_of_one_key_leave_memory_for_others_and_are_aborted() {
     let limits = "limits: {body: 256KiB, bodies_total: 1280KiB, body_read: 2s}\n";
     let server = Server::start(&format!("{KEYS}{limits}")).await;
     let mut uploads = Vec::new();
@@ -77,7 +77,7 @@ async fn five_stalled_uploads_of_one_key_leave_room_for_others_and_are_given_up(
 }
 
 #[tokio::test]
-async fn without_keys_everybody_together_has_all_the_room() {
+async fn without_keys_all_clients_share_the_whole_bound() {
     let server = Server::start("auth: none\nlimits: {body: 256KiB, bodies_total: 512KiB}\n").await;
     let upload = stalled(&server, ONE).await;
     assert_eq!(server.ask(&question(OTHER, BODY)).await.status, 200);
@@ -123,7 +123,7 @@ async fn bodies_that_do_not_fit_into_memory_together_are_refused() {
 }
 
 #[tokio::test]
-async fn a_body_has_all_the_room_that_there_is() {
+async fn a_body_may_use_the_whole_bound() {
     let server = Server::start("auth: none\nlimits: {body: 64KiB, bodies_total: 64KiB}\n").await;
     let mut connection = begun(&server).await;
     connection.send_raw(&vec![b' '; 65_536]).await;

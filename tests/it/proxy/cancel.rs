@@ -60,7 +60,7 @@ async fn after_the_first_token() {
 }
 
 #[tokio::test]
-async fn in_the_middle_of_a_plain_answer() {
+async fn a_failure_in_the_middle_of_a_plain_answer() {
     let never = Gate::new();
     let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"choices\":";
     let upstream = Upstream::start([Script::new().write(half).wait(&never)]).await;
@@ -74,7 +74,7 @@ async fn in_the_middle_of_a_plain_answer() {
 }
 
 #[tokio::test]
-async fn while_the_upstream_says_more_than_anyone_reads() {
+async fn while_the_upstream_sends_more_than_the_client_reads() {
     // More than all buffers hold, so that the server waits for this reader.
     let flood =
         (0..400).fold(Script::stream(), |script, _| script.frame(&test_support::frames::text(&"x".repeat(64 << 10))));

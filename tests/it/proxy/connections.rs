@@ -104,7 +104,7 @@ async fn however_many_kept_connections_are_closed_a_request_is_sent_once() {
 }
 
 #[tokio::test]
-async fn what_was_half_answered_is_not_asked_again() {
+async fn a_partly_answered_request_is_not_retried() {
     let half = Script::new().write("HTTP/1.1 200 OK\r\ncontent-").close();
     let upstream = Upstream::start([says(&["a"]), half]).await;
     let server = Server::in_front_of(&upstream).await;
@@ -152,7 +152,7 @@ async fn over_tls_with_an_authority_of_ones_own() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_not_trusted_is_not_spoken_to() {
+async fn an_untrusted_certificate_is_refused() {
     let upstream = Upstream::start_tls([]).await;
     let other = Upstream::start_tls([]).await;
     let server = Server::start(&one_model(&upstream, &format!("ca_file: '{}'", other.ca_file().display()))).await;

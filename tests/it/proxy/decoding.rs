@@ -34,7 +34,7 @@ async fn the_canonical_form_passes_untouched() {
 }
 
 #[tokio::test]
-async fn any_line_end_any_space_any_comment() {
+async fn any_line_end_space_and_comment_is_accepted() {
     let lines = [
         canonical(&["a"]).replace('\n', "\r\n"),
         canonical(&["a"]).replace('\n', "\r"),
@@ -88,7 +88,7 @@ async fn a_stream_with_a_length() {
 }
 
 #[tokio::test]
-async fn informational_responses_are_passed_over() {
+async fn informational_responses_are_skipped() {
     let informed = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let script = Script::new().write(format!("{informed}{head}")).chunk(canonical(&["a"])).end();
@@ -129,7 +129,7 @@ async fn chunks_are_passed_on_one_by_one() {
 }
 
 #[tokio::test]
-async fn half_a_frame_is_not_passed_on() {
+async fn an_unfinished_frame_is_not_passed_on() {
     let rest = Gate::new();
     let (begin, end) =
         frame(&text("\u{1F431}")).into_bytes().split_at_checked(40).map(|(a, b)| (a.to_vec(), b.to_vec())).unwrap();

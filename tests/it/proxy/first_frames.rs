@@ -18,14 +18,14 @@ async fn through(script: Script) -> Whole {
 }
 
 #[tokio::test]
-async fn all_that_an_error_says_is_passed_on() {
+async fn all_members_of_an_error_are_passed_on() {
     let error = r#"{"error":{"message":"No.","type":"x","param":"n","code":"content_filter"}}"#;
     let expected: Value = serde_json::from_str(error).unwrap();
     assert_eq!(through(Script::sse([error])).await.error(502), expected["error"]);
 }
 
 #[tokio::test]
-async fn an_event_named_error_is_one_although_it_looks_like_none() {
+async fn an_event_named_error_is_an_error_whatever_its_data() {
     for (data, status) in [
         (json!({"message": "No."}), 502),
         (json!({"message": "No.", "code": 400}), 400),
@@ -38,7 +38,7 @@ async fn an_event_named_error_is_one_although_it_looks_like_none() {
 }
 
 #[tokio::test]
-async fn an_error_that_lacks_its_blank_line_is_one_all_the_same() {
+async fn an_error_without_its_blank_line_is_an_error() {
     let error = r#"{"error":{"message":"No.","type":"x","param":null,"code":400}}"#;
     for end in ["", "\n"] {
         // The body ends by its framing, or with the connection.
@@ -77,7 +77,7 @@ async fn a_chunk_that_lacks_its_blank_line_is_passed_on_whole() {
 }
 
 #[tokio::test]
-async fn an_end_without_a_beginning_is_no_stream() {
+async fn done_without_a_chunk_is_no_stream() {
     for script in [
         Script::sse(["[DONE]"]),
         Script::stream().chunk("data: [DONE]").end(),
@@ -93,7 +93,7 @@ async fn an_end_without_a_beginning_is_no_stream() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_word_is_one_if_it_says_why_it_ends() {
+async fn an_answer_without_text_is_an_answer_if_it_has_a_finish_reason() {
     let answer = through(Script::sse([first(), last("stop"), "[DONE]".to_owned()])).await;
     assert_eq!(answer.text(), frame(&first()) + &frame(&last("stop")) + &frame("[DONE]"));
 }
@@ -128,7 +128,7 @@ async fn a_stream_is_known_by_its_first_bytes() {
 }
 
 #[tokio::test]
-async fn json_that_is_called_a_stream_is_what_it_is() {
+async fn json_labelled_as_a_stream_is_read_as_json() {
     let stream = "content-type: text/event-stream\r\n";
     let error = r#" {"error":{"message":"No.","type":"x","param":null,"code":400}} "#;
     for script in [
@@ -147,7 +147,7 @@ async fn json_that_is_called_a_stream_is_what_it_is() {
 }
 
 #[tokio::test]
-async fn an_encoding_that_changes_nothing_is_none() {
+async fn the_identity_encoding_is_accepted() {
     let headers = |kind: &str| format!("content-type: {kind}\r\ncontent-encoding: identity\r\n");
     let body = frame(&first()) + &frame(&last("stop")) + &frame("[DONE]");
     assert_eq!(through(Script::whole(200, &headers("text/event-stream"), &body)).await.text(), body);

@@ -20,7 +20,7 @@ fn post(body: &str) -> Request {
 }
 
 #[tokio::test]
-async fn a_body_goes_on_byte_for_byte() {
+async fn a_request_body_is_forwarded_byte_for_byte() {
     let upstream = Upstream::start([Script::json(200, &answer("hi"))]).await;
     let server = Server::in_front_of(&upstream).await;
     assert_eq!(server.ask(&post(ODD)).await.status, 200);
@@ -31,7 +31,7 @@ async fn a_body_goes_on_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_does_not_go_on() {
+async fn a_byte_order_mark_is_not_forwarded() {
     let upstream = Upstream::start([Script::json(200, &answer("hi"))]).await;
     let server = Server::in_front_of(&upstream).await;
     assert_eq!(server.ask(&post(&format!("\u{feff}{ODD}"))).await.status, 200);
@@ -68,7 +68,7 @@ async fn an_alias_changes_the_models_name_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn every_other_name_goes_to_the_star() {
+async fn unknown_model_names_go_to_the_wildcard_upstream() {
     let upstream = Upstream::start([Script::json(200, &answer("hi"))]).await;
     let variables = [("OPENAI_BASE_URL", upstream.url()), ("OPENAI_API_KEY", "sk-upstream-key".to_owned())];
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -94,7 +94,7 @@ async fn a_plain_answer_comes_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn of_the_clients_headers_only_those_on_the_list_go_on() {
+async fn only_listed_client_headers_are_forwarded() {
     let upstream = Upstream::start([Script::json(200, &answer("hi")), says(&["hi"])]).await;
     let server = Server::in_front_of(&upstream).await;
     let headers = |request: Request| {
@@ -135,7 +135,7 @@ async fn of_the_clients_headers_only_those_on_the_list_go_on() {
 }
 
 #[tokio::test]
-async fn of_the_upstreams_headers_none_comes_back() {
+async fn upstream_headers_are_not_returned() {
     let more = "content-type: application/json\r\nset-cookie: a=b\r\nserver: secret/1.0\r\nx-request-id: req_up\r\n\
                 openai-organization: org\r\nx-ratelimit-limit-requests: 9\r\nvia: 1.1 inner\r\n";
     let head = format!(
@@ -158,7 +158,7 @@ async fn of_the_upstreams_headers_none_comes_back() {
 }
 
 #[tokio::test]
-async fn keys_stay_on_their_own_side_and_out_of_the_log() {
+async fn keys_are_neither_forwarded_nor_logged() {
     let (ours, theirs) = ("sk-client-side-0123456789", "sk-upstream-side-0123456789");
     let log = Log::collect();
     let quoted = format!(
@@ -199,7 +199,7 @@ async fn keys_stay_on_their_own_side_and_out_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_repeated_member_is_refused_before_the_upstream_hears_of_it() {
+async fn a_repeated_member_is_refused_before_any_upstream_request() {
     let upstream = Upstream::start([]).await;
     let server = Server::in_front_of(&upstream).await;
     let twice = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"model":"petstore-ai"}"#;

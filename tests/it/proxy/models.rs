@@ -79,7 +79,7 @@ async fn a_model_that_is_not_listed_is_found_where_the_route_for_all_names_would
 }
 
 #[tokio::test]
-async fn clients_at_the_same_time_share_one_look() {
+async fn concurrent_clients_share_one_query() {
     let upstream = Upstream::start([]).await;
     upstream.answer_models(list(&json!([{"id": "far"}])));
     let server = server(&upstream).await;
@@ -127,7 +127,7 @@ async fn an_upstream_that_is_not_there_or_silent_does_not_keep_the_list_waiting(
 }
 
 #[tokio::test]
-async fn a_name_that_is_no_text_is_nobodys() {
+async fn a_model_name_that_is_not_utf_8_is_not_found() {
     let server = Server::start("auth: none\n").await;
     for name in ["%ff", "petstore-ai%ff", "a%2Fb%c3", "%ff%fe/b"] {
         let error = server.ask(&Request::new("GET", &format!("/v1/models/{name}"))).await.error(404);

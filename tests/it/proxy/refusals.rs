@@ -27,7 +27,7 @@ fn assert_error(answer: &Whole, status: u16, kind: &str, code: Option<&str>) -> 
 }
 
 #[tokio::test]
-async fn what_concerns_the_request_keeps_status_code_and_param() {
+async fn request_errors_keep_status_code_and_param() {
     for status in [400, 404, 409, 413, 422, 429] {
         let body = json!({"error": {"message": "No.", "type": "some_error", "param": "messages", "code": "some_code"}});
         for answer in both(&Script::json(status, &body.to_string())).await {
@@ -38,7 +38,7 @@ async fn what_concerns_the_request_keeps_status_code_and_param() {
 }
 
 #[tokio::test]
-async fn other_shapes_are_put_right() {
+async fn other_forms_are_normalised() {
     let cases = [
         (
             json!({"error": {"message": "No.", "type": "some_error", "code": 400}}).to_string(),
@@ -76,7 +76,7 @@ async fn a_refused_credential_is_not_the_clients() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_set_up_wrongly_is_not_the_clients_doing() {
+async fn wrong_upstream_credentials_are_not_a_client_error() {
     let page = "<html>nginx at 10.0.0.7</html>";
     for (status, body) in [
         (404, page),
@@ -107,7 +107,7 @@ async fn a_rate_limit_comes_with_its_retry_after() {
 }
 
 #[tokio::test]
-async fn a_spent_quota_is_not_worth_a_retry() {
+async fn an_exhausted_quota_is_not_retried() {
     let body = json!({"error": {"message": "Pay.", "type": "insufficient_quota", "param": null, "code": "insufficient_quota"}});
     for answer in both(&Script::json(429, &body.to_string())).await {
         assert_error(&answer, 429, "insufficient_quota", Some("insufficient_quota"));
@@ -116,7 +116,7 @@ async fn a_spent_quota_is_not_worth_a_retry() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails() {
+async fn a_server_error() {
     for body in [r#"{"error":{"message":"Oops.","type":"x","param":null,"code":null}}"#, "<html>", ""] {
         for answer in both(&Script::json(500, body)).await {
             let error = answer.error(502);
@@ -146,7 +146,7 @@ async fn a_redirect_is_never_followed() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_is_no_answer() {
+async fn an_html_page_is_not_an_answer() {
     for answer in both(&Script::whole(200, "content-type: text/html\r\n", "<html>Log in</html>")).await {
         assert_error(&answer, 502, "server_error", Some("upstream_malformed"));
         assert!(!answer.text().contains("<html>"));
@@ -154,7 +154,7 @@ async fn a_page_of_html_is_no_answer() {
 }
 
 #[tokio::test]
-async fn an_encoding_that_nobody_asked_for() {
+async fn an_encoding_that_was_not_requested() {
     for kind in ["text/event-stream", "application/json"] {
         let headers = format!("content-type: {kind}\r\ncontent-encoding: gzip\r\n");
         for answer in both(&Script::whole(200, &headers, "\u{1f}")).await {
@@ -212,7 +212,7 @@ async fn an_error_as_the_first_frame_becomes_a_status() {
 }
 
 #[tokio::test]
-async fn plain_answers_that_are_none() {
+async fn malformed_plain_answers() {
     let cut = Script::new().write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choices\":[]}").close();
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let cases = [
@@ -275,7 +275,7 @@ async fn streams_that_never_begin() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn nothing_listens() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = gone.local_addr().unwrap();
     drop(gone);

@@ -93,12 +93,12 @@ async fn unasked_answers_reach_nobody(tls: bool) {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_asked_for_reaches_nobody() {
+async fn an_unsolicited_answer_reaches_no_client() {
     unasked_answers_reach_nobody(false).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_asked_for_reaches_nobody_over_tls() {
+async fn an_unsolicited_answer_reaches_no_client_over_tls() {
     unasked_answers_reach_nobody(true).await;
 }
 

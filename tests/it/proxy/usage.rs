@@ -26,7 +26,7 @@ fn asked_for() -> Script {
 }
 
 #[tokio::test]
-async fn it_is_asked_for_and_the_rest_of_the_body_stays() {
+async fn usage_is_requested_and_the_rest_of_the_body_is_unchanged() {
     let cases = [
         (
             format!(r#"{{"model":"m",{MESSAGES},"stream":true}}"#),
@@ -63,7 +63,7 @@ async fn it_is_asked_for_and_the_rest_of_the_body_stays() {
 }
 
 #[tokio::test]
-async fn who_asks_gets_it_untouched() {
+async fn a_client_that_requests_usage_gets_it_unchanged() {
     let upstream = Upstream::start([asked_for()]).await;
     let server = Server::in_front_of(&upstream).await;
     let body = format!(r#"{{"model":"m",{MESSAGES},"stream":true,"stream_options":{{"include_usage":true}}}}"#);
@@ -77,7 +77,7 @@ async fn who_asks_gets_it_untouched() {
 }
 
 #[tokio::test]
-async fn it_is_not_asked_for_where_configured_so_nor_without_a_stream() {
+async fn usage_is_not_requested_where_disabled_nor_without_a_stream() {
     let plain = format!(r#"{{"model":"m",{MESSAGES}}}"#);
     let streaming = format!(r#"{{"model":"m",{MESSAGES},"stream":true}}"#);
     let upstream = Upstream::start([

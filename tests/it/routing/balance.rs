@@ -9,7 +9,7 @@ use test_support::http::{Connection, Piece};
 use test_support::upstream::{Gate, Script, Upstream};
 
 #[tokio::test]
-async fn equals_take_turns() {
+async fn equal_targets_take_turns() {
     let [a, b, c] = targets().await;
     let server = Server::start(&model(&[(&a, ""), (&b, ""), (&c, "")], &[])).await;
     assert_eq!(answerers(&server, 7).await, "abcabca");
@@ -17,7 +17,7 @@ async fn equals_take_turns() {
 }
 
 #[tokio::test]
-async fn weights_are_kept_and_spread() {
+async fn weights_are_respected_and_spread() {
     let [a, b] = targets().await;
     let server = Server::start(&model(&[(&a, "weight: 3"), (&b, "weight: 1")], &[])).await;
     assert_eq!(answerers(&server, 8).await, "aabaaaba");
@@ -38,7 +38,7 @@ async fn held(server: &Server) -> Connection {
 }
 
 #[tokio::test]
-async fn the_one_with_the_least_in_flight_for_its_weight_is_asked() {
+async fn the_target_with_the_fewest_requests_per_weight_is_selected() {
     let never = Gate::new();
     let hold = || Script::stream().frame(&first()).wait(&never);
     let a = Upstream::start([hold(), hold()]).await;
@@ -79,7 +79,7 @@ async fn a_target_is_busy_until_its_stream_has_ended() {
 }
 
 #[tokio::test]
-async fn lower_priorities_stand_by() {
+async fn lower_priorities_are_unused_while_higher_ones_serve() {
     let [a, b, c] = targets().await;
     let yaml = model(&[(&c, "priority: 7"), (&a, "priority: 0"), (&b, "priority: 3")], &[]);
     let server = Server::start(&yaml).await;
@@ -94,7 +94,7 @@ async fn lower_priorities_stand_by() {
 }
 
 #[tokio::test]
-async fn a_tier_is_left_only_when_all_of_it_has_failed() {
+async fn lower_priorities_are_tried_only_after_all_targets_of_a_priority_have_failed() {
     let [a, b, c] = targets().await;
     let yaml = model(&[(&a, "priority: 1"), (&b, "priority: 1"), (&c, "priority: 2, weight: 1000")], &[]);
     let server = Server::start(&yaml).await;

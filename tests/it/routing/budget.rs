@@ -58,7 +58,7 @@ async fn successes_pay_for_later_retries() {
 }
 
 #[tokio::test]
-async fn a_primary_that_hit_its_rate_limit_costs_no_client_its_answer() {
+async fn a_rate_limited_primary_is_covered_by_the_fallback() {
     let [a, b] = targets().await;
     let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;
     a.answer_otherwise(refuses(429));
@@ -70,7 +70,7 @@ async fn a_primary_that_hit_its_rate_limit_costs_no_client_its_answer() {
 }
 
 #[tokio::test]
-async fn what_cost_no_work_is_no_matter_of_the_budget() {
+async fn retries_after_refusals_do_not_use_the_retry_budget() {
     for status in [302, 401, 402, 403, 404, 405, 407, 410, 421, 425, 429, 451] {
         let [a, b] = targets().await;
         let server = preferring(&[&a, &b], "budget: 0%, reserve: 0").await;

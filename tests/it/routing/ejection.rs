@@ -17,7 +17,7 @@ async fn preferring(a: &Upstream, b: &Upstream, ejection: &str) -> Server {
 }
 
 #[tokio::test]
-async fn failures_in_a_row_eject_and_no_fewer() {
+async fn exactly_the_configured_failures_in_a_row_eject() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 3, base: 1h, max: 1h").await;
     let torn = Script::new().write("HTTP/1.1 200 OK\r\ncontent-").close();
@@ -33,7 +33,7 @@ async fn failures_in_a_row_eject_and_no_fewer() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_is_a_failure_too() {
+async fn a_cut_stream_counts_as_a_failure() {
     let gate = Gate::new();
     let [a, b] = targets().await;
     a.answer(Script::stream().frame(&first()).wait(&gate).close());
@@ -48,7 +48,7 @@ async fn a_stream_that_breaks_off_is_a_failure_too() {
 }
 
 #[tokio::test]
-async fn streams_that_break_off_one_after_the_other_add_up() {
+async fn cut_streams_in_a_row_count_as_failures() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
     for _ in 0..2 {
@@ -61,7 +61,7 @@ async fn streams_that_break_off_one_after_the_other_add_up() {
 }
 
 #[tokio::test]
-async fn a_target_that_breaks_every_stream_is_left_alone_however_its_streams_begin() {
+async fn a_target_that_cuts_every_stream_is_ejected() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 3, base: 1h, max: 1h").await;
     let opens = || Script::stream().frame(&first()).frame(&text("half"));
@@ -78,7 +78,7 @@ async fn a_target_that_breaks_every_stream_is_left_alone_however_its_streams_beg
 }
 
 #[tokio::test]
-async fn a_whole_stream_among_broken_ones_makes_the_count_begin_anew() {
+async fn a_complete_stream_resets_the_count_of_failures() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
     for _ in 0..2 {
@@ -91,7 +91,7 @@ async fn a_whole_stream_among_broken_ones_makes_the_count_begin_anew() {
 }
 
 #[tokio::test]
-async fn a_target_that_refuses_us_as_we_are_set_up_is_left_alone_and_nobody_notices() {
+async fn a_target_that_refuses_the_configuration_is_ejected_and_clients_get_answers() {
     for status in [302, 401, 402, 403, 404, 405, 407, 410, 421, 424, 425, 451] {
         let [a, b] = targets().await;
         let server = preferring(&a, &b, "failures: 2, base: 1h, max: 1h").await;
@@ -103,7 +103,7 @@ async fn a_target_that_refuses_us_as_we_are_set_up_is_left_alone_and_nobody_noti
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_not_held_against_the_target() {
+async fn a_client_that_leaves_is_no_failure_of_the_target() {
     let never = Gate::new();
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 1, base: 1h, max: 1h").await;
@@ -133,7 +133,7 @@ async fn no_number_of_failures_ejects_where_that_is_switched_off() {
 }
 
 #[tokio::test]
-async fn one_request_probes_while_the_others_pass_by() {
+async fn one_request_probes_while_others_use_another_target() {
     let gate = Gate::new();
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 1, base: 300ms").await;
@@ -181,7 +181,7 @@ async fn the_first_event_of_a_probe_brings_the_target_back_although_its_stream_g
 }
 
 #[tokio::test]
-async fn among_equals_the_one_to_be_probed_comes_first() {
+async fn among_equals_the_target_to_probe_is_tried_first() {
     let [a, b] = targets().await;
     let server =
         Server::start(&model(&[(&a, ""), (&b, "weight: 1000")], &["ejection: {failures: 1, base: 1ms}"])).await;
@@ -255,7 +255,7 @@ async fn a_models_only_target_is_never_ejected() {
 }
 
 #[tokio::test]
-async fn with_all_out_the_one_due_first_is_asked() {
+async fn with_all_targets_ejected_the_first_to_return_is_tried() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 1, base: 1h, max: 1h").await;
     // The second one is ejected in the first request, after the first one.
@@ -269,7 +269,7 @@ async fn with_all_out_the_one_due_first_is_asked() {
 }
 
 #[tokio::test]
-async fn with_all_out_only_a_failure_is_a_503() {
+async fn with_all_targets_ejected_only_a_failure_is_a_503() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b, "failures: 1, base: 1h, max: 1h").await;
     a.answer(refuses(500));

@@ -42,7 +42,7 @@ async fn fails_over(script: Script, entry: &str, streaming: bool) -> Vec<Usage> 
 }
 
 #[tokio::test]
-async fn statuses_that_say_not_here_or_not_now() {
+async fn statuses_that_are_retried_elsewhere() {
     for streaming in [true, false] {
         for status in [302, 401, 402, 403, 404, 405, 407, 408, 410, 421, 424, 425, 429, 451, 500, 502, 503, 504, 529] {
             fails_over(refuses(status), "", streaming).await;
@@ -69,7 +69,7 @@ async fn connections_that_end_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_target_that_nobody_listens_at() {
+async fn an_unreachable_target() {
     let (mut a, b) = (Upstream::start([]).await, Upstream::start([says("b"), Script::json(200, &answer("b"))]).await);
     a.unlisten().await;
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
@@ -123,7 +123,7 @@ async fn streams_that_end_before_their_first_event() {
 }
 
 #[tokio::test]
-async fn plain_answers_that_are_none() {
+async fn malformed_plain_answers() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
     let scripts = [
         Script::new().write(format!("{head}{{\"choices\":")).close(),
@@ -137,7 +137,7 @@ async fn plain_answers_that_are_none() {
 }
 
 #[tokio::test]
-async fn an_error_as_the_first_event_of_a_success() {
+async fn an_error_as_the_first_event_of_a_200() {
     for error in [json!({"message": "Busy.", "code": "busy"}), json!({"message": "Busy.", "code": 500}), json!("Busy.")]
     {
         let error = json!({ "error": error }).to_string();
@@ -151,7 +151,7 @@ async fn an_error_as_the_first_event_of_a_success() {
 }
 
 #[tokio::test]
-async fn whatever_comes_before_the_first_token_and_then_fails() {
+async fn failures_after_events_without_a_token() {
     let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
     let error = "event: error\ndata: {\"error\":{\"message\":\"Overloaded\"}}\n\n";
     let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
@@ -171,7 +171,7 @@ async fn whatever_comes_before_the_first_token_and_then_fails() {
 }
 
 #[tokio::test]
-async fn whole_answers_that_carry_an_error_or_no_choice() {
+async fn plain_answers_with_an_error_or_without_a_choice() {
     let message = json!({"role": "assistant", "content": ""});
     for body in [
         json!({"choices": [{"index": 0, "message": message, "finish_reason": "error"}], "error": {"message": "No.", "code": 502}}),
@@ -186,7 +186,7 @@ async fn whole_answers_that_carry_an_error_or_no_choice() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_none() {
+async fn an_answer_that_is_not_a_stream() {
     fails_over(Script::json(200, &answer("a")), "", true).await;
     fails_over(Script::whole(200, "content-type: text/html\r\n", "<html>"), "", true).await;
 }
@@ -221,7 +221,7 @@ async fn never_after_a_byte_went_out() {
 }
 
 #[tokio::test]
-async fn what_the_client_asked_wrongly_is_refused_once_and_not_held_against_the_target() {
+async fn client_errors_are_reported_once_and_are_no_failure_of_the_target() {
     // A single failure would eject.
     for streaming in [true, false] {
         for status in [400, 404, 409, 413, 422] {
@@ -241,7 +241,7 @@ async fn what_the_client_asked_wrongly_is_refused_once_and_not_held_against_the_
 }
 
 #[tokio::test]
-async fn the_last_failure_is_told_when_nobody_succeeds() {
+async fn the_last_failure_is_reported_when_all_targets_fail() {
     let a = Upstream::start([Script::new().close()]).await;
     let b = Upstream::start([with_retry_after(429, 7)]).await;
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);
@@ -256,7 +256,7 @@ async fn the_last_failure_is_told_when_nobody_succeeds() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_the_search() {
+async fn a_client_that_leaves_ends_the_retries() {
     let never = Gate::new();
     let (a, b) = (Upstream::start([Script::new().wait(&never)]).await, Upstream::start([]).await);
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[]);

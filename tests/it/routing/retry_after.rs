@@ -20,7 +20,7 @@ async fn preferring(a: &Upstream, b: &Upstream) -> Server {
 }
 
 #[tokio::test]
-async fn it_is_kept_while_another_can_serve() {
+async fn retry_after_is_kept_while_another_target_can_serve() {
     for status in [429, 503] {
         let [a, b] = targets().await;
         let server = preferring(&a, &b).await;
@@ -36,7 +36,7 @@ async fn it_is_kept_while_another_can_serve() {
 }
 
 #[tokio::test]
-async fn a_target_that_hit_its_rate_limit_without_saying_until_when_is_passed_by_for_a_second() {
+async fn a_rate_limited_target_without_retry_after_is_skipped_for_a_second() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b).await;
     a.answer(Script::json(429, "{}"));
@@ -49,7 +49,7 @@ async fn a_target_that_hit_its_rate_limit_without_saying_until_when_is_passed_by
 }
 
 #[tokio::test]
-async fn however_it_is_said_it_is_known_to_the_client_and_to_the_route() {
+async fn every_form_of_retry_after_is_passed_on_and_used_for_routing() {
     // Values, and the least and most seconds that the client must get.
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_000);
     let date = jiff::fmt::rfc2822::to_string(&soon.to_zoned(jiff::tz::TimeZone::UTC)).unwrap().replace("+0000", "GMT");
@@ -88,7 +88,7 @@ async fn however_it_is_said_it_is_known_to_the_client_and_to_the_route() {
 }
 
 #[tokio::test]
-async fn with_all_out_the_client_is_told_of_the_one_that_is_due_first() {
+async fn with_all_targets_ejected_retry_after_is_that_of_the_first_to_return() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b).await;
     a.answer(wait(429, 200));
@@ -99,7 +99,7 @@ async fn with_all_out_the_client_is_told_of_the_one_that_is_due_first() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_begun_before_does_not_end_the_wait() {
+async fn an_older_answer_does_not_end_the_wait_of_a_rate_limit() {
     let gate = Gate::new();
     let [a, b] = targets().await;
     a.answer(Script::stream().frame(&first()).wait(&gate).frame(&last("stop")).frame("[DONE]").end());
@@ -131,7 +131,7 @@ async fn an_only_targets_429_is_passed_on_and_the_next_request_is_tried() {
 }
 
 #[tokio::test]
-async fn with_all_waiting_the_one_due_first_is_asked() {
+async fn with_all_targets_rate_limited_the_first_available_is_tried() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b).await;
     a.answer(wait(429, 300));
@@ -145,7 +145,7 @@ async fn with_all_waiting_the_one_due_first_is_asked() {
 }
 
 #[tokio::test]
-async fn with_all_waiting_and_the_first_one_failing_it_is_a_503_that_says_when() {
+async fn with_all_targets_rate_limited_a_failure_is_a_503_with_retry_after() {
     let [a, b] = targets().await;
     let server = preferring(&a, &b).await;
     a.answer(wait(429, 300));

@@ -47,7 +47,7 @@ async fn an_only_target_is_asked_again_after_5xx_and_connections_that_gave_no_an
 }
 
 #[tokio::test]
-async fn a_target_that_nobody_listens_at_is_called_again() {
+async fn connecting_to_an_unreachable_target_is_retried() {
     let mut a = Upstream::start([]).await;
     a.unlisten().await;
     let server = Server::start_on_disk(&model(&[(&a, "")], &[FAST])).await;
@@ -56,7 +56,7 @@ async fn a_target_that_nobody_listens_at_is_called_again() {
 }
 
 #[tokio::test]
-async fn the_default_is_twice_with_a_wait_that_doubles() {
+async fn by_default_a_request_is_retried_twice_with_a_doubling_wait() {
     let a = Upstream::start([refuses(500), refuses(500), says("a")]).await;
     let server = Server::start(&model(&[(&a, "")], &["retries: {}"])).await;
     assert_eq!(answerer(&server).await, "a");
@@ -67,7 +67,7 @@ async fn the_default_is_twice_with_a_wait_that_doubles() {
 }
 
 #[tokio::test]
-async fn how_often_is_bounded_by_both_settings_and_the_last_failure_is_told() {
+async fn retries_are_bounded_by_both_settings_and_the_last_failure_is_reported() {
     for (retries, expected) in [
         ("same_target: 0", 1),
         ("same_target: 1", 2),
@@ -86,7 +86,7 @@ async fn how_often_is_bounded_by_both_settings_and_the_last_failure_is_told() {
 }
 
 #[tokio::test]
-async fn what_a_second_attempt_does_not_mend_is_not_repeated() {
+async fn client_errors_are_not_retried() {
     let never = Gate::new();
     let scripts = [
         refuses(400),
@@ -151,7 +151,7 @@ async fn never_while_another_target_is_free() {
 }
 
 #[tokio::test]
-async fn with_all_tried_the_first_that_may_be_repeated_is() {
+async fn with_all_targets_tried_the_first_retryable_one_is_retried() {
     let [a, b] = targets().await;
     let server = Server::start(&model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[FAST])).await;
     a.answer(refuses(500));
@@ -162,7 +162,7 @@ async fn with_all_tried_the_first_that_may_be_repeated_is() {
 }
 
 #[tokio::test]
-async fn one_that_came_back_during_the_wait_is_asked_instead() {
+async fn a_target_that_recovers_during_the_wait_is_used_instead() {
     let [a, b] = targets().await;
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &["retries: {backoff: 2s..2s}"]);
     let server = Server::start(&yaml).await;
@@ -175,7 +175,7 @@ async fn one_that_came_back_during_the_wait_is_asked_instead() {
 }
 
 #[tokio::test]
-async fn a_target_that_is_out_is_not_repeated() {
+async fn an_ejected_target_is_not_retried() {
     let [a, b] = targets().await;
     let yaml = model(&[(&a, "priority: 0"), (&b, "priority: 1")], &[FAST, "ejection: {failures: 1}"]);
     let server = Server::start(&yaml).await;
@@ -187,7 +187,7 @@ async fn a_target_that_is_out_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn repetitions_are_paid_for_by_the_budget() {
+async fn retries_on_the_same_target_use_the_retry_budget() {
     let a = Upstream::start([]).await;
     a.answer_otherwise(refuses(500));
     let retries = "retries: {backoff: 1ms..1ms, budget: 50%, reserve: 0}";

@@ -71,7 +71,7 @@ async fn one_500() {
 
 /// No client gets a 503 while the fallback is healthy; after five failures in a row the primary is ejected.
 #[tokio::test]
-async fn a_503_for_ever() {
+async fn a_lasting_503() {
     let [a, b] = targets().await;
     a.answer_otherwise(refuses(503));
     let server = pair(&a, &b, "", "").await;

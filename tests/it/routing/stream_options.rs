@@ -63,7 +63,7 @@ async fn a_refusal_of_something_else_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_asks_itself_is_told() {
+async fn a_client_that_requests_usage_gets_it() {
     let a = Upstream::start([unknown(400, "Unknown: stream_options", None), says("a")]).await;
     let server = Server::start(&one_model(&a, "")).await;
     let own = Request::chat(&request(&json!({"stream": true, "stream_options": {"include_usage": true}})));
@@ -113,7 +113,7 @@ fn counted(data: &str, completion: u64) -> String {
 }
 
 #[tokio::test]
-async fn running_asks_for_counts_on_every_chunk_and_hides_them() {
+async fn running_usage_is_requested_on_every_chunk_and_hidden() {
     let frames = [counted(&first(), 0), counted(&text("a"), 1), counted(&last("stop"), 1), usage(5, 1)];
     let a = Upstream::start([Script::sse(frames.iter().map(String::as_str).chain(["[DONE]"]))]).await;
     let server = Server::start_on_disk(&one_model(&a, "usage: running")).await;
@@ -125,7 +125,7 @@ async fn running_asks_for_counts_on_every_chunk_and_hides_them() {
 }
 
 #[tokio::test]
-async fn running_counts_hold_for_a_stream_that_breaks_off() {
+async fn running_usage_counts_for_a_cut_stream() {
     let script = Script::stream()
         .frame(&counted(&first(), 0))
         .frame(&counted(&text("a few words at once"), 4))

@@ -31,7 +31,7 @@ async fn two_models_at_one_address_are_told_apart_in_log_metrics_and_records() {
 }
 
 #[tokio::test]
-async fn no_name_that_a_client_chooses_becomes_a_label() {
+async fn names_chosen_by_clients_do_not_become_labels() {
     let any = Upstream::start([]).await;
     any.answer_otherwise(says("a"));
     let server = Server::start_on_disk(&model(&[(&any, "")], &[]).replace("name: m", "name: '*'")).await;

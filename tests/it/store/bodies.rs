@@ -42,7 +42,7 @@ fn wrong_members() -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn everything_wrong_with_a_body_is_told_at_once() {
+async fn all_errors_of_a_body_are_reported_at_once() {
     let shop = Shop::open().await;
     let required = ["species", "name", "breed", "ageMonths", "size", "color", "price"];
     assert_eq!(fields(&shop.send("POST", "/api/pets", &[], &json!({})).await), required);
@@ -95,7 +95,7 @@ async fn bodies_that_are_no_json_objects_are_refused() {
 }
 
 #[tokio::test]
-async fn other_types_and_methods_are_told_what_there_is() {
+async fn wrong_types_and_methods_get_the_supported_ones() {
     let shop = Shop::open().await;
     let path = pet_path(&shop.pet().await);
     let both = "application/json, application/merge-patch+json";

@@ -8,7 +8,7 @@ use super::{Shop, created, kinds, ok, order_path, pet_path, problem, resource, w
 use test_support::http::Request;
 
 #[tokio::test]
-async fn every_command_tells_the_log_what_it_did() {
+async fn every_command_writes_its_event() {
     let shop = Shop::open().await;
     let mut seen = shop.head().await;
     let mut next = async |expected: &[EventKind]| {
@@ -63,7 +63,7 @@ async fn every_command_tells_the_log_what_it_did() {
 }
 
 #[tokio::test]
-async fn of_a_hundred_orders_at_once_one_wins() {
+async fn of_a_hundred_concurrent_orders_one_succeeds() {
     let shop = Shop::open().await;
     let pet = shop.pet().await;
     let seen = shop.head().await;
@@ -81,7 +81,7 @@ async fn of_a_hundred_orders_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn a_hundred_requests_with_one_key_make_one_order() {
+async fn a_hundred_requests_with_one_idempotency_key_create_one_order() {
     let shop = Shop::open().await;
     let pet = shop.pet().await;
     let body = json!({"petId": pet["id"]});
@@ -111,7 +111,7 @@ async fn a_hundred_requests_with_one_key_make_one_order() {
 }
 
 #[tokio::test]
-async fn orders_go_their_way_and_no_other() {
+async fn orders_follow_their_state_machine() {
     let shop = Shop::open().await;
     let order = shop.order().await;
     let path = order_path(&order);

@@ -62,7 +62,7 @@ async fn a_put_takes_defaults_for_what_is_left_out_but_for_the_status() {
 }
 
 #[tokio::test]
-async fn tags_guard_changes_and_spare_reading() {
+async fn entity_tags_guard_changes_and_allow_304() {
     let shop = Shop::open().await;
     let order = shop.order().await;
     let approve = json!({"status": "APPROVED"});

@@ -109,7 +109,7 @@ async fn the_local_model_answers_from_the_same_data_at_once() {
 }
 
 #[tokio::test]
-async fn money_is_exact_from_end_to_end() {
+async fn prices_are_exact_from_end_to_end() {
     let shop = Shop::open().await;
     for (sent, currency, shown) in [
         ("0", "USD", "0.00"),

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kills_clients_is_refused() {
+    fn malformed_streams_are_rejected() {
         let bad = [
             "data: {}\r\n\r\n".to_owned() + "data: {}\n\n",
             "event: error\ndata: {}\n\n".to_owned(),

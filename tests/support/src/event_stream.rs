@@ -264,7 +264,7 @@ impl Drop for Stream {
 }
 
 #[test]
-fn the_parser_sees_what_is_there_however_it_is_cut() {
+fn the_parser_does_not_depend_on_read_boundaries() {
     let stream = b"retry: 3000\n\nid: e.1\nevent: pet-update\ndata: {\"a\":1}\n\nid: e.2\n\n: hi\n\ndata: {}\n\n";
     let whole = Parser::default().push(stream);
     let mut bytewise = Parser::default();

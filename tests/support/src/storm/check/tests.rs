@@ -86,7 +86,7 @@ fn left() -> (Case, Row) {
 }
 
 #[test]
-fn what_is_right_is_not_objected_to() {
+fn correct_data_is_accepted() {
     for (case, row) in [complete(), cut(), unbegun(), left()] {
         assert_eq!(answers::check(&case), [""; 0]);
         assert_eq!(records::check(&[case], &[row]), [""; 0]);
@@ -102,7 +102,7 @@ fn assert_answer_violation((mut case, _): (Case, Row), word: &str, falsify: impl
 }
 
 #[test]
-fn answers_that_are_no_copy_are_objected_to() {
+fn answers_that_differ_from_what_was_sent_are_reported() {
     assert_answer_violation(complete(), "sent was", |case| case.observed.chunks[1] = "8-0-1".to_owned());
     assert_answer_violation(complete(), "sent was", |case| case.observed.chunks.swap(0, 1));
     assert_answer_violation(complete(), "sent was", |case| drop(case.observed.chunks.remove(1)));
@@ -127,7 +127,7 @@ fn answers_that_are_no_copy_are_objected_to() {
 }
 
 #[test]
-fn ends_that_are_lies_are_objected_to() {
+fn wrong_endings_are_reported() {
     assert_answer_violation(cut(), "as if all were well", |case| case.observed.ending = Ending::Complete);
     assert_answer_violation(complete(), "without a word", |case| case.observed.ending = Ending::Cut);
     assert_answer_violation(complete(), "has left", |case| case.observed.ending = Ending::Left);
@@ -161,7 +161,7 @@ const ERROR: &str = r#"data: {"error":{"message":"m","type":"t","param":null,"co
 const DONE: &str = "data: [DONE]";
 
 #[test]
-fn streams_with_another_end_than_one_are_broken() {
+fn streams_with_a_wrong_ending_are_broken() {
     assert_eq!(read(&[CHUNK, ": beat", DONE], true), Ending::Complete);
     assert_eq!(read(&[CHUNK, ERROR, DONE], true), Ending::Failed("c".to_owned()));
     assert_eq!(read(&[CHUNK, DONE], false), Ending::Cut);
@@ -198,7 +198,7 @@ fn assert_records_violation((case, row): (Case, Row), word: &str, falsify: impl 
 }
 
 #[test]
-fn records_that_do_not_tell_what_happened_are_objected_to() {
+fn wrong_records_are_reported() {
     assert_records_violation(complete(), "no usage record", Vec::clear);
     assert_records_violation(complete(), "of nobody", |rows| rows.push(rows[0].clone()));
     assert_records_violation(complete(), "Alice asked Solo", |rows| "bob".clone_into(&mut rows[0].key));
@@ -215,7 +215,7 @@ fn records_that_do_not_tell_what_happened_are_objected_to() {
 }
 
 #[test]
-fn tokens_that_nobody_counted_are_objected_to() {
+fn wrong_token_counts_are_reported() {
     assert_records_violation(complete(), "reports", |rows| rows[0].completion += 1);
     assert_records_violation(complete(), "reports", |rows| rows[0].prompt += 1);
     assert_records_violation(complete(), "has told", |rows| rows[0].source = Some("counted".to_owned()));
@@ -257,7 +257,7 @@ gen_ai_server_request_duration_seconds_count{gen_ai_request_model=\"solo\",termi
 ";
 
 #[test]
-fn levels_that_are_not_back_are_objected_to() {
+fn resources_above_their_level_are_reported() {
     assert_eq!(levels::gauges(PAGE), [""; 0]);
     for name in ["requests_in_flight", "streams_in_flight", "usage_queue_length", "records_dropped_total"] {
         let lines = |of: &dyn Fn(&str) -> Option<String>| PAGE.lines().filter_map(of).collect::<Vec<_>>().join("\n");
@@ -276,7 +276,7 @@ fn levels_that_are_not_back_are_objected_to() {
 }
 
 #[test]
-fn sums_that_differ_are_objected_to() {
+fn differing_sums_are_reported() {
     let (_, row) = complete();
     let spent = row.prompt + row.completion;
     assert_eq!(levels::budget(2_000_000, 2_000_000 - spent, std::slice::from_ref(&row)), [""; 0]);
@@ -288,7 +288,7 @@ fn sums_that_differ_are_objected_to() {
 }
 
 #[test]
-fn what_was_promised_to_a_model_alone_is_not_forgiven() {
+fn an_unreachable_upstream_is_a_violation_for_a_model_without_outages() {
     for (model, objections) in [(Model::Solo, 1), (Model::Pair, 0), (Model::Tiers, 0)] {
         let (mut case, _) = cut();
         case.plan.model = model;
