@@ -1,13 +1,25 @@
-//! Bounds that all callers share: a total, and a share of it for each owner, so that no single API key can use up what
+//! Bounds of shared resources: a total, and a share of it for each owner, so that no single API key can exhaust what
 //! all of them need.
 //!
-//! Taking and giving back take one lock and one look-up. That is for what is large or lasts: buffers above some size,
-//! subscriptions, tickets. Nothing per token comes here.
+//! Taking and returning an amount cost a lock and a map look-up. Bounds are for large or lasting resources (big
+//! buffers, subscriptions, browser sessions), not for work per token.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A bounded amount of something. Clones are the same bound.
+/// A bounded amount of a resource: bytes, subscriptions, jobs. Clones share one bound.
+///
+/// ```
+/// use petstream::bound::{Bound, Exceeded};
+///
+/// let bound = Bound::new(10, 6);
+/// let key = "key-1".into();
+/// let grant = bound.take(&key, 6)?;
+/// assert_eq!(bound.take(&key, 1).unwrap_err(), Exceeded::Share(6));
+/// drop(grant);
+/// assert_eq!(bound.taken(), 0);
+/// # Ok::<(), Exceeded>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bound {
     shared: Arc<Shared>,
@@ -21,23 +33,23 @@ struct Shared {
     taken: Mutex<Taken>,
 }
 
-/// What is taken now. Owners that have nothing are not in the map, so it has at most as many entries as there are grants.
+/// The amounts that are granted now. The map has owners with a positive amount only, so never more entries than grants.
 #[derive(Debug, Default)]
 struct Taken {
-    all: u64,
+    total: u64,
     by_owner: HashMap<Arc<str>, u64>,
 }
 
-/// Which bound has been reached.
+/// The bound that a request for more would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exceeded {
-    /// The owner's share; the largest amount that one owner may have.
+    /// The owner's share: the largest amount of one owner.
     Share(u64),
-    /// The total; the largest amount that all may have.
+    /// The total: the largest amount of all owners together.
     Total(u64),
 }
 
-/// An amount that an owner has, given back on drop.
+/// An amount that is granted to an owner. Returned on drop.
 #[derive(Debug)]
 pub struct Grant {
     bound: Bound,
@@ -46,7 +58,7 @@ pub struct Grant {
 }
 
 impl Bound {
-    /// At most `total` for all owners, and `share` for each.
+    /// A bound of `total` for all owners and `share` for each. A share beyond the total is the total.
     #[must_use]
     pub fn new(total: u64, share: u64) -> Self {
         let shared = Shared { total, share: share.min(total), taken: Mutex::default() };
@@ -56,29 +68,29 @@ impl Bound {
     /// Grants `amount` to `owner`, the id of an API key.
     ///
     /// # Errors
-    /// [`Exceeded`], and nothing is taken.
+    /// [`Exceeded`]; nothing is granted then.
     pub fn take(&self, owner: &Arc<str>, amount: u64) -> Result<Grant, Exceeded> {
         let mut grant = self.empty_grant(owner);
         grant.resize(amount)?;
         Ok(grant)
     }
 
-    /// A grant of nothing, which can grow. Takes no lock.
+    /// A grant of 0 that can grow by [`Grant::resize`]. Takes no lock.
     #[must_use]
     pub fn empty_grant(&self, owner: &Arc<str>) -> Grant {
         Grant { bound: self.clone(), owner: Arc::clone(owner), amount: 0 }
     }
 
-    /// The most that all owners together can have.
+    /// The largest amount of all owners together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.shared.total
     }
 
-    /// What all owners together have.
+    /// The amount that all owners together have now.
     #[must_use]
     pub fn taken(&self) -> u64 {
-        self.lock().all
+        self.lock().total
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -87,29 +99,29 @@ impl Bound {
 }
 
 impl Grant {
-    /// How much it is.
+    /// The amount.
     #[must_use]
     pub const fn amount(&self) -> u64 {
         self.amount
     }
 
-    /// A grant of nothing, for the same owner.
+    /// A grant of 0 for the same owner.
     #[must_use]
     pub fn sibling(&self) -> Self {
         self.bound.empty_grant(&self.owner)
     }
 
-    /// All of it as a grant of its own; nothing is left here.
+    /// Moves the whole amount into a new grant; 0 is left here.
     #[must_use]
     pub fn take_all(&mut self) -> Self {
-        let nothing = self.sibling();
-        std::mem::replace(self, nothing)
+        let empty = self.sibling();
+        std::mem::replace(self, empty)
     }
 
-    /// Makes it `amount`, more or less than before.
+    /// Changes the amount to `amount`, which may be more or less than before. Shrinking never fails.
     ///
     /// # Errors
-    /// [`Exceeded`] when it would have to grow beyond a bound; then it stays as it was.
+    /// [`Exceeded`] when it would grow beyond a bound; the grant is then unchanged.
     pub fn resize(&mut self, amount: u64) -> Result<(), Exceeded> {
         if amount == self.amount {
             return Ok(());
@@ -117,9 +129,9 @@ impl Grant {
         let Shared { total, share, .. } = *self.bound.shared;
         let mut taken = self.bound.lock();
         let others = taken.by_owner.get(&self.owner).copied().unwrap_or(0).saturating_sub(self.amount);
-        let (own, all) = (others.saturating_add(amount), (taken.all - self.amount).saturating_add(amount));
+        let (own, all) = (others.saturating_add(amount), (taken.total - self.amount).saturating_add(amount));
         if amount > self.amount {
-            // Where the share is the whole, it is the total that there is to speak of.
+            // A share as large as the total is no limit of its own: the total is reported.
             if own > share && share < total {
                 return Err(Exceeded::Share(share));
             }
@@ -127,7 +139,7 @@ impl Grant {
                 return Err(Exceeded::Total(total));
             }
         }
-        taken.all = all;
+        taken.total = all;
         if own == 0 {
             taken.by_owner.remove(&self.owner);
         } else {
@@ -140,7 +152,7 @@ impl Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        // Less is never refused.
+        // Shrinking never fails.
         let _ = self.resize(0);
     }
 }
@@ -158,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn one_owner_has_its_share_and_leaves_the_rest_to_others() {
+    fn an_owner_is_limited_to_its_share_and_all_to_the_total() {
         let bound = Bound::new(10, 4);
         let (one, other, third) = (owner("one"), owner("other"), owner("third"));
         let mut all = vec![bound.take(&one, 3).unwrap(), bound.take(&one, 1).unwrap()];
@@ -171,11 +183,11 @@ mod tests {
         assert_eq!((bound.taken(), entries(&bound)), (7, 3));
         assert!(bound.take(&one, 3).is_ok());
         all.clear();
-        assert_eq!((bound.taken(), entries(&bound)), (0, 0), "whoever has nothing takes no memory");
+        assert_eq!((bound.taken(), entries(&bound)), (0, 0), "owners without grants take no memory");
     }
 
     #[test]
-    fn a_grant_grows_and_shrinks_and_a_refusal_changes_nothing() {
+    fn a_failed_resize_changes_nothing() {
         let bound = Bound::new(10, 6);
         let one = owner("one");
         let mut grant = bound.empty_grant(&one);

@@ -1,8 +1,8 @@
-//! Work that would hold up a thread: done on threads of its own, a few at a time.
+//! A bounded pool of threads for computations that would block a worker thread.
 //!
-//! A thread that serves connections has hundreds of them. What takes longer than a millisecond or two, such as reading a
-//! large body, is done elsewhere meanwhile: the system's scheduler gives both their turn. How many pieces of work run at
-//! once and how many wait is bounded, in total and for each API key, and one key's work never takes all threads.
+//! A worker thread serves hundreds of connections. A computation of more than a millisecond or two, such as parsing a
+//! large body, therefore runs on one of tokio's blocking threads. The number of jobs that run and wait is bounded, in
+//! total and for each API key, and the jobs of one key never occupy all threads.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -12,16 +12,16 @@ use tokio::sync::Semaphore;
 
 use crate::bound::{Bound, Exceeded};
 
-/// Longest JSON that is read where it is needed, bytes; longer ones are read here.
+/// The longest JSON that is parsed on a worker thread, bytes. Longer ones are parsed in the pool.
 pub const MAX_INLINE: usize = 256 * 1024;
-/// Most pieces of work that run or wait.
+/// The largest number of jobs that run or wait.
 pub const MAX_QUEUED: u64 = 256;
-/// Most of one key.
+/// The largest number of jobs of one API key that run or wait.
 pub const MAX_QUEUED_PER_KEY: u64 = 64;
-/// Fewest threads: one for the work of a key, one for that of others.
+/// The smallest number of threads: one for the jobs of one key, one for those of others.
 const MIN_THREADS: usize = 2;
 
-/// The threads and their queue; clones share them.
+/// The pool and its queue. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Offload {
     shared: Arc<Shared>,
@@ -31,26 +31,27 @@ pub struct Offload {
 struct Shared {
     queue: Bound,
     threads: Arc<Semaphore>,
-    /// How many of the threads one owner may have.
-    lane: usize,
-    // std Mutex: never held across .await. Owners that have nothing to do are not in it.
+    /// The largest number of threads that one owner may occupy.
+    threads_per_owner: usize,
+    // std Mutex: never held across .await. Has owners with jobs only.
     lanes: Mutex<Lanes>,
 }
 
-/// The places of each owner, and how many pieces of work it has.
+/// The threads that each owner may still occupy, and the number of its jobs.
 type Lanes = HashMap<Arc<str>, (Arc<Semaphore>, usize)>;
 
-/// Why work was not done.
+/// Why a job was not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffloadError {
-    /// Too much is waiting.
+    /// The queue is full.
     Full(Exceeded),
-    /// The server is going away.
+    /// The server is shutting down.
     Stopping,
 }
 
 impl Offload {
-    /// As many threads as there are cores, at least two. `divided`: each owner has a share of the queue only.
+    /// A pool with as many threads as there are cores, at least two. If `divided`, an owner may have a share of the
+    /// queue and all threads but one; otherwise all of both.
     #[must_use]
     pub fn new(divided: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -62,19 +63,19 @@ impl Offload {
         }
     }
 
-    fn with(threads: usize, lane: usize, queue: Bound) -> Self {
+    fn with(threads: usize, threads_per_owner: usize, queue: Bound) -> Self {
         let threads = Arc::new(Semaphore::new(threads));
-        Self { shared: Arc::new(Shared { queue, threads, lane, lanes: Mutex::default() }) }
+        Self { shared: Arc::new(Shared { queue, threads, threads_per_owner, lanes: Mutex::default() }) }
     }
 
-    /// Does `work` for `owner`, the id of an API key. Work that has begun goes on to its end, also when nobody waits for it
-    /// any more: it should own what it holds memory for.
+    /// Runs `work` in the pool for `owner`, the id of an API key. Dropping the future cancels a job that waits, but a
+    /// job that runs goes on to its end: it should own the grants of the memory that it uses.
     ///
     /// # Errors
     /// [`OffloadError`].
     ///
     /// # Panics
-    /// When `work` does.
+    /// When `work` panics.
     pub async fn run<T: Send + 'static>(
         &self,
         owner: &Arc<str>,
@@ -82,11 +83,12 @@ impl Offload {
     ) -> Result<T, OffloadError> {
         let queued = self.shared.queue.take(owner, 1).map_err(OffloadError::Full)?;
         let lane = Lane::of(&self.shared, owner);
-        // Nobody closes the semaphores.
-        let of_owner = Arc::clone(&lane.places).acquire_owned().await.map_err(|_| OffloadError::Stopping)?;
-        let of_all = Arc::clone(&self.shared.threads).acquire_owned().await.map_err(|_| OffloadError::Stopping)?;
+        // The semaphores are never closed.
+        let owner_permit = Arc::clone(&lane.threads).acquire_owned().await.map_err(|_| OffloadError::Stopping)?;
+        let thread_permit =
+            Arc::clone(&self.shared.threads).acquire_owned().await.map_err(|_| OffloadError::Stopping)?;
         let done = tokio::task::spawn_blocking(move || {
-            let _held = (of_all, of_owner, lane, queued);
+            let _held = (thread_permit, owner_permit, lane, queued);
             work()
         });
         match done.await {
@@ -103,29 +105,29 @@ impl Shared {
     }
 }
 
-/// An owner's place among the threads, as long as it has work.
+/// The entry of an owner in the map, as long as it has jobs.
 struct Lane {
     shared: Arc<Shared>,
     owner: Arc<str>,
-    places: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
 }
 
 impl Lane {
     fn of(shared: &Arc<Shared>, owner: &Arc<str>) -> Self {
         let mut lanes = shared.lanes();
         let lane = lanes.entry(Arc::clone(owner));
-        let (places, work) = lane.or_insert_with(|| (Arc::new(Semaphore::new(shared.lane)), 0));
-        *work += 1;
-        Self { shared: Arc::clone(shared), owner: Arc::clone(owner), places: Arc::clone(places) }
+        let (threads, jobs) = lane.or_insert_with(|| (Arc::new(Semaphore::new(shared.threads_per_owner)), 0));
+        *jobs += 1;
+        Self { shared: Arc::clone(shared), owner: Arc::clone(owner), threads: Arc::clone(threads) }
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
         let mut lanes = self.shared.lanes();
-        let Some((_, work)) = lanes.get_mut(&self.owner) else { return };
-        *work -= 1;
-        if *work == 0 {
+        let Some((_, jobs)) = lanes.get_mut(&self.owner) else { return };
+        *jobs -= 1;
+        if *jobs == 0 {
             lanes.remove(&self.owner);
         }
     }
@@ -141,8 +143,8 @@ mod tests {
         name.into()
     }
 
-    /// Work that runs until it is let go.
-    fn held() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
+    /// A job that runs until the sender is used or dropped.
+    fn blocked_job() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
         let (go, wait) = mpsc::channel::<()>();
         (go, move || wait.recv().unwrap_or_default())
     }
@@ -154,29 +156,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_of_one_owner_leaves_a_thread_to_others() {
+    async fn the_jobs_of_one_owner_leave_a_thread_to_others() {
         let offload = Offload::with(2, 1, Bound::new(10, 5));
         let (one, other) = (owner("one"), owner("other"));
-        let (go, work) = held();
+        let (go, work) = blocked_job();
         let (first, second) = (offload.clone(), offload.clone());
         let (of_first, of_second) = (Arc::clone(&one), Arc::clone(&one));
         let first = tokio::spawn(async move { first.run(&of_first, work).await });
         until(|| offload.shared.threads.available_permits() == 1).await;
         let second = tokio::spawn(async move { second.run(&of_second, || 2).await });
         until(|| offload.shared.queue.taken() == 2).await;
-        assert_eq!(offload.run(&other, || 3).await, Ok(3), "while the other's second waits for its first");
+        assert_eq!(offload.run(&other, || 3).await, Ok(3), "while a job of the first owner waits for its other one");
         assert!(!second.is_finished());
         go.send(()).unwrap();
         assert_eq!((first.await.unwrap(), second.await.unwrap()), (Ok(()), Ok(2)));
         until(|| offload.shared.queue.taken() == 0).await;
-        assert!(offload.shared.lanes().is_empty(), "whoever has no work takes no memory");
+        assert!(offload.shared.lanes().is_empty(), "owners without jobs take no memory");
     }
 
     #[tokio::test]
     async fn the_queue_is_bounded_in_total_and_for_each_owner() {
         let offload = Offload::with(1, 1, Bound::new(3, 2));
         let [one, other, third] = ["one", "other", "third"].map(owner);
-        let (go, work) = held();
+        let (go, work) = blocked_job();
         let mut waiting = Vec::new();
         let begin = |owner: &Arc<str>, work: Box<dyn FnOnce() + Send>| {
             let (offload, owner) = (offload.clone(), Arc::clone(owner));
@@ -189,7 +191,7 @@ mod tests {
         let left = begin(&other, Box::new(|| ()));
         until(|| offload.shared.queue.taken() == 3).await;
         assert_eq!(offload.run(&third, || ()).await, Err(OffloadError::Full(Exceeded::Total(3))));
-        // Who leaves gives its place back.
+        // A job that is cancelled leaves the queue.
         left.abort();
         until(|| offload.shared.queue.taken() == 2).await;
         go.send(()).unwrap();

@@ -1,8 +1,8 @@
-//! The synchronization primitives of the code that is model-checked: the wake flag, the shutdown signal, the usage queue
-//! and the notification of subscribers.
+//! The synchronization primitives of the code that is model-checked with loom: the wake flag, the shutdown signal, the
+//! usage queue and the notification of subscribers.
 //!
-//! `tests/loom` compiles these source files again, with a `crate::sync` of its own that has loom's primitives and models
-//! of tokio's under the same names. Shared state in those files must use this module, or the models do not see it.
+//! `tests/loom` compiles those source files with a `crate::sync` of its own, which has loom's primitives and models of
+//! tokio's under the same names. Shared state in those files must use this module, or loom does not see it.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
 pub(crate) use std::sync::{Mutex, MutexGuard, RwLock};

@@ -1,6 +1,5 @@
-//! Fuzz targets: what hostile bytes reach first, each checked against a reference of its own.
-//!
-//! A target is a function of bytes that panics where something is wrong. `docs/FUZZING.md` says how they are run.
+//! Fuzz targets for the code that parses untrusted bytes. Each compares its result with a reference implementation and
+//! panics when they differ. `docs/FUZZING.md` describes how to run them.
 
 pub mod memory;
 pub mod pieces;
@@ -10,16 +9,16 @@ pub mod targets;
 /// A fuzz target.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// Its name, which is that of its corpus.
+    /// The target's name; its corpus has the same.
     pub name: &'static str,
-    /// Tries one input.
+    /// Checks one input.
     ///
     /// # Panics
-    /// Where something is wrong.
+    /// When a check fails.
     pub run: fn(&[u8]),
 }
 
-/// Every target.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "request_head", run: targets::request_head::run },
     Target { name: "chunked_body", run: targets::chunked_body::run },

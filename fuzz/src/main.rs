@@ -1,4 +1,4 @@
-//! The program that libFuzzer drives: one for all targets, of which `PETSTREAM_FUZZ` names one.
+//! The program that libFuzzer runs. The environment variable `PETSTREAM_FUZZ` selects the target.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! A socket in memory, whose input is cut as the test wants it, and a loop that polls without a runtime's help.
+//! A socket in memory with a given split of its input, and a loop that polls a future without a runtime.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,38 +11,39 @@ use std::task::{Context, Poll, Wake, Waker};
 use petstream::http::server::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Gives its pieces one after the other, with a wait before each but the first, and then the end.
+/// A socket whose reads return the given pieces in order and then the end of the stream. Before each piece but the
+/// first it is pending once.
 pub struct Memory {
     pieces: VecDeque<Vec<u8>>,
-    /// Whether the next piece is there.
-    is_there: AtomicBool,
+    /// Whether the next piece can be read.
+    is_ready: AtomicBool,
     written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Memory {
-    /// A socket with this input, and what is written to it.
+    /// A socket with this input, and the bytes that are written to it.
     #[must_use]
     pub fn new(pieces: &[&[u8]]) -> (Self, Arc<Mutex<Vec<u8>>>) {
         let written = Arc::<Mutex<Vec<u8>>>::default();
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
-        (Self { pieces, is_there: AtomicBool::new(true), written: Arc::clone(&written) }, written)
+        (Self { pieces, is_ready: AtomicBool::new(true), written: Arc::clone(&written) }, written)
     }
 
     fn wait(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.is_there.swap(true, Ordering::Relaxed) {
+        if self.is_ready.swap(true, Ordering::Relaxed) {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// The next bytes, at most so many; none at the end.
-    fn take(&mut self, most: usize) -> Vec<u8> {
+    /// The next bytes, at most `max`; empty at the end.
+    fn take(&mut self, max: usize) -> Vec<u8> {
         let Some(mut piece) = self.pieces.pop_front() else { return Vec::new() };
-        if piece.len() > most {
-            self.pieces.push_front(piece.split_off(most));
+        if piece.len() > max {
+            self.pieces.push_front(piece.split_off(max));
         } else {
-            self.is_there.store(self.pieces.is_empty(), Ordering::Relaxed);
+            self.is_ready.store(self.pieces.is_empty(), Ordering::Relaxed);
         }
         piece
     }
@@ -125,10 +126,10 @@ impl Wake for Flag {
     }
 }
 
-/// Polls to the end. What is pending must have been woken: nothing else would ever poll it again.
+/// Polls a future until it is ready.
 ///
 /// # Panics
-/// When it is pending and was not woken, or was woken far too often.
+/// When it is pending without having been woken, since nothing would ever poll it again, and after a million polls.
 pub fn poll_to_end<F: Future>(future: F) -> F::Output {
     const MAX_POLLS: usize = 1_000_000;
     let flag = Arc::new(Flag(AtomicBool::new(false)));
@@ -138,7 +139,7 @@ pub fn poll_to_end<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        assert!(flag.0.swap(false, Ordering::Relaxed), "it waits, and nothing will wake it");
+        assert!(flag.0.swap(false, Ordering::Relaxed), "pending without a wake-up");
     }
-    panic!("it does not come to an end");
+    panic!("not ready after {MAX_POLLS} polls");
 }

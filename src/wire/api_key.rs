@@ -1,33 +1,43 @@
-//! API keys as data: the form of a secret, its hash, what a key may do.
+//! API keys as data: secrets, their hashes, and scopes. Secrets are never stored, printed or compared, only their
+//! SHA-256.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Every secret made here begins with this, so that scanners for leaked secrets can find it.
+/// The prefix of every new secret, by which scanners for leaked secrets recognise it.
 pub const SECRET_PREFIX: &str = "sk-petstream-";
 
-/// Makes a new secret: [`SECRET_PREFIX`] and 256 random bits in hexadecimal.
+/// A new secret: [`SECRET_PREFIX`] and 256 random bits in hexadecimal.
 ///
 /// # Errors
-/// When the operating system has no random bytes to give.
+/// When the operating system can't provide random bytes.
 pub fn new_secret() -> Result<String, getrandom::Error> {
     Ok(format!("{SECRET_PREFIX}{}", new_token()?))
 }
 
-/// Makes a token: 256 random bits in hexadecimal.
+/// A new session token: 256 random bits in hexadecimal.
 ///
 /// # Errors
-/// When the operating system has no random bytes to give.
+/// When the operating system can't provide random bytes.
 pub fn new_token() -> Result<String, getrandom::Error> {
     let mut bits = [0_u8; 32];
     getrandom::fill(&mut bits)?;
     Ok(hex::encode(bits))
 }
 
-/// The SHA-256 of a secret: all that is ever stored or compared.
+/// The SHA-256 of a secret. Two hashes are compared in constant time, and `Debug` shows no digits.
 ///
-/// Equality takes the same time wherever two hashes differ.
+/// ```
+/// use petstream::wire::api_key::KeyHash;
+///
+/// let hash = KeyHash::of("sk-petstream-0123");
+/// assert!(KeyHash::from_hex(&hash.to_hex()) == Some(hash));
+///
+/// let sealed = hash.sealed("a session's token");
+/// assert!(KeyHash::unseal(&sealed, "a session's token") == Some(hash));
+/// assert!(KeyHash::unseal(&sealed, "another token") != Some(hash));
+/// ```
 #[derive(Clone, Copy, Eq)]
 pub struct KeyHash([u8; 32]);
 
@@ -38,7 +48,7 @@ impl KeyHash {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits; none for anything else.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
@@ -46,21 +56,22 @@ impl KeyHash {
         Some(Self(bytes))
     }
 
-    /// The hash, hidden by a token that is kept elsewhere: 64 hexadecimal digits that say nothing to whoever lacks the
-    /// token. A short secret could be found by trying all of them against its hash. Each token hides one hash only.
+    /// The hash encrypted with a token that is stored elsewhere: 64 hexadecimal digits, useless without the token.
+    /// (From a plain hash a short secret could be found by trying all.) Use each token for one hash only: the key
+    /// stream is fixed.
     #[must_use]
     pub fn sealed(&self, token: &str) -> String {
         self.masked(token).to_hex()
     }
 
-    /// The hash that was [sealed](Self::sealed) with `token`; another one if it was with another token.
+    /// Decrypts a [sealed](Self::sealed) hash. The wrong token yields a wrong hash; none for what is no sealed hash.
     #[must_use]
     pub fn unseal(sealed: &str, token: &str) -> Option<Self> {
         Self::from_hex(sealed).map(|sealed| sealed.masked(token))
     }
 
     fn masked(&self, token: &str) -> Self {
-        // Not the hash by which the token is found.
+        // Another hash than the plain one, by which sessions look up tokens.
         let mask: [u8; 32] = Sha256::new().chain_update(b"sealed key\0").chain_update(token).finalize().into();
         Self(std::array::from_fn(|at| self.0[at] ^ mask[at]))
     }
@@ -74,7 +85,7 @@ impl KeyHash {
 
 impl PartialEq for KeyHash {
     fn eq(&self, other: &Self) -> bool {
-        // Eight bytes at once: each comparison is kept from being made short, which takes longer than itself.
+        // Eight bytes at a time: the barrier in each comparison costs more than the comparison.
         let words = |hash: &Self| -> [u64; 4] {
             let (words, _) = hash.0.as_chunks();
             std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
@@ -91,7 +102,7 @@ impl std::hash::Hash for KeyHash {
 
 impl std::fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A few digits would be enough to find a short secret.
+        // A few digits would be enough to find a short secret by trying.
         f.write_str("KeyHash(…)")
     }
 }
@@ -114,7 +125,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every scope there is, in the order in which they are printed.
+    /// All scopes, in the order in which they are printed.
     pub const ALL: [Self; 4] = [Self::Chat, Self::StoreRead, Self::StoreWrite, Self::Stats];
 
     /// The name used in configuration, in the database and on the command line.
@@ -140,9 +151,9 @@ impl Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// All scopes: keys from the environment and the first key made.
+    /// All scopes: those of keys from the environment, and of the first key.
     pub const ALL: Self = Self(0b1111);
-    /// None.
+    /// No scopes.
     pub const NONE: Self = Self(0);
 
     /// Whether `scope` is in the set.
@@ -151,14 +162,14 @@ impl Scopes {
         self.0 & (1 << scope as u8) != 0
     }
 
-    /// The members, in the order of [`Scope::ALL`].
+    /// The scopes in the set, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 }
 
 impl Default for Scopes {
-    /// Everything but `stats`.
+    /// All scopes but `stats`.
     fn default() -> Self {
         [Scope::Chat, Scope::StoreRead, Scope::StoreWrite].into_iter().collect()
     }
@@ -170,7 +181,11 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
-/// A secret as it may be shown: the first characters, then asterisks. Never enough to use.
+/// A secret for display: its first four characters and `***`; of secrets up to eight characters only `***`.
+///
+/// ```
+/// assert_eq!(petstream::wire::api_key::mask("sk-abcdefghij"), "sk-a***");
+/// ```
 #[must_use]
 pub fn mask(secret: &str) -> String {
     let shown: String = secret.chars().take(4).filter(char::is_ascii_graphic).collect();
@@ -182,14 +197,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_has_256_bits_and_is_never_the_same() {
+    fn secrets_have_256_random_bits() {
         let (one, two) = (new_secret().unwrap(), new_secret().unwrap());
         assert_ne!(one, two);
         assert_eq!(one.len(), SECRET_PREFIX.len() + 64);
     }
 
     #[test]
-    fn a_hash_survives_hexadecimal() {
+    fn a_hash_round_trips_through_hexadecimal() {
         let hash = KeyHash::of("sk-x");
         for at in 0..32 {
             let mut other = hash;
@@ -201,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_hash_is_opened_by_its_token_only_and_shows_nothing() {
+    fn only_its_token_unseals_a_hash() {
         let (hash, token) = (KeyHash::of("abcd"), new_token().unwrap());
         let sealed = hash.sealed(&token);
         assert!(KeyHash::unseal(&sealed, &token) == Some(hash));
@@ -211,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn stats_is_not_given_by_default() {
+    fn stats_is_no_default_scope() {
         assert!(!Scopes::default().contains(Scope::Stats));
         assert!(Scope::ALL.into_iter().all(|scope| Scopes::ALL.contains(scope)));
     }

@@ -1,13 +1,13 @@
-//! The UTF-8 byte-order mark that some clients (PowerShell, .NET) put before JSON.
+//! The UTF-8 byte-order mark that some clients (PowerShell, .NET) send before JSON.
 //!
-//! A sender must not add one and a reader may ignore it (RFC 8259, section 8.1). It is ignored here and never forwarded,
-//! since an upstream may refuse it.
+//! A sender must not add one and a parser may ignore it (RFC 8259, section 8.1). It is removed and never forwarded,
+//! since an upstream may reject it.
 
 use bytes::{Buf, Bytes};
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// `body` without the mark that it may begin with; not copied.
+/// Removes one mark at the beginning of `body`, without copying.
 #[must_use]
 pub fn without_mark(mut body: Bytes) -> Bytes {
     if body.starts_with(MARK) {
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_mark_at_the_very_beginning_is_left_out() {
+    fn only_one_mark_at_the_beginning_is_removed() {
         for (body, expected) in [
             ("\u{feff}{}", "{}"),
             ("{}", "{}"),

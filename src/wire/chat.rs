@@ -1,6 +1,7 @@
-//! Answers of the local model, written in the real API's order of keys.
+//! The local model's completions and chunks as JSON, with the members of OpenAI's API in the same order.
 //!
-//! Source: recorded streams of the API; "The chat completion chunk object" in OpenAI's API reference.
+//! Source: recorded streams of the API; OpenAI's API reference, "The chat completion chunk object" and "The chat
+//! completion object".
 
 use async_openai::types::chat::{CompletionTokensDetails, CompletionUsage, FinishReason, PromptTokensDetails};
 use bytes::BytesMut;
@@ -9,22 +10,22 @@ use uuid::Uuid;
 
 use super::sse::push_frame;
 
-/// The same in every chunk of a stream.
+/// What a completion and every chunk of its stream begin with.
 #[derive(Clone, Debug)]
 pub struct CompletionHead {
-    /// `chatcmpl-…`.
+    /// The completion's id, `chatcmpl-…`.
     pub id: String,
-    /// Seconds since 1970.
+    /// Unix time, seconds.
     pub created: i64,
     /// The name that the client asked for.
     pub model: String,
 }
 
-/// Says which build answered, as the API's field of that name does.
+/// The value of `system_fingerprint`: petstream's version.
 const FINGERPRINT: &str = concat!("fp_petstream_", env!("CARGO_PKG_VERSION"));
 
 impl CompletionHead {
-    /// A head with a new id.
+    /// A head with a new id and the current time.
     #[must_use]
     pub fn new(model: &str) -> Self {
         Self {
@@ -35,7 +36,7 @@ impl CompletionHead {
     }
 }
 
-/// Token counts in the API's shape, with the details that SDKs expect to find.
+/// A `usage` object, with the details that SDKs read, all 0.
 #[must_use]
 pub fn usage(prompt_tokens: u32, completion_tokens: u32) -> CompletionUsage {
     CompletionUsage {
@@ -57,12 +58,12 @@ pub fn usage(prompt_tokens: u32, completion_tokens: u32) -> CompletionUsage {
     }
 }
 
-/// Writes the frames of one stream.
+/// Writes the chunks of one stream as frames.
 #[derive(Debug)]
 pub struct ChunkWriter {
-    /// Everything up to the choices, made once.
+    /// The bytes of every chunk up to its choices, encoded once.
     before: Vec<u8>,
-    /// Everything after them: with `"usage":null` when the client asked for usage.
+    /// The bytes behind the choices, with `"usage":null` if the client asked for usage.
     after: &'static [u8],
     scratch: Vec<u8>,
 }
@@ -109,22 +110,22 @@ impl ChunkWriter {
         Self { before, after: if include_usage { b"],\"usage\":null}" } else { b"]}" }, scratch: Vec::new() }
     }
 
-    /// The chunk that opens choice `index`.
+    /// Appends the first chunk of choice `index`, which has the role.
     pub fn first(&mut self, out: &mut BytesMut, index: u32) {
         self.choice(out, index, Delta::First { role: "assistant", content: "", refusal: () }, None);
     }
 
-    /// A piece of text.
+    /// Appends a chunk with text.
     pub fn text(&mut self, out: &mut BytesMut, index: u32, content: &str) {
         self.choice(out, index, Delta::Text { content }, None);
     }
 
-    /// The chunk that ends choice `index`.
+    /// Appends the chunk that finishes choice `index`.
     pub fn last(&mut self, out: &mut BytesMut, index: u32, reason: FinishReason) {
         self.choice(out, index, Delta::Last {}, Some(reason));
     }
 
-    /// The chunk with the token counts, for clients that asked.
+    /// Appends the chunk with the token counts, for clients that asked for usage.
     pub fn usage(&mut self, out: &mut BytesMut, usage: &CompletionUsage) {
         self.scratch.clear();
         self.scratch.extend_from_slice(&self.before);
@@ -137,14 +138,14 @@ impl ChunkWriter {
     fn choice(&mut self, out: &mut BytesMut, index: u32, delta: Delta<'_>, finish_reason: Option<FinishReason>) {
         self.scratch.clear();
         self.scratch.extend_from_slice(&self.before);
-        // Writing to memory can't fail.
+        // Writing to a Vec can't fail.
         let _ = serde_json::to_writer(&mut self.scratch, &Choice { index, delta, logprobs: (), finish_reason });
         self.scratch.extend_from_slice(self.after);
         push_frame(out, &self.scratch);
     }
 }
 
-/// An answer that is no stream: one text and one reason a choice.
+/// A whole completion; `choices` are text and finish reason of each choice.
 #[must_use]
 pub fn completion(head: &CompletionHead, choices: &[(String, FinishReason)], usage: &CompletionUsage) -> Vec<u8> {
     #[derive(Serialize)]
@@ -191,7 +192,7 @@ pub fn completion(head: &CompletionHead, choices: &[(String, FinishReason)], usa
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // Plain structs of strings and numbers always serialise.
+    // Serialising structs of strings and numbers can't fail.
     serde_json::to_vec(value).unwrap_or_default()
 }
 
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_in_the_apis_order_of_keys() {
+    fn a_stream_has_the_members_of_openais_api_in_order() {
         let mut out = BytesMut::new();
         let mut writer = ChunkWriter::new(&head(), true);
         writer.first(&mut out, 0);
@@ -215,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn without_usage_the_key_is_absent() {
+    fn a_client_that_did_not_ask_for_usage_gets_none() {
         let mut out = BytesMut::new();
         ChunkWriter::new(&head(), false).text(&mut out, 3, "x");
         assert!(!String::from_utf8(out.to_vec()).unwrap().contains("usage"));
     }
 
     #[test]
-    fn a_whole_answer() {
+    fn a_completion_has_the_members_of_openais_api_in_order() {
         let body = completion(&head(), &[("hi".into(), FinishReason::Length)], &usage(2, 1));
         insta::assert_snapshot!(String::from_utf8(body).unwrap());
     }

@@ -1,25 +1,34 @@
-//! OpenAI's error envelope: `{"error":{"message","type","param","code"}}`, all four keys, `code` a string or null.
+//! OpenAI's error envelope, `{"error":{"message","type","param","code"}}`, always with all four keys, and the error
+//! objects that upstreams send instead.
 //!
-//! Source: OpenAI's API reference, "Error codes" and the error objects that its SDKs read.
+//! Source: OpenAI's API reference, "Error codes", and the error objects that its SDKs read.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// What stands under `error`.
+/// The value of `error`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorBody {
-    /// For people.
+    /// The message for people.
     pub message: String,
-    /// The family: `invalid_request_error`, `server_error`, `requests`, `tokens`, …
+    /// The kind of error: `invalid_request_error`, `server_error`, `requests`, `tokens`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// The parameter that is to blame.
+    /// The path of the parameter at fault.
     pub param: Option<String>,
-    /// Machine-readable cause.
+    /// The machine-readable cause.
     pub code: Option<String>,
 }
 
-/// The body of a failed answer, or the data of a stream's error frame.
+/// The body of an error response, or the data of a stream's error frame.
+///
+/// ```
+/// use petstream::wire::envelope::{Envelope, ErrorBody};
+///
+/// let error = ErrorBody { message: "Busy.".into(), kind: "server_error".into(), param: None, code: None };
+/// let json = Envelope { error }.to_json();
+/// assert_eq!(json, br#"{"error":{"message":"Busy.","type":"server_error","param":null,"code":null}}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Envelope {
     /// The error.
@@ -30,15 +39,14 @@ impl Envelope {
     /// The envelope as one line of JSON.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        // Strings and nulls always serialise.
+        // Serialising strings and nulls can't fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
-/// An error object as upstreams send it: any of the shapes seen in the wild, put right.
-///
-/// Understands `{"error":{…}}`, `{"error":"text"}`, a bare `{"message":…}` (also under `detail`), a list with the error in
-/// it, an error in a choice, codes that are numbers, and missing keys. None when the value holds no message at all.
+/// Reads an error object in any of the shapes that upstreams send: `{"error":{…}}`, `{"error":"text"}`, a bare
+/// `{"message":…}` (also under `detail`), an array with an error in it, an error in a choice; codes may be numbers and
+/// keys may be missing. None when there is no message.
 #[must_use]
 pub fn read_error(value: &Value) -> Option<ErrorBody> {
     let value = value.as_array().and_then(|all| all.first()).unwrap_or(value);
@@ -51,12 +59,12 @@ pub fn read_error(value: &Value) -> Option<ErrorBody> {
     if let Value::String(message) = error {
         return Some(ErrorBody { message: message.clone(), kind: String::new(), param: None, code: None });
     }
-    let text = |key: &str| word(error.get(key)?);
+    let text = |key: &str| text_of(error.get(key)?);
     let message = text("message").or_else(|| detail(error.get("detail")?)).or_else(|| text("msg"))?;
     Some(ErrorBody { message, kind: text("type").unwrap_or_default(), param: text("param"), code: text("code") })
 }
 
-fn word(value: &Value) -> Option<String> {
+fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -64,10 +72,10 @@ fn word(value: &Value) -> Option<String> {
     }
 }
 
-/// What is wrong, or the first of a list of what is.
+/// The message of a `detail`: a string, an object with a message, or an array of these, of which the first is read.
 fn detail(value: &Value) -> Option<String> {
     let first = value.as_array().and_then(|all| all.first()).unwrap_or(value);
-    word(first).or_else(|| word(first.get("msg").or_else(|| first.get("message"))?))
+    text_of(first).or_else(|| text_of(first.get("msg").or_else(|| first.get("message"))?))
 }
 
 #[cfg(test)]
@@ -83,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_shapes_are_put_right() {
+    fn errors_of_other_shapes_are_read() {
         let read = |value| read_error(&value).map(|error| (error.message, error.kind, error.code));
         let full = json!({"error":{"message":"m","type":"t","param":null,"code":500}});
         assert_eq!(read(full), Some(("m".into(), "t".into(), Some("500".into()))));

@@ -1,26 +1,26 @@
-//! Live events as data: topics, names, cursors, and the JSON of one event.
+//! Live events as data: topics, kinds of events, and cursors. The wire format is in [`super::event_frame`].
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a stream can be about.
+/// The subject of an event. Clients subscribe to topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
-    /// Pets that came, changed, went.
+    /// Pets: created, changed, deleted.
     Pets,
-    /// Orders.
+    /// Orders: placed, changed.
     Orders,
-    /// Counts of the inventory.
+    /// The number of pets by status.
     Inventory,
-    /// News for people: a species running low.
+    /// Messages for people, such as a species running low.
     Notifications,
 }
 
 impl Topic {
-    /// Every topic, in the order in which they are stored.
+    /// All topics, in the order in which they are stored.
     pub const ALL: [Self; 4] = [Self::Pets, Self::Orders, Self::Inventory, Self::Notifications];
 
     /// The name in URLs and in the database.
@@ -41,8 +41,8 @@ impl Topic {
     }
 }
 
-/// The name of one more topic, which is told to those who listen and logged for nobody: it has no numbers, no ids, and
-/// no place in a set of [`Topics`].
+/// The name of the ephemeral topic of statistics. Its events have no ids, are not logged and are never replayed, so
+/// that it is no [`Topic`].
 pub const STATS_TOPIC: &str = "stats";
 
 /// A set of topics.
@@ -52,7 +52,7 @@ pub struct Topics(u8);
 impl Topics {
     /// All topics.
     pub const ALL: Self = Self(0b1111);
-    /// None.
+    /// No topics.
     pub const NONE: Self = Self(0);
 
     /// Whether `topic` is in the set.
@@ -61,13 +61,13 @@ impl Topics {
         self.0 & (1 << topic as u8) != 0
     }
 
-    /// Whether there is no topic in it.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The members, in the order of [`Topic::ALL`].
+    /// The topics in the set, in the order of [`Topic::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Topic> {
         Topic::ALL.into_iter().filter(move |topic| self.contains(*topic))
     }
@@ -79,7 +79,7 @@ impl FromIterator<Topic> for Topics {
     }
 }
 
-/// What happened. Adding one makes the compiler list every place that must know.
+/// The kind of an event. To add one, follow the compiler: every `match` is exhaustive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventKind {
     /// A pet was created, changed other than in status, or deleted.
@@ -92,12 +92,12 @@ pub enum EventKind {
     OrderStatusChanged,
     /// The counts of the inventory changed.
     InventoryChanged,
-    /// Something that a person would want to know.
+    /// A message for people.
     Notification,
 }
 
 impl EventKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 6] = [
         Self::PetUpdate,
         Self::PetStatusChanged,
@@ -107,7 +107,7 @@ impl EventKind {
         Self::Notification,
     ];
 
-    /// The `event:` name. Never `error` or `open`, which collide with `EventSource`'s own.
+    /// The event's name in `event:` lines. Never `error` or `open`, which `EventSource` dispatches itself.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -126,7 +126,7 @@ impl EventKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The topic that it belongs to.
+    /// The topic of events of this kind.
     #[must_use]
     pub const fn topic(self) -> Topic {
         match self {
@@ -138,29 +138,39 @@ impl EventKind {
     }
 }
 
-/// The last event of each topic, by its number; 0 where there was none.
+/// The sequence number of the last event of each topic, in the order of [`Topic::ALL`]; 0 where there was none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastSeqs(pub [u64; 4]);
 
 impl LastSeqs {
-    /// The last event on a stream of these topics.
+    /// The last event of any of these topics.
     #[must_use]
     pub fn of(&self, topics: Topics) -> u64 {
         topics.iter().map(|topic| self.0[topic as usize]).max().unwrap_or(0)
     }
 
-    /// Notes that event `seq` is the last one of `topic` now.
+    /// Records event `seq` as the last one of `topic`.
     pub const fn note(&mut self, topic: Topic, seq: u64) {
         self.0[topic as usize] = seq;
     }
 }
 
-/// A position in the log, `<epoch>.<seq>`: everything up to and including event `seq` has been seen.
+/// A position in the event log, `<epoch>.<seq>`: the client has all events up to and including `seq`.
+///
+/// ```
+/// use petstream::wire::event::{Cursor, InvalidCursor};
+///
+/// let cursor: Cursor = "k3f9a2.42".parse()?;
+/// assert_eq!((cursor.epoch.as_str(), cursor.seq), ("k3f9a2", 42));
+/// assert_eq!(cursor.to_string(), "k3f9a2.42");
+/// assert!("k3f9a2.+42".parse::<Cursor>().is_err());
+/// # Ok::<(), InvalidCursor>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// Which log: new for every new database, and after a restore.
+    /// The log's epoch. A new database gets a new one, and so does a restored one.
     pub epoch: Epoch,
-    /// The number of the event; 0 is before the first.
+    /// The event's sequence number; 0 is before the first event.
     pub seq: u64,
 }
 
@@ -170,14 +180,14 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Not a cursor of ours.
+/// The text is no cursor, or no epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCursor;
 
 impl FromStr for Cursor {
     type Err = InvalidCursor;
 
-    /// Strict, since what is parsed is printed again into `id:` lines: letters and digits, one dot, digits.
+    /// Strict, since a parsed cursor is written into `id:` lines: an epoch, one dot, decimal digits of a `u64`.
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let (epoch, seq) = text.split_once('.').ok_or(InvalidCursor)?;
         let digits = !seq.is_empty() && seq.bytes().all(|byte| byte.is_ascii_digit());
@@ -186,12 +196,12 @@ impl FromStr for Cursor {
     }
 }
 
-/// The name of a log: 1 to 16 lower-case letters and digits.
+/// The name of an event log: 1 to 16 lower-case ASCII letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(String);
 
 impl Epoch {
-    /// The name itself.
+    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -213,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_are_read_strictly() {
+    fn cursors_are_parsed_strictly() {
         let cursor: Cursor = "k3f9a2.42".parse().unwrap();
         assert_eq!((cursor.epoch.as_str(), cursor.seq, cursor.to_string().as_str()), ("k3f9a2", 42, "k3f9a2.42"));
         for text in ["", ".", "a.", ".1", "a.-1", "a.+1", "A.1", "a.1.2", "a b.1", "a.99999999999999999999", "a\n.1"] {
@@ -230,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_their_own_and_collide_with_nothing() {
+    fn names_round_trip_and_collide_with_no_reserved_ones() {
         for kind in EventKind::ALL {
             assert_eq!(EventKind::from_name(kind.name()), Some(kind));
             assert!(!["error", "open", "message"].contains(&kind.name()));

@@ -1,48 +1,48 @@
-//! Live events as bytes: each is encoded once, and written for any set of topics by putting in the one number that
-//! differs.
+//! Live events as frames of an event stream. An event is encoded once for all subscribers; the one number that depends
+//! on a subscriber's topics (`prev`) is inserted when it is written.
 //!
-//! On the wire an event is `id`, `event` and one line of `data`: JSON, in which raw line ends are only white space
-//! between tokens. LF, CRLF and lone CR all end a line there, so all of them become blanks: no payload can begin a field.
+//! A frame has the lines `id`, `event` and one `data` (WHATWG HTML, section 9.2). Its data is JSON, in which raw line
+//! ends are only white space between tokens. They become spaces, so that no payload can begin a field.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
 
 use super::event::{Cursor, Epoch, EventKind, LastSeqs, Topic, Topics};
 
-/// An event as its parts.
+/// The contents of an event.
 #[derive(Clone, Copy, Debug)]
 pub struct EventParts<'a> {
-    /// What happened.
+    /// The kind of the event.
     pub kind: EventKind,
     /// The id of the resource.
     pub id: &'a str,
     /// The version of the resource after the change.
     pub version: u64,
-    /// When.
+    /// The time of the change. It is written with milliseconds.
     pub at: Timestamp,
     /// The last event of each topic before this one.
     pub prev: LastSeqs,
-    /// The members of its JSON from `"resource"` on, without braces.
+    /// The JSON members from `"resource"` on, without braces.
     pub body: &'a str,
 }
 
-/// An event as bytes.
+/// An encoded event.
 #[derive(Debug)]
 pub struct EncodedEvent {
-    /// Its number.
+    /// Its sequence number.
     pub seq: u64,
-    /// The topic that it belongs to.
+    /// Its topic.
     pub topic: Topic,
     prev: LastSeqs,
     kind: EventKind,
-    /// `id: …\nevent: …\ndata: {…"prev":` and, after `cut`, `,…}`.
+    /// `id: …\nevent: …\ndata: {…"prev":` and, from `prev_at` on, `,…}`.
     bytes: Bytes,
-    /// Where the `event` line begins.
-    name: usize,
-    /// Where the `data` line begins.
-    data: usize,
-    /// Where the number of the event before goes in.
-    cut: usize,
+    /// The offset of the `event` line.
+    name_at: usize,
+    /// The offset of the `data` line.
+    data_at: usize,
+    /// The offset at which `prev` is inserted.
+    prev_at: usize,
 }
 
 const DATA: &[u8] = b"data: ";
@@ -51,60 +51,64 @@ impl EncodedEvent {
     /// Encodes event `seq` of the log `epoch`.
     #[must_use]
     pub fn new(epoch: &Epoch, seq: u64, parts: &EventParts<'_>) -> Self {
+        let mut digits = itoa::Buffer::new();
         let mut out = BytesMut::with_capacity(192 + parts.body.len());
-        put(&mut out, &[b"id: ", epoch.as_str().as_bytes(), b".", Digits::of(seq).text(), b"\n"]);
-        let name = out.len();
+        put(&mut out, &[b"id: ", epoch.as_str().as_bytes(), b".", digits.format(seq).as_bytes(), b"\n"]);
+        let name_at = out.len();
         put(&mut out, &[b"event: ", parts.kind.name().as_bytes(), b"\n"]);
-        let data = out.len();
+        let data_at = out.len();
         put(&mut out, &[DATA, b"{\"type\":\"", parts.kind.name().as_bytes(), b"\",\"id\":"]);
-        put_json_text(&mut out, parts.id);
-        put(&mut out, &[b",\"version\":", Digits::of(parts.version).text(), b",\"prev\":"]);
-        let cut = out.len();
+        put_json_string(&mut out, parts.id);
+        put(&mut out, &[b",\"version\":", digits.format(parts.version).as_bytes(), b",\"prev\":"]);
+        let prev_at = out.len();
         put(&mut out, &[b",\"time\":\"", format!("{:.3}", parts.at).as_bytes(), b"\","]);
         put_on_one_line(&mut out, parts.body);
         out.put_u8(b'}');
         let topic = parts.kind.topic();
-        Self { seq, topic, prev: parts.prev, kind: parts.kind, bytes: out.freeze(), name, data, cut }
+        Self { seq, topic, prev: parts.prev, kind: parts.kind, bytes: out.freeze(), name_at, data_at, prev_at }
     }
 
-    /// Bytes that it takes.
+    /// The length, bytes, without `prev` and the blank line.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Never: every event has an id.
+    /// Always false: every event has an id.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Appends it as a block of a stream of `topics`; the `event` line only if `named`.
+    /// Appends the event as a frame of a stream of `topics`; the `event` line only if `named`.
     pub fn push_block(&self, out: &mut BytesMut, topics: Topics, named: bool) {
-        let from = if named { self.name } else { self.data };
-        let prev = Digits::of(self.prev.of(topics));
-        let (id, before, after) = (&self.bytes[..self.name], &self.bytes[from..self.cut], &self.bytes[self.cut..]);
-        out.reserve(self.bytes.len() + prev.text().len() + 2);
-        put(out, &[id, before, prev.text(), after, b"\n\n"]);
+        let from = if named { self.name_at } else { self.data_at };
+        let mut digits = itoa::Buffer::new();
+        let prev = digits.format(self.prev.of(topics)).as_bytes();
+        let id = &self.bytes[..self.name_at];
+        let (before, after) = (&self.bytes[from..self.prev_at], &self.bytes[self.prev_at..]);
+        out.reserve(self.bytes.len() + prev.len() + 2);
+        put(out, &[id, before, prev, after, b"\n\n"]);
     }
 
-    /// Appends it as `{"id","event","data"}`, of which `data` is the object that a stream of `topics` has in its `data`
-    /// line.
+    /// Appends the event as a JSON object `{"id","event","data"}`. Its `data` is what the `data` line of a stream of
+    /// `topics` has.
     pub fn push_json(&self, out: &mut BytesMut, topics: Topics) {
-        let id = &self.bytes[b"id: ".len()..self.name - 1];
-        let data = self.data + DATA.len();
-        let prev = Digits::of(self.prev.of(topics));
+        let id = &self.bytes[b"id: ".len()..self.name_at - 1];
+        let data_at = self.data_at + DATA.len();
+        let mut digits = itoa::Buffer::new();
+        let prev = digits.format(self.prev.of(topics)).as_bytes();
         put(out, &[b"{\"id\":\"", id, b"\",\"event\":\"", self.kind.name().as_bytes(), b"\",\"data\":"]);
-        put(out, &[&self.bytes[data..self.cut], prev.text(), &self.bytes[self.cut..], b"}"]);
+        put(out, &[&self.bytes[data_at..self.prev_at], prev, &self.bytes[self.prev_at..], b"}"]);
     }
 }
 
-/// A block that is told in passing: it has no id, and who was not there has missed it. Clones share its bytes.
+/// An ephemeral event as a frame: it has no id and is never replayed. Clones share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EphemeralFrame {
     bytes: Bytes,
-    /// Where the `data` line begins.
-    data: usize,
+    /// The offset of the `data` line.
+    data_at: usize,
 }
 
 impl EphemeralFrame {
@@ -113,33 +117,41 @@ impl EphemeralFrame {
     pub fn new(name: &'static str, json: &str) -> Self {
         let mut out = BytesMut::with_capacity(name.len() + json.len() + 32);
         put(&mut out, &[b"event: ", name.as_bytes(), b"\n"]);
-        let data = out.len();
+        let data_at = out.len();
         out.extend_from_slice(DATA);
         put_on_one_line(&mut out, json);
         out.extend_from_slice(b"\n\n");
-        Self { bytes: out.freeze(), data }
+        Self { bytes: out.freeze(), data_at }
     }
 
-    /// The block; the `event` line only if `named`.
+    /// The frame; the `event` line only if `named`.
     #[must_use]
     pub fn block(&self, named: bool) -> Bytes {
-        if named { self.bytes.clone() } else { self.bytes.slice(self.data..) }
+        if named { self.bytes.clone() } else { self.bytes.slice(self.data_at..) }
     }
 }
 
-/// A block that is about the stream itself.
+/// A frame about the stream itself: connected, heartbeat, reset.
+///
+/// ```
+/// use petstream::wire::event_frame::ControlFrame;
+///
+/// let mut out = bytes::BytesMut::new();
+/// ControlFrame { name: "heartbeat", id: None, data: "{}" }.push(&mut out);
+/// assert_eq!(out, "event: heartbeat\ndata: {}\n\n");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ControlFrame<'a> {
-    /// The `event:` name.
+    /// The event's name.
     pub name: &'static str,
-    /// What the client keeps from now on; none: what it has.
+    /// The client's new last event ID; none leaves it unchanged.
     pub id: Option<&'a Cursor>,
-    /// JSON.
+    /// The data, as JSON.
     pub data: &'a str,
 }
 
 impl ControlFrame<'_> {
-    /// Appends it.
+    /// Appends the frame.
     pub fn push(&self, out: &mut BytesMut) {
         if let Some(id) = self.id {
             put(out, &[b"id: ", id.to_string().as_bytes(), b"\n"]);
@@ -150,27 +162,27 @@ impl ControlFrame<'_> {
     }
 }
 
-/// Appends a block that moves the client's id on and dispatches nothing.
+/// Appends a frame that sets the client's last event ID and dispatches no event.
 pub fn push_id(out: &mut BytesMut, cursor: &Cursor) {
     put(out, &[b"id: ", cursor.to_string().as_bytes(), b"\n\n"]);
 }
 
-/// Appends the wait, milliseconds, before the client comes back to a stream that broke or ended.
+/// Appends the reconnection time: how long the client waits after the stream ends. Whole milliseconds.
 pub fn push_retry(out: &mut BytesMut, wait: std::time::Duration) {
     let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    put(out, &[b"retry: ", Digits::of(ms).text(), b"\n\n"]);
+    put(out, &[b"retry: ", itoa::Buffer::new().format(ms).as_bytes(), b"\n\n"]);
 }
 
-fn put(out: &mut BytesMut, pieces: &[&[u8]]) {
-    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+fn put(out: &mut BytesMut, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// `text` as a JSON string.
-fn put_json_text(out: &mut BytesMut, text: &str) {
+/// Appends `text` as a JSON string.
+fn put_json_string(out: &mut BytesMut, text: &str) {
     out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
 }
 
-/// JSON without raw line ends.
+/// Appends JSON with spaces for its raw line ends.
 fn put_on_one_line(out: &mut BytesMut, json: &str) {
     let mut rest = json.as_bytes();
     while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
@@ -178,30 +190,6 @@ fn put_on_one_line(out: &mut BytesMut, json: &str) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-}
-
-/// A number in decimal, without an allocation: one is written for every event and subscriber.
-struct Digits {
-    bytes: [u8; 20],
-    from: usize,
-}
-
-impl Digits {
-    fn of(mut number: u64) -> Self {
-        let mut digits = Self { bytes: [b'0'; 20], from: 20 };
-        loop {
-            digits.from -= 1;
-            digits.bytes[digits.from] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-            number /= 10;
-            if number == 0 {
-                return digits;
-            }
-        }
-    }
-
-    fn text(&self) -> &[u8] {
-        &self.bytes[self.from..]
-    }
 }
 
 #[cfg(test)]
@@ -224,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_id_name_and_data_with_the_number_before_it_among_its_topics() {
+    fn an_event_has_id_name_and_data_with_the_event_before_it_among_the_topics() {
         let event = encoded("p1", r#""resource":{"a":1}"#);
         let data = |prev: u64| {
             format!(
@@ -243,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_and_ids_are_blocks() {
+    fn control_frames_ids_and_reconnection_times_are_frames() {
         let cursor = "e.9".parse().unwrap();
         let mut out = BytesMut::new();
         push_retry(&mut out, std::time::Duration::from_millis(1_500));
@@ -256,17 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_in_passing_has_no_id() {
-        let passing = EphemeralFrame::new("stats", "{\"a\":\r\n1}");
-        assert_eq!(passing.block(true), "event: stats\ndata: {\"a\":  1}\n\n");
-        assert_eq!(passing.block(false), "data: {\"a\":  1}\n\n");
-    }
-
-    #[test]
-    fn numbers_are_written_as_they_are() {
-        for number in [0, 1, 9, 10, 12_345, u64::MAX] {
-            assert_eq!(Digits::of(number).text(), number.to_string().as_bytes());
-        }
+    fn ephemeral_events_have_no_id() {
+        let frame = EphemeralFrame::new("stats", "{\"a\":\r\n1}");
+        assert_eq!(frame.block(true), "event: stats\ndata: {\"a\":  1}\n\n");
+        assert_eq!(frame.block(false), "data: {\"a\":  1}\n\n");
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Frames that differ from the one before in a few texts only, recognised without parsing them again.
 //!
-//! Nearly every chunk of a stream is the one before it with another text. A chunk that was parsed in full therefore becomes
-//! a template: its bytes around the texts. A frame with the same bytes around its own texts is well-formed and says the same
-//! otherwise; only its texts have to be scanned for their ends.
+//! Nearly every chunk of a stream is the one before it with another text. A chunk that was parsed in full therefore
+//! becomes a template: its bytes around the texts. A frame with the same bytes around its own texts is well-formed and
+//! says the same otherwise; only its texts have to be scanned for their ends.
 
 use std::ops::Range;
 
@@ -49,7 +49,8 @@ impl LengthRule {
 }
 
 impl FrameTemplate {
-    /// The template of a well-formed frame with these texts, in order. None when it has no texts, too many, or is too long.
+    /// The template of a well-formed frame with these texts, in order. None when it has no texts, too many, or is too
+    /// long.
     #[must_use]
     pub(super) fn new(frame: &str, spans: &[TextSpan]) -> Option<Self> {
         if spans.is_empty() || spans.len() > MAX_TEXTS || frame.len() > MAX_BYTES {

@@ -1,11 +1,19 @@
-//! Durations as Go prints them, which is how the API writes `x-ratelimit-reset-*`: `120ms`, `33.023s`, `6m0s`.
+//! Durations in Go's format, which OpenAI's API uses in `x-ratelimit-reset-*`: `120ms`, `33.023s`, `6m0s`.
 //!
 //! Source: `time.Duration.String` of the Go standard library. <https://pkg.go.dev/time#Duration.String>
 
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// `duration`, rounded up to milliseconds.
+/// Formats `duration`, rounded up to milliseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use petstream::wire::go_duration::go_duration;
+///
+/// assert_eq!(go_duration(Duration::from_secs(360)), "6m0s");
+/// assert_eq!(go_duration(Duration::from_micros(1_500)), "2ms");
+/// ```
 #[must_use]
 pub fn go_duration(duration: Duration) -> String {
     let mut text = String::new();
@@ -14,7 +22,7 @@ pub fn go_duration(duration: Duration) -> String {
     text
 }
 
-/// As [`go_duration`], behind what is in `to`.
+/// Appends what [`go_duration`] returns to `to`.
 ///
 /// # Errors
 /// Those of `to`.
@@ -42,7 +50,7 @@ pub fn write_go_duration(to: &mut impl Write, duration: Duration) -> fmt::Result
     to.write_str(digits.format(seconds))?;
     if rest > 0 {
         to.write_str(".")?;
-        // A thousand more, so that there are three digits behind the first, which is not written.
+        // 1000 is added for leading zeros; the first digit is left out.
         to.write_str(digits.format(1_000 + rest)[1..].trim_end_matches('0'))?;
     }
     to.write_str("s")
@@ -53,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_go_prints_them() {
+    fn durations_are_formatted_as_in_go() {
         let cases = [
             (0, "0s"),
             (1, "1ms"),
@@ -70,6 +78,6 @@ mod tests {
         for (ms, text) in cases {
             assert_eq!(go_duration(Duration::from_millis(ms)), text);
         }
-        assert_eq!(go_duration(Duration::from_nanos(1)), "1ms", "never less than the wait");
+        assert_eq!(go_duration(Duration::from_nanos(1)), "1ms", "rounded up");
     }
 }

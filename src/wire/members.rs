@@ -1,7 +1,7 @@
 //! The members of a JSON object as slices of its text, and edits of that text.
 //!
-//! Bodies are forwarded byte for byte and never serialised again: numbers keep all their digits, and only the ranges that
-//! must change are replaced.
+//! Bodies are forwarded byte for byte and never serialised again: numbers keep all their digits, and only the ranges
+//! that must change are replaced.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -54,8 +54,8 @@ pub(crate) fn members_up_to(text: &str, max: usize) -> Result<(Vec<Member<'_>>, 
     Ok((all, count))
 }
 
-/// The decoded string of the first member `key` of the JSON object `text`. None when there is none or it is no string. The text
-/// behind the member is not read.
+/// The decoded string of the first member `key` of the JSON object `text`. None when there is none or it is no string.
+/// The text behind the member is not read.
 #[must_use]
 pub(crate) fn string_member<'a>(text: &'a str, key: &str) -> Option<Cow<'a, str>> {
     let (mut scanner, mut found) = (Scanner::new(text), None);
@@ -110,8 +110,8 @@ pub(crate) fn apply_edits(text: &str, edits: &[(Range<usize>, String)]) -> Strin
     edited
 }
 
-/// Whether objects and arrays in `json` nest deeper than `limit`. Counts brackets outside strings, so `json` need not be
-/// well-formed.
+/// Whether objects and arrays in `json` nest deeper than `limit`. Counts brackets outside strings, so `json` need not
+/// be well-formed.
 #[must_use]
 pub fn nests_deeper_than(json: &[u8], limit: usize) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

@@ -1,4 +1,19 @@
-//! Pure data and codecs, no I/O.
+//! Data types and codecs of everything that petstream receives and sends: pure functions, no I/O, no clock.
+//!
+//! Depends on no other module. Input is untrusted: every decoder is linear in its input, and what it keeps is bounded.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`request`] | a chat-completions request: parsed, checked, forwarded |
+//! | [`chunk`] | chunks of a completion: parsed, repaired |
+//! | [`chat`] | chunks and completions of the local model |
+//! | [`quirks`] | where providers differ from OpenAI's API |
+//! | [`envelope`] | error objects |
+//! | [`sse`] | event streams: decoder, encoder |
+//! | [`event`], [`event_frame`] | live events: topics and cursors; frames |
+//! | [`resource`] | the pet store's resources |
+//! | [`scan`], [`members`] | the JSON scanner; members and edits of JSON objects |
+//! | [`api_key`], [`etag`], [`go_duration`], [`tokens`], [`byte_order_mark`] | small formats |
 
 pub mod api_key;
 pub mod byte_order_mark;

@@ -1,90 +1,89 @@
-//! What providers do that the contract does not know, one row each, and what becomes of it on its way to a client.
+//! Where providers differ from OpenAI's API, and what petstream does about it.
 //!
-//! A client is written for OpenAI's API; whatever an upstream does otherwise is put right here or elsewhere where it would
-//! break one, and passed on where it would not. To each row belongs a fixture, `fixtures/quirks/NAME.http`, an answer as it
-//! comes from the upstream, and a line in `tests/it/quirks.rs` that says what the client gets.
+//! Clients are written for OpenAI's API. A difference that would break one is repaired, here or where the table says
+//! so; others are passed on. Each row has a fixture, `fixtures/quirks/NAME.http`, which is an upstream's response, and
+//! a line in `tests/it/quirks.rs` with what the client gets.
 //!
-//! | fixture | who | what | what becomes of it |
+//! | fixture | provider | difference | result |
 //! |---|---|---|---|
-//! | `overflow_*` | all | each has words of its own for a conversation that is too long | 400 `context_length_exceeded` ([`is_context_overflow`]) |
-//! | `error_number_code` | llama.cpp, vLLM, OpenRouter | an error's `code` is a number | it stands for a status and is no code for clients |
-//! | `error_list` | Gemini | an error's body is a list with the error in it | read |
-//! | `error_detail_list` | FastAPI's | `detail` is a list of what is wrong | the first is read |
+//! | `overflow_*` | all | each has its own message for a conversation that is too long | 400 `context_length_exceeded` ([`is_context_overflow`]) |
+//! | `error_number_code` | llama.cpp, vLLM, OpenRouter | an error's `code` is a number | read as a status, not passed on as a code |
+//! | `error_list` | Gemini | an error's body is an array with the error in it | read |
+//! | `error_detail_list` | FastAPI | `detail` is an array of errors | the first is read |
 //! | `error_in_choice` | OpenRouter | an `error` in a choice of a 200 | an error |
 //! | `error_finish` | OpenRouter, Mistral | a choice ends in `error` | an error |
-//! | `error_as_events` | LM Studio, others | a JSON error labelled as an event stream | an error |
-//! | `events_as_json`, `events_as_bytes`, `events_unlabelled` | proxies | an event stream labelled as JSON or bytes, or not at all | a stream, known by its first bytes |
-//! | `comments` | OpenRouter, DeepSeek | comments until the first token | passed over |
-//! | `ping` | Anthropic's, proxies | events or chunks that say only that the upstream lives | passed over |
-//! | `filter_chunk` | Azure | first a chunk without choices | passed on with the first token |
-//! | `role_missing` | older servers | no delta names a role | the first one of each choice gets it: Node's helper fails without |
-//! | `role_repeated` | Gemini, xAI | every delta names the role | kept once: Python's helper joins them |
-//! | `content_null` | llama.cpp | the first delta has a `content` of null | passed on: every SDK takes it, the real API sends it with tools |
-//! | `call_unnumbered` | Gemini | tool calls without `index` | numbered |
-//! | `finish_empty` | older servers | a `finish_reason` of `""` on each chunk | null: it ends nothing, and async-openai fails on it |
-//! | `finish_own` | Mistral, Together, others | reasons of their own | the contract's ([`finish_reason`]) |
+//! | `error_as_events` | LM Studio, others | a JSON error with the content type of an event stream | an error |
+//! | `events_as_json`, `events_as_bytes`, `events_unlabelled` | proxies | an event stream with the content type of JSON or bytes, or none | a stream, recognised by its first bytes |
+//! | `comments` | OpenRouter, DeepSeek | comments until the first token | skipped |
+//! | `ping` | Anthropic, proxies | events or chunks that only keep the connection alive | skipped |
+//! | `filter_chunk` | Azure | a first chunk without choices | passed on with the first token |
+//! | `role_missing` | older servers | no delta has a role | added to the first delta of each choice: the Node SDK's helper fails without |
+//! | `role_repeated` | Gemini, xAI | every delta has the role | removed from all but the first: the Python SDK's helper concatenates them |
+//! | `content_null` | llama.cpp | the first delta has a `content` of null | passed on: every SDK accepts it, and OpenAI sends it with tools |
+//! | `call_unnumbered` | Gemini | tool calls without `index` | an index is added |
+//! | `finish_empty` | older servers | a `finish_reason` of `""` on each chunk | null: it does not finish the choice, and async-openai fails on it |
+//! | `finish_own` | Mistral, Together, others | other finish reasons | OpenAI's ([`finish_reason`]) |
 //! | `choice_order` | llama.cpp | choice 1 begins first | held back until choice 0 has begun |
-//! | `usage_null_choices` | proxies | usage on a chunk whose `choices` is null or missing | used; a client that asked gets an empty list |
-//! | `usage_on_finish` | Mistral, DeepSeek, Gemini | usage on the chunk that ends the choice | used, and hidden unless asked for |
-//! | `usage_in_choice` | Moonshot | usage in the choice | used, left there |
-//! | `usage_groq` | Groq | usage in `x_groq` | used, left there |
+//! | `usage_null_choices` | proxies | usage on a chunk whose `choices` is null or missing | used; a client that asked for usage gets an empty array |
+//! | `usage_on_finish` | Mistral, DeepSeek, Gemini | usage on the chunk that finishes the choice | used; removed for clients that did not ask for usage |
+//! | `usage_in_choice` | Moonshot | usage in the choice | used and passed on |
+//! | `usage_groq` | Groq | usage in `x_groq` | used and passed on |
 //! | `usage_anthropic` | compatible endpoints | `input_tokens` and `output_tokens` | used |
 
 use super::envelope::ErrorBody;
 
-/// How one provider says that a conversation is longer than the model's context.
-struct Overflow {
-    /// The `type` or `code` that it has for it.
-    word: Option<&'static str>,
-    /// What its message then holds, in small letters, all of it.
+/// An error of a provider for a conversation that is longer than the model's context.
+struct OverflowPattern {
+    /// The error's `type` or `code`.
+    code: Option<&'static str>,
+    /// Parts of the message, in lower case, all of which must be there.
     message: &'static [&'static str],
 }
 
-const fn word(word: &'static str) -> Overflow {
-    Overflow { word: Some(word), message: &[] }
+const fn code(code: &'static str) -> OverflowPattern {
+    OverflowPattern { code: Some(code), message: &[] }
 }
 
-const fn says(message: &'static [&'static str]) -> Overflow {
-    Overflow { word: None, message }
+const fn message(message: &'static [&'static str]) -> OverflowPattern {
+    OverflowPattern { code: None, message }
 }
 
-/// See [`Overflow`]. Behind each who says so.
-const OVERFLOWS: &[Overflow] = &[
-    word("context_length_exceeded"),                               // OpenAI, Groq, Azure
-    word("exceed_context_size_error"),                             // llama.cpp
-    word("context_window_exceeded"),                               // gateways
-    says(&["exceeds the available context size"]),                 // llama.cpp before September 2025
-    says(&["exceed context window of"]),                           // llama-cpp-python
-    says(&["maximum context length is"]),                          // OpenAI, vLLM, DeepSeek, OpenRouter
-    says(&["longer than the maximum model length"]),               // vLLM
-    says(&["maximum context length of", "token"]),                 // SGLang
-    says(&["longer than the model's context length"]),             // SGLang
-    says(&["input length exceeds", "context length"]),             // Ollama
-    says(&["input exceeds", "context length"]),                    // Ollama
-    says(&["prompt is too long"]),                                 // Anthropic, Fireworks
-    says(&["exceed context limit"]),                               // Anthropic
-    says(&["too large for model with", "maximum context length"]), // Mistral
-    says(&["input token count", "exceeds the maximum number of tokens"]), // Gemini
-    says(&["maximum prompt length is"]),                           // xAI
-    says(&["inputs` tokens + `max_new_tokens` must be"]),          // Together, TGI
-    says(&["input is too long for requested model"]),              // Bedrock
-    says(&["tokens to keep from the initial prompt", "context length"]), // LM Studio
-    says(&["trying to keep the first", "context"]),                // LM Studio
+/// The errors, each with the providers that send it.
+const OVERFLOWS: &[OverflowPattern] = &[
+    code("context_length_exceeded"),                                  // OpenAI, Groq, Azure
+    code("exceed_context_size_error"),                                // llama.cpp
+    code("context_window_exceeded"),                                  // gateways
+    message(&["exceeds the available context size"]),                 // llama.cpp before September 2025
+    message(&["exceed context window of"]),                           // llama-cpp-python
+    message(&["maximum context length is"]),                          // OpenAI, vLLM, DeepSeek, OpenRouter
+    message(&["longer than the maximum model length"]),               // vLLM
+    message(&["maximum context length of", "token"]),                 // SGLang
+    message(&["longer than the model's context length"]),             // SGLang
+    message(&["input length exceeds", "context length"]),             // Ollama
+    message(&["input exceeds", "context length"]),                    // Ollama
+    message(&["prompt is too long"]),                                 // Anthropic, Fireworks
+    message(&["exceed context limit"]),                               // Anthropic
+    message(&["too large for model with", "maximum context length"]), // Mistral
+    message(&["input token count", "exceeds the maximum number of tokens"]), // Gemini
+    message(&["maximum prompt length is"]),                           // xAI
+    message(&["inputs` tokens + `max_new_tokens` must be"]),          // Together, TGI
+    message(&["input is too long for requested model"]),              // Bedrock
+    message(&["tokens to keep from the initial prompt", "context length"]), // LM Studio
+    message(&["trying to keep the first", "context"]),                // LM Studio
 ];
 
-/// Whether an upstream's error says that the conversation is longer than the model's context.
+/// Whether an upstream's error means that the conversation is longer than the model's context.
 #[must_use]
-pub fn is_context_overflow(error: &ErrorBody) -> bool {
+pub(crate) fn is_context_overflow(error: &ErrorBody) -> bool {
     let message = error.message.to_ascii_lowercase();
-    OVERFLOWS.iter().any(|row| {
-        let said = row.word.is_some_and(|word| error.kind == word || error.code.as_deref() == Some(word));
-        said || !row.message.is_empty() && row.message.iter().all(|part| message.contains(part))
+    OVERFLOWS.iter().any(|pattern| {
+        let has_code = pattern.code.is_some_and(|code| error.kind == code || error.code.as_deref() == Some(code));
+        has_code || !pattern.message.is_empty() && pattern.message.iter().all(|part| message.contains(part))
     })
 }
 
-/// Members of a delta, and of what stands in it, that hold generated text; whatever else is there names, numbers or
-/// describes. `name` and `input` are those of tool calls.
-const TEXTS: [&str; 11] = [
+/// Members of a delta, and of the objects in it, that hold generated text. `name` and `input` are those of tool calls.
+const TEXT_MEMBERS: [&str; 11] = [
     "content",
     "reasoning_content",
     "reasoning",
@@ -101,35 +100,35 @@ const TEXTS: [&str; 11] = [
 /// Whether a member of a delta holds generated text.
 #[must_use]
 pub fn is_generated_text(key: &str) -> bool {
-    TEXTS.contains(&key)
+    TEXT_MEMBERS.contains(&key)
 }
 
-/// Reasons of providers' own, in small letters, and what the contract calls them.
-const REASONS: &[(&str, &str)] = &[
+/// Providers' finish reasons, in lower case, and OpenAI's for them.
+const FINISH_REASONS: &[(&str, &str)] = &[
     ("eos", "stop"),              // Together
     ("eos_token", "stop"),        // TGI
-    ("stop_sequence", "stop"),    // TGI, Anthropic's
-    ("end_turn", "stop"),         // Anthropic's
-    ("complete", "stop"),         // Cohere's
+    ("stop_sequence", "stop"),    // TGI, Anthropic
+    ("end_turn", "stop"),         // Anthropic
+    ("complete", "stop"),         // Cohere
     ("model_length", "length"),   // Mistral
-    ("max_tokens", "length"),     // Anthropic's, Gemini's, Cohere's
-    ("tool_use", "tool_calls"),   // Anthropic's
-    ("tool_call", "tool_calls"),  // Cohere's
-    ("safety", "content_filter"), // Gemini's
-    ("stop", "stop"),             // Gemini's, in capitals
+    ("max_tokens", "length"),     // Anthropic, Gemini, Cohere
+    ("tool_use", "tool_calls"),   // Anthropic
+    ("tool_call", "tool_calls"),  // Cohere
+    ("safety", "content_filter"), // Gemini
+    ("stop", "stop"),             // Gemini, in capitals
     ("length", "length"),
 ];
 
-/// The JSON of a `finish_reason` in place of `reason`, the JSON of another: null for what ends nothing, the contract's word
-/// for a provider's own. None where there is nothing to change, or no word is known for it.
+/// Repairs a `finish_reason`, given and returned as JSON: null for values that don't finish a choice, OpenAI's reason
+/// for a provider's own. None when there is nothing to repair, or the reason is not known.
 #[must_use]
-pub fn finish_reason(reason: &str) -> Option<&'static str> {
+pub(crate) fn finish_reason(reason: &str) -> Option<&'static str> {
     match reason.strip_prefix('"').and_then(|reason| reason.strip_suffix('"')) {
         None if reason == "null" => None,
         None | Some("") => Some("null"),
-        Some(own) => {
-            let (_, known) = REASONS.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(own))?;
-            match *known {
+        Some(reason) => {
+            let (_, openai) = FINISH_REASONS.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(reason))?;
+            match *openai {
                 "stop" => Some("\"stop\""),
                 "length" => Some("\"length\""),
                 "tool_calls" => Some("\"tool_calls\""),
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn each_providers_word_for_a_conversation_that_is_too_long_is_known() {
+    fn errors_for_conversations_that_are_too_long_are_recognised() {
         for (kind, message) in [
             ("exceed_context_size_error", "request (1407 tokens) exceeds the limit"),
             ("", "the request exceeds the available context size. try increasing it"),
@@ -177,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn reasons_become_the_contracts() {
-        for (theirs, ours) in [
+    fn finish_reasons_become_openais() {
+        for (reason, repaired) in [
             (r#""model_length""#, Some(r#""length""#)),
             (r#""STOP""#, Some(r#""stop""#)),
             (r#""MAX_TOKENS""#, Some(r#""length""#)),
@@ -191,7 +190,7 @@ mod tests {
             ("null", None),
             (r#""insufficient_system_resource""#, None),
         ] {
-            assert_eq!(finish_reason(theirs), ours, "{theirs}");
+            assert_eq!(finish_reason(reason), repaired, "{reason}");
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Chunked bodies: RFC 9112, section 7.1.
+//! Chunked bodies, after RFC 9112, section 7.1.
 
 use super::request_head::is_token;
 
-/// How a body ended.
+/// The end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The framing is broken.
+    /// The framing is malformed.
     Broken,
-    /// It goes on behind the input.
+    /// The input is incomplete.
     More,
-    /// Here, with so many bytes behind it.
+    /// The body is complete; the number of bytes behind it.
     Ended(usize),
 }
 
-/// The body's bytes, and its end.
+/// Reads a body: its bytes and its end.
 #[must_use]
 pub fn read(mut input: &[u8]) -> (Vec<u8>, End) {
     let mut body = Vec::new();
@@ -52,7 +52,7 @@ pub fn read(mut input: &[u8]) -> (Vec<u8>, End) {
     }
 }
 
-/// A line that ends with CRLF and has neither elsewhere; none: its end is missing.
+/// Reads a line that ends with CRLF and has neither CR nor LF elsewhere. None when its end is missing.
 fn line<'a>(input: &mut &'a [u8]) -> Result<Option<&'a [u8]>, ()> {
     let Some(at) = input.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
     let (line, rest) = (&input[..at], &input[at + 1..]);
@@ -64,7 +64,7 @@ fn line<'a>(input: &mut &'a [u8]) -> Result<Option<&'a [u8]>, ()> {
     Ok(Some(line))
 }
 
-/// A field line (section 5): a name, a colon right behind it, and a value without control characters.
+/// Whether it is a field line (section 5): a name, a colon directly behind it, and a value without control characters.
 fn is_field(line: &[u8]) -> bool {
     let Some(at) = line.iter().position(|byte| *byte == b':') else { return false };
     is_token(&line[..at]) && !has_control(&line[at..])
@@ -74,7 +74,7 @@ fn has_control(text: &[u8]) -> bool {
     text.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
 
-/// At most sixteen digits; then nothing, or blanks, or extensions behind a semicolon, without control characters.
+/// Reads a chunk size: at most 16 hexadecimal digits, then nothing, white space, or extensions behind a semicolon.
 fn size(line: &[u8]) -> Option<u64> {
     if has_control(line) {
         return None;

@@ -1,25 +1,24 @@
-//! Event streams: HTML standard, section 9.2.6, "Interpreting an event stream", step by step.
+//! Event streams, after the HTML standard, section 9.2.6, "Interpreting an event stream", step by step.
 //!
-//! Two things are left to whoever reads the events, as in the decoder: whether bytes are UTF-8, and what becomes of a
-//! reconnection time that no 64 bits hold (it is ignored here).
+//! As in the decoder, bytes are not checked to be UTF-8, and a reconnection time beyond 64 bits is ignored.
 
 /// A dispatched event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its data.
+    /// The data.
     pub data: Vec<u8>,
-    /// Its type; none: `message`.
+    /// The type; none for `message`.
     pub name: Option<Vec<u8>>,
-    /// The last event ID string when it was dispatched; none: none was ever set.
+    /// The last event ID when it was dispatched; none if none was set before.
     pub last_id: Option<Vec<u8>>,
 }
 
-/// What a stream said.
+/// A decoded stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Stream {
-    /// Its events.
+    /// The events.
     pub events: Vec<Event>,
-    /// The last event ID string at its end.
+    /// The last event ID at the end.
     pub last_id: Option<Vec<u8>>,
     /// The reconnection time, milliseconds.
     pub retry: Option<u64>,
@@ -70,7 +69,7 @@ pub fn read(input: &[u8]) -> Stream {
     stream
 }
 
-/// The lines that have an end: CRLF, LF or CR.
+/// The lines with a line end: CRLF, LF or CR.
 fn lines(mut input: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     while let Some(at) = input.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {

@@ -1,4 +1,4 @@
-//! JSON as serde_json reads it.
+//! JSON, read by serde_json.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Whether `text` is one well-formed value. Neither numbers nor escaped surrogates are judged by what they stand for.
+/// Whether `text` is one well-formed value. The range of numbers and unpaired surrogates are not checked.
 #[must_use]
 pub fn is_value(text: &str) -> bool {
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -38,33 +38,33 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The members of the object that `text` is, in order, repeated ones included; none: it is no object.
+/// The members of the object `text`, in order, repeated ones included. None when it is no object.
 #[must_use]
 pub fn members(text: &str) -> Option<Vec<(String, &str)>> {
     serde_json::from_str::<Members<'_>>(text).ok().map(|members| members.0)
 }
 
-/// How deep objects and arrays nest in a well-formed text.
+/// The depth of nesting of a well-formed text.
 #[must_use]
 pub fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    let (mut depth, mut max_depth, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
                 depth += 1;
-                deepest = deepest.max(depth);
+                max_depth = max_depth.max(depth);
             }
-            b'}' | b']' if !in_text => depth -= 1,
+            b'}' | b']' if !in_string => depth -= 1,
             _ => {}
         }
     }
-    deepest
+    max_depth
 }
 
-/// The elements of the array that `text` is; none: it is no array.
+/// The elements of the array `text`. None when it is no array.
 #[must_use]
 pub fn elements(text: &str) -> Option<Vec<&str>> {
     let all: Vec<&RawValue> = serde_json::from_str(text).ok()?;

@@ -1,4 +1,4 @@
-//! Slow, obvious readers of the same formats, written from the specifications.
+//! Reference implementations of the parsers: simple and slow, written from the specifications.
 
 pub mod chunked;
 pub mod event_stream;

@@ -1,39 +1,39 @@
-//! Heads of requests: RFC 9112, sections 2, 3, 5 and 6, with what section 2.2 lets a server accept (a bare LF ends a line,
-//! empty lines before the head are passed over).
+//! Request heads, after RFC 9112, sections 2, 3, 5 and 6. As section 2.2 allows, a bare LF ends a line and empty lines
+//! before the head are skipped.
 
-/// A head that can be served.
+/// A head that is accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Head {
     /// The method.
     pub method: String,
     /// The request target.
     pub target: String,
-    /// Names in lower case and values, in their order.
+    /// Names in lower case and values, in order.
     pub fields: Vec<(String, Vec<u8>)>,
-    /// HTTP/1.1, not 1.0.
+    /// Whether it is HTTP/1.1 instead of 1.0.
     pub is_new: bool,
-    /// Length of the body; none: it is chunked.
+    /// The length of the body; none if it is chunked.
     pub length: Option<u64>,
-    /// Another request may follow.
+    /// Whether another request may follow on the connection.
     pub keeps: bool,
-    /// `100 Continue` is waited for.
+    /// Whether the client waits for `100 Continue`.
     pub waits: bool,
-    /// Length of the head, with its last empty line.
+    /// The length of the head with its empty line.
     pub end: usize,
 }
 
-/// What the input begins with.
+/// The result for an input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A head.
+    /// A head that is accepted.
     Head(Head),
-    /// A head that has to be refused.
+    /// A head that must be rejected.
     EngineRefusal,
-    /// No whole head.
+    /// The input is incomplete.
     More,
 }
 
-/// Most fields of a head.
+/// The largest number of fields.
 const MAX_FIELDS: usize = 100;
 
 /// Reads a head from the beginning of `input`.
@@ -46,7 +46,7 @@ pub fn read(input: &[u8]) -> Outcome {
     })
 }
 
-/// The lines of a head without their ends, and where it ends.
+/// The lines of a head without their line ends, and the offset of its end.
 fn lines(input: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
     let (mut lines, mut at) = (Vec::new(), 0);
     loop {
@@ -78,9 +78,9 @@ fn read_lines(lines: &[&[u8]]) -> Option<Head> {
     if target.bytes().any(|byte| byte.is_ascii_control()) {
         return None;
     }
-    // What else a target may be is the library's business, also here.
+    // The rest of the syntax is checked by the library that the server uses, too.
     let uri = target.parse::<http::Uri>().ok()?;
-    // A user in it is nobody's business here (RFC 9110, section 4.2.4).
+    // User information must not be sent (RFC 9110, section 4.2.4).
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return None;
     }
@@ -95,7 +95,7 @@ fn read_lines(lines: &[&[u8]]) -> Option<Head> {
         waits: false,
         end: 0,
     };
-    head.judge().then_some(head)
+    head.read_framing().then_some(head)
 }
 
 impl Head {
@@ -111,8 +111,8 @@ impl Head {
             .any(|one| one.trim_ascii().eq_ignore_ascii_case(token))
     }
 
-    /// Reads what the fields say of the connection; false: it can't be served.
-    fn judge(&mut self) -> bool {
+    /// Reads host, framing and connection options; false when the head must be rejected.
+    fn read_framing(&mut self) -> bool {
         let hosts = self.values("host");
         if hosts.len() > 1 || self.is_new && hosts.is_empty() || !hosts.into_iter().all(is_host) {
             return false;
@@ -133,7 +133,7 @@ impl Head {
         let codings = self.values("transfer-encoding");
         self.length = match (&codings[..], lengths.first()) {
             ([], length) => Some(length.copied().unwrap_or(0)),
-            // Nothing but chunks is understood, and only alone.
+            // `chunked` is the only transfer coding that is supported.
             ([one], None) if self.is_new && one.trim_ascii().eq_ignore_ascii_case(b"chunked") => None,
             _ => return false,
         };
@@ -144,8 +144,8 @@ impl Head {
     }
 }
 
-/// Whether a `Host` is a host, which may be empty, and perhaps a port: RFC 3986, section 3.2.2, without IPvFuture, and
-/// without commas, which might stand between two hosts.
+/// Whether a `Host` is a host, which may be empty, with an optional port: RFC 3986, section 3.2.2, without IPvFuture,
+/// and without commas, which may separate two hosts.
 #[must_use]
 pub fn is_host(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else { return false };
@@ -172,7 +172,7 @@ pub fn is_host(value: &[u8]) -> bool {
     is_host && is_port
 }
 
-/// `reg-name`: unreserved characters, delimiters, and encoded ones.
+/// Whether it is a `reg-name`: unreserved characters, delimiters, and percent-encoded ones.
 fn is_name(name: &str) -> bool {
     let mut parts = name.split('%');
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte));

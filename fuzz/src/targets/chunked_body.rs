@@ -1,17 +1,17 @@
-//! Chunked bodies, of clients and of upstreams alike: one decoder reads both.
+//! Chunked bodies. One decoder reads those of clients and of upstreams.
 
 use petstream::http::fuzzing::{ChunksEnd, read_chunks};
 
-use crate::pieces::cuts;
+use crate::pieces::splits;
 use crate::reference::chunked::{self, End};
 
-/// Shorter than the longest line and the longest trailers, which the reference does not know.
+/// Below the decoder's limits for lines and trailers, which the reference does not have.
 const MAX_INPUT: usize = 4 * 1024;
 
-/// Tries one input.
+/// Checks one input.
 ///
 /// # Panics
-/// Where something is wrong.
+/// When a check fails.
 pub fn run(data: &[u8]) {
     if data.len() > MAX_INPUT {
         return;
@@ -22,9 +22,9 @@ pub fn run(data: &[u8]) {
         End::More => ChunksEnd::More,
         End::Ended(left) => ChunksEnd::Ended(left),
     };
-    for pieces in cuts(data) {
+    for pieces in splits(data) {
         let read = read_chunks(&pieces);
-        assert_eq!(read.1, end, "behind {} pieces", pieces.len());
-        assert_eq!(read.0, body, "in {} pieces", pieces.len());
+        assert_eq!(read.1, end, "the end, in {} pieces", pieces.len());
+        assert_eq!(read.0, body, "the body, in {} pieces", pieces.len());
     }
 }

@@ -1,4 +1,4 @@
-//! Cursors of events, as they come in `Last-Event-ID` and in queries, and go out as `id:` lines.
+//! Event cursors: in `Last-Event-ID`, in queries, and in `id:` lines.
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -8,10 +8,10 @@ use petstream::wire::event::Cursor;
 use petstream::wire::event_frame::push_id;
 use petstream::wire::sse::Decoder;
 
-/// Tries one input.
+/// Checks one input.
 ///
 /// # Panics
-/// Where something is wrong.
+/// When a check fails.
 pub fn run(data: &[u8]) {
     if let Ok(header) = HeaderValue::from_bytes(data) {
         let text = String::from_utf8_lossy(data);
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     if let Ok(cursor) = read {
         assert_sent(&cursor);
     }
-    // Any query at all.
+    // Any query.
     let _ = since(text, None);
 }
 
@@ -61,7 +61,7 @@ fn cursor(text: &str) -> Option<(&str, u64)> {
     Some((epoch, seq))
 }
 
-/// What a client keeps of its `id:` line is the same cursor.
+/// A client that decodes an `id:` line has the same cursor.
 fn assert_sent(cursor: &Cursor) {
     let mut block = BytesMut::new();
     push_id(&mut block, cursor);

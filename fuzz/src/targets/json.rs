@@ -1,17 +1,17 @@
-//! The JSON scanner against serde_json.
+//! The JSON scanner, compared with serde_json.
 
 use petstream::wire::members::{members, nests_deeper_than};
 use petstream::wire::scan::{Scanner, find_special};
 
 use crate::reference::json;
 
-/// serde_json nests no deeper where it builds something.
+/// Below serde_json's recursion limit.
 const MAX_DEPTH: usize = 100;
 
-/// Tries one input.
+/// Checks one input.
 ///
 /// # Panics
-/// Where something is wrong.
+/// When a check fails.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let expected = json::is_value(text);
@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
     let accepted = value.is_ok() && scanner.end().is_ok();
     assert_eq!(accepted, expected, "whether it is JSON");
     if let (Ok(value), true) = (value, accepted) {
-        assert_eq!(value, text.trim_matches([' ', '\t', '\r', '\n']), "the value's text");
+        assert_eq!(value, text.trim_matches([' ', '\t', '\r', '\n']), "the value");
         depths(text);
     }
     if !accepted || json::depth(text) < MAX_DEPTH {
@@ -47,7 +47,7 @@ fn assert_members(text: &str) {
         assert!(read.is_err(), "no object: {read:?}");
         return;
     };
-    let Ok(read) = read else { panic!("refused: {expected:?}") };
+    let Ok(read) = read else { panic!("rejected: {expected:?}") };
     let read: Vec<_> = read.iter().map(|member| (member.key.to_string(), member.value)).collect();
     assert_eq!(read, expected);
 }

@@ -1,4 +1,4 @@
-//! The targets.
+//! The fuzz targets; `docs/FUZZING.md` has a table of them.
 
 pub mod chat_request;
 pub mod chunk;

@@ -1,11 +1,12 @@
-//! A client's connection against hyper's, fed the same bytes: the same requests with the same bodies, and as many answers.
+//! A server connection, compared with hyper's on the same input: the same requests with the same bodies, and as many
+//! responses.
 //!
-//! Differences that are meant, in which this server refuses what hyper accepts:
-//! - HTTP/1.1 without a `Host`, or more than one of them, or one that is no host (RFC 9112, section 3.2);
-//! - a target with a user in it;
-//! - a transfer coding beside `Content-Length`, or in HTTP/1.0 (section 6.1: such a message may be an attack);
+//! Intended differences, in which our server rejects what hyper accepts:
+//! - HTTP/1.1 without `Host`, with several, or with an invalid one (RFC 9112, section 3.2);
+//! - a target with user information;
+//! - a transfer coding beside `Content-Length`, or in HTTP/1.0 (section 6.1: possible request smuggling);
 //! - any other transfer coding than `chunked` alone;
-//! - chunk lines and trailers with a bare CR, and what else section 7.1 does not allow;
+//! - chunk lines and trailers that section 7.1 does not allow, such as those with a bare CR;
 //! - heads longer than [`MAX_HEAD`].
 
 use std::convert::Infallible;
@@ -16,44 +17,44 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
-use petstream::http::server::{Connection, EngineRefusal, ConnectionOptions};
+use petstream::http::server::{Connection, ConnectionOptions, EngineRefusal};
 use petstream::time::TaskTimer;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::memory::{Memory, poll_to_end};
-use crate::pieces::cuts;
+use crate::pieces::splits;
 use crate::reference::request_head::is_host;
 
-/// Longest head, bytes.
+/// The longest head that is accepted, bytes.
 const MAX_HEAD: usize = 8 * 1024;
 const HOUR: Duration = Duration::from_secs(3_600);
-const TERMS: ConnectionOptions = ConnectionOptions { head: MAX_HEAD, first_head: HOUR, idle: HOUR };
+const OPTIONS: ConnectionOptions = ConnectionOptions { head: MAX_HEAD, first_head: HOUR, idle: HOUR };
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
 }
 
-/// A request as a service saw it.
+/// A request as the service received it.
 #[derive(Clone, Debug)]
 struct Seen {
     method: Method,
     target: String,
     headers: HeaderMap,
-    /// None: it broke off.
+    /// None for a body that was truncated, malformed or not read.
     body: Option<Bytes>,
 }
 
 impl Seen {
-    fn is(&self, other: &Self) -> bool {
-        self.is_alike(other) && self.body == other.body
+    fn same(&self, other: &Self) -> bool {
+        self.same_head(other) && self.body == other.body
     }
 
-    fn is_alike(&self, other: &Self) -> bool {
+    fn same_head(&self, other: &Self) -> bool {
         (&self.method, &self.target) == (&other.method, &other.target)
     }
 
-    /// Whether this server refuses such a request, which hyper accepts. `data`: all that was sent; hyper leaves out a
-    /// `Content-Length` beside a transfer coding.
+    /// Whether our server rejects this request, which hyper accepts, on purpose. `data` is the whole input, since hyper
+    /// removes a `Content-Length` beside a transfer coding.
     fn is_refused_on_purpose(&self, version_11: bool, data: &[u8]) -> bool {
         let count = |name: &str| self.headers.get_all(name).iter().count();
         let codings: Vec<_> = self.headers.get_all("transfer-encoding").iter().collect();
@@ -72,7 +73,7 @@ impl Seen {
 
 type Log = Arc<Mutex<Vec<(Seen, bool)>>>;
 
-/// Reads the body if it is wanted, notes the request and answers it.
+/// Reads the body if `reads`, logs the request and responds.
 async fn serve<B>(request: Request<B>, log: Log, reads: bool) -> Result<Response<Full<Bytes>>, Infallible>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -85,28 +86,28 @@ where
     Ok(Response::new(Full::new(Bytes::from_static(b"ok"))))
 }
 
-/// The answer to what is refused.
-fn bare(refused: &EngineRefusal<'_>) -> Response<Full<Bytes>> {
+/// The response to a request that the server rejects itself.
+fn render(refused: &EngineRefusal<'_>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = refused.status;
     response
 }
 
-/// What a connection's service saw, and what went out.
-fn ours(pieces: &[&[u8]], reads: bool) -> (Vec<(Seen, bool)>, Vec<u8>) {
+/// Runs our server; returns the requests and the bytes that were sent.
+fn run_ours(pieces: &[&[u8]], reads: bool) -> (Vec<(Seen, bool)>, Vec<u8>) {
     let (socket, written) = Memory::new(pieces);
     let log = Log::default();
     let requests = Arc::clone(&log);
     let service = move |request| Box::pin(serve(request, Arc::clone(&requests), reads));
     RUNTIME.with(|runtime| {
         let _entered = runtime.enter();
-        // A client that is gone is an error, which is as it should be.
-        let _ = poll_to_end(Connection::new(socket, TERMS, TaskTimer::default(), service, Arc::new(bare)));
+        // A client that closes the connection is an expected error.
+        let _ = poll_to_end(Connection::new(socket, OPTIONS, TaskTimer::default(), service, Arc::new(render)));
     });
     (take(&log), std::mem::take(&mut written.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn hypers(pieces: &[&[u8]]) -> Vec<(Seen, bool)> {
+fn run_hyper(pieces: &[&[u8]]) -> Vec<(Seen, bool)> {
     let (socket, _) = Memory::new(pieces);
     let log = Log::default();
     let requests = Arc::clone(&log);
@@ -121,42 +122,42 @@ fn take(log: &Log) -> Vec<(Seen, bool)> {
     std::mem::take(&mut log.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Tries one input.
+/// Checks one input.
 ///
 /// # Panics
-/// Where something is wrong.
+/// When a check fails.
 pub fn run(data: &[u8]) {
-    let expected = hypers(&[data]);
-    let (whole, _) = ours(&[data], true);
-    for pieces in cuts(data) {
-        let (seen, written) = ours(&pieces, true);
+    let expected = run_hyper(&[data]);
+    let (whole, _) = run_ours(&[data], true);
+    for pieces in splits(data) {
+        let (seen, written) = run_ours(&pieces, true);
         assert_eq!(seen.len(), whole.len(), "requests in {} pieces", pieces.len());
-        assert!(seen.iter().zip(&whole).all(|(one, other)| one.0.is(&other.0)), "{seen:?} instead of {whole:?}");
+        assert!(seen.iter().zip(&whole).all(|(one, other)| one.0.same(&other.0)), "{seen:?} instead of {whole:?}");
         assert_answers(&seen, &written);
-        let (hasty, written) = ours(&pieces, false);
-        assert!(hasty.len() <= whole.len(), "bodies were taken for requests: {hasty:?} instead of {whole:?}");
-        assert!(hasty.iter().zip(&whole).all(|(one, other)| one.0.is_alike(&other.0)), "{hasty:?} {whole:?}");
-        assert_answers(&hasty, &written);
+        let (unread, written) = run_ours(&pieces, false);
+        assert!(unread.len() <= whole.len(), "bytes of a body were read as requests: {unread:?} instead of {whole:?}");
+        assert!(unread.iter().zip(&whole).all(|(one, other)| one.0.same_head(&other.0)), "{unread:?} {whole:?}");
+        assert_answers(&unread, &written);
     }
     compare(&whole, &expected, data);
 }
 
 fn compare(ours: &[(Seen, bool)], hypers: &[(Seen, bool)], data: &[u8]) {
     for (number, (one, other)) in ours.iter().zip(hypers).enumerate() {
-        if one.0.body.is_none() && other.0.is(&Seen { body: other.0.body.clone(), ..one.0.clone() }) {
-            // A body whose framing hyper takes and this server does not; nothing may come behind it.
-            assert_eq!(ours.len(), number + 1, "a request behind a body that broke off");
+        if one.0.body.is_none() && other.0.same(&Seen { body: other.0.body.clone(), ..one.0.clone() }) {
+            // A body whose framing our server rejects and hyper accepts. No request may follow it.
+            assert_eq!(ours.len(), number + 1, "a request behind a rejected body");
             return;
         }
-        assert!(one.0.is(&other.0), "request {number} is {one:?}, with hyper {other:?}");
+        assert!(one.0.same(&other.0), "request {number} is {one:?}, with hyper {other:?}");
     }
-    assert!(ours.len() <= hypers.len(), "hyper refuses {:?}", ours.get(hypers.len()));
+    assert!(ours.len() <= hypers.len(), "hyper rejects {:?}", ours.get(hypers.len()));
     if let Some((refused, is_new)) = hypers.get(ours.len()) {
         assert!(refused.is_refused_on_purpose(*is_new, data), "hyper accepts {refused:?}");
     }
 }
 
-/// Reads what was sent: an answer to each request in its order, perhaps a refusal behind them, and nothing else.
+/// Checks what was sent: a response to each request in order, possibly an error response behind them, and nothing else.
 fn assert_answers(seen: &[(Seen, bool)], mut written: &[u8]) {
     let text = String::from_utf8_lossy(written).into_owned();
     for (request, _) in seen {
@@ -164,10 +165,10 @@ fn assert_answers(seen: &[(Seen, bool)], mut written: &[u8]) {
             written = rest;
         }
         if written.is_empty() && request.body.is_none() {
-            // It had left before its body was there.
+            // The client closed the connection within the body.
             return;
         }
-        let (head, rest) = head(written).unwrap_or_else(|| panic!("no answer to {request:?}: {text}"));
+        let (head, rest) = head(written).unwrap_or_else(|| panic!("no response to {request:?}: {text}"));
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
         assert!(head.contains("\r\ncontent-length: 2\r\n"), "{text}");
         let body: &[u8] = if request.method == Method::HEAD { b"" } else { b"ok" };

@@ -1,30 +1,30 @@
-//! Event streams against the algorithm of the HTML standard.
+//! The decoder of event streams, compared with the algorithm of the HTML standard.
 
 use bytes::Bytes;
 use petstream::wire::sse::{Decoder, TooLong};
 
-use crate::pieces::cuts;
+use crate::pieces::splits;
 use crate::reference::event_stream::{self, Event, Stream};
 
-/// Longer than any input.
+/// Above the length of any input.
 const NO_LIMIT: usize = 1 << 20;
-/// A limit that inputs reach.
+/// A limit that inputs exceed.
 const LIMIT: usize = 24;
 
-/// Tries one input.
+/// Checks one input.
 ///
 /// # Panics
-/// Where something is wrong.
+/// When a check fails.
 pub fn run(data: &[u8]) {
     let expected = event_stream::read(data);
-    for pieces in cuts(data) {
+    for pieces in splits(data) {
         let (read, end) = decode(&pieces, NO_LIMIT);
         assert_eq!(end, Ok(()));
         assert_eq!(read, expected, "in {} pieces", pieces.len());
         let (read, end) = decode(&pieces, LIMIT);
         assert!(expected.events.starts_with(&read.events), "with a limit: {:?}", read.events);
         assert!(read.events.iter().all(|event| event.data.len() <= LIMIT), "longer than the limit: {:?}", read.events);
-        assert!(end.is_err() || read == expected, "with a limit that was not reached: {read:?}");
+        assert!(end.is_err() || read == expected, "within the limit: {read:?}");
     }
 }
 
@@ -38,7 +38,7 @@ fn decode(pieces: &[&[u8]], limit: usize) -> (Stream, Result<(), TooLong>) {
             match decoder.next_event() {
                 Ok(None) => break,
                 Ok(Some(event)) => {
-                    assert!(end.is_ok(), "an event behind the error");
+                    assert!(end.is_ok(), "an event after the error");
                     if let Some(verbatim) = &event.verbatim {
                         assert_eq!(verbatim[..], [b"data: ", &event.data[..], b"\n\n"].concat());
                     }

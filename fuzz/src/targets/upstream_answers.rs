@@ -1,5 +1,5 @@
-//! Two requests to one upstream, whose first answer is the input: the second request gets its own answer, whatever stood
-//! behind the first one, and each request is sent once.
+//! Two requests to one upstream whose first response is the input. The second request gets its own response, whatever
+//! bytes follow the first one, and each request is sent once.
 
 use std::borrow::Cow;
 use std::io;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use petstream::config::UpstreamConfig;
-use petstream::upstream::{UpstreamRequest, Target};
+use petstream::upstream::{Target, UpstreamRequest};
 use petstream::wire::request::ForwardedBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,23 +21,23 @@ use crate::reference::chunked::{self, End};
 
 const BODY: &[u8] = b"{\"question\":0}";
 const SECOND: &[u8] = b"the second answer";
-/// Longest body of an answer, bytes.
+/// The longest body of a response, bytes.
 const MAX_BODY: usize = 64 * 1024;
-/// Nothing takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A limit that only a hang reaches.
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    /// One for all inputs: with one for each, the machine would soon be out of ports.
+    /// One for all inputs: one for each would exhaust the ports.
     static LISTENER: Arc<TcpListener> = RUNTIME.with(|runtime| {
         Arc::new(runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port"))
     });
 }
 
-/// Tries one input.
+/// Checks one input.
 ///
 /// # Panics
-/// Where something is wrong.
+/// When a check fails.
 pub fn run(data: &[u8]) {
     let listener = LISTENER.with(Arc::clone);
     RUNTIME.with(|runtime| {
@@ -47,8 +47,8 @@ pub fn run(data: &[u8]) {
     });
 }
 
-/// The upstream sends `data` for the first request, and then closes the connection if it `closes`, or if `data` is no
-/// whole answer: it would be waited for.
+/// The upstream sends `data` for the first request. It then closes the connection if `closes`, or if `data` is no whole
+/// response, since the client would wait for its end.
 async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
     let first = Expected::of(data);
     let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
@@ -62,9 +62,9 @@ async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
         let second = ask(&target).await.expect("the second answer");
         assert_eq!(second, (200, Bytes::from_static(SECOND)));
     };
-    tokio::time::timeout(PATIENCE, whole).await.expect("answers in time");
-    assert_eq!(requests.load(Ordering::Relaxed), 2, "requests that the upstream has seen");
-    // The upstream's sockets are reset before the client closes its own: none of either side lingers and keeps a port.
+    tokio::time::timeout(TEST_TIMEOUT, whole).await.expect("responses in time");
+    assert_eq!(requests.load(Ordering::Relaxed), 2, "requests that the upstream received");
+    // The upstream resets its sockets before the client closes its own, so that no port stays in TIME_WAIT.
     upstream.abort();
     let _ = upstream.await;
     for _ in 0..8 {
@@ -73,7 +73,7 @@ async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
     drop(target);
 }
 
-/// The whole answer to one request.
+/// The response to one request, if it is complete.
 async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
     let client = HeaderMap::new();
     let body = ForwardedBody::Whole(Cow::Owned(Bytes::from_static(BODY)));
@@ -83,7 +83,7 @@ async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
     Some((answer.status.as_u16(), body))
 }
 
-/// The upstream.
+/// Runs the upstream.
 async fn serve(listener: Arc<TcpListener>, first: Vec<u8>, ends: bool, requests: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
@@ -111,21 +111,21 @@ async fn serve_one(mut socket: TcpStream, first: Vec<u8>, ends: bool, requests: 
     Ok(())
 }
 
-/// What the first request gets.
+/// The expected outcome of the first request.
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
-    /// An answer whose end is in the input.
+    /// A response whose end is in the input.
     Whole { status: u16, body: Vec<u8> },
-    /// An answer that ends with the connection.
+    /// A response that ends with the connection.
     ToTheEnd { status: u16, body: Vec<u8> },
     /// A failure.
     Failure,
-    /// The reference does not say: its head is none that is written here by the book.
+    /// Not defined by the reference: the head is written in an unusual form.
     Unknown,
 }
 
 impl Expected {
-    /// Reads heads as RFC 9112 writes them, and leaves others to the parser.
+    /// Reads heads in the usual form of RFC 9112; others are [`Self::Unknown`].
     fn of(data: &[u8]) -> Self {
         let Some((status, fields, rest)) = head(data) else { return Self::Unknown };
         let values = |name: &str| -> Vec<&str> {
@@ -167,7 +167,7 @@ impl Expected {
 
 type Fields = Vec<(String, String)>;
 
-/// Status, fields and what stands behind the head of a final answer of HTTP/1.1 that is written plainly.
+/// Status, fields and the bytes behind the head of a final HTTP/1.1 response in the usual form.
 fn head(data: &[u8]) -> Option<(u16, Fields, &[u8])> {
     let end = data.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = std::str::from_utf8(&data[..end]).ok()?;

@@ -11,8 +11,8 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
-/// What the proxy must know of a chunk, or of a whole completion. Small and without heap memory, since there is one for each
-/// token.
+/// What the proxy must know of a chunk, or of a whole completion. Small and without heap memory, since there is one for
+/// each token.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DecodedChunk {
     /// Whether `choices` is an array; it may be empty.

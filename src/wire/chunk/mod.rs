@@ -1,9 +1,9 @@
-//! Chat-completion chunks as upstreams send them, and whole completions: what the proxy must know of them, and repairs for
-//! clients. One pass checks that a frame is well-formed JSON in UTF-8 and picks up the few members that matter; no tree is
-//! built.
+//! Chat-completion chunks as upstreams send them, and whole completions: what the proxy must know of them, and repairs
+//! for clients. One pass checks that a frame is well-formed JSON in UTF-8 and picks up the few members that matter; no
+//! tree is built.
 //!
-//! Source: OpenAI's API reference, "The chat completion chunk object" and "The chat completion object"; what providers do
-//! otherwise is listed in [`super::quirks`].
+//! Source: OpenAI's API reference, "The chat completion chunk object" and "The chat completion object"; what providers
+//! do otherwise is listed in [`super::quirks`].
 
 mod choice_set;
 mod decoded_chunk;

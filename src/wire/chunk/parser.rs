@@ -19,8 +19,9 @@ pub enum ParsedFrame {
     Other,
 }
 
-/// Parses the frames of one stream in order. Nearly all frames of a stream begin alike and differ in their text only; the
-/// parser remembers the last one, at most 3 KiB, and compares before it parses. The result never depends on what it remembers.
+/// Parses the frames of one stream in order. Nearly all frames of a stream begin alike and differ in their text only;
+/// the parser remembers the last one, at most 3 KiB, and compares before it parses. The result never depends on what it
+/// remembers.
 ///
 /// ```
 /// use petstream::wire::chunk::{ChunkParser, ParsedFrame};
@@ -36,8 +37,8 @@ pub enum ParsedFrame {
 /// ```
 #[derive(Debug, Default)]
 pub struct ChunkParser {
-    /// The beginning of the last chunk that was read from its beginning, up to the value of `choices`. Empty when it is too
-    /// long or holds a member that matters.
+    /// The beginning of the last chunk that was read from its beginning, up to the value of `choices`. Empty when it is
+    /// too long or holds a member that matters.
     pub(super) head: String,
     /// The last chunk that carried text and nothing else, as a template, and what a chunk like it says.
     template: Option<(FrameTemplate, DecodedChunk)>,
@@ -98,8 +99,8 @@ impl ChunkParser {
     }
 }
 
-/// Parses a whole completion. Its choices have a `message` where those of a chunk have a `delta`; everything else is as in
-/// [`ChunkParser::parse`].
+/// Parses a whole completion. Its choices have a `message` where those of a chunk have a `delta`; everything else is as
+/// in [`ChunkParser::parse`].
 ///
 /// # Errors
 /// [`Malformed`] when `body` is no JSON object in UTF-8.
@@ -112,8 +113,8 @@ pub fn parse_completion(body: &[u8]) -> Result<ParsedFrame, Malformed> {
     Ok(classify(text, &reader))
 }
 
-/// An object with an error is an error, whatever else is in it. Without an array of `choices`, an object in another shape
-/// of errors is one too: `{"object":"error","message":…}`, `{"detail":…}`.
+/// An object with an error is an error, whatever else is in it. Without an array of `choices`, an object in another
+/// shape of errors is one too: `{"object":"error","message":…}`, `{"detail":…}`.
 fn classify(text: &str, reader: &Reader) -> ParsedFrame {
     if reader.has_error {
         return ParsedFrame::Error(error_of(text));

@@ -6,7 +6,8 @@ use crate::wire::frame_template::TextSpan;
 use crate::wire::quirks::is_generated_text;
 use crate::wire::scan::{Malformed, Scanner};
 
-/// How deep a delta is searched for text: that of a tool call's function, and of the parts of a content that is an array.
+/// How deep a delta is searched for text: that of a tool call's function, and of the parts of a content that is an
+/// array.
 const MAX_TEXT_DEPTH: u8 = 5;
 
 /// The finish reasons that OpenAI's API defines, as JSON.
@@ -16,8 +17,8 @@ const FINISH_REASONS: [&str; 5] =
 /// What has been read of a frame so far.
 #[derive(Default)]
 pub(super) struct Reader {
-    /// Whether it is a whole completion, with a `message` in each choice. Of a chunk only the `delta` is read: some servers
-    /// repeat the text so far in a `message` beside it.
+    /// Whether it is a whole completion, with a `message` in each choice. Of a chunk only the `delta` is read: some
+    /// servers repeat the text so far in a `message` beside it.
     is_completion: bool,
     pub(super) chunk: DecodedChunk,
     /// The texts that differ from chunk to chunk, in order.

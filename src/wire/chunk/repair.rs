@@ -65,8 +65,8 @@ pub(crate) fn push_repaired(
     push_frame(out, repaired(text, repair, calls).as_bytes());
 }
 
-/// The bytes before and behind `"usage":null`, if it is the chunk's last member or the last one before the padding. It can't
-/// be part of a string, in which quotes are escaped, nor of a nested object, since the chunk's own brace follows.
+/// The bytes before and behind `"usage":null`, if it is the chunk's last member or the last one before the padding. It
+/// can't be part of a string, in which quotes are escaped, nor of a nested object, since the chunk's own brace follows.
 fn around_null_usage(chunk: &[u8]) -> Option<(&[u8], &[u8])> {
     let members = chunk.strip_suffix(b"}")?;
     let before_padding = || {
@@ -173,8 +173,8 @@ fn remove_members(text: &str, removed: impl Fn(&Member<'_>) -> bool) -> String {
     kept
 }
 
-/// A chunk that finishes choice `index` with `length`. Its id, model, time and other members are those of `chunk`. None when
-/// `chunk` is no JSON object.
+/// A chunk that finishes choice `index` with `length`. Its id, model, time and other members are those of `chunk`. None
+/// when `chunk` is no JSON object.
 #[must_use]
 pub(crate) fn last_chunk(chunk: &[u8], index: u64) -> Option<String> {
     let text = std::str::from_utf8(chunk).ok()?;

@@ -16,8 +16,8 @@ struct Calls {
 }
 
 impl ToolCallNumbering {
-    /// The index of a tool call of `choice` that has none. A call without `id`, or with the `id` of the last one, continues the
-    /// last one.
+    /// The index of a tool call of `choice` that has none. A call without `id`, or with the `id` of the last one,
+    /// continues the last one.
     pub(super) fn number(&mut self, choice: u64, id: Option<&str>) -> u64 {
         let at = self.0.iter().position(|calls| calls.choice == choice).unwrap_or_else(|| {
             self.0.push(Calls { choice, count: 0, last_id: String::new() });

@@ -3,8 +3,9 @@
 use super::decoded_chunk::Usage;
 use crate::wire::scan::{Malformed, Scanner};
 
-/// Reads a `usage` object. A count that is not a non-negative integer or is repeated counts as absent; without any count
-/// there is no usage. `input_tokens` and `output_tokens` are Anthropic's names, which some compatible endpoints keep.
+/// Reads a `usage` object. A count that is not a non-negative integer or is repeated counts as absent; without any
+/// count there is no usage. `input_tokens` and `output_tokens` are Anthropic's names, which some compatible endpoints
+/// keep.
 pub(super) fn read_usage(json: &str) -> Option<Usage> {
     read(json).ok().flatten()
 }

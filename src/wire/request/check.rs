@@ -43,8 +43,8 @@ pub(super) fn model(value: Option<&str>) -> Result<Arc<str>, InvalidRequest> {
     Ok(model.into())
 }
 
-/// Reads `stream`, strictly: petstream and the upstream must agree on it, so that what only some servers take for a boolean is
-/// rejected.
+/// Reads `stream`, strictly: petstream and the upstream must agree on it, so that what only some servers take for a
+/// boolean is rejected.
 pub(super) fn stream(value: Option<&str>) -> Result<bool, InvalidRequest> {
     value.map_or(Ok(false), |value| values::boolean("stream", value))
 }
@@ -74,8 +74,8 @@ pub(super) fn stream_options(
     Ok(StreamOptions { include_usage, include_usage_value: usage, sets_continuous: continuous.is_some() })
 }
 
-/// Reads `n` and the limit of tokens. For upstreams numbers are read as lenient servers read them; of two limits the larger
-/// one counts, since servers differ in which one they apply, and zero or less is no limit, as with llama.cpp.
+/// Reads `n` and the limit of tokens. For upstreams numbers are read as lenient servers read them; of two limits the
+/// larger one counts, since servers differ in which one they apply, and zero or less is no limit, as with llama.cpp.
 pub(super) fn counts(members: &KnownMembers<'_>, checks: Checks) -> Result<Counts, InvalidRequest> {
     let n = members.get(Param::N);
     let [old, new] = [Param::MaxTokens, Param::MaxCompletionTokens].map(|param| (param, members.get(param)));

@@ -67,7 +67,8 @@ pub(super) struct UsageEdit {
 }
 
 impl UsageEdit {
-    /// The edit that makes `text` ask for usage. `written` is the value of `stream_options`, and `options` what it says.
+    /// The edit that makes `text` ask for usage. `written` is the value of `stream_options`, and `options` what it
+    /// says.
     pub(super) fn new(text: &str, written: Option<&str>, options: &StreamOptions<'_>) -> Self {
         const INCLUDE_USAGE: &str = "\"include_usage\":";
         let edit = |at, before, after| Self { at, before, after, sets_continuous: options.sets_continuous };

@@ -39,7 +39,8 @@ impl<'a> KnownMembers<'a> {
         self.order[..self.count].iter().flatten().filter_map(|param| Some((*param, self.get(*param)?)))
     }
 
-    /// Reads a body. A known member that is repeated is invalid, and so is one under a name that some servers take for it.
+    /// Reads a body. A known member that is repeated is invalid, and so is one under a name that some servers take for
+    /// it.
     pub(super) fn read(text: &'a str, rules: &RequestRules) -> Result<Self, ReadError> {
         let mut members = Self {
             values: [None; Param::COUNT],

@@ -3,8 +3,8 @@
 //! Source of shapes and ranges: OpenAI's API reference, "Create chat completion".
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 //!
-//! No JSON tree is built: values are slices of the body, and members that are not known are skipped. Time and memory are
-//! linear in the body, about a millisecond a megabyte. [`ChatRequest::parse`] is the entry point.
+//! No JSON tree is built: values are slices of the body, and members that are not known are skipped. Time and memory
+//! are linear in the body, about a millisecond a megabyte. [`ChatRequest::parse`] is the entry point.
 
 mod chat_request;
 mod check;

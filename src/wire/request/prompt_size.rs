@@ -80,9 +80,8 @@ impl Media {
     }
 }
 
-/// Reads `messages` in the common case, in which every message has a role and a string as content, and nothing else: one
-/// pass checks the list, finds its end and measures it. None for other
-/// values, which are then still to be read.
+/// Reads `messages` in the common case, in which every message has a role and a string as content, and nothing else:
+/// one pass checks the list, finds its end and measures it. None for other values, which are then still to be read.
 pub(super) fn plain_messages<'a>(scanner: &mut Scanner<'a>) -> Option<(&'a str, PromptSize)> {
     // The array, and the objects in it.
     if scanner.peek() != Some(b'[') || !scanner.allows_depth(2) {

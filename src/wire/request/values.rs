@@ -1,5 +1,5 @@
-//! Typed reads of JSON values that are given as text. Each is one pass and keeps no list of what it reads, since a value
-//! may be as long as a body.
+//! Typed reads of JSON values that are given as text. Each is one pass and keeps no list of what it reads, since a
+//! value may be as long as a body.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -48,8 +48,8 @@ pub(super) fn integer(param: impl Display, value: &str, min: i64, max: i64) -> R
     in_range(param, value, value.parse::<i64>().ok(), min, max)
 }
 
-/// An integer as lenient servers read it: a fraction of zero and an exponent are accepted (`100.0`, `1e3`). A number beyond
-/// 64 bits becomes the nearest `i64`.
+/// An integer as lenient servers read it: a fraction of zero and an exponent are accepted (`100.0`, `1e3`). A number
+/// beyond 64 bits becomes the nearest `i64`.
 pub(super) fn lenient_integer(param: impl Display, value: &str) -> Result<i64, InvalidRequest> {
     let wrong = || InvalidRequest::wrong_type(&param, "an integer", value);
     if !is_number(value) {
@@ -106,8 +106,8 @@ pub(super) fn object(param: impl Display, value: &str) -> Result<(), InvalidRequ
 /// The values of an object's members `names`, in the order of `names`. Other members are skipped.
 ///
 /// # Errors
-/// [`InvalidRequest`] when `value` is no object, when one of the members is repeated, and when a case-insensitive reader
-/// would take another member for one of them.
+/// [`InvalidRequest`] when `value` is no object, when one of the members is repeated, and when a case-insensitive
+/// reader would take another member for one of them.
 pub(crate) fn pick<'a, const N: usize>(
     param: impl Display,
     value: &'a str,
@@ -151,8 +151,8 @@ pub(super) fn each_member<'a>(
     outcome(scanned, invalid).map(|()| count)
 }
 
-/// Calls `each` with the index and the value of every element of an array; returns how many there are. `expected` is the
-/// type for the message of an error, with its article: `an array of objects`.
+/// Calls `each` with the index and the value of every element of an array; returns how many there are. `expected` is
+/// the type for the message of an error, with its article: `an array of objects`.
 ///
 /// # Errors
 /// [`InvalidRequest`] when `value` is no array, and the first error of `each`.

@@ -39,7 +39,8 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, max_depth: usize::MAX }
     }
 
-    /// A scanner that resumes at `at`, the position of a scanner of another text whose beginning up to there is the same.
+    /// A scanner that resumes at `at`, the position of a scanner of another text whose beginning up to there is the
+    /// same.
     #[must_use]
     pub const fn resume(text: &'a str, at: usize) -> Self {
         Self { at, ..Self::new(text) }
@@ -66,8 +67,8 @@ impl<'a> Scanner<'a> {
         next.map(|(byte, _)| byte)
     }
 
-    /// Reads an object. Calls `member` with each key, unescaped and in order, repeated keys included; `member` must read the
-    /// key's value.
+    /// Reads an object. Calls `member` with each key, unescaped and in order, repeated keys included; `member` must
+    /// read the key's value.
     ///
     /// # Errors
     /// [`Malformed`] when the next value is no object, and the errors of `member`.
@@ -139,8 +140,8 @@ impl<'a> Scanner<'a> {
         Ok(&self.text[start..end])
     }
 
-    /// Reads a string; returns its JSON, quotes included, and its length in bytes once its escapes are decoded. None when
-    /// another type follows, whose value is then still to be read.
+    /// Reads a string; returns its JSON, quotes included, and its length in bytes once its escapes are decoded. None
+    /// when another type follows, whose value is then still to be read.
     pub(in crate::wire) fn string(&mut self) -> Result<Option<(&'a str, usize)>, Malformed> {
         if self.peek() != Some(b'"') {
             return Ok(None);

@@ -4,8 +4,8 @@ use wide::u8x16;
 
 use super::malformed::Malformed;
 
-/// The offset of the closing quote of the string whose first byte, behind the opening quote, is at `at`. Malformed when it is
-/// not closed, and for bad escapes and raw control characters.
+/// The offset of the closing quote of the string whose first byte, behind the opening quote, is at `at`. Malformed when
+/// it is not closed, and for bad escapes and raw control characters.
 #[inline(always)]
 pub(in crate::wire) fn string_end(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     match short_string_end(bytes, at) {
@@ -23,8 +23,8 @@ pub(super) fn measured_string_end(bytes: &[u8], at: usize) -> Result<(usize, usi
     }
 }
 
-/// As [`string_end`], for a string of less than 16 bytes without escapes, as most are. It neither loops nor calls anything,
-/// so that the callers into which it is inlined need no stack frame.
+/// As [`string_end`], for a string of less than 16 bytes without escapes, as most are. It neither loops nor calls
+/// anything, so that the callers into which it is inlined need no stack frame.
 #[inline(always)]
 pub(super) fn short_string_end(bytes: &[u8], at: usize) -> Option<usize> {
     let chunk = bytes.get(at..)?.first_chunk()?;
@@ -103,7 +103,8 @@ pub fn find_special(bytes: &[u8], at: usize) -> Option<usize> {
 #[inline(always)]
 fn marks(chunk: &[u8; 16]) -> u32 {
     let bytes = u8x16::from(*chunk);
-    // Flipping bit 1 swaps the quote (0x22) and the space (0x20): a quote is then the byte above the control characters.
+    // Flipping bit 1 swaps the quote (0x22) and the space (0x20): a quote is then the byte above the control
+    // characters.
     let flipped = bytes ^ u8x16::splat(0b10);
     let quote_or_control = flipped.min(u8x16::splat(0x20)).simd_eq(flipped);
     (quote_or_control | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask()

@@ -1,4 +1,4 @@
-//! JSON as serde reads and writes it, and what only looks like it.
+//! The scanner accepts what serde_json accepts.
 
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
@@ -31,7 +31,7 @@ fn members_and_elements_come_in_order_with_keys_unescaped() {
 }
 
 #[test]
-fn any_depth_is_read_and_a_missing_bracket_missed() {
+fn brackets_are_matched_at_any_depth() {
     for depth in [1, 63, 64, 65, 128, 129, 100_000] {
         let mixed = "[{\"a\":".repeat(depth) + "1" + &"}]".repeat(depth);
         assert!(is_json(&mixed), "{depth}");
@@ -40,7 +40,7 @@ fn any_depth_is_read_and_a_missing_bracket_missed() {
 }
 
 #[test]
-fn numbers_are_those_of_the_standard() {
+fn numbers_follow_the_grammar() {
     for text in ["0", "-0", "10", "1.5", "1e5", "1E+05", "-1.25e-7"] {
         assert!(is_json(text), "{text}");
     }
@@ -50,7 +50,7 @@ fn numbers_are_those_of_the_standard() {
 }
 
 #[test]
-fn what_is_special_in_a_string_is_found_at_every_place() {
+fn escapes_and_control_characters_are_checked_at_every_offset() {
     for at in 0..40 {
         for (special, good) in [("\\n", true), ("\\u00e9", true), ("\n", false), ("\\x", false), ("\\u00g0", false)] {
             let text = format!("\"{}{special}{}\"", "é".repeat(at), "x".repeat(40 - at));
@@ -61,19 +61,19 @@ fn what_is_special_in_a_string_is_found_at_every_place() {
 }
 
 #[test]
-fn every_byte_is_special_or_not_wherever_it_stands() {
+fn special_bytes_are_found_at_every_offset() {
     for byte in 0..=u8::MAX {
-        for (before, behind) in [(0, 0), (3, 0), (0, 15), (15, 0), (16, 16), (7, 40), (40, 7)] {
-            let bytes = [vec![b'x'; before], vec![byte], vec![b'x'; behind]].concat();
+        for (before, after) in [(0, 0), (3, 0), (0, 15), (15, 0), (16, 16), (7, 40), (40, 7)] {
+            let bytes = [vec![b'x'; before], vec![byte], vec![b'x'; after]].concat();
             let found = (byte < 0x20 || byte == b'"' || byte == b'\\').then_some(before);
-            assert_eq!(find_special(&bytes, 0), found, "{byte} {before} {behind}");
+            assert_eq!(find_special(&bytes, 0), found, "{byte} {before} {after}");
             assert_eq!(find_special(&bytes, before + 1), None);
         }
     }
 }
 
 #[test]
-fn numbers_and_words_end_where_what_they_stand_in_goes_on() {
+fn numbers_and_literals_end_at_a_comma_or_bracket() {
     for value in ["0", "7", "1700000000", "null", "-1", "1.5", "true", "\"a\"", "[]"] {
         for (text, good) in [
             (format!("[{value}]"), true),
@@ -103,14 +103,14 @@ fn numbers_and_words_end_where_what_they_stand_in_goes_on() {
 
 proptest! {
     #[test]
-    fn it_takes_what_serde_takes_and_nothing_else(
+    fn it_accepts_exactly_what_serde_json_accepts(
         text in "([{}\\[\\]:,]|\"[a\\\\u0nx\"é\u{1}]{0,12}\"|-?[0-9]{1,2}(\\.[0-9]?)?([eE][+-]?[0-9]?)?|true|fals|null| |\n){0,14}",
     ) {
         prop_assert_eq!(is_json(&text), serde_json::from_str::<IgnoredAny>(&text).is_ok(), "{}", text);
     }
 
     #[test]
-    fn what_serde_writes_is_read(value in tree()) {
+    fn what_serde_json_writes_is_accepted(value in tree()) {
         let text = value.to_string();
         prop_assert!(is_json(&text), "{}", text);
         let cut = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);

@@ -1,35 +1,41 @@
-//! Frames as petstream writes them on chat streams: one `data:` line, LF only, nothing else.
+//! The frames of chat streams: one `data:` line each, which ends with LF.
 
 use bytes::BytesMut;
 
-/// The frame after which nothing follows.
+/// The last frame of a chat stream.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// A heartbeat: a comment is the one form of silence that all SDKs survive.
+/// A heartbeat: a comment, which all SDKs ignore.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// Appends `data` as one frame.
+/// Appends `data`, which must be JSON, as one frame. Raw line ends become spaces: in JSON they are only white space
+/// between tokens, and in an event stream they would end the `data` line.
 ///
-/// Line ends within become blanks, since `data` is JSON, where raw line ends are only white space
-/// between tokens: a strict client must get one `data:` line, and a lone CR must not end one.
+/// ```
+/// use petstream::wire::sse::push_frame;
+///
+/// let mut out = bytes::BytesMut::new();
+/// push_frame(&mut out, b"{\"a\":\n1}");
+/// assert_eq!(&out[..], b"data: {\"a\": 1}\n\n");
+/// ```
 pub fn push_frame(out: &mut BytesMut, data: &[u8]) {
     push(out, &[data], push_in_one_line);
 }
 
-/// Appends the pieces of what is one line already as one frame.
-pub fn push_frame_parts(out: &mut BytesMut, line: &[&[u8]]) {
-    push(out, line, |out, piece| out.extend_from_slice(piece));
+/// Appends one frame whose data is given in parts, none of which has a line end.
+pub(crate) fn push_frame_parts(out: &mut BytesMut, parts: &[&[u8]]) {
+    push(out, parts, |out, part| out.extend_from_slice(part));
 }
 
-fn push(out: &mut BytesMut, data: &[&[u8]], mut piece: impl FnMut(&mut BytesMut, &[u8])) {
-    let room = data.iter().map(|piece| piece.len()).sum::<usize>() + 8;
+fn push(out: &mut BytesMut, parts: &[&[u8]], mut push_part: impl FnMut(&mut BytesMut, &[u8])) {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>() + 8;
     if out.capacity() == 0 {
-        // To the byte: a buffer that is full can be given away as it is.
-        *out = BytesMut::with_capacity(room);
+        // The exact size: a full buffer is frozen without a copy.
+        *out = BytesMut::with_capacity(length);
     }
-    out.reserve(room);
+    out.reserve(length);
     out.extend_from_slice(b"data: ");
-    data.iter().for_each(|data| piece(out, data));
+    parts.iter().for_each(|part| push_part(out, part));
     out.extend_from_slice(b"\n\n");
 }
 
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_in_json_become_blanks() {
+    fn line_ends_in_json_become_spaces() {
         let mut out = BytesMut::new();
         push_frame(&mut out, b"{\"a\":\r\n1,\n\"b\":2}");
         assert_eq!(&out[..], b"data: {\"a\":  1, \"b\":2}\n\n");

@@ -1,7 +1,6 @@
-//! Server-Sent Events as bytes: a decoder that takes what upstreams send, an encoder that sends what
-//! every client understands.
+//! Server-Sent Events: a decoder for what upstreams send, and an encoder for chat streams.
 //!
-//! The decoder follows the WHATWG HTML standard, section 9.2.6 ("Interpreting an event stream"):
+//! Source: WHATWG HTML, section 9.2.6 ("Interpreting an event stream"):
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 
 mod decoder;
@@ -9,5 +8,6 @@ mod encoder;
 mod headers;
 
 pub use decoder::{Decoder, Event, TooLong};
-pub use encoder::{DONE, KEEP_ALIVE, push_frame, push_frame_parts};
+pub(crate) use encoder::push_frame_parts;
+pub use encoder::{DONE, KEEP_ALIVE, push_frame};
 pub use headers::set_stream_headers;
