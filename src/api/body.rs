@@ -1,7 +1,7 @@
-//! Reading a request's body, within bounds of size, of time, and of memory for all of them together and for each key.
+//! Reads request bodies within bounds: of size, of time, and of memory, for all bodies together and for each key.
 //!
-//! Bodies are read behind authentication, so each counts against the key that it came with; those of readers without a key
-//! against one owner that they share.
+//! Bodies are read after authentication, so each counts against the key of its request; requests without a key share one
+//! owner.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::config::Limits;
 use crate::error::ApiError;
 use crate::time::{TaskTimer, timeout_at};
 
-/// The room that is made for a body at first, bytes.
+/// Initial size of a buffer, bytes.
 const UNIT: usize = 16 * 1024;
-/// Longest body that stays in the buffer that it came in, if it came in one piece. Such a buffer is no larger than a unit:
-/// what came in a larger one was copied out of it.
+/// Longest body that is not copied if it arrived in one piece, bytes. The HTTP server's buffer that it stays in is not
+/// larger than [`UNIT`].
 const MAX_AS_IT_IS: usize = 8 * 1024;
 
 /// The bounds, and the memory that all bodies share; cheap to clone.
@@ -89,7 +89,7 @@ impl BodyReader {
         let mut share = self.memory.empty_grant(key);
         let mut bytes = Vec::new();
         let mut pace = Pace::new(self.times, Instant::now());
-        // Most bodies say how long they are, and need not be asked whether there is more.
+        // Most bodies have a length, so that their end is known without another poll.
         while !body.is_end_stream()
             && let Some(data) = pace.next(&mut body, timer).await?
         {
@@ -239,10 +239,10 @@ mod tests {
         assert_eq!(status(reader.read(&one, &headers, more(), &timer).await), Some(429), "a quarter for each");
         assert_eq!(status(reader.read(&"other".into(), &headers, more(), &timer).await), None);
         let most = slow(iter::repeat_n((Duration::ZERO, 10_000), 10));
-        assert_eq!(status(reader.read(&one, &headers, most, &timer).await), Some(429), "refused as it grows");
+        assert_eq!(status(reader.read(&one, &headers, most, &timer).await), Some(429), "refused while it grows");
         assert_eq!(reader.memory.taken(), 60_000);
         drop(large);
-        // A body of the longest length has room, though its buffer grows by doubling.
+        // A body of the maximum length fits, although its buffer grows by doubling.
         let pieces = iter::repeat_n((Duration::ZERO, 10_000), 10);
         let whole = reader.read(&one, &headers, slow(pieces), &timer).await.unwrap();
         assert_eq!((whole.bytes.len(), reader.memory.taken()), (100_000, 100_000));

@@ -14,8 +14,8 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// 200 while new requests are welcome; 503 when the database does not answer or can't be written, or when the server is
-/// shutting down.
+/// 200 while the server accepts requests; 503 when the database does not answer or can't be written, and during a
+/// shutdown.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
     let problem = if state.shutdown.stop.is_raised() {
         Some("shutting down")

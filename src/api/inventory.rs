@@ -1,6 +1,6 @@
 //! `GET /api/inventory`: how many pets there are, by status, by species, and by both.
 //!
-//! The events `inventory-changed` carry the same, without the cursor, which is not of the counts but of this reading.
+//! `inventory-changed` events have the same data, but for the cursor, which belongs to this response.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::error::problem::Problem;
 use crate::petstore::PetStore;
 use crate::wire::resource::inventory::Inventory;
 
-/// The counts and the cursor that they are consistent with.
+/// The counts, with the cursor that they are consistent with.
 #[derive(Debug, Serialize)]
 struct Counted {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! A request's body as a JSON object, read member by member so that every complaint names its member.
+//! A request body as a JSON object, read member by member, so that every error names its member.
 
 use std::sync::Arc;
 
@@ -20,24 +20,24 @@ use crate::petstore::IdempotencyKey;
 use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::{Member, members_up_to};
 
-/// What POST and PUT take. Nothing else, and never nothing: a page of another origin may send forms, plain text and
-/// untyped bytes without asking first.
+/// The media types of POST and PUT. A type is required: pages of other origins may send forms, plain text and untyped
+/// bytes without a preflight.
 pub(super) static JSON: Accepted = Accepted { header: "accept", types: "application/json" };
-/// What PATCH takes; both mean a merge patch, RFC 7396.
+/// The media types of PATCH; both stand for a merge patch (RFC 7396).
 pub(super) static MERGE_PATCH: Accepted =
     Accepted { header: "accept-patch", types: "application/json, application/merge-patch+json" };
-/// Makes the repetition of a request harmless.
+/// The header under whose value a request is carried out once.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest idempotency key, characters.
 const MAX_KEY_LEN: usize = 255;
-/// Most members of a body: far more than any resource has.
+/// Most members of a body, far more than any resource has.
 const MAX_MEMBERS: usize = 64;
 /// Longest JSON of a number or a boolean, bytes.
 const MAX_SCALAR: usize = 64;
-/// Longest name of an unknown member that is told back, characters.
+/// Longest part of an unknown member's name that an error repeats, characters.
 const MAX_NAME_LEN: usize = 60;
 
-/// A request that has been read.
+/// The body of a request, with the parts of its head that handlers need.
 pub(super) struct JsonBody {
     /// Its headers.
     pub(super) headers: HeaderMap,
@@ -59,7 +59,7 @@ impl JsonBody {
     ) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         let caller = Arc::clone(context.caller.auth.principal());
-        // Before its type is looked at: who is refused while still sending may never see why.
+        // Before the type is checked: a client that is refused while it is still sending may never read the answer.
         let body = bodies.read(&caller.id, &head.headers, body, &context.connection.timer).await?;
         if !is_accepted(&head.headers, accepted) {
             return Err(Problem::unsupported_type(accepted));
@@ -73,24 +73,24 @@ impl JsonBody {
         })
     }
 
-    /// Gives it back with what `work` makes of it, which is done here for a small body, and elsewhere for one that would
-    /// keep other connections waiting.
-    pub(super) async fn understood<T: Send + 'static>(
+    /// Returns the body with the result of `work`, which runs here for a small body, and in the pool for long computations
+    /// for one that would delay other connections of this thread.
+    pub(super) async fn process<T: Send + 'static>(
         self,
         offload: &Offload,
         work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(Self, T), Problem> {
         if self.bytes.len() <= MAX_INLINE {
-            let understood = work(&self)?;
-            return Ok((self, understood));
+            let result = work(&self)?;
+            return Ok((self, result));
         }
         let caller = Arc::clone(&self.caller.id);
         let work = move || {
-            let understood = work(&self);
-            (self, understood)
+            let result = work(&self);
+            (self, result)
         };
-        let (document, understood) = offload.run(&caller, work).await.map_err(ApiError::from)?;
-        Ok((document, understood?))
+        let (document, result) = offload.run(&caller, work).await.map_err(ApiError::from)?;
+        Ok((document, result?))
     }
 
     /// The body as an object.
@@ -109,7 +109,7 @@ impl JsonBody {
         &self.caller.id
     }
 
-    /// The key under which this request is done once.
+    /// The idempotency key of the request, if it has one.
     pub(super) fn idempotency_key(&self) -> Result<Option<IdempotencyKey>, Problem> {
         let mut values = self.headers.get_all(IDEMPOTENCY_KEY).into_iter();
         let Some(value) = values.next() else { return Ok(None) };
@@ -130,27 +130,27 @@ fn is_accepted(headers: &HeaderMap, accepted: &Accepted) -> bool {
     accepted.types.split(", ").any(|name| name.eq_ignore_ascii_case(essence))
 }
 
-/// What becomes of members that are not there.
+/// What missing members mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// The whole resource: they take their default. So do those that are null.
+    /// The whole resource: they take their default, as members that are null do.
     Whole,
-    /// A merge patch: they stay as they are. Those that are null take their default.
+    /// A merge patch: they stay unchanged. Members that are null take their default.
     Patch,
 }
 
-/// What stands for a member that has no value.
+/// The value of a member that is missing or null.
 #[derive(Clone, Debug)]
 pub(super) enum Otherwise<T> {
-    /// Nothing: there must be a value.
+    /// None: the member is required.
     Required,
     /// This.
     Default(T),
-    /// What it was before.
+    /// The value before the request.
     Unchanged,
 }
 
-/// The members of an object. Reading takes them out; what is left in the end is unknown.
+/// The members of an object. Reading removes them; those that are left at the end are unknown.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
     given: Vec<Member<'a>>,
@@ -159,8 +159,8 @@ pub(super) struct Object<'a> {
 }
 
 impl Object<'_> {
-    /// The value of a member as `read` understands it, which says of what kind it is `expected` to be. None: it stays as
-    /// it is, or it was complained about.
+    /// The value of a member, parsed by `read`; `expected` describes it in an error. None: it stays unchanged, or there was
+    /// an error.
     pub(super) fn member<T>(
         &mut self,
         name: &str,
@@ -188,18 +188,18 @@ impl Object<'_> {
         }
     }
 
-    /// Passes over members that only the server sets, so that what was read can be sent back.
+    /// Ignores members that only the server sets, so that clients can send back what they have read.
     pub(super) fn ignore(&mut self, names: &[&str]) {
         self.given.retain(|member| !names.contains(&member.key.as_ref()));
     }
 
-    /// Complains about a member.
+    /// Adds an error about a member.
     pub(super) fn refuse<T>(&mut self, name: &str, detail: impl Into<String>) -> Option<T> {
         self.errors.push(FieldError::member(name, detail));
         None
     }
 
-    /// Everything that was wrong, with the members that nobody asked for.
+    /// Fails with all errors, unknown members included.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         for member in std::mem::take(&mut self.given) {
             let name: String = member.key.chars().take(MAX_NAME_LEN).collect();
@@ -217,9 +217,9 @@ impl Object<'_> {
     }
 }
 
-/// The text that a JSON string holds, if it has at most `longest` characters.
+/// The value of a JSON string, if it has at most `longest` characters.
 pub(super) fn text(json: &str, longest: usize) -> Option<String> {
-    // A character is twelve bytes at most: two escapes of six.
+    // A character takes at most twelve bytes: two escapes of six.
     if json.len() > 12 * longest + 2 {
         return None;
     }
@@ -231,7 +231,7 @@ pub(super) fn scalar<T: DeserializeOwned>(json: &str) -> Option<T> {
     if json.len() > MAX_SCALAR { None } else { serde_json::from_str(json).ok() }
 }
 
-/// What is wrong with a body that is no object: serde tells line and column, and quotes nothing.
+/// The error about a body that is not an object. serde names line and column, and quotes nothing of the body.
 fn not_an_object(text: &str) -> Problem {
     let error = match serde_json::from_str::<IgnoredAny>(text) {
         Err(error) => error.to_string(),

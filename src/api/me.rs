@@ -1,4 +1,4 @@
-//! `GET /api/me`: whose key it is, and what it may do. For pages, which show what their reader may use.
+//! `GET /api/me`: the name and scopes of the request's key. Pages use it to show only what their reader may do.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use crate::wire::api_key::Scope;
 struct Me<'a> {
     key: &'a str,
     scopes: Vec<&'static str>,
-    /// `keys`, or `none`: everybody may do everything.
+    /// `keys`, or `none` if keys are not checked.
     auth: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what is measured, for Prometheus.
+//! `GET /metrics`, for Prometheus, and the router of the metrics' own listener.
 
 use std::sync::Arc;
 

@@ -26,19 +26,19 @@ pub(super) async fn list(
     Json(ListModelResponse { object: "list".to_owned(), data })
 }
 
-/// One model: a listed one, or any other that the `*` route takes.
+/// One model: a listed one, or any other that the `*` upstream serves.
 pub(super) async fn retrieve(
     State(state): State<Arc<AppState>>,
     State(auth): State<AuthContext>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
-    // What is not UTF-8 is no model's name.
+    // A name that is not UTF-8 is not that of a model.
     let Path(id) = id.map_err(|_| ApiError::no_model("\u{fffd}"))?;
     if !auth.principal().may_use(&id) {
         return Err(ApiError::no_model(&id));
     }
     let listed = all(&state).await.into_iter().find(|model| model.id == id);
-    // Upstreams serve models that they don't list: dated versions, aliases, fine-tuned ones.
+    // Upstreams also serve models that they do not list: dated versions, aliases, fine-tuned models.
     let unlisted = || state.routes.find(&id).map(|_| model(&id, "upstream"));
     listed.or_else(unlisted).map(Json).ok_or_else(|| ApiError::no_model(&id))
 }

@@ -1,10 +1,10 @@
-//! `/api/orders`: who gets which pet.
+//! `/api/orders`: orders of pets.
 //!
 //! `POST` with `petId` orders an available pet, which becomes `PENDING`; price and currency are the pet's of that
 //! moment. `GET` lists, oldest first, and takes `status` (several by commas or by repetition), `petId` and `limit`.
 //! `PATCH /api/orders/{id}` sets the `status`: `PLACED` to `APPROVED` to `SHIPPED` to `DELIVERED`, which makes the pet
-//! `ADOPTED`; `PLACED` or `APPROVED` to `CANCELLED`, which makes it `AVAILABLE`. What has been shipped can't be
-//! cancelled. Other moves are 409; the status that an order has already changes nothing.
+//! `ADOPTED`; `PLACED` or `APPROVED` to `CANCELLED`, which makes it `AVAILABLE`. An order that has been
+//! shipped can't be cancelled. Other transitions are 409; setting the same status again changes nothing.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::body::BodyReader;
 use super::json_body::{JSON, JsonBody, MERGE_PATCH, Otherwise, Purpose, text};
-use super::pagination::{self, AFTER, LIMIT, MAX_LIMIT, Place};
+use super::pagination::{self, AFTER, DEFAULT_LIMIT, MAX_LIMIT, PageToken};
 use super::parameters::{Parameters, named};
 use super::pets;
 use super::public_path::PublicPath;
@@ -31,12 +31,12 @@ const MAX_ID_LEN: usize = 45;
 /// An order's id in a path.
 type Id = Result<Path<Uuid>, PathRejection>;
 
-/// A list of orders as it was asked for.
+/// The query of the list.
 #[derive(Debug, PartialEq, Eq)]
 struct ListQuery {
     filter: OrderFilter,
     limit: u32,
-    after: Option<Place<Uuid>>,
+    after: Option<PageToken<Uuid>>,
 }
 
 impl ListQuery {
@@ -49,8 +49,8 @@ impl ListQuery {
                 status: named(&mut given, "status", OrderStatus::ALL, OrderStatus::name, OrderStatus::from_name),
                 pet: given.one("petId", "the id of a pet", id),
             },
-            limit: given.one("limit", &limit, pagination::read_limit).unwrap_or(LIMIT),
-            after: given.one(AFTER, "a token taken from `next`", |token| Place::read(token, id)),
+            limit: given.one("limit", &limit, pagination::read_limit).unwrap_or(DEFAULT_LIMIT),
+            after: given.one(AFTER, "a token taken from `next`", |token| PageToken::read(token, id)),
         };
         given.finish()?;
         Ok(wanted)
@@ -64,8 +64,8 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let wanted = ListQuery::parse(&query).map_err(Problem::invalid)?;
-    let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
-    let page = store.orders(&wanted.filter, wanted.limit, behind).await?;
+    let (last_key, since) = wanted.after.map(|token| (token.last_key, token.since)).unzip();
+    let page = store.orders(&wanted.filter, wanted.limit, last_key).await?;
     let next = page.value.next.map(|id| id.to_string());
     Ok(pagination::page(&public.of(Order::LIST), &query, page.value.orders, next, &since.unwrap_or(page.cursor)))
 }
@@ -91,7 +91,7 @@ pub(super) async fn place(
         given.finish()?;
         Ok((pet.ok_or_else(Problem::internal)?, document.idempotency_key()?))
     };
-    let (document, (pet, key)) = document.understood(&offload, read).await?;
+    let (document, (pet, key)) = document.process(&offload, read).await?;
     Ok(resource::created(&store.place_order(document.caller(), pet, key.as_ref()).await?, &public))
 }
 
@@ -107,12 +107,12 @@ pub(super) async fn patch(
     let id = resource::id(id, "order")?;
     let read = |document: &JsonBody| {
         let mut given = document.object(Purpose::Patch)?;
-        given.ignore(&pets::SERVERS);
+        given.ignore(&pets::SERVER_MEMBERS);
         let (all, unchanged) = (OrderStatus::ALL, Otherwise::Unchanged);
         let to = pets::named(&mut given, "status", all, unchanged, OrderStatus::name, OrderStatus::from_name);
         given.finish()?;
         Ok(to)
     };
-    let (document, to) = document.understood(&offload, read).await?;
+    let (document, to) = document.process(&offload, read).await?;
     Ok(resource::whole(&store.move_order(id, to, &resource::expected(&document.headers)).await?))
 }

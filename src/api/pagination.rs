@@ -1,4 +1,4 @@
-//! Lists: pages that follow one another, and the cursor that all of them are consistent with.
+//! Pagination of lists, with the event cursor that all pages are consistent with.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -10,32 +10,32 @@ use crate::wire::event::Cursor;
 
 /// The header that repeats the cursor of a list.
 const PETSTREAM_CURSOR: HeaderName = HeaderName::from_static("petstream-cursor");
-/// The parameter that holds the token of a page.
+/// The parameter with the token of a page.
 pub(super) const AFTER: &str = "after";
-/// Elements of a page unless `limit` says otherwise.
-pub(super) const LIMIT: u32 = 20;
+/// Default of the parameter `limit`: elements of a page.
+pub(super) const DEFAULT_LIMIT: u32 = 20;
 /// Most elements of a page.
 pub(super) const MAX_LIMIT: u32 = 100;
 
-/// Where a page begins, and the cursor of the first page. Later pages repeat it: whoever streams from there learns of
-/// every change that was made while paging.
+/// The token of a page: where it begins, and the cursor of the first page. Later pages repeat that cursor, so that a
+/// stream from there has every change that was made while a client was paging.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place<K> {
-    /// The key behind which it begins.
-    pub(super) behind: K,
+pub(super) struct PageToken<K> {
+    /// The key of the last element before the page.
+    pub(super) last_key: K,
     /// The cursor of the first page.
     pub(super) since: Cursor,
 }
 
-impl<K> Place<K> {
+impl<K> PageToken<K> {
     /// Reads `KEY.CURSOR`; a key has no dot.
     pub(super) fn read(token: &str, key: impl Fn(&str) -> Option<K>) -> Option<Self> {
-        let (behind, since) = token.split_once('.')?;
-        Some(Self { behind: key(behind)?, since: since.parse().ok()? })
+        let (last_key, since) = token.split_once('.')?;
+        Some(Self { last_key: key(last_key)?, since: since.parse().ok()? })
     }
 }
 
-/// A page in the shape of its JSON.
+/// The body of a page.
 #[derive(Debug, Serialize)]
 struct List<T> {
     data: Vec<T>,
@@ -43,8 +43,8 @@ struct List<T> {
     cursor: String,
 }
 
-/// Answers with a page of the list at `path`, as clients see it, that was asked for with `query`. `next` is the key of
-/// the following one.
+/// The response with a page of the list at `path`, as clients see it, for the query string `query`. `next` is the key from
+/// which the next page goes on.
 pub(super) fn page<T: Serialize>(
     path: &str,
     query: &str,
@@ -75,10 +75,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_a_key_and_a_cursor() {
-        let read = |token: &str| Place::read(token, read_number);
+    fn a_page_token_is_a_key_and_a_cursor() {
+        let read = |token: &str| PageToken::read(token, read_number);
         let since = "k3f9a2.42".parse().unwrap();
-        assert_eq!(read("7.k3f9a2.42"), Some(Place { behind: 7, since }));
+        assert_eq!(read("7.k3f9a2.42"), Some(PageToken { last_key: 7, since }));
         for token in ["", "7", "7.", "7.k3f9a2", "x.k3f9a2.42", "7.k3f9a2.x", "7.k3f9a2.42.1", "7.K.1"] {
             assert_eq!(read(token), None, "{token}");
         }

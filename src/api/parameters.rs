@@ -1,15 +1,15 @@
-//! The parameters of a list, read by hand so that every complaint names its parameter.
+//! Query parameters, read one by one, so that every error names its parameter.
 
 use url::form_urlencoded;
 
 use crate::error::problem::FieldError;
 
-/// Most values that one parameter may list; more is refused. Keeps the work of a request bounded.
+/// Most values that one parameter may list, which bounds the work of a request.
 const MAX_VALUES: usize = 50;
-/// Longest part of an unknown parameter's name that is told back, in characters.
+/// Longest part of an unknown parameter's name that an error repeats, characters.
 const MAX_NAME: usize = 60;
 
-/// The parameters given in a query string. Reading takes them out; what is left in the end is unknown.
+/// The parameters of a query string. Reading removes them; those that are left at the end are unknown.
 #[derive(Debug)]
 pub(super) struct Parameters {
     given: Vec<(String, String)>,
@@ -17,12 +17,12 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Splits a query string (`a=1&b=2`, percent-encoded); any text will do.
+    /// Splits a query string (`a=1&b=2`, percent-encoded). Every text is accepted.
     pub(super) fn read(query: &str) -> Self {
         Self { given: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), errors: Vec::new() }
     }
 
-    /// The values of a parameter that lists several, by commas or by repetition; `expected` says of which kind.
+    /// The values of a parameter that lists several, by commas or by repetition; `expected` describes them in an error.
     pub(super) fn list<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
         let texts = self.take(name);
         let words: Vec<_> = texts.iter().flat_map(|text| text.split(',')).map(str::trim).collect();
@@ -49,7 +49,7 @@ impl Parameters {
         }
     }
 
-    /// What was wrong, with the parameters that nobody asked for.
+    /// Fails with all errors, unknown parameters included.
     pub(super) fn finish(mut self) -> Result<(), Vec<FieldError>> {
         for (name, _) in std::mem::take(&mut self.given) {
             let name: String = name.chars().take(MAX_NAME).collect();
@@ -69,13 +69,13 @@ impl Parameters {
         value
     }
 
-    /// Complains about a parameter.
+    /// Adds an error about a parameter.
     pub(super) fn refuse(&mut self, field: &str, detail: String) {
         self.errors.push(FieldError::parameter(field, detail));
     }
 }
 
-/// The path of the same query, with `name` set to `value`: every other parameter stays as it was given.
+/// The path with the same query, but `name` set to `value`; every other parameter stays unchanged.
 pub(super) fn path_with(path: &str, query: &str, name: &str, value: &str) -> String {
     let target = format!("{path}?");
     let start = target.len();
@@ -83,7 +83,7 @@ pub(super) fn path_with(path: &str, query: &str, name: &str, value: &str) -> Str
     form_urlencoded::Serializer::for_suffix(target, start).extend_pairs(others).append_pair(name, value).finish()
 }
 
-/// A parameter that lists values of a vocabulary, written in any case.
+/// A parameter that lists values of an enumeration, in any case.
 pub(super) fn named<T: Copy>(
     given: &mut Parameters,
     parameter: &str,
@@ -95,12 +95,12 @@ pub(super) fn named<T: Copy>(
     given.list(parameter, &expected, |word| from_name(&word.to_ascii_uppercase()))
 }
 
-/// Words as a person is told them.
+/// The words as a text for an error: `one of a, b`.
 pub(super) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
     format!("one of {}", words.collect::<Vec<_>>().join(", "))
 }
 
-/// Digits and nothing else, as a number.
+/// A number that is written in digits only.
 pub(super) fn read_number(text: &str) -> Option<u32> {
     if is_digits(text) { text.parse().ok() } else { None }
 }
@@ -134,10 +134,10 @@ mod tests {
         parameters.one("x", "a number", number);
         parameters.one("y", "a number", number);
         let errors = parameters.finish().unwrap_err();
-        let told: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.detail.as_str())).collect();
+        let reported: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.detail.as_str())).collect();
         let unknown = "is not a parameter of this resource";
         assert_eq!(
-            told,
+            reported,
             [
                 ("n", "must be numbers"),
                 ("x", "must be given once"),
@@ -149,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_end_is_cut() {
+    fn a_long_name_is_truncated() {
         let errors = Parameters::read(&"ž".repeat(1_000)).finish().unwrap_err();
         assert_eq!(errors[0].field, "ž".repeat(MAX_NAME));
     }
 
     #[test]
-    fn a_list_without_end_is_refused() {
+    fn a_list_of_too_many_values_is_refused() {
         let query = format!("n=1{}", ",1".repeat(MAX_VALUES));
         let mut parameters = Parameters::read(&query);
         assert!(parameters.list("n", "numbers", number).is_empty());

@@ -13,7 +13,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-pub(super) use body::{SERVERS, named};
+pub(super) use body::{SERVER_MEMBERS, named};
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -43,8 +43,8 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let wanted = ListQuery::parse(&query).map_err(Problem::invalid)?;
-    let (behind, since) = wanted.after.map(|place| (place.behind, place.since)).unzip();
-    let page = pets.list(&wanted.filter, wanted.sort, wanted.limit, behind).await?;
+    let (last_key, since) = wanted.after.map(|token| (token.last_key, token.since)).unzip();
+    let page = pets.list(&wanted.filter, wanted.sort, wanted.limit, last_key).await?;
     let next = page.value.next.map(|key| key.to_token());
     Ok(pagination::page(&public.of(Pet::LIST), &query, page.value.pets, next, &since.unwrap_or(page.cursor)))
 }
@@ -64,7 +64,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let document = JsonBody::read(&bodies, &context, request, &JSON).await?;
     let read = |document: &JsonBody| Ok((body::new(document)?, document.idempotency_key()?));
-    let (document, (fields, key)) = document.understood(&offload, read).await?;
+    let (document, (fields, key)) = document.process(&offload, read).await?;
     Ok(resource::created(&pets.create_pet(document.caller(), fields, key.as_ref()).await?, &public))
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn replace(
 ) -> Result<Response, Problem> {
     let document = JsonBody::read(&bodies, &context, request, &JSON).await?;
     let id = resource::id(id, "pet")?;
-    let (document, edit) = document.understood(&offload, body::replacement).await?;
+    let (document, edit) = document.process(&offload, body::replacement).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn patch(
 ) -> Result<Response, Problem> {
     let document = JsonBody::read(&bodies, &context, request, &MERGE_PATCH).await?;
     let id = resource::id(id, "pet")?;
-    let (document, edit) = document.understood(&offload, body::patch).await?;
+    let (document, edit) = document.process(&offload, body::patch).await?;
     Ok(resource::whole(&pets.edit_pet(id, edit, &resource::expected(&document.headers)).await?))
 }
 

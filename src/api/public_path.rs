@@ -1,4 +1,4 @@
-//! Paths as clients see them, who may be behind a proxy that takes a part of the path away.
+//! Paths as clients see them: a proxy in front of the server may take away a prefix of the path.
 
 use std::sync::Arc;
 

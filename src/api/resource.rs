@@ -1,4 +1,4 @@
-//! One resource as an answer, and the conditions under which it is read or changed (RFC 9110, section 13).
+//! Responses with one resource, and conditional requests (RFC 9110, section 13).
 //!
 //! The entity tag of a resource is its version in quotes, `"7"`. `If-Match` is optional on every change.
 
@@ -19,12 +19,12 @@ use crate::wire::etag;
 use crate::wire::resource::order::Order;
 use crate::wire::resource::pet::Pet;
 
-/// Tells that an answer was given before, to the same `Idempotency-Key`.
+/// Set on an answer that repeats the one to an earlier request with the same `Idempotency-Key`.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Something with an address and versions.
+/// A resource with a URL and versions.
 pub(super) trait Resource: Serialize {
-    /// The list that it stands in.
+    /// The path of its collection.
     const LIST: &'static str;
 
     /// Its id.
@@ -85,7 +85,7 @@ pub(super) fn created<R: Resource>(done: &Created<R>, public: &PublicPath) -> Re
     response
 }
 
-/// The id in a path. What is no id names nothing: 404.
+/// The id in a path; 404 for anything that is not an id.
 pub(super) fn id(path: Result<Path<Uuid>, PathRejection>, what: &str) -> Result<Uuid, Problem> {
     path.map(|Path(id)| id).map_err(|_| absent(what))
 }
@@ -95,7 +95,7 @@ pub(super) fn absent(what: &str) -> Problem {
     Problem::not_found(format!("There is no {what} with this id."))
 }
 
-/// What `If-Match` asks for. Tags that are weak, or none of ours, match nothing.
+/// The condition of `If-Match`. Weak tags and tags of another form match nothing.
 pub(super) fn expected(headers: &HeaderMap) -> ExpectedVersion {
     if !headers.contains_key(IF_MATCH) || etag::matches_any(headers, IF_MATCH) {
         return ExpectedVersion::Any;
@@ -109,9 +109,9 @@ fn tag(version: u64) -> String {
 
 /// The versions that a header's tags stand for; weak tags count if `weak`.
 fn tags(headers: &HeaderMap, name: HeaderName, weak: bool) -> impl Iterator<Item = u64> {
-    // As it is written by `tag`, and in no other way: "07" and "+7" are not ours.
-    let ours = |version: &str| version.parse().ok().filter(|number: &u64| number.to_string() == version);
-    etag::list_tags(headers, name, weak).filter_map(ours)
+    // Only in the form that `tag` writes: "07" and "+7" are not versions.
+    let version = |version: &str| version.parse().ok().filter(|number: &u64| number.to_string() == version);
+    etag::list_tags(headers, name, weak).filter_map(version)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! What the server does, for people who watch: `GET /api/stats`, and the topic `stats` on streams of events.
+//! Statistics of the running server: `GET /api/stats`, and the topic `stats` of event streams.
 //!
-//! The former has the last five minutes at once, the latter goes on from there: who subscribes first and then asks has
-//! missed nothing. Once a second a sample is taken; it is encoded and told only while somebody listens, once for all.
+//! The former has the samples of the last five minutes, the latter sends each new one: a client that subscribes first and
+//! then reads misses none. A sample is taken once a second; it is encoded only while there are subscribers, once for all
+//! of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::wire::event_frame::EphemeralFrame;
 /// Time between two samples.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Where everything is known that is told here; cheap to clone.
+/// The statistics; cheap to clone.
 #[derive(Clone)]
 pub struct Stats {
     started: Timestamp,
@@ -34,41 +35,41 @@ pub struct Stats {
     sources: Arc<Sources>,
 }
 
-/// What is asked for each answer.
+/// Where the statistics come from.
 pub struct Sources {
-    /// What limits have refused.
+    /// Counts of requests, and of refusals by limits.
     pub metrics: Metrics,
-    /// How the upstreams are.
+    /// The state of the upstreams.
     pub routes: Arc<Routes>,
-    /// What ended last.
+    /// The completions that ended last.
     pub usage_recorder: UsageRecorder,
-    /// Who listens.
+    /// Sends samples to subscribers.
     pub hub: EventHub,
 }
 
-/// The answer to a request.
+/// The body of `GET /api/stats`.
 #[derive(Serialize)]
-struct Whole<'a> {
+struct StatsBody<'a> {
     time: String,
     started: String,
     version: &'static str,
     samples: Vec<Sample>,
     #[serde(flatten)]
-    present: Present<'a>,
+    current: Current<'a>,
 }
 
-/// What is told every second.
+/// The data of the event that is sent every second.
 #[derive(Serialize)]
-struct Tick<'a> {
+struct StatsEvent<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     sample: &'a Sample,
     #[serde(flatten)]
-    present: Present<'a>,
+    current: Current<'a>,
 }
 
 #[derive(Serialize)]
-struct Present<'a> {
+struct Current<'a> {
     upstreams: Vec<Upstream>,
     limits: Vec<Refusals>,
     /// The newest first.
@@ -96,7 +97,7 @@ struct Refusals {
     refused: u64,
 }
 
-/// A completion that has ended; nothing of what was said in it.
+/// A completion that has ended, without its content.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Recent<'a> {
@@ -123,14 +124,14 @@ pub(super) async fn stats(State(stats): State<Stats>) -> Response {
 }
 
 impl Stats {
-    /// From now on.
+    /// Statistics since now.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
         let samples = Samples::new(sources.metrics.clone());
         Self { started: Timestamp::now(), samples, sources: Arc::new(sources) }
     }
 
-    /// Takes a sample every second, and tells of it where anybody listens, for as long as it is polled.
+    /// Takes a sample every second and sends it to subscribers, for as long as the future is polled.
     pub async fn run(self) {
         let mut seconds = interval_at(Instant::now() + SECOND, SECOND);
         // Two samples at once would make one of them empty.
@@ -143,33 +144,34 @@ impl Stats {
             let (entries, count) = self.sources.usage_recorder.recent(seen);
             seen = count;
             if self.sources.hub.has_ephemeral_subscribers() {
-                let tick = Tick { kind: STATS_TOPIC, sample: &sample, present: self.sources.present(now, &entries) };
-                self.sources.hub.send_ephemeral(EphemeralFrame::new(STATS_TOPIC, &json(&tick)));
+                let event =
+                    StatsEvent { kind: STATS_TOPIC, sample: &sample, current: self.sources.current(now, &entries) };
+                self.sources.hub.send_ephemeral(EphemeralFrame::new(STATS_TOPIC, &json(&event)));
             }
         }
     }
 
     fn whole(&self, now: Timestamp) -> String {
         let (entries, _) = self.sources.usage_recorder.recent(0);
-        json(&Whole {
+        json(&StatsBody {
             time: written(now),
             started: written(self.started),
             version: env!("CARGO_PKG_VERSION"),
             samples: self.samples.all(),
-            present: self.sources.present(now, &entries),
+            current: self.sources.current(now, &entries),
         })
     }
 }
 
 impl Sources {
-    fn present<'a>(&self, now: Timestamp, entries: &'a [Arc<UsageRecord>]) -> Present<'a> {
+    fn current<'a>(&self, now: Timestamp, entries: &'a [Arc<UsageRecord>]) -> Current<'a> {
         let instant = Instant::now();
         let upstreams = self.routes.status(instant).into_iter().map(|status| Upstream::of(status, now, instant));
         let limits = self.metrics.refusals().into_iter().map(|(label, whose, refused)| {
             let limit = Limit::ALL.into_iter().find(|limit| limit.label() == label).map_or(label, Limit::name);
             Refusals { limit, whose, refused }
         });
-        Present {
+        Current {
             upstreams: upstreams.collect(),
             limits: limits.collect(),
             recent: entries.iter().map(|entry| Recent::of(entry)).collect(),
@@ -228,7 +230,7 @@ fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// These are plain structures: they can always be written.
+/// Plain structures, whose serialization does not fail.
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

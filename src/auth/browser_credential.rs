@@ -1,11 +1,11 @@
-//! What a browser shows instead of a key: a ticket in the URL, or the cookie that a ticket was exchanged for.
+//! Browsers' credentials instead of a key: a ticket in the URL, or the cookie that a ticket was exchanged for.
 //!
-//! Only `authenticate` in front of the streams of events asks for either, and only on GET: nothing can be changed with
-//! a cookie, so that no other site can make a browser change anything.
+//! They are accepted by the routes of event streams only, and only with GET: nothing can be changed with a cookie, so that
+//! no other site can make a browser change anything (CSRF).
 //!
-//! The cookie is for pages of the server's own site. A page of another site that `cors.allow_origins` names gets one that
-//! its browser keeps for that site alone, if the server is reached over https (or on the page's own machine); elsewhere
-//! browsers keep none, and the page has to ask for a new ticket when its stream ends.
+//! The cookie is for pages of the server's own site. A page of another site that `cors.allow_origins` lists gets one that
+//! its browser keeps for that site alone, if the server is reached over https or on the page's own machine; otherwise
+//! browsers keep none, and the page has to request a new ticket when its stream ends.
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use crate::config::AllowOrigins;
 use crate::store::StoreError;
 use crate::wire::api_key::KeyHash;
 
-/// What a browser says about where a request comes from; no page can say it in its place.
+/// Set by browsers to the relation of the page's site to the server's; pages can't set it.
 pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Name of the cookie.
-const NAME: &str = "petstream_events";
-/// Name of the parameter.
-const TICKET: &str = "ticket";
+const COOKIE_NAME: &str = "petstream_events";
+/// Name of the query parameter with the ticket.
+const TICKET_PARAMETER: &str = "ticket";
 
-/// What is known of browsers; cheap to clone.
+/// Tickets, sessions and cookies of browsers; cheap to clone.
 #[derive(Clone)]
 pub struct Browsers {
     /// Their tickets and sessions.
@@ -35,31 +35,31 @@ pub struct Browsers {
     cookies: Arc<Cookies>,
 }
 
-/// How cookies are to be kept.
+/// The attributes of cookies.
 struct Cookies {
     path: String,
     secure: bool,
-    /// Whose pages may have one on another site than the server's.
+    /// The origins whose pages may have one on another site than the server's.
     allowed: AllowOrigins,
 }
 
-/// Where a page stands, for the cookie that it gets.
+/// The site of a page, for the attributes of its cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Site {
-    /// On the server's own site, or nobody knows.
+    /// The server's own site, or unknown.
     Same,
-    /// On another one, which is allowed.
+    /// Another one, which is allowed.
     Other,
 }
 
-/// What a request offers in place of a key.
+/// The unverified credentials of a request.
 #[derive(Default)]
 pub(crate) struct OfferedCredential {
     ticket: Option<String>,
     token: Option<String>,
 }
 
-/// What a browser has shown, and the key that it stands for.
+/// A valid credential, with the key that it stands for.
 pub(crate) enum Credential {
     /// A ticket, which is used up now.
     Ticket(KeyHash),
@@ -68,33 +68,33 @@ pub(crate) enum Credential {
 }
 
 impl Browsers {
-    /// `path` is where browsers see the streams; `secure` keeps the cookie from being sent in the clear; pages of `allowed`
+    /// `path` is the path of the streams as browsers see it; `secure` restricts the cookie to https; pages of `allowed`
     /// origins may have a cookie on other sites.
     #[must_use]
     pub fn new(sessions: Sessions, path: String, secure: bool, allowed: AllowOrigins) -> Self {
         Self { sessions, cookies: Arc::new(Cookies { path, secure, allowed }) }
     }
 
-    /// The `Set-Cookie` that makes the browser that sent a request with these headers come back with `token`.
+    /// The `Set-Cookie` with `token`, for the browser that sent these headers.
     #[must_use]
     pub fn cookie(&self, token: &str, request: &HeaderMap) -> Option<HeaderValue> {
         self.set(token, SESSION_LIFE.as_secs(), self.site(request))
     }
 
-    /// The `Set-Cookie` that makes it forget.
+    /// The `Set-Cookie` that deletes the cookie.
     #[must_use]
     pub fn no_cookie(&self, request: &HeaderMap) -> Option<HeaderValue> {
         self.set("", 0, self.site(request))
     }
 
-    /// Where the page stands that sent a request with these headers.
+    /// The site of the page that sent these headers.
     #[must_use]
     pub fn site(&self, request: &HeaderMap) -> Site {
-        // No page can say this in its browser's place. Browsers say it only to servers on https and on this machine, and
-        // only those can keep a cookie of another site.
+        // Pages can't set this header. Browsers send it only to https and to this machine, and only there they keep a cookie
+        // for another site.
         let crosses = request.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
         let origin = request.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-        // To all origins no cookies are given.
+        // With `*`, no page of another site gets a cookie.
         let listed = matches!(self.cookies.allowed, AllowOrigins::These(_));
         let allowed = listed && origin.is_some_and(|origin| self.cookies.allowed.allows(origin));
         if crosses && allowed { Site::Other } else { Site::Same }
@@ -105,14 +105,14 @@ impl Browsers {
         let rest = match site {
             Site::Same if *secure => "SameSite=Strict; Secure",
             Site::Same => "SameSite=Strict",
-            // Browsers keep it for the pages of that site alone (CHIPS), also those that keep no other third-party cookies.
+            // Browsers keep it for that site alone (CHIPS), even if they block other third-party cookies.
             Site::Other => "SameSite=None; Secure; Partitioned",
         };
-        HeaderValue::try_from(format!("{NAME}={value}; Max-Age={life}; Path={path}; HttpOnly; {rest}")).ok()
+        HeaderValue::try_from(format!("{COOKIE_NAME}={value}; Max-Age={life}; Path={path}; HttpOnly; {rest}")).ok()
     }
 
-    /// The key that `offered` stands for, the ticket before the cookie: a browser comes back to the same URL, in which
-    /// the ticket is used up, with the cookie.
+    /// Checks the ticket, then the cookie: a browser reconnects to the same URL, in which the ticket is used up, with the
+    /// cookie.
     pub(crate) async fn accept(&self, offered: OfferedCredential) -> Result<Option<Credential>, StoreError> {
         if let Some(key) = offered.ticket.and_then(|ticket| self.sessions.redeem(&ticket)) {
             return Ok(Some(Credential::Ticket(key)));
@@ -123,14 +123,15 @@ impl Browsers {
 }
 
 impl OfferedCredential {
-    /// What `request` offers, if it only reads.
+    /// Those of `request`; none unless it is GET or HEAD.
     pub(crate) fn of(request: &Request) -> Self {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Self::default();
         }
         let query = request.uri().query().unwrap_or_default().as_bytes();
-        let ticket =
-            form_urlencoded::parse(query).find(|(name, _)| name == TICKET).map(|(_, ticket)| ticket.into_owned());
+        let ticket = form_urlencoded::parse(query)
+            .find(|(name, _)| name == TICKET_PARAMETER)
+            .map(|(_, ticket)| ticket.into_owned());
         Self { ticket, token: token(request.headers()).map(str::to_owned) }
     }
 }
@@ -140,7 +141,7 @@ impl OfferedCredential {
 pub fn token(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == NAME).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_of_allowed_other_sites_get_a_cookie_for_their_site() {
+    async fn a_page_of_an_allowed_other_site_gets_a_cookie_for_its_site() {
         let store = crate::store::Store::open("sqlite::memory:").await.unwrap();
         let shop = "https://shop.example";
         let of = |allowed| Browsers::new(Sessions::new(store.clone()), "/api/events".to_owned(), false, allowed);

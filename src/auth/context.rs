@@ -9,7 +9,7 @@ use crate::wire::api_key::{KeyHash, Scope, Scopes};
 #[derive(Clone)]
 pub struct AuthContext {
     principal: Arc<Principal>,
-    /// None: the request was let in without a key.
+    /// None: the request needs no key.
     keyring: Option<Keyring>,
     key: KeyHash,
     /// What the key must be allowed to do for [`AuthContext::is_valid`].

@@ -1,8 +1,8 @@
-//! Who may: the keys of the configuration and of the database, ready to be looked up.
+//! The keys of the configuration and of the database, in memory.
 //!
-//! A look-up touches a map in memory only. The map is renewed when the database's version of its keys moves:
-//! [`Keyring::watch`] polls it, so that a revoked key stops within a second, and whoever misses a key calls
-//! [`Keyring::refresh`], so that a key made by another process works on its first use.
+//! A look-up reads a map only. The map is replaced when the version of the keys in the database changes:
+//! [`Keyring::watch`] polls it, so that a revoked key stops working within a second, and a caller that does not find a key
+//! calls [`Keyring::refresh`], so that a key made by another process works at its first use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};
@@ -18,46 +18,46 @@ use crate::store::{NewKey, Store, StoreError, StoredKey};
 use crate::wire::api_key::{KeyHash, Scope, Scopes, new_secret};
 
 /// Name of the key that is made when there is none.
-const FIRST: &str = "first";
-/// Shortest time between two looks at the database, however many keys are missed.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Time between two looks when nobody asks.
-const POLL: Duration = Duration::from_millis(500);
+const FIRST_KEY_NAME: &str = "first";
+/// Shortest time between two reads of the database, however many keys are not found.
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(200);
+/// Time between two reads of the database by [`Keyring::watch`].
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A version that the database never has.
-const UNKNOWN: i64 = i64::MIN;
+const UNKNOWN_VERSION: i64 = i64::MIN;
 
-/// Somebody with a key.
+/// The owner of a key, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// Stable identity: the id of a key in the database, `config:NAME` of one in the configuration.
     pub id: Arc<str>,
-    /// Name, for logs.
+    /// The name in logs.
     pub name: Arc<str>,
-    /// From when on the key is refused; none: never.
+    /// When the key expires; none: never.
     pub expires_at: Option<Timestamp>,
-    /// Which models it may use; none: all.
+    /// The models that it may use; none: all.
     pub models: Option<Vec<String>>,
     /// What it may do.
     pub scopes: Scopes,
-    /// Its limits; `limits.per_key` where it has none of its own.
+    /// Its limits; those of `limits.per_key` if it has none of its own.
     pub limits: RateLimits,
 }
 
 impl Principal {
-    /// Whether it may use `model`, the name that the client asked for.
+    /// Whether it may use `model`, the name in the request.
     #[must_use]
     pub fn may_use(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|name| name == model))
     }
 
-    /// Whether it may do what `scope` stands for.
+    /// Whether it has `scope`.
     #[must_use]
     pub const fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)
     }
 
-    /// Whether its key has expired. Most never do, and need no look at the clock.
+    /// Whether its key has expired. Reads the clock only for keys that expire at all.
     #[must_use]
     pub fn has_expired(&self) -> bool {
         self.expires_at.is_some() && self.is_expired(Timestamp::now())
@@ -82,16 +82,16 @@ struct Shared {
     per_key: RateLimits,
     // std RwLock: held to clone or replace the Arc, never across .await.
     keys: RwLock<Arc<Keys>>,
-    looked: Mutex<Looked>,
+    last_read: Mutex<LastRead>,
 }
 
 type Keys = HashMap<KeyHash, Arc<Principal>>;
 type Configured = Vec<(KeyHash, Arc<Principal>)>;
 
-/// The last look at the database.
+/// The last read of the database.
 #[derive(Debug)]
-struct Looked {
-    /// When it began: it saw every change made before.
+struct LastRead {
+    /// When it began: it has every change that was made before.
     at: Instant,
     version: i64,
     failing: bool,
@@ -100,7 +100,7 @@ struct Looked {
 /// Why the first key could not be made.
 #[derive(Debug)]
 pub enum FirstKeyError {
-    /// The operating system has no random bytes to give.
+    /// The operating system has no random bytes.
     Random(getrandom::Error),
     /// The database could not be used.
     Store(StoreError),
@@ -116,49 +116,49 @@ impl Keyring {
     /// Reads the keys of `store` and adds `configured`; a secret that is in both is the configuration's.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// Those of the database.
     pub async fn open(store: Store, configured: &[KeyConfig], limits: &Limits) -> Result<Self, StoreError> {
         let at = Instant::now();
         let (version, stored) = store.active_keys().await?;
         let per_key = limits.per_key;
         let configured: Vec<_> = configured.iter().map(|key| (key.hash, Arc::new(from_config(key, per_key)))).collect();
         let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
-        let looked = Mutex::new(Looked { at, version, failing: false });
+        let last_read = Mutex::new(LastRead { at, version, failing: false });
         let configured = StdMutex::new(configured);
-        Ok(Self { shared: Arc::new(Shared { store, configured, per_key, keys, looked }) })
+        Ok(Self { shared: Arc::new(Shared { store, configured, per_key, keys, last_read }) })
     }
 
-    /// Whose key has this hash: one look-up, however many keys there are. Expired keys are found, revoked ones not.
+    /// The principal whose key has this hash, in constant time. Finds expired keys, but no revoked ones.
     #[must_use]
     pub fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
         let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.get(hash).map(Arc::clone)
     }
 
-    /// Reads the keys again if they changed. Afterwards every change that was made before the call is seen,
-    /// unless the database fails: then the old keys stay, and the log says so.
+    /// Reads the keys again if they have changed. Afterwards every change that was made before the call is effective,
+    /// unless the database fails: then the old keys stay, and an error is logged.
     ///
-    /// Callers at the same time share one look, and there is at most one in 200 ms: they may wait that long.
+    /// Concurrent callers share one read, and there is at most one in 200 ms, so a call may wait that long.
     pub async fn refresh(&self) {
         let called = Instant::now();
-        let mut looked = self.shared.looked.lock().await;
-        if looked.at > called {
+        let mut last_read = self.shared.last_read.lock().await;
+        if last_read.at > called {
             return;
         }
-        tokio::time::sleep_until(looked.at + PAUSE).await;
+        tokio::time::sleep_until(last_read.at + MIN_REFRESH_INTERVAL).await;
         let began = Instant::now();
-        let renewed = self.renew(looked.version).await;
-        // Only now: if this future is dropped while it looks, those who wait must look themselves.
-        looked.at = began;
+        let renewed = self.renew(last_read.version).await;
+        // Not earlier: if this future is dropped while it reads, the callers that wait must read themselves.
+        last_read.at = began;
         match &renewed {
-            Ok(version) => looked.version = *version,
-            // Once, and not for every miss.
-            Err(error) if !looked.failing => {
+            Ok(version) => last_read.version = *version,
+            // Logged once, not for every key that is not found.
+            Err(error) if !last_read.failing => {
                 tracing::error!(%error, "API keys can't be read; the last ones known stay in force");
             }
             Err(_) => {}
         }
-        looked.failing = renewed.is_err();
+        last_read.failing = renewed.is_err();
     }
 
     async fn renew(&self, known: i64) -> Result<i64, StoreError> {
@@ -173,13 +173,13 @@ impl Keyring {
         Ok(version)
     }
 
-    /// Gives the configured key `name` another secret, from now on the only one that is good. Whether it was another one.
+    /// Replaces the secret of the configured key `name`. Returns whether it was another one before.
     ///
     /// # Errors
     /// The name of another configured key that has this secret: nothing changes then.
     pub async fn replace(&self, name: &str, hash: KeyHash) -> Result<bool, Arc<str>> {
-        // First: no look at the database may be under way, which would bring back what is known now.
-        let mut looked = self.shared.looked.lock().await;
+        // First, so that no read of the database is under way, which would restore the old secret.
+        let mut last_read = self.shared.last_read.lock().await;
         let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
         let mut configured = self.shared.configured();
         if let Some((_, other)) = configured.iter().find(|(known, _)| *known == hash) {
@@ -193,19 +193,19 @@ impl Keyring {
         keys.remove(&before);
         keys.insert(hash, Arc::clone(principal));
         // A key of the database may have had that secret too.
-        looked.version = UNKNOWN;
+        last_read.version = UNKNOWN_VERSION;
         Ok(true)
     }
 
-    /// Keeps the keys fresh until `stop`: a key that another process revokes is refused within a second.
+    /// Reads changes of the keys until `stop`: a key that another process revokes is refused within a second.
     pub async fn watch(self, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(POLL)).await.is_some() {
+        while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
             self.refresh().await;
         }
     }
 
-    /// Where neither the configuration nor the database ever had a key, makes one, named `first`, with all scopes,
-    /// and gives its secret, which is stored nowhere.
+    /// Makes a key named `first` with all scopes, if neither the configuration nor the database ever had one. Returns its
+    /// secret, which is not stored.
     ///
     /// # Errors
     /// [`FirstKeyError`]
@@ -214,7 +214,7 @@ impl Keyring {
             return Ok(None);
         }
         let secret = new_secret().map_err(FirstKeyError::Random)?;
-        let key = NewKey { scopes: Scopes::ALL, ..NewKey::new(FIRST.to_owned(), &secret) };
+        let key = NewKey { scopes: Scopes::ALL, ..NewKey::new(FIRST_KEY_NAME.to_owned(), &secret) };
         let Some(stored) = self.shared.store.create_first_key(key).await.map_err(FirstKeyError::Store)? else {
             return Ok(None);
         };
@@ -228,7 +228,7 @@ impl Keyring {
 
 fn collect(stored: &[StoredKey], configured: &[(KeyHash, Arc<Principal>)], per_key: RateLimits) -> Keys {
     let stored = stored.iter().map(|key| (key.key.hash, Arc::new(from_store(key, per_key))));
-    // Later ones win.
+    // Configured keys replace stored ones with the same secret.
     stored.chain(configured.iter().cloned()).collect()
 }
 

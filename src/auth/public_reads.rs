@@ -1,7 +1,7 @@
 //! Reading without a key, where the configuration allows it.
 //!
-//! A request that shows a key is authenticated as everywhere, and counted against that key. One that shows none goes on
-//! as `anonymous`, whose only limits are those of all keys together.
+//! A request with a key is authenticated as on other routes, and counted against that key. One without a key is that of
+//! the principal `anonymous`, which only the limits of all keys together apply to.
 
 use std::sync::Arc;
 

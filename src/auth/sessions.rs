@@ -1,11 +1,11 @@
-//! Browsers: tickets that let one in, and sessions that let it come back.
+//! Tickets and sessions, with which browsers authenticate instead of a key.
 //!
-//! An `EventSource` can't send a key. A page that has one asks for a ticket, which is good for one connection within
-//! seconds, and may stand in a URL for that reason; what the browser comes back with later is a cookie, which holds the
-//! token of a session. Both stand for the key that they were made with: whoever shows one is as good as that key, as
-//! long as that key is good. Neither is stored, only its hash; nor is the hash of the key, but hidden by the token.
+//! An `EventSource` can't send a key. A page that has one requests a ticket, which is valid for one connection within
+//! seconds, and may be part of a URL for that reason; later connections use a cookie with the token of a session. Both
+//! stand for the key that they were made with, and are valid as long as that key is. Only their hashes are stored, and
+//! the hash of the key only encrypted by the token.
 //!
-//! Tickets live in this process. Sessions live in the database: a browser comes back after a restart, too.
+//! Tickets are kept in this process. Sessions are kept in the database, so that they outlive a restart.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,19 +18,19 @@ use crate::bound::{Bound, Exceeded, Grant};
 use crate::store::{Store, StoreError};
 use crate::wire::api_key::{KeyHash, new_token};
 
-/// How long a ticket is good.
+/// How long a ticket is valid.
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
-/// How long a session is good, if its key is.
+/// How long a session is valid, as long as its key is.
 pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
-/// Tickets that wait to be used at the same time; further ones are refused.
+/// Most unused tickets; further ones are refused.
 const MAX_TICKETS: u64 = 10_000;
-/// Those of one key.
+/// Most unused tickets of one key.
 const MAX_TICKETS_OF_A_KEY: u64 = 2_500;
-/// Sessions of all keys; the oldest of them goes when there is one more.
+/// Most sessions; the oldest is deleted when there is one more.
 const MAX_SESSIONS: u32 = 100_000;
-/// Those of one key; likewise.
+/// Most sessions of one key, likewise.
 const MAX_SESSIONS_OF_A_KEY: u32 = 20_000;
-/// Tickets that were used are forgotten when there are so many of them, and more than wait.
+/// Used tickets are removed from the queue when there are more than this, and more than unused ones.
 const MAX_USED: usize = 1_024;
 
 /// Tickets and sessions; cheap to clone.
@@ -44,24 +44,24 @@ pub struct Sessions {
 struct Tickets {
     bound: Bound,
     waiting: HashMap<KeyHash, Ticket>,
-    /// In the order in which they end. Used ones stay until then, or until there are many.
+    /// In the order in which they expire. Used ones stay until then, or until there are many.
     ends: VecDeque<(Instant, KeyHash)>,
 }
 
-/// A ticket that waits to be used.
+/// An unused ticket.
 struct Ticket {
-    /// What it stands for.
+    /// The key that it stands for.
     key: KeyHash,
     /// Given back on drop.
     _place: Grant,
 }
 
-/// Why there is no ticket or session.
+/// Why no ticket or session was made.
 #[derive(Debug)]
 pub enum SessionError {
-    /// There are as many tickets as there may be, or as many of one key.
+    /// There are too many unused tickets, in all or of the key.
     TooMany(Exceeded),
-    /// The operating system has no random bytes to give.
+    /// The operating system has no random bytes.
     Random(getrandom::Error),
     /// The database can't be used.
     Store(StoreError),
@@ -74,7 +74,7 @@ impl From<StoreError> for SessionError {
 }
 
 impl Sessions {
-    /// No tickets, and the sessions in `store`.
+    /// Without tickets, and with the sessions in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
         let bound = Bound::new(MAX_TICKETS, MAX_TICKETS_OF_A_KEY);
@@ -98,7 +98,7 @@ impl Sessions {
         Ok(ticket)
     }
 
-    /// The key that `ticket` stands for, which it does no longer.
+    /// The key that `ticket` stands for. Uses the ticket up.
     #[must_use]
     pub fn redeem(&self, ticket: &str) -> Option<KeyHash> {
         let mut tickets = self.tickets();
@@ -128,17 +128,17 @@ impl Sessions {
     /// The key that the session of `token` stands for.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// Those of the database.
     pub async fn find(&self, token: &str) -> Result<Option<KeyHash>, StoreError> {
         let sealed = self.store.session_key(KeyHash::of(token), Timestamp::now()).await?;
-        // One that can't be read is none of ours: an older server's.
+        // A session that can't be decrypted was made by an older version.
         Ok(sealed.and_then(|sealed| KeyHash::unseal(&sealed, token)))
     }
 
     /// Ends the session of `token`, if there is one.
     ///
     /// # Errors
-    /// Whatever the database says.
+    /// Those of the database.
     pub async fn close(&self, token: &str) -> Result<(), StoreError> {
         self.store.close_session(KeyHash::of(token)).await
     }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ticket_is_good_once() {
+    async fn a_ticket_can_be_used_once() {
         let sessions = sessions().await;
         let key = KeyHash::of("key");
         let ticket = sessions.issue(&one(), key).unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ticket_ends_and_makes_room() {
+    async fn an_expired_ticket_no_longer_counts() {
         let sessions = sessions().await;
         tokio::time::pause();
         let key = KeyHash::of("key");
@@ -191,14 +191,14 @@ mod tests {
         let refused = |refused| matches!(refused, Err(SessionError::TooMany(Exceeded::Share(_))));
         assert!(refused(sessions.issue(&one(), key)));
         let other = sessions.issue(&"other".into(), KeyHash::of("other")).unwrap();
-        assert!(sessions.redeem(&other) == Some(KeyHash::of("other")), "another key still has room");
+        assert!(sessions.redeem(&other) == Some(KeyHash::of("other")), "another key may still have tickets");
         tokio::time::advance(TICKET_LIFE).await;
         assert!(sessions.redeem(&first).is_none() && sessions.redeem(&last).is_none());
         assert!(sessions.issue(&one(), key).is_ok());
     }
 
     #[tokio::test]
-    async fn tickets_that_were_used_take_no_room() {
+    async fn used_tickets_take_no_memory() {
         let sessions = sessions().await;
         for _ in 0..2 * MAX_TICKETS_OF_A_KEY {
             let ticket = sessions.issue(&one(), KeyHash::of("key")).unwrap();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_is_good_until_it_is_closed() {
+    async fn a_session_is_valid_until_it_is_closed() {
         let sessions = sessions().await;
         let key = KeyHash::of("key");
         let token = sessions.open("config:a", key).await.unwrap();

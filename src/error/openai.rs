@@ -23,11 +23,10 @@ use crate::wire::sse::push_frame;
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Milliseconds, read by the SDKs before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// Most of an upstream's message that is passed on, characters.
-const MAX_TEXT: usize = 2_000;
-
-/// Most of its type, code and parameter, characters.
-const MAX_WORD: usize = 200;
+/// Longest part of an upstream's message that is passed on, characters.
+const MAX_MESSAGE_LEN: usize = 2_000;
+/// Longest part of its type, code and parameter, characters.
+const MAX_CODE_LEN: usize = 200;
 
 /// A failure as a client of `/v1` sees it.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ pub struct ApiError {
     body: ErrorBody,
     /// When to try again, milliseconds.
     retry_after: Option<u64>,
-    /// What SDKs are told about trying again, where their own rule would be wrong.
+    /// Overrides the rule of SDKs about retries where that would be wrong.
     should_retry: Option<bool>,
     /// The request was not read to its end, so the connection can't go on.
     close: bool,
@@ -76,14 +75,14 @@ impl ApiError {
         Self { close: true, ..Self::bad(status, code, message) }
     }
 
-    /// A path that does not exist; `meant` is the one that was most likely meant.
+    /// A path that does not exist; `suggestion` is the one that was most likely meant.
     #[must_use]
-    pub fn no_path(method: &str, path: &str, meant: Option<&str>) -> Self {
-        let proposal = meant.map(|meant| format!(". Did you mean {meant}?")).unwrap_or_default();
-        Self::bad(StatusCode::NOT_FOUND, None, format!("Invalid URL ({method} {path}){proposal}"))
+    pub fn no_path(method: &str, path: &str, suggestion: Option<&str>) -> Self {
+        let suggestion = suggestion.map(|path| format!(". Did you mean {path}?")).unwrap_or_default();
+        Self::bad(StatusCode::NOT_FOUND, None, format!("Invalid URL ({method} {path}){suggestion}"))
     }
 
-    /// A path of ours, asked with another method.
+    /// A method that a path does not have.
     #[must_use]
     pub fn method_not_allowed(method: &str, path: &str) -> Self {
         let message = format!("Not allowed to {method} on {path}.");
@@ -124,7 +123,7 @@ impl ApiError {
         error
     }
 
-    /// No room for another request.
+    /// The server is overloaded.
     #[must_use]
     pub fn overloaded() -> Self {
         let message = "The server is overloaded. Please try again later.";
@@ -134,7 +133,7 @@ impl ApiError {
         error
     }
 
-    /// The key holds as much of something as one key may; `what` that is, for a sentence: `request bodies: Limit 1 byte`.
+    /// The key has its whole share of a bounded resource; `what` names it: `request bodies: Limit 1 byte`.
     #[must_use]
     pub fn share_used_up(what: &str) -> Self {
         let message = format!("Your API key has its whole share of {what}. Please try again when it needs less of it.");
@@ -143,7 +142,7 @@ impl ApiError {
         error
     }
 
-    /// The server is going away before the answer is complete.
+    /// The server shuts down before the answer is complete.
     #[must_use]
     pub fn shutting_down() -> Self {
         let message = "The server is shutting down and could not finish this answer. Please try again.";
@@ -160,7 +159,7 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "tokens", Some("token_budget_exhausted"), message)
     }
 
-    /// A fault of ours; the cause is for the log only.
+    /// A failure of this server; its cause is only logged.
     #[must_use]
     pub fn internal() -> Self {
         let message = "The server had an error while processing your request.";
@@ -173,19 +172,19 @@ impl ApiError {
         self.body.code.as_deref().unwrap_or(&self.body.kind)
     }
 
-    /// The status that the failure has while there is no head yet.
+    /// The status, if no head has been sent yet.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What a person is told.
+    /// The message for people.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.body.message
     }
 
-    /// The failure as the last data of a stream whose status is long gone.
+    /// Writes the failure as the last data of a stream, whose status has been sent before.
     pub fn push_frame(&self, out: &mut BytesMut) {
         push_frame(out, &Envelope { error: self.body.clone() }.to_json());
     }
@@ -285,19 +284,19 @@ impl From<&Failure> for ApiError {
 }
 
 impl ApiError {
-    /// What an upstream's own refusal means to our client.
+    /// What a client gets to see of an upstream's error response.
     fn refused(refusal: &Refusal) -> Self {
         let said = refusal.error.as_ref();
-        let text: Option<String> = said.map(|error| error.message.chars().take(MAX_TEXT).collect());
+        let text: Option<String> = said.map(|error| error.message.chars().take(MAX_MESSAGE_LEN).collect());
         let status = refusal.effective_status();
         let mut error = match status.as_u16() {
-            // Passed on as 401, a client would suspect its own key. What was said is about the operator's account.
+            // A client would take a 401 for a failure of its own key, and the message is about the operator's account.
             401 | 402 | 403 | 407 => {
                 let message = "The upstream refused the credentials or the account that this server has for it.";
                 return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_auth"), message);
             }
             300..=399 => return Self::from(&Failure::Malformed("it is a redirect, which is never followed")),
-            // What the operator has to mend says nothing to the client, and may name what is inside.
+            // A mistake of the configuration does not help the client, and may reveal internals.
             _ if refusal.is_misconfigured() => {
                 let message = "The upstream can't be asked for this model as this server is set up.";
                 return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), message);
@@ -321,14 +320,14 @@ impl ApiError {
                 Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), text)
             }
         };
-        // A 5xx speaks of the upstream's insides; everything else it said is meant for the client.
+        // A 5xx is about the upstream's internals; other errors are meant for the client.
         let meant = refusal.status.is_success() || !refusal.status.is_server_error();
         if refusal.is_overflow() {
             error.body.code = Some("context_length_exceeded".to_owned());
             error.body.param = Some("messages".to_owned());
         } else if let Some(said) = said.filter(|_| meant) {
             error.body.param = said.param.as_deref().map(short);
-            // A number stands for a status; SDKs expect a word.
+            // A number is a status; SDKs expect a word.
             let is_number = |code: &&str| {
                 code.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && code.parse::<f64>().is_ok()
             };
@@ -346,14 +345,14 @@ impl ApiError {
     }
 }
 
-/// A wait in milliseconds, rounded up: whoever comes a moment too early is refused again. At least 1.
+/// A wait in milliseconds, rounded up, since a client that returns too early is refused again. At least 1.
 fn whole_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
 }
 
-/// What an upstream says where a word is expected.
+/// An upstream's type, code or parameter, truncated.
 fn short(text: &str) -> String {
-    text.chars().take(MAX_WORD).collect()
+    text.chars().take(MAX_CODE_LEN).collect()
 }
 
 impl IntoResponse for ApiError {

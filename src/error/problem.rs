@@ -1,7 +1,7 @@
 //! Failures of `/api` as answers: problem details, RFC 9457.
 //!
-//! Every problem is of type `about:blank`: the status says what it is, `detail` what to do about it, and
-//! `errors` which fields are meant.
+//! Every problem is of type `about:blank`: the status tells the kind of failure, `detail` what to do about it, and
+//! `errors` which fields are wrong.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::events::SubscribeError;
 use crate::petstore::CommandError;
 use crate::store::StoreError;
 
-/// When a client may try again whose change the database can't take: somebody has to look after the disk.
-const REPAIR: Duration = Duration::from_secs(10);
+/// `retry-after` while the database can't be written: the operator has to free the disk.
+const UNWRITABLE_RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// A failed request, in the shape of its JSON.
+/// The body of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
@@ -57,8 +57,7 @@ pub struct FieldError {
     pub field: String,
     /// What was expected.
     pub detail: String,
-    /// Where it stands in the request's body, as a JSON pointer in a URI fragment: `#/price`. None for what stands
-    /// elsewhere.
+    /// Its place in the request's body, as a JSON pointer in a URI fragment: `#/price`. None for parameters and headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
 }
@@ -80,7 +79,7 @@ impl FieldError {
 }
 
 impl Problem {
-    /// Longest list of errors in one answer; what a hostile request has wrong beyond that is not told.
+    /// Most errors in one answer; further ones are left out.
     pub const MAX_ERRORS: usize = 20;
 
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -100,8 +99,8 @@ impl Problem {
     #[must_use]
     pub fn invalid(mut errors: Vec<FieldError>) -> Self {
         errors.truncate(Self::MAX_ERRORS);
-        let told: Vec<_> = errors.iter().map(|error| format!("`{}` {}", error.field, error.detail)).collect();
-        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, told.join("; ")) }
+        let described: Vec<_> = errors.iter().map(|error| format!("`{}` {}", error.field, error.detail)).collect();
+        Self { errors, ..Self::new(StatusCode::BAD_REQUEST, described.join("; ")) }
     }
 
     /// 400: the one field or parameter `field`; `detail` goes on from its name: `must be …`.
@@ -110,19 +109,19 @@ impl Problem {
         Self::invalid(vec![FieldError::parameter(field, detail)])
     }
 
-    /// 400: a body that is not what it says it is; `detail` is a sentence.
+    /// 400: a body that can't be parsed; `detail` is a sentence.
     #[must_use]
     pub fn unreadable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 401, with the challenge that asks for a bearer key.
+    /// 401, with a challenge for a bearer key.
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
-    /// 403: whoever asks is known well enough, but may not do this.
+    /// 403.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
@@ -145,7 +144,7 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "This resource has no such method; `Allow` lists those it has.")
     }
 
-    /// 415: a body of another type; a header tells which are `accepted`.
+    /// 415: a body of another type; a header lists the `accepted` ones.
     #[must_use]
     pub fn unsupported_type(accepted: &'static Accepted) -> Self {
         let detail = format!("The Content-Type must be one of these: {}.", accepted.types);
@@ -182,7 +181,7 @@ impl IntoResponse for Problem {
         let (status, retry_after, accepted, close) = (self.status, self.retry_after, self.accepted, self.close);
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], Json(self)).into_response();
         if let Some(wait) = retry_after {
-            // Whole seconds, rounded up: who comes back at 1 s when 1.2 s was meant is refused again.
+            // Whole seconds, rounded up: a client that returned after 1 s of 1.2 s would be refused again.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -199,7 +198,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What befell the body of a request: 413, 408, 400, 429, 503.
+/// Failures of reading a request's body: 413, 408, 400, 429, 503.
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         let busy = matches!(error.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
@@ -225,7 +224,7 @@ impl From<CommandError> for Problem {
     }
 }
 
-/// 503 when the database was too busy, or can't be written, 500 for all else. The error itself goes to the log, here and only here.
+/// 503 while the database is too busy or can't be written, 500 otherwise. The error itself is logged here, and only here.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_busy() {
@@ -234,13 +233,16 @@ impl From<StoreError> for Problem {
         }
         tracing::error!(%error, "the database failed");
         if error.is_unwritable() {
-            return Self::unavailable("The database can't be written at present; try again later.", Some(REPAIR));
+            return Self::unavailable(
+                "The database can't be written at present; try again later.",
+                Some(UNWRITABLE_RETRY_AFTER),
+            );
         }
         Self::internal()
     }
 }
 
-/// 503 with a wait where there is no room, 429 where the key has none, 500 for all else.
+/// 503 if there are too many tickets, 429 if the key has too many, 500 otherwise.
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
@@ -261,7 +263,7 @@ impl From<SessionError> for Problem {
     }
 }
 
-/// 503 when there are as many subscribers as there may be, 429 when there are as many of one key; as the database's own failures otherwise.
+/// 503 if there are too many subscribers, 429 if the key has too many; otherwise as failures of the database.
 impl From<SubscribeError> for Problem {
     fn from(error: SubscribeError) -> Self {
         match error {

@@ -32,7 +32,7 @@ use crate::wire::api_key::{KeyHash, Scope, mask};
 pub enum AuthPolicy {
     /// Everyone. Keys are not looked at; the request is this principal's, and the log names no key.
     Open(Arc<Principal>),
-    /// Whoever has a key.
+    /// Requests with a key.
     Key {
         /// What the key must be allowed to do; none: any valid key.
         scope: Option<Scope>,
@@ -131,7 +131,7 @@ where
         Err(Failed::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Failed::Denied(denied)) => {
             let peer = request.context.connection.peer.map(|peer| peer.ip());
-            // A request with several keys does not say which of them it tries.
+            // A request with several keys is ambiguous, but no attempt to guess one.
             let guessed = !matches!(denied, Denied::SeveralKeys);
             let wait = if guessed { check.authenticator.throttle_failures(peer).await } else { None };
             let denied = wait.map_or(denied, Denied::TooManyFailures);
@@ -236,13 +236,13 @@ impl Check {
     }
 }
 
-/// Whether a browser asks for the same URL again after an answer with this status: for a stream that ended, or for one
-/// that was refused for the moment.
+/// Whether a browser requests the same URL again after an answer with this status: after the end of a stream, or an error
+/// that passes.
 fn is_retried(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
-/// Adds the cookie with which the browser comes back, now that its ticket is used up.
+/// Adds the cookie with which the browser reconnects, now that its ticket is used up.
 fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().insert(SET_COOKIE, cookie);

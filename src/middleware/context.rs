@@ -47,7 +47,7 @@ impl ConnectionContext {
 pub struct RequestContext<C = ()> {
     /// The connection.
     pub connection: ConnectionContext,
-    /// The request's id, and what its line in the log will say.
+    /// The request's id, and the contents of its line in the log.
     pub record: Record,
     /// The caller.
     pub caller: C,

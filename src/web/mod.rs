@@ -1,8 +1,8 @@
-//! The page for people: `GET /` and `GET /assets/{name}`.
+//! The page: `GET /` and `GET /assets/{name}`.
 //!
-//! Its files are part of the binary. They are those of `page/dist/`: `index.html`, and assets whose names tell what is in
-//! them, so that browsers may keep those for good and ask only whether the first has changed. No key is needed to read
-//! them: everything that they show is asked for with the reader's own.
+//! Its files are part of the binary: those of `dist/`, which are `index.html` and assets with a hash of their content in
+//! their names, so that browsers cache the assets for good and revalidate only the first. No key is needed to load them;
+//! the page loads its data with the key of its user.
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -25,10 +25,10 @@ use crate::wire::etag;
 /// Where assets are, for browsers and in the folder.
 const ASSETS: &str = "assets/";
 const INDEX: &str = "index.html";
-/// Shorter files are not worth packing.
-const WORTH_PACKING: usize = 1024;
+/// Shortest file that is compressed, bytes.
+const MIN_COMPRESSED_LEN: usize = 1024;
 
-/// What browsers are told of every file: nothing of another origin runs or is asked, and nobody frames the page.
+/// The headers of every file: the page loads nothing from other origins, and can't be framed.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -41,8 +41,8 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Cargo looks only at the files that were there when it last did. That is enough: `index.html` names all others by what
-/// is in them, so it changes whenever any of them does.
+/// Cargo does not notice new files. That is enough: `index.html` has the names of all others, which contain their hashes, so
+/// it changes whenever any of them does.
 #[derive(Embed)]
 #[folder = "src/web/dist"]
 struct Dist;
@@ -52,23 +52,23 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| Dist::iter().filter_map(|pa
 
 /// A file, ready to be sent.
 struct File {
-    /// `index.html`, or what stands behind `assets/`.
+    /// `index.html`, or the name below `assets/`.
     name: String,
     media_type: &'static str,
     tag: HeaderValue,
     plain: Bytes,
-    /// Where it is shorter.
-    packed: Option<Bytes>,
+    /// The file in gzip, if that is shorter.
+    gzipped: Option<Bytes>,
 }
 
-/// Packs the files, which takes a moment that the first reader need not wait for.
+/// Compresses the files in advance, so that the first request need not wait for it.
 pub fn warm() {
     LazyLock::force(&FILES);
 }
 
 /// `GET /`
 pub(crate) async fn index(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    // It names the assets of this version, so it must be that of this version.
+    // Revalidated each time, since it names the assets of this version.
     answer(INDEX, "no-cache", &headers)
         .unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
 }
@@ -80,7 +80,7 @@ pub(crate) async fn asset(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     found.unwrap_or_else(|| ApiError::no_path(method.as_str(), uri.path(), None).into_response())
 }
 
-/// The file `name`, if there is one; nothing but its tag where the browser has it.
+/// The response with the file `name`, if there is one; 304 if the browser has it.
 fn answer(name: &str, caching: &'static str, request: &HeaderMap) -> Option<Response> {
     let file = FILES.iter().find(|file| file.name == name)?;
     let mut response = Response::new(Body::empty());
@@ -89,11 +89,11 @@ fn answer(name: &str, caching: &'static str, request: &HeaderMap) -> Option<Resp
     } else {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.media_type));
-        let packed = file.packed.as_ref().filter(|_| takes_gzip(request));
-        if packed.is_some() {
+        let gzipped = file.gzipped.as_ref().filter(|_| accepts_gzip(request));
+        if gzipped.is_some() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        *response.body_mut() = Body::from(packed.unwrap_or(&file.plain).clone());
+        *response.body_mut() = Body::from(gzipped.unwrap_or(&file.plain).clone());
     }
     let headers = response.headers_mut();
     headers.insert(ETAG, file.tag.clone());
@@ -111,11 +111,11 @@ impl File {
             std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
         };
         let (media_type, text) = media_type(path);
-        let packed = if text && plain.len() >= WORTH_PACKING { gzip(&plain) } else { None };
+        let gzipped = if text && plain.len() >= MIN_COMPRESSED_LEN { gzip(&plain) } else { None };
         // Weak: it is the same for both forms of the file.
         let tag = HeaderValue::try_from(format!("W/\"{}\"", hex::encode(&file.metadata.sha256_hash()[..12]))).ok()?;
         let name = path.strip_prefix(ASSETS).unwrap_or(path).to_owned();
-        Some(Self { name, media_type, tag, plain, packed })
+        Some(Self { name, media_type, tag, plain, gzipped })
     }
 }
 
@@ -140,8 +140,8 @@ fn media_type(path: &str) -> (&'static str, bool) {
 fn gzip(plain: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(plain).ok()?;
-    let packed = encoder.finish().ok()?;
-    (packed.len() < plain.len()).then(|| packed.into())
+    let gzipped = encoder.finish().ok()?;
+    (gzipped.len() < plain.len()).then(|| gzipped.into())
 }
 
 /// Whether `If-None-Match` names `tag`.
@@ -151,8 +151,8 @@ fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
         || etag::list_tags(request, IF_NONE_MATCH, true).any(|other| Some(other) == tag)
 }
 
-/// Whether `Accept-Encoding` allows gzip (RFC 9110, section 12.5.3): what is named itself counts before `*`.
-fn takes_gzip(request: &HeaderMap) -> bool {
+/// Whether `Accept-Encoding` allows gzip (RFC 9110, section 12.5.3): its own name takes precedence over `*`.
+fn accepts_gzip(request: &HeaderMap) -> bool {
     let lines = request.get_all(ACCEPT_ENCODING).into_iter().filter_map(|line| line.to_str().ok());
     let (mut named, mut any) = (None, None);
     for part in lines.flat_map(|line| line.split(',')) {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
+    fn gzip_is_sent_to_clients_that_accept_it() {
         for (accepts, takes) in [
             ("gzip", true),
             ("deflate, GZIP;q=0.5, br", true),
@@ -189,9 +189,9 @@ mod tests {
             ("br", false),
             ("", false),
         ] {
-            assert_eq!(takes_gzip(&headers(ACCEPT_ENCODING, accepts)), takes, "{accepts}");
+            assert_eq!(accepts_gzip(&headers(ACCEPT_ENCODING, accepts)), takes, "{accepts}");
         }
-        assert!(!takes_gzip(&HeaderMap::new()));
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 
     #[test]
@@ -219,17 +219,17 @@ mod tests {
         for file in FILES.iter() {
             assert_ne!(file.media_type, "application/octet-stream", "{}", file.name);
             assert!(!file.name.contains('/'), "{}: a browser asks for one name behind assets/", file.name);
-            assert!(file.packed.as_ref().is_none_or(|packed| packed.len() < file.plain.len()), "{}", file.name);
+            assert!(file.gzipped.as_ref().is_none_or(|gzipped| gzipped.len() < file.plain.len()), "{}", file.name);
         }
     }
 
     #[test]
-    fn what_is_packed_is_the_same_when_it_is_unpacked() {
+    fn gzipped_text_is_the_same_after_decompression() {
         let text = "the same again and again, ".repeat(100);
-        let packed = gzip(text.as_bytes()).unwrap();
-        let mut unpacked = String::new();
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut unpacked).unwrap();
-        assert!(unpacked == text && packed.len() < text.len() / 10);
+        let gzipped = gzip(text.as_bytes()).unwrap();
+        let mut ungzipped = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&gzipped[..]), &mut ungzipped).unwrap();
+        assert!(ungzipped == text && gzipped.len() < text.len() / 10);
         assert_eq!(gzip(b"x"), None);
     }
 }

@@ -1,5 +1,5 @@
-//! How a browser gets in: `POST /api/events/tickets` and `/sessions` with a key, `DELETE /api/events/sessions` with the
-//! cookie.
+//! Authentication of browsers: `POST /api/events/tickets` and `/sessions` with a key, `DELETE /api/events/sessions` with
+//! the cookie.
 
 use axum::Json;
 use axum::extract::State;
@@ -26,7 +26,7 @@ pub(in crate::api) async fn ticket(
     Ok(([(CACHE_CONTROL, NO_STORE)], Json(body)).into_response())
 }
 
-/// A cookie for the page that asks.
+/// Opens a session, and sets its cookie.
 pub(in crate::api) async fn sign_in(
     State(events): State<Events>,
     State(auth): State<AuthContext>,
@@ -36,11 +36,11 @@ pub(in crate::api) async fn sign_in(
     Ok(with_cookie(events.browsers.cookie(&token, &headers)))
 }
 
-/// Ends the session of the cookie, if it has one, and takes the cookie away.
+/// Ends the session of the cookie, if there is one, and removes the cookie.
 pub(in crate::api) async fn sign_out(State(events): State<Events>, headers: HeaderMap) -> Result<Response, Problem> {
     let sessions = &events.browsers.sessions;
     if let Some(token) = browser_credential::token(&headers) {
-        // Asked before it is deleted: anybody can come here, and only a writer makes others wait.
+        // Looked up before it is deleted: the route is open, and only writes make other requests wait.
         if sessions.find(token).await?.is_some() {
             sessions.close(token).await?;
         }

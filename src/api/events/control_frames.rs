@@ -1,4 +1,4 @@
-//! What a stream says about itself, and what a page says in its place.
+//! The events of a stream about itself: `connected`, `stream-reset`, `heartbeat`.
 
 use bytes::BytesMut;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ struct StreamReset<'a> {
     epoch: &'a str,
     oldest: u64,
     head: u64,
-    /// Where to read anew what may have been missed; null where there is nothing to read.
+    /// Where to read the present state, since changes may have been missed; null if the topics have none.
     snapshot: Option<String>,
 }
 
@@ -33,9 +33,8 @@ struct Heartbeat {
     time: String,
 }
 
-/// The first event of every stream. Its id is what the stream continues from. Where that is not what the client asked
-/// for, it has none: if the stream broke before the reset that follows, the client would come back with an id that hides
-/// what it missed.
+/// The first event of every stream. Its id is where the stream starts, unless a reset follows: if the stream broke before
+/// the reset, the client would reconnect with an id that hides what it has missed.
 pub(super) fn connected(out: &mut BytesMut, start: &Start) {
     let epoch = start.from.epoch.as_str();
     let data = json(&Connected { status: "connected", resumed: start.resumed, epoch, head: start.head });
@@ -48,7 +47,7 @@ pub(super) fn stream_reset(out: &mut BytesMut, reset: &Reset, topics: Topics, pu
     ControlFrame { name: "stream-reset", id: Some(&reset.cursor), data: &data }.push(out);
 }
 
-/// The data of a reset.
+/// The data of a `stream-reset`.
 pub(super) fn reset_json(reset: &Reset, topics: Topics, public_path: &PublicPath) -> String {
     let Reset { reason, oldest, cursor } = reset;
     let (epoch, head) = (cursor.epoch.as_str(), cursor.seq);
@@ -56,19 +55,19 @@ pub(super) fn reset_json(reset: &Reset, topics: Topics, public_path: &PublicPath
     json(&StreamReset { reason: reason.name(), epoch, oldest: *oldest, head, snapshot })
 }
 
-/// A sign of life for what stands between, and one that a page can see.
+/// A comment, which keeps connections through proxies alive, and an event, which a page can see.
 pub(super) fn heartbeat(out: &mut BytesMut, now: Timestamp) {
     out.extend_from_slice(b": keep-alive\n\n");
     ControlFrame { name: "heartbeat", id: None, data: &json(&Heartbeat { time: format!("{now:.3}") }) }.push(out);
 }
 
-/// Where the present state of what `topics` tell of can be read.
+/// Where the present state of the resources of `topics` can be read.
 fn snapshot(topics: Topics) -> Option<&'static str> {
     let paths = [(Topic::Pets, "/api/pets"), (Topic::Orders, "/api/orders"), (Topic::Inventory, "/api/inventory")];
     paths.into_iter().find(|(topic, _)| topics.contains(*topic)).map(|(_, path)| path)
 }
 
-/// These are plain structures: they can always be written.
+/// Plain structures, whose serialization does not fail.
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -79,7 +78,7 @@ mod tests {
     use crate::events::ResetReason;
 
     #[test]
-    fn a_reset_stream_gives_its_id_only_with_the_reset() {
+    fn a_stream_that_begins_with_a_reset_has_its_id_only_there() {
         let cursor = "e.7".parse().unwrap();
         let reset = Reset { reason: ResetReason::TooOld, oldest: 5, cursor };
         let start = Start { from: reset.cursor.clone(), head: 7, resumed: false, reset: Some(reset.clone()) };
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_snapshot_is_of_what_the_stream_is_about() {
+    fn the_snapshot_is_that_of_the_topics() {
         let of = |topics: &[Topic]| snapshot(topics.iter().copied().collect());
         assert_eq!(of(&Topic::ALL), Some("/api/pets"));
         assert_eq!(of(&[Topic::Inventory, Topic::Orders]), Some("/api/orders"));

@@ -1,11 +1,11 @@
-//! The reading of a request for `fuzz/`.
+//! Parsing of requests for events, for `fuzz/`.
 
 use http::{HeaderMap, HeaderValue};
 
 use super::query::EventsQuery;
 use crate::events::Since;
 
-/// Where a stream or page begins that is asked for with this query string and this `Last-Event-ID`; none: it is refused.
+/// Where a stream or page with this query string and this `Last-Event-ID` begins; none if the request is refused.
 #[must_use]
 pub fn since(query: &str, last_event_id: Option<HeaderValue>) -> Option<Since> {
     let headers: HeaderMap =

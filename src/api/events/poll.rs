@@ -1,4 +1,4 @@
-//! Events as a page of JSON, for those who ask again and again: at once (`wait=0`), or as soon as there are any.
+//! Events as a page of JSON, for clients that poll: at once (`wait=0`), or as soon as there are any (long polling).
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -41,31 +41,31 @@ pub(super) async fn page(
     limit: usize,
 ) -> Result<Response, SubscribeError> {
     let mut deadline = Instant::now() + wait;
-    // Who polls after a change that it made itself must find it.
+    // A client that polls after a change of its own must find it.
     hub.refresh().await?;
     let (start, subscription) = hub.subscribe(key, topics, since).await?;
     let mut page = Page { topics, limit, count: 0, events: BytesMut::new(), cursor: start.from, reset: start.reset };
     let mut subscription = pin!(subscription);
     while !page.is_full() {
-        if let Some(news) = subscription.ready(page.room()).await? {
+        if let Some(news) = subscription.ready(page.remaining()).await? {
             page.take(news, subscription.cursor());
         } else if page.count > 0 {
             break;
         } else {
-            let news = timeout_at(deadline, subscription.next(page.room()));
+            let news = timeout_at(deadline, subscription.next(page.remaining()));
             match settings.abort.token().run_until_cancelled(news).await {
-                // They ask again at once: not all in the same moment.
+                // Clients poll again at once, so the polls end at random moments.
                 Some(Ok(Ok(SubscriptionEvent::Closing))) => {
                     deadline = deadline.min(Instant::now() + jitter(settings.shutdown_window));
                 }
                 Some(Ok(news)) => page.take(news?, subscription.cursor()),
-                // Its time is up, or the shutdown may take no longer.
+                // The wait is over, or the shutdown can wait no longer.
                 Some(Err(_)) | None => break,
             }
         }
     }
     if page.reset.is_none() && !page.is_full() {
-        // Events of other topics that have been passed by need not be passed by again.
+        // Events of other topics that were skipped need not be skipped again.
         page.cursor = subscription.cursor();
     }
     Ok(page.respond(settings))
@@ -76,7 +76,7 @@ impl Page {
         self.count >= self.limit || self.events.len() >= MAX_BYTES || self.reset.is_some()
     }
 
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.limit - self.count
     }
 
@@ -96,9 +96,9 @@ impl Page {
                 self.cursor = reset.cursor.clone();
                 self.reset = Some(reset);
             }
-            // The page ends before it; the next one begins with it.
+            // The page ends before the reset, and the next page begins with it.
             SubscriptionEvent::Reset(_) => self.limit = self.count,
-            // Only streams hear of it.
+            // Only streams have these.
             SubscriptionEvent::Ephemeral(_) | SubscriptionEvent::Closing => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What a request asks for.
+//! The query of a request for events.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use crate::wire::event::{STATS_TOPIC, Topic, Topics};
 
 /// Longest long poll, seconds.
 const MAX_WAIT: u64 = 60;
-/// How long a poll waits unless it says so, seconds.
-const WAIT: u64 = 25;
-/// Most events of a page.
-const MAX_EVENTS: usize = 1_000;
-/// Events of a page unless it says so.
-const EVENTS: usize = 100;
-/// All that is kept.
+/// Default of `wait`: how long a poll waits, seconds.
+const DEFAULT_WAIT: u64 = 25;
+/// Highest `limit`: events of a page.
+const MAX_LIMIT: usize = 1_000;
+/// Default of `limit`.
+const DEFAULT_LIMIT: usize = 100;
+/// The cursor of the oldest event that is kept.
 const EARLIEST: &str = "earliest";
 
-/// A request for events.
+/// The parsed query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventsQuery {
     pub(super) topics: Topics,
-    /// Whether it is also about what the server does.
+    /// Whether the ephemeral topic `stats` is requested.
     pub(super) stats: bool,
     pub(super) since: Since,
     pub(super) format: Format,
 }
 
-/// In which form.
+/// The format of the answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Stream {
-        /// Whether events have their names.
+        /// Whether events have names of their own, or all the default one.
         named: bool,
     },
     Page {
@@ -44,7 +44,7 @@ pub(super) enum Format {
 }
 
 impl EventsQuery {
-    /// Reads a request; `named` is what its path names.
+    /// Parses a request; `named` is the topic of its path.
     pub(super) fn parse(named: Option<TopicName>, query: &str, headers: &HeaderMap) -> Result<Self, Vec<FieldError>> {
         let mut given = Parameters::read(query);
         let named = match named {
@@ -57,7 +57,7 @@ impl EventsQuery {
         let stats = named.contains(&TopicName::Stats);
         let topics =
             if named.is_empty() { Topics::ALL } else { named.into_iter().filter_map(TopicName::topic).collect() };
-        // The gate has read it.
+        // Used by the layer `authenticate`.
         given.one("ticket", "a text", |_| Some(()));
         let last = given.one("last_event_id", "an event's id", |text| Some(text.to_owned()));
         let after = given.one("after", "an event's id", |text| Some(text.to_owned()));
@@ -67,22 +67,22 @@ impl EventsQuery {
             given.refuse("topics", format!("can't have {STATS_TOPIC} in a page: GET /api/stats has it"));
         }
         let format = if page {
-            let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MAX_EVENTS).contains(n));
-            let limit = given.one("limit", "1 to 1000", within).unwrap_or(EVENTS);
-            Format::Page { wait: Duration::from_secs(wait.unwrap_or(WAIT)), limit }
+            let within = |text: &str| number(text).map(|n| n as usize).filter(|n| (1..=MAX_LIMIT).contains(n));
+            let limit = given.one("limit", "1 to 1000", within).unwrap_or(DEFAULT_LIMIT);
+            Format::Page { wait: Duration::from_secs(wait.unwrap_or(DEFAULT_WAIT)), limit }
         } else {
             let named = given.one("named", "true or false", |text| text.parse().ok()).unwrap_or(true);
             Format::Stream { named }
         };
         given.finish()?;
-        // A header that is no text is no cursor of ours either.
+        // A header that is not text is an unreadable cursor.
         let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
         let cursor = [after.as_deref(), header, last.as_deref()].into_iter().flatten().find(|text| !text.is_empty());
         Ok(Self { topics, stats, since: cursor.map_or(Since::Now, since), format })
     }
 }
 
-/// A topic as requests name it.
+/// The topic of a path or parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TopicName {
     Logged(Topic),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn stats_are_no_topic_of_the_log() {
+    fn stats_is_not_a_topic_of_the_log() {
         let wanted = |query| parse(query, None).map(|wanted| (wanted.topics, wanted.stats));
         assert_eq!(wanted("topics=stats"), Ok((Topics::NONE, true)));
         assert_eq!(wanted("topics=stats,pets"), Ok(([Topic::Pets].into_iter().collect(), true)));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_wins_over_the_parameter_and_what_is_empty_is_not_there() {
+    fn the_header_takes_precedence_and_empty_values_are_ignored() {
         for (query, header, since) in [
             ("last_event_id=e.1", None, after("e.1")),
             ("last_event_id=e.1", Some("e.2"), after("e.2")),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_parameter() {
         for (query, field) in [
             ("topics=pets,cats", "topics"),
             ("topics=", "topics"),

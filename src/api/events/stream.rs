@@ -1,10 +1,10 @@
 //! A stream of Server-Sent Events.
 //!
-//! `retry:`, then `connected`, then a `stream-reset` if the client asked for what is no longer there, then events. Every
-//! 15 s (unless configured) a comment and a `heartbeat`, and, if the stream has moved on past events of other topics, a
-//! block with an id alone: the browser keeps the id and dispatches nothing. What is told in passing (`stats`) stands
-//! between the events, without an id. A stream ends when the server stops, when its
-//! key is no longer good, or when the log can't be read; never because its reader is slow.
+//! It begins with `retry:`, then `connected`, then a `stream-reset` if the requested events are no longer there; then come
+//! events. Every 15 s (by default) there are a comment and a `heartbeat`, and, if events of other topics were skipped, a
+//! block with only an id, which the browser keeps without dispatching anything. Ephemeral events (`stats`) stand between
+//! the others, without an id. A stream ends when the server shuts down, when its key is no longer valid, or when the log
+//! can't be read; never because its reader is slow.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -29,16 +29,17 @@ use crate::time::jitter;
 use crate::wire::event_frame::{push_id, push_retry};
 use crate::wire::sse::set_stream_headers;
 
-/// Most events written at once.
-const BATCH: usize = 64;
-/// The answer to HEAD: no subscription is opened for it. Its body is empty but of no known length, as that of a stream is.
+/// Most events that are written at once.
+const MAX_BATCH: usize = 64;
+
+/// The answer to HEAD, without a subscription. Its body is empty, but of unknown length, as that of a stream is.
 pub(super) fn head_only() -> Response {
     let mut response = Response::new(Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()));
     set_stream_headers(response.headers_mut());
     response
 }
 
-/// The answer that a subscription becomes.
+/// The answer with the events of a subscription.
 pub(super) fn respond(
     start: &Start,
     subscription: Subscription,
@@ -55,8 +56,8 @@ pub(super) fn respond(
     let body = EventStream {
         greeting: Some(greeting.freeze()),
         named,
-        told: start.from.seq,
-        farewell: None,
+        sent_seq: start.from.seq,
+        final_retry: None,
         ended: false,
         auth,
         tick: tokio::time::sleep(settings.heartbeat),
@@ -72,10 +73,10 @@ pin_project! {
     struct EventStream {
         greeting: Option<Bytes>,
         named: bool,
-        // The number of the last id that the client was sent.
-        told: u64,
-        // The server is stopping: at the next tick this is the last word.
-        farewell: Option<Duration>,
+        // The sequence number of the last id that was sent.
+        sent_seq: u64,
+        // Set during a shutdown: the `retry:` to send at the next tick, which is the last one.
+        final_retry: Option<Duration>,
         ended: bool,
         auth: AuthContext,
         settings: Arc<Settings>,
@@ -88,11 +89,11 @@ pin_project! {
 }
 
 impl EventStream {
-    /// What is sent at a tick; nothing: the key is no longer good.
+    /// What is sent at a tick; nothing if the key is no longer valid.
     fn tick(self: Pin<&mut Self>) -> BytesMut {
         let mut this = self.project();
         let mut out = BytesMut::new();
-        if let Some(wait) = *this.farewell {
+        if let Some(wait) = *this.final_retry {
             *this.ended = true;
             push_retry(&mut out, wait);
             return out;
@@ -102,16 +103,16 @@ impl EventStream {
             *this.ended = true;
             return out;
         }
-        if this.subscription.seq() > *this.told {
-            *this.told = this.subscription.seq();
+        if this.subscription.seq() > *this.sent_seq {
+            *this.sent_seq = this.subscription.seq();
             push_id(&mut out, &this.subscription.cursor());
         }
         control_frames::heartbeat(&mut out, Timestamp::now());
         out
     }
 
-    /// The last word of a stream that can't wait for its turn: the shutdown may take no longer.
-    fn farewell_now(self: Pin<&mut Self>) -> Bytes {
+    /// The end of a stream that can't wait for its tick, since the shutdown takes too long.
+    fn end_now(self: Pin<&mut Self>) -> Bytes {
         let this = self.project();
         *this.ended = true;
         let mut out = BytesMut::new();
@@ -119,33 +120,33 @@ impl EventStream {
         out.freeze()
     }
 
-    fn write(self: Pin<&mut Self>, news: Result<SubscriptionEvent, StoreError>) -> Bytes {
+    fn write(self: Pin<&mut Self>, event: Result<SubscriptionEvent, StoreError>) -> Bytes {
         let mut this = self.project();
         let mut out = BytesMut::new();
-        match news {
+        match event {
             Ok(SubscriptionEvent::Events(events)) => {
                 let topics = this.subscription.topics();
                 out.reserve(events.iter().map(|event| event.len() + 24).sum());
                 events.iter().for_each(|event| event.push_block(&mut out, topics, *this.named));
-                // Behind the last of them; and further, if others have been passed by since.
-                let last = events.last().map_or(*this.told, |event| event.seq);
-                *this.told = last;
+                // The id of the last event; a later one if events of other topics were skipped.
+                let last = events.last().map_or(*this.sent_seq, |event| event.seq);
+                *this.sent_seq = last;
                 if events.is_empty() {
-                    *this.told = this.subscription.seq();
+                    *this.sent_seq = this.subscription.seq();
                     push_id(&mut out, &this.subscription.cursor());
                 }
             }
             Ok(SubscriptionEvent::Reset(reset)) => {
-                *this.told = reset.cursor.seq;
+                *this.sent_seq = reset.cursor.seq;
                 control_frames::stream_reset(&mut out, &reset, this.subscription.topics(), &this.settings.public_path);
             }
-            // Not copied: all have the same.
+            // Not copied: all subscribers share the frame.
             Ok(SubscriptionEvent::Ephemeral(passing)) => return passing.block(*this.named),
             Ok(SubscriptionEvent::Closing) => {
                 let window = this.settings.shutdown_window;
                 let stay = jitter(window);
-                // They come back over a window as long as the one over which they left, which begins when that ends.
-                *this.farewell = Some(window - stay + this.settings.retry + jitter(window));
+                // Clients reconnect spread over a window as long as the one over which streams end, and right after it.
+                *this.final_retry = Some(window - stay + this.settings.retry + jitter(window));
                 this.tick.as_mut().reset(Instant::now() + stay);
             }
             Err(error) => {
@@ -167,15 +168,15 @@ impl HttpBody for EventStream {
             return Poll::Ready(Some(Ok(Frame::data(greeting))));
         }
         if !self.ended && self.settings.abort.is_raised() {
-            return Poll::Ready(Some(Ok(Frame::data(self.farewell_now()))));
+            return Poll::Ready(Some(Ok(Frame::data(self.end_now()))));
         }
         while !self.ended {
             let ticked = self.as_mut().project().tick.poll(cx).is_ready();
             let out = if ticked {
                 self.as_mut().tick().freeze()
             } else {
-                let news = ready!(self.as_mut().project().subscription.poll_next(cx, BATCH));
-                self.as_mut().write(news)
+                let event = ready!(self.as_mut().project().subscription.poll_next(cx, MAX_BATCH));
+                self.as_mut().write(event)
             };
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(out))));

@@ -1,8 +1,8 @@
-//! What may be asked of the list of pets.
+//! The query of the list of pets.
 
 use rust_decimal::Decimal;
 
-use crate::api::pagination::{AFTER, LIMIT, MAX_LIMIT, Place, read_limit};
+use crate::api::pagination::{AFTER, DEFAULT_LIMIT, MAX_LIMIT, PageToken, read_limit};
 use crate::api::parameters::{Parameters, is_digits, named, one_of, read_number};
 use crate::error::problem::FieldError;
 use crate::wire::resource::filter::{PetFilter, Sort};
@@ -22,13 +22,13 @@ const SORTS: [(&str, Sort); 6] = [
     ("name", Sort::Name),
 ];
 
-/// A list of pets as it was asked for.
+/// The parsed query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ListQuery {
     pub(super) filter: PetFilter,
     pub(super) sort: Sort,
     pub(super) limit: u32,
-    pub(super) after: Option<Place<PageKey>>,
+    pub(super) after: Option<PageToken<PageKey>>,
 }
 
 impl ListQuery {
@@ -55,8 +55,8 @@ impl ListQuery {
                 good_with_kids: given.one("goodWithKids", "true or false", |word| word.parse().ok()),
             },
             sort: given.one("sort", &sorts, read_sort).unwrap_or_default(),
-            limit: given.one("limit", &limit, read_limit).unwrap_or(LIMIT),
-            after: given.one(AFTER, "a token taken from `next`", |token| Place::read(token, PageKey::from_token)),
+            limit: given.one("limit", &limit, read_limit).unwrap_or(DEFAULT_LIMIT),
+            after: given.one(AFTER, "a token taken from `next`", |token| PageToken::read(token, PageKey::from_token)),
         };
         given.finish()?;
         Ok(wanted)

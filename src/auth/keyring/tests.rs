@@ -57,7 +57,7 @@ async fn those_who_miss_at_the_same_time_share_a_look() {
         one.await.unwrap();
     }
     // One pause for those who came first, one at most for those who came during the look.
-    assert!(start.elapsed() < PAUSE * 4);
+    assert!(start.elapsed() < MIN_REFRESH_INTERVAL * 4);
 }
 
 #[tokio::test]
