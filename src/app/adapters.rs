@@ -120,8 +120,8 @@ pub(super) async fn open_authentication(
     Ok((Authenticator::keys(keyring, clock.clone()), first_key))
 }
 
-/// Opens the live events. One task deletes old events until the shutdown begins; another delivers new ones until the last
-/// connection has ended.
+/// Opens the live events. One task deletes old events until the shutdown begins; another delivers new ones until the
+/// last connection has ended.
 pub(super) async fn open_events(
     config: &Config,
     store: &Store,

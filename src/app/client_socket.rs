@@ -1,7 +1,7 @@
 //! The socket of a client: a byte stream with two timeouts that the HTTP engine can't have.
 //!
-//! A write that the client does not take in time fails with `TimedOut`; a close lingers until the client has read the last
-//! answer. Depends on tokio and the `Socket` trait of the HTTP server.
+//! A write that the client does not take in time fails with `TimedOut`; a close lingers until the client has read the
+//! last answer. Depends on tokio and the `Socket` trait of the HTTP server.
 
 use std::future::Future;
 use std::io;
@@ -28,8 +28,8 @@ const DISCARD_CHUNK: usize = 4096;
 /// stalled one, and take as much memory.
 const MAX_UNSENT: u32 = 128 * 1024;
 
-/// A client's socket. A body is not polled while its last frame waits to be written, so a client that has stopped reading
-/// can be detected only here.
+/// A client's socket. A body is not polled while its last frame waits to be written, so a client that has stopped
+/// reading can be detected only here.
 pub(super) struct ClientSocket {
     tcp: TcpStream,
     /// Longest time for which a write may wait.
@@ -132,9 +132,9 @@ impl Socket for ClientSocket {
         self.ends_at.ends_with_client()
     }
 
-    /// Closes the sending half. If bytes are `unread` or still arrive, then reads and discards them until the client has
-    /// closed too, for two seconds at most: a close with unread bytes resets the connection, and the client may lose the
-    /// last answer to the reset, for example the 413 that says why its body was not read.
+    /// Closes the sending half. If bytes are `unread` or still arrive, then reads and discards them until the client
+    /// has closed too, for two seconds at most: a close with unread bytes resets the connection, and the client may
+    /// lose the last answer to the reset, for example the 413 that says why its body was not read.
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if self.linger_timer.is_none() {
             ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;

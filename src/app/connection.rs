@@ -80,7 +80,8 @@ impl<S: FnMut(Request<RequestBody>) -> ResponseFuture + Unpin> Future for Connec
             this.http.finish();
         }
         if this.abort.poll_raised(cx) && this.final_flush.is_none() {
-            // Streams read the signal when their connection polls them, here, and then have this long to send their end.
+            // Streams read the signal when their connection polls them, here, and then have this long to send their
+            // end.
             this.final_flush = Some(Box::pin(tokio::time::sleep(FINAL_FLUSH_TIMEOUT)));
         }
         let ended = Pin::new(&mut this.http).poll(cx);

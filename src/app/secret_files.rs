@@ -3,8 +3,8 @@
 //!
 //! Once a second each file's device, inode, modification time and size are compared: that detects a file that was
 //! rewritten, one that was renamed into its place, and a symbolic link that points elsewhere, which is how Kubernetes
-//! updates secrets. A changed file is read when it has been unchanged for a second, since it may be half written. A file
-//! that can't be used changes nothing: the last key stays in force, and one line of the log says so. What is not a
+//! updates secrets. A changed file is read when it has been unchanged for a second, since it may be half written. A
+//! file that can't be used changes nothing: the last key stays in force, and one line of the log says so. What is not a
 //! regular file (a pipe) is read at the start only, as is every other file of the configuration: `ca_file` needs a
 //! restart.
 
@@ -40,8 +40,8 @@ enum SecretOwner {
     Target(Arc<Target>),
 }
 
-/// Identifies the content of a file: device, inode, modification time (seconds, nanoseconds) and size; none: there is no
-/// such file.
+/// Identifies the content of a file: device, inode, modification time (seconds, nanoseconds) and size; none: there is
+/// no such file.
 type Version = Option<(u64, u64, i64, i64, u64)>;
 
 impl SecretFiles {

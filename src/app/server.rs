@@ -47,8 +47,8 @@ impl Server {
         }
     }
 
-    /// Serves until `stop`, then lets running requests go on for at most `drain`, or until `skip_drain`. Returns when the
-    /// last connection has ended.
+    /// Serves until `stop`, then lets running requests go on for at most `drain`, or until `skip_drain`. Returns when
+    /// the last connection has ended.
     pub(super) async fn run(self, drain: Duration) {
         let Self { listener, permits, workers, connections, shutdown } = self;
         while let Some((tcp, peer, permit)) =

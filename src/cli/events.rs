@@ -191,8 +191,8 @@ impl Reader {
     }
 }
 
-/// The delay before the next attempt: `retry`, doubled with every failure in a row. After a failure half of it is random,
-/// so that the clients of a server that failed do not all return at once.
+/// The delay before the next attempt: `retry`, doubled with every failure in a row. After a failure half of it is
+/// random, so that the clients of a server that failed do not all return at once.
 fn delay(retry: Duration, failures: u32) -> Duration {
     let delay = retry.saturating_mul(1 << failures.min(10)).min(MAX_RETRY.max(retry));
     if failures == 0 { delay } else { delay / 2 + jitter(delay / 2) }

@@ -1,8 +1,8 @@
 //! The signals that end the server: TERM, INT, QUIT and HUP, which all mean the same.
 //!
-//! The first one begins the shutdown. Signals often arrive twice (a terminal sends INT to the whole process group, and a
-//! process manager may forward it again), so one within a second of the first counts as the same. A later one ends the
-//! drain at once. HUP stays ignored if the process was started with it ignored, as by `nohup`.
+//! The first one begins the shutdown. Signals often arrive twice (a terminal sends INT to the whole process group, and
+//! a process manager may forward it again), so one within a second of the first counts as the same. A later one ends
+//! the drain at once. HUP stays ignored if the process was started with it ignored, as by `nohup`.
 
 use std::time::Duration;
 

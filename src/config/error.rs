@@ -6,8 +6,8 @@ use std::fmt;
 /// secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Path of the setting, such as `models[1].upstreams[0].timeouts.idle`; the name of the flag or variable; or empty for
-    /// the file as a whole.
+    /// Path of the setting, such as `models[1].upstreams[0].timeouts.idle`; the name of the flag or variable; or empty
+    /// for the file as a whole.
     pub path: String,
     /// The problem and its remedy.
     pub problem: String,

@@ -29,11 +29,11 @@ pub struct EventsConfig {
     pub retry: Duration,
     /// Streams and long polls at once. Default 15,000, 1 to 1,000,000. Further ones are refused with a `retry-after`.
     pub subscribers: usize,
-    /// Share of one key in `subscribers`. Default three quarters, since one key may serve all visitors of a web site; 1 to
-    /// 1,000,000.
+    /// Share of one key in `subscribers`. Default three quarters, since one key may serve all visitors of a web site; 1
+    /// to 1,000,000.
     pub subscribers_per_key: Option<usize>,
-    /// The time over which streams end at a shutdown, and over which their clients then reconnect. Default 5 s, 0 s to 5
-    /// min; at most `drain` is used.
+    /// The time over which streams end at a shutdown, and over which their clients then reconnect. Default 5 s, 0 s to
+    /// 5 min; at most `drain` is used.
     pub shutdown_window: Duration,
 }
 

@@ -20,14 +20,14 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 pub struct Retries {
     /// Attempts for each request, the first included. Default 3, 1 to 10.
     pub attempts: NonZeroU32,
-    /// Retries as a percentage of the model's requests, so that retries don't multiply the load of an outage. Attempts at
-    /// another upstream after a failure that cost no work are not counted. Default 20, 0 to 100.
+    /// Retries as a percentage of the model's requests, so that retries don't multiply the load of an outage. Attempts
+    /// at another upstream after a failure that cost no work are not counted. Default 20, 0 to 100.
     pub budget_percent: u32,
     /// Retries a second that are allowed in addition, for models with few requests.
     /// Default 10, 0 to 1,000.
     pub reserve_per_second: u32,
-    /// How often a request may be sent again to an upstream where it has failed, while no other is available. Default 2, 0
-    /// to 10; 0: never.
+    /// How often a request may be sent again to an upstream where it has failed, while no other is available. Default
+    /// 2, 0 to 10; 0: never.
     pub same_target: u32,
     /// The wait before that.
     pub backoff: Backoff,
@@ -35,8 +35,8 @@ pub struct Retries {
     pub max_retry_after: Duration,
 }
 
-/// The wait before another attempt at the same upstream: a random time between `from` and twice as long, doubled with each
-/// further attempt, up to `to`. Written `250ms..2s`; each 1 ms to 1 min.
+/// The wait before another attempt at the same upstream: a random time between `from` and twice as long, doubled with
+/// each further attempt, up to `to`. Written `250ms..2s`; each 1 ms to 1 min.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Default 250 ms.
@@ -72,7 +72,8 @@ pub struct Ejection {
     pub failures: u32,
     /// Duration of the first ejection; doubled with each further one. Default 10 s, 1 ms to 1 h.
     pub base: Duration,
-    /// Longest ejection, not less than [`Ejection::base`]. Default 30 s, or [`Ejection::base`] if that is longer; 1 ms to 1 h.
+    /// Longest ejection, not less than [`Ejection::base`]. Default 30 s, or [`Ejection::base`] if that is longer; 1 ms
+    /// to 1 h.
     pub max: Duration,
 }
 

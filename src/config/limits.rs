@@ -53,33 +53,34 @@ pub struct Limits {
     pub json_depth: usize,
     /// Connections at once. Default 20,000, 1 to 1,000,000. Further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Longest time for the head of a connection's first request; `keep_alive` where that is shorter. Default 10 s, 1 ms to
-    /// 24 h. Then the connection is closed.
+    /// Longest time for the head of a connection's first request; `keep_alive` where that is shorter. Default 10 s, 1
+    /// ms to 24 h. Then the connection is closed.
     pub header_read: Duration,
-    /// Longest time from a response to the end of the next request's head. Default 75 s, 1 ms to 24 h: longer than the 60 s
-    /// of common load balancers, so that the balancer closes first. Then the connection is closed.
+    /// Longest time from a response to the end of the next request's head. Default 75 s, 1 ms to 24 h: longer than the
+    /// 60 s of common load balancers, so that the balancer closes first. Then the connection is closed.
     pub keep_alive: Duration,
     /// Longest silence while a request's body arrives. Default 30 s, 1 ms to 24 h. Then 408.
     pub body_read: Duration,
-    /// Slowest rate of a body in bytes a second, measured over each `body_read`. Default 500; 0 to 1 GiB, 0: no bound. Less:
-    /// 408.
+    /// Slowest rate of a body in bytes a second, measured over each `body_read`. Default 500; 0 to 1 GiB, 0: no bound.
+    /// Less: 408.
     pub body_rate: u64,
     /// Longest time for a whole body. Default 10 min, 1 ms to 24 h. Then 408.
     pub body_time: Duration,
-    /// Longest time in which a client reads no byte of an answer. Default 60 s, 1 ms to 24 h. Then the connection is cut.
+    /// Longest time in which a client reads no byte of an answer. Default 60 s, 1 ms to 24 h. Then the connection is
+    /// cut.
     pub write_idle: Duration,
     /// Longest frame of an upstream's stream, bytes. Default 8 MiB, 1 KiB to 1 GiB.
     pub frame: usize,
     /// Longest answer of an upstream that is not a stream, bytes. Default 32 MiB, 1 KiB to 1 GiB.
     pub answer: usize,
-    /// Parts of answers over 64 KiB held at once, bytes. Default 512 MiB, and at least `answer` and `frame`; those to 1 TiB.
-    /// More: 503, or the end of a running stream with that error.
+    /// Parts of answers over 64 KiB held at once, bytes. Default 512 MiB, and at least `answer` and `frame`; those to 1
+    /// TiB. More: 503, or the end of a running stream with that error.
     pub answers_total: u64,
-    /// Share of one key in `answers_total`. Default a quarter, and at least `answer`. More: 429, or the end of a running
-    /// stream with that error.
+    /// Share of one key in `answers_total`. Default a quarter, and at least `answer`. More: 429, or the end of a
+    /// running stream with that error.
     pub answers_per_key: Option<u64>,
-    /// Whether a running stream ends when the `tokens_per_minute` of its key are used up. Default false: it goes on, and
-    /// later requests are refused until the limit has recovered.
+    /// Whether a running stream ends when the `tokens_per_minute` of its key are used up. Default false: it goes on,
+    /// and later requests are refused until the limit has recovered.
     pub stop_at_budget: bool,
 }
 

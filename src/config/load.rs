@@ -90,8 +90,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
     Ok(Loaded { config: read.config, warnings, file: read.file })
 }
 
-/// Loads the settings of commands that only use the database. Errors of other settings are ignored: a variable that only
-/// the server's environment has must not keep an administrator from revoking a key.
+/// Loads the settings of commands that only use the database. Errors of other settings are ignored: a variable that
+/// only the server's environment has must not keep an administrator from revoking a key.
 ///
 /// # Errors
 /// Those of the database URL, or of the file as a whole.

@@ -65,7 +65,8 @@ pub struct UpstreamConfig {
     pub usage: AskUsage,
     /// Its share of the requests among the upstreams of its priority. Default 1, 1 to 1,000.
     pub weight: NonZeroU32,
-    /// Upstreams of a lower number are tried first, the others when those are ejected or have failed. Default 0, 0 to 100.
+    /// Upstreams of a lower number are tried first, the others when those are ejected or have failed. Default 0, 0 to
+    /// 100.
     pub priority: u32,
 }
 
@@ -94,8 +95,8 @@ pub enum AskUsage {
     Ask,
     /// Forward `stream_options` unchanged.
     Never,
-    /// As [`AskUsage::Ask`], and on every chunk too (`continuous_usage_stats`), for servers such as vLLM: streams that are
-    /// cut then have exact counts.
+    /// As [`AskUsage::Ask`], and on every chunk too (`continuous_usage_stats`), for servers such as vLLM: streams that
+    /// are cut then have exact counts.
     Running,
 }
 
@@ -116,8 +117,8 @@ pub struct Timeouts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FirstToken {
     /// 90 s for a stream that another upstream can take over; 10 min otherwise, which is the timeout of OpenAI's SDKs:
-    /// reasoning and local models can be silent for minutes, and the head of an answer that is not a stream comes when all
-    /// of it is generated.
+    /// reasoning and local models can be silent for minutes, and the head of an answer that is not a stream comes when
+    /// all of it is generated.
     #[default]
     Unset,
     /// The same for all; none: no timeout.

@@ -15,7 +15,8 @@ pub struct ResponderConfig {
 pub struct PetStoreConfig {
     /// Whether pets, orders, the inventory and events can be read without a key. Default false.
     pub public_reads: bool,
-    /// Number of available pets of a species at or below which a notification reports low stock. Default 2, 0 to 1,000,000.
+    /// Number of available pets of a species at or below which a notification reports low stock. Default 2, 0 to
+    /// 1,000,000.
     pub low_stock: u32,
     /// Most pets. Default 10,000, 1 to 1,000,000. More: 409.
     pub pets: u64,

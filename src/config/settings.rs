@@ -43,8 +43,8 @@ pub struct Config {
     pub hold: Duration,
     /// Longest silence on a stream of a completion before a comment is sent. Default 15 s, 1 s to 5 min.
     pub heartbeat: Duration,
-    /// A listener of its own for `/metrics` and the probes, without authentication. Default none: `/metrics` is on the main
-    /// listener only, for keys with the scope `stats`.
+    /// A listener of its own for `/metrics` and the probes, without authentication. Default none: `/metrics` is on the
+    /// main listener only, for keys with the scope `stats`.
     pub metrics_listen: Option<SocketAddr>,
     /// Usage records.
     pub accounting: AccountingConfig,

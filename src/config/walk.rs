@@ -142,8 +142,8 @@ impl Walk {
         }
     }
 
-    /// The elements of the list at `key`; none without a list. An empty list is an error with the text `if_empty`, unless that
-    /// is empty.
+    /// The elements of the list at `key`; none without a list. An empty list is an error with the text `if_empty`,
+    /// unless that is empty.
     pub(super) fn list(&mut self, section: &mut Section, key: &'static str, if_empty: &str) -> Option<Vec<Field>> {
         let field = self.take(section, key)?;
         match field.node.value {

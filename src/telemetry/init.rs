@@ -12,8 +12,8 @@ use crate::config::LogFormat;
 /// The filter without `RUST_LOG`.
 const DEFAULT_FILTER: &str = "info";
 
-/// Begins to log to stderr, filtered by `RUST_LOG` (default `info`, also for a filter that can't be parsed). Keep the guard
-/// until the process ends: pending lines are written when it is dropped.
+/// Begins to log to stderr, filtered by `RUST_LOG` (default `info`, also for a filter that can't be parsed). Keep the
+/// guard until the process ends: pending lines are written when it is dropped.
 ///
 /// Gives none, and changes nothing, if the process has a log already or no thread for it can be started.
 pub fn init(format: LogFormat) -> Option<Flush> {

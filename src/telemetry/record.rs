@@ -1,5 +1,5 @@
-//! What is known of one request: filled in by the layers and the completion while it runs, logged once when its response
-//! has ended.
+//! What is known of one request: filled in by the layers and the completion while it runs, logged once when its
+//! response has ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

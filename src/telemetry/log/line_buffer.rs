@@ -1,7 +1,7 @@
 //! Formats one line of the log as a JSON object, directly into a buffer.
 //!
-//! Every request has a line, so formatting must be cheap: no tree of values, no intermediate strings, and one conversion
-//! of the time to a calendar date a second.
+//! Every request has a line, so formatting must be cheap: no tree of values, no intermediate strings, and one
+//! conversion of the time to a calendar date a second.
 
 use std::fmt::{self, Debug, Write as _};
 use std::time::Duration;

@@ -6,8 +6,8 @@ use super::json::JsonLines;
 use super::request_line::{RequestLine, TARGET};
 
 impl RequestLine<'_> {
-    /// Logs it unless it is filtered out. A log of JSON gets the line directly, without an event whose fields would have
-    /// to be visited one by one.
+    /// Logs it unless it is filtered out. A log of JSON gets the line directly, without an event whose fields would
+    /// have to be visited one by one.
     pub fn log(&self) {
         // With the names of all fields: a filter may refer to them.
         let enabled = tracing::event_enabled!(

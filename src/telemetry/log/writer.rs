@@ -3,8 +3,8 @@
 //! The lines of 50 ms go out in one write; a warning or an error is written at once. Lines can be lost in these cases:
 //!
 //! - The process is killed (`kill -9`): the lines of the last 50 ms.
-//! - The reader of stderr stops, or writing fails: lines that find the buffer of 1 MiB full, and lines whose write failed.
-//!   A warning takes their place and says how many, as soon as it can be written; no filter applies to it.
+//! - The reader of stderr stops, or writing fails: lines that find the buffer of 1 MiB full, and lines whose write
+//!   failed. A warning takes their place and says how many, as soon as it can be written; no filter applies to it.
 //! - The process ends while stderr is not read: what is unread after a second.
 
 use std::io::{self, Write};
@@ -59,7 +59,8 @@ struct Pending {
 pub struct Flush(LogWriter);
 
 impl LogWriter {
-    /// Starts the thread, which writes to `out`. `lost` formats the line that stands for so many lost lines, with the reason.
+    /// Starts the thread, which writes to `out`. `lost` formats the line that stands for so many lost lines, with the
+    /// reason.
     ///
     /// # Errors
     /// When the thread can't be started.
@@ -142,8 +143,8 @@ impl Shared {
         }
     }
 
-    /// Waits for lines and for the interval to pass, and swaps them with `text`, which is empty. Gives the number of lines
-    /// lost after them, and whether the process ends.
+    /// Waits for lines and for the interval to pass, and swaps them with `text`, which is empty. Gives the number of
+    /// lines lost after them, and whether the process ends.
     fn take(&self, text: &mut Vec<u8>) -> (u64, bool) {
         let idle = |pending: &mut Pending| pending.text.is_empty() && !pending.ending;
         let pending = self.changed.wait_while(self.pending(), idle).unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! Writes the metrics as OpenMetrics text: their names, types and labels.
 //!
-//! Metrics that OpenTelemetry's conventions for generative AI define have the names of these (`gen_ai_*`, with underscores
-//! for dots and the unit at the end) and their labels; all others are `petstream_*`.
+//! Metrics that OpenTelemetry's conventions for generative AI define have the names of these (`gen_ai_*`, with
+//! underscores for dots and the unit at the end) and their labels; all others are `petstream_*`.
 
 use std::fmt;
 use std::sync::Arc;

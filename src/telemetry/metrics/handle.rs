@@ -52,8 +52,8 @@ impl Metrics {
         Self::default()
     }
 
-    /// The metrics of a model. `label` is its name in the configuration, which may be `*`, or the local model's, never a
-    /// name from a client. Takes a lock: call it once, at the start. The first 256 labels have metrics of their own.
+    /// The metrics of a model. `label` is its name in the configuration, which may be `*`, or the local model's, never
+    /// a name from a client. Takes a lock: call it once, at the start. The first 256 labels have metrics of their own.
     #[must_use]
     pub fn model(&self, label: &str) -> Arc<ModelMetrics> {
         self.0.models.get(label)

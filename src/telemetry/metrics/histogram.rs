@@ -13,8 +13,8 @@ pub(super) struct Bounds {
 
 const MICROSECONDS: f64 = 1e6;
 
-// The buckets of OpenTelemetry's conventions, extended for what a proxy sees and a model server does not: streams of half
-// an hour, first tokens at the deadline, and chunks of the local model within a millisecond.
+// The buckets of OpenTelemetry's conventions, extended for what a proxy sees and a model server does not: streams of
+// half an hour, first tokens at the deadline, and chunks of the local model within a millisecond.
 
 /// Duration of a request.
 pub(super) static DURATION: Bounds = Bounds {
@@ -127,8 +127,8 @@ impl Histogram {
         self.sum.fetch_add(micros(intervals.sum), Ordering::Relaxed);
     }
 
-    /// As [`Histogram::merge`] for a running stream: the merged intervals are removed, so that the next call adds only new
-    /// ones.
+    /// As [`Histogram::merge`] for a running stream: the merged intervals are removed, so that the next call adds only
+    /// new ones.
     pub(super) fn drain(&self, intervals: &mut IntervalHistogram) {
         self.merge(intervals);
         *intervals =

@@ -92,8 +92,8 @@ impl ModelMetrics {
         self.first_token.observe_time(time);
     }
 
-    /// Adds the progress of a running stream: the intervals and tokens since the last call. All streams share these numbers,
-    /// so call it at most once a second for each.
+    /// Adds the progress of a running stream: the intervals and tokens since the last call. All streams share these
+    /// numbers, so call it at most once a second for each.
     pub fn progress(&self, intervals: &mut IntervalHistogram, tokens: u64) {
         self.per_chunk.drain(intervals);
         self.tokens_so_far.add(tokens);

@@ -65,8 +65,8 @@ impl Distribution {
         Self { bounds: self.bounds, counts }
     }
 
-    /// The quantile `q` (0 to 1) in milliseconds, interpolated linearly within its bucket; at most the last bound. None if the
-    /// histogram is empty.
+    /// The quantile `q` (0 to 1) in milliseconds, interpolated linearly within its bucket; at most the last bound. None
+    /// if the histogram is empty.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let total: u64 = self.counts.iter().sum();
