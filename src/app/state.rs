@@ -6,7 +6,7 @@ use super::AppError;
 use crate::api::events::Events;
 use crate::api::stats::{Sources, Stats};
 use crate::api::{AppState, BodyReader, PublicPath};
-use crate::completion::{CompletionService, Parts};
+use crate::completion::{CompletionParts, CompletionService};
 use crate::config::{Auth, Config, UnknownParameters};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
@@ -35,7 +35,7 @@ pub(super) fn build(config: &Config, adapters: Adapters, shutdown: &Shutdown) ->
     let offload = Offload::new(config.auth != Auth::None);
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
-    let completions = Parts {
+    let completions = CompletionParts {
         responder: Responder::new(pets.clone(), offload.clone()),
         routes: Arc::clone(&routes),
         usage_recorder: usage.clone(),

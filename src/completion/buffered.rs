@@ -8,70 +8,70 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::error_answer::{check_answer, refusal};
+use super::context::Context;
+use super::error_response::{check_answer, refusal};
 use super::memory::Memory;
-use super::open::ProxyRequest;
+use super::proxy_request::ProxyRequest;
+use super::response_head;
 use super::retry::first_success;
 use super::timeouts::{Limit, within};
-use super::usage_guard::{BYTES_A_TOKEN, UsageGuard};
-use super::{CompletionService, response_head};
+use super::usage_guard::{BYTES_A_TOKEN, Outcome, UsageGuard};
 use crate::error::ApiError;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::DecodedChunk;
 use crate::wire::request::RequestedUsage;
 
-/// Asks the route's target and passes its answer on, byte for byte.
+/// Asks the route's targets in turn and passes the answer on, byte for byte.
 pub(super) async fn complete(
-    relay: &CompletionService,
-    mut account: Box<UsageGuard>,
+    context: &Context,
+    mut usage: Box<UsageGuard>,
     route: Arc<Route>,
-    order: Box<ProxyRequest>,
+    request: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
-    let order = &*order;
-    let record = &account.record().clone();
-    let whole =
-        first_success(&route, record, &order.timer, false, |target, _| async move { ask(relay, &target, order).await });
-    match whole.await {
+    let request = &*request;
+    let record = usage.record().clone();
+    let ask = |target: Arc<Target>, _| async move { ask(context, &target, request).await };
+    match first_success(&route, &record, &request.timer, false, ask).await {
         Ok(((status, body, facts), mut lease)) => {
             lease.well();
-            account.first_token();
-            account.answered_with(&body);
+            usage.first_token();
+            usage.note_model(&body);
             // An answer without text has no tokens, however long it is.
             if facts.tokens > 0 {
-                account.counted(body.len() as u64 / BYTES_A_TOKEN);
+                usage.count(body.len() as u64 / BYTES_A_TOKEN);
             }
-            if let Some(usage) = facts.usage {
-                account.told(usage, true);
+            if let Some(reported) = facts.usage {
+                usage.report(reported, true);
             }
-            account.complete();
+            usage.finish(Outcome::Completed);
             Ok(response_head::json(status, body))
         }
         Err(failure) => {
             let error = ApiError::from(&failure);
-            account.fail_with(&failure, &error);
+            usage.finish(Outcome::UpstreamFailed(&failure, &error));
             Err(error)
         }
     }
 }
 
 async fn ask(
-    relay: &CompletionService,
+    context: &Context,
     target: &Arc<Target>,
-    order: &ProxyRequest,
+    request: &ProxyRequest,
 ) -> Result<(StatusCode, Bytes, DecodedChunk), Failure> {
-    let body = order.request.forward(target.model(), RequestedUsage::None);
-    let limit = Limit::to_open(target.timeouts(), order.arrival, Instant::now(), false);
-    let ask = UpstreamRequest { body, stream: false, client: &order.client };
-    let mut answer = within(&order.timer, limit, pin!(target.send(&ask))).await?;
+    let body = request.request.forward(target.model(), RequestedUsage::None);
+    let limit = Limit::to_open(target.timeouts(), request.arrival, Instant::now(), false);
+    let to_send = UpstreamRequest { body, stream: false, client: &request.client_headers };
+    let mut answer = within(&request.timer, limit, pin!(target.send(&to_send))).await?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
-        return within(&order.timer, Limit::in_all(target.timeouts(), order.arrival), refused.as_mut()).await;
+        return within(&request.timer, Limit::in_all(target.timeouts(), request.arrival), refused.as_mut()).await;
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its body is encoded although that was not asked for"));
     }
-    let mut memory = Memory::new(order.answer.sibling());
-    let body = read(&mut answer, target, order, (relay.limits.answer, &mut memory)).await?;
+    let mut memory = Memory::new(request.answer_memory.sibling());
+    let body = read(&mut answer, target, request, (context.limits.answer, &mut memory)).await?;
     let facts = check_answer(target, &body)?;
     Ok((answer.status, memory.keep(body), facts))
 }
@@ -80,14 +80,14 @@ async fn ask(
 async fn read(
     answer: &mut UpstreamResponse,
     target: &Target,
-    order: &ProxyRequest,
+    request: &ProxyRequest,
     (most, memory): (usize, &mut Memory),
 ) -> Result<Bytes, Failure> {
     // Most come in one piece.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {
-        let limit = Limit::to_go_on(target.timeouts(), order.arrival, Instant::now());
-        let Some(data) = within(&order.timer, limit, pin!(async { answer.body.data().await.transpose() })).await?
+        let limit = Limit::to_go_on(target.timeouts(), request.arrival, Instant::now());
+        let Some(data) = within(&request.timer, limit, pin!(async { answer.body.data().await.transpose() })).await?
         else {
             break;
         };

@@ -1,26 +1,26 @@
-//! What answers of upstreams take while they are collected, and while their clients read them.
+//! The memory that upstreams' answers take, while they are collected and until their clients have read them.
 //!
-//! Only buffers above [`COUNTED`] are counted: small frames, which are nearly all, cost a comparison. What is below is
-//! bounded by the number of connections.
+//! Only buffers above [`COUNT_THRESHOLD`] are counted: small frames, which are nearly all, cost a comparison. What is
+//! below is bounded by the number of connections.
 
 use bytes::Bytes;
 
 use crate::bound::Grant;
 use crate::upstream::Failure;
 
-/// Buffers up to this are not counted, bytes.
-const COUNTED: usize = 64 * 1024;
+/// Buffers of up to this size are not counted, bytes.
+const COUNT_THRESHOLD: usize = 64 * 1024;
 
-/// One answer's part of the memory for answers.
+/// One answer's share of the memory for answers.
 pub(super) struct Memory(Grant);
 
-/// Bytes that are counted until the last reference to them is dropped, wherever that is: in a socket's buffer, mostly.
-struct Kept {
+/// Bytes that are counted until the last reference to them is dropped, mostly in a socket's buffer.
+struct CountedBytes {
     bytes: Bytes,
     _grant: Grant,
 }
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -32,27 +32,24 @@ impl Memory {
         Self(grant)
     }
 
-    /// Counts so many bytes that are collected.
-    ///
-    /// # Errors
-    /// [`Failure::NoMemory`] when there is no room for them, in all or for the key.
+    /// Sets how many bytes are collected now. [`Failure::NoMemory`] if they exceed the memory of all or of the key.
     pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Failure> {
-        if bytes <= COUNTED && self.0.amount() == 0 {
+        if bytes <= COUNT_THRESHOLD && self.0.amount() == 0 {
             return Ok(());
         }
-        let counted = if bytes > COUNTED { bytes as u64 } else { 0 };
+        let counted = if bytes > COUNT_THRESHOLD { bytes as u64 } else { 0 };
         self.0.resize(counted).map_err(Failure::NoMemory)
     }
 
-    /// Hands what was collected on, counted for as long as it is somewhere.
+    /// Moves the share to the bytes that were collected: given back when the last reference to them is dropped.
     pub(super) fn keep(&mut self, bytes: Bytes) -> Bytes {
-        if bytes.len() <= COUNTED {
+        if bytes.len() <= COUNT_THRESHOLD {
             return bytes;
         }
         let mut grant = self.0.take_all();
-        // The buffer that it was collected in took no less, a few bytes of framing aside.
+        // Can't fail: the buffer that they were collected in was no smaller, a few bytes of framing aside.
         let _ = grant.resize(bytes.len() as u64);
-        Bytes::from_owner(Kept { bytes, _grant: grant })
+        Bytes::from_owner(CountedBytes { bytes, _grant: grant })
     }
 }
 
@@ -62,10 +59,10 @@ mod tests {
     use crate::bound::{Bound, Exceeded};
 
     #[test]
-    fn what_is_handed_on_is_counted_until_the_last_of_it_is_dropped() {
+    fn bytes_are_counted_until_the_last_reference_is_dropped() {
         let bound = Bound::new(1 << 20, 1 << 19);
         let mut memory = Memory::new(bound.empty_grant(&"key".into()));
-        memory.hold(COUNTED).unwrap();
+        memory.hold(COUNT_THRESHOLD).unwrap();
         assert_eq!(bound.taken(), 0);
         memory.hold(300_000).unwrap();
         let bytes = memory.keep(Bytes::from(vec![b'x'; 200_000]));

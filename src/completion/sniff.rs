@@ -1,18 +1,18 @@
-//! What a body is, by its first bytes: labels are often wrong.
+//! The kind of an upstream's body, by its first bytes: content types are often wrong.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::upstream::{Failure, UpstreamBody};
 
-/// Most white space in front of a body that is looked through for its first word, bytes.
+/// Most white space before the first word of a body, bytes.
 const MAX_SPACE: usize = 1024;
 
-/// The fields of an event stream, each with its colon; one without a name is a comment.
+/// The fields of an event stream, each with its colon; the one without a name is a comment.
 const FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// What a body is.
+/// The kind of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A stream of events.
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Reads as much of the body as says what it is, and gives that with it.
+/// Reads the body until its kind is known. Gives the kind, and what has been read.
 pub(super) async fn sniff(body: &mut UpstreamBody) -> Result<(Kind, Bytes), Failure> {
     let mut begin = Bytes::new();
     loop {
@@ -42,7 +42,7 @@ pub(super) async fn sniff(body: &mut UpstreamBody) -> Result<(Kind, Bytes), Fail
     }
 }
 
-/// What a body is that begins so; none: that can't be told yet.
+/// The kind of a body with this beginning; none: more is needed.
 fn kind(begin: &[u8]) -> Option<Kind> {
     if begin.len() < BOM.len() && BOM.starts_with(begin) {
         return None;
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_word_tells() {
+    fn the_first_word_decides() {
         for (begin, is) in [
             ("data: {}", Some(Kind::Events)),
             ("data:", Some(Kind::Events)),

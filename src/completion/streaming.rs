@@ -1,227 +1,189 @@
 //! An upstream's stream as the client's stream: status, deadlines, heartbeats, and exactly one end.
+//!
+//! ```text
+//!             the first token, or a moment after the first event
+//!   Opening ──────────────────────────────────────────────────▶ Streaming
+//!      │                                                            │
+//!      │ every attempt failed, or                                   │ the upstream is done, or fails, or is silent for too
+//!      │ the server shuts down                                      │ long; the tokens are used up; the server shuts down
+//!      ▼                                                            ▼
+//!    Ended ◀── (what was held back, an error frame if it failed, `[DONE]`; then the usage is settled) ──────────────┘
+//! ```
+//!
+//! The head of the response goes out when the stream leaves `Opening`, or after `hold` with status 200: no balancer in
+//! between may give up, so heartbeats begin then. A failure before the head is a response with its own status. A client
+//! that leaves drops the stream in any state, which closes the upstream's connection and settles the usage.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context as TaskContext, Poll, ready};
 
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::Instant;
 
-use super::open::{Opened, ProxyRequest, open};
+use super::context::Context;
+use super::memory::Memory;
+use super::open::{Opened, open};
+use super::proxy_request::ProxyRequest;
+use super::response_head;
 use super::retry::first_success;
+use super::stream_times::{NextTimer, StreamTimes};
 use super::transcode::{End, StreamTranscoder, Terms};
-use super::usage_guard::UsageGuard;
+use super::usage_guard::{Outcome, UsageGuard};
 use super::wake_flag::WakeFlag;
-use super::{CompletionService, response_head};
 use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
-use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
-use crate::upstream::{Deadline, Failure, Lease, Route};
+use crate::time::{ShutdownSignal, TaskTimer};
+use crate::upstream::{Failure, Lease, Route};
 use crate::wire::sse::{DONE, KEEP_ALIVE};
 
 type Opening = Pin<Box<dyn Future<Output = Result<(Opened, Lease), Failure>> + Send>>;
 
-/// Opens the stream. The true status is known once the first event is there; when that takes longer than `hold`, the
-/// answer begins with 200 and heartbeats, so that no balancer in between gives up.
+/// Opens a stream; gives its response when the status is known, or after `hold`.
 pub(super) async fn stream(
-    relay: &CompletionService,
-    account: Box<UsageGuard>,
+    context: &Context,
+    usage: Box<UsageGuard>,
     route: Arc<Route>,
-    order: Box<ProxyRequest>,
+    request: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
-    let terms = Terms::of(&order, relay.limits.stop_at_budget);
-    let began = Instant::now();
-    let timer = order.timer.clone();
-    let deadlines = Deadlines::new(relay.heartbeat, order.ends_at.clone(), began);
-    let record = account.record().clone();
+    let now = Instant::now();
+    let held_until = now + context.hold;
+    let times = StreamTimes::new(context.heartbeat, request.ends_at.clone(), now);
+    let terms = Terms::of(&request, context.limits.stop_at_budget);
+    let (timer, arrival, record) = (request.timer.clone(), request.arrival, usage.record().clone());
     let opening: Opening = Box::pin(async move {
-        let order = &*order;
-        let ask = |target, another| open(target, order, another);
-        first_success(&route, &record, &order.timer, true, ask).await
+        let ask = |target, another| open(target, &request, another);
+        first_success(&route, &record, &request.timer, true, ask).await
     });
     let mut stream = ProxiedStream {
-        state: State::Opening(opening, terms),
-        deadlines,
-        account,
+        state: State::Opening { opening, terms, arrival },
+        usage: Some(usage),
+        times,
         timer,
-        abort: relay.abort.clone(),
-        ear: WakeFlag::new(),
-        rest: PollState::None,
+        abort: context.abort.clone(),
+        flag: WakeFlag::new(),
+        polled: PollState::None,
     };
-    let held_until = began + relay.hold;
-    match std::future::poll_fn(|cx| stream.poll_held(cx, held_until, Instant::now())).await {
-        Err(failure) => {
-            let error = ApiError::from(&failure);
-            stream.account.fail_with(&failure, &error);
-            Err(error)
-        }
-        Ok(()) => {
-            stream.account.begin();
-            Ok(response_head::stream(stream))
-        }
+    if let Err(failure) = poll_fn(|cx| stream.poll_held(cx, held_until)).await {
+        let error = ApiError::from(&failure);
+        stream.settle(Outcome::UpstreamFailed(&failure, &error));
+        return Err(error);
     }
+    if let Some(usage) = &mut stream.usage {
+        usage.begin();
+    }
+    Ok(response_head::stream(stream))
 }
 
-/// The body of the answer.
+/// The body of the response.
 struct ProxiedStream {
     state: State,
-    deadlines: Deadlines,
-    account: Box<UsageGuard>,
+    /// None once the stream has ended.
+    usage: Option<Box<UsageGuard>>,
+    times: StreamTimes,
     timer: TaskTimer,
     abort: ShutdownSignal,
-    ear: WakeFlag,
-    rest: PollState,
+    flag: WakeFlag,
+    polled: PollState,
 }
 
-/// What there is no reason to look at again before the ear has heard something.
+/// What was pending at the last poll, and need not be polled again before the flag is woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PollState {
     None,
-    /// The upstream has nothing more.
     Upstream,
-    /// Nor is it time for anything.
-    All,
+    UpstreamAndTimer,
 }
 
 enum State {
-    Opening(Opening, Terms),
+    Opening { opening: Opening, terms: Terms, arrival: Instant },
     Streaming(Box<StreamTranscoder>, Lease),
-    Over,
-}
-
-struct Deadlines {
-    ends_at: Option<Instant>,
-    /// Ends the answer while its client reads nothing.
-    socket: ResponseDeadline,
-    heartbeat: Duration,
-    began: Instant,
-    last_sent: Instant,
-}
-
-impl Drop for Deadlines {
-    fn drop(&mut self) {
-        // The connection may carry other answers after this one.
-        self.socket.set(None);
-    }
-}
-
-/// What time asks for.
-enum NextTimer {
-    Heartbeat,
-    Ended(Deadline),
-    /// Nothing before then.
-    At(Instant),
-}
-
-impl Deadlines {
-    fn new(heartbeat: Duration, socket: ResponseDeadline, began: Instant) -> Self {
-        Self { ends_at: None, socket, heartbeat, began, last_sent: began }
-    }
-
-    /// What is due `now`; `silent_until` is when the upstream has been silent for too long.
-    fn due(&self, now: Instant, silent_until: Option<Instant>) -> NextTimer {
-        let mut next = self.last_sent + self.heartbeat;
-        for at in [silent_until, self.ends_at].into_iter().flatten() {
-            next = next.min(at);
-        }
-        if next > now {
-            return NextTimer::At(next);
-        }
-        if self.ends_at.is_some_and(|at| at <= now) {
-            return NextTimer::Ended(Deadline::Total);
-        }
-        let silent = silent_until.is_some_and(|at| at <= now);
-        if silent { NextTimer::Ended(Deadline::Idle) } else { NextTimer::Heartbeat }
-    }
+    Ended,
 }
 
 impl ProxiedStream {
     /// Goes on opening; ready when the stream is open.
-    fn poll_open(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
-        let State::Opening(opening, terms) = &mut self.state else { return Poll::Ready(Ok(())) };
-        let (opened, lease) = match opening.as_mut().poll(cx) {
-            Poll::Ready(Ok(open)) => open,
-            Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-            Poll::Pending => return Poll::Pending,
-        };
-        let timeouts = opened.target.timeouts();
-        self.deadlines.ends_at = timeouts.total.map(|total| self.deadlines.began + total);
-        self.deadlines.socket.set(self.deadlines.ends_at);
+    fn poll_open(&mut self, cx: &mut TaskContext<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+        let State::Opening { opening, terms, arrival } = &mut self.state else { return Poll::Ready(Ok(())) };
+        let (opened, lease) = ready!(opening.as_mut().poll(cx))?;
+        self.times.set_end(opened.target.timeouts().total.map(|total| *arrival + total));
         self.state = State::Streaming(Box::new(StreamTranscoder::new(opened, *terms, now)), lease);
         Poll::Ready(Ok(()))
     }
 
-    /// As [`Self::poll_open`], for as long as the status is held back.
-    fn poll_held(&mut self, cx: &mut Context<'_>, until: Instant, now: Instant) -> Poll<Result<(), Failure>> {
+    /// As [`Self::poll_open`], but ready at `until` in any case.
+    fn poll_held(&mut self, cx: &mut TaskContext<'_>, until: Instant) -> Poll<Result<(), Failure>> {
+        let now = Instant::now();
         let opened = self.poll_open(cx, now);
         if opened.is_pending() { self.timer.poll_at(cx, until, now).map(|_| Ok(())) } else { opened }
     }
 
-    /// As [`Self::poll_bytes`], if there is a reason to look.
-    fn poll_if_woken(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if matches!(self.state, State::Over) {
+    /// As [`Self::poll_bytes`], if there is a reason to poll.
+    fn poll_if_woken(&mut self, cx: &TaskContext<'_>) -> Poll<Option<Bytes>> {
+        if matches!(self.state, State::Ended) {
             return Poll::Ready(None);
         }
         if self.abort.is_raised() {
-            return Poll::Ready(Some(self.end(End::Shutdown)));
+            return Poll::Ready(Some(self.end(&End::Shutdown)));
         }
-        if self.ear.was_woken(cx) {
-            self.rest = PollState::None;
-        } else if self.rest == PollState::All {
+        if self.flag.was_woken(cx) {
+            self.polled = PollState::None;
+        } else if self.polled == PollState::UpstreamAndTimer {
             return Poll::Pending;
         }
-        let waker = self.ear.waker().clone();
+        let waker = self.flag.waker().clone();
         let now = Instant::now();
-        let bytes = self.poll_bytes(&mut Context::from_waker(&waker), now);
+        let bytes = self.poll_bytes(&mut TaskContext::from_waker(&waker), now);
         match &bytes {
-            Poll::Pending => self.rest = PollState::All,
-            Poll::Ready(_) => self.deadlines.last_sent = now,
+            Poll::Pending => self.polled = PollState::UpstreamAndTimer,
+            Poll::Ready(_) => self.times.sent(now),
         }
         bytes
     }
 
     /// What there is to send now.
-    fn poll_bytes(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
+    fn poll_bytes(&mut self, cx: &mut TaskContext<'_>, now: Instant) -> Poll<Option<Bytes>> {
         match self.poll_open(cx, now) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(failure)) => return Poll::Ready(Some(self.end(End::Failed(failure)))),
+            Poll::Ready(Err(failure)) => return Poll::Ready(Some(self.end(&End::Failed(failure)))),
             Poll::Pending => return self.poll_time(cx, now, None),
         }
-        let State::Streaming(collector, _) = &mut self.state else { return Poll::Ready(None) };
-        if self.rest == PollState::Upstream {
-            let silent_until = collector.silent_until(now);
+        let (State::Streaming(transcoder, _), Some(usage)) = (&mut self.state, &mut self.usage) else {
+            return Poll::Ready(None);
+        };
+        if self.polled == PollState::Upstream {
+            let silent_until = transcoder.silent_until(now);
             return self.poll_time(cx, now, silent_until);
         }
-        match collector.poll_collect(cx, now, &mut self.account) {
-            Poll::Ready(Some(end)) => Poll::Ready(Some(self.end(end))),
-            Poll::Pending if !collector.has_output() => {
-                let silent_until = collector.silent_until(now);
+        match transcoder.poll_collect(cx, now, usage) {
+            Poll::Ready(Some(end)) => Poll::Ready(Some(self.end(&end))),
+            Poll::Pending if !transcoder.has_output() => {
+                let silent_until = transcoder.silent_until(now);
                 self.poll_time(cx, now, silent_until)
             }
             Poll::Pending => {
-                self.rest = PollState::Upstream;
-                Poll::Ready(Some(collector.take_output()))
+                self.polled = PollState::Upstream;
+                Poll::Ready(Some(transcoder.take_output()))
             }
-            Poll::Ready(None) => Poll::Ready(Some(collector.take_output())),
+            Poll::Ready(None) => Poll::Ready(Some(transcoder.take_output())),
         }
     }
 
-    /// Nothing to pass on: is it time for something else?
+    /// With nothing to pass on: a heartbeat or the end, if one is due.
     fn poll_time(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &mut TaskContext<'_>,
         mut now: Instant,
         silent_until: Option<Instant>,
     ) -> Poll<Option<Bytes>> {
         loop {
-            match self.deadlines.due(now, silent_until) {
-                NextTimer::Ended(deadline) => {
-                    return Poll::Ready(Some(self.end(End::Failed(Failure::Timeout(deadline)))));
+            match self.times.due(now, silent_until) {
+                NextTimer::Timeout(deadline) => {
+                    return Poll::Ready(Some(self.end(&End::Failed(Failure::Timeout(deadline)))));
                 }
                 NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE))),
                 NextTimer::At(next) => now = ready!(self.timer.poll_at(cx, next, now)),
@@ -229,48 +191,46 @@ impl ProxiedStream {
         }
     }
 
-    fn fail(&mut self, terminal: Terminal, error: ApiError) -> ApiError {
-        self.account.fail(terminal, &error);
-        error
-    }
-
-    /// What was received, then the one end, then nothing.
-    fn end(&mut self, end: End) -> Bytes {
-        let state = std::mem::replace(&mut self.state, State::Over);
-        let ((mut out, memory), lease) = match state {
-            State::Streaming(collector, lease) => {
-                let (out, memory) = collector.into_output(&end, &mut self.account);
-                ((out, Some(memory)), Some(lease))
+    /// Ends the stream. Gives its last bytes: what was received, an error frame if it failed, `[DONE]`.
+    fn end(&mut self, end: &End) -> Bytes {
+        let (mut out, mut memory) = (BytesMut::new(), None::<Memory>);
+        if let State::Streaming(transcoder, mut lease) = std::mem::replace(&mut self.state, State::Ended)
+            && let Some(usage) = &mut self.usage
+        {
+            let (rest, of_rest) = transcoder.into_output(end, usage);
+            (out, memory) = (rest, Some(of_rest));
+            match end {
+                End::Done => lease.well(),
+                End::Failed(failure) => lease.broke(failure),
+                End::Shutdown | End::BudgetUsedUp => {}
             }
-            _ => ((BytesMut::new(), None), None),
-        };
+        }
         let error = match end {
-            End::Done => {
-                if let Some(mut lease) = lease {
-                    lease.well();
-                }
-                self.account.complete();
-                None
-            }
-            End::Shutdown => Some(self.fail(Terminal::Shutdown, ApiError::shutting_down())),
-            End::BudgetUsedUp => Some(self.fail(Terminal::BudgetSpent, ApiError::budget_used_up())),
-            End::Failed(failure) => {
-                let error = ApiError::from(&failure);
-                if let Some(mut lease) = lease {
-                    lease.broke(&failure);
-                }
-                self.account.fail_with(&failure, &error);
-                Some(error)
-            }
+            End::Done => None,
+            End::Failed(failure) => Some(ApiError::from(failure)),
+            End::Shutdown => Some(ApiError::shutting_down()),
+            End::BudgetUsedUp => Some(ApiError::budget_used_up()),
         };
-        if let Some(error) = error {
+        if let Some(error) = &error {
             error.push_frame(&mut out);
         }
         out.extend_from_slice(DONE);
+        self.settle(match (end, &error) {
+            (End::Failed(failure), Some(error)) => Outcome::UpstreamFailed(failure, error),
+            (End::Shutdown, Some(error)) => Outcome::Ended(Terminal::Shutdown, error),
+            (End::BudgetUsedUp, Some(error)) => Outcome::Ended(Terminal::BudgetSpent, error),
+            (_, _) => Outcome::Completed,
+        });
         let out = out.freeze();
         match memory {
             Some(mut memory) => memory.keep(out),
             None => out,
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome<'_>) {
+        if let Some(usage) = self.usage.take() {
+            usage.finish(outcome);
         }
     }
 }
@@ -279,12 +239,15 @@ impl Body for ProxiedStream {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = self.poll_if_woken(cx);
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.state, State::Over)
+        matches!(self.state, State::Ended)
     }
 }

@@ -1,4 +1,5 @@
-//! From an upstream's events to the client's frames.
+//! From an upstream's events to the client's frames: repaired, in the order of their choices, without usage that the
+//! client did not ask for.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,23 +8,24 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::choices::Choices;
-use super::event_kind::{Meaning, classify};
+use super::event_kind::{EventKind, classify};
 use super::frame_buffer::FrameBuffer;
 use super::memory::Memory;
-use super::open::{Opened, ProxyRequest, too_long};
+use super::open::{Opened, too_long};
+use super::proxy_request::ProxyRequest;
 use super::timeouts::longest_silence;
 use super::usage_guard::UsageGuard;
 use crate::upstream::{Failure, Target, UpstreamBody};
 use crate::wire::chunk::{ChunkParser, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
-/// How many chunks may leave open which model answers: the first one of Azure does.
+/// How many chunks are searched for the name of the model: the first one of Azure has none.
 const CHUNKS_WITHOUT_MODEL: u8 = 4;
 
-/// What holds for a whole stream.
+/// What the client and the configuration ask of a stream.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    /// The client did not ask for usage: what we asked for is not its business.
+    /// The client did not ask for usage, so what we asked for is removed.
     hide_usage: bool,
     choices: u64,
     /// End the stream when its key's tokens are used up.
@@ -31,8 +33,8 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    pub(super) const fn of(order: &ProxyRequest, stop_at_budget: bool) -> Self {
-        let request = &order.request;
+    pub(super) const fn of(request: &ProxyRequest, stop_at_budget: bool) -> Self {
+        let request = &request.request;
         Self { hide_usage: !request.include_usage, choices: request.n, stop_at_budget }
     }
 }
@@ -41,36 +43,36 @@ impl Terms {
 pub(super) enum End {
     Done,
     Failed(Failure),
-    /// The server is going away.
+    /// The server shuts down.
     Shutdown,
     /// The key's tokens are used up.
     BudgetUsedUp,
 }
 
-/// Reads an upstream's stream and collects what goes out.
+/// Reads an upstream's stream and collects the client's frames.
 pub(super) struct StreamTranscoder {
     target: Arc<Target>,
     body: UpstreamBody,
     decoder: Decoder,
-    looker: ChunkParser,
+    parser: ChunkParser,
     /// The chunks that opened the stream.
     first: std::vec::IntoIter<(Event, DecodedChunk)>,
-    outbox: FrameBuffer,
-    /// Since when we have been waiting for the upstream. None while we have not been: time in which the client holds
-    /// us back does not count against the upstream.
+    frames: FrameBuffer,
+    /// Since when the upstream has had nothing to read; none while it has. Time in which the client reads nothing does not
+    /// count against the upstream.
     waiting_since: Option<Instant>,
     last_data: Instant,
     choices: Choices,
     calls: ToolCallNumbering,
     terms: Terms,
-    /// Usage on every chunk was asked for by us alone.
-    running: bool,
-    /// The first chunk, kept only where a last one may have to be made after its pattern.
+    /// We asked for usage on every chunk, and the client did not.
+    adds_running_usage: bool,
+    /// The first chunk: the pattern for last ones that are made here. None where that can't be necessary.
     head: Option<Bytes>,
     /// There was a token.
-    has_spoken: bool,
-    /// So many more chunks are looked at for the model that answers.
-    nameless: u8,
+    has_token: bool,
+    /// How many more chunks are searched for the name of the model.
+    search_model: u8,
     memory: Memory,
 }
 
@@ -82,49 +84,50 @@ impl StreamTranscoder {
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
-            looker: opened.looker,
-            has_spoken: false,
-            nameless: CHUNKS_WITHOUT_MODEL,
+            parser: opened.parser,
+            has_token: false,
+            search_model: CHUNKS_WITHOUT_MODEL,
             first: opened.held.into_iter(),
-            outbox: FrameBuffer::default(),
+            frames: FrameBuffer::default(),
             waiting_since: None,
             last_data: now,
             choices: Choices::new(terms.choices),
             calls: ToolCallNumbering::default(),
-            running: opened.running,
+            adds_running_usage: opened.adds_running_usage,
             memory: opened.memory,
             terms,
         }
     }
 
     pub(super) fn has_output(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.frames.is_empty()
     }
 
     pub(super) fn take_output(&mut self) -> Bytes {
         self.waiting_since = None;
-        self.memory.keep(self.outbox.take())
+        self.memory.keep(self.frames.take())
     }
 
-    /// What is left to send, and the memory that it takes. A stream that is done may leave its connection for others; any other one is closed.
-    pub(super) fn into_output(mut self, end: &End, account: &mut UsageGuard) -> (BytesMut, Memory) {
-        self.pass_held(account);
+    /// What is left to send, and the memory that it takes. The connection of a stream that is done is kept for others, any
+    /// other is closed.
+    pub(super) fn into_output(mut self, end: &End, usage: &mut UsageGuard) -> (BytesMut, Memory) {
+        self.pass_held(usage);
         if matches!(end, End::BudgetUsedUp) {
             self.finish_choices();
         }
-        let rest = self.outbox.take();
+        let rest = self.frames.take();
         if matches!(end, End::Done) {
             self.body.finish();
         }
         (BytesMut::from(rest), self.memory)
     }
 
-    /// Says of every choice that has not finished that it reached a limit.
+    /// Finishes every choice that has not finished, with `length` as the reason.
     fn finish_choices(&mut self) {
         let Some(head) = self.head.take() else { return };
         for index in self.choices.unfinished().iter() {
             if let Some(chunk) = last_chunk(&head, index) {
-                push_frame(self.outbox.write(), chunk.as_bytes());
+                push_frame(self.frames.write(), chunk.as_bytes());
             }
         }
     }
@@ -132,7 +135,7 @@ impl StreamTranscoder {
     /// When an upstream that has nothing to read has been silent for too long. The silence begins `now` if it has not yet.
     pub(super) fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         let since = *self.waiting_since.get_or_insert(now);
-        longest_silence(self.target.timeouts(), self.has_spoken).map(|longest| since + longest)
+        longest_silence(self.target.timeouts(), self.has_token).map(|longest| since + longest)
     }
 
     /// Collects what is ready `now`, up to a batch. Ready with how the stream ends, if it does; pending when the upstream
@@ -141,14 +144,14 @@ impl StreamTranscoder {
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
-        account: &mut UsageGuard,
+        usage: &mut UsageGuard,
     ) -> Poll<Option<End>> {
         loop {
-            while let Some(end) = self.poll_event(account) {
-                if end.is_some() || self.outbox.is_full() {
+            while let Some(end) = self.poll_event(usage) {
+                if end.is_some() || self.frames.is_full() {
                     return Poll::Ready(end);
                 }
-                if self.terms.stop_at_budget && !account.can_afford() {
+                if self.terms.stop_at_budget && !usage.can_afford() {
                     return Poll::Ready(Some(End::BudgetUsedUp));
                 }
             }
@@ -156,81 +159,81 @@ impl StreamTranscoder {
                 Poll::Ready(Some(Ok(data))) => {
                     self.waiting_since = None;
                     let gap = now - std::mem::replace(&mut self.last_data, now);
-                    account.gap(gap, now);
+                    usage.interval(gap, now);
                     self.decoder.push(data);
                     if let Err(failure) = self.memory.hold(self.decoder.held()) {
                         return Poll::Ready(Some(End::Failed(failure)));
                     }
                 }
-                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(account, Some(failure)))),
-                Poll::Ready(None) => return Poll::Ready(Some(self.at_end(account, None))),
+                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Some(self.at_end(usage, Some(failure)))),
+                Poll::Ready(None) => return Poll::Ready(Some(self.at_end(usage, None))),
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 
     /// Passes the next event on, if there is one, and says whether the stream ends with it.
-    fn poll_event(&mut self, account: &mut UsageGuard) -> Option<Option<End>> {
+    fn poll_event(&mut self, usage: &mut UsageGuard) -> Option<Option<End>> {
         if let Some((event, facts)) = self.first.next() {
-            self.admit(event, &facts, account);
+            self.admit(event, &facts, usage);
             return Some(None);
         }
         match self.decoder.next_event() {
-            Ok(event) => event.map(|event| self.take(event, account)),
+            Ok(event) => event.map(|event| self.take(event, usage)),
             Err(_) => Some(Some(End::Failed(too_long()))),
         }
     }
 
     /// Passes one event on, or says how it ends the stream.
-    fn take(&mut self, event: Event, account: &mut UsageGuard) -> Option<End> {
-        match classify(&self.target, &event, &mut self.looker) {
-            Meaning::Nothing => None,
-            // Nothing was said, and nothing ended: no answer, whatever the upstream calls it.
-            Meaning::Done if !self.has_spoken && self.choices.none_finished() => {
+    fn take(&mut self, event: Event, usage: &mut UsageGuard) -> Option<End> {
+        match classify(&self.target, &event, &mut self.parser) {
+            EventKind::Ignored => None,
+            // No token and no finished choice: no answer, although the upstream says that it is done.
+            EventKind::Done if !self.has_token && self.choices.none_finished() => {
                 Some(End::Failed(Failure::Empty("its stream is empty")))
             }
-            Meaning::Done => Some(End::Done),
-            Meaning::Failure(failure) => Some(End::Failed(failure)),
-            Meaning::Chunk(facts) => {
-                self.admit(event, &facts, account);
+            EventKind::Done => Some(End::Done),
+            EventKind::Failure(failure) => Some(End::Failed(failure)),
+            EventKind::Chunk(facts) => {
+                self.admit(event, &facts, usage);
                 None
             }
         }
     }
 
-    /// Takes down which model answers, once it is said.
-    fn note_model(&mut self, event: &Event, account: &mut UsageGuard) {
-        self.nameless -= 1;
-        account.answered_with(&event.data);
-        if account.knows_who_answers() {
-            self.nameless = 0;
+    /// Notes which model answers, if the chunk names it.
+    fn note_model(&mut self, event: &Event, usage: &mut UsageGuard) {
+        self.search_model -= 1;
+        usage.note_model(&event.data);
+        if usage.knows_model() {
+            self.search_model = 0;
         }
     }
 
     /// Passes a chunk on when it is its turn, and then those that have waited for it.
-    fn admit(&mut self, event: Event, facts: &DecodedChunk, account: &mut UsageGuard) {
-        if self.nameless > 0 {
-            self.note_model(&event, account);
+    fn admit(&mut self, event: Event, facts: &DecodedChunk, usage: &mut UsageGuard) {
+        if self.search_model > 0 {
+            self.note_model(&event, usage);
         }
         self.choices.note(facts);
         if self.choices.must_wait(facts) {
             if self.choices.hold(event, *facts) {
-                self.pass_held(account);
+                self.pass_held(usage);
             }
             return;
         }
         if self.choices.held() > 0 && facts.seen.is_empty() && facts.usage.is_some() {
-            // Counts come last.
-            self.pass_held(account);
+            // Usage comes last.
+            self.pass_held(usage);
         }
-        self.pass(&event, facts, account);
+        self.pass(&event, facts, usage);
         while self.choices.held() > 0 {
             let before = self.choices.held();
             for (event, facts) in self.choices.take_held() {
                 if self.choices.must_wait(&facts) {
                     self.choices.hold(event, facts);
                 } else {
-                    self.pass(&event, &facts, account);
+                    self.pass(&event, &facts, usage);
                 }
             }
             if self.choices.held() == before {
@@ -240,49 +243,52 @@ impl StreamTranscoder {
     }
 
     /// Passes on what has waited, in the order in which it came.
-    fn pass_held(&mut self, account: &mut UsageGuard) {
+    fn pass_held(&mut self, usage: &mut UsageGuard) {
         for (event, facts) in self.choices.take_held() {
-            self.pass(&event, &facts, account);
+            self.pass(&event, &facts, usage);
         }
     }
 
-    fn pass(&mut self, event: &Event, facts: &DecodedChunk, account: &mut UsageGuard) {
-        if let Some(usage) = facts.usage {
-            account.told(usage, self.choices.is_over(facts));
+    fn pass(&mut self, event: &Event, facts: &DecodedChunk, usage: &mut UsageGuard) {
+        if let Some(reported) = facts.usage {
+            usage.report(reported, self.choices.is_over(facts));
         }
         let hide_usage = self.terms.hide_usage;
-        if hide_usage && (facts.has_usage || !facts.has_choices) && self.choices.is_only_usage(facts, self.running) {
+        if hide_usage
+            && (facts.has_usage || !facts.has_choices)
+            && self.choices.is_only_usage(facts, self.adds_running_usage)
+        {
             return;
         }
         if facts.tokens > 0 {
-            account.counted(u64::from(facts.tokens));
-            if !std::mem::replace(&mut self.has_spoken, true) {
-                account.first_token();
+            usage.count(u64::from(facts.tokens));
+            if !std::mem::replace(&mut self.has_token, true) {
+                usage.first_token();
             }
         }
         let repair = self.choices.repair(facts, hide_usage);
         self.choices.passed(facts);
         if !repair.is_nothing() {
-            push_repaired(self.outbox.write(), event, facts, &repair, &mut self.calls);
+            push_repaired(self.frames.write(), event, facts, &repair, &mut self.calls);
             return;
         }
         match &event.verbatim {
-            Some(frame) => self.outbox.pass(frame.clone()),
-            None => push_frame(self.outbox.write(), &event.data),
+            Some(frame) => self.frames.push(frame.clone()),
+            None => push_frame(self.frames.write(), &event.data),
         }
     }
 
-    /// The upstream's bytes are over, in good order or with a failure.
-    fn at_end(&mut self, account: &mut UsageGuard, failure: Option<Failure>) -> End {
-        // Some servers forget the blank line after their last frame. A frame that was cut is no JSON and is left out.
+    /// The end of the upstream's body, or its failure.
+    fn at_end(&mut self, usage: &mut UsageGuard, failure: Option<Failure>) -> End {
+        // Some servers omit the blank line after their last frame. A truncated frame is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
-            && self.looker.parse(&event.data).is_ok()
-            && let Some(end) = self.take(event, account)
+            && self.parser.parse(&event.data).is_ok()
+            && let Some(end) = self.take(event, usage)
         {
             return end;
         }
         match failure {
-            // Others leave out `[DONE]`; an answer whose choices have all finished is complete without it.
+            // Others omit `[DONE]`; an answer whose choices have all finished is complete without it.
             None if self.choices.all_finished() => End::Done,
             None => End::Failed(Failure::Closed),
             Some(failure) => End::Failed(failure),

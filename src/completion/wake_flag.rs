@@ -60,16 +60,16 @@ mod tests {
 
     #[test]
     fn what_happens_is_heard_once_and_wakes_whoever_asked_last() {
-        let (ear, task) = (WakeFlag::new(), WakeFlag::new());
+        let (flag, task) = (WakeFlag::new(), WakeFlag::new());
         let mut cx = Context::from_waker(task.waker());
-        assert!(!ear.was_woken(&cx) && !task.shared.woken.load(Ordering::Relaxed));
-        ear.waker().wake_by_ref();
+        assert!(!flag.was_woken(&cx) && !task.shared.woken.load(Ordering::Relaxed));
+        flag.waker().wake_by_ref();
         assert!(task.shared.woken.load(Ordering::Relaxed));
-        assert!(ear.was_woken(&cx) && !ear.was_woken(&cx));
+        assert!(flag.was_woken(&cx) && !flag.was_woken(&cx));
         let other = WakeFlag::new();
         cx = Context::from_waker(other.waker());
-        assert!(!ear.was_woken(&cx));
-        ear.waker().wake_by_ref();
-        assert!(other.shared.woken.load(Ordering::Relaxed) && ear.was_woken(&cx));
+        assert!(!flag.was_woken(&cx));
+        flag.waker().wake_by_ref();
+        assert!(other.shared.woken.load(Ordering::Relaxed) && flag.was_woken(&cx));
     }
 }

@@ -20,9 +20,9 @@ use wake_flag::WakeFlag;
 /// visible after it.
 pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
     check(4, || {
-        let ear = WakeFlag::new();
+        let flag = WakeFlag::new();
         let sources = [(); 2].map(|()| {
-            let (written, waker) = (Arc::new(AtomicUsize::new(0)), ear.waker().clone());
+            let (written, waker) = (Arc::new(AtomicUsize::new(0)), flag.waker().clone());
             let to_write = Arc::clone(&written);
             let thread = thread::spawn(move || {
                 to_write.store(1, Relaxed);
@@ -33,7 +33,7 @@ pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
         let mut looks = 0;
         // Polls the sources only after a wake, as a stream does.
         block_on(poll_fn(|cx| {
-            if ear.was_woken(cx) {
+            if flag.was_woken(cx) {
                 looks += 1;
                 let all = sources.iter().filter(|(written, _)| written.load(Relaxed) == 1).count();
                 assert!(all >= 1, "woken, and what woke it can't be seen");
@@ -53,13 +53,13 @@ pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
 /// The task that polls a stream may change: the last one is woken.
 pub fn the_task_that_asked_last_is_woken() {
     check(4, || {
-        let ear = WakeFlag::new();
-        let waker = ear.waker().clone();
+        let flag = WakeFlag::new();
+        let waker = flag.waker().clone();
         // The first task polls once, then the stream moves on.
-        let seen = ear.was_woken(&std::task::Context::from_waker(std::task::Waker::noop()));
+        let seen = flag.was_woken(&std::task::Context::from_waker(std::task::Waker::noop()));
         assert!(!seen);
         let thread = thread::spawn(move || waker.wake_by_ref());
-        block_on(poll_fn(|cx| if ear.was_woken(cx) { Poll::Ready(()) } else { Poll::Pending }));
+        block_on(poll_fn(|cx| if flag.was_woken(cx) { Poll::Ready(()) } else { Poll::Pending }));
         thread.join().unwrap();
     });
 }

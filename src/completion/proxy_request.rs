@@ -1,0 +1,52 @@
+//! A request to upstreams: what is the same for every target that is asked.
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::context::{Caller, Context};
+use crate::bound::Grant;
+use crate::time::{ResponseDeadline, TaskTimer};
+use crate::upstream::Target;
+use crate::wire::request::{ChatRequest, RequestedUsage};
+
+/// See the module.
+pub(super) struct ProxyRequest {
+    pub(super) request: ChatRequest,
+    pub(super) client_headers: HeaderMap,
+    /// The memory of the request's body.
+    #[expect(dead_code, reason = "given back by its drop")]
+    memory: Grant,
+    pub(super) ends_at: ResponseDeadline,
+    pub(super) timer: TaskTimer,
+    /// When the request arrived.
+    pub(super) arrival: Instant,
+    /// Longest event of a stream, bytes.
+    pub(super) frame_limit: usize,
+    /// Of the memory for answers, for this key: none yet.
+    pub(super) answer_memory: Grant,
+}
+
+impl ProxyRequest {
+    pub(super) fn new(context: &Context, caller: Caller, request: ChatRequest) -> Box<Self> {
+        Box::new(Self {
+            request,
+            client_headers: caller.headers,
+            memory: caller.memory,
+            ends_at: caller.ends_at,
+            timer: caller.timer,
+            arrival: caller.record.started(),
+            frame_limit: context.limits.frame,
+            answer_memory: context.answers.empty_grant(&caller.principal.id),
+        })
+    }
+
+    /// Whether we ask `target` for usage that the client did not ask for.
+    pub(super) fn adds_usage(&self, target: &Target) -> bool {
+        target.ask_usage() != RequestedUsage::None && !self.request.include_usage
+    }
+
+    /// Whether that usage is on every chunk.
+    pub(super) fn adds_running_usage(&self, target: &Target) -> bool {
+        target.ask_usage() == RequestedUsage::Continuous && !self.request.include_usage
+    }
+}

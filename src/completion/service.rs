@@ -1,0 +1,84 @@
+//! The entry to completions: checks the model and the limits, then hands over to the local model or to an upstream.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::response::Response;
+
+use super::context::{Caller, CompletionParts, Context};
+use super::proxy_request::ProxyRequest;
+use super::usage_guard::UsageGuard;
+use super::{buffered, local, model_name, streaming};
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::responder::MODEL;
+use crate::upstream::Route;
+use crate::wire::request::{ChatRequest, InvalidRequest};
+
+/// A response that is being made, up to its head.
+type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'a>>;
+
+/// Serves completions; cheap to clone.
+#[derive(Clone)]
+pub struct CompletionService(Context);
+
+impl CompletionService {
+    /// A service with the configured limits and times.
+    #[must_use]
+    pub fn new(config: &Config, parts: CompletionParts) -> Self {
+        Self(Context::new(config, parts))
+    }
+
+    /// Admits one chat completion; the future gives its response, or an error if it fails before the first byte.
+    ///
+    /// # Errors
+    /// [`ApiError`] when there is no such model for the caller, or a limit of streams or tokens refuses it.
+    pub fn complete(
+        &self,
+        caller: Caller,
+        request: ChatRequest,
+    ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
+        let context = &self.0;
+        caller.record.facts().model = Some(model_name::truncated(&request.model));
+        if !caller.principal.may_use(&request.model) {
+            return Err(ApiError::no_model(&request.model));
+        }
+        if let (Some(_), Some(param)) = (&caller.principal.models, &request.other_models) {
+            return Err(InvalidRequest::other_models(param).into());
+        }
+        let route = self.route(&request.model)?;
+        let metrics = route.as_ref().map_or(&context.local_metrics, |route| route.metrics());
+        let usage = UsageGuard::open(context, &caller, &request, metrics).map_err(|limited| {
+            context.metrics.refused(limited.reason(), limited.whose.name());
+            ApiError::from(&limited)
+        })?;
+        caller.ends_at.end_with_client();
+        let mut response = self.respond(usage, route, ProxyRequest::new(context, caller, request));
+        // A stream that has begun ends with an error frame instead.
+        Ok(poll_fn(move |cx| {
+            if context.abort.is_raised() {
+                return Poll::Ready(Err(ApiError::shutting_down()));
+            }
+            response.as_mut().poll(cx)
+        }))
+    }
+
+    /// On the heap: the futures differ in size, and the largest would be copied with every request.
+    fn respond(&self, usage: Box<UsageGuard>, route: Option<Arc<Route>>, request: Box<ProxyRequest>) -> Responding<'_> {
+        match (route, request.request.stream) {
+            (None, _) => Box::pin(local::complete(&self.0, usage, request)),
+            (Some(route), true) => Box::pin(streaming::stream(&self.0, usage, route, request)),
+            (Some(route), false) => Box::pin(buffered::complete(&self.0, usage, route, request)),
+        }
+    }
+
+    /// The upstreams of the model; none: it is the local one.
+    fn route(&self, model: &str) -> Result<Option<Arc<Route>>, ApiError> {
+        if model == MODEL {
+            return Ok(None);
+        }
+        self.0.routes.find(model).map(|route| Some(Arc::clone(route))).ok_or_else(|| ApiError::no_model(model))
+    }
+}
