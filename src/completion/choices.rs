@@ -6,14 +6,14 @@ use crate::wire::sse::Event;
 /// Most chunks that are held back until the choices before theirs have begun.
 const MAX_HELD: usize = 256;
 /// Most bytes of them.
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_HELD_BYTES: usize = 256 * 1024;
 
-/// See the module. Choices are known to clients from the first chunk on that names them, and helpers of SDKs put them into
-/// a list as they come: so each must come behind those of lower index. Upstreams generate them side by side and do not
-/// care. A chunk that comes too early is held back, within bounds, and none is ever lost.
+/// The state of a stream's choices. SDKs append each choice to a list when its first chunk comes, so choices must begin in
+/// the order of their index; upstreams generate them side by side and begin them in any order. A chunk that comes too early
+/// is held back, within bounds, and none is ever lost.
 #[derive(Default)]
 pub(super) struct Choices {
-    /// As many as the client asked for.
+    /// How many the client asked for.
     wanted: u64,
     /// What came from the upstream.
     seen: ChoiceSet,
@@ -23,9 +23,9 @@ pub(super) struct Choices {
     ended: ChoiceSet,
     held: Vec<(Event, DecodedChunk)>,
     held_bytes: usize,
-    /// Those that chunks are held back of.
+    /// The choices of the chunks that are held back.
     waiting: ChoiceSet,
-    /// More came than is held back: from here on chunks go as they come.
+    /// The bounds were reached: from here on chunks go as they come.
     is_overfull: bool,
 }
 
@@ -34,13 +34,13 @@ impl Choices {
         Self { wanted, ..Self::default() }
     }
 
-    /// A chunk came.
+    /// A chunk came from the upstream.
     pub(super) fn note(&mut self, facts: &DecodedChunk) {
         self.seen = self.seen.union(facts.seen);
         self.finished = self.finished.union(facts.finished);
     }
 
-    /// The choices that have begun and not finished; the first one where none has been told apart.
+    /// The choices that have begun and not finished; the first one if no chunk has named any.
     pub(super) fn unfinished(&self) -> ChoiceSet {
         if self.seen.is_empty() { ChoiceSet::first(1) } else { self.seen.difference(self.finished) }
     }
@@ -65,16 +65,16 @@ impl Choices {
         !missing.is_empty() || !facts.seen.intersection(self.waiting).is_empty()
     }
 
-    /// Holds a chunk back; says whether that was the last one that is.
+    /// Holds a chunk back; true if a bound is reached with it.
     pub(super) fn hold(&mut self, event: Event, facts: DecodedChunk) -> bool {
         self.waiting = self.waiting.union(facts.seen);
         self.held_bytes += event.data.len();
         self.held.push((event, facts));
-        self.is_overfull = self.held.len() >= MAX_HELD || self.held_bytes > MAX_BYTES;
+        self.is_overfull = self.held.len() >= MAX_HELD || self.held_bytes > MAX_HELD_BYTES;
         self.is_overfull
     }
 
-    /// What is held back, in order; nothing is from here on.
+    /// Takes the chunks that are held back, in order.
     pub(super) fn take_held(&mut self) -> Vec<(Event, DecodedChunk)> {
         (self.held_bytes, self.waiting) = (0, ChoiceSet::default());
         std::mem::take(&mut self.held)
@@ -84,20 +84,20 @@ impl Choices {
         self.held.len()
     }
 
-    /// Whether a chunk with usage says nothing else to its client. Where usage comes on every chunk, only one behind the
-    /// end does.
+    /// Whether a chunk has usage and nothing else that its client needs. If usage is on every chunk (`running`), only those
+    /// behind the end of their choice are.
     pub(super) fn is_only_usage(&self, facts: &DecodedChunk, running: bool) -> bool {
         let DecodedChunk { seen, finished, tokens, .. } = *facts;
         let old = tokens == 0 && seen.difference(self.begun).is_empty() && finished.difference(self.ended).is_empty();
         old && (seen.is_empty() || !running || seen.difference(self.ended).is_empty())
     }
 
-    /// Whether everything that a chunk is about has ended before.
+    /// Whether all choices of a chunk have ended before it.
     pub(super) fn is_over(&self, facts: &DecodedChunk) -> bool {
         facts.seen.difference(self.ended).is_empty()
     }
 
-    /// What must be changed in a chunk that goes out now.
+    /// What must be changed in a chunk before it goes to the client.
     pub(super) fn repair(&self, facts: &DecodedChunk, hide_usage: bool) -> Repair {
         Repair {
             cut_usage: hide_usage && (facts.null_usage || facts.has_usage),
@@ -110,7 +110,7 @@ impl Choices {
         }
     }
 
-    /// A chunk goes out.
+    /// A chunk goes to the client.
     pub(super) fn passed(&mut self, facts: &DecodedChunk) {
         self.begun = self.begun.union(facts.seen);
         self.ended = self.ended.union(facts.finished);
@@ -132,7 +132,7 @@ mod tests {
         Event { data: Bytes::from(vec![b'x'; size]), name: None, verbatim: None }
     }
 
-    /// Sends chunks through, each with its place in the order of arrival as its size; gives choice and place as they go out.
+    /// Passes chunks of these choices on. Gives choice and position of arrival (kept as the size of the event) as they go out.
     fn through(wanted: u64, arrivals: &[u64]) -> Vec<(u64, usize)> {
         let mut choices = Choices::new(wanted);
         let mut out = Vec::new();
@@ -172,8 +172,12 @@ mod tests {
     fn choices_begin_in_the_order_of_their_index() {
         assert_eq!(through(2, &[1, 0, 1, 0]), [(0, 1), (1, 0), (1, 2), (0, 3)]);
         assert_eq!(through(3, &[2, 1, 2, 0, 1]), [(0, 3), (1, 1), (2, 0), (2, 2), (1, 4)]);
-        assert_eq!(through(1, &[1, 0]), [(1, 0), (0, 1)], "who asked for one gets what comes");
-        assert_eq!(through(2, &[1, 1, 1]), [(1, 0), (1, 1), (1, 2)], "what never gets its turn comes at the end");
+        assert_eq!(through(1, &[1, 0]), [(1, 0), (0, 1)], "with one wanted, chunks go as they come");
+        assert_eq!(
+            through(2, &[1, 1, 1]),
+            [(1, 0), (1, 1), (1, 2)],
+            "held chunks whose turn never comes go out at the end"
+        );
     }
 
     proptest! {

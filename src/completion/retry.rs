@@ -1,4 +1,4 @@
-//! Asking one target after another, while nothing has reached the client.
+//! Asks one target after another while nothing has reached the client.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -11,14 +11,14 @@ use crate::telemetry::record::{Attempt, Record};
 use crate::time::{TaskTimer, timeout_at};
 use crate::upstream::{Failure, Lease, Pick, Route, Target};
 
-/// Tries the route's targets until one answers, its attempts are used up, or its retry budget is. `ask` is told whether
-/// another target can take over if this one does not answer.
+/// Asks the route's targets until one answers, the attempts or the retry budget are used up. `ask` gets a target, and
+/// whether another one can take over if it does not answer.
 ///
-/// Of a plain answer (`streamed` is false) no second one is asked for when the first took too long: work was done, and would
-/// be done again.
+/// An answer that is no stream is not asked for again after a timeout: the work was done, and would be done again.
 ///
 /// # Errors
-/// The last target's failure; [`Failure::AllOut`] when no target was in to begin with and asking anyway failed.
+/// The last target's failure; [`Failure::AllOut`] if every target was ejected and the one that was asked all the same
+/// failed.
 pub(super) async fn first_success<T, F>(
     route: &Arc<Route>,
     record: &Record,
@@ -50,23 +50,22 @@ where
     Err(search.end())
 }
 
-/// Where one request has been, and where it may still go.
+/// The attempts of one request.
 struct Search<'a> {
     route: &'a Arc<Route>,
     record: &'a Record,
     timer: &'a TaskTimer,
     attempts: u32,
     tried: Vec<usize>,
-    /// Those among the tried ones that may be asked again, the one that waits longest first, and the wait that they asked
-    /// for.
+    /// Tried members that may be asked again, in the order of their failures, each with the wait that it asked for.
     failed: Vec<(usize, Duration)>,
-    /// Attempts at targets that had failed before.
+    /// Attempts at members that had failed before.
     repeated: u32,
     last: Option<Failure>,
 }
 
 impl Search<'_> {
-    /// The member to ask next, and whether it is asked although it is out. Waits where only the same target is left.
+    /// The member to ask next, and whether it is asked although all are ejected. Waits if only tried members are left.
     async fn next(&mut self) -> Option<(usize, bool)> {
         if self.attempts >= self.route.attempts() {
             return None;
@@ -76,14 +75,14 @@ impl Search<'_> {
             (Some(Pick::In(member)), Some(last)) => {
                 (last.is_free_elsewhere() || self.route.withdraw()).then_some((member, false))
             }
-            // Nobody is in, but to refuse unasked would be worse than to find out.
+            // All are ejected: one more failure is better than a refusal without asking.
             (Some(Pick::Soonest(member)), None) => Some((member, true)),
             (None, None) => None,
             (_, Some(_)) => self.again().await.map(|member| (member, false)),
         }
     }
 
-    /// A member that is asked again, after its wait; or another one that came back meanwhile.
+    /// A member that is asked again, after its wait, or another one that came back meanwhile.
     async fn again(&mut self) -> Option<usize> {
         if self.repeated >= self.route.same_target() {
             return None;
@@ -95,22 +94,22 @@ impl Search<'_> {
             total.is_none_or(|total| spent + wait < total) && self.route.is_in_after(*member, wait)
         };
         let place = self.failed.iter().position(fits)?;
-        // Before the wait: those who wait must not be more than may ask.
+        // Before the wait, so that no more requests wait than may ask.
         if !self.route.withdraw() {
             return None;
         }
         let (member, wait) = self.failed.remove(place);
-        // A client that leaves drops this.
+        // Dropped if the client leaves.
         let _over = timeout_at(self.timer, Instant::now() + pause + wait, pin!(pending::<()>())).await;
         if let Some(Pick::In(other)) = self.route.pick(&self.tried) {
             return Some(other);
         }
         self.repeated += 1;
-        // Others may have found out meanwhile that it is out.
+        // Another request may have had it ejected meanwhile.
         self.route.is_in_after(member, Duration::ZERO).then_some(member)
     }
 
-    /// A member is being asked. Says whether another one can take over from it.
+    /// A member is asked. Gives whether another one can take over from it.
     fn begin(&mut self, member: usize) -> bool {
         self.attempts += 1;
         if !self.tried.contains(&member) {
@@ -124,7 +123,8 @@ impl Search<'_> {
         self.last = Some(failure);
     }
 
-    /// What the client is told: of a rate limit or an overload, when the first of the targets is due back if all are out.
+    /// The last failure; of a rate limit or an overload, with the time until the first target is due back if all are
+    /// ejected.
     fn end(self) -> Failure {
         let mut failure = self.last.unwrap_or(Failure::Unanswered);
         let wait = self.route.due_back();
@@ -148,7 +148,7 @@ where
     let target = Arc::clone(lease.target());
     record.facts().target = Some(Arc::clone(target.name()));
     let began = Instant::now();
-    // Overwritten when it has come to something: a client that leaves meanwhile leaves this.
+    // Overwritten at the end of the attempt, unless the client leaves before.
     let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
     record.facts().attempts.push(cancelled);
     let result = ask(target).await;
@@ -162,7 +162,7 @@ where
             Ok((done, lease))
         }
         Err(failure) => {
-            // Why exactly is for the log alone.
+            // Only the log has the exact reason.
             tracing::warn!(request_id = &**record.id(), upstream = &**lease.target().name(), %failure, "an attempt failed");
             lease.failed(&failure);
             Err(failure)

@@ -51,7 +51,7 @@ impl CompletionService {
         let route = self.route(&request.model)?;
         let metrics = route.as_ref().map_or(&context.local_metrics, |route| route.metrics());
         let usage = UsageGuard::open(context, &caller, &request, metrics).map_err(|limited| {
-            context.metrics.refused(limited.reason(), limited.whose.name());
+            context.metrics.refused(limited.reason(), limited.owner.name());
             ApiError::from(&limited)
         })?;
         caller.ends_at.end_with_client();

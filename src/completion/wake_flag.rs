@@ -1,7 +1,8 @@
-//! Whether there is any reason to look again.
+//! A per-stream wake flag.
 //!
-//! A body is asked again for each token that it gave, and whenever its client's socket stirs. Looking at the upstream's
-//! connection, the clock and the alarm each time would cost as much as passing the token on.
+//! The connection polls the body of a response after every token and every event of its socket. If neither the upstream
+//! nor a timer has woken the stream since, it returns `Pending` without polling them: that would cost as much as passing a
+//! token on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +10,7 @@ use std::task::{Context, Wake, Waker};
 
 use crate::sync::{AtomicBool, AtomicWaker};
 
-/// What a stream waits with: it wakes the task that serves the client, and remembers that it did.
+/// A waker for what a stream waits for. It wakes the task that polls the stream, and remembers that it did.
 pub(super) struct WakeFlag {
     shared: Arc<Shared>,
     waker: Waker,
@@ -27,8 +28,8 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Read and written in one step: a plain store would hide an earlier wake of another source from whoever sees only
-        // this one, and with it what that source had written.
+        // A swap and no store: a store would start a new release sequence, and a thread that sees only this wake would not
+        // see what an earlier waker had written.
         self.woken.swap(true, Ordering::Release);
         self.task.wake();
     }
@@ -40,15 +41,14 @@ impl WakeFlag {
         Self { waker: Waker::from(Arc::clone(&shared)), shared }
     }
 
-    /// Whether something has happened since the last time, to whatever was polled with [`WakeFlag::waker`]. If not, the task is
-    /// woken when it does.
+    /// Whether [`WakeFlag::waker`] was woken since the last call; if not, the task is woken when it is.
     pub(super) fn was_woken(&self, cx: &Context<'_>) -> bool {
-        // In this order: what happens in between is either seen now or wakes the task.
+        // In this order: a wake in between is either seen now or wakes the task.
         self.shared.task.register(cx.waker());
         self.shared.woken.swap(false, Ordering::AcqRel)
     }
 
-    /// What everything that the stream waits for is to be polled with.
+    /// The waker to poll everything with that the stream waits for.
     pub(super) const fn waker(&self) -> &Waker {
         &self.waker
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happens_is_heard_once_and_wakes_whoever_asked_last() {
+    fn a_wake_is_seen_once_and_wakes_the_task_that_asked_last() {
         let (flag, task) = (WakeFlag::new(), WakeFlag::new());
         let mut cx = Context::from_waker(task.waker());
         assert!(!flag.was_woken(&cx) && !task.shared.woken.load(Ordering::Relaxed));

@@ -1,18 +1,18 @@
-//! Tokens a minute: a bucket that can be given back to. Governor's can't, and how many tokens an answer takes is known
-//! only at its end.
+//! Tokens per minute: a token bucket whose tokens can be given back, which governor's can't. How many tokens a completion
+//! takes is known only at its end.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::state::LimitState;
-use super::{Limit, Quota, RateLimited};
+use super::quota::Quota;
+use super::rate_limited::{Limit, LimitOwner, RateLimited};
 
 /// One token, in the unit of levels. With nanoseconds in a minute as the unit, a bucket of N tokens a minute gains
 /// exactly N units a nanosecond: no rounding, ever.
 const TOKEN: i128 = 60_000_000_000;
 
-/// See the module. More may be used than fits in: what went beyond the estimate is owed.
+/// See the module. More may be used than its limit: what exceeds the estimate is paid with time.
 pub(super) struct Bucket {
     limit: NonZeroU64,
     /// Kept when the limit changes, so that what is reserved under the old one is settled under the new.
@@ -20,9 +20,9 @@ pub(super) struct Bucket {
     state: Arc<Mutex<State>>,
 }
 
-struct State {
-    /// What is missing from a full bucket, in units of which [`TOKEN`] make a token.
-    used: i128,
+pub(super) struct State {
+    /// What is missing from a full bucket, in units; [`TOKEN`] of them are a token.
+    pub(super) used: i128,
     /// Nanoseconds of the clock at which that was so.
     at: u64,
 }
@@ -54,7 +54,7 @@ impl Bucket {
         }
     }
 
-    fn refilled(&self, now: u64) -> MutexGuard<'_, State> {
+    pub(super) fn refilled(&self, now: u64) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let gained = i128::from(now.saturating_sub(state.at)) * i128::from(self.limit.get());
         state.used = (state.used - gained).max(0);
@@ -67,16 +67,16 @@ impl Bucket {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Why `tokens` can't be taken when so much is used, if they can't. Even a request for nothing waits until what is
-    /// owed has been paid.
-    fn refuses(&self, scope: &LimitState, used: i128, tokens: u64) -> Option<RateLimited> {
+    /// Why `tokens` can't be taken when `used` is used, if they can't. Even a request for no tokens waits until the bucket is
+    /// not overdrawn.
+    pub(super) fn refuses(&self, owner: LimitOwner, used: i128, tokens: u64) -> Option<RateLimited> {
         let over = used + units(tokens) - units(self.limit.get());
         if over <= 0 {
             return None;
         }
         Some(RateLimited {
             what: Limit::Tokens,
-            whose: scope.whose(),
+            owner,
             limit: self.limit.get(),
             used: tokens_up(used),
             requested: tokens,
@@ -85,60 +85,8 @@ impl Bucket {
     }
 }
 
-/// Tokens set aside for one completion. Dropped without being settled, they stay taken: never free, never twice.
-pub struct Reservation {
-    key: Arc<LimitState>,
-    total: Arc<LimitState>,
-    tokens: u64,
-}
-
-impl Reservation {
-    /// Takes `tokens` from both or from none.
-    pub(super) fn take(key: &Arc<LimitState>, total: &Arc<LimitState>, tokens: u64) -> Result<Self, RateLimited> {
-        // Always in this order: a key's bucket before the total's, so that two can't wait for each other.
-        let now = total.clock().nanos();
-        let mut own = key.bucket().map(|bucket| (bucket, bucket.refilled(now)));
-        let mut shared = total.bucket().map(|bucket| (bucket, bucket.refilled(now)));
-        for (scope, side) in [(key, &own), (total, &shared)] {
-            let refused = side.as_ref().and_then(|(bucket, state)| bucket.refuses(scope, state.used, tokens));
-            if let Some(limited) = refused {
-                return Err(limited);
-            }
-        }
-        for (_, state) in [&mut own, &mut shared].into_iter().flatten() {
-            state.used += units(tokens);
-        }
-        drop((own, shared));
-        Ok(Self { key: Arc::clone(key), total: Arc::clone(total), tokens })
-    }
-
-    /// How many tokens are set aside.
-    #[must_use]
-    pub const fn tokens(&self) -> u64 {
-        self.tokens
-    }
-
-    /// Sets aside more, or says that there is no more.
-    pub fn extend(&mut self, tokens: u64) -> bool {
-        let Ok(more) = Self::take(&self.key, &self.total, tokens) else { return false };
-        // One reservation from here on: two would be settled twice.
-        self.tokens += more.tokens;
-        true
-    }
-
-    /// Replaces the estimate by the real number.
-    pub fn settle(self, actual: u64) {
-        let now = self.total.clock().nanos();
-        for scope in [&self.key, &self.total] {
-            if let Some(bucket) = scope.bucket() {
-                let mut state = bucket.refilled(now);
-                state.used = (state.used + units(actual) - units(self.tokens)).max(0);
-            }
-        }
-    }
-}
-
-fn units(tokens: u64) -> i128 {
+/// Tokens in units.
+pub(super) fn units(tokens: u64) -> i128 {
     i128::from(tokens) * TOKEN
 }
 

@@ -1,11 +1,11 @@
-//! A refusal by a limit.
+//! A refusal by a rate limit.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::wire::go_duration::go_duration;
 
-/// Which kind of limit.
+/// A kind of limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// Requests a minute.
@@ -17,7 +17,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Every kind there is.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Requests, Self::Tokens, Self::Streams];
 
     /// The label for logs and metrics, which is its key in the configuration.
@@ -30,7 +30,7 @@ impl Limit {
         }
     }
 
-    /// What it counts.
+    /// What it counts, as in the headers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Limit {
     }
 }
 
-/// Whose limit.
+/// Whose limit it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitOwner {
     /// The key's.
@@ -61,20 +61,20 @@ impl LimitOwner {
     }
 }
 
-/// Why a request may not go on now.
+/// A refusal: which limit is used up, and when it has room again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimited {
-    /// Which kind of limit.
+    /// A kind of limit.
     pub what: Limit,
-    /// Whose.
-    pub whose: LimitOwner,
-    /// What a minute allows, or how many at once.
+    /// Whose it is.
+    pub owner: LimitOwner,
+    /// What it grants per minute; of streams, how many at once.
     pub limit: u64,
-    /// What is used up.
+    /// What is used of it.
     pub used: u64,
-    /// What was asked for.
+    /// What the request needs.
     pub requested: u64,
-    /// When it may fit; none: it never will.
+    /// Time until it has room; none: it never has.
     pub retry_after: Option<Duration>,
 }
 
@@ -89,7 +89,7 @@ impl RateLimited {
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { limit, used, requested, .. } = self;
-        let whose = match self.whose {
+        let owner = match self.owner {
             LimitOwner::Key => "your API key",
             LimitOwner::Total => "this server",
         };
@@ -100,20 +100,20 @@ impl fmt::Display for RateLimited {
         };
         match self.retry_after {
             None => {
-                write!(f, "Request too large for {whose} on {what}: Limit {limit}, Requested {requested}. ")?;
+                write!(f, "Request too large for {owner} on {what}: Limit {limit}, Requested {requested}. ")?;
                 f.write_str("The input or output tokens must be reduced in order to run successfully.")
             }
             Some(_) if self.what == Limit::Streams => {
                 write!(
                     f,
-                    "Rate limit reached for {whose} on {what}: Limit {limit}, Used {used}, Requested {requested}. "
+                    "Rate limit reached for {owner} on {what}: Limit {limit}, Used {used}, Requested {requested}. "
                 )?;
                 f.write_str("Please try again when another stream has ended.")
             }
             Some(wait) => {
                 write!(
                     f,
-                    "Rate limit reached for {whose} on {what}: Limit {limit}, Used {used}, Requested {requested}. "
+                    "Rate limit reached for {owner} on {what}: Limit {limit}, Used {used}, Requested {requested}. "
                 )?;
                 write!(f, "Please try again in {}.", go_duration(wait))
             }

@@ -1,4 +1,4 @@
-//! The limits of one key, or of all keys together, and what is used up of them.
+//! The limits of one key, or of all keys together, and how much of each is used.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,9 @@ use governor::{Quota as GovernorQuota, RateLimiter};
 
 use super::bucket::Bucket;
 use super::clock::Clock;
-use super::permits::Streams;
-use super::{Limit, LimitOwner, Quota, RateLimited};
+use super::quota::Quota;
+use super::rate_limited::{Limit, LimitOwner, RateLimited};
+use super::streams::Streams;
 use crate::config::RateLimits;
 
 type Requests = RateLimiter<NotKeyed, InMemoryState, Clock, StateInformationMiddleware>;
@@ -20,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct LimitState {
-    whose: LimitOwner,
+    owner: LimitOwner,
     limits: RateLimits,
     clock: Clock,
     requests: Option<(NonZeroU32, Requests)>,
@@ -31,9 +32,9 @@ pub(super) struct LimitState {
 }
 
 impl LimitState {
-    pub(super) fn new(whose: LimitOwner, limits: RateLimits, clock: Clock) -> Self {
+    pub(super) fn new(owner: LimitOwner, limits: RateLimits, clock: Clock) -> Self {
         Self {
-            whose,
+            owner,
             limits,
             requests: limits.requests_per_minute.map(|limit| (limit, requests(limit, &clock))),
             tokens: limits.tokens_per_minute.map(|limit| Bucket::full(limit, clock.nanos())),
@@ -43,11 +44,11 @@ impl LimitState {
         }
     }
 
-    /// The same scope under new limits: what is used up stays used up, streams that are open stay counted.
+    /// The same state under new limits: what is used stays used, open streams stay counted.
     pub(super) fn with_limits(&self, limits: RateLimits) -> Self {
-        let mut new = Self::new(self.whose, limits, self.clock.clone());
+        let mut new = Self::new(self.owner, limits, self.clock.clone());
         if let (Some((old_limit, old)), Some((new_limit, requests))) = (&self.requests, &new.requests) {
-            // Governor can't be asked without asking for one.
+            // Governor has no way to read its state without charging a request.
             let used =
                 old.check().map_or(old_limit.get(), |after| old_limit.get() - after.remaining_burst_capacity() - 1);
             if let Some(used) = NonZeroU32::new(used.min(new_limit.get())) {
@@ -67,8 +68,8 @@ impl LimitState {
         &self.limits
     }
 
-    pub(super) const fn whose(&self) -> LimitOwner {
-        self.whose
+    pub(super) const fn owner(&self) -> LimitOwner {
+        self.owner
     }
 
     pub(super) const fn clock(&self) -> &Clock {
@@ -98,7 +99,7 @@ impl LimitState {
             }
             Err(not_yet) => Err(RateLimited {
                 what: Limit::Requests,
-                whose: self.whose,
+                owner: self.owner,
                 limit: u64::from(limit.get()),
                 used: u64::from(limit.get()),
                 requested: 1,
@@ -112,7 +113,7 @@ impl LimitState {
         self.tokens.as_ref().map(|bucket| bucket.quota(now))
     }
 
-    /// Whether nothing of it is used up, so that it may be forgotten.
+    /// Whether nothing is used, so that the state can be removed.
     pub(super) fn is_as_new(&self) -> bool {
         let now = self.clock.nanos();
         let quiet = Duration::from_nanos(now.saturating_sub(self.last_request.load(Ordering::Relaxed)));

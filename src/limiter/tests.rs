@@ -1,11 +1,16 @@
-//! Limits under a clock that only moves when told to.
+//! Limits on a clock that the test moves.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
 use governor::clock::FakeRelativeClock;
 use proptest::prelude::*;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use super::*;
+use crate::config::RateLimits;
 
 fn limits(requests: u32, tokens: u64, streams: u32) -> RateLimits {
     RateLimits {
@@ -28,13 +33,13 @@ fn id(name: &str) -> Arc<str> {
 const NONE: RateLimits = RateLimits { requests_per_minute: None, tokens_per_minute: None, concurrent_streams: None };
 
 #[test]
-fn a_minutes_worth_may_come_at_once_and_comes_back_evenly() {
+fn a_burst_may_use_a_whole_minute_and_the_limit_refills_evenly() {
     let (limiter, clock) = limiter(NONE);
     let (key, own) = (id("a"), limits(3, 0, 0));
     let left: Vec<_> = (0..3).map(|_| limiter.request(&key, own).ok().unwrap().requests().unwrap().remaining).collect();
     assert_eq!(left, [2, 1, 0]);
     let refused = limiter.request(&key, own).err().unwrap();
-    assert_eq!((refused.what, refused.whose, refused.limit, refused.used), (Limit::Requests, LimitOwner::Key, 3, 3));
+    assert_eq!((refused.what, refused.owner, refused.limit, refused.used), (Limit::Requests, LimitOwner::Key, 3, 3));
     assert_eq!(refused.retry_after, Some(Duration::from_secs(20)));
     clock.advance(Duration::from_millis(19_999));
     assert!(limiter.request(&key, own).is_err());
@@ -48,12 +53,12 @@ fn the_total_holds_for_all_keys_and_a_key_over_its_limit_takes_nothing_from_it()
     let (limiter, _clock) = limiter(limits(3, 0, 0));
     assert!(limiter.request(&id("a"), limits(1, 0, 0)).is_ok());
     for _ in 0..10 {
-        assert_eq!(limiter.request(&id("a"), limits(1, 0, 0)).err().unwrap().whose, LimitOwner::Key);
+        assert_eq!(limiter.request(&id("a"), limits(1, 0, 0)).err().unwrap().owner, LimitOwner::Key);
     }
     assert!(limiter.request(&id("b"), NONE).is_ok());
     let last = limiter.request(&id("b"), NONE).ok().unwrap();
     assert_eq!(last.requests().unwrap().remaining, 0);
-    assert_eq!(limiter.request(&id("c"), NONE).err().unwrap().whose, LimitOwner::Total);
+    assert_eq!(limiter.request(&id("c"), NONE).err().unwrap().owner, LimitOwner::Total);
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn tokens_are_reserved_and_settled() {
     admission.reserve(500).ok().unwrap().settle(800);
     let refused = admission.reserve(0).err().unwrap();
     assert_eq!(
-        (refused.whose, refused.used, refused.retry_after),
+        (refused.owner, refused.used, refused.retry_after),
         (LimitOwner::Key, 900, Some(Duration::from_secs(30)))
     );
     clock.advance(Duration::from_secs(30));
@@ -76,11 +81,11 @@ fn tokens_are_reserved_and_settled() {
 }
 
 #[test]
-fn what_can_never_fit_says_so() {
+fn a_reservation_larger_than_the_limit_has_no_retry_after() {
     let (limiter, _clock) = limiter(limits(0, 100, 0));
     let admission = limiter.request(&id("a"), limits(0, 600, 0)).ok().unwrap();
     let refused = admission.reserve(101).err().unwrap();
-    assert_eq!((refused.whose, refused.retry_after), (LimitOwner::Total, None));
+    assert_eq!((refused.owner, refused.retry_after), (LimitOwner::Total, None));
     assert!(refused.to_string().starts_with("Request too large for this server on tokens per min (TPM): Limit 100"));
     assert_eq!(admission.tokens().unwrap().remaining, 100, "a refusal takes nothing");
 }
@@ -100,12 +105,12 @@ fn permits_are_freed_by_their_drop_and_a_refusal_by_the_total_keeps_none() {
     let b = limiter.request(&id("b"), NONE).ok().unwrap();
     let first = a.stream().ok().unwrap();
     let refused = a.stream().err().unwrap();
-    assert_eq!((refused.whose, refused.limit, refused.used), (LimitOwner::Key, 1, 1));
+    assert_eq!((refused.owner, refused.limit, refused.used), (LimitOwner::Key, 1, 1));
     let _second = b.stream().ok().unwrap();
-    assert_eq!(b.stream().err().unwrap().whose, LimitOwner::Total);
+    assert_eq!(b.stream().err().unwrap().owner, LimitOwner::Total);
     drop(first);
     let _third = b.stream().ok().unwrap();
-    assert_eq!(a.stream().err().unwrap().whose, LimitOwner::Total);
+    assert_eq!(a.stream().err().unwrap().owner, LimitOwner::Total);
     drop(_third);
     assert!(a.stream().is_ok(), "the refusal left the key's own place free");
 }

@@ -119,7 +119,7 @@ where
 
 impl RateLimitPolicy {
     fn refuse(&self, limited: &RateLimited) -> Response {
-        self.metrics.refused(limited.reason(), limited.whose.name());
+        self.metrics.refused(limited.reason(), limited.owner.name());
         let mut response = Denied::RateLimited(limited.clone()).to_response(self.surface);
         write_quota(response.headers_mut(), &REQUESTS, refused(limited));
         response

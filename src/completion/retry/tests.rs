@@ -1,4 +1,4 @@
-//! The search over whole minutes, with a clock that is moved.
+//! Attempts over minutes, on a paused clock.
 
 use std::cell::RefCell;
 
@@ -21,7 +21,7 @@ fn status(status: u16) -> Failure {
     Failure::Refused(Refusal { status, error: None, retry_after: None })
 }
 
-/// Asks; gives who was asked, and what each was told of others that could take over.
+/// Asks a route; gives the targets that were asked, each with whether another one could take over.
 async fn asks(
     route: &Arc<Route>,
     streamed: bool,
@@ -40,7 +40,7 @@ async fn asks(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_is_told_whether_another_can_take_over() {
+async fn each_attempt_knows_whether_another_target_can_take_over() {
     let timeout = || Failure::Timeout(Deadline::FirstToken);
     let both = route(2, |_| {});
     let (done, asked) = asks(&both, true, |_| Some(timeout())).await;
@@ -69,8 +69,8 @@ async fn a_plain_answer_that_took_too_long_is_not_begun_again() {
     assert_eq!(asked.len(), 2, "nothing was begun");
 }
 
-/// A primary that fails for a minute and is well from then on, with a request every so often. Gives how long after that
-/// the primary answers again. Every client gets an answer.
+/// A primary that fails for a minute and works from then on, with a request `every` so often. Gives how long after that the
+/// primary answers again. Every client gets an answer.
 async fn outage(every: Duration, failure: impl Fn() -> Failure) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
     let route = route(2, |_| {});
@@ -94,7 +94,7 @@ async fn half_a_minute_after_an_outage_of_a_minute_the_primary_answers_again() {
             assert!(back <= Duration::from_secs(30) + every, "{every:?}: {back:?}");
         }
     }
-    // With fewer requests than that, the first one finds it well.
+    // With fewer requests than that, the first one after the outage gets its answer.
     let rarely = Duration::from_secs(25 * 60);
     assert!(outage(rarely, || status(503)).await <= rarely);
 }

@@ -1,0 +1,91 @@
+//! The limits in force: one state for each key in use, and one for all keys.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::admission::Admission;
+use super::clock::Clock;
+use super::quota::tighter;
+use super::rate_limited::{LimitOwner, RateLimited};
+use super::state::LimitState;
+use crate::config::RateLimits;
+
+/// Number of keys at which idle ones are removed first; later at twice the number that was left.
+const FIRST_PURGE: usize = 1024;
+
+/// The limits in force; clones share their state.
+#[derive(Clone)]
+pub struct Limiter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    total: Arc<LimitState>,
+    /// The state of requests that are not charged to a key.
+    unlimited: Arc<LimitState>,
+    // std RwLock: never held across .await
+    keys: RwLock<HashMap<Arc<str>, Arc<LimitState>>>,
+    purge_at: AtomicUsize,
+}
+
+impl Limiter {
+    /// A limiter of which nothing is used; `total` holds for all keys together.
+    #[must_use]
+    pub fn new(total: RateLimits, clock: Clock) -> Self {
+        let total = Arc::new(LimitState::new(LimitOwner::Total, total, clock.clone()));
+        let unlimited = Arc::new(LimitState::new(LimitOwner::Key, RateLimits::default(), clock.clone()));
+        let shared =
+            Shared { clock, total, unlimited, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Charges one request to the key named `id`. `limits` are the key's own; when they have changed since the last
+    /// request, what the key has used up counts against the new ones.
+    ///
+    /// # Errors
+    /// [`RateLimited`] by the key's or the total limit of requests.
+    pub fn request(&self, id: &Arc<str>, limits: RateLimits) -> Result<Admission, RateLimited> {
+        let key = self.key(id, limits);
+        let now = self.shared.clock.nanos();
+        let own = key.request(now)?;
+        let shared = self.shared.total.request(now)?;
+        let requests = tighter(own, shared);
+        Ok(Admission { key, total: Arc::clone(&self.shared.total), requests })
+    }
+
+    /// An admission for a request that is not charged: only the total limits its streams and tokens.
+    #[must_use]
+    pub fn unmetered(&self) -> Admission {
+        let Shared { unlimited, total, .. } = &*self.shared;
+        Admission { key: Arc::clone(unlimited), total: Arc::clone(total), requests: None }
+    }
+
+    /// How many keys have state here.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.shared.keys.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn key(&self, id: &Arc<str>, limits: RateLimits) -> Arc<LimitState> {
+        let known = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(state) = known.filter(|state| *state.limits() == limits) {
+            return state;
+        }
+        let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let state = match keys.get(id) {
+            Some(state) if *state.limits() == limits => return Arc::clone(state),
+            Some(old) => old.with_limits(limits),
+            None => LimitState::new(LimitOwner::Key, limits, self.shared.clock.clone()),
+        };
+        let state = Arc::new(state);
+        keys.insert(Arc::clone(id), Arc::clone(&state));
+        if keys.len() > self.shared.purge_at.load(Ordering::Relaxed) {
+            // A key of which nothing is used up needs no state.
+            keys.retain(|_, state| Arc::strong_count(state) > 1 || !state.is_as_new());
+            self.shared.purge_at.store(FIRST_PURGE.max(keys.len() * 2), Ordering::Relaxed);
+        }
+        state
+    }
+}
