@@ -19,7 +19,7 @@ use super::request::Request;
 use super::response_head::ResponseHead;
 use super::socket::Socket;
 use super::stream::{Stream, Unread};
-use crate::http::codec::buffer_pool::{self, ROOM};
+use crate::http::codec::buffer_pool::{self, BUFFER_SIZE};
 
 /// See the module. It is handed around, so it stays in one place on the heap.
 pub(super) struct Connection {
@@ -134,7 +134,7 @@ impl Connection {
                 Ok(false) | Err(_) => return Poll::Ready(Err(Error::ClosedBeforeHead)),
             }
             // A head ends with a line: one that comes byte by byte is not parsed for each byte.
-            if memchr::memchr(b'\n', &self.read_buffer[before..]).is_some() || self.read_buffer.len() > ROOM {
+            if memchr::memchr(b'\n', &self.read_buffer[before..]).is_some() || self.read_buffer.len() > BUFFER_SIZE {
                 match ResponseHead::take(&mut self.read_buffer, read_headers) {
                     Ok(None) => {}
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
@@ -157,14 +157,14 @@ impl Connection {
         }
         let received = self.poll_fill(cx);
         if received.is_pending() {
-            buffer_pool::give_up(&mut self.read_buffer);
+            buffer_pool::release(&mut self.read_buffer);
         }
         received
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         ready!(self.stream.poll_readable(cx))?;
-        buffer_pool::make(&mut self.read_buffer);
+        buffer_pool::reserve(&mut self.read_buffer);
         let count = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read_buffer))?;
         self.received_any |= count > 0;
         Poll::Ready(Ok(count > 0))

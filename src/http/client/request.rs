@@ -24,7 +24,7 @@ impl Request {
     #[must_use]
     pub fn new(write_head: impl FnOnce(&mut BytesMut)) -> Self {
         let mut head = BytesMut::new();
-        buffer_pool::make(&mut head);
+        buffer_pool::reserve(&mut head);
         write_head(&mut head);
         Self { head, body: Bytes::new(), more: Vec::new() }
     }
@@ -52,6 +52,6 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         self.head.clear();
-        buffer_pool::give_up(&mut self.head);
+        buffer_pool::release(&mut self.head);
     }
 }

@@ -1,51 +1,51 @@
-//! Room for what is received: buffers that were just used, kept for whoever receives next on the same thread.
+//! A pool of read buffers for each thread.
 //!
-//! A connection that waits holds no buffer, so each of its pieces needs one for a moment. An allocator hands out the memory
-//! that was not used for longest; what was used last is still in the processor's cache.
+//! An idle connection holds no buffer, so it takes one for each piece that it receives. The pool hands out the buffer that
+//! was used last, which is still in the processor's cache; an allocator tends to hand out the coldest memory.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// How much is received at once, bytes.
-pub(crate) const ROOM: usize = 8 * 1024;
-/// With less room than this left in a buffer, more is made.
-pub(crate) const MIN_ROOM: usize = 2 * 1024;
-/// Most buffers that are kept for one thread.
-const MAX_SPARE: usize = 16;
-/// Larger buffers than this are not kept: they grew for a single long message.
-pub(crate) const MAX_ROOM: usize = 2 * ROOM;
+/// Size of a buffer, bytes.
+pub(crate) const BUFFER_SIZE: usize = 8 * 1024;
+/// A buffer with less free space than this is enlarged before it is read into, bytes.
+const MIN_FREE: usize = 2 * 1024;
+/// Most buffers in the pool of a thread.
+const MAX_POOLED: usize = 16;
+/// Larger buffers are not pooled: they grew for a single long message. Bytes.
+pub(crate) const MAX_BUFFER_SIZE: usize = 2 * BUFFER_SIZE;
 
 thread_local! {
-    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes sure that more can be received behind what `inbox` has.
-pub(crate) fn make(inbox: &mut BytesMut) {
-    if inbox.capacity() - inbox.len() >= MIN_ROOM {
+/// Makes sure that `buffer` has free space to read into, behind what it holds.
+pub(crate) fn reserve(buffer: &mut BytesMut) {
+    if buffer.capacity() - buffer.len() >= MIN_FREE {
         return;
     }
-    if inbox.is_empty() {
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
-        *inbox = spare.unwrap_or_else(|| BytesMut::with_capacity(ROOM));
+    if buffer.is_empty() {
+        let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+        *buffer = pooled.unwrap_or_else(|| BytesMut::with_capacity(BUFFER_SIZE));
     } else {
-        inbox.reserve(ROOM);
+        buffer.reserve(BUFFER_SIZE);
     }
 }
 
-/// Gives up what room there is in `inbox`, if nothing has been received: nobody knows for how long.
-pub(crate) fn give_up(inbox: &mut BytesMut) {
-    if !inbox.is_empty() || inbox.capacity() == 0 {
+/// Puts `buffer` back into the pool if it holds nothing, because the connection may be silent for long.
+pub(crate) fn release(buffer: &mut BytesMut) {
+    if !buffer.is_empty() || buffer.capacity() == 0 {
         return;
     }
-    let mut buffer = std::mem::take(inbox);
-    // Pieces of it may still be in use.
-    if buffer.try_reclaim(ROOM) && buffer.capacity() <= MAX_ROOM {
-        // A thread that ends keeps nothing.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < MAX_SPARE {
-                spare.push(buffer);
+    let mut released = std::mem::take(buffer);
+    // Not while a piece of it is still in use.
+    if released.try_reclaim(BUFFER_SIZE) && released.capacity() <= MAX_BUFFER_SIZE {
+        // Without a pool, because the thread ends, it is freed.
+        let _ = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < MAX_POOLED {
+                pool.push(released);
             }
         });
     }
@@ -55,48 +55,48 @@ pub(crate) fn give_up(inbox: &mut BytesMut) {
 mod tests {
     use super::*;
 
-    fn spares() -> usize {
-        SPARE.with_borrow(Vec::len)
+    fn pooled() -> usize {
+        POOL.with_borrow(Vec::len)
     }
 
     #[test]
-    fn the_buffer_that_was_used_last_is_used_next_unless_a_piece_of_it_is_still_in_use() {
-        let mut inbox = BytesMut::new();
-        make(&mut inbox);
-        let first = inbox.as_ptr();
-        inbox.extend_from_slice(b"abc");
-        give_up(&mut inbox);
-        assert_eq!((&inbox[..], spares()), (&b"abc"[..], 0));
-        let piece = inbox.split_to(3).freeze();
-        give_up(&mut inbox);
-        assert_eq!((inbox.capacity(), spares()), (0, 0));
+    fn the_buffer_that_was_used_last_is_used_next_unless_a_piece_of_it_is_in_use() {
+        let mut buffer = BytesMut::new();
+        reserve(&mut buffer);
+        let first = buffer.as_ptr();
+        buffer.extend_from_slice(b"abc");
+        release(&mut buffer);
+        assert_eq!((&buffer[..], pooled()), (&b"abc"[..], 0));
+        let piece = buffer.split_to(3).freeze();
+        release(&mut buffer);
+        assert_eq!((buffer.capacity(), pooled()), (0, 0));
         drop(piece);
 
-        make(&mut inbox);
-        let second = inbox.as_ptr();
-        inbox.extend_from_slice(b"abc");
-        drop(inbox.split());
-        give_up(&mut inbox);
-        assert_eq!(spares(), 1);
-        make(&mut inbox);
-        assert!(inbox.as_ptr() == second && inbox.capacity() >= ROOM && spares() == 0, "{first:?}");
+        reserve(&mut buffer);
+        let second = buffer.as_ptr();
+        buffer.extend_from_slice(b"abc");
+        drop(buffer.split());
+        release(&mut buffer);
+        assert_eq!(pooled(), 1);
+        reserve(&mut buffer);
+        assert!(buffer.as_ptr() == second && buffer.capacity() >= BUFFER_SIZE && pooled() == 0, "{first:?}");
     }
 
     #[test]
-    fn not_many_are_kept_and_no_large_ones() {
-        for _ in 0..2 * MAX_SPARE {
-            give_up(&mut BytesMut::with_capacity(ROOM));
+    fn the_pool_is_bounded_and_takes_no_large_buffers() {
+        for _ in 0..2 * MAX_POOLED {
+            release(&mut BytesMut::with_capacity(BUFFER_SIZE));
         }
-        assert_eq!(spares(), MAX_SPARE);
-        SPARE.with_borrow_mut(Vec::clear);
-        give_up(&mut BytesMut::with_capacity(MAX_ROOM + 1));
-        assert_eq!(spares(), 0);
+        assert_eq!(pooled(), MAX_POOLED);
+        POOL.with_borrow_mut(Vec::clear);
+        release(&mut BytesMut::with_capacity(MAX_BUFFER_SIZE + 1));
+        assert_eq!(pooled(), 0);
     }
 
     #[test]
-    fn more_room_is_made_behind_what_is_there() {
-        let mut inbox = BytesMut::from(&[b'x'; 100][..]);
-        make(&mut inbox);
-        assert!(inbox.len() == 100 && inbox.capacity() - inbox.len() >= MIN_ROOM);
+    fn free_space_is_reserved_behind_what_a_buffer_holds() {
+        let mut buffer = BytesMut::from(&[b'x'; 100][..]);
+        reserve(&mut buffer);
+        assert!(buffer.len() == 100 && buffer.capacity() - buffer.len() >= MIN_FREE);
     }
 }

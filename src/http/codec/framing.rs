@@ -1,106 +1,105 @@
-//! Where a body ends, and what of the bytes that came is body: RFC 9112, sections 6 and 7.
+//! Decodes the framing of a body: by a length, in chunks, or to the end of the connection (RFC 9112, sections 6 and 7).
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderName;
 
-/// Longest line of a chunk's size with its extensions, bytes.
-const MAX_LINE: usize = 4 * 1024;
-/// Most bytes of all trailers. They say nothing that anybody needs here, and are passed over.
+/// Longest line with a chunk's size and extensions, bytes.
+const MAX_SIZE_LINE: usize = 4 * 1024;
+/// Most bytes of all trailers. They are skipped.
 const MAX_TRAILERS: usize = 16 * 1024;
 
-/// Pieces up to this are copied, which costs no more than to share the buffer that they came in, and leaves that free to be
-/// used again at once.
+/// Pieces of up to this many bytes are copied: that costs no more than sharing the buffer, which can be used again at once.
 const COPY_THRESHOLD: usize = 1024;
 
-/// How a body is framed, and how far it has been read.
+/// Decodes a body, whose framing it knows and how much of it is left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BodyDecoder {
-    /// So many bytes are left.
+    /// This many bytes are left.
     Length(u64),
     /// In chunks.
     Chunked(ChunkedDecoder),
-    /// Until the connection closes.
+    /// To the end of the connection.
     Close,
 }
 
-/// What comes next of a body in chunks.
+/// What comes next of a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChunkedDecoder {
     /// The line with the next chunk's size.
     Size,
-    /// So many bytes of a chunk.
+    /// This many bytes of a chunk's data.
     Data(u64),
-    /// The line end behind a chunk.
-    Behind,
-    /// Trailers, of which so many bytes have been passed over, and the empty line at the very end.
+    /// The line end behind a chunk's data.
+    DataEnd,
+    /// Trailers, of which this many bytes were skipped, and the empty line at the very end.
     Trailers(usize),
     /// Nothing.
     Ended,
 }
 
-/// What there is.
+/// A step of decoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// The next bytes of the body; never none.
+    /// The next bytes of the body, never empty.
     Data(Bytes),
-    /// Nothing until more has been received.
+    /// More must be received first.
     More,
-    /// The end.
+    /// The end of the body. What is left in the buffer stands behind it.
     End,
 }
 
-/// The framing is not what the standard allows.
+/// The framing is not valid.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) struct InvalidFraming;
 
 impl BodyDecoder {
-    /// Takes the next piece of the body out of `inbox`, uncopied unless it is short.
-    pub(crate) fn next(&mut self, inbox: &mut BytesMut) -> Result<Decoded, Broken> {
+    /// Takes the next piece of the body out of `buffer`, without a copy unless it is short.
+    pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Decoded, InvalidFraming> {
         match self {
             Self::Length(0) => Ok(Decoded::End),
-            Self::Length(left) => Ok(take(left, inbox)),
-            Self::Chunked(chunks) => chunks.next(inbox),
-            Self::Close if inbox.is_empty() => Ok(Decoded::More),
-            Self::Close => Ok(Decoded::Data(inbox.split().freeze())),
+            Self::Length(left) => Ok(take(left, buffer)),
+            Self::Chunked(chunks) => chunks.next(buffer),
+            Self::Close if buffer.is_empty() => Ok(Decoded::More),
+            Self::Close => Ok(Decoded::Data(buffer.split().freeze())),
         }
     }
 }
 
 impl ChunkedDecoder {
-    fn next(&mut self, inbox: &mut BytesMut) -> Result<Decoded, Broken> {
+    fn next(&mut self, buffer: &mut BytesMut) -> Result<Decoded, InvalidFraming> {
         loop {
             match self {
                 Self::Data(left) => {
-                    let piece = take(left, inbox);
+                    let piece = take(left, buffer);
                     if *left == 0 {
-                        *self = Self::Behind;
+                        *self = Self::DataEnd;
                     }
                     return Ok(piece);
                 }
                 Self::Ended => return Ok(Decoded::End),
-                Self::Behind => {
-                    if inbox.len() < 2 {
-                        return if b"\r\n".starts_with(inbox) { Ok(Decoded::More) } else { Err(Broken) };
+                Self::DataEnd => {
+                    if buffer.len() < 2 {
+                        return if b"\r\n".starts_with(buffer) { Ok(Decoded::More) } else { Err(InvalidFraming) };
                     }
-                    if !inbox.starts_with(b"\r\n") {
-                        return Err(Broken);
+                    if !buffer.starts_with(b"\r\n") {
+                        return Err(InvalidFraming);
                     }
-                    inbox.advance(2);
+                    buffer.advance(2);
                     *self = Self::Size;
                 }
                 Self::Size => {
-                    let Some(length) = line(inbox, MAX_LINE)? else { return Ok(Decoded::More) };
-                    let size = size(&inbox[..length])?;
-                    inbox.advance(length + 2);
+                    let Some(length) = line(buffer, MAX_SIZE_LINE)? else { return Ok(Decoded::More) };
+                    let size = size(&buffer[..length])?;
+                    buffer.advance(length + 2);
                     *self = if size == 0 { Self::Trailers(0) } else { Self::Data(size) };
                 }
-                Self::Trailers(passed) => {
-                    let Some(length) = line(inbox, MAX_TRAILERS - *passed)? else { return Ok(Decoded::More) };
-                    if length > 0 && !is_field(&inbox[..length]) {
-                        return Err(Broken);
+                Self::Trailers(skipped) => {
+                    let Some(length) = line(buffer, MAX_TRAILERS - *skipped)? else { return Ok(Decoded::More) };
+                    if length > 0 && !is_header(&buffer[..length]) {
+                        return Err(InvalidFraming);
                     }
-                    inbox.advance(length + 2);
-                    *passed = (*passed + length + 2).min(MAX_TRAILERS);
+                    buffer.advance(length + 2);
+                    *skipped = (*skipped + length + 2).min(MAX_TRAILERS);
                     if length == 0 {
                         *self = Self::Ended;
                     }
@@ -110,63 +109,63 @@ impl ChunkedDecoder {
     }
 }
 
-/// What `inbox` has of the bytes that are left.
-fn take(left: &mut u64, inbox: &mut BytesMut) -> Decoded {
-    let count = inbox.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+/// Takes what `buffer` has of the bytes that are `left`.
+fn take(left: &mut u64, buffer: &mut BytesMut) -> Decoded {
+    let count = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
     if count == 0 {
         return Decoded::More;
     }
     *left -= count as u64;
     if count <= COPY_THRESHOLD {
-        let data = Bytes::copy_from_slice(&inbox[..count]);
-        inbox.advance(count);
+        let data = Bytes::copy_from_slice(&buffer[..count]);
+        buffer.advance(count);
         return Decoded::Data(data);
     }
-    // All of it: nothing of the buffer is left behind that would keep it alive.
-    let data = if count == inbox.len() { std::mem::take(inbox) } else { inbox.split_to(count) };
+    // The buffer itself where it holds nothing else: no rest of it keeps the memory alive.
+    let data = if count == buffer.len() { std::mem::take(buffer) } else { buffer.split_to(count) };
     Decoded::Data(data.freeze())
 }
 
-/// The length of the first line without its end, if all of it is there.
-fn line(inbox: &BytesMut, most: usize) -> Result<Option<usize>, Broken> {
-    match memchr::memchr(b'\n', inbox) {
-        // A carriage return of its own might end the line for somebody else.
-        Some(at) if at > 0 && at <= most + 1 && memchr::memchr(b'\r', &inbox[..at]) == Some(at - 1) => Ok(Some(at - 1)),
-        Some(_) => Err(Broken),
-        None if inbox.len() > most + 1 => Err(Broken),
+/// The length of the first line without its end; none while it is incomplete. At most `max` bytes.
+fn line(buffer: &BytesMut, max: usize) -> Result<Option<usize>, InvalidFraming> {
+    match memchr::memchr(b'\n', buffer) {
+        // A carriage return within the line may be a line end to another recipient.
+        Some(at) if at > 0 && at <= max + 1 && memchr::memchr(b'\r', &buffer[..at]) == Some(at - 1) => Ok(Some(at - 1)),
+        Some(_) => Err(InvalidFraming),
+        None if buffer.len() > max + 1 => Err(InvalidFraming),
         None => Ok(None),
     }
 }
 
-/// Whether a line is a field: a name, directly behind it a colon, and a value without control characters (RFC 9112,
-/// section 5). A line that begins with a blank goes on with the one before it, which nobody may send any more.
-fn is_field(line: &[u8]) -> bool {
+/// Whether a line is a header: a name, directly behind it a colon, and a value without control characters (RFC 9112,
+/// section 5). A line that begins with white space continues the one before it, which is obsolete and refused.
+fn is_header(line: &[u8]) -> bool {
     let Some(colon) = memchr::memchr(b':', line) else { return false };
     HeaderName::from_bytes(&line[..colon]).is_ok() && !line[colon..].iter().any(is_control)
 }
 
-/// Control characters but for the tab.
+/// Control characters except the tab.
 const fn is_control(byte: &u8) -> bool {
     byte.is_ascii_control() && *byte != b'\t'
 }
 
-/// The size in a chunk's first line: hexadecimal digits, then perhaps extensions, which are nobody's business here.
-fn size(line: &[u8]) -> Result<u64, Broken> {
+/// The size in a chunk's first line: hexadecimal digits, then perhaps extensions, which are skipped.
+fn size(line: &[u8]) -> Result<u64, InvalidFraming> {
     let mut size = 0_u64;
     let mut digits = 0;
     for digit in line.iter().map_while(|byte| char::from(*byte).to_digit(16)) {
-        // Sixteen of them fill it.
+        // Sixteen digits fill 64 bits.
         if digits == 16 {
-            return Err(Broken);
+            return Err(InvalidFraming);
         }
         size = size << 4 | u64::from(digit);
         digits += 1;
     }
     let rest =
         line[digits..].iter().position(|byte| !matches!(byte, b' ' | b'\t')).map_or(&[][..], |at| &line[digits + at..]);
-    // A control character in an extension is nobody's, and might be a line's end for somebody else.
-    let plain = rest.is_empty() || rest[0] == b';' && !rest.iter().any(is_control);
-    if plain && digits > 0 { Ok(size) } else { Err(Broken) }
+    // A control character in an extension may be a line end to another recipient.
+    let is_valid = rest.is_empty() || rest[0] == b';' && !rest.iter().any(is_control);
+    if is_valid && digits > 0 { Ok(size) } else { Err(InvalidFraming) }
 }
 
 #[cfg(test)]
@@ -174,12 +173,12 @@ mod tests {
     use super::*;
 
     /// All of a body that comes in these pieces, and whether its end was seen.
-    fn read(mut framing: BodyDecoder, pieces: &[&[u8]]) -> Result<(String, bool), Broken> {
-        let (mut inbox, mut body) = (BytesMut::new(), Vec::new());
+    fn read(mut decoder: BodyDecoder, pieces: &[&[u8]]) -> Result<(String, bool), InvalidFraming> {
+        let (mut buffer, mut body) = (BytesMut::new(), Vec::new());
         for piece in pieces {
-            inbox.extend_from_slice(piece);
+            buffer.extend_from_slice(piece);
             loop {
-                match framing.next(&mut inbox)? {
+                match decoder.next(&mut buffer)? {
                     Decoded::Data(data) => body.extend_from_slice(&data),
                     Decoded::More => break,
                     Decoded::End => return Ok((String::from_utf8(body).unwrap(), true)),
@@ -189,24 +188,24 @@ mod tests {
         Ok((String::from_utf8(body).unwrap(), false))
     }
 
-    fn chunked(pieces: &[&[u8]]) -> Result<(String, bool), Broken> {
+    fn chunked(pieces: &[&[u8]]) -> Result<(String, bool), InvalidFraming> {
         read(BodyDecoder::Chunked(ChunkedDecoder::Size), pieces)
     }
 
     #[test]
-    fn a_length_is_a_length() {
+    fn a_body_with_a_length_ends_there() {
         assert_eq!(read(BodyDecoder::Length(5), &[b"ab", b"cdefg"]), Ok(("abcde".into(), true)));
         assert_eq!(read(BodyDecoder::Length(5), &[b"ab"]), Ok(("ab".into(), false)));
         assert_eq!(read(BodyDecoder::Length(0), &[b"x"]), Ok((String::new(), true)));
     }
 
     #[test]
-    fn without_a_length_everything_is_body() {
+    fn without_a_length_the_body_ends_with_the_connection() {
         assert_eq!(read(BodyDecoder::Close, &[b"ab", b"c"]), Ok(("abc".into(), false)));
     }
 
     #[test]
-    fn chunks_are_read_in_any_split() {
+    fn chunks_are_decoded_in_any_split() {
         let all = b"3\r\nabc\r\n00A ; x=\"y\"\r\n0123456789\r\nf\t\r\n0123456789abcde\r\n0\r\nDate: now\r\n\r\nrest";
         let body = "abc01234567890123456789abcde".to_owned();
         let bytewise: Vec<&[u8]> = all.chunks(1).collect();
@@ -218,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_the_end_is_left_alone() {
-        let mut inbox = BytesMut::from(&b"1\r\na\r\n0\r\n\r\nHTTP"[..]);
-        let mut framing = BodyDecoder::Chunked(ChunkedDecoder::Size);
-        assert_eq!(framing.next(&mut inbox), Ok(Decoded::Data(Bytes::from_static(b"a"))));
-        assert_eq!(framing.next(&mut inbox), Ok(Decoded::End));
-        assert_eq!(&inbox[..], b"HTTP");
+    fn bytes_behind_the_end_stay_in_the_buffer() {
+        let mut buffer = BytesMut::from(&b"1\r\na\r\n0\r\n\r\nHTTP"[..]);
+        let mut decoder = BodyDecoder::Chunked(ChunkedDecoder::Size);
+        assert_eq!(decoder.next(&mut buffer), Ok(Decoded::Data(Bytes::from_static(b"a"))));
+        assert_eq!(decoder.next(&mut buffer), Ok(Decoded::End));
+        assert_eq!(&buffer[..], b"HTTP");
     }
 
     #[test]
-    fn broken_framing_is_refused() {
+    fn invalid_framing_is_an_error() {
         let (long, trailers) = (b"1;".repeat(4_096), b"a: b\r\n".repeat(4_096));
         let long_trailers = [&b"0\r\n"[..], &trailers].concat();
         let bad: [&[u8]; 16] = [
@@ -249,7 +248,12 @@ mod tests {
             &long_trailers,
         ];
         for bytes in bad {
-            assert_eq!(chunked(&[bytes]), Err(Broken), "{}", String::from_utf8_lossy(&bytes[..bytes.len().min(40)]));
+            assert_eq!(
+                chunked(&[bytes]),
+                Err(InvalidFraming),
+                "{}",
+                String::from_utf8_lossy(&bytes[..bytes.len().min(40)])
+            );
         }
         assert_eq!(chunked(&[b"ffffffffffffffff\r\na"]), Ok(("a".into(), false)));
     }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::read_buffer::ReadBuffer;
 use super::refusal::{EngineRefusal, Refuser};
-use super::request_body::{BodySender, Moved, RequestBody};
+use super::request_body::{BodySender, Fed, RequestBody};
 use super::request_head::{RequestHead, ResponseContext};
 use super::response_head::{self, BodyEncoder};
 use super::socket::Socket;
@@ -32,14 +32,14 @@ const MAX_AHEAD: usize = 16 * 1024;
 /// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
 const MAX_PASSED_OVER: u64 = 64 * 1024;
 
-/// What holds for a connection.
+/// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionOptions {
     /// Longest head of a request, bytes.
     pub head: usize,
     /// How long the first head may take; `idle` where that is shorter.
     pub first_head: Duration,
-    /// How long each further one may, from the answer before it on.
+    /// How long each further head may take, from the end of the response before it on.
     pub idle: Duration,
 }
 
@@ -112,7 +112,8 @@ where
         }
     }
 
-    /// Ends it after the answer that is on it, or at once where it waits for a further request. To be polled then.
+    /// Closes the connection after the current response, or at once while it waits for another request. To be polled
+    /// afterwards.
     pub fn finish(&mut self) {
         self.keeps = false;
         match self.state {
@@ -193,7 +194,7 @@ where
         if let BodyDecoder::Length(length) = framing
             && let Some(bytes) = self.inbox.take(length)
         {
-            return RequestBody::here(bytes);
+            return RequestBody::whole(bytes);
         }
         let (arrival, incoming) = BodySender::new(framing);
         self.arrival = Some(arrival);
@@ -216,13 +217,13 @@ where
     fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(arrival) = &mut self.arrival else { return self.poll_left(cx) };
-            match arrival.hand_on(self.inbox.buffer(), cx) {
-                Moved::On => {
-                    self.arrival.take_if(|arrival| arrival.is_over());
+            match arrival.poll_feed(self.inbox.buffer(), cx) {
+                Fed::Moved => {
+                    self.arrival.take_if(|arrival| arrival.is_complete());
                     return Poll::Ready(Ok(()));
                 }
-                Moved::Idle => return self.poll_left(cx),
-                Moved::Hungry => {}
+                Fed::Idle => return self.poll_left(cx),
+                Fed::Starved => {}
             }
             if std::mem::take(&mut self.waits) {
                 self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -231,7 +232,7 @@ where
             if !matches!(ready!(self.inbox.poll_receive(&mut self.io, cx)), Ok(true)) {
                 self.ended = true;
                 if let Some(arrival) = self.arrival.take() {
-                    arrival.break_off(cx);
+                    arrival.abort(cx);
                 }
                 self.keeps = false;
                 return Poll::Ready(Ok(()));
@@ -252,7 +253,7 @@ where
                 return if gone { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Pending };
             }
             if self.arrival.is_none() {
-                self.inbox.pass_over_empty_lines();
+                self.inbox.skip_empty_lines();
             }
             if self.inbox.len() >= MAX_AHEAD {
                 if self.arrival.is_some() || !self.io.ends_with_client() {
@@ -323,7 +324,7 @@ where
         let arrival = self.arrival.take();
         self.state = match arrival {
             _ if !self.keeps => State::Closing { unread: arrival.is_some() || !self.inbox.is_empty() },
-            Some(arrival) => State::EphemeralFrame(arrival.into_rest()),
+            Some(arrival) => State::EphemeralFrame(arrival.into_decoder()),
             None => State::Waiting,
         };
     }

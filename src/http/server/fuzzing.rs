@@ -1,4 +1,4 @@
-//! The parsers of this module for `fuzz/`, whose names are private otherwise.
+//! The parsers of this module for `fuzz/`, which are private otherwise.
 
 use bytes::BytesMut;
 use http::{Method, Uri};
@@ -23,21 +23,21 @@ pub struct HeadRead {
     pub keep_alive: bool,
     /// The client waits for `100 Continue`.
     pub expects_continue: bool,
-    /// How many bytes of the input stand behind the head.
+    /// Bytes of the input behind the head.
     pub left: usize,
 }
 
-/// Reads a request head of at most `most` bytes that arrives in these pieces, as a connection does. None: it is incomplete.
+/// Reads a request head of at most `max` bytes that arrives in these pieces, as a connection does. None: it is incomplete.
 ///
 /// # Errors
 /// The status with which the request is refused.
-pub fn read_head(pieces: &[&[u8]], most: usize) -> Result<Option<HeadRead>, u16> {
+pub fn read_head(pieces: &[&[u8]], max: usize) -> Result<Option<HeadRead>, u16> {
     let mut left: usize = pieces.iter().map(|piece| piece.len()).sum();
-    let mut inbox = ReadBuffer::default();
+    let mut buffer = ReadBuffer::default();
     for piece in pieces {
         left -= piece.len();
-        inbox.buffer().extend_from_slice(piece);
-        let Some(head) = inbox.take_head(most).map_err(|status| status.as_u16())? else { continue };
+        buffer.buffer().extend_from_slice(piece);
+        let Some(head) = buffer.take_head(max).map_err(|status| status.as_u16())? else { continue };
         let request = head.request;
         let fields =
             request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
@@ -49,7 +49,7 @@ pub fn read_head(pieces: &[&[u8]], most: usize) -> Result<Option<HeadRead>, u16>
             length: if let BodyDecoder::Length(length) = head.decoder { Some(length) } else { None },
             keep_alive: head.keep_alive,
             expects_continue: head.expects_continue,
-            left: left + inbox.buffer().len(),
+            left: left + buffer.buffer().len(),
         }));
     }
     Ok(None)
@@ -58,11 +58,11 @@ pub fn read_head(pieces: &[&[u8]], most: usize) -> Result<Option<HeadRead>, u16>
 /// How the reading of a chunked body ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ChunksEnd {
-    /// The framing is broken.
+    /// The framing is invalid.
     Broken,
     /// More bytes are needed.
     More,
-    /// At the end of the body, with so many bytes of the input behind it.
+    /// At the end of the body, with this many bytes of the input behind it.
     Ended(usize),
 }
 
@@ -70,15 +70,15 @@ pub enum ChunksEnd {
 #[must_use]
 pub fn read_chunks(pieces: &[&[u8]]) -> (Vec<u8>, ChunksEnd) {
     let mut left: usize = pieces.iter().map(|piece| piece.len()).sum();
-    let (mut framing, mut inbox, mut body) = (BodyDecoder::Chunked(ChunkedDecoder::Size), BytesMut::new(), Vec::new());
+    let (mut decoder, mut buffer, mut body) = (BodyDecoder::Chunked(ChunkedDecoder::Size), BytesMut::new(), Vec::new());
     for piece in pieces {
         left -= piece.len();
-        inbox.extend_from_slice(piece);
+        buffer.extend_from_slice(piece);
         loop {
-            match framing.next(&mut inbox) {
+            match decoder.next(&mut buffer) {
                 Ok(Decoded::Data(data)) => body.extend_from_slice(&data),
                 Ok(Decoded::More) => break,
-                Ok(Decoded::End) => return (body, ChunksEnd::Ended(left + inbox.len())),
+                Ok(Decoded::End) => return (body, ChunksEnd::Ended(left + buffer.len())),
                 Err(_broken) => return (body, ChunksEnd::Broken),
             }
         }

@@ -1,8 +1,11 @@
-//! HTTP/1.1 as a server speaks it (RFC 9112): one connection, its requests one after the other, and their answers.
+//! The server side of HTTP/1.1 (RFC 9112): one connection, its requests one after the other, and their responses.
 //!
-//! Everything is one future without a task, a channel or a timer of its own for each request: a token goes from the body
-//! that makes it into the socket in one poll. While a connection waits, for a request or for the next token, it holds no
-//! buffer.
+//! A connection is one future, without a task, a channel or a timer of its own for each request: a token goes from the body
+//! that produces it into the socket in one poll. While it waits for a request or for the next token, it holds no buffer.
+//!
+//! The seam: [`Connection`] is made of a [`Socket`], a service (a function from a request to the future of a response), and a
+//! [`Refuser`]. It answers every request through the service, or refuses it through the refuser; a response is complete in its
+//! head; the future or the body of a response is dropped when the client is gone.
 
 mod connection;
 mod date;

@@ -1,32 +1,33 @@
-//! What the engine refuses by itself: bytes that are no request, or one that it can't serve.
+//! What the engine refuses by itself: bytes that are not a valid request, or a request that it can't serve.
 //!
-//! How such an answer looks is none of the engine's business: whoever makes a connection hands it a [`Refuser`], which gets
-//! what could be read of the request line and gives the whole answer. The connection closes behind it.
+//! The response is rendered outside of this module: the engine gets a [`Refuser`], calls it with what could be read of the
+//! request line, sends the response that it returns, and closes the connection.
 
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-/// Longest part of a method or a target that is looked at, bytes.
+/// Longest part of the method and of the target that the refuser sees, bytes.
 const MAX_LEN: usize = 1_024;
 
-/// Makes the answer to what the engine refuses.
+/// Renders the response to what the engine refuses.
 pub type Refuser<B> = Arc<dyn Fn(&EngineRefusal<'_>) -> Response<B> + Send + Sync>;
 
-/// A refusal of the engine's: 400 (no HTTP), 414 (the target is too long), 431 (the head is), 501 (an unknown transfer coding)
-/// or 505 (another version of HTTP).
+/// A refusal of the engine: 400 (invalid), 414 (the target is too long), 431 (the head is too large), 501 (an unknown transfer
+/// coding) or 505 (another version of HTTP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineRefusal<'a> {
-    /// What is wrong.
+    /// The status.
     pub status: StatusCode,
-    /// The method, if the request line could be read so far; else empty. At most 1 KiB, perhaps no method at all.
+    /// The first word of the request line, which is the method of a valid request. At most 1 KiB; empty if it is not visible
+    /// ASCII.
     pub method: &'a str,
-    /// The target, likewise.
+    /// The second word, which is the target of a valid request. Likewise.
     pub target: &'a str,
 }
 
 impl<'a> EngineRefusal<'a> {
-    /// What can be read of a request that begins with these bytes.
+    /// The refusal of a request that begins with these bytes.
     pub(super) fn new(status: StatusCode, received: &'a [u8]) -> Self {
         let line = received.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         let mut words = line.splitn(3, |byte| *byte == b' ').map(word);
@@ -47,7 +48,7 @@ impl<'a> EngineRefusal<'a> {
     }
 }
 
-/// The beginning of a word, if it is of visible ASCII.
+/// The beginning of a word, if it is visible ASCII; else an empty one.
 fn word(bytes: &[u8]) -> &str {
     let bytes = &bytes[..bytes.len().min(MAX_LEN)];
     let is_visible = bytes.iter().all(u8::is_ascii_graphic);
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_request_line_is_read_as_far_as_it_is_one() {
+    fn the_request_line_is_read_as_far_as_it_is_valid() {
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(2 * MAX_LEN));
         for (received, method, target) in [
             (&b"GET /v1/models HTTP/1.1\r\nx y: z\r\n"[..], "GET", "/v1/models"),

@@ -1,4 +1,4 @@
-//! The body of a request, as whoever answers it sees it.
+//! The body of a request. The service reads it through [`RequestBody`], the connection feeds it through [`BodySender`].
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::http::codec::{BodyDecoder, Decoded};
 
-/// The body did not arrive to its end, or its framing was broken.
+/// The body was not received to its end, or its framing was invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyAborted;
 
@@ -28,16 +28,15 @@ pub struct RequestBody(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// All that there is, as it came with the head; empty: nothing more.
-    Here(Bytes),
-    /// It arrives as it is asked for.
-    Arriving { shared: Shared, left: Option<u64>, ended: bool },
+    /// All that is left of a body that came with the head.
+    Whole(Bytes),
+    /// A body that is received as it is read. `left` is none if it has no length.
+    Streamed { shared: Shared, left: Option<u64>, ended: bool },
 }
 
 impl RequestBody {
-    /// A body that is all there.
-    pub(super) const fn here(bytes: Bytes) -> Self {
-        Self(Kind::Here(bytes))
+    pub(super) const fn whole(bytes: Bytes) -> Self {
+        Self(Kind::Whole(bytes))
     }
 }
 
@@ -47,10 +46,10 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyAborted>>> {
         let polled = match &mut self.0 {
-            Kind::Here(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Here(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            Kind::Arriving { ended: true, .. } => Poll::Ready(None),
-            Kind::Arriving { shared, left, ended } => {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            Kind::Streamed { ended: true, .. } => Poll::Ready(None),
+            Kind::Streamed { shared, left, ended } => {
                 let polled = shared.poll(cx);
                 if let (Poll::Ready(Some(Ok(data))), Some(left)) = (&polled, left) {
                     *left -= (data.len() as u64).min(*left);
@@ -65,37 +64,37 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Here(bytes) => bytes.is_empty(),
-            Kind::Arriving { ended, .. } => *ended,
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Streamed { ended, .. } => *ended,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Here(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Arriving { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Streamed { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }
 
-/// The connection's end of a body that arrives.
+/// The connection's side of a body that is received as it is read.
 #[derive(Debug)]
 pub(super) struct BodySender {
-    framing: BodyDecoder,
+    decoder: BodyDecoder,
     shared: Shared,
 }
 
-/// What both ends share; nearly always both are polled by the same task.
+/// What both sides share. Nearly always both are polled by the same task.
 #[derive(Clone, Debug, Default)]
 struct Shared(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The next piece, until it is taken.
+    /// The next piece, until it is read.
     data: Option<Bytes>,
-    /// Nothing more comes behind it.
-    over: Option<Result<(), BodyAborted>>,
-    /// Somebody has asked for a piece that was not there.
+    /// How the body ended, behind `data`.
+    end: Option<Result<(), BodyAborted>>,
+    /// The service waits for the next piece.
     wanted: bool,
     reader: Option<Waker>,
     connection: Option<Waker>,
@@ -112,12 +111,12 @@ impl Shared {
         if let Some(data) = state.data.take() {
             return Poll::Ready(Some(Ok(data)));
         }
-        if let Some(over) = state.over {
-            return Poll::Ready(over.err().map(Err));
+        if let Some(end) = state.end {
+            return Poll::Ready(end.err().map(Err));
         }
         state.wanted = true;
         state.reader = Some(cx.waker().clone());
-        // The connection looks after it has polled whoever answers; it must be told only if that is another task.
+        // The connection checks `wanted` after it has polled the service; only if another task reads, it must be woken.
         if let Some(connection) = state.connection.take_if(|waker| !waker.will_wake(cx.waker())) {
             connection.wake();
         }
@@ -125,70 +124,70 @@ impl Shared {
     }
 }
 
-/// What became of an attempt to move a body on.
-pub(super) enum Moved {
+/// What [`BodySender::poll_feed`] did.
+pub(super) enum Fed {
     /// A piece was handed over, or the end.
-    On,
-    /// More has to be received first.
-    Hungry,
-    /// Nobody asks for more now.
+    Moved,
+    /// The service waits, and more must be received first.
+    Starved,
+    /// The service doesn't wait for more.
     Idle,
 }
 
 impl BodySender {
-    /// A body of which not all is there.
-    pub(super) fn new(framing: BodyDecoder) -> (Self, RequestBody) {
+    /// Both sides of a body of which not all has been received.
+    pub(super) fn new(decoder: BodyDecoder) -> (Self, RequestBody) {
         let shared = Shared::default();
-        let left = if let BodyDecoder::Length(left) = framing { Some(left) } else { None };
-        let incoming = RequestBody(Kind::Arriving { shared: shared.clone(), left, ended: false });
-        (Self { framing, shared }, incoming)
+        let left = if let BodyDecoder::Length(left) = decoder { Some(left) } else { None };
+        let body = RequestBody(Kind::Streamed { shared: shared.clone(), left, ended: false });
+        (Self { decoder, shared }, body)
     }
 
-    /// Hands on what `inbox` has, if it is asked for; the connection is woken when it is.
-    pub(super) fn hand_on(&mut self, inbox: &mut BytesMut, cx: &Context<'_>) -> Moved {
+    /// Hands over the next piece from `buffer`, if the service waits for it. Otherwise the connection is woken when it does.
+    pub(super) fn poll_feed(&mut self, buffer: &mut BytesMut, cx: &Context<'_>) -> Fed {
         let mut state = self.shared.state();
         if !state.wanted {
             state.connection = Some(cx.waker().clone());
-            return Moved::Idle;
+            return Fed::Idle;
         }
-        match self.framing.next(inbox) {
-            Ok(Decoded::More) => return Moved::Hungry,
+        match self.decoder.next(buffer) {
+            Ok(Decoded::More) => return Fed::Starved,
             Ok(Decoded::Data(data)) => state.data = Some(data),
-            Ok(Decoded::End) => state.over = Some(Ok(())),
-            Err(_broken) => state.over = Some(Err(BodyAborted)),
+            Ok(Decoded::End) => state.end = Some(Ok(())),
+            Err(_broken) => state.end = Some(Err(BodyAborted)),
         }
-        state.answer(cx);
-        Moved::On
+        state.wake_reader(cx);
+        Fed::Moved
     }
 
-    /// Nothing more will come.
-    pub(super) fn break_off(&self, cx: &Context<'_>) {
+    /// Ends the body early: nothing more will be received.
+    pub(super) fn abort(&self, cx: &Context<'_>) {
         let mut state = self.shared.state();
-        state.over = Some(Err(BodyAborted));
-        state.answer(cx);
+        state.end = Some(Err(BodyAborted));
+        state.wake_reader(cx);
     }
 
-    /// Whether all of it has been received, and found in order.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.framing, BodyDecoder::Length(0)) || matches!(self.shared.state().over, Some(Ok(())))
+    /// Whether all of it has been received, and its framing was valid.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self.decoder, BodyDecoder::Length(0)) || matches!(self.shared.state().end, Some(Ok(())))
     }
 
-    /// What is left of it, for whoever passes over it.
-    pub(super) fn into_rest(mut self) -> BodyDecoder {
-        std::mem::replace(&mut self.framing, BodyDecoder::Length(0))
+    /// The decoder of what is left.
+    pub(super) fn into_decoder(mut self) -> BodyDecoder {
+        std::mem::replace(&mut self.decoder, BodyDecoder::Length(0))
     }
 
-    /// How much is left, if that is known.
+    /// How much is left, if it has a length.
     pub(super) const fn left(&self) -> Option<u64> {
-        if let BodyDecoder::Length(left) = self.framing { Some(left) } else { None }
+        if let BodyDecoder::Length(left) = self.decoder { Some(left) } else { None }
     }
 }
 
 impl Drop for BodySender {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        // Whoever still reads would wait for ever.
-        state.over.get_or_insert(Err(BodyAborted));
+        // The service may still read it, and would wait for ever.
+        state.end.get_or_insert(Err(BodyAborted));
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
@@ -196,8 +195,8 @@ impl Drop for BodySender {
 }
 
 impl State {
-    /// Tells the reader, if it is another task than the connection's, which looks at whoever answers next.
-    fn answer(&mut self, cx: &Context<'_>) {
+    /// Wakes the reader if it is another task. The connection's own task polls the service next.
+    fn wake_reader(&mut self, cx: &Context<'_>) {
         self.wanted = false;
         if let Some(reader) = self.reader.take_if(|waker| !waker.will_wake(cx.waker())) {
             reader.wake();

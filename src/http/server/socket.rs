@@ -1,22 +1,24 @@
-//! What the engine asks of a byte stream beyond reading and writing.
+//! What the server needs of a byte stream beyond reading and writing.
 
 use std::io;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// What bytes come from and go to.
+/// The byte stream of a client.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// Ready when a read would not wait; takes no buffer to find out.
+    /// Ready when a read may succeed. Needs no buffer, so that an idle connection holds none.
     ///
     /// # Errors
     /// Those of the socket.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Whether the answer at hand is given up when the client ends its side. Otherwise a client that sends no more gets it.
+    /// Whether the current response is given up when the client closes its side. Otherwise it is sent, as to a client that
+    /// has half closed the connection.
     fn ends_with_client(&self) -> bool;
 
-    /// Closes it. `unread`: the client may still be sending what nobody reads, and must get its answer all the same.
+    /// Closes the stream. `unread`: the client may still be sending; the response must reach it all the same, so the stream
+    /// must not be reset.
     ///
     /// # Errors
     /// Those of the socket.

@@ -1,4 +1,4 @@
-//! What goes out: heads, and pieces of bodies in their framing, in as few writes as can be.
+//! What is to be sent: heads and framed pieces of bodies, in as few writes as possible.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,47 +7,47 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
-/// Pieces up to this are copied behind what waits: one write of one buffer costs less than one of several.
+/// Pieces of up to this many bytes are copied into the buffer: one write of one buffer costs less than one of several.
 pub(super) const COPY_THRESHOLD: usize = 4 * 1024;
-/// With so much waiting, it goes out before more is asked for, bytes.
-const MANY: usize = 16 * 1024;
+/// With this much in the buffer, it is flushed before more is added, bytes.
+const HIGH_WATER_MARK: usize = 16 * 1024;
 
-/// What waits to be written, in this order. Never more than [`MANY`] and one piece.
+/// Unsent bytes, in this order: `buffer`, `piece`, `tail`. Holds at most [`HIGH_WATER_MARK`] and one piece.
 #[derive(Debug, Default)]
 pub(super) struct WriteBuffer {
     buffer: BytesMut,
-    /// A piece that was too large to be copied.
+    /// A piece that is too large to be copied.
     piece: Bytes,
-    /// What its framing has behind it.
+    /// The framing behind that piece.
     tail: &'static [u8],
 }
 
 impl WriteBuffer {
-    /// To write a head into. Nothing may wait behind it.
+    /// The buffer, to append a head to. Only while [`Self::is_full`] is false.
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
-    /// Adds `before`, `piece` and `behind`.
-    pub(super) fn push(&mut self, before: &[u8], piece: Bytes, behind: &'static [u8]) {
+    /// Appends `before`, `piece` and `after`. Only while [`Self::is_full`] is false.
+    pub(super) fn push(&mut self, before: &[u8], piece: Bytes, after: &'static [u8]) {
         let copied = piece.len() <= COPY_THRESHOLD;
-        let length = if copied { piece.len() + behind.len() } else { 0 };
+        let length = if copied { piece.len() + after.len() } else { 0 };
         self.buffer.reserve(before.len() + length);
         self.buffer.extend_from_slice(before);
         if copied {
             self.buffer.extend_from_slice(&piece);
-            self.buffer.extend_from_slice(behind);
+            self.buffer.extend_from_slice(after);
         } else {
-            (self.piece, self.tail) = (piece, behind);
+            (self.piece, self.tail) = (piece, after);
         }
     }
 
-    /// Whether it has to go out before there is room for more.
+    /// Whether it must be flushed before more is added.
     pub(super) fn is_full(&self) -> bool {
-        !self.piece.is_empty() || !self.tail.is_empty() || self.buffer.len() >= MANY
+        !self.piece.is_empty() || !self.tail.is_empty() || self.buffer.len() >= HIGH_WATER_MARK
     }
 
-    /// Writes all of it.
+    /// Writes everything.
     pub(super) fn poll_flush(
         &mut self,
         to: &mut (impl AsyncWrite + Unpin),
@@ -63,7 +63,7 @@ impl WriteBuffer {
             } else if !self.tail.is_empty() {
                 ready!(to.poll_write(cx, self.tail))?
             } else {
-                // Nobody knows when more comes.
+                // The stream may be silent for long: it keeps no buffer.
                 self.buffer = BytesMut::new();
                 return Poll::Ready(Ok(()));
             };
@@ -92,17 +92,17 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes at a time, and then nothing for once.
+    /// Takes a limited number of bytes at a time, and is pending every other time.
     struct Slow {
         at_once: usize,
-        tired: bool,
+        pending: bool,
         taken: Vec<u8>,
     }
 
     impl AsyncWrite for Slow {
         fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-            self.tired = !self.tired;
-            if self.tired {
+            self.pending = !self.pending;
+            if self.pending {
                 return Poll::Pending;
             }
             let count = buf.len().min(self.at_once);
@@ -120,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_goes_out_in_its_order_however_little_is_taken_at_once() {
+    fn everything_is_sent_in_order_however_little_is_taken_at_once() {
         let mut cx = Context::from_waker(Waker::noop());
         for at_once in [1, 2, 1_000, usize::MAX] {
-            let mut slow = Slow { at_once, tired: false, taken: Vec::new() };
+            let mut slow = Slow { at_once, pending: false, taken: Vec::new() };
             let (mut out, mut expected) = (WriteBuffer::default(), Vec::new());
             for size in [0, 1, COPY_THRESHOLD, COPY_THRESHOLD + 1, 3, COPY_THRESHOLD + 2] {
-                // As a body is asked: whenever there is room.
+                // As a body is polled: whenever there is room.
                 while out.is_full() {
                     let _ = out.poll_flush(&mut slow, &mut cx);
                 }
