@@ -6,7 +6,7 @@
 //!
 //! | fixture | provider | difference | result |
 //! |---|---|---|---|
-//! | `overflow_*` | all | each has its own message for a conversation that is too long | 400 `context_length_exceeded` ([`is_context_overflow`]) |
+//! | `overflow_*` | all | each has its own message for a conversation that is too long | 400 `context_length_exceeded` (`is_context_overflow`) |
 //! | `error_number_code` | llama.cpp, vLLM, OpenRouter | an error's `code` is a number | read as a status, not passed on as a code |
 //! | `error_list` | Gemini | an error's body is an array with the error in it | read |
 //! | `error_detail_list` | FastAPI | `detail` is an array of errors | the first is read |
@@ -22,7 +22,7 @@
 //! | `content_null` | llama.cpp | the first delta has a `content` of null | passed on: every SDK accepts it, and OpenAI sends it with tools |
 //! | `call_unnumbered` | Gemini | tool calls without `index` | an index is added |
 //! | `finish_empty` | older servers | a `finish_reason` of `""` on each chunk | null: it does not finish the choice, and async-openai fails on it |
-//! | `finish_own` | Mistral, Together, others | other finish reasons | OpenAI's ([`finish_reason`]) |
+//! | `finish_own` | Mistral, Together, others | other finish reasons | OpenAI's (`finish_reason`) |
 //! | `choice_order` | llama.cpp | choice 1 begins first | held back until choice 0 has begun |
 //! | `usage_null_choices` | proxies | usage on a chunk whose `choices` is null or missing | used; a client that asked for usage gets an empty array |
 //! | `usage_on_finish` | Mistral, DeepSeek, Gemini | usage on the chunk that finishes the choice | used; removed for clients that did not ask for usage |
