@@ -175,6 +175,10 @@ impl StreamTranscoder {
     /// Passes the next event on, if there is one, and says whether the stream ends with it.
     fn poll_event(&mut self, usage: &mut UsageGuard) -> Option<Option<End>> {
         if let Some((event, facts)) = self.first.next() {
+            if self.first.as_slice().is_empty() {
+                // Gives its memory back: a stream may be silent for long from here on.
+                self.first = Vec::new().into_iter();
+            }
             self.admit(event, &facts, usage);
             return Some(None);
         }
