@@ -14,7 +14,7 @@ mod tokens;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use file_cycles::ModulePath;
+use file_cycles::{Crates, ModulePath, cycles, describe};
 use file_rules::{file_violations, top_violations};
 use layers::{layer_violations, layers};
 
@@ -113,4 +113,15 @@ fn the_top_of_the_repository_is_tidy() {
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.lines().any(|path| path == "Cargo.toml"), "no files: {listed:?}");
     assert_none(&top_violations(listed.lines()));
+}
+
+#[test]
+fn no_files_depend_on_each_other_in_a_cycle() {
+    let sources: Vec<_> = ["src", "benches"].into_iter().flat_map(sources).collect();
+    let mut crates = Crates::default();
+    sources.iter().for_each(|source| crates.add(&module_path(&source.path), &source.path, &source.text));
+    let dependencies = crates.dependencies();
+    assert!(dependencies.len() > sources.len() / 2, "few dependencies were read: {}", dependencies.len());
+    let cycles = cycles(&dependencies);
+    assert_none(&cycles.iter().map(|cycle| describe(cycle, &dependencies)).collect::<Vec<_>>());
 }
