@@ -78,7 +78,7 @@ enum State<F, B> {
     /// everything settled.
     Ending,
     /// What is left of a request's body is passed over.
-    EphemeralFrame(BodyDecoder),
+    SkippingBody(BodyDecoder),
     /// The last bytes are on their way, then it is closed.
     Closing { unread: bool },
 }
@@ -121,7 +121,7 @@ where
             State::Waiting if self.greeted && self.inbox.is_empty() => self.head_due = Instant::now(),
             // A request is perhaps on its way.
             State::Waiting => self.head_due = self.head_due.min(Instant::now() + LAST_HEAD),
-            State::EphemeralFrame(_) => self.state = State::Closing { unread: true },
+            State::SkippingBody(_) => self.state = State::Closing { unread: true },
             _ => {}
         }
     }
@@ -139,7 +139,7 @@ where
             },
             State::Sending(..) => self.poll_send(cx).map_ok(|()| true),
             State::Ending => self.poll_end(cx).map_ok(|()| true),
-            State::EphemeralFrame(_) => self.poll_pass(cx),
+            State::SkippingBody(_) => self.poll_pass(cx),
             State::Closing { unread } => {
                 ready!(self.out.poll_flush(&mut self.io, cx))?;
                 self.io.poll_close(cx, *unread).map_ok(|()| false)
@@ -324,14 +324,14 @@ where
         let arrival = self.arrival.take();
         self.state = match arrival {
             _ if !self.keeps => State::Closing { unread: arrival.is_some() || !self.inbox.is_empty() },
-            Some(arrival) => State::EphemeralFrame(arrival.into_decoder()),
+            Some(arrival) => State::SkippingBody(arrival.into_decoder()),
             None => State::Waiting,
         };
     }
 
     /// Passes over what is left of a body, which is not much.
     fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let State::EphemeralFrame(framing) = &mut self.state else { return Poll::Ready(Ok(true)) };
+        let State::SkippingBody(framing) = &mut self.state else { return Poll::Ready(Ok(true)) };
         loop {
             match framing.next(self.inbox.buffer()) {
                 Ok(Decoded::Data(_)) => {}
