@@ -9,14 +9,14 @@ use std::sync::Arc;
 use loom::thread;
 
 use crate::check;
-use crate::wire::event_frame::EphemeralFrame;
 use crate::sync::block_on;
+use crate::wire::event_frame::EphemeralFrame;
 
-#[path = "../../../src/events/notifiers.rs"]
-mod notifiers;
 #[allow(dead_code, reason = "the parts of the file that no model needs")]
 #[path = "../../../src/events/ephemeral.rs"]
 mod ephemeral;
+#[path = "../../../src/events/notifiers.rs"]
+mod notifiers;
 #[allow(dead_code, reason = "the parts of the file that no model needs")]
 #[path = "../../../src/events/resume.rs"]
 mod resume;

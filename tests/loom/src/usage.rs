@@ -50,7 +50,8 @@ pub fn every_record_is_taken_once_and_in_order() {
         other.join().unwrap();
         queue.close();
         let taken = taking.join().unwrap();
-        let of = |thread| taken.iter().filter(move |record| record.0 == thread).map(|record| record.1).collect::<Vec<_>>();
+        let of =
+            |thread| taken.iter().filter(move |record| record.0 == thread).map(|record| record.1).collect::<Vec<_>>();
         assert_eq!((of(0), of(1)), (vec![0, 1], vec![0]));
         assert_eq!(queue.recent(0).1, 3);
     });
