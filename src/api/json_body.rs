@@ -1,4 +1,7 @@
 //! A request body as a JSON object, read member by member, so that every error names its member.
+//!
+//! Its size and time are bounded in `body`, the number and length of its members here. `limits.json_depth` concerns chat
+//! requests (`wire::request`): values of other bodies are scalars or short lists.
 
 use std::sync::Arc;
 

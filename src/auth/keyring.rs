@@ -4,6 +4,8 @@
 //! [`Keyring::watch`] polls it, so that a revoked key stops working within a second, and a caller that does not find a key
 //! calls [`Keyring::refresh`], so that a key made by another process works at its first use.
 
+mod first_key;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,11 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{KeyConfig, Limits, RateLimits};
-use crate::store::{NewKey, Store, StoreError, StoredKey};
-use crate::wire::api_key::{KeyHash, Scope, Scopes, new_secret};
+use crate::store::{Store, StoreError, StoredKey};
+use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
-/// Name of the key that is made when there is none.
-const FIRST_KEY_NAME: &str = "first";
+pub use first_key::FirstKeyError;
+
 /// Shortest time between two reads of the database, however many keys are not found.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 /// Time between two reads of the database by [`Keyring::watch`].
@@ -95,15 +97,6 @@ struct LastRead {
     at: Instant,
     version: i64,
     failing: bool,
-}
-
-/// Why the first key could not be made.
-#[derive(Debug)]
-pub enum FirstKeyError {
-    /// The operating system has no random bytes.
-    Random(getrandom::Error),
-    /// The database could not be used.
-    Store(StoreError),
 }
 
 impl Shared {
@@ -203,27 +196,6 @@ impl Keyring {
             self.refresh().await;
         }
     }
-
-    /// Makes a key named `first` with all scopes, if neither the configuration nor the database ever had one. Returns its
-    /// secret, which is not stored.
-    ///
-    /// # Errors
-    /// [`FirstKeyError`]
-    pub async fn ensure_first(&self) -> Result<Option<String>, FirstKeyError> {
-        if !self.shared.configured().is_empty() {
-            return Ok(None);
-        }
-        let secret = new_secret().map_err(FirstKeyError::Random)?;
-        let key = NewKey { scopes: Scopes::ALL, ..NewKey::new(FIRST_KEY_NAME.to_owned(), &secret) };
-        let Some(stored) = self.shared.store.create_first_key(key).await.map_err(FirstKeyError::Store)? else {
-            return Ok(None);
-        };
-        let hash = stored.key.hash;
-        let principal = Arc::new(from_store(&stored, self.shared.per_key));
-        let mut keys = self.shared.keys.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut keys).insert(hash, principal);
-        Ok(Some(secret))
-    }
 }
 
 fn collect(stored: &[StoredKey], configured: &[(KeyHash, Arc<Principal>)], per_key: RateLimits) -> Keys {
@@ -254,17 +226,6 @@ fn from_store(stored: &StoredKey, per_key: RateLimits) -> Principal {
         limits: key.limits.or(per_key),
     }
 }
-
-impl std::fmt::Display for FirstKeyError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Random(error) => write!(f, "no random bytes for a first API key: {error}"),
-            Self::Store(error) => write!(f, "the first API key can't be stored: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for FirstKeyError {}
 
 #[cfg(test)]
 mod tests;

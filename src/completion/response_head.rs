@@ -3,12 +3,12 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 
-/// Tells nginx not to buffer the stream.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+use crate::wire::sse::{EVENT_STREAM_UTF8, set_stream_headers};
+
 /// How many headers a response has in the end: with those of the layers (request id, limits), the map need not grow.
 const HEADERS: usize = 12;
 
@@ -18,10 +18,7 @@ where
     B: HttpBody<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
 {
     let mut response = with_headers(Body::new(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    set_stream_headers(response.headers_mut(), EVENT_STREAM_UTF8);
     response
 }
 

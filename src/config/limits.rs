@@ -49,7 +49,7 @@ pub struct Limits {
     pub bodies_per_key: Option<u64>,
     /// Longest request head, bytes. Default 64 KiB, 8 KiB to 1 MiB. Longer: 431.
     pub head: usize,
-    /// Deepest nesting of request JSON. Default 128, 8 to 1024. Deeper: 400.
+    /// Deepest nesting of the JSON of a chat request. Default 128, 8 to 1024. Deeper: 400.
     pub json_depth: usize,
     /// Connections at once. Default 20,000, 1 to 1,000,000. Further ones wait in the kernel's queue.
     pub connections: usize,

@@ -20,6 +20,9 @@ pub fn refused_by_engine(refused: &EngineRefusal<'_>) -> Response {
 
 fn describe(status: StatusCode) -> (&'static str, Option<&'static str>) {
     match status {
+        StatusCode::REQUEST_TIMEOUT => {
+            ("The request line and headers took too long to arrive.", Some("request_head_timeout"))
+        }
         StatusCode::URI_TOO_LONG => ("The request target is too long.", Some("request_target_too_long")),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             ("The request line and headers are too long, or there are too many.", Some("request_headers_too_large"))

@@ -24,7 +24,7 @@ use super::context::ContextRequest;
 use crate::error::FailureLabel;
 use crate::time::jitter;
 use crate::wire::event_frame::push_retry;
-use crate::wire::sse::set_stream_headers;
+use crate::wire::sse::{EVENT_STREAM, set_stream_headers};
 
 /// When to reconnect if the error has no `retry-after`.
 const DEFAULT_RETRY: Duration = Duration::from_secs(15);
@@ -115,7 +115,7 @@ fn retry_stream(error: &Response) -> Response {
     // Clients that were refused at the same moment come back spread over as long a time again.
     push_retry(&mut body, wait + jitter(wait));
     let mut response = Response::new(Body::from(body.freeze()));
-    set_stream_headers(response.headers_mut());
+    set_stream_headers(response.headers_mut(), EVENT_STREAM);
     // The browser reconnects with this cookie: its ticket is used up.
     if let Some(cookie) = error.headers().get(SET_COOKIE) {
         response.headers_mut().insert(SET_COOKIE, cookie.clone());

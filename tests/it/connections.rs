@@ -14,6 +14,9 @@ async fn never_asks(server: &Server, begin: &str) -> Duration {
     let began = Instant::now();
     let mut connection = server.connect().await;
     connection.send_raw(begin.as_bytes()).await;
+    if !begin.is_empty() {
+        assert_eq!(connection.answer().await.whole().await.status, 408);
+    }
     assert!(connection.closed_cleanly().await, "after {begin:?}");
     began.elapsed()
 }

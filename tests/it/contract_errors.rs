@@ -287,10 +287,12 @@ async fn a_head_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_slow_request_head_is_closed_at_its_timeout() {
+async fn a_slow_request_head_is_answered_at_its_timeout() {
     let server = Server::start("auth: none\nlimits: {header_read: 50ms}\n").await;
     let mut connection = server.connect().await;
     connection.send_raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;
+    let answer = connection.answer().await.whole().await;
+    assert_is(&answer, (408, BAD, Some("request_head_timeout"), None, ""), "a slow head");
     assert!(connection.closed_cleanly().await);
     server.stop().await;
 }

@@ -61,6 +61,28 @@ async fn a_target_longer_than_any_url_is_refused_where_the_head_may_be_that_long
 }
 
 #[tokio::test]
+async fn a_head_that_is_not_complete_in_time_is_refused() {
+    let log = Log::collect();
+    let server = Server::start("auth: none\nlimits: {header_read: 50ms}\n").await;
+    for path in ["/v1/models", "/api/pets"] {
+        let mut connection = server.connect().await;
+        connection.send_raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\n").as_bytes()).await;
+        let answer = connection.answer().await.whole().await;
+        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
+        assert!(answer.header("x-request-id").unwrap().starts_with("req_"));
+        if path.starts_with("/api") {
+            assert_eq!(answer.json()["status"], json!(408));
+        } else {
+            assert_eq!(answer.error(408)["code"], "request_head_timeout");
+        }
+    }
+    let metrics = server.ask(&Request::new("GET", "/metrics")).await;
+    assert!(metrics.text().contains("petstream_http_refusals_total{reason=\"head_timeout\"} 2"));
+    server.stop().await;
+    assert!(log.text().contains("head_timeout"), "{}", log.text());
+}
+
+#[tokio::test]
 async fn a_refusal_of_a_head_has_no_body() {
     let server = Server::start("auth: none\n").await;
     let mut connection = server.connect().await;

@@ -27,7 +27,7 @@ use crate::events::{Start, Subscription, SubscriptionEvent};
 use crate::store::StoreError;
 use crate::time::jitter;
 use crate::wire::event_frame::{push_id, push_retry};
-use crate::wire::sse::set_stream_headers;
+use crate::wire::sse::{EVENT_STREAM, set_stream_headers};
 
 /// Most events that are written at once.
 const MAX_BATCH: usize = 64;
@@ -35,7 +35,7 @@ const MAX_BATCH: usize = 64;
 /// The answer to HEAD, without a subscription. Its body is empty, but of unknown length, as that of a stream is.
 pub(super) fn head_only() -> Response {
     let mut response = Response::new(Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>()));
-    set_stream_headers(response.headers_mut());
+    set_stream_headers(response.headers_mut(), EVENT_STREAM);
     response
 }
 
@@ -65,7 +65,7 @@ pub(super) fn respond(
         subscription,
     };
     let mut response = Response::new(Body::new(body));
-    set_stream_headers(response.headers_mut());
+    set_stream_headers(response.headers_mut(), EVENT_STREAM);
     response
 }
 

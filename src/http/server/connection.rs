@@ -176,7 +176,12 @@ where
     /// Ready when the head of the next request should have been there.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.timer.poll_at(cx, self.head_due, Instant::now()));
-        self.state = State::Closing { unread: false };
+        if self.inbox.is_empty() {
+            self.state = State::Closing { unread: false };
+        } else {
+            // A part of a head is there: its client is told. An idle connection is closed without a response.
+            self.refuse(StatusCode::REQUEST_TIMEOUT);
+        }
         Poll::Ready(())
     }
 

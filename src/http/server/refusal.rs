@@ -13,7 +13,7 @@ const MAX_LEN: usize = 1_024;
 /// Renders the response to what the engine refuses.
 pub type Refuser<B> = Arc<dyn Fn(&EngineRefusal<'_>) -> Response<B> + Send + Sync>;
 
-/// A refusal of the engine: 400 (invalid), 414 (the target is too long), 431 (the head is too large), 501 (an unknown transfer
+/// A refusal of the engine: 400 (invalid), 408 (the head was not complete in time), 414 (the target is too long), 431 (the head is too large), 501 (an unknown transfer
 /// coding) or 505 (another version of HTTP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineRefusal<'a> {
@@ -39,6 +39,7 @@ impl<'a> EngineRefusal<'a> {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self.status {
+            StatusCode::REQUEST_TIMEOUT => "head_timeout",
             StatusCode::URI_TOO_LONG => "target_too_long",
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "head_too_large",
             StatusCode::NOT_IMPLEMENTED => "unknown_transfer_coding",

@@ -28,6 +28,4 @@ pub use rules::{RequestRules, UnknownMembers};
 pub(crate) use values::{decode_string, each_element, is_empty, pick};
 
 #[cfg(test)]
-mod complexity;
-#[cfg(test)]
 mod tests;

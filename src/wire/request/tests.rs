@@ -1,5 +1,6 @@
 //! Requests that OpenAI's API rejects, and bodies that are forwarded byte for byte.
 
+mod complexity;
 mod lenient;
 mod prompt;
 

@@ -10,4 +10,4 @@ mod headers;
 pub use decoder::{Decoder, Event, TooLong};
 pub(crate) use encoder::push_frame_parts;
 pub use encoder::{DONE, KEEP_ALIVE, push_frame};
-pub use headers::set_stream_headers;
+pub use headers::{EVENT_STREAM, EVENT_STREAM_UTF8, set_stream_headers};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::*;
+use super::super::*;
 use crate::wire::scan::steps;
 
 const PLAIN: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
