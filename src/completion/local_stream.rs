@@ -140,7 +140,9 @@ impl LocalStream {
     fn step(&mut self, out: &mut BytesMut) {
         match self.stage {
             Stage::Roles => {
-                if let Some(usage) = &self.usage {
+                if self.choice == 0
+                    && let Some(usage) = &self.usage
+                {
                     usage.first_token();
                 }
                 self.writer.first(out, index(self.choice));

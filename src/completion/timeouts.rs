@@ -49,11 +49,11 @@ impl Limit {
     }
 }
 
-/// Longest silence within a stream; none: no limit. Until its first token, a stream may be silent for as long as one that
-/// has not begun: many upstreams send a chunk with the role alone before the model has thought.
-pub(super) fn longest_silence(timeouts: &Timeouts, has_token: bool) -> Option<Duration> {
+/// Longest silence within a stream; none: no limit. Until its first token, or the end of a choice, a stream may be silent for
+/// as long as one that has not begun: many upstreams send a chunk with the role alone before the model has thought.
+pub(super) fn longest_silence(timeouts: &Timeouts, has_begun: bool) -> Option<Duration> {
     let idle = timeouts.idle?;
-    if has_token { Some(idle) } else { timeouts.first_token.limit(false).map(|limit| limit.max(idle)) }
+    if has_begun { Some(idle) } else { timeouts.first_token.limit(false).map(|limit| limit.max(idle)) }
 }
 
 /// The output of `work`, or [`Failure::Timeout`] if it is not ready by `limit`. `work` is pinned by the caller: such

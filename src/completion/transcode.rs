@@ -69,8 +69,10 @@ pub(super) struct StreamTranscoder {
     adds_running_usage: bool,
     /// The first chunk: the pattern for last ones that are made here. None where that can't be necessary.
     head: Option<Bytes>,
-    /// There was a token.
+    /// A token was passed on.
     has_token: bool,
+    /// A token or the end of a choice has come from the upstream, passed on or held back.
+    has_begun: bool,
     /// How many more chunks are searched for the name of the model.
     search_model: u8,
     memory: Memory,
@@ -86,6 +88,7 @@ impl StreamTranscoder {
             decoder: opened.decoder,
             parser: opened.parser,
             has_token: false,
+            has_begun: false,
             search_model: CHUNKS_WITHOUT_MODEL,
             first: opened.held.into_iter(),
             frames: FrameBuffer::default(),
@@ -135,7 +138,7 @@ impl StreamTranscoder {
     /// When an upstream that has nothing to read has been silent for too long. The silence begins `now` if it has not yet.
     pub(super) fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         let since = *self.waiting_since.get_or_insert(now);
-        longest_silence(self.target.timeouts(), self.has_token).map(|longest| since + longest)
+        longest_silence(self.target.timeouts(), self.has_begun).map(|longest| since + longest)
     }
 
     /// Collects what is ready `now`, up to a batch. Ready with how the stream ends, if it does; pending when the upstream
@@ -219,6 +222,7 @@ impl StreamTranscoder {
         if self.search_model > 0 {
             self.note_model(&event, usage);
         }
+        self.has_begun |= facts.tokens > 0 || !facts.finished.is_empty();
         self.choices.note(facts);
         if self.choices.must_wait(facts) {
             if self.choices.hold(event, *facts) {

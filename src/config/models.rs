@@ -107,7 +107,8 @@ pub struct Timeouts {
     pub connect: Option<Duration>,
     /// From the last byte of the request to the first event; without a stream: to the head of the answer.
     pub first_token: FirstToken,
-    /// Longest silence from the upstream, any byte counting. Default 60 s.
+    /// Longest silence from the upstream, any byte counting. Default 60 s. Until the first token the larger of this and
+    /// `first_token` holds.
     pub idle: Option<Duration>,
     /// The whole request. Default 30 min.
     pub total: Option<Duration>,

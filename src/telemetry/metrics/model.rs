@@ -11,7 +11,7 @@ use crate::telemetry::record::{Source, Terminal};
 /// Upstreams of one model with a label of their own.
 const MAX_TARGETS: usize = 64;
 
-/// A completion that has completion.
+/// A completion that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct FinishedCompletion<'a> {
     /// The state it ended in.

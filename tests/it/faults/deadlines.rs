@@ -78,6 +78,14 @@ async fn silence_in_a_stream() {
 }
 
 #[tokio::test]
+async fn silence_after_the_end_of_a_choice_without_text() {
+    let never = Gate::new();
+    let end = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"content_filter"}]}"#;
+    let failed = fails(|script| script.frame(end).wait(&never), "timeouts: {idle: 100ms}", "").await;
+    failed.assert(&[first(), end.to_owned()], "upstream_timeout");
+}
+
+#[tokio::test]
 async fn silence_in_the_middle_of_a_frame() {
     let never = Gate::new();
     let half = |script: Script| script.frame(&text("a")).chunk("data: {\"ch").wait(&never);
