@@ -1,6 +1,7 @@
 //! The keys of the configuration and of the database together, as they change.
 
 use super::*;
+use crate::store::NewKey;
 use std::num::NonZeroU32;
 
 async fn on_disk(folder: &tempfile::TempDir) -> Store {
