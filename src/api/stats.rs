@@ -187,7 +187,7 @@ impl Upstream {
             let left = SignedDuration::try_from(until.saturating_duration_since(instant)).ok()?;
             now.checked_add(left).ok().map(written)
         };
-        let out_until = if let TargetState::Out { until: at } = status.state { until(at) } else { None };
+        let out_until = if let TargetState::Ejected { until: at } = status.state { until(at) } else { None };
         Self {
             model: status.model,
             target: status.target,

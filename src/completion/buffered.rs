@@ -33,7 +33,7 @@ pub(super) async fn complete(
     let ask = |target: Arc<Target>, _| async move { ask(context, &target, request).await };
     match first_success(&route, &record, &request.timer, false, ask).await {
         Ok(((status, body, facts), mut lease)) => {
-            lease.well();
+            lease.record_success();
             usage.first_token();
             usage.note_model(&body);
             // An answer without text has no tokens, however long it is.

@@ -42,11 +42,11 @@ impl ProxyRequest {
 
     /// Whether we ask `target` for usage that the client did not ask for.
     pub(super) fn adds_usage(&self, target: &Target) -> bool {
-        target.ask_usage() != RequestedUsage::None && !self.request.include_usage
+        target.requested_usage() != RequestedUsage::None && !self.request.include_usage
     }
 
     /// Whether that usage is on every chunk.
     pub(super) fn adds_running_usage(&self, target: &Target) -> bool {
-        target.ask_usage() == RequestedUsage::Continuous && !self.request.include_usage
+        target.requested_usage() == RequestedUsage::Continuous && !self.request.include_usage
     }
 }

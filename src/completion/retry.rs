@@ -17,8 +17,8 @@ use crate::upstream::{Failure, Lease, Pick, Route, Target};
 /// An answer that is no stream is not asked for again after a timeout: the work was done, and would be done again.
 ///
 /// # Errors
-/// The last target's failure; [`Failure::AllOut`] if every target was ejected and the one that was asked all the same
-/// failed.
+/// The last target's failure; [`Failure::AllEjected`] if every target was ejected and the one that was tried failed
+/// too.
 pub(super) async fn first_success<T, F>(
     route: &Arc<Route>,
     record: &Record,
@@ -43,7 +43,7 @@ where
             return Err(failure);
         }
         if all_out {
-            return Err(Failure::AllOut { wait: route.due_back(), cause: Box::new(failure) });
+            return Err(Failure::AllEjected { wait: route.time_until_available(), cause: Box::new(failure) });
         }
         search.failed(member, failure);
     }
@@ -67,16 +67,16 @@ struct Search<'a> {
 impl Search<'_> {
     /// The member to ask next, and whether it is asked although all are ejected. Waits if only tried members are left.
     async fn next(&mut self) -> Option<(usize, bool)> {
-        if self.attempts >= self.route.attempts() {
+        if self.attempts >= self.route.max_attempts() {
             return None;
         }
         match (self.route.pick(&self.tried), &self.last) {
-            (Some(Pick::In(member)), None) => Some((member, false)),
-            (Some(Pick::In(member)), Some(last)) => {
+            (Some(Pick::Available(member)), None) => Some((member, false)),
+            (Some(Pick::Available(member)), Some(last)) => {
                 (last.is_free_elsewhere() || self.route.withdraw()).then_some((member, false))
             }
             // All are ejected: one more failure is better than a refusal without asking.
-            (Some(Pick::Soonest(member)), None) => Some((member, true)),
+            (Some(Pick::AllEjected(member)), None) => Some((member, true)),
             (None, None) => None,
             (_, Some(_)) => self.again().await.map(|member| (member, false)),
         }
@@ -84,14 +84,14 @@ impl Search<'_> {
 
     /// A member that is asked again, after its wait, or another one that came back meanwhile.
     async fn again(&mut self) -> Option<usize> {
-        if self.repeated >= self.route.same_target() {
+        if self.repeated >= self.route.max_same_target() {
             return None;
         }
         let pause = self.route.backoff(self.repeated);
         let spent = self.record.elapsed();
         let fits = |(member, wait): &(usize, Duration)| {
             let (wait, total) = (pause + *wait, self.route.target(*member).timeouts().total);
-            total.is_none_or(|total| spent + wait < total) && self.route.is_in_after(*member, wait)
+            total.is_none_or(|total| spent + wait < total) && self.route.is_available_after(*member, wait)
         };
         let place = self.failed.iter().position(fits)?;
         // Before the wait, so that no more requests wait than may ask.
@@ -101,12 +101,12 @@ impl Search<'_> {
         let (member, wait) = self.failed.remove(place);
         // Dropped if the client leaves.
         let _over = timeout_at(self.timer, Instant::now() + pause + wait, pin!(pending::<()>())).await;
-        if let Some(Pick::In(other)) = self.route.pick(&self.tried) {
+        if let Some(Pick::Available(other)) = self.route.pick(&self.tried) {
             return Some(other);
         }
         self.repeated += 1;
         // Another request may have had it ejected meanwhile.
-        self.route.is_in_after(member, Duration::ZERO).then_some(member)
+        self.route.is_available_after(member, Duration::ZERO).then_some(member)
     }
 
     /// A member is asked. Gives whether another one can take over from it.
@@ -115,11 +115,11 @@ impl Search<'_> {
         if !self.tried.contains(&member) {
             self.tried.push(member);
         }
-        self.attempts < self.route.attempts() && self.route.has_another(&self.tried)
+        self.attempts < self.route.max_attempts() && self.route.has_untried(&self.tried)
     }
 
     fn failed(&mut self, member: usize, failure: Failure) {
-        self.failed.extend(self.route.same_target_after(&failure).map(|wait| (member, wait)));
+        self.failed.extend(self.route.same_target_delay(&failure).map(|wait| (member, wait)));
         self.last = Some(failure);
     }
 
@@ -127,7 +127,7 @@ impl Search<'_> {
     /// ejected.
     fn end(self) -> Failure {
         let mut failure = self.last.unwrap_or(Failure::Unanswered);
-        let wait = self.route.due_back();
+        let wait = self.route.time_until_available();
         if !wait.is_zero() {
             failure.set_retry_after(wait);
         }
@@ -158,13 +158,13 @@ where
     }
     match result {
         Ok(done) => {
-            lease.answered();
+            lease.record_attempt_success();
             Ok((done, lease))
         }
         Err(failure) => {
             // Only the log has the exact reason.
             tracing::warn!(request_id = &**record.id(), upstream = &**lease.target().name(), %failure, "an attempt failed");
-            lease.failed(&failure);
+            lease.record_attempt_failure(&failure);
             Err(failure)
         }
     }

@@ -200,8 +200,8 @@ impl ProxiedStream {
             let (rest, of_rest) = transcoder.into_output(end, usage);
             (out, memory) = (rest, Some(of_rest));
             match end {
-                End::Done => lease.well(),
-                End::Failed(failure) => lease.broke(failure),
+                End::Done => lease.record_success(),
+                End::Failed(failure) => lease.record_failure(failure),
                 End::Shutdown | End::BudgetUsedUp => {}
             }
         }

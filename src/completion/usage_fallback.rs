@@ -19,9 +19,9 @@ pub(super) async fn ask_for_usage<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let first = within(timer, limit, pin!(ask(target.ask_usage()))).await;
+    let first = within(timer, limit, pin!(ask(target.requested_usage()))).await;
     match &first {
-        Err(Failure::Refused(refusal)) if adds_usage && refusal.names("stream_options") => {}
+        Err(Failure::Refused(refusal)) if adds_usage && refusal.concerns_param("stream_options") => {}
         _ => return first,
     }
     // On the heap: it is rarely needed, and every request would pay for its size.
@@ -29,7 +29,7 @@ where
     if second.is_ok() {
         // That was the reason, and not something else in the request that reads like it.
         tracing::info!(upstream = &**target.name(), "does not know stream_options: not asked for usage any more");
-        target.never_ask_usage();
+        target.set_usage_unsupported();
     }
     second
 }

@@ -191,7 +191,7 @@ impl UsageGuard {
             }
             Outcome::UpstreamFailed(failure, error) => {
                 // If the upstream did no work, none is charged.
-                if failure.cost_nothing() && self.counter.counted == 0 {
+                if failure.generated_nothing() && self.counter.counted == 0 {
                     self.counter.prompt_estimate = 0;
                 }
                 let refused = matches!(failure, Failure::Refused(_)) && !error.status().is_server_error();

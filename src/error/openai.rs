@@ -272,7 +272,7 @@ impl From<&Failure> for ApiError {
                 };
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout"), what)
             }
-            Failure::AllOut { wait, .. } => {
+            Failure::AllEjected { wait, .. } => {
                 let mut error = Self::overloaded();
                 error.retry_after = Some(whole_ms(*wait).max(1_000));
                 error

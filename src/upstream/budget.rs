@@ -1,11 +1,11 @@
-//! How often a route may try again: a share of its requests, as in Finagle and linkerd, so that an outage is met by
-//! a few more requests and not by a storm of them.
+//! The retry budget of a route: retries are a share of its requests, as in Finagle and linkerd, so that an outage does
+//! not cause a retry storm.
 //!
-//! The rule: what may make targets do the work of one request twice is paid for; what can't is free. An attempt is free
-//! when the one before it failed at another target without any work (`Failure::is_free_elsewhere`): no connection was
-//! made, a rate limit was hit, or the target refused us as we are set up. Such a target is then left alone, so that few
-//! requests come by it, and `attempts` bounds each of them. All other attempts are paid for: after 5xx, broken connections
-//! and timeouts, and each repetition at the same target.
+//! A retry is charged to the budget if it may make the targets do the work of one request twice: after a 5xx, a broken
+//! connection or a timeout, and at the same target. It is free if the attempt before it failed at another target
+//! without any work (`Failure::is_free_elsewhere`): there was no connection, a rate limit was hit, or the configured
+//! key, account or address was refused. Such a target is avoided for a time, so that few requests are affected, and
+//! `attempts` bounds the retries of each.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,48 +13,50 @@ use tokio::time::Instant;
 
 use crate::config::Retries;
 
-/// One retry, in the unit of the balance.
-const RETRY: u64 = 100_000;
-/// How many seconds' worth of the reserve may be saved up.
-const SAVED: u64 = 10;
-/// How many retries a share of the traffic may add up to.
-const MOST: u64 = 100;
+/// The cost of one retry, in units of the balance.
+const RETRY_COST: u64 = 100_000;
+/// Most seconds' worth of the reserve in the balance.
+const MAX_RESERVE_SECONDS: u64 = 10;
+/// Most retries in the balance beyond the reserve.
+const MAX_SAVED_RETRIES: u64 = 100;
 
-/// See the module.
-pub(super) struct Budget {
+/// The balance of a route.
+pub(super) struct RetryBudget {
     rules: Retries,
+    /// The balance, and when the reserve was last added to it.
     // std Mutex: never held across .await
     state: Mutex<(u64, Instant)>,
 }
 
-impl Budget {
+impl RetryBudget {
     pub(super) fn new(rules: Retries) -> Self {
-        let saved = u64::from(rules.reserve_per_second) * SAVED * RETRY;
-        Self { rules, state: Mutex::new((saved, Instant::now())) }
+        let balance = u64::from(rules.reserve_per_second) * MAX_RESERVE_SECONDS * RETRY_COST;
+        Self { rules, state: Mutex::new((balance, Instant::now())) }
     }
 
-    /// A request came: its share is paid in.
+    /// Adds the share of one request.
     pub(super) fn deposit(&self) {
-        let share = RETRY * u64::from(self.rules.budget_percent) / 100;
+        let share = RETRY_COST * u64::from(self.rules.budget_percent) / 100;
         self.change(|balance| (balance + share, true));
     }
 
-    /// Whether there is enough for one more attempt, which is paid for then.
+    /// Takes the cost of one retry; false if the balance is too low.
     pub(super) fn withdraw(&self) -> bool {
-        self.change(|balance| balance.checked_sub(RETRY).map_or((balance, false), |left| (left, true)))
+        self.change(|balance| balance.checked_sub(RETRY_COST).map_or((balance, false), |left| (left, true)))
     }
 
+    /// Adds the reserve for the time that has passed, then applies `change` to the balance.
     fn change(&self, change: impl FnOnce(u64) -> (u64, bool)) -> bool {
         let reserve = u64::from(self.rules.reserve_per_second);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (balance, at) = &mut *state;
-        let millis = u64::try_from((Instant::now() - *at).as_millis()).unwrap_or(u64::MAX);
-        // What is less than a millisecond stays on the clock.
-        *at += std::time::Duration::from_millis(millis);
-        let gained = millis.saturating_mul(reserve).saturating_mul(RETRY / 1_000);
-        let most = (reserve * SAVED + MOST) * RETRY;
-        let (new, done) = change(balance.saturating_add(gained).min(most));
-        *balance = new.min(most);
+        let (balance, updated_at) = &mut *state;
+        let millis = u64::try_from((Instant::now() - *updated_at).as_millis()).unwrap_or(u64::MAX);
+        // Fractions of a millisecond count next time.
+        *updated_at += std::time::Duration::from_millis(millis);
+        let gained = millis.saturating_mul(reserve).saturating_mul(RETRY_COST / 1_000);
+        let max = (reserve * MAX_RESERVE_SECONDS + MAX_SAVED_RETRIES) * RETRY_COST;
+        let (new, done) = change(balance.saturating_add(gained).min(max));
+        *balance = new.min(max);
         done
     }
 }
@@ -63,8 +65,8 @@ impl Budget {
 mod tests {
     use super::*;
 
-    fn budget(budget_percent: u32, reserve_per_second: u32) -> Budget {
-        Budget::new(Retries { budget_percent, reserve_per_second, ..Retries::default() })
+    fn budget(budget_percent: u32, reserve_per_second: u32) -> RetryBudget {
+        RetryBudget::new(Retries { budget_percent, reserve_per_second, ..Retries::default() })
     }
 
     #[tokio::test(start_paused = true)]
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_reserve_comes_back_with_time_and_is_bounded() {
+    async fn the_reserve_is_restored_with_time_and_is_bounded() {
         let budget = budget(0, 2);
         let spend = || (0..1_000).filter(|_| budget.withdraw()).count();
         assert_eq!(spend(), 20);

@@ -1,7 +1,7 @@
-//! What a target is shown to let us in: its key, and the heads of requests, which hold it.
+//! The API key of a target, and the constant part of the request heads, which contains the key.
 //!
-//! The heads are made once for each key. The key may be exchanged while requests are sent: each is sent with one or the
-//! other.
+//! The heads are encoded once for each key. The key may be replaced while requests are sent: each request has the old
+//! key or the new one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, U
 use crate::config::{Secret, SecretFile};
 use crate::http::codec::write_header;
 
-/// See the module.
+/// The API key of a target; it can be replaced at run time.
 pub struct UpstreamCredential {
     path: Box<str>,
     authority: Box<str>,
@@ -23,46 +23,47 @@ pub struct UpstreamCredential {
 
 struct Current {
     key: Option<Secret>,
-    /// The one before it, which late answers may still quote.
-    before: Option<Secret>,
-    /// What the head of every request says: of those for a stream, and of others.
+    /// The previous key, which late responses may still quote.
+    previous: Option<Secret>,
+    /// The constant part of the head of requests for a stream.
     stream_head: Bytes,
-    plain_head: Bytes,
+    /// The constant part of the head of requests for a JSON response.
+    json_head: Bytes,
 }
 
 impl UpstreamCredential {
-    /// `key` for requests to `path`, the base URL's, at `authority`.
+    /// A credential for requests to `authority`. `path` is the path of the base URL.
     pub(super) fn new(path: &str, authority: &str, key: Option<Secret>) -> Self {
         let file = key.as_ref().and_then(Secret::file).cloned();
         let current = ArcSwap::from_pointee(Current::new(path, authority, key, None));
         Self { path: path.into(), authority: authority.into(), file, current }
     }
 
-    /// The file that holds the key, if it is in one.
+    /// The file from which the key is read, if any.
     #[must_use]
     pub const fn file(&self) -> Option<&SecretFile> {
         self.file.as_ref()
     }
 
-    /// Shows `key` from now on; false: it is the one that was shown before.
+    /// Uses `key` for all further requests. Returns false if it is the current key.
     pub fn replace(&self, key: Secret) -> bool {
-        let before = self.current.load().key.clone();
-        if before.as_ref().is_some_and(|before| before.reveal() == key.reveal()) {
+        let previous = self.current.load().key.clone();
+        if previous.as_ref().is_some_and(|previous| previous.reveal() == key.reveal()) {
             return false;
         }
-        self.current.store(Arc::new(Current::new(&self.path, &self.authority, Some(key), before)));
+        self.current.store(Arc::new(Current::new(&self.path, &self.authority, Some(key), previous)));
         true
     }
 
-    /// The key.
+    /// The current key.
     pub(super) fn key(&self) -> Option<Secret> {
         self.current.load().key.clone()
     }
 
-    /// `text` without the key in it, and without the one before it.
+    /// `text` with the current and the previous key replaced by `***`.
     pub(super) fn mask(&self, text: &str) -> String {
         let current = self.current.load();
-        let keys = current.key.iter().chain(&current.before);
+        let keys = current.key.iter().chain(&current.previous);
         keys.fold(
             text.to_owned(),
             |text, key| {
@@ -71,37 +72,37 @@ impl UpstreamCredential {
         )
     }
 
-    /// Writes what the head of every request says.
+    /// Writes the constant part of the head.
     pub(super) fn write_head(&self, stream: bool, out: &mut BytesMut) {
         let current = self.current.load();
-        out.extend_from_slice(if stream { &current.stream_head } else { &current.plain_head });
+        out.extend_from_slice(if stream { &current.stream_head } else { &current.json_head });
     }
 }
 
 impl Current {
-    fn new(path: &str, authority: &str, key: Option<Secret>, before: Option<Secret>) -> Self {
-        let head = |accept| fixed_head(path, authority, key.as_ref(), accept);
-        Self { stream_head: head("text/event-stream"), plain_head: head("application/json"), key, before }
+    fn new(path: &str, authority: &str, key: Option<Secret>, previous: Option<Secret>) -> Self {
+        let head = |accept| constant_head(path, authority, key.as_ref(), accept);
+        Self { stream_head: head("text/event-stream"), json_head: head("application/json"), key, previous }
     }
 }
 
-/// What the head of every request says; `accept` depends on what is wanted.
-fn fixed_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
+/// Encodes the part of the head that is the same for all requests with this `accept`.
+fn constant_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
     // A URL's path is already encoded, so it is a valid request target.
     let mut head = BytesMut::from(&*format!("POST {path}/chat/completions HTTP/1.1\r\n"));
     let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
     let bearer = api_key.map(|key| format!("Bearer {}", key.reveal()));
-    let fields = [
+    let headers = [
         (HOST, Some(authority)),
         (CONTENT_TYPE, Some("application/json")),
         (USER_AGENT, Some(agent)),
-        // Frames are looked at, so they must come as they are.
+        // Frames are parsed, so the body must not be compressed.
         (ACCEPT_ENCODING, Some("identity")),
         (ACCEPT, Some(accept)),
         (AUTHORIZATION, bearer.as_deref()),
     ];
-    for (name, value) in &fields {
-        // What can't stand in a field would break out of it.
+    for (name, value) in &headers {
+        // Values that are invalid in a header are left out: they could inject other headers.
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             write_header(&mut head, name.as_str(), value.as_bytes());
         }
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_was_replaced_is_shown_and_neither_is_quoted() {
+    fn a_new_key_is_sent_and_both_keys_are_masked() {
         let secret = |text: &str| Secret::new(text.to_owned());
         let credential = UpstreamCredential::new("/v1", "h:1", Some(secret("sk-old")));
         let heads = || {

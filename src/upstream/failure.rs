@@ -1,4 +1,4 @@
-//! What can go wrong with an upstream: what happened, said without deciding what a client is told.
+//! Failures of upstreams. A [`Failure`] describes what happened; the module `error` maps it to the client's response.
 
 use std::fmt;
 use std::io;
@@ -8,79 +8,79 @@ use crate::bound::Exceeded;
 use crate::http::client;
 use crate::wire::quirks::is_context_overflow;
 
-/// Which deadline ran out.
+/// The deadline of an upstream request that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
-    /// Name look-up, TCP and TLS.
+    /// Name resolution, TCP and TLS.
     Connect,
-    /// The first event, or the head of an answer that is no stream.
+    /// The first event of a stream, or the head of a response that is not a stream.
     FirstToken,
-    /// Silence within an answer.
+    /// The time without a byte within a response.
     Idle,
     /// The whole request.
     Total,
 }
 
-/// Why an exchange with an upstream failed.
+/// Why a request to an upstream failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// No connection: name, TCP or TLS. Nothing was sent.
+    /// No connection: name resolution, TCP or TLS failed. Nothing was sent.
     Unreachable(io::Error),
-    /// A deadline ran out.
+    /// A deadline was exceeded.
     Timeout(Deadline),
-    /// The connection ended before the head of the answer.
+    /// The connection ended before the head of the response.
     Unanswered,
-    /// The connection ended within the answer.
+    /// The connection ended within the response.
     Closed,
-    /// What came is not what the protocol allows; says what.
+    /// The response violates the protocol, in this way.
     Malformed(&'static str),
-    /// An answer in good form that has no completion in it, not even a beginning; says what it is instead.
+    /// A valid response without any part of a completion; the text says what it contains instead.
     Empty(&'static str),
-    /// Every target of the model is out, and the one due back first failed too.
-    AllOut {
-        /// Until the first is due back.
+    /// Every target of the model is ejected, and the request to the one whose ejection ends first failed too.
+    AllEjected {
+        /// The time until the first ejection ends.
         wait: Duration,
-        /// Why the one that was asked all the same failed.
+        /// The failure of that request.
         cause: Box<Failure>,
     },
-    /// There is no memory here for its answer, in all or for the key.
+    /// The memory bound for responses is reached, the total one or that of the API key.
     NoMemory(Exceeded),
-    /// An answer with a status that is no success, or an error object where a stream should begin.
+    /// A response with a status other than success, or an error object at the beginning of a stream.
     Refused(Refusal),
 }
 
-/// An upstream's own refusal.
+/// An error response of an upstream.
 #[derive(Debug)]
 pub struct Refusal {
-    /// Its status; 200 when the error came as the first frame of a stream.
+    /// The status; 200 if the error came as the first frame of a stream.
     pub status: http::StatusCode,
-    /// Its error object, if it sent one.
+    /// The error object, if there is one.
     pub error: Option<crate::wire::envelope::ErrorBody>,
-    /// When it wants to be asked again, in whichever form it said so; at most a day.
+    /// The wait until a retry that the upstream asked for, in any of the known headers; at most a day.
     pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
-    /// Whether it refuses the request because of this parameter.
+    /// Whether the request was refused because of the parameter `param`.
     #[must_use]
-    pub fn names(&self, param: &str) -> bool {
+    pub fn concerns_param(&self, param: &str) -> bool {
         let Some(error) = &self.error else { return false };
         matches!(self.effective_status().as_u16(), 400 | 422)
             && (error.message.contains(param) || error.param.as_ref().is_some_and(|named| named.contains(param)))
     }
 
-    /// A fault of the upstream's, or of how it is set up here: its key, its account, its address.
-    fn is_the_targets_fault(&self) -> bool {
+    /// Whether the cause is the upstream, or its configuration here: the key, the account, the address.
+    fn is_target_fault(&self) -> bool {
         let status = self.effective_status();
-        // 424 is what Hugging Face's servers say when their generation failed.
+        // Hugging Face's servers answer 424 if the generation failed.
         status.is_server_error() || status.as_u16() == 424 || self.is_misconfigured()
     }
 
-    /// It is refused because of what stands in our configuration, or of where the target is: another one may take it, and
-    /// nothing was generated.
+    /// Whether the cause is the configuration or the location of the target. Nothing was generated, and another target
+    /// may accept the request.
     ///
-    /// 404 is one of these when it names neither a type nor a code: that is the page of a server that has no such path, and
-    /// the `base_url` is wrong. Other 404s are OpenAI's answer to the name of a model, which the client may have chosen.
+    /// A 404 counts if its error has neither a type nor a code: the server has no such path, so `base_url` is wrong.
+    /// Any other 404 is OpenAI's response to an unknown model, whose name may be the client's choice.
     #[must_use]
     pub fn is_misconfigured(&self) -> bool {
         let status = self.effective_status();
@@ -91,25 +91,25 @@ impl Refusal {
         }
     }
 
-    /// A quota is spent: the account's trouble, and no matter of seconds.
+    /// Whether the account's quota is used up, which does not change within seconds.
     fn is_quota(&self) -> bool {
         self.error.as_ref().is_some_and(|error| error.code.as_deref() == Some("insufficient_quota"))
     }
 
-    /// 408, 429 and 503: not now.
+    /// Whether the refusal is temporary: 408, 429 or 503.
     fn is_overload(&self) -> bool {
         matches!(self.effective_status().as_u16(), 408 | 429 | 503)
     }
 
-    /// A rate limit was hit, or a quota.
+    /// Whether a rate limit or a quota was exceeded.
     fn is_rate_limit(&self) -> bool {
         self.effective_status().as_u16() == 429
     }
 
-    /// The target certainly did nothing, and is not asked again soon, or only by one request at a time.
-    fn did_nothing(&self) -> bool {
-        let told = self.is_overload() && self.retry_after.is_some();
-        told || self.is_rate_limit() || self.is_misconfigured()
+    /// Whether the target certainly did no work, and is now avoided for a time, or probed by one request at a time.
+    fn did_no_work(&self) -> bool {
+        let has_retry_after = self.is_overload() && self.retry_after.is_some();
+        has_retry_after || self.is_rate_limit() || self.is_misconfigured()
     }
 
     /// The label for logs and metrics.
@@ -123,22 +123,22 @@ impl Refusal {
         }
     }
 
-    /// Whether it says that the conversation is longer than the model's context. Some say so with 500, or within a 200.
+    /// Whether the conversation exceeds the model's context. Some servers report that with status 500 or 200.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         let status = self.status;
-        let may_be = status.is_success() || status.is_server_error() || matches!(status.as_u16(), 400 | 413 | 422);
-        may_be && self.error.as_ref().is_some_and(is_context_overflow)
+        let is_possible = status.is_success() || status.is_server_error() || matches!(status.as_u16(), 400 | 413 | 422);
+        is_possible && self.error.as_ref().is_some_and(is_context_overflow)
     }
 
-    /// The status that the refusal amounts to. Some servers answer 200 and put the real one into the error's code; where
-    /// that says nothing, it is the upstream's failure.
+    /// The status that the refusal stands for. Some servers answer 200 and put the status into the error's code; 502 if
+    /// that is no status either.
     #[must_use]
     pub fn effective_status(&self) -> http::StatusCode {
         self.stated_status().unwrap_or(http::StatusCode::BAD_GATEWAY)
     }
 
-    /// The status that it says, on the answer or in the error's code.
+    /// The status of the response, or else the one in the error's code.
     fn stated_status(&self) -> Option<http::StatusCode> {
         if self.is_overflow() {
             return Some(http::StatusCode::BAD_REQUEST);
@@ -165,25 +165,25 @@ impl Failure {
             Self::Unanswered | Self::Closed => "closed",
             Self::NoMemory(_) => "no_memory",
             Self::Malformed(_) | Self::Empty(_) => "malformed",
-            Self::AllOut { .. } => "all_out",
+            Self::AllEjected { .. } => "all_out",
             Self::Refused(refusal) => refusal.reason(),
         }
     }
 
-    /// Whether another target may do better. Asked only while nothing has reached the client.
+    /// Whether the request may be retried at another target, provided that nothing has been sent to the client.
     #[must_use]
     pub fn may_be_retried(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::Empty(_) => true,
             Self::Timeout(deadline) => *deadline != Deadline::Total,
-            Self::AllOut { .. } | Self::NoMemory(_) => false,
-            Self::Refused(refusal) => refusal.is_overload() || refusal.is_the_targets_fault(),
+            Self::AllEjected { .. } | Self::NoMemory(_) => false,
+            Self::Refused(refusal) => refusal.is_overload() || refusal.is_target_fault(),
         }
     }
 
-    /// Whether it speaks against the target, and not against what it was asked.
+    /// Whether the cause is the target and not the request.
     #[must_use]
-    pub fn is_the_targets_fault(&self) -> bool {
+    pub fn is_target_fault(&self) -> bool {
         match self {
             Self::Unreachable(_)
             | Self::Unanswered
@@ -191,48 +191,48 @@ impl Failure {
             | Self::Malformed(_)
             | Self::Empty(_)
             | Self::Timeout(_) => true,
-            Self::AllOut { .. } | Self::NoMemory(_) => false,
-            Self::Refused(refusal) => refusal.is_the_targets_fault(),
+            Self::AllEjected { .. } | Self::NoMemory(_) => false,
+            Self::Refused(refusal) => refusal.is_target_fault(),
         }
     }
 
     /// Whether the upstream has certainly generated nothing.
     #[must_use]
-    pub fn cost_nothing(&self) -> bool {
+    pub fn generated_nothing(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Refused(_) | Self::Empty(_) | Self::Timeout(Deadline::Connect) => true,
-            Self::AllOut { cause, .. } => cause.cost_nothing(),
+            Self::AllEjected { cause, .. } => cause.generated_nothing(),
             Self::Timeout(_) | Self::Unanswered | Self::Closed | Self::Malformed(_) | Self::NoMemory(_) => false,
         }
     }
 
-    /// Whether to ask another target instead adds no load: the one that failed was not reached, or says that it did
-    /// nothing. Such a retry is the first to do the request's work, so the retry budget has no say in it; the number of
-    /// attempts has. 5xx and broken connections are no such failures, since work may have been done, and neither is a 503
-    /// that does not say until when: where all targets say that, asking each of them is the storm.
+    /// Whether a retry at another target adds no load, because the failed target was not reached or reported that it
+    /// did no work. Such a retry is not charged to the retry budget; it counts as an attempt. After a 5xx or a broken
+    /// connection, work may have been done. A 503 without a time is charged too: if all targets are overloaded, free
+    /// retries would be a retry storm.
     #[must_use]
     pub fn is_free_elsewhere(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Timeout(Deadline::Connect) => true,
-            Self::Refused(refusal) => refusal.did_nothing(),
+            Self::Refused(refusal) => refusal.did_no_work(),
             _ => false,
         }
     }
 
-    /// Whether the same target may do better after a wait: the wait that it asked for itself, or none. No such wait:
-    /// nobody knows that it would. Timeouts are none of these: what was too slow once is not made faster by being asked
-    /// twice. `max_retry_after` is the longest wait of a 429 or 503 that is worth it.
+    /// The wait before a retry at the same target: the one that it asked for, or zero. `None`: no retry, since there is
+    /// no sign that it would succeed. Timeouts are not retried: a slow target does not become faster by a second
+    /// request. A refusal that asks for more than `max_retry_after` is not retried either.
     #[must_use]
-    pub fn same_target_after(&self, max_retry_after: Duration) -> Option<Duration> {
+    pub fn same_target_delay(&self, max_retry_after: Duration) -> Option<Duration> {
         match self {
             Self::Unreachable(_) | Self::Unanswered => Some(Duration::ZERO),
             Self::Refused(refusal) => {
                 let short = refusal.retry_after.filter(|wait| *wait <= max_retry_after && !max_retry_after.is_zero());
-                // An error without a status may be of what was asked.
+                // An error without a status may be caused by the request.
                 match refusal.stated_status()?.as_u16() {
-                    // A spent quota does not come back within a second, whatever is said.
+                    // A quota that is used up is not restored within a second, whatever the headers say.
                     429 => short.filter(|_| !refusal.is_quota()),
-                    // Timeouts of proxies: gateway timeout, network read and connect timeouts, a timeout occurred.
+                    // Timeouts of proxies in front of the model: gateway, network read and network connect.
                     504 | 522 | 524 | 598 | 599 => None,
                     500..=599 if refusal.retry_after.is_none() => Some(Duration::ZERO),
                     500..=599 => short,
@@ -243,20 +243,20 @@ impl Failure {
         }
     }
 
-    /// Whether it is a rate limit.
+    /// Whether a rate limit or a quota was exceeded.
     #[must_use]
     pub fn is_rate_limit(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_rate_limit())
     }
 
-    /// A plain answer's generation was begun, as far as can be known, and took too long: to ask elsewhere would begin
-    /// another one, which takes as long, for a client that has waited for one already.
+    /// Whether a generation probably began and took too long. For a response that is not a stream, a retry would begin
+    /// another generation, which takes as long, while the client has already waited for one.
     #[must_use]
     pub const fn is_slow_generation(&self) -> bool {
         matches!(self, Self::Timeout(Deadline::FirstToken | Deadline::Idle))
     }
 
-    /// Says until when not to come back, of a refusal that is one of time.
+    /// Sets the wait until a retry, if the refusal is temporary.
     pub fn set_retry_after(&mut self, wait: Duration) {
         if let Self::Refused(refusal) = self
             && refusal.is_overload()
@@ -265,7 +265,7 @@ impl Failure {
         }
     }
 
-    /// How long the upstream asked to be left alone.
+    /// The wait until a retry that the upstream asked for, if the refusal is temporary.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -291,7 +291,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "unreachable: {error}"),
-            Self::Timeout(_) | Self::Closed | Self::AllOut { .. } | Self::NoMemory(_) => f.write_str(self.reason()),
+            Self::Timeout(_) | Self::Closed | Self::AllEjected { .. } | Self::NoMemory(_) => f.write_str(self.reason()),
             Self::Unanswered => f.write_str("closed before the answer"),
             Self::Malformed(what) | Self::Empty(what) => write!(f, "malformed: {what}"),
             Self::Refused(refusal) => write!(f, "refused with status {}", refusal.status.as_u16()),

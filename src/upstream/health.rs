@@ -1,14 +1,15 @@
-//! Whether a target is fit to be asked, judged by the answers it has given.
+//! The health of a target, judged by the responses that it has given (a passive circuit breaker).
 //!
-//! Passive: nothing is sent to find out, since a completion costs money and nothing else shows that one would succeed. A
-//! target is ejected after so many failures in a row, for a time that doubles with each ejection; when that is over, the
-//! next request probes it while the others still pass it by. The first event of the probe brings it back; a failure after
-//! that ejects it again. A probe that is not decided is followed by another one after the longest time of an ejection. So
-//! a target is asked again at most [`Ejection::max`] after it is well, if there is a request then; where there is none,
-//! the first one that comes is the probe, and fails over if it fails.
+//! No request is sent only to check a target: a completion costs money, and nothing else shows that one would succeed.
+//! A target is ejected after [`Ejection::failures`] failures in a row, for a time that doubles with each ejection. When
+//! that time is over, the target is half open: the next request is the probe, and other requests still avoid the
+//! target. The first event of the probe's response ends the ejection; a failure ejects the target again. A probe
+//! without a result within [`Ejection::max`] is replaced by the next request. So a target that has recovered gets a
+//! request again after at most [`Ejection::max`]; if there is none at that time, the next request is the probe, and
+//! fails over if it fails.
 //!
-//! A target that hit a rate limit is left alone for as long as it said, without being held for ill; where it did not say,
-//! for a short while, which doubles with each further refusal.
+//! A target that answered with a rate limit is paused for the time that it named, and no failure is counted. Where it
+//! named no time, the pause is short, and doubles with each further rate limit.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,12 +18,12 @@ use tokio::time::Instant;
 
 use crate::config::Ejection;
 
-/// An upstream that asks for a longer wait than this is asked again all the same.
-const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
-/// How long a target is left alone after a first rate limit that does not say until when; at most [`Ejection::max`].
+/// Longest pause that an upstream can ask for.
+const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Pause after a first rate limit that names no time. Doubled pauses are at most [`Ejection::max`].
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The health of one target.
 pub(super) struct Health {
     rules: Ejection,
     // std Mutex: never held across .await
@@ -33,31 +34,32 @@ pub(super) struct Health {
 struct State {
     /// Failures in a row.
     failures: u32,
-    /// Ejections since it last was well: the exponent of the next one's length.
+    /// Ejections since the last success: the exponent of the next one's length.
     ejections: u32,
-    /// Rate limits in a row that did not say until when: the exponent of the next pause.
-    limits: u32,
+    /// Rate limits in a row that named no time: the exponent of the next pause.
+    rate_limits: u32,
     ejected: Option<Period>,
-    /// What the upstream itself asked for.
-    waits: Option<Period>,
-    /// Since when a request is out to see whether it is well again.
-    probing: Option<Instant>,
+    /// The pause that the upstream asked for.
+    paused: Option<Period>,
+    /// When the probe was sent, while it has no result.
+    probe_started: Option<Instant>,
 }
 
-/// A time in which a target is left alone.
+/// A time in which a target gets no requests.
 #[derive(Clone, Copy)]
 struct Period {
     since: Instant,
     until: Instant,
 }
 
-/// Whether a target may be asked.
+/// Whether a target may get a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    In,
-    /// Its time is over; the next request finds out.
-    Probe,
-    Out {
+pub(super) enum Availability {
+    Healthy,
+    /// The ejection is over; the next request is the probe.
+    HalfOpen,
+    /// Ejected or paused, or another request probes it.
+    Ejected {
         until: Instant,
     },
 }
@@ -67,21 +69,21 @@ impl Health {
         Self { rules, state: Mutex::default() }
     }
 
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    pub(super) fn availability(&self, now: Instant) -> Availability {
         let state = self.state();
         let until = |period: Option<Period>| period.map(|period| period.until);
-        match until(state.ejected).max(until(state.waits)) {
-            Some(until) if until > now => Standing::Out { until },
-            // Ejected, and another request is finding out.
-            Some(until) if self.is_probed(&state, now) => Standing::Out { until: until.max(now) },
-            Some(_) if state.ejected.is_some() => Standing::Probe,
-            _ => Standing::In,
+        match until(state.ejected).max(until(state.paused)) {
+            Some(until) if until > now => Availability::Ejected { until },
+            // The ejection is over, and another request is the probe.
+            Some(until) if self.is_probe_pending(&state, now) => Availability::Ejected { until: until.max(now) },
+            Some(_) if state.ejected.is_some() => Availability::HalfOpen,
+            _ => Availability::Healthy,
         }
     }
 
-    /// Whether a probe is out that is not overdue.
-    fn is_probed(&self, state: &State, now: Instant) -> bool {
-        state.probing.is_some_and(|since| now < since + self.rules.max)
+    /// Whether a probe has been sent and is not overdue.
+    fn is_probe_pending(&self, state: &State, now: Instant) -> bool {
+        state.probe_started.is_some_and(|since| now < since + self.rules.max)
     }
 
     /// Failures in a row.
@@ -89,47 +91,47 @@ impl Health {
         self.state().failures
     }
 
-    /// A request goes to the target. Says whether it is the probe.
-    pub(super) fn begin(&self, now: Instant) -> bool {
+    /// Records that a request is sent to the target. Returns whether it is the probe.
+    pub(super) fn begin_request(&self, now: Instant) -> bool {
         let mut state = self.state();
-        let probes = state.ejected.is_some_and(|ejected| ejected.until <= now) && !self.is_probed(&state, now);
-        if probes {
-            state.probing = Some(now);
+        let is_probe = state.ejected.is_some_and(|ejected| ejected.until <= now) && !self.is_probe_pending(&state, now);
+        if is_probe {
+            state.probe_started = Some(now);
         }
-        probes
+        is_probe
     }
 
-    /// The probe's answer has begun: the target is asked again like any other. What is known of its failures stays, so
-    /// that one more ejects it.
-    pub(super) fn back(&self) {
+    /// Ends the ejection: the probe's response has begun. The failures are still counted, so that one more ejects the
+    /// target again.
+    pub(super) fn end_ejection(&self) {
         let mut state = self.state();
-        state.probing = None;
+        state.probe_started = None;
         state.ejected = None;
     }
 
-    /// The target answered a request that began at `began` as it should. Says whether it may be asked now: an answer that
-    /// was begun before the target was left alone says nothing of what came then.
-    pub(super) fn well(&self, began: Instant) -> bool {
+    /// Records a complete response to a request that was sent at `started_at`. Returns whether the target is not
+    /// ejected now: a response to a request from before an ejection or a pause does not end it.
+    pub(super) fn record_success(&self, started_at: Instant) -> bool {
         let mut state = self.state();
-        let stale = |period: &Option<Period>| period.is_some_and(|period| began < period.since);
-        if stale(&state.ejected) {
+        let is_stale = |period: &Option<Period>| period.is_some_and(|period| started_at < period.since);
+        if is_stale(&state.ejected) {
             return false;
         }
-        let waits = state.waits.take().filter(|wait| began < wait.since);
-        let limits = if waits.is_some() { state.limits } else { 0 };
-        *state = State { waits, limits, ..State::default() };
+        let paused = state.paused.take().filter(|pause| started_at < pause.since);
+        let rate_limits = if paused.is_some() { state.rate_limits } else { 0 };
+        *state = State { paused, rate_limits, ..State::default() };
         true
     }
 
-    /// The target failed. Says whether that got it ejected.
-    pub(super) fn failed(&self, now: Instant) -> bool {
+    /// Records a failure. Returns whether it ejected the target.
+    pub(super) fn record_failure(&self, now: Instant) -> bool {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
-        let probed = state.probing.take().is_some();
-        let enough = self.rules.failures > 0 && state.failures >= self.rules.failures;
-        // Requests that began before the ejection say nothing new.
-        let already = state.ejected.is_some_and(|ejected| ejected.until > now);
-        if already || !(enough || probed) {
+        let was_probe = state.probe_started.take().is_some();
+        let is_enough = self.rules.failures > 0 && state.failures >= self.rules.failures;
+        // Requests from before the ejection don't prolong it.
+        let is_ejected = state.ejected.is_some_and(|ejected| ejected.until > now);
+        if is_ejected || !(is_enough || was_probe) {
             return false;
         }
         let length = doubled(self.rules.base, state.ejections).min(self.rules.max);
@@ -138,26 +140,27 @@ impl Health {
         true
     }
 
-    /// The upstream asked to be left alone: for `time`, or until its rate limit is over, without saying when.
-    pub(super) fn wait(&self, now: Instant, time: Option<Duration>) {
+    /// Pauses the target, which asked for it: for `time`, at most [`MAX_PAUSE`], or for a doubling time if it named
+    /// none.
+    pub(super) fn pause(&self, now: Instant, time: Option<Duration>) {
         let mut state = self.state();
-        state.probing = None;
-        let known = state.waits.filter(|wait| wait.until > now);
+        state.probe_started = None;
+        let current = state.paused.filter(|pause| pause.until > now);
         let time = time.filter(|time| !time.is_zero()).map_or_else(
             || {
-                // Those that were asked at the same time say it once.
-                state.limits += u32::from(known.is_none());
-                doubled(RATE_LIMIT_PAUSE, state.limits.saturating_sub(1)).min(self.rules.max)
+                // Rate limits within one pause count once.
+                state.rate_limits += u32::from(current.is_none());
+                doubled(RATE_LIMIT_PAUSE, state.rate_limits.saturating_sub(1)).min(self.rules.max)
             },
-            |time| time.min(MAX_WAIT),
+            |time| time.min(MAX_PAUSE),
         );
-        let until = known.map_or(now + time, |known| known.until.max(now + time));
-        state.waits = Some(Period { since: now, until });
+        let until = current.map_or(now + time, |current| current.until.max(now + time));
+        state.paused = Some(Period { since: now, until });
     }
 
-    /// The probe came to nothing either way: the client left.
-    pub(super) fn probe_lost(&self) {
-        self.state().probing = None;
+    /// Forgets a probe that ended without a result, such as when the client left.
+    pub(super) fn cancel_probe(&self) {
+        self.state().probe_started = None;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -165,9 +168,9 @@ impl Health {
     }
 }
 
-/// `time`, doubled so often.
-fn doubled(time: Duration, often: u32) -> Duration {
-    time.saturating_mul(1 << often.min(20))
+/// `time`, doubled `count` times.
+fn doubled(time: Duration, count: u32) -> Duration {
+    time.saturating_mul(1 << count.min(20))
 }
 
 #[cfg(test)]
@@ -186,102 +189,107 @@ mod tests {
     #[tokio::test]
     async fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
         let (health, now) = health();
-        assert!(!health.failed(now));
-        health.well(now);
-        assert!(!health.failed(now));
-        assert!(health.failed(now));
-        assert_eq!(health.standing(now), Standing::Out { until: now + seconds(10) });
+        assert!(!health.record_failure(now));
+        health.record_success(now);
+        assert!(!health.record_failure(now));
+        assert!(health.record_failure(now));
+        assert_eq!(health.availability(now), Availability::Ejected { until: now + seconds(10) });
     }
 
     #[tokio::test]
-    async fn one_probe_at_a_time_and_a_failed_one_doubles_the_time() {
+    async fn one_request_probes_at_a_time_and_a_failed_probe_doubles_the_ejection() {
         let (health, mut now) = health();
-        health.failed(now);
-        health.failed(now);
+        health.record_failure(now);
+        health.record_failure(now);
         for length in [10, 20, 30, 30] {
-            assert!(matches!(health.standing(now), Standing::Out { until } if until == now + seconds(length)));
+            assert!(
+                matches!(health.availability(now), Availability::Ejected { until } if until == now + seconds(length))
+            );
             now += seconds(length);
-            assert_eq!(health.standing(now), Standing::Probe);
-            assert!(health.begin(now));
-            assert!(matches!(health.standing(now), Standing::Out { .. }), "others wait for the probe");
-            assert!(!health.begin(now));
-            assert!(health.failed(now));
+            assert_eq!(health.availability(now), Availability::HalfOpen);
+            assert!(health.begin_request(now));
+            assert!(
+                matches!(health.availability(now), Availability::Ejected { .. }),
+                "other requests avoid it during the probe"
+            );
+            assert!(!health.begin_request(now));
+            assert!(health.record_failure(now));
         }
         now += seconds(30);
-        assert!(health.begin(now));
-        health.probe_lost();
-        assert_eq!(health.standing(now), Standing::Probe);
-        health.well(now);
-        assert_eq!(health.standing(now), Standing::In);
+        assert!(health.begin_request(now));
+        health.cancel_probe();
+        assert_eq!(health.availability(now), Availability::HalfOpen);
+        health.record_success(now);
+        assert_eq!(health.availability(now), Availability::Healthy);
     }
 
     #[tokio::test]
-    async fn the_beginning_of_a_probes_answer_brings_the_target_back_and_one_failure_ejects_it_again() {
+    async fn the_first_event_of_a_probe_ends_the_ejection_and_one_failure_ejects_again() {
         let (health, mut now) = health();
-        health.failed(now);
-        health.failed(now);
+        health.record_failure(now);
+        health.record_failure(now);
         now += seconds(10);
-        assert!(health.begin(now));
-        health.back();
-        assert_eq!(health.standing(now), Standing::In, "its stream may go on for an hour");
-        assert!(!health.begin(now), "it is no probe any more");
-        assert!(health.failed(now));
-        assert_eq!(health.standing(now), Standing::Out { until: now + seconds(20) });
+        assert!(health.begin_request(now));
+        health.end_ejection();
+        assert_eq!(health.availability(now), Availability::Healthy, "its stream may go on for an hour");
+        assert!(!health.begin_request(now), "it is no longer a probe");
+        assert!(health.record_failure(now));
+        assert_eq!(health.availability(now), Availability::Ejected { until: now + seconds(20) });
     }
 
     #[tokio::test]
-    async fn a_probe_that_is_not_decided_is_followed_by_another() {
+    async fn a_probe_without_a_result_is_replaced_after_the_longest_ejection() {
         let (health, mut now) = health();
-        health.failed(now);
-        health.failed(now);
+        health.record_failure(now);
+        health.record_failure(now);
         now += seconds(10);
-        assert!(health.begin(now));
+        assert!(health.begin_request(now));
         now += seconds(29);
-        assert!(!health.begin(now));
+        assert!(!health.begin_request(now));
         now += seconds(1);
-        assert_eq!(health.standing(now), Standing::Probe);
-        assert!(health.begin(now));
+        assert_eq!(health.availability(now), Availability::HalfOpen);
+        assert!(health.begin_request(now));
     }
 
     #[tokio::test]
-    async fn an_upstreams_own_wish_is_honoured_within_reason() {
+    async fn a_pause_that_the_upstream_asks_for_is_bounded() {
         let (health, now) = health();
-        health.wait(now, Some(seconds(7)));
-        assert_eq!(health.standing(now), Standing::Out { until: now + seconds(7) });
-        assert_eq!(health.standing(now + seconds(7)), Standing::In);
-        health.wait(now, Some(seconds(1_000_000)));
-        assert_eq!(health.standing(now), Standing::Out { until: now + MAX_WAIT });
+        health.pause(now, Some(seconds(7)));
+        assert_eq!(health.availability(now), Availability::Ejected { until: now + seconds(7) });
+        assert_eq!(health.availability(now + seconds(7)), Availability::Healthy);
+        health.pause(now, Some(seconds(1_000_000)));
+        assert_eq!(health.availability(now), Availability::Ejected { until: now + MAX_PAUSE });
     }
 
     #[tokio::test]
-    async fn a_rate_limit_that_does_not_say_until_when_is_a_pause_that_doubles() {
+    async fn rate_limits_that_name_no_time_pause_for_a_doubling_time() {
         let (health, mut now) = health();
         for length in [1, 2, 4, 8, 16, 30, 30] {
-            health.wait(now, None);
-            // Another request was on its way.
-            health.wait(now, Some(Duration::ZERO));
-            assert_eq!(health.standing(now), Standing::Out { until: now + seconds(length) });
+            health.pause(now, None);
+            // Another request was in flight.
+            health.pause(now, Some(Duration::ZERO));
+            assert_eq!(health.availability(now), Availability::Ejected { until: now + seconds(length) });
             now += seconds(length);
-            assert_eq!(health.standing(now), Standing::In);
+            assert_eq!(health.availability(now), Availability::Healthy);
         }
-        assert_eq!(health.failures(), 0, "it is not ill");
-        health.well(now);
-        health.wait(now, None);
-        assert_eq!(health.standing(now), Standing::Out { until: now + seconds(1) });
+        assert_eq!(health.failures(), 0, "a rate limit is not a failure");
+        health.record_success(now);
+        health.pause(now, None);
+        assert_eq!(health.availability(now), Availability::Ejected { until: now + seconds(1) });
     }
 
     #[tokio::test]
-    async fn an_answer_that_began_before_says_nothing_of_what_came_then() {
-        let (health, began) = health();
-        let now = began + seconds(1);
-        health.wait(now, Some(seconds(60)));
-        assert!(health.well(began));
-        assert_eq!(health.standing(now), Standing::Out { until: now + seconds(60) });
-        health.failed(now);
-        health.failed(now);
-        assert!(!health.well(began));
-        assert_eq!((health.standing(now + seconds(61)), health.failures()), (Standing::Probe, 2));
-        assert!(health.well(now));
-        assert_eq!((health.standing(now), health.failures()), (Standing::In, 0));
+    async fn a_response_to_a_request_from_before_an_ejection_does_not_end_it() {
+        let (health, started_at) = health();
+        let now = started_at + seconds(1);
+        health.pause(now, Some(seconds(60)));
+        assert!(health.record_success(started_at));
+        assert_eq!(health.availability(now), Availability::Ejected { until: now + seconds(60) });
+        health.record_failure(now);
+        health.record_failure(now);
+        assert!(!health.record_success(started_at));
+        assert_eq!((health.availability(now + seconds(61)), health.failures()), (Availability::HalfOpen, 2));
+        assert!(health.record_success(now));
+        assert_eq!((health.availability(now), health.failures()), (Availability::Healthy, 0));
     }
 }

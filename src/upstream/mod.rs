@@ -1,7 +1,7 @@
-//! Upstreams: which target serves a model, whether it is fit to be asked, and when a request may be tried again.
+//! Upstreams: the targets of each model, their health, and when a request may be retried.
 //!
-//! The bytes go through [`http::client`](crate::http::client), whose errors become a [`Failure`] here. Dropping a request or
-//! the body of its response closes the connection: that is how a cancel reaches the upstream.
+//! Requests are sent through [`http::client`](crate::http::client), whose errors become a [`Failure`] here. Dropping a
+//! request or the body of its response closes the connection, which cancels the request at the upstream.
 
 mod backoff;
 mod budget;

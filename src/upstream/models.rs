@@ -1,4 +1,4 @@
-//! The models of the `*` upstream, for the merged list.
+//! The list of models of the `*` upstream, which is merged into our own list.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,43 +9,44 @@ use serde_json::Value;
 use super::routes::Routes;
 use super::target::Target;
 
-/// How long a list is good for.
-const FRESH_FOR: Duration = Duration::from_secs(60);
-/// How long a failed look is remembered, so that a dead upstream costs one client a short wait and the others none.
-const FAILED_FOR: Duration = Duration::from_secs(10);
+/// How long a list is cached.
+const CACHE_TTL: Duration = Duration::from_secs(60);
+/// How long a failure is cached, so that an unreachable upstream delays one client for a short time and the others not
+/// at all.
+const FAILURE_TTL: Duration = Duration::from_secs(10);
 /// Longest wait of a client for the list.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Longest list that is read, bytes.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest list that is accepted, bytes.
+const MAX_LIST_LEN: usize = 4 * 1024 * 1024;
 
 /// The list of the `*` route's first target, cached.
 #[derive(Clone, Default)]
 pub struct RemoteModels {
-    /// None when there is no `*` route.
+    /// `None` if there is no `*` route.
     source: Option<(reqwest::Client, Arc<Target>)>,
     // std Mutex: never held across .await
     cache: Arc<Mutex<Cache>>,
-    /// One look at a time; others use what is cached.
-    looking: Arc<tokio::sync::Mutex<()>>,
+    /// Held during a refresh: one at a time.
+    refreshing: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct Cache {
     models: Arc<Vec<Model>>,
-    good_until: Option<Instant>,
+    valid_until: Option<Instant>,
 }
 
 impl RemoteModels {
-    /// A list that has not been asked for yet.
+    /// Creates an empty cache.
     ///
     /// # Errors
-    /// When the HTTP client can't be built.
+    /// If the HTTP client can't be built.
     pub fn new(routes: &Routes) -> Result<Self, reqwest::Error> {
-        let Some(target) = routes.other().and_then(|route| route.targets().next()) else {
+        let Some(target) = routes.catch_all().and_then(|route| route.targets().next()) else {
             return Ok(Self::default());
         };
         let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(LIST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tls_backend_preconfigured(target.tls_config().as_ref().clone())
@@ -53,32 +54,33 @@ impl RemoteModels {
         Ok(Self { source: Some((client, Arc::clone(target))), ..Self::default() })
     }
 
-    /// The list; the last good one, or an empty one, when the upstream does not give it in time.
+    /// The list. If the upstream does not send it in time, the last list that was received, or an empty one.
     pub async fn list(&self) -> Arc<Vec<Model>> {
         let Some((client, target)) = &self.source else { return Arc::default() };
         if let Some(fresh) = self.cached(true) {
             return fresh;
         }
-        let Ok(_only) = tokio::time::timeout(PATIENCE, self.looking.lock()).await else {
+        let Ok(_refreshing) = tokio::time::timeout(LIST_TIMEOUT, self.refreshing.lock()).await else {
             return self.cached(false).unwrap_or_default();
         };
         if let Some(fresh) = self.cached(true) {
             return fresh;
         }
-        let found = fetch(client, target).await;
+        let fetched = fetch(client, target).await;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let good_for = if found.is_some() { FRESH_FOR } else { FAILED_FOR };
-        cache.good_until = Some(Instant::now() + good_for);
-        if let Some(models) = found {
+        let ttl = if fetched.is_some() { CACHE_TTL } else { FAILURE_TTL };
+        cache.valid_until = Some(Instant::now() + ttl);
+        if let Some(models) = fetched {
             cache.models = Arc::new(models);
         }
         Arc::clone(&cache.models)
     }
 
+    /// The cached list; if `fresh`, only while it is valid.
     fn cached(&self, fresh: bool) -> Option<Arc<Vec<Model>>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let good = cache.good_until.is_some_and(|until| until > Instant::now());
-        (good || !fresh).then(|| Arc::clone(&cache.models))
+        let is_valid = cache.valid_until.is_some_and(|until| until > Instant::now());
+        (is_valid || !fresh).then(|| Arc::clone(&cache.models))
     }
 }
 
@@ -100,17 +102,17 @@ async fn try_fetch(client: &reqwest::Client, target: &Target) -> Result<Vec<Mode
     let mut response = request.send().await?.error_for_status()?;
     let mut body = Vec::new();
     while let Some(data) = response.chunk().await? {
-        if body.len() + data.len() > MAX_BYTES {
+        if body.len() + data.len() > MAX_LIST_LEN {
             return Err(ListError::TooLong);
         }
         body.extend_from_slice(&data);
     }
-    let list: Value = serde_json::from_slice(&body).map_err(|_| ListError::NoList)?;
-    let data = list.get("data").and_then(Value::as_array).ok_or(ListError::NoList)?;
+    let list: Value = serde_json::from_slice(&body).map_err(|_| ListError::NotAList)?;
+    let data = list.get("data").and_then(Value::as_array).ok_or(ListError::NotAList)?;
     Ok(data.iter().filter_map(model).collect())
 }
 
-/// A list's entry in the contract's shape; other servers leave out all but the id.
+/// A list's entry in OpenAI's format. Some servers leave out all members except the id.
 fn model(value: &Value) -> Option<Model> {
     Some(Model {
         id: value.get("id")?.as_str()?.to_owned(),
@@ -125,12 +127,12 @@ fn model(value: &Value) -> Option<Model> {
 enum ListError {
     Request(reqwest::Error),
     TooLong,
-    NoList,
+    NotAList,
 }
 
 impl From<reqwest::Error> for ListError {
     fn from(error: reqwest::Error) -> Self {
-        // The URL may hold a name that is nobody's business in a log.
+        // The URL may contain a user name and a password, which must not be logged.
         Self::Request(error.without_url())
     }
 }
@@ -140,7 +142,7 @@ impl std::fmt::Display for ListError {
         match self {
             Self::Request(error) => error.fmt(f),
             Self::TooLong => f.write_str("it is longer than 4 MiB"),
-            Self::NoList => f.write_str("it is no list of models"),
+            Self::NotAList => f.write_str("it is no list of models"),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What a target is asked.
+//! A request to a target.
 
 use http::HeaderMap;
 
 use crate::wire::request::ForwardedBody;
 
-/// A chat completion to be sent to a target.
+/// A chat completion request to a target.
 pub struct UpstreamRequest<'a> {
     /// The body.
     pub body: ForwardedBody<'a>,
-    /// Whether the response shall be a stream.
+    /// Whether a stream is requested.
     pub stream: bool,
     /// The client's headers, of which a few are forwarded.
     pub client: &'a HeaderMap,

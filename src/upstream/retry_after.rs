@@ -1,12 +1,12 @@
-//! When an upstream that refused a request wants to be asked again, in every form in which servers say it.
+//! The wait until a retry that an upstream asks for in an error response, in all formats in use.
 //!
 //! | header | forms |
 //! |---|---|
 //! | `retry-after-ms` | milliseconds, also with a fraction |
 //! | `retry-after` | seconds, also with a fraction; an HTTP date (RFC 9110, section 10.2.3) |
-//! | `x-ratelimit-reset`, `x-ratelimit-reset-*` | a Go duration (`6m0s`), seconds, a moment: Unix seconds or milliseconds, RFC 3339 |
+//! | `x-ratelimit-reset`, `x-ratelimit-reset-*` | a Go duration (`6m0s`), seconds, a time: Unix seconds or milliseconds, RFC 3339 |
 //!
-//! The first of them that can be read counts. Numbers that only a clock reaches are moments in every header.
+//! The first header with a valid value is used. Numbers as large as a Unix time are times in every header.
 
 use std::time::Duration;
 
@@ -14,108 +14,112 @@ use http::StatusCode;
 use httparse::Header;
 use jiff::Timestamp;
 
-/// The longest wait that is passed on: limits a day exist, and what is longer is a slip.
+/// Longest wait: limits per day exist, and a longer wait is an error of the upstream.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Plain numbers from here on are Unix seconds (1 September 2001), from [`UNIX_MS`] on Unix milliseconds.
-const UNIX_SECONDS: f64 = 1e9;
-const UNIX_MS: f64 = 1e11;
-/// Longest value that is looked at, bytes. Dates have 29.
+/// Numbers from here on are Unix seconds (9 September 2001).
+const MIN_UNIX_SECONDS: f64 = 1e9;
+/// Numbers from here on are Unix milliseconds.
+const MIN_UNIX_MILLIS: f64 = 1e11;
+/// Longest value that is parsed, bytes. Dates have 29.
 const MAX_LEN: usize = 64;
 
 const RESET: &str = "x-ratelimit-reset";
 const REMAINING: &str = "x-ratelimit-remaining";
 
-/// What the fields of a refusal say, at most [`MAX_WAIT`]; none: nothing that can be read. The resets of rate limits are
-/// on every answer of some servers, so they count for 429 only.
-pub(super) fn read(status: StatusCode, fields: &[Header<'_>], now: Timestamp) -> Option<Duration> {
+/// Reads the wait from the headers of an error response, at most [`MAX_WAIT`]; `None` if no header has a valid value.
+/// Some servers send the resets of rate limits with every response, so these are read for 429 only.
+pub(super) fn read(status: StatusCode, headers: &[Header<'_>], now: Timestamp) -> Option<Duration> {
     let value = |name: &str| {
-        let field = fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
-        text(field.value)
+        let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        header_text(header.value)
     };
-    let in_ms = value("retry-after-ms").and_then(number).and_then(|ms| span(ms / 1_000.0));
-    let told = in_ms.or_else(|| value("retry-after").and_then(|value| wait(value, now)));
-    let limited = status == StatusCode::TOO_MANY_REQUESTS;
-    told.or_else(|| if limited { reset(fields, now) } else { None }).map(|wait| wait.min(MAX_WAIT))
+    let millis = value("retry-after-ms").and_then(parse_number).and_then(|ms| duration(ms / 1_000.0));
+    let retry_after = millis.or_else(|| value("retry-after").and_then(|value| parse_wait(value, now)));
+    let is_rate_limit = status == StatusCode::TOO_MANY_REQUESTS;
+    let wait = retry_after.or_else(|| if is_rate_limit { rate_limit_reset(headers, now) } else { None });
+    wait.map(|wait| wait.min(MAX_WAIT))
 }
 
-/// When the limits that were hit are reset. Those of which nothing remains have been hit: the last of them counts. Where
-/// no limit says so, the first reset does, since the others need not have been hit.
-fn reset(fields: &[Header<'_>], now: Timestamp) -> Option<Duration> {
-    let is_spent = |limit: &str| {
-        let remaining = fields.iter().find(|field| suffix(field.name, REMAINING) == Some(limit));
-        remaining.and_then(|field| number(text(field.value)?)).is_some_and(|left| left < 1.0)
+/// The wait until the exceeded rate limits are reset. A limit is exceeded if nothing remains of it; the latest reset of
+/// these is used. If no limit is marked so, the earliest of all resets is used, since the other limits may not be
+/// exceeded.
+fn rate_limit_reset(headers: &[Header<'_>], now: Timestamp) -> Option<Duration> {
+    let is_exceeded = |limit: &str| {
+        let remaining = headers.iter().find(|header| suffix(header.name, REMAINING) == Some(limit));
+        remaining.and_then(|header| parse_number(header_text(header.value)?)).is_some_and(|left| left < 1.0)
     };
-    let (mut spent, mut any) = (None, None);
-    for field in fields {
-        let Some(limit) = suffix(field.name, RESET) else { continue };
-        let Some(wait) = text(field.value).and_then(|value| wait(value, now)) else { continue };
-        any = Some(any.map_or(wait, |other: Duration| other.min(wait)));
-        if is_spent(limit) {
-            spent = spent.max(Some(wait));
+    let (mut latest_exceeded, mut earliest) = (None, None);
+    for header in headers {
+        let Some(limit) = suffix(header.name, RESET) else { continue };
+        let Some(wait) = header_text(header.value).and_then(|value| parse_wait(value, now)) else { continue };
+        earliest = Some(earliest.map_or(wait, |other: Duration| other.min(wait)));
+        if is_exceeded(limit) {
+            latest_exceeded = latest_exceeded.max(Some(wait));
         }
     }
-    spent.or(any)
+    latest_exceeded.or(earliest)
 }
 
-/// What follows `prefix` in a name: nothing, or a dash and more.
+/// The part of `name` after `prefix`, if that is empty or begins with a dash.
 fn suffix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = name.split_at_checked(prefix.len())?;
     let fits = start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with('-'));
     fits.then_some(rest)
 }
 
-fn text(value: &[u8]) -> Option<&str> {
+fn header_text(value: &[u8]) -> Option<&str> {
     let value = std::str::from_utf8(value).ok()?.trim();
     (value.len() <= MAX_LEN).then_some(value)
 }
 
-/// From `now` on; nothing for a moment that has passed.
-fn wait(value: &str, now: Timestamp) -> Option<Duration> {
-    if let Some(number) = number(value) {
+/// The wait from `now` on; zero for a time in the past.
+fn parse_wait(value: &str, now: Timestamp) -> Option<Duration> {
+    if let Some(number) = parse_number(value) {
         return match number {
-            UNIX_MS.. => Some(until(number / 1_000.0, now)),
-            UNIX_SECONDS.. => Some(until(number, now)),
-            _ => span(number),
+            MIN_UNIX_MILLIS.. => Some(until_unix_time(number / 1_000.0, now)),
+            MIN_UNIX_SECONDS.. => Some(until_unix_time(number, now)),
+            _ => duration(number),
         };
     }
-    if let Some(wait) = go_duration(value) {
+    if let Some(wait) = parse_go_duration(value) {
         return Some(wait);
     }
-    let moment = match value.parse::<Timestamp>() {
-        Ok(moment) => moment,
+    let time = match value.parse::<Timestamp>() {
+        Ok(time) => time,
         Err(_) => Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?,
     };
-    Some(Duration::try_from(moment.duration_since(now)).unwrap_or_default())
+    Some(Duration::try_from(time.duration_since(now)).unwrap_or_default())
 }
 
-fn until(unix_seconds: f64, now: Timestamp) -> Duration {
-    span(unix_seconds - now.as_duration().as_secs_f64()).unwrap_or_default()
+fn until_unix_time(unix_seconds: f64, now: Timestamp) -> Duration {
+    duration(unix_seconds - now.as_duration().as_secs_f64()).unwrap_or_default()
 }
 
-/// Digits, and perhaps a fraction: no sign, no exponent, no infinity.
-fn number(value: &str) -> Option<f64> {
-    let plain = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    value.parse().ok().filter(|_| plain)
+/// Parses digits with an optional fraction: no sign, no exponent, no infinity.
+fn parse_number(value: &str) -> Option<f64> {
+    let is_decimal = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    value.parse().ok().filter(|_| is_decimal)
 }
 
-fn span(seconds: f64) -> Option<Duration> {
+/// A duration of at most [`MAX_WAIT`].
+fn duration(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())).ok()
 }
 
-/// A duration as Go prints it: numbers with units, such as `1h0m0.5s`.
-fn go_duration(mut value: &str) -> Option<Duration> {
+/// Parses a duration as Go prints it: numbers with units, such as `1h0m0.5s`.
+fn parse_go_duration(mut value: &str) -> Option<Duration> {
     const UNITS: [(&str, f64); 7] =
         [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
     let mut seconds = 0.0;
     // At least one number with its unit.
     loop {
         let end = value.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let count = number(&value[..end])?;
+        let count = parse_number(&value[..end])?;
         let (unit, length) = UNITS.iter().find(|(unit, _)| value[end..].starts_with(unit))?;
         seconds += count * length;
         value = &value[end + unit.len()..];
         if value.is_empty() {
-            return span(seconds);
+            return duration(seconds);
         }
     }
 }
@@ -127,10 +131,10 @@ mod tests {
     /// 2026-11-30T06:00:00Z.
     const NOW: i64 = 1_796_018_400;
 
-    fn read_all(status: u16, fields: &[(&str, &str)]) -> Option<f64> {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
+    fn read_all(status: u16, headers: &[(&str, &str)]) -> Option<f64> {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
         let now = Timestamp::from_second(NOW).unwrap();
-        super::read(StatusCode::from_u16(status).unwrap(), &fields, now).map(|wait| wait.as_secs_f64())
+        super::read(StatusCode::from_u16(status).unwrap(), &headers, now).map(|wait| wait.as_secs_f64())
     }
 
     #[test]
@@ -167,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_are_more_exact_and_come_first() {
+    fn milliseconds_are_preferred_to_seconds() {
         assert_eq!(read_all(429, &[("retry-after", "2"), ("Retry-After-Ms", "1250")]), Some(1.25));
         assert_eq!(read_all(503, &[("retry-after-ms", "0.5")]), Some(0.0005));
         assert_eq!(read_all(503, &[("retry-after-ms", "soon"), ("retry-after", "2")]), Some(2.0));
     }
 
     #[test]
-    fn resets_of_rate_limits_are_read_in_the_forms_that_servers_use() {
+    fn resets_of_rate_limits_are_read_in_every_form_for_429_only() {
         let cases = [
             ("120ms", Some(0.12)),
             ("33.023s", Some(33.023)),
@@ -195,20 +199,20 @@ mod tests {
             for name in ["x-ratelimit-reset-requests", "X-RateLimit-Reset"] {
                 assert_eq!(read_all(429, &[(name, value)]), expected, "{value}");
             }
-            assert_eq!(read_all(503, &[("x-ratelimit-reset-requests", value)]), None, "only where a limit was hit");
+            assert_eq!(read_all(503, &[("x-ratelimit-reset-requests", value)]), None, "only for a rate limit");
         }
         assert_eq!(read_all(429, &[("x-ratelimit-resets", "5"), ("ratelimit-reset", "5")]), None);
     }
 
     #[test]
-    fn the_limit_that_was_hit_says_when() {
+    fn the_reset_of_the_exceeded_limit_is_used() {
         let both = [("x-ratelimit-reset-requests", "8.64s"), ("x-ratelimit-reset-tokens", "6m0s")];
-        assert_eq!(read_all(429, &both), Some(8.64), "it is not known which: to ask too early costs least");
+        assert_eq!(read_all(429, &both), Some(8.64), "it is not known which limit is exceeded: the earliest reset");
         let tokens =
             [both[0], both[1], ("x-ratelimit-remaining-requests", "99"), ("x-ratelimit-remaining-tokens", "0")];
         assert_eq!(read_all(429, &tokens), Some(360.0));
         let all = [both[0], both[1], ("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-remaining-tokens", "0")];
         assert_eq!(read_all(429, &all), Some(360.0));
-        assert_eq!(read_all(429, &[both[1], ("retry-after", "2")]), Some(2.0), "said of this very request");
+        assert_eq!(read_all(429, &[both[1], ("retry-after", "2")]), Some(2.0), "retry-after takes precedence");
     }
 }

@@ -1,4 +1,4 @@
-//! The table of routes: which model is served where, and which of several targets is asked.
+//! The routing table: the targets of each model, and the choice among them.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::backoff;
-use super::budget::Budget;
+use super::budget::RetryBudget;
 use super::failure::Failure;
-use super::health::{Health, Standing};
+use super::health::{Availability, Health};
 use super::target::{self, Target};
 use crate::config::{ModelConfig, Retries, UpstreamConfig};
 use crate::http::client::TlsError;
@@ -19,15 +19,15 @@ use crate::telemetry::metrics::{GaugeGuard, Metrics, ModelMetrics, TargetMetrics
 
 /// A model and the targets that serve it.
 pub struct Route {
-    /// What clients ask for; `*` for the route that takes every other name.
+    /// The model's name in requests; `*` for the route of all names without a route of their own.
     pub name: String,
     pub(super) members: Vec<Member>,
     rules: Retries,
-    budget: Budget,
+    budget: RetryBudget,
     metrics: Arc<ModelMetrics>,
-    /// Smooth weighted round-robin among equals: what each member has coming to it.
+    /// Smooth weighted round-robin among equally loaded members: the current weight of each.
     // std Mutex: never held across .await
-    turns: Mutex<Vec<i64>>,
+    current_weights: Mutex<Vec<i64>>,
 }
 
 pub(super) struct Member {
@@ -37,196 +37,204 @@ pub(super) struct Member {
     pub(super) in_flight: AtomicU32,
     pub(super) health: Health,
     metrics: Arc<TargetMetrics>,
-    /// Held while it is ejected, for the gauge.
+    /// Counts the member in the gauge of ejected targets while it is ejected.
     // std Mutex: never held across .await
-    ejected: Mutex<Option<GaugeGuard>>,
+    ejected_gauge: Mutex<Option<GaugeGuard>>,
 }
 
-/// Which member comes next.
+/// The member to send a request to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pick {
-    /// One that is in.
-    In(usize),
-    /// All are out; this one is due back first.
-    Soonest(usize),
+    /// A healthy member, or a half-open one.
+    Available(usize),
+    /// All members are ejected; this one's ejection ends first.
+    AllEjected(usize),
 }
 
-/// A target that is being asked; counts as in flight until it is dropped.
+/// A request to a target. It counts as in flight until the lease is dropped.
 pub struct Lease {
     route: Arc<Route>,
-    member: usize,
-    began: Instant,
-    probe: bool,
+    index: usize,
+    started_at: Instant,
+    /// The request is the probe of a half-open target, and has no result yet.
+    is_probe: bool,
 }
 
 impl Route {
-    /// A route as configured.
+    /// Creates the route of a model.
     ///
     /// # Errors
-    /// [`TlsError`] of the first target whose authorities can't be read.
+    /// [`TlsError`] of the first target whose certificate authorities can't be read.
     pub fn new(model: &ModelConfig, metrics: Arc<ModelMetrics>) -> Result<Self, TlsError> {
         let member = |(upstream, name): (&UpstreamConfig, Arc<str>)| {
             let target = Target::new(upstream, name)?;
             let health = Health::new(model.ejection);
             let (weight, priority) = (upstream.weight, upstream.priority);
             let metrics = metrics.target(target.name());
-            let (in_flight, ejected) = (AtomicU32::new(0), Mutex::default());
-            Ok(Member { target, weight, priority, in_flight, health, metrics, ejected })
+            let (in_flight, ejected_gauge) = (AtomicU32::new(0), Mutex::default());
+            Ok(Member { target, weight, priority, in_flight, health, metrics, ejected_gauge })
         };
-        let members = model.upstreams.iter().zip(target::names(model)).map(member).collect::<Result<Vec<_>, _>>()?;
+        let members =
+            model.upstreams.iter().zip(target::target_names(model)).map(member).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             name: model.name.clone(),
-            turns: Mutex::new(vec![0; members.len()]),
+            current_weights: Mutex::new(vec![0; members.len()]),
             members,
             rules: model.retries,
-            budget: Budget::new(model.retries),
+            budget: RetryBudget::new(model.retries),
             metrics,
         })
     }
 
-    /// Its targets, in the order of the file.
+    /// The targets, in the order of the configuration file.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.members.iter().map(|member| &member.target)
     }
 
-    /// Its metrics.
+    /// The metrics of the model.
     #[must_use]
     pub const fn metrics(&self) -> &Arc<ModelMetrics> {
         &self.metrics
     }
 
-    /// How often a request may be tried, the first time included.
+    /// Most attempts of one request, the first one included.
     #[must_use]
-    pub const fn attempts(&self) -> u32 {
+    pub const fn max_attempts(&self) -> u32 {
         self.rules.attempts.get()
     }
 
-    /// How often it may come back to targets where it has failed.
+    /// Most attempts of one request at targets where it has failed before.
     #[must_use]
-    pub const fn same_target(&self) -> u32 {
+    pub const fn max_same_target(&self) -> u32 {
         self.rules.same_target
     }
 
-    /// How long it waits before it does so for the `nth` time, the first being 0. A random time.
+    /// The wait before the `nth` of these attempts, counted from 0. It is random.
     #[must_use]
     pub fn backoff(&self, nth: u32) -> Duration {
         backoff(self.rules.backoff, nth)
     }
 
-    /// How long `failure`'s target itself wants to be left alone before the same request comes back; none: it must not.
+    /// The wait that `failure`'s target asked for before the same request may be sent to it again. `None`: it must not
+    /// be.
     #[must_use]
-    pub fn same_target_after(&self, failure: &Failure) -> Option<Duration> {
-        failure.same_target_after(self.rules.max_retry_after)
+    pub fn same_target_delay(&self, failure: &Failure) -> Option<Duration> {
+        failure.same_target_delay(self.rules.max_retry_after)
     }
 
-    /// The target of a member.
+    /// The target of a member, by its index.
     #[must_use]
     pub fn target(&self, member: usize) -> &Arc<Target> {
         &self.members[member].target
     }
 
-    /// Whether there is a member that is in and not among those `tried`.
+    /// Whether a member that is not in `tried` is available.
     #[must_use]
-    pub fn has_another(&self, tried: &[usize]) -> bool {
+    pub fn has_untried(&self, tried: &[usize]) -> bool {
         let now = Instant::now();
-        let is_in = |member: &Member| !matches!(member.health.standing(now), Standing::Out { .. });
-        self.members.iter().enumerate().any(|(index, member)| !tried.contains(&index) && is_in(member))
+        self.members.iter().enumerate().any(|(index, member)| !tried.contains(&index) && member.is_available(now))
     }
 
-    /// Whether a member will be in after a `wait`, as far as is known now.
+    /// Whether a member will be available after `wait`, as far as is known now.
     #[must_use]
-    pub fn is_in_after(&self, member: usize, wait: Duration) -> bool {
+    pub fn is_available_after(&self, member: usize, wait: Duration) -> bool {
         let now = Instant::now();
-        self.due(member, now) <= now + wait
+        self.available_at(member, now) <= now + wait
     }
 
-    /// A request came: it pays its share into the retry budget.
+    /// Adds the share of one request to the retry budget.
     pub fn deposit(&self) {
         self.budget.deposit();
     }
 
-    /// Whether the retry budget has one more attempt in it, which is taken out. Asked only for what adds load: an attempt
-    /// after one that did no work adds none (`Failure::is_free_elsewhere`).
+    /// Takes one attempt out of the retry budget; false if the budget is used up. Needed only for attempts that add
+    /// load: an attempt after one that did no work adds none ([`Failure::is_free_elsewhere`]).
     #[must_use]
     pub fn withdraw(&self) -> bool {
         self.budget.withdraw()
     }
 
-    /// The member to ask next, leaving out those `tried`: of the lowest tier that has one that is in, the one that is to
-    /// be probed, or else the one with the least in flight for its weight; equals take turns by weight. A route's only
-    /// member is always in.
+    /// Chooses the next member, none of those in `tried`. The first tier (the lowest priority) with an available member
+    /// is used: its half-open member, or else the member with the fewest requests in flight for its weight; equally
+    /// loaded members take turns by weight. A route's only member is always available.
     #[must_use]
     pub fn pick(&self, tried: &[usize]) -> Option<Pick> {
         if self.members.len() == 1 {
-            return tried.is_empty().then_some(Pick::In(0));
+            return tried.is_empty().then_some(Pick::Available(0));
         }
         let now = Instant::now();
-        let open = |index: &usize| !tried.contains(index);
-        let fit = |index: &usize| !matches!(self.members[*index].health.standing(now), Standing::Out { .. });
-        let all: Vec<usize> = (0..self.members.len()).filter(open).collect();
-        let within: Vec<usize> = all.iter().copied().filter(fit).collect();
-        let Some(tier) = within.iter().map(|index| self.members[*index].priority).min() else {
-            let soonest = all.into_iter().min_by_key(|index| self.due(*index, now))?;
-            return Some(Pick::Soonest(soonest));
+        let is_untried = |index: &usize| !tried.contains(index);
+        let is_available = |index: &usize| self.members[*index].is_available(now);
+        let untried: Vec<usize> = (0..self.members.len()).filter(is_untried).collect();
+        let available: Vec<usize> = untried.iter().copied().filter(is_available).collect();
+        let Some(tier) = available.iter().map(|index| self.members[*index].priority).min() else {
+            let soonest = untried.into_iter().min_by_key(|index| self.available_at(*index, now))?;
+            return Some(Pick::AllEjected(soonest));
         };
-        let tier: Vec<usize> = within.into_iter().filter(|index| self.members[*index].priority == tier).collect();
-        // Before any other: with few requests its turn would come late, and each of them may fail over.
-        let probe = tier.iter().find(|index| self.members[**index].health.standing(now) == Standing::Probe);
-        probe.copied().or_else(|| self.least_loaded(&tier)).map(Pick::In)
+        let tier: Vec<usize> = available.into_iter().filter(|index| self.members[*index].priority == tier).collect();
+        // Before healthy members: with few requests, its turn would come late, and a failed probe can fail over.
+        let half_open =
+            tier.iter().find(|index| self.members[**index].health.availability(now) == Availability::HalfOpen);
+        half_open.copied().or_else(|| self.least_loaded(&tier)).map(Pick::Available)
     }
 
     fn least_loaded(&self, tier: &[usize]) -> Option<usize> {
-        // In flight by weight, compared without division.
+        // Requests in flight for each unit of weight, compared without division.
         let load = |index: usize| {
             let member = &self.members[index];
             (u64::from(member.in_flight.load(Ordering::Relaxed)), u64::from(member.weight.get()))
         };
-        let less = |one: usize, other: usize| {
+        let compare = |one: usize, other: usize| {
             let ((a, wa), (b, wb)) = (load(one), load(other));
             (a * wb).cmp(&(b * wa))
         };
-        let least = tier.iter().copied().min_by(|one, other| less(*one, *other))?;
-        let equals: Vec<usize> = tier.iter().copied().filter(|index| less(*index, least).is_eq()).collect();
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let least = tier.iter().copied().min_by(|one, other| compare(*one, *other))?;
+        let equals: Vec<usize> = tier.iter().copied().filter(|index| compare(*index, least).is_eq()).collect();
+        let mut current = self.current_weights.lock().unwrap_or_else(PoisonError::into_inner);
         let weight = |index: usize| i64::from(self.members[index].weight.get());
         let total: i64 = equals.iter().map(|index| weight(*index)).sum();
         for index in &equals {
-            turns[*index] += weight(*index);
+            current[*index] += weight(*index);
         }
-        let next = equals.into_iter().max_by_key(|index| (turns[*index], std::cmp::Reverse(*index)))?;
-        turns[next] -= total;
+        let next = equals.into_iter().max_by_key(|index| (current[*index], std::cmp::Reverse(*index)))?;
+        current[next] -= total;
         Some(next)
     }
 
-    fn due(&self, index: usize, now: Instant) -> Instant {
-        match self.members[index].health.standing(now) {
-            Standing::Out { until } => until,
-            Standing::In | Standing::Probe => now,
+    fn available_at(&self, index: usize, now: Instant) -> Instant {
+        match self.members[index].health.availability(now) {
+            Availability::Ejected { until } => until,
+            Availability::Healthy | Availability::HalfOpen => now,
         }
     }
 
-    /// When the first member is due back; nothing while one is in.
+    /// The time until a member is available; zero if one is.
     #[must_use]
-    pub fn due_back(&self) -> Duration {
+    pub fn time_until_available(&self) -> Duration {
         let now = Instant::now();
-        let soonest = (0..self.members.len()).map(|index| self.due(index, now)).min();
-        soonest.map_or(Duration::ZERO, |due| due.saturating_duration_since(now))
+        let soonest = (0..self.members.len()).map(|index| self.available_at(index, now)).min();
+        soonest.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
-    /// Begins to ask a member.
+    /// Begins a request to a member.
     #[must_use]
     pub fn lease(self: &Arc<Self>, member: usize) -> Lease {
         let chosen = &self.members[member];
         chosen.in_flight.fetch_add(1, Ordering::Relaxed);
-        let began = Instant::now();
-        Lease { route: Arc::clone(self), member, began, probe: chosen.health.begin(began) }
+        let started_at = Instant::now();
+        Lease { route: Arc::clone(self), index: member, started_at, is_probe: chosen.health.begin_request(started_at) }
     }
 }
 
 impl Member {
-    /// It is ejected no more.
-    fn is_back(&self) {
-        *self.ejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Whether it is healthy or half open.
+    fn is_available(&self, now: Instant) -> bool {
+        !matches!(self.health.availability(now), Availability::Ejected { .. })
+    }
+
+    /// Stops counting it as ejected.
+    fn clear_ejected_gauge(&self) {
+        *self.ejected_gauge.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -234,90 +242,93 @@ impl Lease {
     /// The target.
     #[must_use]
     pub fn target(&self) -> &Arc<Target> {
-        &self.chosen().target
+        &self.member().target
     }
 
-    /// It began to answer. That brings a target back which was probed: others need not wait for the end of a stream.
-    pub fn answered(&mut self) {
-        self.chosen().metrics.attempt(TargetMetrics::OK);
-        if std::mem::take(&mut self.probe) {
-            self.chosen().health.back();
-            self.chosen().is_back();
+    /// Records that the response has begun. For a probe, this ends the ejection: other requests need not wait for the
+    /// end of a stream.
+    pub fn record_attempt_success(&mut self) {
+        self.member().metrics.attempt(TargetMetrics::OK);
+        if std::mem::take(&mut self.is_probe) {
+            self.member().health.end_ejection();
+            self.member().clear_ejected_gauge();
             tracing::info!(upstream = &**self.target().name(), "back");
         }
     }
 
-    /// It answered as it should, to the end. Not said at the first event: a target that begins every answer and ends
-    /// none is not well.
-    pub fn well(&mut self) {
-        self.probe = false;
-        if self.chosen().health.well(self.began) {
-            self.chosen().is_back();
+    /// Records a complete response. The first event alone is no success: a target that begins every response and
+    /// completes none is not healthy.
+    pub fn record_success(&mut self) {
+        self.is_probe = false;
+        if self.member().health.record_success(self.started_at) {
+            self.member().clear_ejected_gauge();
         }
     }
 
-    /// It failed before its first event.
-    pub fn failed(&mut self, failure: &Failure) {
-        self.chosen().metrics.attempt(failure.reason());
-        self.broke(failure);
+    /// Records a failure before the first event.
+    pub fn record_attempt_failure(&mut self, failure: &Failure) {
+        self.member().metrics.attempt(failure.reason());
+        self.record_failure(failure);
     }
 
-    /// It failed, perhaps in the middle of its answer. Remembered only where another target can take its place.
-    pub fn broke(&mut self, failure: &Failure) {
+    /// Records a failure before the end of the response. It counts only if the route has another target.
+    pub fn record_failure(&mut self, failure: &Failure) {
         if self.route.members.len() == 1 {
             return;
         }
-        self.probe = false;
-        let (now, chosen) = (Instant::now(), self.chosen());
-        let health = &chosen.health;
+        self.is_probe = false;
+        let (now, member) = (Instant::now(), self.member());
+        let health = &member.health;
         match failure.retry_after() {
-            Some(time) => health.wait(now, Some(time)),
-            None if failure.is_rate_limit() => health.wait(now, None),
-            None if failure.is_the_targets_fault() => {
-                if health.failed(now) {
+            Some(time) => health.pause(now, Some(time)),
+            None if failure.is_rate_limit() => health.pause(now, None),
+            None if failure.is_target_fault() => {
+                if health.record_failure(now) {
                     tracing::warn!(upstream = &**self.target().name(), reason = failure.reason(), "ejected");
-                    *chosen.ejected.lock().unwrap_or_else(PoisonError::into_inner) = Some(chosen.metrics.ejected());
+                    *member.ejected_gauge.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(member.metrics.ejected());
                 }
             }
-            // It refused what the client asked for: that says nothing of its health.
-            None => health.probe_lost(),
+            // It refused the client's request, which does not concern its health.
+            None => health.cancel_probe(),
         }
     }
 
-    fn chosen(&self) -> &Member {
-        &self.route.members[self.member]
+    fn member(&self) -> &Member {
+        &self.route.members[self.index]
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.chosen().in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.probe {
-            self.chosen().health.probe_lost();
+        self.member().in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.is_probe {
+            self.member().health.cancel_probe();
         }
     }
 }
 
-/// All routes.
+/// The routing table.
 #[derive(Default)]
 pub struct Routes {
     by_name: HashMap<String, Arc<Route>>,
-    other: Option<Arc<Route>>,
-    /// Configured names, in the order of the file.
+    /// The route `*`.
+    catch_all: Option<Arc<Route>>,
+    /// Configured names, in the order of the configuration file.
     names: Vec<String>,
 }
 
 impl Routes {
-    /// Builds the table.
+    /// Creates the routes of all models.
     ///
     /// # Errors
-    /// [`TlsError`] of the first target whose authorities can't be read.
+    /// [`TlsError`] of the first target whose certificate authorities can't be read.
     pub fn new(models: &[ModelConfig], metrics: &Metrics) -> Result<Self, TlsError> {
         let mut routes = Self::default();
         for model in models {
             let route = Arc::new(Route::new(model, metrics.model(&model.name))?);
             if model.name == "*" {
-                routes.other = Some(route);
+                routes.catch_all = Some(route);
             } else {
                 routes.names.push(model.name.clone());
                 routes.by_name.insert(model.name.clone(), route);
@@ -326,27 +337,27 @@ impl Routes {
         Ok(routes)
     }
 
-    /// Where `model` is served, if anywhere.
+    /// The route of `model`: its own, or `*`.
     #[must_use]
     pub fn find(&self, model: &str) -> Option<&Arc<Route>> {
-        self.by_name.get(model).or(self.other.as_ref())
+        self.by_name.get(model).or(self.catch_all.as_ref())
     }
 
-    /// The configured names, in the order of the file, without `*`.
+    /// The configured names without `*`, in the order of the configuration file.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The route that takes every other name.
+    /// The route `*`, for all names without a route of their own.
     #[must_use]
-    pub const fn other(&self) -> Option<&Arc<Route>> {
-        self.other.as_ref()
+    pub const fn catch_all(&self) -> Option<&Arc<Route>> {
+        self.catch_all.as_ref()
     }
 
-    /// Every target of every route.
+    /// The targets of all routes.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.by_name.values().chain(&self.other).flat_map(|route| route.targets())
+        self.by_name.values().chain(&self.catch_all).flat_map(|route| route.targets())
     }
 }
 

@@ -1,61 +1,61 @@
-//! How the targets are, for people who watch.
+//! The state of the targets, for the statistics API.
 
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::health::Standing;
+use super::health::Availability;
 use super::routes::{Member, Route, Routes};
 
-/// One target of one model.
+/// The state of one target of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetStatus {
-    /// The model, as configured; `*` for the route that takes every other name.
+    /// The model, as configured; `*` for the route of all names without a route of their own.
     pub model: String,
-    /// As in logs and metrics: `host:port/path#model`.
+    /// The target's name as in logs and metrics: `host:port/path#model`.
     pub target: String,
-    /// Whether it is asked.
+    /// Whether it gets requests.
     pub state: TargetState,
-    /// Requests to it now.
+    /// Requests in flight.
     pub in_flight: u32,
-    /// How often it has failed in a row. Not counted for a model's only target.
+    /// Failures in a row. Not counted for a model's only target.
     pub failures: u32,
-    /// Connections that are kept for the next request.
+    /// Idle connections in the pool.
     pub idle_connections: usize,
 }
 
-/// Whether a target is asked.
+/// Whether a target gets requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetState {
-    /// It is.
-    In,
-    /// It is left alone.
-    Out {
-        /// Until then.
+    /// It gets requests.
+    Healthy,
+    /// It gets no requests: it was ejected after failures, or paused after a rate limit.
+    Ejected {
+        /// The end of the ejection or pause.
         until: Instant,
     },
-    /// Its time out is over: one request finds out whether it is well again.
-    Probing,
+    /// The ejection is over; one request at a time probes whether the target has recovered.
+    HalfOpen,
 }
 
 impl TargetState {
-    /// The word for it.
+    /// The state's name in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::In => "in",
-            Self::Out { .. } => "out",
-            Self::Probing => "probing",
+            Self::Healthy => "in",
+            Self::Ejected { .. } => "out",
+            Self::HalfOpen => "probing",
         }
     }
 }
 
 impl Routes {
-    /// Every target, in the order of the file; those of `*` at the end.
+    /// The state of every target, in the order of the configuration file; those of `*` at the end.
     #[must_use]
     pub fn status(&self, now: Instant) -> Vec<TargetStatus> {
         let named = self.names().iter().filter_map(|name| self.find(name));
-        named.chain(self.other()).flat_map(|route| route.status(now)).collect()
+        named.chain(self.catch_all()).flat_map(|route| route.status(now)).collect()
     }
 }
 
@@ -74,10 +74,10 @@ impl Route {
 
 impl Member {
     fn state(&self, now: Instant) -> TargetState {
-        match self.health.standing(now) {
-            Standing::In => TargetState::In,
-            Standing::Out { until } if until > now => TargetState::Out { until },
-            Standing::Out { .. } | Standing::Probe => TargetState::Probing,
+        match self.health.availability(now) {
+            Availability::Healthy => TargetState::Healthy,
+            Availability::Ejected { until } if until > now => TargetState::Ejected { until },
+            Availability::Ejected { .. } | Availability::HalfOpen => TargetState::HalfOpen,
         }
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_target_is_in_then_out_then_probed_then_in() {
+    async fn a_target_is_healthy_then_ejected_then_half_open_then_healthy() {
         let models = [model("*", &[1]), model("b", &[2]), model("a", &[3, 4])];
         let routes = Routes::new(&models, &Metrics::new()).unwrap();
         let names: Vec<_> = routes.status(Instant::now()).into_iter().map(|one| (one.model, one.target)).collect();
@@ -121,18 +121,18 @@ mod tests {
             let third = routes.status(Instant::now()).swap_remove(1);
             (third.state, third.in_flight, third.failures)
         };
-        assert_eq!(third(), (TargetState::In, 0, 0));
+        assert_eq!(third(), (TargetState::Healthy, 0, 0));
         let mut lease = route.lease(0);
-        assert_eq!(third(), (TargetState::In, 1, 0));
-        lease.failed(&Failure::Closed);
+        assert_eq!(third(), (TargetState::Healthy, 1, 0));
+        lease.record_attempt_failure(&Failure::Closed);
         drop(lease);
         let until = Instant::now() + Duration::from_secs(10);
-        assert_eq!(third(), (TargetState::Out { until }, 0, 1));
+        assert_eq!(third(), (TargetState::Ejected { until }, 0, 1));
         tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(third(), (TargetState::Probing, 0, 1));
+        assert_eq!(third(), (TargetState::HalfOpen, 0, 1));
         let mut probe = route.lease(0);
-        assert_eq!(third(), (TargetState::Probing, 1, 1));
-        probe.well();
-        assert_eq!(third(), (TargetState::In, 1, 0));
+        assert_eq!(third(), (TargetState::HalfOpen, 1, 1));
+        probe.record_success();
+        assert_eq!(third(), (TargetState::Healthy, 1, 0));
     }
 }

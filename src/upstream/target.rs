@@ -1,4 +1,4 @@
-//! A target: an upstream, a credential, and the name a model has there.
+//! A target: an upstream, its credential, and the name of the model there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,28 +16,29 @@ use crate::http::client::{Client, Endpoint, Request, TlsError};
 use crate::http::codec::write_header;
 use crate::wire::request::{ForwardedBody, RequestedUsage};
 
-/// Headers of the client's that go on to the upstream: tracing context (W3C), nothing that identifies or authorises.
-const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+/// Headers of the client that are forwarded: the trace context (W3C), and nothing that identifies or authorizes the
+/// client.
+const FORWARDED_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
 
-/// One place where a model is served.
+/// One upstream that serves a model.
 pub struct Target {
-    /// See [`Target::name`].
     name: Arc<str>,
     model: Option<String>,
     credential: UpstreamCredential,
     timeouts: Timeouts,
-    ask_usage: RequestedUsage,
-    /// It has refused `stream_options` once.
-    knows_no_usage: AtomicBool,
+    requested_usage: RequestedUsage,
+    /// The upstream has refused `stream_options`.
+    usage_unsupported: AtomicBool,
     client: Client,
     models_url: String,
 }
 
 impl Target {
-    /// Prepares everything that does not change from request to request.
+    /// Prepares everything that is the same for all requests.
     ///
     /// # Errors
-    /// [`TlsError`] when the authorities to trust can't be read.
+    /// [`TlsError`] if the certificate authorities can't be read.
     pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
         let url = &config.base_url;
         let endpoint = Endpoint::new(url, config.ca_file.as_deref())?;
@@ -48,12 +49,12 @@ impl Target {
             model: config.model.clone(),
             credential: UpstreamCredential::new(path, authority, config.api_key.clone()),
             timeouts: config.timeouts,
-            ask_usage: match config.usage {
+            requested_usage: match config.usage {
                 AskUsage::Ask => RequestedUsage::Final,
                 AskUsage::Running => RequestedUsage::Continuous,
                 AskUsage::Never => RequestedUsage::None,
             },
-            knows_no_usage: AtomicBool::new(false),
+            usage_unsupported: AtomicBool::new(false),
             client: Client::new(endpoint, config.timeouts.connect),
             models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
         }))
@@ -62,13 +63,13 @@ impl Target {
     /// Posts a chat completion and waits for the head of the response.
     ///
     /// # Errors
-    /// [`Failure`], but never [`Failure::Refused`]: any status is a response here.
+    /// [`Failure`], but never [`Failure::Refused`]: a response of any status is returned.
     pub async fn send(&self, request: &UpstreamRequest<'_>) -> Result<UpstreamResponse, Failure> {
         let response = self.client.send(|| self.encode(request), ResponseFacts::read).await?;
         Ok(response.into())
     }
 
-    /// A request as it goes over the wire.
+    /// Encodes a request.
     fn encode(&self, request: &UpstreamRequest<'_>) -> Request {
         let encoded = Request::new(|head| self.write_head(request, head));
         match &request.body {
@@ -79,7 +80,7 @@ impl Target {
 
     fn write_head(&self, request: &UpstreamRequest<'_>, out: &mut BytesMut) {
         self.credential.write_head(request.stream, out);
-        for name in &FORWARDED {
+        for name in &FORWARDED_HEADERS {
             if let Some(value) = request.client.get(name) {
                 write_header(out, name.as_str(), value.as_bytes());
             }
@@ -88,54 +89,56 @@ impl Target {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// What it is called in logs, metrics and records, where no other target of its route is called so: `host:port/path#model`,
-    /// with the model that it is asked for. That is left out where each client names one (`*`): there would be no end of names.
+    /// The name in logs, metrics and usage records, unique within its route: `host:port/path#model`, where `model` is
+    /// the name that is sent to the upstream. It is left out for the route `*`, where clients choose it: the number of
+    /// names would be unbounded.
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// What the model is called there, if not as the client calls it.
+    /// The upstream's name of the model, if it differs from the client's.
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
 
-    /// Its deadlines.
+    /// The timeouts of its requests.
     #[must_use]
     pub const fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// What usage is asked of it for streams whose client did not ask.
+    /// The usage reports to request for streams if the client did not request them.
     #[must_use]
-    pub fn ask_usage(&self) -> RequestedUsage {
-        if self.knows_no_usage.load(Ordering::Relaxed) { RequestedUsage::None } else { self.ask_usage }
+    pub fn requested_usage(&self) -> RequestedUsage {
+        if self.usage_unsupported.load(Ordering::Relaxed) { RequestedUsage::None } else { self.requested_usage }
     }
 
-    /// It does not know how: remembered while the process lives.
-    pub fn never_ask_usage(&self) {
-        self.knows_no_usage.store(true, Ordering::Relaxed);
+    /// Stops requesting usage reports, which the upstream does not support, until the process ends.
+    pub fn set_usage_unsupported(&self) {
+        self.usage_unsupported.store(true, Ordering::Relaxed);
     }
 
-    /// `text` without this target's key in it, or the one before it: upstreams like to quote the key they refuse.
+    /// `text` with the current and the previous key of this target replaced by `***`: upstreams often quote a key that
+    /// they refuse.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         self.credential.mask(text)
     }
 
-    /// What it is shown to let us in.
+    /// The credential.
     #[must_use]
     pub const fn credential(&self) -> &UpstreamCredential {
         &self.credential
     }
 
-    /// Closes idle connections that have outlived their use.
+    /// Closes connections that were idle for too long.
     pub async fn sweep(&self) {
         self.client.sweep().await;
     }
 
-    /// Idle connections that are kept.
+    /// The number of idle connections in the pool.
     #[must_use]
     pub fn idle_connections(&self) -> usize {
         self.client.idle_connections()
@@ -150,8 +153,8 @@ impl Target {
     }
 }
 
-/// The names of a model's targets: see [`Target::name`]. What can't be told apart is numbered.
-pub(super) fn names(model: &ModelConfig) -> Vec<Arc<str>> {
+/// The names of a model's targets: see [`Target::name`]. Equal names are numbered.
+pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
     let route = (model.name != ANY_MODEL).then_some(&model.name);
     let mut names = Vec::<Arc<str>>::new();
     for upstream in &model.upstreams {
@@ -159,13 +162,13 @@ pub(super) fn names(model: &ModelConfig) -> Vec<Arc<str>> {
         let mut name = url[Position::BeforeHost..Position::AfterPort].to_owned() + url.path().trim_end_matches('/');
         if let Some(model) = upstream.model.as_ref().or(route) {
             name.push('#');
-            // Names stand in lists with blanks between them.
+            // Names are written in lists that are separated by spaces.
             name.extend(model.chars().map(|c| if c.is_whitespace() { '_' } else { c }));
         }
-        let (alone, mut count) = (name.clone(), 1);
+        let (base, mut count) = (name.clone(), 1);
         while names.iter().any(|other| **other == *name) {
             count += 1;
-            name = format!("{alone}({count})");
+            name = format!("{base}({count})");
         }
         names.push(name.into());
     }
@@ -177,14 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_of_one_model_are_told_apart() {
+    fn targets_of_one_model_have_different_names() {
         let upstream = |url: &str, model: Option<&str>| UpstreamConfig {
             model: model.map(str::to_owned),
             ..UpstreamConfig::new(url.parse().unwrap())
         };
         let named = |name: &str, upstreams: &[(&str, Option<&str>)]| {
             let upstreams = upstreams.iter().map(|(url, model)| upstream(url, *model)).collect();
-            names(&ModelConfig::new(name.into(), upstreams))
+            target_names(&ModelConfig::new(name.into(), upstreams))
         };
         let one = "https://h/v1";
         let all = [(one, None), (one, Some("b:8b")), (one, Some("b:8b")), (one, Some("b 8b")), ("http://h:8/", None)];

@@ -35,7 +35,7 @@ async fn asks(
         let failure = fails(is_primary);
         async move { failure.map_or(Ok(()), Err) }
     });
-    let done = done.await.map(|((), mut lease)| lease.well());
+    let done = done.await.map(|((), mut lease)| lease.record_success());
     (done, asked.into_inner())
 }
 
@@ -51,7 +51,7 @@ async fn each_attempt_knows_whether_another_target_can_take_over() {
     let (_, asked) = asks(&route(2, |model| model.retries.attempts = std::num::NonZeroU32::MIN), true, |_| None).await;
     assert_eq!(asked, [(0, false)], "there is no further attempt");
     let out = route(2, |model| model.ejection.failures = 1);
-    out.lease(1).failed(&Failure::Closed);
+    out.lease(1).record_attempt_failure(&Failure::Closed);
     let (_, asked) = asks(&out, true, |_| None).await;
     assert_eq!(asked, [(0, false)], "the other one is out");
 }

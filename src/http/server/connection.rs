@@ -1,4 +1,4 @@
-//! One connection from its first byte to its last.
+//! One HTTP/1.1 connection: reads requests, calls the service, and writes the responses, one after the other.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,64 +22,64 @@ use super::write_buffer::WriteBuffer;
 use crate::http::codec::{BodyDecoder, Decoded};
 use crate::time::TaskTimer;
 
-/// How long the head of a request may take that was not there when the connection was to be finished.
-const LAST_HEAD: Duration = Duration::from_secs(1);
-/// Most steps of one turn: a client that sends a body byte by byte, or requests ahead of time, does not keep the thread from
-/// others.
-const TURN: usize = 64;
-/// Most bytes that are kept of what a client sends behind its request, before the answer is out.
-const MAX_AHEAD: usize = 16 * 1024;
-/// Most bytes of a body that nobody wanted which are passed over so that the connection can go on.
-const MAX_PASSED_OVER: u64 = 64 * 1024;
+/// Timeout of the head of a request that has not been received when the connection is asked to finish.
+const FINAL_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// Most steps of one poll, so that a client that pipelines requests, or sends a body byte by byte, does not starve
+/// other connections.
+const MAX_STEPS_PER_POLL: usize = 64;
+/// Most bytes that are buffered behind a request before its response is sent.
+const MAX_READ_AHEAD: usize = 16 * 1024;
+/// Most bytes of an unread request body that are skipped so that the connection can be reused.
+const MAX_SKIPPED_BODY: u64 = 64 * 1024;
 
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionOptions {
     /// Longest head of a request, bytes.
     pub head: usize,
-    /// How long the first head may take; `idle` where that is shorter.
+    /// Timeout of the first head; `idle` if that is shorter.
     pub first_head: Duration,
-    /// How long each further head may take, from the end of the response before it on.
+    /// Timeout of each further head, from the end of the previous response on.
     pub idle: Duration,
 }
 
-/// A connection; polled, it serves. Ready when it is closed.
+/// A connection. A future that serves it, and is ready when it is closed.
 pub struct Connection<I, S, F, B> {
     io: I,
     service: S,
     refuser: Refuser<B>,
-    terms: ConnectionOptions,
+    options: ConnectionOptions,
     state: State<F, B>,
-    inbox: ReadBuffer,
-    out: WriteBuffer,
-    /// The request's body, while there is more of it.
-    arrival: Option<BodySender>,
-    /// The client waits for a word before it sends the body.
-    waits: bool,
+    read_buffer: ReadBuffer,
+    write_buffer: WriteBuffer,
+    /// The rest of the request's body, until it is complete.
+    body_sender: Option<BodySender>,
+    /// The client waits for `100 Continue`, which has not been sent.
+    expects_continue: bool,
     /// Another request may follow.
-    keeps: bool,
-    /// A request has come.
-    greeted: bool,
-    /// The client has ended its side: nothing more comes.
-    ended: bool,
-    /// When the head of the next request must be there.
-    head_due: Instant,
+    keep_alive: bool,
+    /// At least one request has been received.
+    received_request: bool,
+    /// The client has closed its side.
+    read_closed: bool,
+    /// When the head of the next request must be complete.
+    head_deadline: Instant,
     timer: TaskTimer,
 }
 
 enum State<F, B> {
-    /// A request is awaited, or its head is arriving.
-    Waiting,
-    /// The service is at work.
-    Answering(F, ResponseContext),
-    /// The answer is on its way.
+    /// Waiting for a request, or receiving its head.
+    ReadingHead,
+    /// The service is working on the response.
+    Calling(F, ResponseContext),
+    /// Sending the response.
     Sending(B, BodyEncoder),
-    /// All of the answer is there: whatever made it is gone before its last byte goes out, so that who reads that byte finds
-    /// everything settled.
-    Ending,
-    /// What is left of a request's body is passed over.
+    /// The response is complete, and its last bytes are in the write buffer. The body has been dropped: its effects are
+    /// visible to a client that has received the last byte.
+    Flushing,
+    /// Skipping the rest of the request's body.
     SkippingBody(BodyDecoder),
-    /// The last bytes are on their way, then it is closed.
+    /// Flushing the write buffer, then closing. `unread`: the client may still be sending.
     Closing { unread: bool },
 }
 
@@ -90,67 +90,70 @@ where
     F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Serves what comes from `io`; `refuser` answers what is no request. The connection polls the service's futures and
-    /// the bodies of its responses with its own waker, so all of them may share `timer`.
-    pub fn new(io: I, terms: ConnectionOptions, timer: TaskTimer, service: S, refuser: Refuser<B>) -> Self {
-        let head_due = Instant::now() + terms.first_head.min(terms.idle);
+    /// Serves `io` with `service`; `refuser` renders the responses to invalid requests. The connection polls the
+    /// service's futures and the bodies of its responses with its own waker, so all of them may share `timer`.
+    pub fn new(io: I, options: ConnectionOptions, timer: TaskTimer, service: S, refuser: Refuser<B>) -> Self {
+        let head_deadline = Instant::now() + options.first_head.min(options.idle);
         Self {
             io,
             service,
             refuser,
-            terms,
-            state: State::Waiting,
-            inbox: ReadBuffer::default(),
-            out: WriteBuffer::default(),
-            arrival: None,
-            waits: false,
-            keeps: true,
-            greeted: false,
-            ended: false,
-            head_due,
+            options,
+            state: State::ReadingHead,
+            read_buffer: ReadBuffer::default(),
+            write_buffer: WriteBuffer::default(),
+            body_sender: None,
+            expects_continue: false,
+            keep_alive: true,
+            received_request: false,
+            read_closed: false,
+            head_deadline,
             timer,
         }
     }
 
-    /// Closes the connection after the current response, or at once while it waits for another request. To be polled
+    /// Closes the connection after the current response, or soon if there is none. The connection must be polled
     /// afterwards.
     pub fn finish(&mut self) {
-        self.keeps = false;
+        self.keep_alive = false;
         match self.state {
-            // One that has arrived already is answered, but none is waited for.
-            State::Waiting if self.greeted && self.inbox.is_empty() => self.head_due = Instant::now(),
-            // A request is perhaps on its way.
-            State::Waiting => self.head_due = self.head_due.min(Instant::now() + LAST_HEAD),
+            // A request that the socket has received already is served.
+            State::ReadingHead if self.received_request && self.read_buffer.is_empty() => {
+                self.head_deadline = Instant::now();
+            }
+            // A request may be in transit.
+            State::ReadingHead => self.head_deadline = self.head_deadline.min(Instant::now() + FINAL_HEAD_TIMEOUT),
             State::SkippingBody(_) => self.state = State::Closing { unread: true },
             _ => {}
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Makes one step. False when the connection is closed.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         match &mut self.state {
-            State::Waiting => self.poll_request(cx),
-            State::Answering(answer, asked) => match Pin::new(answer).poll(cx) {
+            State::ReadingHead => self.poll_request(cx),
+            State::Calling(response, context) => match Pin::new(response).poll(cx) {
                 Poll::Ready(Ok(response)) => {
-                    let asked = *asked;
-                    self.begin(response, asked);
+                    let context = *context;
+                    self.begin_response(response, context);
                     Poll::Ready(Ok(true))
                 }
-                Poll::Pending => self.poll_beside(cx).map_ok(|()| true),
+                Poll::Pending => self.poll_request_body(cx).map_ok(|()| true),
             },
-            State::Sending(..) => self.poll_send(cx).map_ok(|()| true),
-            State::Ending => self.poll_end(cx).map_ok(|()| true),
-            State::SkippingBody(_) => self.poll_pass(cx),
+            State::Sending(..) => self.poll_send_body(cx).map_ok(|()| true),
+            State::Flushing => self.poll_flush_response(cx).map_ok(|()| true),
+            State::SkippingBody(_) => self.poll_skip_body(cx),
             State::Closing { unread } => {
-                ready!(self.out.poll_flush(&mut self.io, cx))?;
+                ready!(self.write_buffer.poll_flush(&mut self.io, cx))?;
                 self.io.poll_close(cx, *unread).map_ok(|()| false)
             }
         }
     }
 
-    /// Awaits the next request and hands it to the service. False when none will come.
+    /// Receives the next request and calls the service. False when the client has closed the connection.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
-            match self.inbox.take_head(self.terms.head) {
+            match self.read_buffer.take_head(self.options.head) {
                 Ok(Some(head)) => {
                     self.call(head);
                     return Poll::Ready(Ok(true));
@@ -161,25 +164,25 @@ where
                     return Poll::Ready(Ok(true));
                 }
             }
-            match self.inbox.poll_receive(&mut self.io, cx) {
+            match self.read_buffer.poll_receive(&mut self.io, cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return Poll::Ready(Ok(false)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    ready!(self.poll_late(cx));
+                    ready!(self.poll_head_timeout(cx));
                     return Poll::Ready(Ok(true));
                 }
             }
         }
     }
 
-    /// Ready when the head of the next request should have been there.
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.timer.poll_at(cx, self.head_due, Instant::now()));
-        if self.inbox.is_empty() {
+    /// Ready when the deadline of the next request's head has passed: a part of a head is refused, an idle connection is
+    /// closed without a response.
+    fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.timer.poll_at(cx, self.head_deadline, Instant::now()));
+        if self.read_buffer.is_empty() {
             self.state = State::Closing { unread: false };
         } else {
-            // A part of a head is there: its client is told. An idle connection is closed without a response.
             self.refuse(StatusCode::REQUEST_TIMEOUT);
         }
         Poll::Ready(())
@@ -187,170 +190,174 @@ where
 
     fn call(&mut self, head: RequestHead) {
         let RequestHead { request, decoder, context, keep_alive, expects_continue } = head;
-        self.greeted = true;
-        self.keeps &= keep_alive;
-        let body = self.body(decoder);
-        self.waits = expects_continue && self.arrival.is_some();
-        self.state = State::Answering((self.service)(request.map(|()| body)), context);
+        self.received_request = true;
+        self.keep_alive &= keep_alive;
+        let body = self.request_body(decoder);
+        self.expects_continue = expects_continue && self.body_sender.is_some();
+        self.state = State::Calling((self.service)(request.map(|()| body)), context);
     }
 
-    /// The body that follows, which nearly always came with the head.
-    fn body(&mut self, framing: BodyDecoder) -> RequestBody {
-        if let BodyDecoder::Length(length) = framing
-            && let Some(bytes) = self.inbox.take(length)
+    /// Creates the body of the request, which has nearly always been received with the head.
+    fn request_body(&mut self, decoder: BodyDecoder) -> RequestBody {
+        if let BodyDecoder::Length(length) = decoder
+            && let Some(bytes) = self.read_buffer.take(length)
         {
             return RequestBody::whole(bytes);
         }
-        let (arrival, incoming) = BodySender::new(framing);
-        self.arrival = Some(arrival);
-        incoming
+        let (sender, body) = BodySender::new(decoder);
+        self.body_sender = Some(sender);
+        body
     }
 
-    /// Answers what is no request, or none that can be served; the connection closes behind it. What was received stays
-    /// unread.
+    /// Responds to an invalid request, or one that can't be served, and closes the connection afterwards. The received
+    /// bytes stay in the buffer.
     fn refuse(&mut self, status: StatusCode) {
-        self.greeted = true;
-        self.keeps = false;
-        let refused = EngineRefusal::new(status, self.inbox.buffer());
-        let asked = ResponseContext { head_only: refused.method == "HEAD", is_http_11: true };
-        let response = (self.refuser)(&refused);
-        self.begin(response, asked);
+        self.received_request = true;
+        self.keep_alive = false;
+        let refusal = EngineRefusal::new(status, self.read_buffer.buffer());
+        let context = ResponseContext { head_only: refusal.method == "HEAD", is_http_11: true };
+        let response = (self.refuser)(&refusal);
+        self.begin_response(response, context);
     }
 
-    /// While the service is at work: moves the request's body on if the service asks for it, and watches for a client that
-    /// leaves. Ready when the service should look again.
-    fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// While the service works: feeds the request's body to it on demand, and detects that the client has left. Ready
+    /// when the service must be polled again.
+    fn poll_request_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let Some(arrival) = &mut self.arrival else { return self.poll_left(cx) };
-            match arrival.poll_feed(self.inbox.buffer(), cx) {
+            let Some(sender) = &mut self.body_sender else { return self.poll_client_left(cx) };
+            match sender.poll_feed(self.read_buffer.buffer(), cx) {
                 Fed::Moved => {
-                    self.arrival.take_if(|arrival| arrival.is_complete());
+                    self.body_sender.take_if(|sender| sender.is_complete());
                     return Poll::Ready(Ok(()));
                 }
-                Fed::Idle => return self.poll_left(cx),
+                Fed::Idle => return self.poll_client_left(cx),
                 Fed::Starved => {}
             }
-            if std::mem::take(&mut self.waits) {
-                self.out.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            if std::mem::take(&mut self.expects_continue) {
+                self.write_buffer.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
-            ready!(self.out.poll_flush(&mut self.io, cx))?;
-            if !matches!(ready!(self.inbox.poll_receive(&mut self.io, cx)), Ok(true)) {
-                self.ended = true;
-                if let Some(arrival) = self.arrival.take() {
-                    arrival.abort(cx);
+            ready!(self.write_buffer.poll_flush(&mut self.io, cx))?;
+            if !matches!(ready!(self.read_buffer.poll_receive(&mut self.io, cx)), Ok(true)) {
+                self.read_closed = true;
+                if let Some(sender) = self.body_sender.take() {
+                    sender.abort(cx);
                 }
-                self.keeps = false;
+                self.keep_alive = false;
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
-    /// An error when the client leaves; never ready otherwise. It is gone when it resets the connection, or ends its side of
-    /// it while an answer is made that is [given up](Socket::ends_with_client) then.
+    /// Fails when the client leaves; never ready otherwise. A client leaves when it resets the connection, or when it
+    /// closes its side during a response that [ends with the client](Socket::ends_with_client).
     ///
-    /// So its stream is read on behind the request, whatever stands there: up to [`MAX_AHEAD`] bytes are kept for later. Beyond
-    /// that no more is read, so that the client has to wait; where the answer would be given up, what comes is thrown away, and
-    /// the connection closed behind the answer.
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        for _ in 0..TURN {
-            if self.ended {
-                let gone = self.io.ends_with_client();
-                return if gone { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Pending };
+    /// To detect that, the bytes behind the request are read. Up to [`MAX_READ_AHEAD`] of them are buffered. Beyond
+    /// that, reading stops, so that the client must wait; but during a response that ends with the client, the bytes
+    /// are discarded, and the connection is closed after the response.
+    fn poll_client_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for _ in 0..MAX_STEPS_PER_POLL {
+            if self.read_closed {
+                let has_left = self.io.ends_with_client();
+                return if has_left { Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Pending };
             }
-            if self.arrival.is_none() {
-                self.inbox.skip_empty_lines();
+            if self.body_sender.is_none() {
+                self.read_buffer.skip_empty_lines();
             }
-            if self.inbox.len() >= MAX_AHEAD {
-                if self.arrival.is_some() || !self.io.ends_with_client() {
+            if self.read_buffer.len() >= MAX_READ_AHEAD {
+                if self.body_sender.is_some() || !self.io.ends_with_client() {
                     return Poll::Pending;
                 }
-                self.inbox.clear();
-                self.keeps = false;
+                self.read_buffer.clear();
+                self.keep_alive = false;
             }
-            self.ended = !ready!(self.inbox.poll_receive(&mut self.io, cx))?;
+            self.read_closed = !ready!(self.read_buffer.poll_receive(&mut self.io, cx))?;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Begins an answer.
-    fn begin(&mut self, response: Response<B>, asked: ResponseContext) {
+    /// Writes the head of a response.
+    fn begin_response(&mut self, response: Response<B>, context: ResponseContext) {
         let (parts, body) = response.into_parts();
-        let passable = |arrival: &BodySender| arrival.left().is_some_and(|left| left <= MAX_PASSED_OVER);
-        // Who waited for a word in vain may send the body or not: nobody knows what comes next.
-        self.keeps &= self.arrival.as_ref().is_none_or(|arrival| passable(arrival) && !self.waits);
-        // Its body did not come in time.
-        self.keeps &= parts.status != StatusCode::REQUEST_TIMEOUT;
-        let coding = response_head::write(self.out.buffer(), &parts, body.size_hint().exact(), asked, &mut self.keeps);
-        self.state = State::Sending(body, coding);
+        let is_short = |sender: &BodySender| sender.left().is_some_and(|left| left <= MAX_SKIPPED_BODY);
+        // A client that expected `100 Continue` and gets a final response may send the body or not (RFC 9110, section
+        // 10.1.1), so the connection can't be reused.
+        self.keep_alive &= self.body_sender.as_ref().is_none_or(|sender| is_short(sender) && !self.expects_continue);
+        // The request's body was not received in time.
+        self.keep_alive &= parts.status != StatusCode::REQUEST_TIMEOUT;
+        let (out, length) = (self.write_buffer.buffer(), body.size_hint().exact());
+        let encoder = response_head::write(out, &parts, length, context, &mut self.keep_alive);
+        self.state = State::Sending(body, encoder);
     }
 
-    /// Sends what the body has; ready when that was all.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Sends the body as it becomes available; ready when it is complete.
+    fn poll_send_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let State::Sending(body, coding) = &mut self.state else { return Poll::Ready(Ok(())) };
-            let mut dry = false;
-            while *coding != BodyEncoder::Over && !self.out.is_full() {
+            let State::Sending(body, encoder) = &mut self.state else { return Poll::Ready(Ok(())) };
+            let mut is_pending = false;
+            while *encoder != BodyEncoder::Done && !self.write_buffer.is_full() {
                 match Pin::new(&mut *body).poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => {
                         if let Ok(data) = frame.into_data() {
-                            coding.push(&mut self.out, data, body.is_end_stream())?;
+                            encoder.push(&mut self.write_buffer, data, body.is_end_stream())?;
                         }
                     }
-                    Poll::Ready(None) => coding.end(&mut self.out)?,
+                    Poll::Ready(None) => encoder.end(&mut self.write_buffer)?,
                     Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(io::Error::other("an answer broke off"))),
                     Poll::Pending => {
-                        dry = true;
+                        is_pending = true;
                         break;
                     }
                 }
             }
-            if *coding == BodyEncoder::Over {
-                self.state = State::Ending;
+            if *encoder == BodyEncoder::Done {
+                self.state = State::Flushing;
                 return Poll::Ready(Ok(()));
             }
-            if self.out.poll_flush(&mut self.io, cx)?.is_pending() || dry {
-                return self.poll_left(cx);
+            if self.write_buffer.poll_flush(&mut self.io, cx)?.is_pending() || is_pending {
+                return self.poll_client_left(cx);
             }
         }
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.out.poll_flush(&mut self.io, cx)?.is_pending() {
-            return self.poll_left(cx);
+    /// Flushes the end of the response.
+    fn poll_flush_response(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write_buffer.poll_flush(&mut self.io, cx)?.is_pending() {
+            return self.poll_client_left(cx);
         }
-        self.after();
+        self.end_response();
         Poll::Ready(Ok(()))
     }
 
-    /// The answer is out.
-    fn after(&mut self) {
-        self.head_due = Instant::now() + self.terms.idle;
-        let arrival = self.arrival.take();
-        self.state = match arrival {
-            _ if !self.keeps => State::Closing { unread: arrival.is_some() || !self.inbox.is_empty() },
-            Some(arrival) => State::SkippingBody(arrival.into_decoder()),
-            None => State::Waiting,
+    /// Chooses what follows a response.
+    fn end_response(&mut self) {
+        self.head_deadline = Instant::now() + self.options.idle;
+        let unread_body = self.body_sender.take();
+        self.state = match unread_body {
+            _ if !self.keep_alive => State::Closing { unread: unread_body.is_some() || !self.read_buffer.is_empty() },
+            Some(sender) => State::SkippingBody(sender.into_decoder()),
+            None => State::ReadingHead,
         };
     }
 
-    /// Passes over what is left of a body, which is not much.
-    fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let State::SkippingBody(framing) = &mut self.state else { return Poll::Ready(Ok(true)) };
+    /// Skips the rest of a request's body, at most [`MAX_SKIPPED_BODY`]. False if that fails or the client has closed
+    /// the connection.
+    fn poll_skip_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let State::SkippingBody(decoder) = &mut self.state else { return Poll::Ready(Ok(true)) };
         loop {
-            match framing.next(self.inbox.buffer()) {
+            match decoder.next(self.read_buffer.buffer()) {
                 Ok(Decoded::Data(_)) => {}
                 Ok(Decoded::End) => {
-                    self.state = if self.keeps { State::Waiting } else { State::Closing { unread: false } };
+                    self.state = if self.keep_alive { State::ReadingHead } else { State::Closing { unread: false } };
                     return Poll::Ready(Ok(true));
                 }
                 Ok(Decoded::More) => break,
                 Err(_broken) => return Poll::Ready(Ok(false)),
             }
         }
-        match self.inbox.poll_receive(&mut self.io, cx) {
+        match self.read_buffer.poll_receive(&mut self.io, cx) {
             Poll::Pending => {
-                ready!(self.poll_late(cx));
+                ready!(self.poll_head_timeout(cx));
                 Poll::Ready(Ok(true))
             }
             received => received,
@@ -369,8 +376,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        for _ in 0..TURN {
-            if !ready!(this.poll_next(cx))? {
+        for _ in 0..MAX_STEPS_PER_POLL {
+            if !ready!(this.poll_step(cx))? {
                 return Poll::Ready(Ok(()));
             }
         }

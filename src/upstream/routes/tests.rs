@@ -1,10 +1,10 @@
-//! Which target is asked.
+//! The choice of a target.
 
 use super::*;
 use crate::config::{Ejection, UpstreamConfig};
 use crate::upstream::Deadline;
 
-/// A route over targets of these weights and priorities.
+/// A route with targets of these weights and priorities.
 fn route(members: &[(u32, u32)]) -> Arc<Route> {
     let upstream = |(weight, priority): &(u32, u32)| UpstreamConfig {
         base_url: "http://127.0.0.1:9/v1".parse().unwrap(),
@@ -24,20 +24,20 @@ fn route(members: &[(u32, u32)]) -> Arc<Route> {
 
 fn pick(route: &Route) -> usize {
     match route.pick(&[]) {
-        Some(Pick::In(index)) => index,
+        Some(Pick::Available(index)) => index,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn equals_take_turns_by_weight() {
+async fn equally_loaded_targets_take_turns_by_weight() {
     let route = route(&[(3, 0), (1, 0)]);
     let picks: Vec<_> = (0..8).map(|_| pick(&route)).collect();
     assert_eq!(picks, [0, 0, 1, 0, 0, 0, 1, 0]);
 }
 
 #[tokio::test]
-async fn the_least_in_flight_for_its_weight_comes_first() {
+async fn the_target_with_the_fewest_requests_for_its_weight_comes_first() {
     let route = route(&[(2, 0), (1, 0)]);
     let _busy: Vec<_> = (0..3).map(|_| route.lease(0)).collect();
     assert_eq!(pick(&route), 1);
@@ -50,36 +50,36 @@ async fn the_least_in_flight_for_its_weight_comes_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallback_tier_serves_while_the_first_is_out() {
+async fn a_fallback_tier_serves_while_the_first_is_ejected() {
     let route = route(&[(1, 0), (1, 1)]);
     assert_eq!((0..4).map(|_| pick(&route)).collect::<Vec<_>>(), [0; 4]);
-    route.lease(0).failed(&Failure::Closed);
+    route.lease(0).record_attempt_failure(&Failure::Closed);
     assert_eq!(pick(&route), 1);
-    assert_eq!(route.pick(&[1]), Some(Pick::Soonest(0)));
+    assert_eq!(route.pick(&[1]), Some(Pick::AllEjected(0)));
     assert_eq!(route.pick(&[0, 1]), None);
     tokio::time::advance(Duration::from_secs(11)).await;
     assert_eq!(pick(&route), 0, "the probe");
     let mut probe = route.lease(0);
-    assert_eq!(pick(&route), 1, "others wait for it");
-    probe.well();
+    assert_eq!(pick(&route), 1, "other requests avoid it during the probe");
+    probe.record_success();
     assert_eq!(pick(&route), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_all_out_the_one_due_first_is_asked() {
+async fn with_all_targets_ejected_the_one_whose_ejection_ends_first_is_picked() {
     let route = route(&[(1, 0), (1, 0)]);
-    route.lease(1).failed(&Failure::Closed);
+    route.lease(1).record_attempt_failure(&Failure::Closed);
     tokio::time::advance(Duration::from_secs(2)).await;
-    route.lease(0).failed(&Failure::Timeout(Deadline::Connect));
-    assert_eq!(route.pick(&[]), Some(Pick::Soonest(1)));
-    assert_eq!(route.due_back(), Duration::from_secs(8));
+    route.lease(0).record_attempt_failure(&Failure::Timeout(Deadline::Connect));
+    assert_eq!(route.pick(&[]), Some(Pick::AllEjected(1)));
+    assert_eq!(route.time_until_available(), Duration::from_secs(8));
 }
 
 #[tokio::test]
-async fn the_only_target_is_never_out() {
+async fn the_only_target_is_never_ejected() {
     let route = route(&[(1, 0)]);
     for _ in 0..10 {
-        route.lease(0).failed(&Failure::Closed);
+        route.lease(0).record_attempt_failure(&Failure::Closed);
     }
     assert_eq!(pick(&route), 0);
     assert_eq!(route.pick(&[0]), None);

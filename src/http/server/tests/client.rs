@@ -1,4 +1,4 @@
-//! A client that sees the bytes as they are, and the connection that serves it.
+//! A client that sends and receives raw bytes, and the connection that serves it.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::http::server::{Connection, ConnectionOptions, Refuser, RequestBody, Socket};
 use crate::time::TaskTimer;
 
-/// A socket as it is, and whether answers are given up when the client ends its side.
+/// A TCP socket, and the result of [`Socket::ends_with_client`].
 struct Plain(TcpStream, bool);
 
 impl AsyncRead for Plain {
@@ -62,9 +62,9 @@ impl Socket for Plain {
             return Pin::new(&mut self.0).poll_shutdown(cx);
         }
         std::task::ready!(Pin::new(&mut self.0).poll_shutdown(cx))?;
-        let mut waste = [0; 4096];
+        let mut discarded = [0; 4096];
         loop {
-            let mut buf = ReadBuf::new(&mut waste);
+            let mut buf = ReadBuf::new(&mut discarded);
             match Pin::new(&mut self.0).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
@@ -74,59 +74,59 @@ impl Socket for Plain {
     }
 }
 
-pub(super) type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+pub(super) type ServiceFuture = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
-pub(super) const TERMS: ConnectionOptions =
+pub(super) const OPTIONS: ConnectionOptions =
     ConnectionOptions { head: 8 * 1024, first_head: Duration::from_secs(3_600), idle: Duration::from_secs(3_600) };
 
-/// A client's end of a connection, and how the server's end ended.
+/// The client's side of a connection, and the result of the server's side.
 pub(super) struct Client {
     pub(super) tcp: TcpStream,
     pub(super) served: oneshot::Receiver<io::Result<()>>,
     pub(super) finish: Option<oneshot::Sender<()>>,
 }
 
-/// A connection whose answers are given up when the client ends its side.
-pub(super) async fn connect<S>(terms: ConnectionOptions, service: S) -> Client
+/// A connection whose responses end with the client.
+pub(super) async fn connect<S>(options: ConnectionOptions, service: S) -> Client
 where
-    S: FnMut(Request<RequestBody>) -> Answer + Unpin + Send + 'static,
+    S: FnMut(Request<RequestBody>) -> ServiceFuture + Unpin + Send + 'static,
 {
-    connect_with(terms, true, TaskTimer::default(), service).await
+    connect_with(options, true, TaskTimer::default(), service).await
 }
 
 pub(super) async fn connect_with<S>(
-    terms: ConnectionOptions,
+    options: ConnectionOptions,
     ends_with_client: bool,
     timer: TaskTimer,
     service: S,
 ) -> Client
 where
-    S: FnMut(Request<RequestBody>) -> Answer + Unpin + Send + 'static,
+    S: FnMut(Request<RequestBody>) -> ServiceFuture + Unpin + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     tcp.set_nodelay(true).unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let (end, served) = oneshot::channel();
-    let (finish, finished) = oneshot::channel();
-    let mut finished = Some(finished);
+    let (result, served) = oneshot::channel();
+    let (finish, finish_requested) = oneshot::channel();
+    let mut finish_requested = Some(finish_requested);
     tokio::spawn(async move {
         let refuser: Refuser<Body> = Arc::new(|refused| {
             let mut response = Response::new(Body::from(format!("{} {}", refused.method, refused.target)));
             *response.status_mut() = refused.status;
             response
         });
-        let mut connection = Connection::new(Plain(accepted, ends_with_client), terms, timer, service, refuser);
-        let ended = std::future::poll_fn(|cx| {
-            let told = finished.as_mut().map(|finished| Pin::new(finished).poll(cx));
-            if let Some(Poll::Ready(told)) = told {
-                finished = None;
-                // Not when the test has let go of it.
-                told.map(|()| connection.finish()).unwrap_or_default();
+        let mut connection = Connection::new(Plain(accepted, ends_with_client), options, timer, service, refuser);
+        let served = std::future::poll_fn(|cx| {
+            let polled = finish_requested.as_mut().map(|requested| Pin::new(requested).poll(cx));
+            if let Some(Poll::Ready(request)) = polled {
+                finish_requested = None;
+                // Not if the test has dropped the sender.
+                request.map(|()| connection.finish()).unwrap_or_default();
             }
             Pin::new(&mut connection).poll(cx)
         });
-        let _ = end.send(ended.await);
+        let _ = result.send(served.await);
     });
     Client { tcp, served, finish: Some(finish) }
 }
@@ -136,12 +136,12 @@ impl Client {
         self.tcp.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Reads until this stands at the end.
+    /// Reads until the text ends with `end`.
     pub(super) async fn until(&mut self, end: &str) -> String {
         let mut text = String::new();
         while !text.ends_with(end) {
             let mut byte = [0];
-            assert_eq!(self.tcp.read(&mut byte).await.unwrap(), 1, "closed behind {text}");
+            assert_eq!(self.tcp.read(&mut byte).await.unwrap(), 1, "closed after {text}");
             text.push(char::from(byte[0]));
         }
         text
@@ -154,7 +154,7 @@ impl Client {
         text
     }
 
-    /// The status and the last line of what is left.
+    /// Reads to the end of the connection; returns the status and the text.
     pub(super) async fn last_status(&mut self) -> (u16, String) {
         let rest = self.rest().await;
         (rest[9..12].parse().unwrap(), rest)

@@ -7,18 +7,18 @@ use axum::body::Body;
 use http::Response;
 use tokio::time::Instant;
 
-use super::client::{Answer, TERMS, connect_with};
+use super::client::{OPTIONS, ServiceFuture, connect_with};
 use crate::http::server::ConnectionOptions;
 use crate::time::{TaskTimer, timeout_at};
 
 #[tokio::test]
-async fn a_service_is_polled_when_its_timeouts_on_the_connections_timer_are_up() {
+async fn a_service_is_polled_when_its_timeouts_on_the_shared_timer_expire() {
     let ms = Duration::from_millis;
-    // Also when the timer expires earlier, for the head of the request.
-    for (first_head, longest) in [(TERMS.first_head, ms(30)), (ms(500), ms(600))] {
+    // Also if the timer expires before, for the head of the request.
+    for (first_head, longest) in [(OPTIONS.first_head, ms(30)), (ms(500), ms(600))] {
         let timer = TaskTimer::default();
-        let of_connection = timer.clone();
-        let service = move |_| -> Answer {
+        let connection_timer = timer.clone();
+        let service = move |_| -> ServiceFuture {
             let timer = timer.clone();
             Box::pin(async move {
                 for time in [ms(1), longest, ms(2)] {
@@ -28,8 +28,8 @@ async fn a_service_is_polled_when_its_timeouts_on_the_connections_timer_are_up()
                 Ok(Response::new(Body::from("<over>")))
             })
         };
-        let options = ConnectionOptions { first_head, ..TERMS };
-        let mut client = connect_with(options, false, of_connection, service).await;
+        let options = ConnectionOptions { first_head, ..OPTIONS };
+        let mut client = connect_with(options, false, connection_timer, service).await;
         client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
         assert!(client.until(">").await.ends_with("<over>"));
     }

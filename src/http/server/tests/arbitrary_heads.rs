@@ -1,4 +1,4 @@
-//! Heads of any bytes.
+//! Heads of arbitrary bytes.
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use crate::http::server::request_head::{RequestHead, TargetCache};
 
 proptest! {
     #[test]
-    fn no_head_makes_it_panic(
+    fn heads_with_arbitrary_fields_do_not_panic(
         line in "[A-Z]{1,6} /[a-z%?#]{0,9} HTTP/1.[01]",
         fields in proptest::collection::vec("(host|content-length|transfer-encoding|connection|expect|[a-z]{1,4}):[ -~]{0,12}", 0..8),
         cut in 0_usize..200,
@@ -18,7 +18,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_do_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = RequestHead::take(&mut BytesMut::from(&bytes[..]), 128, &mut TargetCache::default());
     }
 }
