@@ -1,7 +1,7 @@
 //! petstream: an OpenAI-compatible streaming chat-completions proxy with a live pet store.
 //!
-//! A module imports modules of lower layers only; modules of one layer do not import each other, and no two files import
-//! each other in a cycle (`tests/architecture` checks all of it):
+//! A module imports modules of lower layers only; modules of one layer do not import each other, and no two files
+//! import each other in a cycle (`tests/architecture` checks all of it):
 //!
 //! | layer | module | contents |
 //! |---|---|---|

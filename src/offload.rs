@@ -69,7 +69,7 @@ impl Offload {
     }
 
     /// Runs `work` in the pool for `owner`, the id of an API key. Dropping the future cancels a job that waits, but a
-    /// job that runs goes on to its end: it should own the grants of the memory that it uses.
+    /// job that runs continues to its end: it should own the grants of the memory that it uses.
     ///
     /// # Errors
     /// [`OffloadError`].

@@ -37,7 +37,7 @@ enum State {
     Over,
 }
 
-/// What the buffer holds.
+/// The contents of the buffer.
 enum Step {
     /// Body bytes at this range.
     Data(Range<usize>),

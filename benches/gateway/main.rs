@@ -1,5 +1,5 @@
-//! What a gateway costs between clients and an upstream. Petstream with every feature on, nginx as a plain relay and no
-//! gateway at all are measured one after the other under the same load; for live events, petstream and nchan.
+//! Benchmark of gateways between clients and an upstream. Petstream with every feature on, nginx as a plain relay and
+//! no gateway at all are measured one after the other under the same load; for live events, petstream and nchan.
 //!
 //! Three processes share the machine: the upstream ([`upstream`]), the gateway ([`gateways`]) and the clients
 //! ([`clients`] or [`subscribers`]), which check every stream that they read. Upstream and clients are this program

@@ -1,4 +1,4 @@
-//! The error type of the benchmark: a message for the person who runs it.
+//! The error type of the benchmark: a message for its user.
 
 use std::error::Error;
 

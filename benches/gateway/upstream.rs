@@ -57,7 +57,7 @@ pub(crate) fn run() -> Result<()> {
     })
 }
 
-/// What a request asks for. The benchmark passes pace and batch size in the `user` member.
+/// The parameters of a request. The benchmark passes pace and batch size in the `user` member.
 struct Request {
     stream: bool,
     usage: bool,

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::result::{Failure, Result};
 
-/// What a worker does. The first argument of the program selects it.
+/// The role of a worker. The first argument of the program selects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The upstream; the second argument is its dialect.

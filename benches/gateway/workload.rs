@@ -43,7 +43,7 @@ pub(crate) struct EventWorkload {
 }
 
 impl Workload {
-    /// The request body, which tells the upstream how many tokens to send, how fast, and in writes of what size.
+    /// The request body. It sets the upstream's number of tokens, their rate, and the size of its writes.
     pub(crate) fn request_body(&self) -> String {
         let stream = if self.stream { r#""stream":true,"# } else { "" };
         format!(

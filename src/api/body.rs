@@ -1,7 +1,7 @@
 //! Reads request bodies within bounds: of size, of time, and of memory, for all bodies together and for each key.
 //!
-//! Bodies are read after authentication, so each counts against the key of its request; requests without a key share one
-//! owner.
+//! Bodies are read after authentication, so each counts against the key of its request; requests without a key share
+//! one owner.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -69,8 +69,8 @@ impl BodyReader {
     /// Reads a body to its end, for the key of this id; `timer` is that of the task that polls this.
     ///
     /// # Errors
-    /// 415 for an encoded body, 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when there is
-    /// no memory for it, 429 when the key has no share of the memory left.
+    /// 415 for an encoded body, 413 over the limit, 408 when it arrives too slowly, 400 when it breaks off, 503 when
+    /// there is no memory for it, 429 when the key has no share of the memory left.
     pub async fn read(
         &self,
         key: &Arc<str>,
@@ -119,8 +119,8 @@ fn is_identity(coding: &HeaderValue) -> bool {
 
 /// How fast a body arrives.
 ///
-/// A rate over the whole of it would let a large body stall for hours before its last bytes, and a bound of silence alone
-/// a byte every now and then. So each window begins anew once enough has arrived in it.
+/// A rate over the whole of it would let a large body stall for hours before its last bytes, and a bound of silence
+/// alone a byte every now and then. So each window begins anew once enough has arrived in it.
 struct Pace {
     times: Times,
     /// When the window ends.
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_counted_with_what_it_takes_and_small_ones_are_not() {
+    async fn a_large_body_is_counted_with_its_buffer_and_a_small_one_is_not() {
         let reader = reader(&Limits::default());
         let one: Arc<str> = "one".into();
         let (headers, timer) = (HeaderMap::new(), TaskTimer::default());

@@ -76,8 +76,8 @@ impl JsonBody {
         })
     }
 
-    /// Returns the body with the result of `work`, which runs here for a small body, and in the pool for long computations
-    /// for one that would delay other connections of this thread.
+    /// Returns the body with the result of `work`, which runs here for a small body, and in the pool for long
+    /// computations for one that would delay other connections of this thread.
     pub(super) async fn process<T: Send + 'static>(
         self,
         offload: &Offload,
@@ -133,7 +133,7 @@ fn is_accepted(headers: &HeaderMap, accepted: &Accepted) -> bool {
     accepted.types.split(", ").any(|name| name.eq_ignore_ascii_case(essence))
 }
 
-/// What missing members mean.
+/// The meaning of missing members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The whole resource: they take their default, as members that are null do.
@@ -162,8 +162,8 @@ pub(super) struct Object<'a> {
 }
 
 impl Object<'_> {
-    /// The value of a member, parsed by `read`; `expected` describes it in an error. None: it stays unchanged, or there was
-    /// an error.
+    /// The value of a member, parsed by `read`; `expected` describes it in an error. None: it stays unchanged, or
+    /// there was an error.
     pub(super) fn member<T>(
         &mut self,
         name: &str,

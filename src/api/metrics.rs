@@ -15,8 +15,8 @@ use super::state::AppState;
 use crate::error::ApiError;
 use crate::telemetry::metrics::Metrics;
 
-/// The routes of the metrics' own listener, without keys, limits, log lines and counts: they are polled all the time, by
-/// programs that the operator trusts.
+/// The routes of the metrics' own listener, without keys, limits, log lines and counts: they are polled all the time,
+/// by programs that the operator trusts.
 pub fn open_router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/metrics", get(metrics).fallback(method_not_allowed))

@@ -1,7 +1,7 @@
 //! The HTTP surface: the table of routes, and a file of handlers for each resource.
 //!
-//! A handler extracts what it needs, calls one function of a lower module and converts the result. Who may call it, its
-//! limits and its line in the log are matters of the [`Stack`] of layers, by the policy in the route's row.
+//! A handler extracts what it needs, calls one function of a lower module and converts the result. Access, limits and
+//! the log line are handled by the [`Stack`] of layers, according to the policy in the route's row.
 
 mod body;
 mod chat;

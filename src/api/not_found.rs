@@ -1,7 +1,8 @@
 //! Answers for paths that do not exist, and for methods that a path does not have.
 //!
-//! Clients that are set up with a wrong base URL ask for `/chat/completions` or `/v1/v1/chat/completions`: the 404 names
-//! the path that was most likely meant. It does not redirect, since some clients lose the body of a redirected POST.
+//! Clients that are set up with a wrong base URL request `/chat/completions` or `/v1/v1/chat/completions`: the 404
+//! names the path that was most likely meant. It does not redirect, since some clients lose the body of a redirected
+//! POST.
 
 use std::sync::Arc;
 
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_suggested_for_what_resembles_no_path() {
+    fn nothing_is_suggested_for_a_path_that_resembles_no_route() {
         let long = format!("/chat/completions/{}", "x".repeat(MAX_LEN));
         for path in ["/", "", "/v1/nothing", "/api", "/v1", "*", "/completions/chat", "/v1/embeddings", &*long] {
             assert_eq!(not_found().suggest(path), None, "{path}");

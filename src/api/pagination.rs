@@ -43,8 +43,8 @@ struct List<T> {
     cursor: String,
 }
 
-/// The response with a page of the list at `path`, as clients see it, for the query string `query`. `next` is the key from
-/// which the next page goes on.
+/// The response with a page of the list at `path`, as clients see it, for the query string `query`. `next` is the key
+/// from which the next page continues.
 pub(super) fn page<T: Serialize>(
     path: &str,
     query: &str,

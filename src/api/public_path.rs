@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Where clients see this server's `/`; cheap to clone.
+/// The path under which clients see this server's `/`; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PublicPath(Arc<str>);
 

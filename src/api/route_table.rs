@@ -44,8 +44,8 @@ impl RouteTable {
         Self { stack, state, routes: Vec::new(), paths: BTreeMap::new() }
     }
 
-    /// Adds a route. Each method of a path has a policy of its own; methods that the path does not have are answered 405,
-    /// with or without a key.
+    /// Adds a route. Each method of a path has a policy of its own; methods that the path does not have are answered
+    /// 405, with or without a key.
     pub(super) fn add<H, T>(&mut self, method: &Method, path: &'static str, policy: &RoutePolicy, handler: H)
     where
         H: Handler<T, RequestState>,

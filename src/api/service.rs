@@ -28,7 +28,8 @@ pub struct ApiService {
 }
 
 impl ApiService {
-    /// Serves `router`, which has these `routes`; `refuser` answers what the HTTP server refuses by itself.
+    /// Serves `router`, which has these `routes`; `refuser` makes the answers to requests that the HTTP server
+    /// refuses.
     pub(super) fn new(router: Router, routes: Vec<Route>, refuser: Refuser<Body>) -> Self {
         Self { router, routes: routes.into(), refuser }
     }
@@ -39,7 +40,7 @@ impl ApiService {
         &self.routes
     }
 
-    /// What answers requests that the HTTP server refuses by itself.
+    /// Makes the answers to requests that the HTTP server refuses.
     #[must_use]
     pub fn refuser(&self) -> Refuser<Body> {
         Arc::clone(&self.refuser)

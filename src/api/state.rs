@@ -1,4 +1,4 @@
-//! What handlers use: the handles of the whole server, and the context of one request.
+//! The state of handlers: the handles of the whole server, and the context of one request.
 
 use std::sync::Arc;
 
@@ -32,9 +32,9 @@ pub struct AppState {
     pub pets: PetStore,
     /// Live events.
     pub events: Events,
-    /// What the server does at the moment.
+    /// The current activity of the server.
     pub stats: Stats,
-    /// Where clients see this server's `/`.
+    /// The path under which clients see this server's `/`.
     pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
     pub public_reads: bool,
@@ -46,9 +46,9 @@ pub struct AppState {
     pub bodies: BodyReader,
     /// Runs long computations.
     pub offload: Offload,
-    /// What completion requests are checked against.
+    /// The rules for completion requests.
     pub rules: RequestRules,
-    /// What is measured.
+    /// The metrics.
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.
     pub usage_recorder: UsageRecorder,
@@ -56,8 +56,8 @@ pub struct AppState {
     pub shutdown: Shutdown,
 }
 
-/// The state of axum's extractors for one request. A handler that takes `State<T>` compiles for every `T` below: what the
-/// layers have learned is always there.
+/// The state of axum's extractors for one request. A handler that takes `State<T>` compiles for every `T` below: what
+/// the layers have learned is always there.
 #[derive(Clone)]
 pub struct RequestState {
     /// The server's.

@@ -1,8 +1,8 @@
 //! Statistics of the running server: `GET /api/stats`, and the topic `stats` of event streams.
 //!
-//! The former has the samples of the last five minutes, the latter sends each new one: a client that subscribes first and
-//! then reads misses none. A sample is taken once a second; it is encoded only while there are subscribers, once for all
-//! of them.
+//! The former has the samples of the last five minutes, the latter sends each new one: a client that subscribes first
+//! and then reads misses none. A sample is taken once a second; it is encoded only while there are subscribers, once
+//! for all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Stats {
     sources: Arc<Sources>,
 }
 
-/// Where the statistics come from.
+/// The sources of the statistics.
 pub struct Sources {
     /// Counts of requests, and of refusals by limits.
     pub metrics: Metrics,

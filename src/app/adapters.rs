@@ -94,7 +94,7 @@ pub(super) async fn open_pets(config: &Config, store: &Store) -> Result<PetStore
     Ok(pets)
 }
 
-/// Opens the authentication; also gives the secret of the first key if one had to be made. A task reads changed keys
+/// Opens the authentication; also returns the secret of the first key if one had to be made. A task reads changed keys
 /// until the shutdown begins.
 pub(super) async fn open_authentication(
     config: &Config,

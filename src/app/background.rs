@@ -26,7 +26,7 @@ impl BackgroundTasks {
         self.spawn_until(&self.shutdown.disconnected, task);
     }
 
-    /// Runs a task that ends by itself at the token of one of the signals.
+    /// Runs a task that ends at the shutdown signal that it waits for.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }

@@ -134,7 +134,7 @@ impl Socket for ClientSocket {
 
     /// Closes the sending half. If bytes are `unread` or still arrive, then reads and discards them until the client
     /// has closed too, for two seconds at most: a close with unread bytes resets the connection, and the client may
-    /// lose the last answer to the reset, for example the 413 that says why its body was not read.
+    /// lose the last answer to the reset, for example a 413 for a body that was not read.
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if self.linger_timer.is_none() {
             ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
@@ -163,8 +163,8 @@ impl Socket for ClientSocket {
 }
 
 impl ClientSocket {
-    /// Whether bytes have arrived that were not read. Asks the operating system, since a poll is also pending when the
-    /// task's cooperative budget is used up.
+    /// Whether bytes have arrived that were not read. A system call, since a poll is also pending when the task's
+    /// cooperative budget is used up.
     fn has_unread(&self) -> bool {
         let peeked = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
         matches!(peeked, Ok(1..))

@@ -22,7 +22,7 @@ use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer};
 /// How long a connection may take to send its last error frame after `abort`.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What all connections of a listener share.
+/// The settings and services that all connections of a listener share.
 pub(super) struct ConnectionFactory {
     pub(super) api: ApiService,
     pub(super) options: ConnectionOptions,
@@ -32,7 +32,7 @@ pub(super) struct ConnectionFactory {
 }
 
 impl ConnectionFactory {
-    /// Serves a connection; ready when it is closed, which also gives `permit` back.
+    /// Serves a connection; ready when it is closed, which also releases `permit`.
     pub(super) fn serve(
         &self,
         tcp: TcpStream,
@@ -62,7 +62,7 @@ impl ConnectionFactory {
 /// A connection that also follows the shutdown.
 struct ConnectionTask<S> {
     http: Connection<ClientSocket, S, ResponseFuture, Body>,
-    /// None once the connection was told to finish.
+    /// None once the connection finishes after its current response.
     stop: Option<ShutdownWatcher>,
     abort: ShutdownWatcher,
     /// Set at `abort`: the end of the connection.

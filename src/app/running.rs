@@ -16,9 +16,9 @@ const METRICS_DRAIN: Duration = Duration::from_secs(1);
 
 /// A server that accepts connections.
 pub struct Running {
-    /// Where it listens; with port 0 in the configuration, the port that it got.
+    /// The address of the listener; with port 0 in the configuration, the assigned port.
     pub address: SocketAddr,
-    /// Where the metrics listener listens, if there is one.
+    /// The address of the metrics listener, if there is one.
     pub metrics_address: Option<SocketAddr>,
     /// The secret of the first key, if one was made because there was none.
     pub first_key: Option<String>,

@@ -4,9 +4,8 @@
 //! Once a second each file's device, inode, modification time and size are compared: that detects a file that was
 //! rewritten, one that was renamed into its place, and a symbolic link that points elsewhere, which is how Kubernetes
 //! updates secrets. A changed file is read when it has been unchanged for a second, since it may be half written. A
-//! file that can't be used changes nothing: the last key stays in force, and one line of the log says so. What is not a
-//! regular file (a pipe) is read at the start only, as is every other file of the configuration: `ca_file` needs a
-//! restart.
+//! file that can't be used changes nothing: the last key stays in force, and an error is logged. Files that are not
+//! regular (pipes) are read at the start only, as is every other file of the configuration: `ca_file` needs a restart.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ struct WatchedFile {
     checked: Version,
 }
 
-/// What a secret belongs to.
+/// The owner of a secret.
 enum SecretOwner {
     /// A configured key, by its name.
     Key(Keyring, String),

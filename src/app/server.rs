@@ -1,4 +1,4 @@
-//! A listener and what it serves: accepts connections, hands them to the workers, and drains at the shutdown.
+//! The server of a listener: accepts connections, passes them to the workers, and drains at the shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Browsers' credentials instead of a key: a ticket in the URL, or the cookie that a ticket was exchanged for.
 //!
-//! They are accepted by the routes of event streams only, and only with GET: nothing can be changed with a cookie, so that
-//! no other site can make a browser change anything (CSRF).
+//! They are accepted by the routes of event streams only, and only with GET: nothing can be changed with a cookie, so
+//! that no other site can make a browser change anything (CSRF).
 //!
-//! The cookie is for pages of the server's own site. A page of another site that `cors.allow_origins` lists gets one that
-//! its browser keeps for that site alone, if the server is reached over https or on the page's own machine; otherwise
-//! browsers keep none, and the page has to request a new ticket when its stream ends.
+//! The cookie is for pages of the server's own site. A page of another site that `cors.allow_origins` lists gets one
+//! that its browser keeps for that site alone, if the server is reached over https or on the page's own machine;
+//! otherwise browsers keep none, and the page has to request a new ticket when its stream ends.
 
 use std::sync::Arc;
 
@@ -90,8 +90,8 @@ impl Browsers {
     /// The site of the page that sent these headers.
     #[must_use]
     pub fn site(&self, request: &HeaderMap) -> Site {
-        // Pages can't set this header. Browsers send it only to https and to this machine, and only there they keep a cookie
-        // for another site.
+        // Pages can't set this header. Browsers send it only to https and to this machine, and only there they keep a
+        // cookie for another site.
         let crosses = request.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
         let origin = request.get(ORIGIN).and_then(|origin| origin.to_str().ok());
         // With `*`, no page of another site gets a cookie.
@@ -111,8 +111,8 @@ impl Browsers {
         HeaderValue::try_from(format!("{COOKIE_NAME}={value}; Max-Age={life}; Path={path}; HttpOnly; {rest}")).ok()
     }
 
-    /// Checks the ticket, then the cookie: a browser reconnects to the same URL, in which the ticket is used up, with the
-    /// cookie.
+    /// Checks the ticket, then the cookie: a browser reconnects to the same URL, in which the ticket is used up, with
+    /// the cookie.
     pub(crate) async fn accept(&self, offered: OfferedCredential) -> Result<Option<Credential>, StoreError> {
         if let Some(key) = offered.ticket.and_then(|ticket| self.sessions.redeem(&ticket)) {
             return Ok(Some(Credential::Ticket(key)));

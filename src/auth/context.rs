@@ -1,23 +1,23 @@
-//! What authentication has found out about a request: whose key it is, and how to ask again later.
+//! The result of authentication: the principal of a request, and a way to validate its key again later.
 
 use std::sync::Arc;
 
 use crate::auth::keyring::{Keyring, Principal};
 use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
-/// The principal of a request, and whether its key is still good. A stream that goes on for days checks again.
+/// The principal of a request. [`AuthContext::is_valid`] checks its key again, for streams that last for days.
 #[derive(Clone)]
 pub struct AuthContext {
     principal: Arc<Principal>,
     /// None: the request needs no key.
     keyring: Option<Keyring>,
     key: KeyHash,
-    /// What the key must be allowed to do for [`AuthContext::is_valid`].
+    /// The scopes that the key needs for [`AuthContext::is_valid`].
     scopes: Scopes,
 }
 
 impl AuthContext {
-    /// For the key with this hash, which `keyring` knows as `principal`'s; without a keyring, no keys are checked.
+    /// For the key with this hash, which belongs to `principal` in `keyring`. Without a keyring, no keys are checked.
     /// `scope` is what the route requires.
     #[must_use]
     pub fn of_key(principal: Arc<Principal>, keyring: Option<Keyring>, key: KeyHash, scope: Option<Scope>) -> Self {

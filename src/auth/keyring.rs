@@ -1,8 +1,8 @@
 //! The keys of the configuration and of the database, in memory.
 //!
 //! A look-up reads a map only. The map is replaced when the version of the keys in the database changes:
-//! [`Keyring::watch`] polls it, so that a revoked key stops working within a second, and a caller that does not find a key
-//! calls [`Keyring::refresh`], so that a key made by another process works at its first use.
+//! [`Keyring::watch`] polls it, so that a revoked key stops working within a second, and a caller that does not find a
+//! key calls [`Keyring::refresh`], so that a key made by another process works at its first use.
 
 mod first_key;
 
@@ -40,7 +40,7 @@ pub struct Principal {
     pub expires_at: Option<Timestamp>,
     /// The models that it may use; none: all.
     pub models: Option<Vec<String>>,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
     /// Its limits; those of `limits.per_key` if it has none of its own.
     pub limits: RateLimits,

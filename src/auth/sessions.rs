@@ -110,7 +110,7 @@ impl Sessions {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session that stands for `key`, which is that of `owner`, and gives its token.
+    /// Opens a session for `key`, which belongs to `owner`, and returns its token.
     ///
     /// # Errors
     /// [`SessionError::Random`], [`SessionError::Store`]

@@ -1,4 +1,4 @@
-//! What the command line accepts. The doc comments are the help texts.
+//! The arguments of the command line. The doc comments are the help texts.
 
 use std::path::PathBuf;
 

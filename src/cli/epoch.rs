@@ -10,7 +10,7 @@ use super::output::print;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Give the log of events a new name, and print it: every client reads anew what it knows
+    /// Give the log of events a new name, and print it: every client reads all its resources again
     Rotate,
 }
 

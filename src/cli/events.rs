@@ -1,8 +1,8 @@
 //! `petstream events`: prints the events of a server as lines of JSON.
 //!
 //! It runs until stdout is closed or the server refuses the request (a 4xx but 429). A stream that breaks or ends is
-//! resumed after its last event, after the delay that the server asks for, doubled with each failure in a row up to a
-//! minute.
+//! resumed behind its last event, after the server's reconnection delay (`retry:`), doubled with each failure in a row
+//! up to a minute.
 
 use std::time::Duration;
 
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_up_to_a_minute_and_are_never_below_what_the_server_asks_for() {
+    fn delays_double_up_to_a_minute_and_are_never_below_the_servers_retry() {
         let retry = Duration::from_secs(2);
         assert_eq!(delay(retry, 0), retry);
         for (failures, most) in [(1, 4), (2, 8), (5, 60), (60, 60)] {

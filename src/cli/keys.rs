@@ -45,7 +45,7 @@ pub(super) struct Create {
     /// Models that it may use, separated by commas [default: all]
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = model)]
     models: Option<Vec<String>>,
-    /// What it may do, separated by commas, among chat, store:read, store:write, stats [default: all but stats]
+    /// Scopes, separated by commas: chat, store:read, store:write, stats [default: all but stats]
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = scope)]
     scopes: Option<Vec<Scope>>,
     /// Requests a minute [default: limits.per_key]

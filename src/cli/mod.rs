@@ -1,8 +1,8 @@
 //! The command line: one file for each command, and what they share.
 //!
-//! `arguments` is what can be asked for, `run` dispatches it, `failure` says why a command failed. Depends on the
-//! library only through its public interface. Results go to stdout, messages about them to stderr; the exit code is 0,
-//! 1 (failed) or 64 (wrong usage or configuration).
+//! `arguments` defines the commands, `run` dispatches them, `failure` has the reasons for which they fail. Depends on
+//! the library only through its public interface. Results go to stdout, messages about them to stderr; the exit code
+//! is 0, 1 (failed) or 64 (wrong usage or configuration).
 
 mod arguments;
 mod check;

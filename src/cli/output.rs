@@ -1,4 +1,4 @@
-//! What commands print: results on stdout, messages on stderr.
+//! Output of commands: results on stdout, messages on stderr.
 
 use std::io::{ErrorKind, Write};
 

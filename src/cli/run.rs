@@ -16,7 +16,7 @@ const EXIT_USAGE: u8 = 64;
 /// Exit code for every other failure.
 const EXIT_FAILURE: u8 = 1;
 
-/// Does what the command line asks for.
+/// Runs the command of the command line.
 pub(crate) fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -56,7 +56,7 @@ fn sources(options: Options) -> Result<Sources, Failure> {
     Ok(Sources { flags: Flags { config, listen, database, log_format }, environment, folder })
 }
 
-/// Reports a failure on stderr; gives the exit code.
+/// Reports a failure on stderr; returns the exit code.
 fn report(failure: Failure) -> u8 {
     match failure {
         Failure::Usage(problem) => {

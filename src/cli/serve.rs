@@ -112,8 +112,8 @@ fn print_first_key(address: SocketAddr, secret: &str, page: bool) {
     let _ = std::io::stdout().flush();
 }
 
-/// Raises the limit of open files to what `connections` need at so many sockets each (a proxied stream takes one to the
-/// client and one to the upstream); gives the number of connections that are possible.
+/// Raises the limit of open files to what `connections` need at so many sockets each (a proxied stream takes one to
+/// the client and one to the upstream); returns the number of connections that are possible.
 fn raise_open_files(connections: usize, sockets: u64) -> usize {
     let wanted = (connections as u64).saturating_mul(sockets).saturating_add(RESERVED_FILES);
     let got = rlimit::increase_nofile_limit(wanted).unwrap_or(0);

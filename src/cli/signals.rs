@@ -39,7 +39,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal; gives its name.
+    /// Waits for a signal; returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         let hup = async {
             match &mut self.hup {

@@ -34,7 +34,7 @@ pub(super) struct Command {
     /// Up to when: a UTC day, which is included, or a moment, which is not [default: no end]
     #[arg(long, value_name = "WHEN", value_parser = until)]
     until: Option<Timestamp>,
-    /// What is told apart, and in which order: some of key, model, answered (the model that
+    /// Columns to group by, in this order: some of key, model, answered (the model that
     /// answered), day, separated by commas
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = column, default_value = "key,model,day")]
     by: Vec<UsageColumn>,

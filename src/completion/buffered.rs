@@ -21,7 +21,7 @@ use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse}
 use crate::wire::chunk::DecodedChunk;
 use crate::wire::request::RequestedUsage;
 
-/// Asks the route's targets in turn and passes the answer on, byte for byte.
+/// Sends the request to the route's targets in turn and passes the answer on, byte for byte.
 pub(super) async fn complete(
     context: &Context,
     mut usage: Box<UsageGuard>,
@@ -76,7 +76,7 @@ async fn ask(
     Ok((answer.status, memory.keep(body), facts))
 }
 
-/// The body, as long as it does not fall silent.
+/// Reads the whole body; fails at the `idle` timeout.
 async fn read(
     answer: &mut UpstreamResponse,
     target: &Target,

@@ -8,17 +8,17 @@ const MAX_HELD: usize = 256;
 /// Most bytes of them.
 const MAX_HELD_BYTES: usize = 256 * 1024;
 
-/// The state of a stream's choices. SDKs append each choice to a list when its first chunk comes, so choices must begin in
-/// the order of their index; upstreams generate them side by side and begin them in any order. A chunk that comes too early
-/// is held back, within bounds, and none is ever lost.
+/// The state of a stream's choices. SDKs append each choice to a list when its first chunk comes, so choices must
+/// begin in the order of their index; upstreams generate them side by side and begin them in any order. A chunk that
+/// comes too early is held back, within bounds; none is lost.
 #[derive(Default)]
 pub(super) struct Choices {
-    /// How many the client asked for.
+    /// Number of choices that the client requested.
     wanted: u64,
-    /// What came from the upstream.
+    /// Choices that came from the upstream.
     seen: ChoiceSet,
     finished: ChoiceSet,
-    /// What went to the client.
+    /// Choices that were sent to the client.
     begun: ChoiceSet,
     ended: ChoiceSet,
     held: Vec<(Event, DecodedChunk)>,
@@ -84,8 +84,8 @@ impl Choices {
         self.held.len()
     }
 
-    /// Whether a chunk has usage and nothing else that its client needs. If usage is on every chunk (`running`), only those
-    /// behind the end of their choice are.
+    /// Whether a chunk has usage and nothing else that its client needs. If usage is on every chunk (`running`), this
+    /// holds only for chunks behind the end of their choice.
     pub(super) fn is_only_usage(&self, facts: &DecodedChunk, running: bool) -> bool {
         let DecodedChunk { seen, finished, tokens, .. } = *facts;
         let old = tokens == 0 && seen.difference(self.begun).is_empty() && finished.difference(self.ended).is_empty();
@@ -97,7 +97,7 @@ impl Choices {
         facts.seen.difference(self.ended).is_empty()
     }
 
-    /// What must be changed in a chunk before it goes to the client.
+    /// The changes that a chunk needs before it goes to the client.
     pub(super) fn repair(&self, facts: &DecodedChunk, hide_usage: bool) -> Repair {
         Repair {
             cut_usage: hide_usage && (facts.null_usage || facts.has_usage),
@@ -132,7 +132,8 @@ mod tests {
         Event { data: Bytes::from(vec![b'x'; size]), name: None, verbatim: None }
     }
 
-    /// Passes chunks of these choices on. Gives choice and position of arrival (kept as the size of the event) as they go out.
+    /// Passes chunks of these choices on. Returns choice and position of arrival (kept as the size of the event) in
+    /// the order of output.
     fn through(wanted: u64, arrivals: &[u64]) -> Vec<(u64, usize)> {
         let mut choices = Choices::new(wanted);
         let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! What a completion is made from: the handles and settings that all share, and its caller.
+//! The input of a completion beside its request: the shared handles and settings, and the caller.
 
 use std::sync::Arc;
 use std::time::Duration;

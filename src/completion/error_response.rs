@@ -1,4 +1,4 @@
-//! Upstreams' answers that are errors, whatever their status says.
+//! Detects upstreams' answers that are errors, whatever their status.
 
 use std::time::Duration;
 

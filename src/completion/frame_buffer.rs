@@ -5,7 +5,8 @@ use bytes::{Bytes, BytesMut};
 /// A batch is sent when it has reached this size, bytes; a single frame may be larger.
 pub(super) const BATCH: usize = 16 * 1024;
 
-/// Capacity that is reserved for a second frame, bytes: more often follow it, and small buffers stay in the cache.
+/// Capacity that is reserved for a second frame, bytes: often more follow, and small buffers stay in the processor's
+/// cache.
 const MIN_CAPACITY: usize = 2 * 1024;
 
 /// Collects frames. A frame that goes out alone, as most do, is a slice of the input and not copied.
@@ -43,8 +44,8 @@ impl FrameBuffer {
         &mut self.buffer
     }
 
-    /// Everything, as one piece. No capacity is kept: a silent stream holds no buffer, and the allocator gives one out again
-    /// that was just used.
+    /// Takes all frames, as one piece. No capacity is kept, so that a silent stream holds no buffer; the allocator
+    /// reuses recently freed memory.
     pub(super) fn take(&mut self) -> Bytes {
         if self.buffer.is_empty() { std::mem::take(&mut self.first) } else { std::mem::take(&mut self.buffer).freeze() }
     }
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_written_alone_fills_its_buffer_and_a_second_one_finds_room_for_more() {
+    fn one_written_frame_fills_its_buffer_and_a_second_one_reserves_capacity() {
         let mut frames = FrameBuffer::default();
         crate::wire::sse::push_frame(frames.write(), b"one");
         assert_eq!(frames.buffer.capacity(), frames.buffer.len());

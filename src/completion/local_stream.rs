@@ -63,8 +63,8 @@ struct Pace {
     next_heartbeat: Pin<Box<Sleep>>,
 }
 
-/// How far a stream catches up with its pace. Timers are late by up to a millisecond, which is made up; what a slow client
-/// has missed is not.
+/// Longest delay that a stream makes up for. Timers are late by up to a millisecond, which is made up for; the delay
+/// of a slow client is not.
 const MAX_CATCH_UP: Duration = Duration::from_millis(50);
 
 impl Pace {
@@ -77,7 +77,7 @@ impl Pace {
         self.next_heartbeat.as_mut().reset(now + self.heartbeat);
     }
 
-    /// How many tokens have come due; sets the time of the next.
+    /// Number of tokens that are due; sets the time of the next.
     fn tokens_due(&mut self, now: Instant) -> u32 {
         let mut next = self.next.deadline().max(now.checked_sub(MAX_CATCH_UP).unwrap_or(now));
         let mut due = 0;
@@ -181,7 +181,7 @@ impl LocalStream {
         }
     }
 
-    /// Goes on to the next choice, and after the last one to the next stage.
+    /// Moves to the next choice, and after the last one to the next stage.
     fn next_choice(&mut self, next: Stage) {
         self.choice += 1;
         if self.choice == self.completion.choices.len() {

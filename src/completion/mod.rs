@@ -1,8 +1,9 @@
 //! One completion from end to end: allowed model, tokens reserved -> response -> usage settled.
 //!
 //! A stream is one body that pulls: from the local model's pieces, or from the upstream's connection. There is no task
-//! and no queue between the upstream and the client, so a slow client slows the upstream, and a client that leaves closes
-//! the upstream's connection. Depends on the models (`responder`, `upstream`), the limits and the usage records.
+//! and no queue between the upstream and the client, so a slow client slows the upstream, and a client that leaves
+//! closes the upstream's connection. Depends on the models (`responder`, `upstream`), the limits and the usage
+//! records.
 
 mod buffered;
 mod choices;

@@ -20,8 +20,8 @@ use crate::wire::chunk::{ChunkParser, DecodedChunk};
 use crate::wire::request::ForwardedBody;
 use crate::wire::sse::{Decoder, Event};
 
-/// How long a beginning without a token is held back. Upstreams often fail right behind it, and then another target can
-/// still be asked.
+/// How long the first chunks are held back for a token. Upstreams often fail right behind a first chunk without one,
+/// and then another target can still take over.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
 /// Most chunks that are held back until a token comes.
 const MAX_HELD: usize = 16;
@@ -36,13 +36,13 @@ pub(super) struct Opened {
     /// The chunks that came so far. The last one has the first token, or ends a choice; or none did within
     /// [`SETTLE_TIME`].
     pub(super) held: Vec<(Event, DecodedChunk)>,
-    /// We asked for usage on every chunk, and the client did not.
+    /// petstream requested usage on every chunk, and the client did not.
     pub(super) adds_running_usage: bool,
     pub(super) memory: Memory,
 }
 
-/// Asks `target` for a stream and waits for its first token, or a moment longer than for its first event. `another` says
-/// whether another target can take over.
+/// Opens a stream at `target`: waits for its first token, or for [`SETTLE_TIME`] after its first event. `another`:
+/// another target can take over.
 pub(super) async fn open(target: Arc<Target>, request: &ProxyRequest, another: bool) -> Result<Opened, Failure> {
     let limit = Limit::to_open(target.timeouts(), request.arrival, Instant::now(), another);
     let ask = |usage| open_once(&target, request.request.forward(target.model(), usage), request);
@@ -80,18 +80,18 @@ impl Opened {
         timeout_at(&request.timer, until, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
     }
 
-    /// How many bytes are held back.
+    /// Bytes that are held back.
     fn held_back(&self) -> usize {
         self.held.iter().map(|(event, _)| event.data.len()).sum()
     }
 
-    /// Whether no more is held back: a beginning this long is passed on without a token.
+    /// Whether the bounds are reached: then the held chunks are passed on without a token.
     fn is_full(&self, most: usize) -> bool {
         self.held.len() >= MAX_HELD || self.held_back() > most
     }
 
-    /// Reads on until a chunk comes that is `enough`. An error event is a failure, and so is the end of the stream. May be
-    /// dropped at any time and called again.
+    /// Reads on until a chunk comes that is `enough`. An error event is a failure, and so is the end of the stream.
+    /// May be dropped at any time and called again.
     async fn read_until(&mut self, most: usize, enough: impl Fn(&DecodedChunk) -> bool) -> Result<(), Failure> {
         loop {
             while let Some(event) = self.decoder.next_event().map_err(|_| too_long())? {
@@ -132,8 +132,8 @@ impl Opened {
     }
 }
 
-/// Checks that the body can be a stream of events: by its first bytes, and by its content type where those don't decide.
-/// Gives the body and what has been read of it.
+/// Checks that the body can be a stream of events: by its first bytes, and by its content type where they are
+/// ambiguous. Returns the body and the bytes read from it.
 async fn check_head(target: &Target, mut answer: UpstreamResponse) -> Result<(UpstreamBody, Bytes), Failure> {
     if !answer.status.is_success() {
         return Err(Box::pin(refusal(target, answer)).await);

@@ -1,4 +1,4 @@
-//! A request to upstreams: what is the same for every target that is asked.
+//! A request to upstreams: the part that is the same for every target.
 
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ impl ProxyRequest {
         })
     }
 
-    /// Whether we ask `target` for usage that the client did not ask for.
+    /// Whether usage is requested from `target` although the client did not request it.
     pub(super) fn adds_usage(&self, target: &Target) -> bool {
         target.requested_usage() != RequestedUsage::None && !self.request.include_usage
     }

@@ -9,7 +9,7 @@ use http_body::Body as HttpBody;
 
 use crate::wire::sse::{EVENT_STREAM_UTF8, set_stream_headers};
 
-/// How many headers a response has in the end: with those of the layers (request id, limits), the map need not grow.
+/// Capacity of the header map: enough for the headers that the layers add (request id, limits).
 const HEADERS: usize = 12;
 
 /// The response that streams `body` as server-sent events.

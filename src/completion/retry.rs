@@ -1,4 +1,4 @@
-//! Asks one target after another while nothing has reached the client.
+//! Retries: one target after another, as long as nothing has reached the client.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -11,14 +11,15 @@ use crate::telemetry::record::{Attempt, Record};
 use crate::time::{TaskTimer, timeout_at};
 use crate::upstream::{Failure, Lease, Pick, Route, Target};
 
-/// Asks the route's targets until one answers, the attempts or the retry budget are used up. `ask` gets a target, and
-/// whether another one can take over if it does not answer.
+/// Tries the route's targets until one answers, or the attempts or the retry budget are used up. `ask` gets a target,
+/// and whether another one can take over if it fails.
 ///
-/// An answer that is no stream is not asked for again after a timeout: the work was done, and would be done again.
+/// A request without a stream is not retried after a timeout: the upstream would generate the same answer a second
+/// time.
 ///
 /// # Errors
-/// The last target's failure; [`Failure::AllEjected`] if every target was ejected and the one that was tried failed
-/// too.
+/// The last target's failure; [`Failure::AllEjected`] if every target was ejected and the one that was tried
+/// nevertheless failed.
 pub(super) async fn first_success<T, F>(
     route: &Arc<Route>,
     record: &Record,
@@ -57,7 +58,7 @@ struct Search<'a> {
     timer: &'a TaskTimer,
     attempts: u32,
     tried: Vec<usize>,
-    /// Tried members that may be asked again, in the order of their failures, each with the wait that it asked for.
+    /// Tried members that may be retried, in the order of their failures, each with the wait of its `retry-after`.
     failed: Vec<(usize, Duration)>,
     /// Attempts at members that had failed before.
     repeated: u32,
@@ -65,7 +66,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The member to ask next, and whether it is asked although all are ejected. Waits if only tried members are left.
+    /// The member to try next, and whether it is tried although all are ejected. Waits if only tried members are left.
     async fn next(&mut self) -> Option<(usize, bool)> {
         if self.attempts >= self.route.max_attempts() {
             return None;
@@ -75,14 +76,14 @@ impl Search<'_> {
             (Some(Pick::Available(member)), Some(last)) => {
                 (last.is_free_elsewhere() || self.route.withdraw()).then_some((member, false))
             }
-            // All are ejected: one more failure is better than a refusal without asking.
+            // All are ejected: an attempt may succeed, a refusal can't.
             (Some(Pick::AllEjected(member)), None) => Some((member, true)),
             (None, None) => None,
             (_, Some(_)) => self.again().await.map(|member| (member, false)),
         }
     }
 
-    /// A member that is asked again, after its wait, or another one that came back meanwhile.
+    /// A member to retry, after its wait, or another one that has recovered meanwhile.
     async fn again(&mut self) -> Option<usize> {
         if self.repeated >= self.route.max_same_target() {
             return None;
@@ -94,7 +95,7 @@ impl Search<'_> {
             total.is_none_or(|total| spent + wait < total) && self.route.is_available_after(*member, wait)
         };
         let place = self.failed.iter().position(fits)?;
-        // Before the wait, so that no more requests wait than may ask.
+        // Before the wait, so that no more requests wait than the budget allows to retry.
         if !self.route.withdraw() {
             return None;
         }
@@ -109,7 +110,7 @@ impl Search<'_> {
         self.route.is_available_after(member, Duration::ZERO).then_some(member)
     }
 
-    /// A member is asked. Gives whether another one can take over from it.
+    /// Begins an attempt at a member. Returns whether another member can take over.
     fn begin(&mut self, member: usize) -> bool {
         self.attempts += 1;
         if !self.tried.contains(&member) {

@@ -1,4 +1,4 @@
-//! The entry to completions: checks the model and the limits, then hands over to the local model or to an upstream.
+//! The entry to completions: checks the model and the limits, then calls the local model or an upstream.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -31,7 +31,8 @@ impl CompletionService {
         Self(Context::new(config, parts))
     }
 
-    /// Admits one chat completion; the future gives its response, or an error if it fails before the first byte.
+    /// Admits one chat completion; the future resolves to its response, or to an error if it fails before the first
+    /// byte.
     ///
     /// # Errors
     /// [`ApiError`] when there is no such model for the caller, or a limit of streams or tokens refuses it.

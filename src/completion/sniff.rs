@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Reads the body until its kind is known. Gives the kind, and what has been read.
+/// Reads the body until its kind is known. Returns the kind, and the bytes read so far.
 pub(super) async fn sniff(body: &mut UpstreamBody) -> Result<(Kind, Bytes), Failure> {
     let mut begin = Bytes::new();
     loop {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::time::ResponseDeadline;
 use crate::upstream::Deadline;
 
-/// When a stream has to do something although its upstream is silent.
+/// The deadlines and the heartbeat of a stream, which are due although its upstream is silent.
 pub(super) struct StreamTimes {
     /// When the whole stream must be over.
     ends_at: Option<Instant>,
@@ -24,7 +24,7 @@ impl Drop for StreamTimes {
     }
 }
 
-/// What is due.
+/// The timer that is due, or the time of the next.
 pub(super) enum NextTimer {
     Heartbeat,
     Timeout(Deadline),
@@ -48,7 +48,7 @@ impl StreamTimes {
         self.last_sent = now;
     }
 
-    /// What is due `now`; `silent_until` is when the upstream has been silent for too long.
+    /// The timer that is due `now`; `silent_until` is the deadline of the upstream's silence.
     pub(super) fn due(&self, now: Instant, silent_until: Option<Instant>) -> NextTimer {
         let mut next = self.last_sent + self.heartbeat;
         for at in [silent_until, self.ends_at].into_iter().flatten() {

@@ -4,15 +4,15 @@
 //!             the first token, or a moment after the first event
 //!   Opening ──────────────────────────────────────────────────▶ Streaming
 //!      │                                                            │
-//!      │ every attempt failed, or                                   │ the upstream is done, or fails, or is silent for too
-//!      │ the server shuts down                                      │ long; the tokens are used up; the server shuts down
+//!      │ every attempt failed, or                                   │ the upstream ends, fails or times out;
+//!      │ the server shuts down                                      │ the tokens are used up; the server shuts down
 //!      ▼                                                            ▼
-//!    Ended ◀── (what was held back, an error frame if it failed, `[DONE]`; then the usage is settled) ──────────────┘
+//!    Ended ◀── (held frames, an error frame if it failed, `[DONE]`; then the usage is settled) ─────┘
 //! ```
 //!
-//! The head of the response goes out when the stream leaves `Opening`, or after `hold` with status 200: no balancer in
-//! between may give up, so heartbeats begin then. A failure before the head is a response with its own status. A client
-//! that leaves drops the stream in any state, which closes the upstream's connection and settles the usage.
+//! The head of the response goes out when the stream leaves `Opening`, or after `hold` with status 200 and then
+//! heartbeats, so that no balancer in between times out. A failure before the head is a response with its own status.
+//! A client that leaves drops the stream in any state, which closes the upstream's connection and settles the usage.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -43,7 +43,7 @@ use crate::wire::sse::{DONE, KEEP_ALIVE};
 
 type Opening = Pin<Box<dyn Future<Output = Result<(Opened, Lease), Failure>> + Send>>;
 
-/// Opens a stream; gives its response when the status is known, or after `hold`.
+/// Opens a stream; returns its response when the status is known, or after `hold`.
 pub(super) async fn stream(
     context: &Context,
     usage: Box<UsageGuard>,
@@ -91,7 +91,7 @@ struct ProxiedStream {
     polled: PollState,
 }
 
-/// What was pending at the last poll, and need not be polled again before the flag is woken.
+/// The sources that were pending at the last poll; they are not polled again before the flag is woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PollState {
     None,
@@ -106,7 +106,7 @@ enum State {
 }
 
 impl ProxiedStream {
-    /// Goes on opening; ready when the stream is open.
+    /// Polls the opening; ready when the stream is open.
     fn poll_open(&mut self, cx: &mut TaskContext<'_>, now: Instant) -> Poll<Result<(), Failure>> {
         let State::Opening { opening, terms, arrival } = &mut self.state else { return Poll::Ready(Ok(())) };
         let (opened, lease) = ready!(opening.as_mut().poll(cx))?;
@@ -145,7 +145,7 @@ impl ProxiedStream {
         bytes
     }
 
-    /// What there is to send now.
+    /// The bytes to send now.
     fn poll_bytes(&mut self, cx: &mut TaskContext<'_>, now: Instant) -> Poll<Option<Bytes>> {
         match self.poll_open(cx, now) {
             Poll::Ready(Ok(())) => {}
@@ -191,7 +191,7 @@ impl ProxiedStream {
         }
     }
 
-    /// Ends the stream. Gives its last bytes: what was received, an error frame if it failed, `[DONE]`.
+    /// Ends the stream. Returns its last bytes: the frames that were received, an error frame if it failed, `[DONE]`.
     fn end(&mut self, end: &End) -> Bytes {
         let (mut out, mut memory) = (BytesMut::new(), None::<Memory>);
         if let State::Streaming(transcoder, mut lease) = std::mem::replace(&mut self.state, State::Ended)

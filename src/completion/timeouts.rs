@@ -1,7 +1,7 @@
-//! How long an upstream may take: the deadlines of one request at one target.
+//! The deadlines of one request at one target.
 //!
-//! `total` counts from the request's arrival and is shared by all attempts. `first_token` counts from the moment at which
-//! a target is asked; `idle` bounds each silence.
+//! `total` counts from the request's arrival and is shared by all attempts. `first_token` counts from the start of an
+//! attempt at a target; `idle` bounds each silence.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,8 +21,8 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// For the first token of a target that is asked `now`, by a request that arrived at `arrival`. It is longer where no
-    /// other target can take over (`another` is false): to give up would be of no use.
+    /// For the first token of an attempt that starts `now`, of a request that arrived at `arrival`. It is longer where
+    /// no other target can take over (`another` is false), since a failure would not help the client.
     pub(super) fn to_open(timeouts: &Timeouts, arrival: Instant, now: Instant, another: bool) -> Option<Self> {
         Self::first([
             (Deadline::Total, timeouts.total.map(|total| arrival + total)),
@@ -50,7 +50,7 @@ impl Limit {
 }
 
 /// Longest silence within a stream; none: no limit. Until its first token, or the end of a choice, a stream may be silent for
-/// as long as one that has not begun: many upstreams send a chunk with the role alone before the model has thought.
+/// as long as one that has not begun: many upstreams send a chunk with the role alone before the model has read the prompt.
 pub(super) fn longest_silence(timeouts: &Timeouts, has_begun: bool) -> Option<Duration> {
     let idle = timeouts.idle?;
     if has_begun { Some(idle) } else { timeouts.first_token.limit(false).map(|limit| limit.max(idle)) }

@@ -1,5 +1,5 @@
 //! From an upstream's events to the client's frames: repaired, in the order of their choices, without usage that the
-//! client did not ask for.
+//! client did not request.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,13 +19,13 @@ use crate::upstream::{Failure, Target, UpstreamBody};
 use crate::wire::chunk::{ChunkParser, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
-/// How many chunks are searched for the name of the model: the first one of Azure has none.
+/// Chunks that are searched for the name of the model: the first one of Azure has none.
 const CHUNKS_WITHOUT_MODEL: u8 = 4;
 
-/// What the client and the configuration ask of a stream.
+/// The options of a stream, by its request and the configuration.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
-    /// The client did not ask for usage, so what we asked for is removed.
+    /// The client did not request usage: usage that petstream requested is removed.
     hide_usage: bool,
     choices: u64,
     /// End the stream when its key's tokens are used up.
@@ -58,22 +58,22 @@ pub(super) struct StreamTranscoder {
     /// The chunks that opened the stream.
     first: std::vec::IntoIter<(Event, DecodedChunk)>,
     frames: FrameBuffer,
-    /// Since when the upstream has had nothing to read; none while it has. Time in which the client reads nothing does not
-    /// count against the upstream.
+    /// The start of the upstream's silence; none while there is data to read. Time in which the client reads nothing
+    /// is not counted.
     waiting_since: Option<Instant>,
     last_data: Instant,
     choices: Choices,
     calls: ToolCallNumbering,
     terms: Terms,
-    /// We asked for usage on every chunk, and the client did not.
+    /// petstream requested usage on every chunk, and the client did not.
     adds_running_usage: bool,
-    /// The first chunk: the pattern for last ones that are made here. None where that can't be necessary.
+    /// The first chunk, as the template for last chunks that petstream adds. None where none can be necessary.
     head: Option<Bytes>,
     /// A token was passed on.
     has_token: bool,
     /// A token or the end of a choice has come from the upstream, passed on or held back.
     has_begun: bool,
-    /// How many more chunks are searched for the name of the model.
+    /// Further chunks to search for the name of the model.
     search_model: u8,
     memory: Memory,
 }
@@ -111,8 +111,8 @@ impl StreamTranscoder {
         self.memory.keep(self.frames.take())
     }
 
-    /// What is left to send, and the memory that it takes. The connection of a stream that is done is kept for others, any
-    /// other is closed.
+    /// The remaining bytes, and the grant for their memory. The upstream's connection is kept if the stream is
+    /// complete, otherwise closed.
     pub(super) fn into_output(mut self, end: &End, usage: &mut UsageGuard) -> (BytesMut, Memory) {
         self.pass_held(usage);
         if matches!(end, End::BudgetUsedUp) {
@@ -135,14 +135,14 @@ impl StreamTranscoder {
         }
     }
 
-    /// When an upstream that has nothing to read has been silent for too long. The silence begins `now` if it has not yet.
+    /// The deadline of the current silence of the upstream, which starts `now` if it has not started yet.
     pub(super) fn silent_until(&mut self, now: Instant) -> Option<Instant> {
         let since = *self.waiting_since.get_or_insert(now);
         longest_silence(self.target.timeouts(), self.has_begun).map(|longest| since + longest)
     }
 
-    /// Collects what is ready `now`, up to a batch. Ready with how the stream ends, if it does; pending when the upstream
-    /// has nothing more right now.
+    /// Collects the frames that are ready `now`, up to a batch. Ready with the end of the stream, if it ends; pending
+    /// when the upstream has no more data at the moment.
     pub(super) fn poll_collect(
         &mut self,
         cx: &mut Context<'_>,
@@ -175,11 +175,11 @@ impl StreamTranscoder {
         }
     }
 
-    /// Passes the next event on, if there is one, and says whether the stream ends with it.
+    /// Passes the next event on, if there is one. Returns the end of the stream if the event ends it.
     fn poll_event(&mut self, usage: &mut UsageGuard) -> Option<Option<End>> {
         if let Some((event, facts)) = self.first.next() {
             if self.first.as_slice().is_empty() {
-                // Gives its memory back: a stream may be silent for long from here on.
+                // Frees the memory of the list: the stream may be silent for long from here on.
                 self.first = Vec::new().into_iter();
             }
             self.admit(event, &facts, usage);
@@ -191,11 +191,11 @@ impl StreamTranscoder {
         }
     }
 
-    /// Passes one event on, or says how it ends the stream.
+    /// Passes one event on. Returns the end of the stream if the event ends it.
     fn take(&mut self, event: Event, usage: &mut UsageGuard) -> Option<End> {
         match classify(&self.target, &event, &mut self.parser) {
             EventKind::Ignored => None,
-            // No token and no finished choice: no answer, although the upstream says that it is done.
+            // `[DONE]` without a token and without a finished choice: an empty answer, which is a failure.
             EventKind::Done if !self.has_token && self.choices.none_finished() => {
                 Some(End::Failed(Failure::Empty("its stream is empty")))
             }
@@ -208,7 +208,7 @@ impl StreamTranscoder {
         }
     }
 
-    /// Notes which model answers, if the chunk names it.
+    /// Records the model that answers, if the chunk names it.
     fn note_model(&mut self, event: &Event, usage: &mut UsageGuard) {
         self.search_model -= 1;
         usage.note_model(&event.data);

@@ -1,4 +1,4 @@
-//! Tokens of one completion: what its upstream reports, what was counted here, and what is charged in the end.
+//! Tokens of one completion: reported by its upstream, counted here, and charged at the end.
 
 use tokio::time::Instant;
 
@@ -7,21 +7,21 @@ use crate::telemetry::record::Source;
 use crate::wire::chunk::Usage;
 use crate::wire::request::ChatRequest;
 
-/// Most tokens of a prompt, or of a completion whose request sets no maximum, that an upstream is believed. No model has
-/// a context of this length, and hidden reasoning makes any smaller bound wrong.
+/// Largest count that is accepted from an upstream, for a prompt, or for a completion whose request sets no maximum.
+/// No model has a context of this length; a smaller bound could be wrong because of hidden reasoning tokens.
 pub(super) const MAX_TOKENS: u64 = 10_000_000;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct UsageCounter {
-    /// What the upstream reported. A zero in it says nothing.
+    /// The upstream's report. A zero in it is ignored.
     pub(super) usage: Option<Usage>,
     /// The usage is that of the whole answer, and not of a part of it.
     pub(super) usage_is_final: bool,
-    /// Most tokens of the completion that an upstream is believed.
+    /// Largest count of completion tokens that is accepted from the upstream.
     pub(super) max_completion: u64,
     pub(super) prompt_estimate: u64,
-    /// Tokens that went to the client, one a chunk: upstreams send them so.
+    /// Tokens sent to the client: one for each chunk with text, as upstreams send them.
     pub(super) counted: u64,
     /// Times between chunks that are not in the metrics yet.
     pub(super) intervals: IntervalHistogram,
@@ -58,7 +58,7 @@ impl UsageCounter {
         true
     }
 
-    /// What has been used, if the answer ends here.
+    /// The usage if the answer ended now.
     fn used(&self) -> Usage {
         let reported = self.usage.unwrap_or_default();
         Usage {
@@ -79,7 +79,7 @@ impl UsageCounter {
         self.usage.map_or(0, |usage| usage.completion_tokens).max(self.counted)
     }
 
-    /// What is charged, and where the counts come from; no source if there was nothing to count.
+    /// The usage that is charged, and the source of its counts; no source if there was nothing to count.
     pub(super) fn settled(&self, streamed: bool, complete: bool) -> (Usage, Option<Source>) {
         let mut used = self.used();
         if let Some(reported) = self.usage {

@@ -1,4 +1,5 @@
-//! Targets that refuse `stream_options`: asked again without, and not asked for usage any more.
+//! Targets that refuse `stream_options`: the request is sent again without it, and usage is not requested from them
+//! again.
 
 use std::future::Future;
 use std::pin::pin;
@@ -8,8 +9,8 @@ use crate::time::TaskTimer;
 use crate::upstream::{Failure, Target};
 use crate::wire::request::RequestedUsage;
 
-/// Sends a request by `ask`, with what the target is to be asked of usage. If it is refused because of `stream_options`,
-/// which `adds_usage` says that we added, it is sent once more without, within what is left of `limit`.
+/// Sends a request by `ask`, with the usage to request from the target. If the target refuses it because of
+/// `stream_options` that petstream added (`adds_usage`), sends it once more without, within the rest of `limit`.
 pub(super) async fn ask_for_usage<T, F>(
     target: &Target,
     adds_usage: bool,
@@ -27,7 +28,7 @@ where
     // On the heap: it is rarely needed, and every request would pay for its size.
     let second = within(timer, limit, Box::pin(ask(RequestedUsage::None)).as_mut()).await;
     if second.is_ok() {
-        // That was the reason, and not something else in the request that reads like it.
+        // `stream_options` was the reason, and not another part of the request with a similar message.
         tracing::info!(upstream = &**target.name(), "does not know stream_options: not asked for usage any more");
         target.set_usage_unsupported();
     }
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_second_request_gets_what_is_left_of_the_time() {
+    async fn the_second_request_gets_the_rest_of_the_time() {
         let config = UpstreamConfig::new("http://127.0.0.1:9/v1".parse().unwrap());
         let target = Target::new(&config, "t".into()).unwrap();
         let (timer, start) = (TaskTimer::default(), Instant::now());

@@ -1,8 +1,8 @@
-//! What a running completion holds, and the settlement at its end: the stream's permit, the reserved tokens, the metrics
-//! of running streams, the usage record.
+//! The resources of a running completion and their settlement at its end: the stream's permit, the reserved tokens,
+//! the metrics of running streams, the usage record.
 //!
-//! A completion ends by [`UsageGuard::finish`]. A guard that is dropped without it settles too: then the client has left,
-//! or the server was shut down before the response had a head.
+//! A completion ends by [`UsageGuard::finish`]. A guard that is dropped without it settles too: then the client has
+//! left, or the server was shut down before the response had a head.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::wire::request::ChatRequest;
 
 /// A token of English prose or code is about four bytes: OpenAI's own rule of thumb.
 pub(super) const BYTES_A_TOKEN: u64 = 4;
-/// How many tokens a stream reserves at once when it has used up its reservation.
+/// Tokens that a stream reserves at once when it has used up its reservation.
 const RESERVATION_STEP: u64 = 16;
 /// Time between two updates of the metrics by a running stream: all streams share them.
 const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
@@ -134,13 +134,13 @@ impl UsageGuard {
         self.status = 200;
     }
 
-    /// The time between two chunks, of which the second came `now`.
+    /// Records the time between two chunks; the second came `now`.
     pub(super) fn interval(&mut self, interval: Duration, now: Instant) {
         self.counter.intervals.record(interval);
         self.progress(now);
     }
 
-    /// The stream goes on: updates the metrics if that is due.
+    /// Progress of the stream: updates the metrics if that is due.
     pub(super) fn progress(&mut self, now: Instant) {
         let update_at = *self.counter.update_at.get_or_insert_with(|| now + UPDATE_INTERVAL);
         if now < update_at {
@@ -181,7 +181,7 @@ impl UsageGuard {
         missing == 0 || reservation.extend(missing.max(RESERVATION_STEP)) || reservation.extend(missing)
     }
 
-    /// Ends the completion: gives back what it holds, charges what it used, and writes its usage record.
+    /// Ends the completion: releases its permit and reservation, charges its usage, and writes its usage record.
     pub(super) fn finish(mut self: Box<Self>, outcome: Outcome<'_>) {
         let (terminal, error) = match outcome {
             Outcome::Completed => {

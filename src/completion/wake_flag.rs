@@ -1,8 +1,8 @@
 //! A per-stream wake flag.
 //!
-//! The connection polls the body of a response after every token and every event of its socket. If neither the upstream
-//! nor a timer has woken the stream since, it returns `Pending` without polling them: that would cost as much as passing a
-//! token on.
+//! The connection polls the body of a response after every token and every event of its socket. If neither the
+//! upstream nor a timer has woken the stream since, it returns `Pending` without polling them: that would cost as much
+//! as passing a token on.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use std::task::{Context, Wake, Waker};
 
 use crate::sync::{AtomicBool, AtomicWaker};
 
-/// A waker for what a stream waits for. It wakes the task that polls the stream, and remembers that it did.
+/// A waker for the upstream and the timers of a stream. It wakes the task that polls the stream, and sets a flag.
 pub(super) struct WakeFlag {
     shared: Arc<Shared>,
     waker: Waker,
@@ -28,8 +28,8 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A swap and no store: a store would start a new release sequence, and a thread that sees only this wake would not
-        // see what an earlier waker had written.
+        // A swap instead of a store: a store would start a new release sequence, and a thread that reads only this
+        // wake would not synchronize with an earlier waker.
         self.woken.swap(true, Ordering::Release);
         self.task.wake();
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wake_is_seen_once_and_wakes_the_task_that_asked_last() {
+    fn a_wake_is_seen_once_and_wakes_the_task_that_polled_last() {
         let (flag, task) = (WakeFlag::new(), WakeFlag::new());
         let mut cx = Context::from_waker(task.waker());
         assert!(!flag.was_woken(&cx) && !task.shared.woken.load(Ordering::Relaxed));

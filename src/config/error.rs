@@ -11,7 +11,7 @@ pub struct ConfigError {
     pub path: String,
     /// The problem and its remedy.
     pub problem: String,
-    /// Where the setting was written.
+    /// The source of the setting.
     pub origin: Origin,
 }
 

@@ -122,7 +122,7 @@ pub(super) fn cors(walk: &mut Walk, root: &mut Section) -> AllowOrigins {
     if origins.iter().any(|origin| origin == "*") { AllowOrigins::Any } else { AllowOrigins::These(origins) }
 }
 
-/// Reads `cookies`; gives whether they are marked `Secure`.
+/// Reads `cookies`; returns whether they are marked `Secure`.
 pub(super) fn cookies(walk: &mut Walk, root: &mut Section) -> bool {
     let field = walk.take(root, "cookies");
     let mut section = walk.section("cookies", field);

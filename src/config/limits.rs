@@ -79,7 +79,7 @@ pub struct Limits {
     /// Share of one key in `answers_total`. Default a quarter, and at least `answer`. More: 429, or the end of a
     /// running stream with that error.
     pub answers_per_key: Option<u64>,
-    /// Whether a running stream ends when the `tokens_per_minute` of its key are used up. Default false: it goes on,
+    /// Whether a running stream ends when the `tokens_per_minute` of its key are used up. Default false: it continues,
     /// and later requests are refused until the limit has recovered.
     pub stop_at_budget: bool,
 }
@@ -180,7 +180,7 @@ impl Limits {
 /// The size that a bound in bytes must at least have.
 struct Minimum {
     bytes: u64,
-    /// What has that size, with its article, for the error.
+    /// The name of the bounded item, with its article, for the error.
     what: &'static str,
     /// The setting of that size.
     setting: &'static str,

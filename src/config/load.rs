@@ -242,7 +242,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     (config, SettingOrigins { auth: auth_at, metrics: metrics_at })
 }
 
-/// Reads `metrics`; also gives the place of `listen`.
+/// Reads `metrics`; also returns the position of `listen`.
 fn metrics(walk: &mut Walk, root: &mut Section) -> (Option<SocketAddr>, Origin) {
     let field = walk.take(root, "metrics");
     let mut section = walk.section("metrics", field);

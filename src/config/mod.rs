@@ -1,10 +1,10 @@
 //! The configuration: typed settings, every value checked and every default filled in.
 //!
-//! [`load`] reads it in steps, each of which reports every error it finds: the file becomes a tree with line numbers
-//! (`yaml`), `${NAME}` is replaced (`substitute`), each section reads its keys and checks their values (`walk`,
-//! `value`, and one file for each section), flags and environment override the file (`load`), and combinations of
-//! settings that are allowed but risky become warnings (`warn`). An error names the setting, the file and line, and a
-//! remedy; it never contains a secret. Depends on [`wire`](crate::wire) only.
+//! [`load`] reads it in steps; each reports every error it finds: the file becomes a tree with line numbers (`yaml`),
+//! `${NAME}` is replaced (`substitute`), each section reads its keys and checks their values (`walk`, `value`, and one
+//! file for each section), flags and environment override the file (`load`), and combinations of settings that are
+//! allowed but risky become warnings (`warn`). An error names the setting, the file and line, and a remedy; it never
+//! contains a secret. Depends on [`wire`](crate::wire) only.
 
 mod duration;
 mod environment;

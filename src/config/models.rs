@@ -32,7 +32,7 @@ const NO_UPSTREAM: &str = "a model needs at least one upstream with a base_url";
 pub struct ModelConfig {
     /// The name that clients send; `*` is for every name without an entry of its own.
     pub name: String,
-    /// Where it is served; at least one.
+    /// The upstreams that serve it; at least one.
     pub upstreams: Vec<UpstreamConfig>,
     /// Further attempts after a failure.
     pub retries: Retries,
@@ -61,7 +61,7 @@ pub struct UpstreamConfig {
     pub ca_file: Option<PathBuf>,
     /// Its timeouts.
     pub timeouts: Timeouts,
-    /// Whether the upstream is sent `stream_options.include_usage`. Default [`AskUsage::Ask`].
+    /// Whether `stream_options.include_usage` is sent to the upstream. Default [`AskUsage::Ask`].
     pub usage: AskUsage,
     /// Its share of the requests among the upstreams of its priority. Default 1, 1 to 1,000.
     pub weight: NonZeroU32,

@@ -52,7 +52,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// Other origins whose pages may read answers. Default: none.
     pub allow_origins: AllowOrigins,
-    /// Whether cookies are marked `Secure`. Default false: the server can't know whether a proxy in front speaks https.
+    /// Whether cookies are marked `Secure`. Default false: the server can't detect whether a proxy in front uses
+    /// https.
     pub secure_cookies: bool,
     /// The path prefix that a proxy in front strips, with a slash at either end. Default `/`.
     pub public_path: String,

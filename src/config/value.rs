@@ -1,4 +1,4 @@
-//! Parsers of single values: each gives the value, or an error that says what it expected.
+//! Parsers of single values: each returns the value, or an error with what it expected.
 
 use std::net::SocketAddr;
 use std::str::FromStr;

@@ -44,7 +44,7 @@ impl Walk {
         Self { file, folder, errors: Vec::new(), known: BTreeSet::new() }
     }
 
-    /// Resolves a path of the file; also gives it relative to the working folder, for errors.
+    /// Resolves a path of the file; also returns it relative to the working folder, for errors.
     pub(super) fn resolve(&self, path: &str) -> (PathBuf, String) {
         let beside = Path::new(&self.file).parent().unwrap_or(Path::new(""));
         (self.folder.join(path), beside.join(path).display().to_string())
@@ -102,7 +102,7 @@ impl Walk {
         present.then_some(Field { path, node: entry.node })
     }
 
-    /// Reads the value of `key` with `parse`, whose error says what it expected.
+    /// Reads the value of `key` with `parse`. Its error names what was expected.
     pub(super) fn read<T>(
         &mut self,
         section: &mut Section,

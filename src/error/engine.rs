@@ -1,4 +1,5 @@
-//! Answers to what the HTTP server refuses by itself, in the format of the surface as far as the target can be read.
+//! Answers to requests that the HTTP server refuses before routing, in the format of the surface if the target can be
+//! read.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;

@@ -28,7 +28,7 @@ const MAX_MESSAGE_LEN: usize = 2_000;
 /// Longest part of its type, code and parameter, characters.
 const MAX_CODE_LEN: usize = 200;
 
-/// A failure as a client of `/v1` sees it.
+/// A failure in the form for clients of `/v1`.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -70,7 +70,7 @@ impl ApiError {
         Self::bad(StatusCode::NOT_FOUND, Some("model_not_found"), message).param("model")
     }
 
-    /// What the HTTP engine refuses by itself. Its connection closes.
+    /// A request that the HTTP engine refuses. Its connection closes.
     pub(super) fn of_engine(status: StatusCode, code: Option<&str>, message: &str) -> Self {
         Self { close: true, ..Self::bad(status, code, message) }
     }
@@ -245,7 +245,7 @@ impl From<&RateLimited> for ApiError {
             Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
         match limited.retry_after {
             Some(wait) => error.retry_after = Some(whole_ms(wait)),
-            // A stream may end at any time; a request that can never fit is not helped by patience.
+            // A stream may end at any time, so a retry can succeed; a request over the whole limit never fits.
             None => error.should_retry = Some(false),
         }
         error
@@ -284,7 +284,7 @@ impl From<&Failure> for ApiError {
 }
 
 impl ApiError {
-    /// What a client gets to see of an upstream's error response.
+    /// The parts of an upstream's error response that are passed to the client.
     fn refused(refusal: &Refusal) -> Self {
         let said = refusal.error.as_ref();
         let text: Option<String> = said.map(|error| error.message.chars().take(MAX_MESSAGE_LEN).collect());
@@ -371,7 +371,7 @@ impl IntoResponse for ApiError {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(if retry { "true" } else { "false" }));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            // RFC 9110, section 11.6.1: a 401 says how to authenticate.
+            // RFC 9110, section 11.6.1: a 401 has a `www-authenticate`.
             headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.close {

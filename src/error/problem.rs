@@ -1,6 +1,6 @@
 //! Failures of `/api` as answers: problem details, RFC 9457.
 //!
-//! Every problem is of type `about:blank`: the status tells the kind of failure, `detail` what to do about it, and
+//! Every problem is of type `about:blank`: the status has the kind of failure, `detail` what to do about it, and
 //! `errors` which fields are wrong.
 
 use std::time::Duration;
@@ -50,26 +50,27 @@ pub struct Accepted {
     pub types: &'static str,
 }
 
-/// What is wrong with one field or parameter of a request.
+/// An error of one field or parameter of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// Its name, as the caller wrote it.
     pub field: String,
-    /// What was expected.
+    /// The expected value.
     pub detail: String,
-    /// Its place in the request's body, as a JSON pointer in a URI fragment: `#/price`. None for parameters and headers.
+    /// Its place in the request's body, as a JSON pointer in a URI fragment: `#/price`. None for parameters and
+    /// headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
 }
 
 impl FieldError {
-    /// A parameter or header; `detail` goes on from its name: `must be …`.
+    /// A parameter or header; `detail` continues the sentence after its name: `must be …`.
     #[must_use]
     pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: name.into(), detail: detail.into(), pointer: None }
     }
 
-    /// A member of the body's object; `detail` goes on from its name.
+    /// A member of the body's object; `detail` continues the sentence after its name.
     #[must_use]
     pub fn member(name: impl Into<String>, detail: impl Into<String>) -> Self {
         let name = name.into();
@@ -103,7 +104,7 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::BAD_REQUEST, described.join("; ")) }
     }
 
-    /// 400: the one field or parameter `field`; `detail` goes on from its name: `must be …`.
+    /// 400: the one field or parameter `field`; `detail` continues the sentence after its name: `must be …`.
     #[must_use]
     pub fn invalid_parameter(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError::parameter(field, detail)])
@@ -127,7 +128,7 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
-    /// What the HTTP engine refuses by itself.
+    /// A request that the HTTP engine refuses.
     pub(super) fn of_engine(status: StatusCode, detail: &str) -> Self {
         Self::new(status, detail)
     }
@@ -224,7 +225,8 @@ impl From<CommandError> for Problem {
     }
 }
 
-/// 503 while the database is too busy or can't be written, 500 otherwise. The error itself is logged here, and only here.
+/// 503 while the database is too busy or can't be written, 500 otherwise. The error itself is logged here, and only
+/// here.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_busy() {

@@ -53,7 +53,7 @@ impl EventHub {
     }
 
     /// Follows the log while it is polled: reads it whenever `commits` changes, and once a second. When `stop` is
-    /// cancelled, every subscriber gets [`Closing`](super::SubscriptionEvent::Closing), and the task goes on: events
+    /// cancelled, every subscriber gets [`Closing`](super::SubscriptionEvent::Closing), and the task continues: events
     /// that are still committed reach the subscribers that remain. An error of the database is logged once until it is
     /// over.
     pub async fn run(self, mut commits: watch::Receiver<u64>, stop: CancellationToken) {

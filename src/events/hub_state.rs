@@ -1,4 +1,4 @@
-//! What the hub and its subscriptions share.
+//! The state that the hub and its subscriptions share.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};

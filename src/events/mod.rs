@@ -6,11 +6,11 @@
 //! ring holds a contiguous part of the log up to its head, so the change between the two makes no gap and no
 //! repetition, and a slow subscriber loses nothing until the log itself is pruned; then it gets a [`Reset`].
 //!
-//! Ephemeral events have no id, are not logged and never replayed. Each subscriber that asked for them sees the newest
-//! only ([`EventHub::send_ephemeral`]).
+//! Ephemeral events have no id, are not logged and never replayed. Each subscriber of them sees the newest only
+//! ([`EventHub::send_ephemeral`]).
 //!
-//! A commit notification says that the log may have grown. Without one, the log is read once a second, which is how
-//! commits of other processes are found.
+//! A commit notification wakes the task to read the log. Without one, the log is read once a second; this finds the
+//! commits of other processes.
 
 mod ephemeral;
 mod hub;

@@ -1,4 +1,4 @@
-//! Where a subscription begins, and why it can't continue from a cursor.
+//! The start of a subscription, and the reasons for which it can't continue from a cursor.
 
 use crate::wire::event::Cursor;
 

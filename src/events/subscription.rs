@@ -21,7 +21,7 @@ use crate::wire::event_frame::{EncodedEvent, EphemeralFrame};
 /// Events of other topics after which a reader gets its new position, although there is no event for it.
 const MAX_SKIPPED: u64 = 1024;
 
-/// What a subscription yields.
+/// An item of a subscription.
 #[derive(Debug)]
 pub enum SubscriptionEvent {
     /// The next events of the topics. An empty list: the position moved past many events of other topics.

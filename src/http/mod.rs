@@ -1,7 +1,7 @@
-//! HTTP/1.1 (RFC 9112) as a transport that knows nothing of models, keys or stores.
+//! HTTP/1.1 (RFC 9112) as a transport, independent of models, keys and stores.
 //!
-//! `codec` holds what both sides of a connection share, `server` serves the connections of clients, `client` sends requests
-//! to an endpoint.
+//! `codec` has the rules and buffers that both sides of a connection share, `server` serves the connections of
+//! clients, `client` sends requests to an endpoint.
 
 pub mod client;
 pub mod codec;

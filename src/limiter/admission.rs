@@ -33,13 +33,13 @@ impl Admission {
         Reservation::take(&self.key, &self.total, tokens)
     }
 
-    /// What was left of the requests after this one; the tighter of the key's and the total.
+    /// Requests left after this one; the tighter of the key's and the total.
     #[must_use]
     pub const fn requests(&self) -> Option<Quota> {
         self.requests
     }
 
-    /// What is left of the tokens now; the tighter of the key's and the total.
+    /// Tokens left now; the tighter of the key's and the total.
     #[must_use]
     pub fn tokens(&self) -> Option<Quota> {
         let now = self.total.clock().nanos();

@@ -1,5 +1,5 @@
-//! Tokens per minute: a token bucket whose tokens can be given back, which governor's can't. How many tokens a completion
-//! takes is known only at its end.
+//! Tokens per minute: a token bucket whose tokens can be given back, which governor's can't. How many tokens a
+//! completion takes is known only at its end.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(super) struct Bucket {
 }
 
 pub(super) struct State {
-    /// What is missing from a full bucket, in units; [`TOKEN`] of them are a token.
+    /// Units missing from a full bucket; [`TOKEN`] of them are a token.
     pub(super) used: i128,
     /// Nanoseconds of the clock at which that was so.
     at: u64,
@@ -67,8 +67,8 @@ impl Bucket {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Why `tokens` can't be taken when `used` is used, if they can't. Even a request for no tokens waits until the bucket is
-    /// not overdrawn.
+    /// Why `tokens` can't be taken when `used` is used, if they can't. Even a request for no tokens waits until the
+    /// bucket is not overdrawn.
     pub(super) fn refuses(&self, owner: LimitOwner, used: i128, tokens: u64) -> Option<RateLimited> {
         let over = used + units(tokens) - units(self.limit.get());
         if over <= 0 {

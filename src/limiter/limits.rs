@@ -31,7 +31,7 @@ struct Shared {
 }
 
 impl Limiter {
-    /// A limiter of which nothing is used; `total` holds for all keys together.
+    /// A limiter with nothing used; `total` holds for all keys together.
     #[must_use]
     pub fn new(total: RateLimits, clock: Clock) -> Self {
         let total = Arc::new(LimitState::new(LimitOwner::Total, total, clock.clone()));
@@ -62,7 +62,7 @@ impl Limiter {
         Admission { key: Arc::clone(unlimited), total: Arc::clone(total), requests: None }
     }
 
-    /// How many keys have state here.
+    /// Number of keys with state.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.shared.keys.read().unwrap_or_else(PoisonError::into_inner).len()
@@ -82,7 +82,7 @@ impl Limiter {
         let state = Arc::new(state);
         keys.insert(Arc::clone(id), Arc::clone(&state));
         if keys.len() > self.shared.purge_at.load(Ordering::Relaxed) {
-            // A key of which nothing is used up needs no state.
+            // A key with nothing used needs no state.
             keys.retain(|_, state| Arc::strong_count(state) > 1 || !state.is_as_new());
             self.shared.purge_at.store(FIRST_PURGE.max(keys.len() * 2), Ordering::Relaxed);
         }

@@ -1,19 +1,19 @@
-//! What is left of a limit.
+//! The remaining quota of a limit.
 
 use std::time::Duration;
 
-/// What is left of a limit.
+/// The remaining quota of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// What is granted per minute.
+    /// The limit per minute.
     pub limit: u64,
-    /// What is left now.
+    /// The amount left now.
     pub remaining: u64,
     /// Time until all of it is left again.
     pub reset: Duration,
 }
 
-/// The one of which less is left.
+/// The quota with less left.
 pub(super) fn tighter(one: Option<Quota>, other: Option<Quota>) -> Option<Quota> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.remaining < one.remaining { other } else { one }),

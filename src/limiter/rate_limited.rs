@@ -30,7 +30,7 @@ impl Limit {
         }
     }
 
-    /// What it counts, as in the headers.
+    /// The unit that it counts, as in the names of the headers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,12 +41,12 @@ impl Limit {
     }
 }
 
-/// Whose limit it is.
+/// The owner of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitOwner {
     /// The key's.
     Key,
-    /// That of all keys together.
+    /// All keys together.
     Total,
 }
 
@@ -61,20 +61,20 @@ impl LimitOwner {
     }
 }
 
-/// A refusal: which limit is used up, and when it has room again.
+/// A refusal: the limit that is used up, and when it can be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimited {
     /// A kind of limit.
     pub what: Limit,
-    /// Whose it is.
+    /// Its owner.
     pub owner: LimitOwner,
-    /// What it grants per minute; of streams, how many at once.
+    /// The limit: per minute, or for streams the number at once.
     pub limit: u64,
-    /// What is used of it.
+    /// The amount used.
     pub used: u64,
-    /// What the request needs.
+    /// The amount that the request needs.
     pub requested: u64,
-    /// Time until it has room; none: it never has.
+    /// Time until the request fits; none: it never fits.
     pub retry_after: Option<Duration>,
 }
 

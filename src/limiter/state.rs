@@ -108,7 +108,7 @@ impl LimitState {
         }
     }
 
-    /// What is left of the tokens, `now` by the clock.
+    /// Tokens left, `now` by the clock.
     pub(super) fn tokens(&self, now: u64) -> Option<Quota> {
         self.tokens.as_ref().map(|bucket| bucket.quota(now))
     }

@@ -68,7 +68,7 @@ fn tokens_are_reserved_and_settled() {
     let admission = limiter.request(&id("a"), own).ok().unwrap();
     admission.reserve(500).ok().unwrap().settle(100);
     assert_eq!(admission.tokens().unwrap(), Quota { limit: 600, remaining: 500, reset: Duration::from_secs(10) });
-    // More was used than was asked for: the rest is owed, and even nothing has to wait.
+    // More was used than reserved: the bucket is in debt, and even a request for no tokens has to wait.
     admission.reserve(500).ok().unwrap().settle(800);
     let refused = admission.reserve(0).err().unwrap();
     assert_eq!(

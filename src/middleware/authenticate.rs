@@ -1,9 +1,9 @@
 //! Authentication and scopes: 401 and 403 in the format of the route's surface.
 //!
-//! Decides before the handler runs: a key that expires during an answer does not cut it. Hands the principal on as an
+//! Decides before the handler runs: a key that expires during an answer does not cut it. Passes the principal on as an
 //! [`AuthContext`]. Where browsers are accepted, a valid ticket is exchanged for a cookie.
 //!
-//! Nearly every request has a key that is known. It passes without waiting, so without a future of its own on the heap.
+//! Nearly every request has a key that is in memory. It passes without waiting, so without a boxed future.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,14 +27,14 @@ use crate::error::{Denied, Surface};
 use crate::store::StoreError;
 use crate::wire::api_key::{KeyHash, Scope, mask};
 
-/// Who may use a route.
+/// The access to a route.
 #[derive(Clone)]
 pub enum AuthPolicy {
-    /// Everyone. Keys are not looked at; the request is this principal's, and the log names no key.
+    /// Public. Keys are not checked; the request gets this principal, and the log names no key.
     Open(Arc<Principal>),
     /// Requests with a key.
     Key {
-        /// What the key must be allowed to do; none: any valid key.
+        /// The scope that the key needs; none: any valid key.
         scope: Option<Scope>,
         /// Accepts browsers' tickets and cookies instead of a key; none: it does not.
         browsers: Option<Browsers>,
@@ -57,7 +57,7 @@ pub struct AuthenticateLayer {
     check: Arc<Check>,
 }
 
-/// What each request of a route is checked against.
+/// The checks of each request of a route.
 struct Check {
     authenticator: Authenticator,
     policy: AuthPolicy,
@@ -131,7 +131,7 @@ where
         Err(Failed::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Failed::Denied(denied)) => {
             let peer = request.context.connection.peer.map(|peer| peer.ip());
-            // A request with several keys is ambiguous, but no attempt to guess one.
+            // A request with several keys is ambiguous; it does not count as an attempt to guess one.
             let guessed = !matches!(denied, Denied::SeveralKeys);
             let wait = if guessed { check.authenticator.throttle_failures(peer).await } else { None };
             let denied = wait.map_or(denied, Denied::TooManyFailures);
@@ -205,7 +205,7 @@ impl Check {
         Ok(Authenticated { auth: self.context(principal, key, self.scope()), ticket })
     }
 
-    /// Hands the request on with `auth`, if that has the scope of the route. Names the key in the log in any case.
+    /// Passes the request on with `auth`, if that has the scope of the route. The key is named in the log in any case.
     fn authorize(&self, request: ContextRequest, auth: AuthContext) -> Result<ContextRequest<AuthContext>, Denied> {
         let principal = auth.principal();
         if matches!(self.policy, AuthPolicy::Key { .. }) {
@@ -236,8 +236,8 @@ impl Check {
     }
 }
 
-/// Whether a browser requests the same URL again after an answer with this status: after the end of a stream, or an error
-/// that passes.
+/// Whether a browser requests the same URL again after an answer with this status: after the end of a stream, or an
+/// error that passes.
 fn is_retried(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }

@@ -32,13 +32,13 @@ const MAX_ADDRESSES: usize = 65_536;
 /// Failures by address.
 type Failures = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock, NoOpMiddleware<Nanos>>;
 
-/// What authentication needs; cheap to clone.
+/// The shared state of authentication; cheap to clone.
 #[derive(Clone)]
 pub struct Authenticator {
     /// `Err`: keys are not checked, every request is this principal's.
     keyring: Result<Keyring, Arc<Principal>>,
     failures: Arc<Failures>,
-    /// How many addresses are remembered before idle ones are forgotten.
+    /// Number of stored addresses at which idle ones are removed.
     purge_at: Arc<AtomicUsize>,
     clock: Clock,
     delayed: Arc<Semaphore>,
@@ -100,8 +100,8 @@ impl Authenticator {
         known
     }
 
-    /// Makes guessing slow without ever making a valid key slow: only the answer to a failure is delayed. Where too many
-    /// are delayed already, gives how long the client should stay away instead: a faster answer would be a reward.
+    /// Makes guessing slow without ever making a valid key slow: only the answer to a failure is delayed. Where too
+    /// many are delayed already, returns the `retry-after` instead: a faster answer would be a reward.
     pub(super) async fn throttle_failures(&self, peer: Option<IpAddr>) -> Option<Duration> {
         let peer = peer?;
         let Err(not_yet) = self.failures.check_key(&self.slot(network(peer))) else { return None };

@@ -1,9 +1,9 @@
-//! What the layers in front of a handler learn of a request, as types.
+//! The context of a request, which the layers in front of a handler fill, as types.
 //!
-//! [`RequestLog`](super::request_log) makes the context from the [`ConnectionContext`]; each further layer is a service
-//! of the [`ContextRequest`] that the layer before it hands on. `authenticate` turns a `ContextRequest` into a
-//! `ContextRequest<AuthContext>`, `rate_limit` that into a `ContextRequest<Admitted>`, which is what handlers take: a
-//! route without one of the layers, or with two of them in the wrong order, does not compile.
+//! [`RequestLog`](super::request_log) makes the context from the [`ConnectionContext`]; each further layer is a
+//! service of the [`ContextRequest`] that the layer before it passes on. `authenticate` turns a `ContextRequest` into
+//! a `ContextRequest<AuthContext>`, `rate_limit` that into a `ContextRequest<Admitted>`, which is what handlers take:
+//! a route without one of the layers, or with two of them in the wrong order, does not compile.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::limiter::Admission;
 use crate::telemetry::record::Record;
 use crate::time::{ResponseDeadline, TaskTimer};
 
-/// What the server knows of the connection that a request came on.
+/// The context of the connection that a request came on.
 ///
 /// It is the only thing that goes through axum's router as an extension of the request: [`ConnectionContext::attach`]
 /// puts it there, and the outermost layer takes it out. A request that came without one has the default: an unknown
@@ -41,8 +41,8 @@ impl ConnectionContext {
     }
 }
 
-/// What is known of a request. `C` is what is known of its caller: nothing at first, an [`AuthContext`] behind
-/// `authenticate`, [`Admitted`] behind `rate_limit`.
+/// The context of a request. `C` is its caller: `()` at first, an [`AuthContext`] behind `authenticate`, [`Admitted`]
+/// behind `rate_limit`.
 #[derive(Clone)]
 pub struct RequestContext<C = ()> {
     /// The connection.
@@ -56,9 +56,9 @@ pub struct RequestContext<C = ()> {
 /// A caller that has passed authentication and the limit of requests.
 #[derive(Clone)]
 pub struct Admitted {
-    /// Whose request it is.
+    /// The principal of the request.
     pub auth: AuthContext,
-    /// What the limits have left for it.
+    /// The admission by the limits.
     pub admission: Admission,
 }
 
@@ -66,12 +66,12 @@ pub struct Admitted {
 pub struct ContextRequest<C = ()> {
     /// The request.
     pub http: Request,
-    /// What the layers have learned of it.
+    /// The context from the layers.
     pub context: RequestContext<C>,
 }
 
 impl<C> ContextRequest<C> {
-    /// The same request with more known of its caller: `add` is given what was known before.
+    /// The same request with another caller; `add` makes it from the one before.
     pub(super) fn with_caller<D>(self, add: impl FnOnce(C) -> D) -> ContextRequest<D> {
         let Self { http, context: RequestContext { connection, record, caller } } = self;
         ContextRequest { http, context: RequestContext { connection, record, caller: add(caller) } }

@@ -1,7 +1,7 @@
 //! CORS for `/v1` and `/api`.
 //!
-//! Answers preflights of allowed origins, which browsers send without a key, with 204. Every other request is handed on,
-//! and CORS headers are added to its answer if the origin is allowed.
+//! Answers preflights of allowed origins, which browsers send without a key, with 204. Every other request is passed
+//! on, and CORS headers are added to its answer if the origin is allowed.
 //!
 //! This is not tower-http's layer, which answers every OPTIONS itself (also those of origins that are not allowed, and
 //! those that are no preflight), adds `Vary` to all answers although no origin is allowed, and repeats the header names
@@ -187,8 +187,8 @@ fn preflight_response(request: &HeaderMap) -> Response {
     response
 }
 
-/// The header names that the preflight requests, within the bounds: the page's origin is allowed, and nothing depends on
-/// which headers it sends. Chromium requests what the page adds, Firefox `user-agent` too if the page sets it.
+/// The header names that the preflight requests, within the bounds: the page's origin is allowed, and nothing depends
+/// on which headers it sends. Chromium requests what the page adds, Firefox `user-agent` too if the page sets it.
 fn allowed_headers(request: &HeaderMap) -> HeaderValue {
     let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|value| value.to_str().ok()) else {
         return DEFAULT_ALLOWED;

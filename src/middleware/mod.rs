@@ -1,7 +1,7 @@
 //! Tower layers between the HTTP server and the handlers, one concern each, and the one stack that they form.
 //!
 //! A layer's file reads from top to bottom: the layer, its service, its future. Layers answer with the formats of
-//! [`error`](crate::error); what they learn of a request is in its [`context`].
+//! [`error`](crate::error); their results are in the request's [`context`].
 
 pub mod authenticate;
 pub mod authenticator;

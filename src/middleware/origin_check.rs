@@ -1,10 +1,10 @@
 //! Refuses requests that web pages of other sites make, on servers that require no keys.
 //!
-//! Such a server trusts every program on its machine. A browser there runs pages of any site and lets them send requests
-//! to any address (cross-site request forgery); and a page whose owner points its host name to this machine can also
-//! read the answers (DNS rebinding). So two kinds of requests are answered 403: those for a host that is neither
-//! `localhost` nor an IP address, and those of another origin. `cors.allow_origins` makes exceptions of both. Programs
-//! send no origin, and pass. Covers `/v1`, `/api` and `/metrics`.
+//! Such a server trusts every program on its machine. A browser there runs pages of any site and lets them send
+//! requests to any address (cross-site request forgery); and a page whose owner points its host name to this machine
+//! can also read the answers (DNS rebinding). So two kinds of requests are answered 403: those for a host that is
+//! neither `localhost` nor an IP address, and those of another origin. `cors.allow_origins` makes exceptions of both.
+//! Programs send no origin, and pass. Covers `/v1`, `/api` and `/metrics`.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

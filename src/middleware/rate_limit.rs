@@ -1,8 +1,8 @@
 //! Requests a minute: 429 in the format of the route's surface, and `x-ratelimit-*` on every answer for the limits that
 //! are set.
 //!
-//! Charges the request, and hands the [`Admission`] on. The handler, which knows the body, takes the permit of a stream
-//! from it, which is kept to the last byte of the answer, and reserves tokens.
+//! Charges the request, and passes the [`Admission`] on. From it the handler, which reads the body, takes the permit
+//! of a stream, kept to the last byte of the answer, and reserves tokens.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -44,9 +44,9 @@ struct HeaderNames {
     reset: HeaderName,
 }
 
-/// How many headers a limit has.
+/// Number of headers of a limit.
 const PER_LIMIT: usize = 3;
-/// Room for the values of one limit's headers, bytes.
+/// Capacity for the values of one limit's headers, bytes.
 const VALUES: usize = 64;
 
 static REQUESTS: HeaderNames = HeaderNames {

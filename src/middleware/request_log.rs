@@ -100,8 +100,8 @@ where
     }
 }
 
-/// The answer to a request that the HTTP server has refused by itself, which passes no layer. Like any other it gets an
-/// id, a line in the log and a count. Only the method and the path of the request are logged.
+/// The answer to a request that the HTTP server has refused, which passes no layer. Like any other it gets an id, a
+/// line in the log and a count. Only the method and the path of the request are logged.
 #[must_use]
 pub fn refused(metrics: &Metrics, refused: &EngineRefusal<'_>) -> Response {
     metrics.refused_by_engine(refused.reason());

@@ -1,8 +1,8 @@
-//! Turns errors that pass (429 and 5xx) into a stream that tells an `EventSource` when to reconnect.
+//! Turns temporary errors (429 and 5xx) into a stream that makes an `EventSource` reconnect later.
 //!
-//! An `EventSource` gives up for good on every status but 200, and does not show its page which status it was. So it
-//! gets an empty stream with a `retry:` instead. Errors that it would meet again, such as 401, stay what they are, and so
-//! do all answers to other clients. Stands in front of the layers that may refuse.
+//! An `EventSource` never reconnects after a status other than 200, and does not expose the status to the page. So it
+//! gets an empty stream with `retry:` instead. Permanent errors, such as 401, are not changed, nor are answers to
+//! other clients. This layer is in front of the layers that may refuse.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -107,7 +107,7 @@ fn is_event_source(request: &Request) -> bool {
         && !polls()
 }
 
-/// An empty stream that tells when to reconnect.
+/// An empty stream with a `retry:`.
 fn retry_stream(error: &Response) -> Response {
     let retry_after = error.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let wait = retry_after.map_or(DEFAULT_RETRY, Duration::from_secs).max(Duration::from_secs(1));

@@ -20,12 +20,12 @@ use crate::error::Surface;
 use crate::limiter::Limiter;
 use crate::telemetry::metrics::Metrics;
 
-/// What differs between the stacks of two routes.
+/// The parameters of a route's stack of layers.
 #[derive(Clone)]
 pub struct RoutePolicy {
     /// The format of refusals.
     pub surface: Surface,
-    /// Who may use the route.
+    /// The access to the route.
     pub auth: AuthPolicy,
     /// Whether requests count against the limits of requests a minute.
     pub metered: bool,
@@ -34,7 +34,7 @@ pub struct RoutePolicy {
 }
 
 impl RoutePolicy {
-    /// For everyone, without a key and without limits.
+    /// Public: without a key and without limits.
     #[must_use]
     pub fn open(surface: Surface) -> Self {
         Self { surface, auth: AuthPolicy::Open(anonymous([])), metered: false, event_source: false }
@@ -68,9 +68,9 @@ impl Stack {
     /// 1. `request_log`: request id, log line, metrics, panics.
     /// 2. `cors`: preflights, and headers for pages of allowed origins.
     /// 3. `origin_check`: refuses pages of other sites, on servers without keys.
-    /// 4. `retryable_errors`: for `EventSource` clients, if the policy says so.
+    /// 4. `retryable_errors`: for `EventSource` clients, if `event_source` is set.
     /// 5. `authenticate`: key and scope, by the policy.
-    /// 6. `rate_limit`: requests a minute, if the policy says so.
+    /// 6. `rate_limit`: requests a minute, if `metered` is set.
     ///
     /// `route` is the path template for the metrics; none is for paths without a route.
     pub fn layer<H>(

@@ -38,8 +38,8 @@ impl PetStore {
         Self { capacity, ..self }
     }
 
-    /// The number of the last event that was committed through this handle or a clone of it; 0 at first. It only grows,
-    /// and a receiver may skip numbers but always sees the last. It says that the event log has grown, not with what.
+    /// The number of the last event that was committed through this handle or a clone of it; 0 at first. It only
+    /// grows, and a receiver may skip numbers but always sees the last. It carries no events: read the event log.
     #[must_use]
     pub fn commit_notifications(&self) -> watch::Receiver<u64> {
         self.notifier.subscribe()

@@ -1,4 +1,4 @@
-//! Why the local model does not answer a request. `crate::error` maps these to HTTP responses.
+//! Errors of the local model. `crate::error` maps these to HTTP responses.
 
 use crate::offload::OffloadError;
 use crate::store::StoreError;

@@ -3,7 +3,7 @@
 //!
 //! It depends on [`crate::petstore`] for the rows, on [`crate::offload`] for large inputs and on [`crate::wire`] for
 //! request parsing and token counting. The same question to the same data gets the same answer. A question that is not
-//! understood in full gets a fixed sentence that lists what can be asked; no part of it is guessed.
+//! understood in full gets a fixed sentence that lists the supported questions; no part of it is guessed.
 //!
 //! | step | file | input -> output |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! A question as data: which pets, in which order, and what is asked about them.
+//! A question as data: which pets, in which order, and which of their properties.
 //!
 //! A [`Query`] expresses more than a [`PetFilter`] can (alternatives, exclusions, nested queries). The filter therefore
 //! only narrows what the database reads; [`Query::matches`] decides.
@@ -206,7 +206,7 @@ pub(super) struct Query {
     pub(super) none_of: Vec<Conditions>,
     /// Only pets that this query finds.
     pub(super) within: Option<Box<Query>>,
-    /// The question mentions the status, if only to say that any will do, so the default (available) does not apply.
+    /// The question mentions the status, also as "any", so the default (available) does not apply.
     pub(super) any_status: bool,
     pub(super) sort: Sort,
     pub(super) selection: Option<Selection>,
@@ -269,7 +269,7 @@ pub(super) enum Attribute {
     Name,
 }
 
-/// What is asked about the pets of a query.
+/// The property of the pets of a query that a question is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Intent {
     /// The pets themselves.

@@ -32,7 +32,7 @@ impl Store {
         self.files.moved().map_or(Ok(self.writer()), |fault| Err(StoreError::FileMoved(fault)))
     }
 
-    /// Why nothing can be written, as far as is known.
+    /// The last known reason for which writes fail.
     #[must_use]
     pub fn fault(&self) -> Option<DatabaseFault> {
         self.files.moved().or_else(|| self.files.write_failed().then_some(DatabaseFault::WriteFailed))
@@ -69,8 +69,8 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers the result of a write for [`Store::fault`], and returns it. An error that says nothing about the
-    /// database, such as a violated constraint, changes nothing.
+    /// Records the result of a write for [`Store::fault`], and returns it. An error that is no fault of the database,
+    /// such as a violated constraint, is not recorded.
     pub(super) fn record_write<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
         let failed = match &written {
             Ok(_) => false,

@@ -23,7 +23,7 @@ pub enum StoreError {
     Url(String),
     /// The folder of the database file does not exist.
     Folder(PathBuf),
-    /// The database in this file could not be opened or migrated; the text says why and what to do.
+    /// The database in this file could not be opened or migrated; the text has the reason and the remedy.
     Open(PathBuf, String),
     /// The database file was removed or replaced while it was open. Nothing was written.
     FileMoved(DatabaseFault),

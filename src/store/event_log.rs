@@ -15,7 +15,7 @@ use crate::wire::event::{Cursor, Epoch, EventKind, LastSeqs, Topic, Topics};
 /// An event before it has a number.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// What happened.
+    /// The kind of the event.
     pub kind: EventKind,
     /// The id of the resource.
     pub id: String,
@@ -34,7 +34,7 @@ pub struct NewEvent {
 pub struct LoggedEvent {
     /// The number of the event.
     pub seq: u64,
-    /// What happened.
+    /// The kind of the event.
     pub kind: EventKind,
     /// The id of the resource.
     pub id: String,
@@ -226,8 +226,8 @@ impl EventLog {
         Ok(to - at.pruned)
     }
 
-    /// Gives the log a new epoch, so that every cursor handed out before leads to a reset. Done after a restore, since
-    /// the numbers after the backup are assigned a second time.
+    /// Sets a new epoch of the log, so that every earlier cursor leads to a reset. Done after a restore, since the
+    /// numbers after the backup are assigned a second time.
     ///
     /// # Errors
     /// [`StoreError`]

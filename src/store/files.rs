@@ -1,7 +1,7 @@
 //! The files of an open database: the database, its write-ahead log, and the index of that log.
 //!
-//! [`DatabaseFiles`] remembers which files were opened, notices when a path leads to another file, and keeps what is
-//! known of the database's fault. It does not use the database itself.
+//! [`DatabaseFiles`] records which files were opened, detects that a path leads to another file, and keeps the
+//! database's last fault. It does not use the database itself.
 
 use std::fs::Metadata;
 use std::io;
@@ -16,7 +16,7 @@ use super::fault::DatabaseFault;
 const PRIVATE_MODE: u32 = 0o600;
 /// The permissions of group and others.
 const OTHERS_MODE: u32 = 0o077;
-/// What SQLite appends to the path of the database for each of its files.
+/// The suffixes that SQLite appends to the path of the database for its files.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// The identity of a file, whatever its path: device and inode.
@@ -47,7 +47,7 @@ impl DatabaseFiles {
         Self { database, opened: OnceLock::new(), moved: Mutex::default(), write_failed: AtomicBool::new(false) }
     }
 
-    /// Remembers the files that the paths lead to now. Called once, when all connections are open.
+    /// Records the files that the paths lead to now. Called once, when all connections are open.
     pub(super) fn remember_opened(&self) {
         let Some(database) = &self.database else { return };
         let opened = family(database).map(|path| std::fs::metadata(path).ok().map(|file| file_id(&file)));
@@ -88,7 +88,7 @@ impl DatabaseFiles {
         self.write_failed.load(Ordering::Relaxed)
     }
 
-    /// Remembers whether a write failed; returns whether that is a change.
+    /// Records whether a write failed; returns whether that is a change.
     pub(super) fn set_write_failed(&self, failed: bool) -> bool {
         // Reads before it writes: the value hardly ever changes, and all threads share it.
         self.write_failed.load(Ordering::Relaxed) != failed

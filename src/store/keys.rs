@@ -27,7 +27,7 @@ pub struct NewKey {
     pub hash: KeyHash,
     /// The secret's last characters.
     pub hint: String,
-    /// What the key allows.
+    /// The scopes of the key.
     pub scopes: Scopes,
     /// The models that it allows; `None`: all.
     pub models: Option<Vec<String>>,

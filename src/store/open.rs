@@ -89,8 +89,8 @@ fn pool(connections: u32) -> SqlitePoolOptions {
     pool.min_connections(connections).max_connections(connections).idle_timeout(None).max_lifetime(None)
 }
 
-/// Whether a connection can begin a transaction. When the disk is full, SQLite rolls a transaction back by itself; sqlx
-/// does not notice and would refuse to begin another one on that connection. It is closed, and a new one is opened.
+/// Whether a connection can begin a transaction. When the disk is full, SQLite rolls a transaction back by itself;
+/// sqlx does not detect it and refuses to begin another one on that connection. It is closed, and a new one is opened.
 fn is_idle<'a>(
     connection: &'a mut SqliteConnection,
     _: PoolConnectionMetadata,

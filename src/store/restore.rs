@@ -128,7 +128,7 @@ fn copy_privately(from: &Path, to: &Path) -> std::io::Result<()> {
     std::io::copy(&mut source, &mut copy).map(drop)
 }
 
-/// Gives `copy` the mode of the database that it replaces, if there is one.
+/// Sets the mode of `copy` to that of the database that it replaces, if there is one.
 fn keep_mode(database: &Path, copy: &Path) -> std::io::Result<()> {
     match std::fs::metadata(database) {
         Ok(file) => std::fs::set_permissions(copy, file.permissions()),

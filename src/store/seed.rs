@@ -1,4 +1,4 @@
-//! The mark in the table `meta` that says that the database was seeded.
+//! The mark in the table `meta` of a database that was seeded.
 
 use jiff::Timestamp;
 

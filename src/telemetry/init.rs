@@ -15,7 +15,7 @@ const DEFAULT_FILTER: &str = "info";
 /// Begins to log to stderr, filtered by `RUST_LOG` (default `info`, also for a filter that can't be parsed). Keep the
 /// guard until the process ends: pending lines are written when it is dropped.
 ///
-/// Gives none, and changes nothing, if the process has a log already or no thread for it can be started.
+/// Returns none, and changes nothing, if the process has a log already or no thread for it can be started.
 pub fn init(format: LogFormat) -> Option<Flush> {
     let terminal = std::io::stderr().is_terminal();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));

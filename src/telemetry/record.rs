@@ -1,12 +1,12 @@
-//! What is known of one request: filled in by the layers and the completion while it runs, logged once when its
-//! response has ended.
+//! The record of one request: filled in by the layers and the completion while it runs, logged once when its response
+//! has ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Where token counts come from.
+/// The source of token counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The upstream's final usage, or the local model's own count.
@@ -109,7 +109,7 @@ pub struct Attempt {
 pub struct Facts {
     /// Name of the key.
     pub key: Option<Arc<str>>,
-    /// Model asked for.
+    /// Requested model.
     pub model: Option<Arc<str>>,
     /// The target that served it.
     pub target: Option<Arc<str>>,
@@ -121,7 +121,7 @@ pub struct Facts {
     pub prompt_tokens: u64,
     /// Tokens of the completion.
     pub completion_tokens: u64,
-    /// Where the counts come from; none: nothing was counted.
+    /// The source of the counts; none: nothing was counted.
     pub source: Option<Source>,
     /// How the completion ended; none: it runs, or the request is not a completion.
     pub terminal: Option<Terminal>,

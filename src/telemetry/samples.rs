@@ -13,7 +13,7 @@ const MAX_SAMPLES: usize = 300;
 /// Samples that percentiles are computed over: with those of a single second they would fluctuate.
 const PERCENTILE_WINDOW: usize = 10;
 
-/// What happened in one second.
+/// The activity of one second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sample {

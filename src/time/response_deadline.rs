@@ -1,4 +1,4 @@
-//! What the owner of a client's socket must know of the response that is being sent.
+//! The deadline of the response that is being sent, shared with the owner of the client's socket.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// The deadline of the response on a connection, set by the response and enforced by the owner of the socket.
 ///
-/// A response body isn't polled while its client reads nothing, so it can't notice that its time is up; the owner of the
+/// A response body isn't polled while its client reads nothing, so it can't enforce its own deadline; the owner of the
 /// socket can. One per connection; clones share their state.
 #[derive(Clone, Debug, Default)]
 // std Mutex: never held across .await
@@ -37,20 +37,20 @@ impl ResponseDeadline {
         (state.at, state.ends_with_client) = (None, false);
     }
 
-    /// Gives the response up when the client ends its side of the connection. For responses that take long or cost much: a
-    /// client that has left can't be told from one that only sends no more.
+    /// Aborts the response when the client closes its side of the connection. For responses that are long or
+    /// expensive: a half-close can't be distinguished from a client that has left.
     pub fn end_with_client(&self) {
         self.state().ends_with_client = true;
     }
 
-    /// Whether the response is given up when the client ends its side of the connection.
+    /// Whether the response is aborted when the client closes its side of the connection.
     #[must_use]
     pub fn ends_with_client(&self) -> bool {
         self.state().ends_with_client
     }
 
-    /// Records that the connection was cut: its reader took no byte for too long, or had not taken the whole response by the
-    /// deadline.
+    /// Records that the connection was cut: its reader took no byte for too long, or had not taken the whole response
+    /// by the deadline.
     pub fn cut(&self) {
         self.state().cut = true;
     }

@@ -9,18 +9,19 @@ use super::lazy_timer::LazyTimer;
 
 /// One timer for all timeouts of a task; clones are the same timer.
 ///
-/// A timer of its own costs a timeout more than most of what it waits for, and nearly no timeout ever runs out. So a
-/// connection has one of these and passes it to whatever it polls.
+/// A tokio timer for each timeout costs more than most of the operations that it bounds, and timeouts rarely expire.
+/// So a connection has one `TaskTimer` and passes it to the futures that it polls.
 ///
-/// All users must be polled by the same task: the waker that polled last is the only one that is woken, and whatever it
-/// wakes has to poll all of them. What is polled with wakers of its own (`FuturesUnordered`, spawned tasks) needs another.
+/// All users must be polled by the same task: only the last waker is woken, and its task has to poll all users.
+/// Futures that are polled with other wakers (`FuturesUnordered`, spawned tasks) need a `TaskTimer` of their own.
 #[derive(Clone, Debug, Default)]
 // std Mutex: never held across .await; only one task takes it, so it is never contended
 pub struct TaskTimer(Arc<Mutex<Option<LazyTimer>>>);
 
 impl TaskTimer {
-    /// Ready with the current time once `at` has come. Until then the task is woken at that time, or earlier if other users
-    /// wait for less; a user that still waits must then poll again. `now` is the time at which the caller's poll began.
+    /// Ready with the current time once `at` has come. Until then the task is woken at that time, or earlier if other
+    /// users wait for less; a user that still waits must then poll again. `now` is the time at which the caller's poll
+    /// began.
     pub fn poll_at(&self, cx: &mut Context<'_>, at: Instant, mut now: Instant) -> Poll<Instant> {
         let mut timer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while now < at {

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_in_time_is_given_and_what_does_not_is_not_waited_for() {
+    async fn a_future_that_is_ready_in_time_gives_its_output_and_a_late_one_none() {
         let timer = &TaskTimer::default();
         let start = Instant::now();
         let in_ms = |ms| start + Duration::from_millis(ms);

@@ -1,7 +1,7 @@
 //! Usage records: what each completion request used, on its way to the database.
 //!
-//! A request leaves its [`UsageRecord`] in a bounded queue and goes on; [`UsageWriter::run`] takes records out in
-//! batches and writes each batch in one transaction of the store. What can be lost, and when:
+//! A request leaves its [`UsageRecord`] in a bounded queue and does not wait; [`UsageWriter::run`] takes records out
+//! in batches and writes each batch in one transaction of the store. What can be lost, and when:
 //!
 //! - The process is killed (`kill -9`, out of memory): the records of the last half second (250 ms in which a batch is
 //!   collected, and the time of writing), and requests that were still running, which have no record yet.

@@ -106,7 +106,7 @@ async fn records_are_written_while_the_server_runs() {
 }
 
 #[tokio::test]
-async fn totals_tell_sources_and_endings_apart() {
+async fn totals_distinguish_sources_and_endings() {
     let mut fixture = Fixture::open().await;
     let running = fixture.run();
     for source in Source::ALL {

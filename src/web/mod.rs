@@ -1,8 +1,8 @@
 //! The page: `GET /` and `GET /assets/{name}`.
 //!
-//! Its files are part of the binary: those of `dist/`, which are `index.html` and assets with a hash of their content in
-//! their names, so that browsers cache the assets for good and revalidate only the first. No key is needed to load them;
-//! the page loads its data with the key of its user.
+//! Its files are part of the binary: those of `dist/`, which are `index.html` and assets with a hash of their content
+//! in their names, so that browsers cache the assets for good and revalidate only the first. No key is needed to load
+//! them; the page loads its data with the key of its user.
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ use rust_embed::Embed;
 use crate::error::ApiError;
 use crate::wire::etag;
 
-/// Where assets are, for browsers and in the folder.
+/// The prefix of assets, in URLs and in `dist`.
 const ASSETS: &str = "assets/";
 const INDEX: &str = "index.html";
 /// Shortest file that is compressed, bytes.
@@ -41,8 +41,8 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Cargo does not notice new files. That is enough: `index.html` has the names of all others, which contain their hashes, so
-/// it changes whenever any of them does.
+/// Cargo does not notice new files. That is enough: `index.html` has the names of all others, which contain their
+/// hashes, so it changes whenever any of them does.
 #[derive(Embed)]
 #[folder = "src/web/dist"]
 struct Dist;
@@ -119,7 +119,7 @@ impl File {
     }
 }
 
-/// What a file is, by its name, and whether it is text.
+/// The content type of a file, by its name, and whether it is text.
 fn media_type(path: &str) -> (&'static str, bool) {
     match path.rsplit('.').next().unwrap_or_default() {
         "html" => ("text/html; charset=utf-8", true),

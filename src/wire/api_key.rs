@@ -107,7 +107,7 @@ impl std::fmt::Debug for KeyHash {
     }
 }
 
-/// What a key may do.
+/// A permission of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
     /// Chat completions and the list of models.

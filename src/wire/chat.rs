@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use super::sse::push_frame;
 
-/// What a completion and every chunk of its stream begin with.
+/// The members at the start of a completion and of every chunk of its stream.
 #[derive(Clone, Debug)]
 pub struct CompletionHead {
     /// The completion's id, `chatcmpl-…`.
     pub id: String,
     /// Unix time, seconds.
     pub created: i64,
-    /// The name that the client asked for.
+    /// The name that the client requested.
     pub model: String,
 }
 
@@ -63,7 +63,7 @@ pub fn usage(prompt_tokens: u32, completion_tokens: u32) -> CompletionUsage {
 pub struct ChunkWriter {
     /// The bytes of every chunk up to its choices, encoded once.
     before: Vec<u8>,
-    /// The bytes behind the choices, with `"usage":null` if the client asked for usage.
+    /// The bytes behind the choices, with `"usage":null` if the client requested usage.
     after: &'static [u8],
     scratch: Vec<u8>,
 }
@@ -125,7 +125,7 @@ impl ChunkWriter {
         self.choice(out, index, Delta::Last {}, Some(reason));
     }
 
-    /// Appends the chunk with the token counts, for clients that asked for usage.
+    /// Appends the chunk with the token counts, for clients that requested usage.
     pub fn usage(&mut self, out: &mut BytesMut, usage: &CompletionUsage) {
         self.scratch.clear();
         self.scratch.extend_from_slice(&self.before);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_did_not_ask_for_usage_gets_none() {
+    fn a_client_that_did_not_request_usage_gets_none() {
         let mut out = BytesMut::new();
         ChunkWriter::new(&head(), false).text(&mut out, 3, "x");
         assert!(!String::from_utf8(out.to_vec()).unwrap().contains("usage"));

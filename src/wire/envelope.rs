@@ -72,7 +72,7 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// The message of a `detail`: a string, an object with a message, or an array of these, of which the first is read.
+/// The message of a `detail`: a string, an object with a message, or an array of these; the first is read.
 fn detail(value: &Value) -> Option<String> {
     let first = value.as_array().and_then(|all| all.first()).unwrap_or(value);
     text_of(first).or_else(|| text_of(first.get("msg").or_else(|| first.get("message"))?))

@@ -2,7 +2,7 @@
 //!
 //! Nearly every chunk of a stream is the one before it with another text. A chunk that was parsed in full therefore
 //! becomes a template: its bytes around the texts. A frame with the same bytes around its own texts is well-formed and
-//! says the same otherwise; only its texts have to be scanned for their ends.
+//! has the same content otherwise; only its texts have to be scanned for their ends.
 
 use std::ops::Range;
 

@@ -88,7 +88,7 @@ pub(crate) fn elements(text: &str) -> Result<Vec<&str>, Malformed> {
     Ok(all)
 }
 
-/// The range of `part` in `whole`, of which it is a slice.
+/// The range of `part`, which is a slice of `whole`, in `whole`.
 #[must_use]
 pub(crate) fn span(whole: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;

@@ -1,8 +1,8 @@
-//! Where providers differ from OpenAI's API, and what petstream does about it.
+//! Differences of providers from OpenAI's API, and how petstream handles them.
 //!
-//! Clients are written for OpenAI's API. A difference that would break one is repaired, here or where the table says
-//! so; others are passed on. Each row has a fixture, `fixtures/quirks/NAME.http`, which is an upstream's response, and
-//! a line in `tests/it/quirks.rs` with what the client gets.
+//! Clients are written for OpenAI's API. A difference that would break one is repaired, here or in the place that the
+//! table names; others are passed on. Each row has a fixture, `fixtures/quirks/NAME.http`, which is an upstream's
+//! response, and a line in `tests/it/quirks.rs` with what the client gets.
 //!
 //! | fixture | provider | difference | result |
 //! |---|---|---|---|
@@ -24,8 +24,8 @@
 //! | `finish_empty` | older servers | a `finish_reason` of `""` on each chunk | null: it does not finish the choice, and async-openai fails on it |
 //! | `finish_own` | Mistral, Together, others | other finish reasons | OpenAI's (`finish_reason`) |
 //! | `choice_order` | llama.cpp | choice 1 begins first | held back until choice 0 has begun |
-//! | `usage_null_choices` | proxies | usage on a chunk whose `choices` is null or missing | used; a client that asked for usage gets an empty array |
-//! | `usage_on_finish` | Mistral, DeepSeek, Gemini | usage on the chunk that finishes the choice | used; removed for clients that did not ask for usage |
+//! | `usage_null_choices` | proxies | usage on a chunk whose `choices` is null or missing | used; a client that requested usage gets an empty array |
+//! | `usage_on_finish` | Mistral, DeepSeek, Gemini | usage on the chunk that finishes the choice | used; removed for clients that did not request usage |
 //! | `usage_in_choice` | Moonshot | usage in the choice | used and passed on |
 //! | `usage_groq` | Groq | usage in `x_groq` | used and passed on |
 //! | `usage_anthropic` | compatible endpoints | `input_tokens` and `output_tokens` | used |
@@ -36,7 +36,7 @@ use super::envelope::ErrorBody;
 struct OverflowPattern {
     /// The error's `type` or `code`.
     code: Option<&'static str>,
-    /// Parts of the message, in lower case, all of which must be there.
+    /// Parts of the message, in lower case; all must occur.
     message: &'static [&'static str],
 }
 

@@ -30,7 +30,7 @@ struct Module {
     scope: Scope,
 }
 
-/// What a path stands for.
+/// The target of a path.
 enum Target<'a> {
     /// An item, in the file that defines it.
     Item(&'a str),
@@ -72,7 +72,7 @@ impl Crates {
         self.test_modules.iter().any(|test| module.starts_with(test))
     }
 
-    /// What `path` stands for in `module`; none where that is in a crate that was not added.
+    /// The target of `path` in `module`; none in a crate that was not added.
     fn resolve(&self, module: &ModulePath, path: &[String], hops: usize) -> Option<Target<'_>> {
         let hops = hops.checked_sub(1)?;
         let (mut here, mut rest) = self.first_module(module, path)?;

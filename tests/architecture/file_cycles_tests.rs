@@ -63,7 +63,7 @@ fn a_cycle_of_three_files_is_one_group() {
 
 #[test]
 fn a_reexport_leads_to_the_file_that_defines_the_item() {
-    // a takes B from the root, which only hands it on.
+    // a takes B from the root, which re-exports it.
     assert_cycle(&[
         ("src/lib.rs", "mod a; mod b; pub use b::B; pub use a::A as Renamed;"),
         ("src/a.rs", "use crate::B; pub struct A;"),

@@ -3,13 +3,13 @@
 use super::Source;
 use super::tokens::{Token, tokens};
 
-/// Parts of file names that do not say what is inside.
+/// Parts of file names that do not describe the content.
 const VAGUE_NAMES: &[&str] = &["util", "utils", "helper", "helpers", "common", "manager", "managers", "inner", "misc"];
 
 /// Most lines of a file.
 const MAX_LINES: usize = 400;
 
-/// What may stand at the top of the repository, besides names that begin with a dot.
+/// The names allowed at the top of the repository, besides those that begin with a dot.
 const TOP: &[&str] = &[
     "CHANGELOG.md",
     "CONTRIBUTING.md",

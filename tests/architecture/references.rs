@@ -1,5 +1,5 @@
-//! What a file declares and which paths it names, read with syn. Items and statements for tests only are left out, and
-//! so are the paths of visibilities, such as that of `pub(in crate::http)`.
+//! The items that a file declares and the paths that it uses, read with syn. Items and statements for tests only are
+//! left out, and so are the paths of visibilities, such as that of `pub(in crate::http)`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ pub(super) struct ParsedFile {
     pub(super) test_modules: Vec<Vec<String>>,
 }
 
-/// Reads the text of a file. The error says where the text is not Rust.
+/// Reads the text of a file. The error has the position where the text is not Rust.
 pub(super) fn parse(text: &str) -> syn::Result<ParsedFile> {
     let parsed = syn::parse_file(text)?;
     let mut file = ParsedFile::default();

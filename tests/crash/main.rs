@@ -117,8 +117,8 @@ fn untried(outcome: &Outcome) -> Vec<String> {
     let wanted = [
         ("events by the hundred", outcome.log.events.len() > 300),
         ("streams that are cut", outcome.steps(|step| *step == Step::Cut) > 8),
-        ("somebody who goes away", outcome.steps(|step| *step == Step::Left) > 0),
-        ("somebody who comes back to what was missed", outcome.steps(behind) > 3),
+        ("a subscriber that disconnects", outcome.steps(|step| *step == Step::Left) > 0),
+        ("a subscriber that reconnects to missed events", outcome.steps(behind) > 3),
         ("a list of several pages", outcome.steps(pages) > 0),
         ("a write without an answer", outcome.unanswered() > 0),
         ("a write that is refused", outcome.writes.iter().any(|write| matches!(write.outcome, Answer::Refused(_)))),

@@ -13,7 +13,7 @@ use test_support::event_stream::{Parser, Seen, get, seq};
 use test_support::http::{Answer, Piece, Request};
 use test_support::random::Random;
 
-/// Where a subscriber begins.
+/// The start of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
     Now,

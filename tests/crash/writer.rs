@@ -48,7 +48,7 @@ pub(crate) struct Write {
     pub(crate) replayed: bool,
 }
 
-/// The state of the store, as far as answers and events tell.
+/// The state of the store, as reconstructed from answers and events.
 #[derive(Default)]
 pub(crate) struct Known {
     // std Mutex: never held across .await

@@ -74,7 +74,7 @@ async fn a_long_poll_answers_with_the_first_event_or_with_nothing_after_its_wait
 
     let mut connection = Connection::open(shop.address).await;
     connection.send(&get(&format!("/api/events/orders?after={cursor}&wait=60"))).await;
-    // An event of another topic: the poll goes on waiting.
+    // An event of another topic: the poll continues to wait.
     let pet = shop.pet().await;
     shop.send("POST", "/api/orders", &json!({"petId": pet["id"]})).await;
     let answer = connection.answer().await;

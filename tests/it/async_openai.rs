@@ -50,7 +50,7 @@ fn streaming(model: &str) -> CreateChatCompletionRequest {
     CreateChatCompletionRequest { stream_options: Some(options), ..question(model) }
 }
 
-/// What the client received of a stream: text, finish reasons, total tokens, and the error that ended it.
+/// The result of a stream at the client: text, finish reasons, total tokens, and the error that ended it.
 #[derive(Debug, Default)]
 struct Seen {
     roles: Vec<Role>,
@@ -171,7 +171,7 @@ async fn it_reads_429_of_a_spent_quota_at_once() {
 }
 
 #[tokio::test]
-async fn it_comes_back_when_a_limit_tells_it_to() {
+async fn it_retries_after_the_retry_after_of_a_limit() {
     let never = Gate::new();
     let upstream = Upstream::start([Script::stream().frame(&first()).wait(&never)]).await;
     let server = server(&upstream).await;

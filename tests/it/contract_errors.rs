@@ -209,7 +209,7 @@ async fn unknown_parameters_pass_unless_configured_otherwise() {
 }
 
 #[tokio::test]
-async fn a_model_that_nobody_serves() {
+async fn an_unknown_model_is_404() {
     let server = Server::start("auth: none\n").await;
     let message = "The model `gpt-9` does not exist or you do not have access to it.";
     let expected = (404, BAD, Some("model_not_found"), Some("model"), message);

@@ -22,7 +22,7 @@ async fn one_at_a_time(upstream: &Upstream, more: &str, limits: &str) -> Server 
     Server::start(&format!("{yaml}limits: {{total: {{concurrent_streams: 1}}, {limits}}}\n")).await
 }
 
-/// What a client has received of a stream whose upstream failed.
+/// The transcript of a stream whose upstream failed.
 struct Failed {
     transcript: Transcript,
     text: String,
@@ -61,7 +61,7 @@ async fn fails(rest: impl FnOnce(Script) -> Script, more: &str, limits: &str) ->
     Failed { transcript, text: body }
 }
 
-/// Reads a whole stream, opening `gate` after the first piece.
+/// Reads a whole stream. Opens `gate`, on which the upstream waits, after the first piece.
 async fn read(connection: &mut Connection, gate: &Gate) -> String {
     let mut answer = connection.ask(&stream()).await;
     assert_eq!(answer.status(), 200);

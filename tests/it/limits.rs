@@ -92,7 +92,7 @@ async fn requests_a_minute() {
 }
 
 #[tokio::test]
-async fn refused_bodies_count_and_tell_what_is_left() {
+async fn rejected_bodies_count_and_have_ratelimit_headers() {
     let upstream = Upstream::start([]).await;
     let server = limited("{per_key: {requests_per_minute: 2, tokens_per_minute: 1000}}", &upstream).await;
     let bad = server.ask(&alice(&json!({"messages": []}))).await;
@@ -231,7 +231,7 @@ async fn a_request_larger_than_the_whole_limit_is_refused_without_retry_after() 
     server.stop().await;
 }
 
-/// Opens a stream and holds it; the upstream ends it when the gate opens.
+/// A stream that stays open until `gate` is opened.
 fn held(gate: &Gate) -> Script {
     Script::stream().frame(&first()).wait(gate).frame(&text("a")).frame(&last("stop")).frame("[DONE]").end()
 }

@@ -1,4 +1,4 @@
-//! The metrics and who may read them.
+//! The metrics, and the access to them.
 
 use std::net::SocketAddr;
 

@@ -5,7 +5,7 @@ use test_support::http::{Request, Whole};
 
 const SHOP: &str = "https://shop.example";
 
-/// What openai-node 6 adds to each request, in the order in which browsers sort it.
+/// The headers that openai-node 6 adds to each request, in the order in which browsers sort them.
 const STAINLESS: &str = "x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,\
                          x-stainless-retry-count,x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout";
 
@@ -28,7 +28,7 @@ async fn all_requested_headers_are_allowed_for_allowed_origins() {
     let yaml = "keys: [{name: page, key: page-0123456789}]\ncors: {allow_origins: ['https://shop.example']}\n";
     let server = Server::start(yaml).await;
     let chromium = format!("authorization,content-type,{STAINLESS}");
-    // Firefox lets pages set this header, and asks for it.
+    // Firefox allows pages to set this header, and requests it in a preflight.
     let firefox = format!("authorization,content-type,user-agent,{STAINLESS}");
     let traced =
         "authorization,baggage,content-type,openai-organization,openai-project,sentry-trace,traceparent,tracestate";

@@ -16,10 +16,10 @@ enum Surface {
 }
 use Surface::{OpenAi, Problem};
 
-/// What a route requires.
+/// The access that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Key {
-    /// Nothing: it is open to everyone.
+    /// Nothing: it is public.
     No,
     /// Any valid key.
     Any,
@@ -85,7 +85,7 @@ const FOREIGN: &str = "https://evil.example";
 const SHOP: &str = "https://shop.example";
 
 impl Row {
-    /// A path that the template matches. Streams of events are asked for as pages, which end.
+    /// A path that the template matches. Streams of events are requested as pages, which end.
     fn target(&self) -> String {
         let path = self.path.replace("{*id}", "petstore-ai").replace("{topic}", "pets").replace("{name}", "none.js");
         let path = path.replace("{id}", "018f0000-0000-7000-8000-000000000000");

@@ -64,7 +64,7 @@ fn asked<const N: usize>(targets: &[&Upstream; N]) -> [usize; N] {
     targets.map(|target| target.requests().len())
 }
 
-/// Sends requests, all of which must succeed, until `target` has got `count`. Returns the last answer.
+/// Sends requests until `target` has got `count`; all must succeed. Returns the last answer.
 async fn until_asked(server: &Server, target: &Upstream, count: usize) -> String {
     let ask = async {
         loop {

@@ -1,4 +1,4 @@
-//! The statistics of the server, and who may read them.
+//! The statistics of the server, and the access to them.
 
 use serde_json::{Value, json};
 

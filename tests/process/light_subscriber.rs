@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use test_support::soon;
 
-/// What was read from a stream.
+/// The data read from a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Visit {
     /// Whether it was resumed; none before the `connected` event.

@@ -23,7 +23,7 @@ const SLACK: Duration = Duration::from_secs(1);
 /// Most reconnections in a tenth of the window, in which a tenth of them is expected.
 const SHARE: usize = CROWD * 3 / 10;
 
-/// What one subscriber received.
+/// The events that one subscriber received.
 struct Lived {
     before: Visit,
     after: Visit,

@@ -115,7 +115,7 @@ async fn at_the_drain_deadline_a_request_without_a_response_head_gets_an_error()
     assert_eq!(program.ended().await.0.code(), Some(0));
 }
 
-/// A server with a proxied stream that continues when its gate opens.
+/// A server with a proxied stream that continues when `gate` is opened.
 struct Proxying {
     program: Program,
     folder: Folder,

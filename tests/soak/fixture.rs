@@ -178,7 +178,7 @@ events: {{keep_count: 5000, heartbeat: 1s}}
 
 /// Records of the local model are recognised by its name.
 #[test]
-fn records_of_the_local_model_can_be_told_from_others() {
+fn records_of_the_local_model_are_distinguished_from_others() {
     let models = [Model::Solo, Model::Pair, Model::Tiers, Model::Hasty];
     assert!(models.iter().all(|model| model.name() != local::MODEL));
 }

@@ -37,7 +37,7 @@ impl Spoken {
     }
 }
 
-/// Asks questions in sequence.
+/// Sends questions in sequence.
 pub(crate) async fn talk(server: SocketAddr, mut random: Random) -> Vec<Spoken> {
     let mut spoken = Vec::new();
     for _ in 0..QUESTIONS {
@@ -47,7 +47,7 @@ pub(crate) async fn talk(server: SocketAddr, mut random: Random) -> Vec<Spoken> 
     spoken
 }
 
-/// Asks one question; with `leaves`, disconnects from a stream after so many pieces.
+/// Sends one question; with `leaves`, disconnects from the stream after that many pieces.
 pub(crate) async fn ask(server: SocketAddr, key: &str, streamed: bool, leaves: Option<usize>) -> Spoken {
     let mut body = json!({
         "model": MODEL, "stream": streamed, "messages": [{"role": "user", "content": "Which dogs are available?"}],
@@ -119,6 +119,6 @@ pub(crate) fn check(spoken: &[Spoken], rows: &[Row]) -> Vec<String> {
             found.push(format!("{one:?}, recorded is {row:?}"));
         }
     }
-    found.extend(rest.into_iter().map(|row| format!("a usage record of nobody: {row:?}")));
+    found.extend(rest.into_iter().map(|row| format!("a usage record without a request: {row:?}")));
     found
 }

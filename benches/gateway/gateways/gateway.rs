@@ -14,7 +14,7 @@ use crate::result::Result;
 
 /// Longest time until a gateway listens, and until it is idle.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Interval of the samples that tell whether a gateway is idle.
+/// Interval of the samples by which an idle gateway is detected.
 const IDLE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A running gateway. Dropping it stops the process and removes its folder.

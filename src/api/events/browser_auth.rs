@@ -1,5 +1,5 @@
-//! Authentication of browsers: `POST /api/events/tickets` and `/sessions` with a key, `DELETE /api/events/sessions` with
-//! the cookie.
+//! Authentication of browsers: `POST /api/events/tickets` and `/sessions` with a key, `DELETE /api/events/sessions`
+//! with the cookie.
 
 use axum::Json;
 use axum::extract::State;

@@ -24,7 +24,7 @@ struct StreamReset<'a> {
     epoch: &'a str,
     oldest: u64,
     head: u64,
-    /// Where to read the present state, since changes may have been missed; null if the topics have none.
+    /// URLs to read the present state from, since changes may have been missed; null if the topics have none.
     snapshot: Option<String>,
 }
 
@@ -33,8 +33,8 @@ struct Heartbeat {
     time: String,
 }
 
-/// The first event of every stream. Its id is where the stream starts, unless a reset follows: if the stream broke before
-/// the reset, the client would reconnect with an id that hides what it has missed.
+/// The first event of every stream. Its id is where the stream starts, unless a reset follows: if the stream broke
+/// before the reset, the client would reconnect with an id that hides what it has missed.
 pub(super) fn connected(out: &mut BytesMut, start: &Start) {
     let epoch = start.from.epoch.as_str();
     let data = json(&Connected { status: "connected", resumed: start.resumed, epoch, head: start.head });
@@ -55,13 +55,13 @@ pub(super) fn reset_json(reset: &Reset, topics: Topics, public_path: &PublicPath
     json(&StreamReset { reason: reason.name(), epoch, oldest: *oldest, head, snapshot })
 }
 
-/// A comment, which keeps connections through proxies alive, and an event, which a page can see.
+/// A comment, which keeps proxies from closing the connection, and an event, which a page can observe.
 pub(super) fn heartbeat(out: &mut BytesMut, now: Timestamp) {
     out.extend_from_slice(b": keep-alive\n\n");
     ControlFrame { name: "heartbeat", id: None, data: &json(&Heartbeat { time: format!("{now:.3}") }) }.push(out);
 }
 
-/// Where the present state of the resources of `topics` can be read.
+/// URLs of the present state of the resources of `topics`.
 fn snapshot(topics: Topics) -> Option<&'static str> {
     let paths = [(Topic::Pets, "/api/pets"), (Topic::Orders, "/api/orders"), (Topic::Inventory, "/api/inventory")];
     paths.into_iter().find(|(topic, _)| topics.contains(*topic)).map(|(_, path)| path)

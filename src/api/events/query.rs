@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn after_or_wait_asks_for_a_page() {
+    fn after_or_wait_requests_a_page() {
         for (query, seconds, limit) in
             [("after=e.1", 25, 100), ("wait=0", 0, 100), ("after=earliest&wait=60&limit=1000", 60, 1_000)]
         {

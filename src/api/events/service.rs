@@ -1,4 +1,4 @@
-//! What the handlers of events use.
+//! The state of the handlers of events.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! A stream of Server-Sent Events.
 //!
-//! It begins with `retry:`, then `connected`, then a `stream-reset` if the requested events are no longer there; then come
-//! events. Every 15 s (by default) there are a comment and a `heartbeat`, and, if events of other topics were skipped, a
-//! block with only an id, which the browser keeps without dispatching anything. Ephemeral events (`stats`) stand between
-//! the others, without an id. A stream ends when the server shuts down, when its key is no longer valid, or when the log
-//! can't be read; never because its reader is slow.
+//! It begins with `retry:`, then `connected`, then a `stream-reset` if the requested events are no longer there; then
+//! come events. Every 15 s (by default) there are a comment and a `heartbeat`, and, if events of other topics were
+//! skipped, a block with only an id, which the browser keeps without dispatching anything. Ephemeral events (`stats`)
+//! stand between the others, without an id. A stream ends when the server shuts down, when its key is no longer valid,
+//! or when the log can't be read; never because its reader is slow.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -89,7 +89,7 @@ pin_project! {
 }
 
 impl EventStream {
-    /// What is sent at a tick; nothing if the key is no longer valid.
+    /// The frames to send at a tick; none if the key is no longer valid.
     fn tick(self: Pin<&mut Self>) -> BytesMut {
         let mut this = self.project();
         let mut out = BytesMut::new();

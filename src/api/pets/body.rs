@@ -79,7 +79,8 @@ fn read(document: &JsonBody, purpose: Purpose, status: Otherwise<Status>) -> Res
     if let (Some(price), Some(currency)) = (edit.price, &edit.currency)
         && !money::fits(price, currency)
     {
-        // The store checks this again, with the members that an edit leaves unchanged; here it is one error among others.
+        // The store checks this again, with the members that an edit leaves unchanged; here it is one error among
+        // others.
         let max = money::decimals(currency);
         given.refuse::<()>("price", CommandError::TooManyDecimals { currency: currency.clone(), max }.to_string());
     }

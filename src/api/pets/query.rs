@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_is_the_first_twenty_of_all() {
+    fn an_empty_query_is_the_first_twenty_of_all() {
         let all = ListQuery { filter: PetFilter::default(), sort: Sort::Created, limit: 20, after: None };
         assert_eq!(ListQuery::parse("").unwrap(), all);
         assert_eq!(ListQuery::parse("&&").unwrap(), all);

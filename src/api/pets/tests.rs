@@ -1,4 +1,4 @@
-//! The routes as a client sees them, over the seeded inventory.
+//! The routes through the HTTP surface, over the seeded inventory.
 
 use axum::Router;
 use axum::body::Body;
@@ -189,7 +189,7 @@ async fn what_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_what_cannot_be_done_405() {
+async fn a_missing_pet_is_404_and_an_unsupported_method_405() {
     let (_store, app) = seeded().await;
     let absent = format!("/api/pets/{}", Uuid::now_v7());
     for path in [absent.as_str(), "/api/pets/1", "/api/pets/%FF", "/api/pets/%00", "/api/pets/'%20OR%201=1"] {

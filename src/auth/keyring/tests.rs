@@ -42,7 +42,7 @@ async fn a_key_of_another_process_is_found_after_one_refresh_and_a_revoked_one_i
 }
 
 #[tokio::test]
-async fn those_who_miss_at_the_same_time_share_a_look() {
+async fn concurrent_misses_share_one_refresh() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let ring = ring(&store).await;
     let start = Instant::now();
@@ -57,12 +57,12 @@ async fn those_who_miss_at_the_same_time_share_a_look() {
     for one in all {
         one.await.unwrap();
     }
-    // One pause for those who came first, one at most for those who came during the look.
+    // One interval for the first lookups, at most one more for those that arrived during the read.
     assert!(start.elapsed() < MIN_REFRESH_INTERVAL * 4);
 }
 
 #[tokio::test]
-async fn the_watch_sees_a_revocation_within_a_second_and_ends_when_told() {
+async fn the_watch_sees_a_revocation_within_a_second_and_ends_at_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
     there.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_configured_key_takes_another_secret_and_keeps_it() {
     assert_eq!(ring.replace("c", KeyHash::of("secret")).await, Ok(false));
     assert_eq!(ring.replace("c", KeyHash::of("other")).await, Ok(true));
     assert_eq!((name("secret"), name("other"), name("taken")), (None, Some("c".into()), Some("d".into())));
-    // Nor does a look at the database bring the old one back, but whoever had the same secret there.
+    // A refresh from the database does not restore the old key, but finds the stored key with the same secret.
     ring.refresh().await;
     assert_eq!((name("secret"), name("other")), (Some("same".into()), Some("c".into())));
 }
@@ -143,7 +143,7 @@ async fn a_failing_database_keeps_the_keys_known() {
 }
 
 #[test]
-fn models_and_expiry_are_the_principals_to_tell() {
+fn the_principal_checks_models_and_expiry() {
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut key = configured("c", "secret");
     key.models = Some(vec!["m".into()]);

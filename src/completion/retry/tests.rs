@@ -21,7 +21,7 @@ fn status(status: u16) -> Failure {
     Failure::Refused(Refusal { status, error: None, retry_after: None })
 }
 
-/// Asks a route; gives the targets that were asked, each with whether another one could take over.
+/// Sends a request to a route; returns the targets that were tried, each with whether another one could take over.
 async fn asks(
     route: &Arc<Route>,
     streamed: bool,
@@ -40,7 +40,7 @@ async fn asks(
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_knows_whether_another_target_can_take_over() {
+async fn each_attempt_gets_whether_another_target_can_take_over() {
     let timeout = || Failure::Timeout(Deadline::FirstToken);
     let both = route(2, |_| {});
     let (done, asked) = asks(&both, true, |_| Some(timeout())).await;
@@ -69,8 +69,8 @@ async fn a_plain_answer_that_took_too_long_is_not_begun_again() {
     assert_eq!(asked.len(), 2, "nothing was begun");
 }
 
-/// A primary that fails for a minute and works from then on, with a request `every` so often. Gives how long after that the
-/// primary answers again. Every client gets an answer.
+/// A primary that fails for a minute and then recovers, with a request in each interval of `every`. Returns the time
+/// from its recovery to its first answer. Every client gets an answer.
 async fn outage(every: Duration, failure: impl Fn() -> Failure) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
     let route = route(2, |_| {});

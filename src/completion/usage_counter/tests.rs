@@ -1,4 +1,4 @@
-//! Which of an upstream's counts are believed, and what is charged in the end.
+//! Which of an upstream's counts are accepted, and what is charged at the end.
 
 use proptest::prelude::*;
 
@@ -26,14 +26,14 @@ fn zeros_replace_nothing() {
     let mut half = counter(3, MAX_TOKENS);
     assert!(half.report(usage(12, 0), true));
     assert_eq!(half.settled(true, true), (usage(12, 3), Some(Source::Counted)));
-    // Nothing was said, and that is what was reported.
+    // No tokens were generated, as reported.
     let mut empty = counter(0, MAX_TOKENS);
     assert!(empty.report(usage(12, 0), true));
     assert_eq!(empty.settled(true, true), (usage(12, 0), Some(Source::Exact)));
 }
 
 #[test]
-fn an_impossible_count_is_not_believed() {
+fn an_impossible_count_is_not_accepted() {
     for (reported, most) in [
         (usage(12, u64::from(u32::MAX)), MAX_TOKENS),
         (usage(12, MAX_TOKENS + 1), MAX_TOKENS),
@@ -44,7 +44,7 @@ fn an_impossible_count_is_not_believed() {
         let mut counter = counter(1, most);
         assert!(!counter.report(reported, true), "{reported:?}");
         assert_eq!(counter.settled(true, true), (usage(8, 1), Some(Source::Counted)), "{reported:?}");
-        // What was reported before still holds.
+        // The earlier report still holds.
         assert!(counter.report(usage(12, 34), false) && !counter.report(reported, true));
         assert_eq!(counter.settled(true, false), (usage(12, 34), Some(Source::Running)), "{reported:?}");
     }
@@ -54,7 +54,7 @@ fn an_impossible_count_is_not_believed() {
 }
 
 #[test]
-fn of_a_stream_that_was_cut_the_larger_count_holds() {
+fn the_larger_count_holds_for_an_interrupted_stream() {
     for (reported, counted, settled) in [
         (usage(12, 3), 5, (usage(12, 5), Some(Source::Counted))),
         (usage(12, 7), 5, (usage(12, 7), Some(Source::Running))),
@@ -64,14 +64,14 @@ fn of_a_stream_that_was_cut_the_larger_count_holds() {
         assert!(counter.report(reported, false));
         assert_eq!(counter.settled(true, false), settled, "{reported:?}");
         assert_eq!(counter.total(), settled.0.prompt_tokens + settled.0.completion_tokens);
-        // One that is complete is what its upstream says.
+        // For a complete one, the upstream's report holds.
         counter.usage_is_final = true;
         assert_eq!(counter.settled(true, true), (reported, Some(Source::Exact)));
     }
 }
 
 #[test]
-fn an_estimate_is_no_more_than_was_asked_for() {
+fn an_estimate_is_at_most_the_requested_maximum() {
     assert_eq!(counter(75, 16).settled(false, true), (usage(8, 16), Some(Source::Estimated)));
     assert_eq!(counter(75, 16).settled(true, true), (usage(8, 75), Some(Source::Counted)));
 }

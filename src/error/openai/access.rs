@@ -54,7 +54,7 @@ impl ApiError {
         Self::bad(StatusCode::FORBIDDEN, Some("insufficient_permissions"), message)
     }
 
-    /// A request for a host name that anyone may have pointed at this machine.
+    /// A request for a foreign host name, which any site can resolve to this machine (DNS rebinding).
     #[must_use]
     pub fn foreign_host() -> Self {
         let message = "This server asks for no keys, so it answers requests for localhost or an IP address only. List \

@@ -46,10 +46,10 @@ async fn every_kind_has_its_status_and_no_empty_list() {
 }
 
 #[test]
-fn a_wait_is_told_in_whole_seconds_and_never_too_short() {
-    for (wait, told) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+fn retry_after_is_rounded_up_to_whole_seconds() {
+    for (wait, expected) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2")] {
         let response = Problem::too_many_requests("x", Some(Duration::from_millis(wait))).into_response();
-        assert_eq!(response.headers()[RETRY_AFTER], told);
+        assert_eq!(response.headers()[RETRY_AFTER], expected);
     }
 }
 
@@ -60,7 +60,7 @@ fn a_hostile_list_of_errors_is_cut() {
 }
 
 #[tokio::test]
-async fn what_the_database_says_is_not_told() {
+async fn database_errors_are_not_shown_to_clients() {
     let corrupt = Problem::from(StoreError::Corrupt("column secret".to_owned()));
     assert_eq!(corrupt, Problem::internal());
     let store = Store::open("sqlite::memory:").await.unwrap();
@@ -121,7 +121,7 @@ async fn every_refusal_has_its_status() {
 }
 
 #[tokio::test]
-async fn what_befalls_a_body_is_told_and_closes_the_connection() {
+async fn a_body_that_is_too_large_closes_the_connection() {
     let response = Problem::from(ApiError::body_too_large(10)).into_response();
     assert_eq!(
         (response.status().as_u16(), &response.headers()[CONNECTION]),
@@ -133,7 +133,7 @@ async fn what_befalls_a_body_is_told_and_closes_the_connection() {
 }
 
 #[test]
-fn a_wrong_type_is_told_the_right_ones() {
+fn a_415_lists_the_accepted_types() {
     static TYPES: Accepted = Accepted { header: "accept-patch", types: "a/b, c/d" };
     let response = Problem::unsupported_type(&TYPES).into_response();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! One HTTP/1.1 connection, polled by the code that waits for a response or reads its body.
 //!
-//! It has no task, and one read buffer that exists only while it holds something: a stream costs nearly nothing while the
-//! server is silent, and received data is passed on without a copy.
+//! It has no task, and one read buffer that exists only while it holds something: a stream costs nearly nothing while
+//! the server is silent, and received data is passed on without a copy.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -21,14 +21,14 @@ use super::socket::Socket;
 use super::stream::{Stream, Unread};
 use crate::http::codec::buffer_pool::{self, BUFFER_SIZE};
 
-/// See the module. It is handed around, so it stays in one place on the heap.
+/// See the module. It is boxed by its owners: it moves between the pool, the exchange and the body.
 pub(super) struct Connection {
     stream: Stream,
     /// Received and not yet read.
     read_buffer: BytesMut,
-    /// What is left to send; none: all of it was sent.
+    /// The rest of the request; none: all of it was sent.
     unsent: Option<Unsent>,
-    /// Writing failed: nothing more can be sent. The server's response to that may still come.
+    /// Writing failed: nothing more can be sent. An early response may still come.
     write_closed: bool,
     /// Something was received since the last request was begun.
     received_any: bool,
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     runtime: RuntimeId,
 }
 
-/// What is left of a request.
+/// The rest of a request.
 struct Unsent {
     head: Bytes,
     /// The body, or its piece that is being sent.
@@ -99,9 +99,9 @@ impl Connection {
 
     /// Sends a request and waits for the head of its response, which may come before all has been sent.
     ///
-    /// What arrived before the first byte of the request was written is never its response: the operating system is asked
-    /// right before that write, and if anything has arrived, nothing is written (`unsent`). What the server had sent by then
-    /// and the network had not delivered can't be detected: HTTP/1.1 has no mark that says which request a response belongs
+    /// Bytes that arrived before the first byte of the request was written are never its response: unread bytes are
+    /// looked for by a system call right before that write, and if there are any, nothing is written (`unsent`). Bytes
+    /// that were still in the network then can't be detected: HTTP/1.1 does not mark which request a response belongs
     /// to.
     pub(super) async fn send<H>(
         &mut self,
@@ -148,7 +148,7 @@ impl Connection {
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         self.poll_send(cx);
         if !self.stream.has_written() {
-            // What there is to read is not a response to this request.
+            // Unread bytes are not a response to this request.
             return if self.write_closed {
                 Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
             } else {
@@ -170,7 +170,8 @@ impl Connection {
         Poll::Ready(Ok(count > 0))
     }
 
-    /// Sends as much of a request as the socket takes at once, nearly always all of it. Only what is left has to be kept.
+    /// Sends as much of a request as the socket takes at once, nearly always all of it. Only what is left has to be
+    /// kept.
     fn begin(&mut self, cx: &mut Context<'_>, request: &Request) {
         let Request { head, body, more } = request;
         let count = match self.poll_write(cx, head, body) {
@@ -252,8 +253,8 @@ impl Connection {
         &mut self.read_buffer
     }
 
-    /// Whether another request can be sent: nothing is left of the last one, and the server has neither sent anything since
-    /// nor closed the connection, as far as the operating system knows.
+    /// Whether another request can be sent: nothing is left of the last one, and according to the operating system the
+    /// server has neither sent anything since nor closed the connection.
     pub(super) fn is_usable(&mut self) -> bool {
         !self.write_closed && self.unsent.is_none() && self.read_buffer.is_empty() && self.is_clean()
     }

@@ -58,8 +58,8 @@ impl Connector {
     }
 }
 
-/// Connects to the first address that accepts. The next address is tried when the one before it has failed, or has taken
-/// longer than [`ATTEMPT_DELAY`] ("happy eyeballs": RFC 8305, section 5).
+/// Connects to the first address that accepts. The next address is tried when the one before it has failed, or has
+/// taken longer than [`ATTEMPT_DELAY`] ("happy eyeballs": RFC 8305, section 5).
 async fn first_to_connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut attempts = FuturesUnordered::new();

@@ -1,4 +1,4 @@
-//! Where a client connects to: host, port and, for `https`, how the peer is verified.
+//! The peer of a client: host, port and, for `https`, its verification.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -21,8 +21,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of an `http` or `https` URL. For `https`, the authorities in `ca_file` are trusted, else the system's
-    /// (`SSL_CERT_FILE` is honoured), else Mozilla's.
+    /// The endpoint of an `http` or `https` URL. For `https`, the authorities in `ca_file` are trusted, else the
+    /// system's (`SSL_CERT_FILE` is honoured), else Mozilla's.
     ///
     /// # Errors
     /// [`TlsError`] when the authorities can't be read, or the host can't be the name in a certificate.

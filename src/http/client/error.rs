@@ -1,9 +1,9 @@
-//! What can go wrong with an exchange, below everything that the response itself says.
+//! Errors of the transport in an exchange. A response with an error status is not one.
 
 use std::fmt;
 use std::io;
 
-/// Why a request got no response, or a response no end.
+/// The reason for which a request got no response, or an incomplete one.
 #[derive(Debug)]
 pub enum Error {
     /// Name resolution, TCP or TLS failed. Nothing was sent.
@@ -14,7 +14,7 @@ pub enum Error {
     ClosedBeforeHead,
     /// The connection ended before the body of the response was complete.
     ClosedInBody,
-    /// The response is not HTTP/1.1, or its head is too large; says which.
+    /// The response is not HTTP/1.1, or its head is too large; with the reason.
     Malformed(&'static str),
 }
 

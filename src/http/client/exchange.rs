@@ -16,8 +16,8 @@ use super::request::Request;
 use super::response::{Response, ResponseBody};
 use super::response_head::ResponseHead;
 
-/// How soon after a request a kept connection must break for the request to be taken as never seen. A server that works on
-/// it and then dies breaks the connection too.
+/// Longest time between a request and the break of its kept connection in which the request counts as unseen by the
+/// server. Later, the server may have worked on it and crashed.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The client of one endpoint, with its idle connections.
@@ -33,13 +33,13 @@ impl Client {
         Self { connector: Connector { endpoint, timeout: connect_timeout }, pool: Arc::default() }
     }
 
-    /// Sends a request and awaits the head of the response, of which `read_headers` takes what the caller needs. `request`
-    /// is called once for each connection that is tried.
+    /// Sends a request and awaits the head of the response. `read_headers` extracts the headers that the caller needs.
+    /// `request` is called once for each connection that is tried.
     ///
-    /// Kept connections that were closed, or have received something since their last response, are given up, however many
-    /// they are: nothing was written to them. One that breaks on the request, or is answered 408, before the server can have
-    /// seen the request, is replaced once, by a new one: nothing was answered, so nothing can have been done twice
-    /// (RFC 9112, section 9.3.1; RFC 9110, section 15.5.9).
+    /// Kept connections that were closed, or have received something since their last response, are dropped, any
+    /// number of them: nothing was written to them. One that breaks on the request, or is answered 408, before the
+    /// server can have seen the request, is replaced once, by a new one: nothing was answered, so nothing can have
+    /// been done twice (RFC 9112, section 9.3.1; RFC 9110, section 15.5.9).
     ///
     /// # Errors
     /// [`Error`]; any status is a response.
@@ -59,7 +59,7 @@ impl Client {
                 Err(failed) => return Err(failed.error),
             }
         }
-        // On the heap: a handshake takes much room, and kept connections need none.
+        // On the heap: the future of a handshake is large, and kept connections need none.
         let mut connection = Box::pin(self.connector.connect()).await?;
         match connection.send(request(), &read_headers).await {
             Ok(head) => Ok(self.response(head, connection)),
@@ -79,8 +79,8 @@ impl Client {
         &self.connector.endpoint
     }
 
-    /// Closes the idle connections that are too old, were closed by the server, or have received something that belongs to
-    /// no request. To be called every few seconds.
+    /// Closes the idle connections that are too old, were closed by the server, or have received something that
+    /// belongs to no request. To be called every few seconds.
     pub async fn sweep(&self) {
         self.pool.sweep().await;
     }

@@ -9,13 +9,13 @@ use super::connection::{Connection, RuntimeId};
 
 /// Most idle connections; further ones are closed.
 const MAX_IDLE: usize = 256;
-/// How many connections a sweep looks at before it yields.
+/// Connections that a sweep checks before it yields.
 const SWEEP_BATCH: usize = 16;
 /// How long a connection is kept. Common servers close idle ones after 60 to 75 s.
 const MAX_IDLE_TIME: Duration = Duration::from_secs(55);
 
-/// A stack: the connection that was used last is the one least likely to be stale. Connections whose socket is registered
-/// with the runtime of the calling thread come first: data on any other wakes another thread.
+/// A stack: the connection that was used last is the one least likely to be stale. Connections whose socket is
+/// registered with the runtime of the calling thread come first: data on any other wakes another thread.
 #[derive(Default)]
 pub(super) struct Pool {
     // std Mutex: never held across .await
@@ -61,9 +61,9 @@ impl Pool {
         }
     }
 
-    /// Closes connections that are too old, were closed by the peer, or have received something that belongs to no request.
-    /// An idle connection is not polled, so without this its socket would stay half closed until it is taken. The lock is
-    /// not held while connections are checked, a few at a time: a check is a system call or more.
+    /// Closes connections that are too old, were closed by the peer, or have received something that belongs to no
+    /// request. An idle connection is not polled, so without this its socket would stay half closed until it is taken.
+    /// The lock is not held while connections are checked, a few at a time: a check is at least one system call.
     pub(super) async fn sweep(&self) {
         let mut seen = 0;
         loop {
@@ -85,7 +85,7 @@ impl Pool {
         idle.drain(from..to).collect()
     }
 
-    /// Puts connections back where they were, as long as there is room. Returns how many.
+    /// Puts connections back at their position, up to [`MAX_IDLE`]. Returns how many.
     fn put_back(&self, at: usize, batch: Vec<Idle>) -> usize {
         let mut idle = self.idle();
         let at = at.min(idle.len());

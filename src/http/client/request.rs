@@ -7,8 +7,8 @@ use crate::http::codec::buffer_pool;
 /// Bodies up to this many bytes are copied behind their head: one write of one buffer costs less than one of two.
 const COPY_THRESHOLD: usize = 4 * 1024;
 
-/// The bytes of a request. It is built right before it is sent, in a buffer from the thread's pool that goes back when the
-/// request is dropped.
+/// The bytes of a request. It is built right before it is sent, in a buffer from the thread's pool that goes back when
+/// the request is dropped.
 pub struct Request {
     /// The head, and a body that is short.
     pub(super) head: BytesMut,
@@ -19,8 +19,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without a body. `write_head` appends the request line, the headers and the empty line behind them. A body
-    /// needs a `content-length` among the headers.
+    /// A request without a body. `write_head` appends the request line, the headers and the empty line behind them. A
+    /// body needs a `content-length` among the headers.
     #[must_use]
     pub fn new(write_head: impl FnOnce(&mut BytesMut)) -> Self {
         let mut head = BytesMut::new();
@@ -40,7 +40,7 @@ impl Request {
         self
     }
 
-    /// Sets the body, in several pieces of which none is empty.
+    /// Sets the body, in several pieces; none may be empty.
     #[must_use]
     pub fn body_pieces(mut self, pieces: &[Bytes]) -> Self {
         self.more.extend(pieces.iter().rev().cloned());

@@ -21,14 +21,14 @@ const MAX_FINISH: usize = 4 * 1024;
 pub struct Response<H> {
     /// The status.
     pub status: StatusCode,
-    /// What the caller's `read_headers` took of the head.
+    /// The headers that the caller's `read_headers` extracted.
     pub headers: H,
     /// The body.
     pub body: ResponseBody,
 }
 
-/// The body of a response. Polling it moves the connection; dropping it before its end closes the connection. At its end the
-/// connection goes back to the pool, if it can be used again.
+/// The body of a response. Polling it drives the connection; dropping it before its end closes the connection. At its
+/// end the connection goes back to the pool, if it can be used again.
 pub struct ResponseBody {
     decoder: BodyDecoder,
     /// None once the body has ended, or failed.
@@ -95,8 +95,8 @@ impl ResponseBody {
         Ok(Some(whole.freeze()))
     }
 
-    /// Drops a body of which the caller needs no more, although its end has perhaps not been read: a few more bytes are read
-    /// (at most 4 KiB, for at most a second, in a task of their own), so that the connection can be used again.
+    /// Drops a body whose rest the caller does not need. So that the connection can be reused, the end of the body is
+    /// read if it is not far: at most 4 KiB, for at most a second, in a task.
     pub fn finish(mut self) {
         let mut count = 0;
         // The end nearly always came with the last bytes.
@@ -112,7 +112,7 @@ impl ResponseBody {
         });
     }
 
-    /// Gives the connection back to the pool, if it can be used again.
+    /// Returns the connection to the pool, if it can be used again.
     fn release(&mut self) {
         if let (Some(connection), Some(pool)) = (self.connection.take(), self.pool.take()) {
             pool.put(connection);

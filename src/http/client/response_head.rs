@@ -14,11 +14,11 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Most headers of a head.
 const MAX_HEADERS: usize = 128;
 
-/// What is known before the body.
+/// The head of a response.
 #[derive(Debug)]
 pub(super) struct ResponseHead<H> {
     pub(super) status: StatusCode,
-    /// What the caller took of the headers.
+    /// The headers that the caller extracted.
     pub(super) headers: H,
     pub(super) decoder: BodyDecoder,
     /// The connection can be used again.
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_framing_is_what_the_standard_says() {
+    fn the_framing_is_that_of_the_standard() {
         let framing = |version: &str, fields: &str| {
             let read = head(&format!("HTTP/{version} 200 OK\r\n{fields}\r\n\r\nrest"));
             (read.decoder, read.keep_alive)

@@ -1,4 +1,4 @@
-//! A TCP socket whose unread data can be checked by a system call, without asking the runtime.
+//! A TCP socket whose unread data can be checked by a system call, without the runtime.
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -45,7 +45,7 @@ impl Socket {
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// A reader that doesn't wait, and doesn't ask the runtime.
+    /// A non-blocking reader that bypasses the runtime.
     pub(super) const fn nonblocking(&mut self) -> NonBlocking<'_> {
         NonBlocking(self)
     }
@@ -83,7 +83,7 @@ impl Read for NonBlocking<'_> {
 struct RecordTracker {
     /// Bytes of the current header that were received.
     header: usize,
-    /// The length that the header gives so far; then the bytes that are left of the record.
+    /// In the header: the length read so far. Then: the bytes that are left of the record.
     left: usize,
 }
 

@@ -10,8 +10,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::socket::Socket;
 
-/// Most bytes that an idle TLS connection may have received since the last check: session tickets and key updates take a few
-/// hundred.
+/// Most bytes that an idle TLS connection may have received since the last check: session tickets and key updates take
+/// a few hundred.
 const MAX_IDLE_BYTES: usize = 16 * 1024;
 
 pub(super) enum Stream {
@@ -19,7 +19,7 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// What has arrived and has not been read.
+/// Received data that has not been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
     /// Nothing, and the stream has not ended.
@@ -31,7 +31,7 @@ pub(super) enum Unread {
 }
 
 impl Stream {
-    /// Ready when a read may succeed. Pending says nothing about what has arrived: see [`Stream::unread`].
+    /// Ready when a read may succeed. Pending does not mean that nothing has arrived: see [`Stream::unread`].
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.tcp().poll_read_ready(cx),
@@ -40,8 +40,8 @@ impl Stream {
         }
     }
 
-    /// What the peer has sent that has not been read, according to the operating system. A poll can't tell: it is also
-    /// pending when the task's cooperative budget is used up, and until the runtime has seen the socket's event.
+    /// Received data that has not been read, according to the operating system. A poll is not enough: it is also
+    /// pending when the task's cooperative budget is used up, and until the runtime has processed the socket's event.
     pub(super) fn unread(&mut self) -> Unread {
         match self {
             Self::Plain(socket) if socket.is_empty() => Unread::Nothing,
@@ -74,8 +74,8 @@ impl Stream {
     }
 }
 
-/// Processes what an idle TLS connection has received. Session tickets and key updates may come at any time and count as
-/// nothing; an alert, `close_notify`, the end of the stream and application data count as something.
+/// Processes what an idle TLS connection has received. Session tickets and key updates may come at any time and count
+/// as nothing; an alert, `close_notify`, the end of the stream and application data count as something.
 fn unread_over_tls(socket: &mut Socket, session: &mut ClientConnection) -> Unread {
     let mut received = 0;
     loop {

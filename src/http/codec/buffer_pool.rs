@@ -1,7 +1,7 @@
 //! A pool of read buffers for each thread.
 //!
-//! An idle connection holds no buffer, so it takes one for each piece that it receives. The pool hands out the buffer that
-//! was used last, which is still in the processor's cache; an allocator tends to hand out the coldest memory.
+//! An idle connection holds no buffer, so it takes one for each piece that it receives. The pool returns the buffer
+//! that was used last, which is still in the processor's cache; an allocator often returns memory that is not.
 
 use std::cell::RefCell;
 
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn free_space_is_reserved_behind_what_a_buffer_holds() {
+    fn free_space_is_reserved_behind_the_contents_of_a_buffer() {
         let mut buffer = BytesMut::from(&[b'x'; 100][..]);
         reserve(&mut buffer);
         assert!(buffer.len() == 100 && buffer.capacity() - buffer.len() >= MIN_FREE);

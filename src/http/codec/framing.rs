@@ -8,10 +8,11 @@ const MAX_SIZE_LINE: usize = 4 * 1024;
 /// Most bytes of all trailers. They are skipped.
 const MAX_TRAILERS: usize = 16 * 1024;
 
-/// Pieces of up to this many bytes are copied: that costs no more than sharing the buffer, which can be used again at once.
+/// Pieces of up to this many bytes are copied: that costs no more than sharing the buffer, which can be used again at
+/// once.
 const COPY_THRESHOLD: usize = 1024;
 
-/// Decodes a body, whose framing it knows and how much of it is left.
+/// Decoder of a body: its framing, and how much of it is left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BodyDecoder {
     /// This many bytes are left.
@@ -22,7 +23,7 @@ pub(crate) enum BodyDecoder {
     Close,
 }
 
-/// What comes next of a chunked body.
+/// The next part of a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChunkedDecoder {
     /// The line with the next chunk's size.
@@ -31,7 +32,7 @@ pub(crate) enum ChunkedDecoder {
     Data(u64),
     /// The line end behind a chunk's data.
     DataEnd,
-    /// Trailers, of which this many bytes were skipped, and the empty line at the very end.
+    /// Trailers and the final empty line; this many bytes of them were skipped.
     Trailers(usize),
     /// Nothing.
     Ended,
@@ -121,7 +122,7 @@ fn take(left: &mut u64, buffer: &mut BytesMut) -> Decoded {
         buffer.advance(count);
         return Decoded::Data(data);
     }
-    // The buffer itself where it holds nothing else: no rest of it keeps the memory alive.
+    // The buffer itself where it holds nothing else, so that no other handle keeps its memory.
     let data = if count == buffer.len() { std::mem::take(buffer) } else { buffer.split_to(count) };
     Decoded::Data(data.freeze())
 }

@@ -1,5 +1,5 @@
-//! The rules that the heads of requests and responses share: their size, and the headers that frame the body and say whether
-//! the connection goes on (RFC 9112, sections 5, 6 and 9).
+//! Rules for the heads of requests and responses: their size, the headers that frame the body, and the persistence of
+//! the connection (RFC 9112, sections 5, 6 and 9).
 
 use httparse::Status;
 
@@ -10,11 +10,12 @@ pub(crate) enum HeadError {
     Malformed,
     /// It has too many bytes, or too many headers.
     TooLarge,
-    /// It is of another version than HTTP/1.0 and HTTP/1.1.
+    /// Its version is neither HTTP/1.0 nor HTTP/1.1.
     UnsupportedVersion,
 }
 
-/// The length of a head of at most `max` bytes, as httparse found it among the `received` bytes. None while it is incomplete.
+/// The length of a head of at most `max` bytes, as httparse found it among the `received` bytes. None while it is
+/// incomplete.
 pub(crate) const fn head_length(
     parsed: httparse::Result<usize>,
     received: usize,
@@ -29,7 +30,7 @@ pub(crate) const fn head_length(
     }
 }
 
-/// What `Content-Length`, `Transfer-Encoding` and `Connection` say.
+/// The values of `Content-Length`, `Transfer-Encoding` and `Connection`.
 #[derive(Debug, Default)]
 pub(crate) struct FramingHeaders {
     pub(crate) content_length: Option<u64>,

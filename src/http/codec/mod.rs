@@ -1,5 +1,5 @@
-//! What both sides of an HTTP/1.1 connection share: the rules for heads, the framing of bodies, and the buffers that bytes
-//! are read into. No I/O.
+//! Shared by both sides of an HTTP/1.1 connection: the rules for heads, the framing of bodies, and the read buffers.
+//! No I/O.
 
 pub(crate) mod buffer_pool;
 mod framing;

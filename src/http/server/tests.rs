@@ -360,7 +360,7 @@ async fn a_head_that_is_late_is_refused_and_an_idle_connection_is_closed() {
         let rest = client.rest().await;
         assert!(rest.starts_with(response) && rest.is_empty() == response.is_empty(), "{begin:?}: {rest}");
         // What it sent stays unread: the connection lingers until the client closes.
-        drop(client.socket);
+        drop(client.tcp);
         client.served.await.unwrap().unwrap();
     }
     let options = ConnectionOptions { idle: Duration::from_millis(50), ..OPTIONS };

@@ -1,4 +1,4 @@
-//! What commands about pets write to the tables and to the event log.
+//! Commands about pets: their changes of the tables and of the event log.
 
 use serde_json::{Value, json};
 

@@ -18,7 +18,7 @@ pub(super) const MAX_LISTED_VALUES: usize = 100;
 /// The content of an answer, before it is rendered.
 #[derive(Clone, Debug)]
 pub(in crate::responder) enum AnswerContent {
-    /// The first [`MAX_LISTED_PETS`] pets that a question asks for, and their total number.
+    /// The first [`MAX_LISTED_PETS`] pets of a question, and their total number.
     Pets { question: Question, pets: Vec<Pet>, total: usize },
     /// The values of an attribute, each with its number of pets, and the total number of values.
     Values { question: Question, attribute: Attribute, values: Vec<(String, usize)>, total: usize },
@@ -30,7 +30,7 @@ pub(in crate::responder) enum AnswerContent {
     Declined(Unsupported),
 }
 
-/// Reads from the database what the interpretation asks for.
+/// Reads the data of an interpretation from the database.
 ///
 /// # Errors
 /// [`StoreError`] if the database fails.

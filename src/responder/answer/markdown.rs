@@ -9,7 +9,7 @@ use crate::responder::language::{MAX_MESSAGE_LEN, Social, Unsupported};
 use crate::responder::query::{Attribute, Intent, Question, Selection};
 use crate::wire::resource::pet::{Pet, Species};
 
-/// What can be asked, in one sentence. Ends every answer to a question that is not understood.
+/// The supported questions, in one sentence. Ends every answer to a question that is not understood.
 const ABILITIES: &str = "I can list, count and describe the pets in this store: by species, breed, size, color, gender, age, \
                          price, whether they are good with kids, and status.";
 

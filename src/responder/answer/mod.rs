@@ -1,6 +1,6 @@
-//! Answers: looks up the pets that an interpretation asks for and renders them as Markdown or JSON.
+//! Answers: looks up the pets of an interpretation and renders them as Markdown or JSON.
 //!
-//! It depends on `query` and `rows` for the data and on `language` for what is asked. Every fact in an answer comes
+//! It depends on `query` and `rows` for the data and on `language` for the question. Every fact in an answer comes
 //! from a row; text from the inventory is escaped, so it can't change the structure of the Markdown.
 
 mod describe;

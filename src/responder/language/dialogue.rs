@@ -8,7 +8,7 @@ use crate::wire::resource::filter::Sort;
 /// The most alternatives of a query, since follow-ups multiply them. More than a question has in practice.
 const MAX_ALTERNATIVES: usize = 16;
 
-/// What later sentences may refer to.
+/// The referents of later sentences.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DialogueState {
     /// The last question to the inventory, for "and cats?" and "those".

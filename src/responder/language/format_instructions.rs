@@ -12,7 +12,7 @@ use super::format_words::{
 };
 use super::lexer::{Word, WordKind};
 
-/// What was removed from a sentence.
+/// The instructions that were removed from a sentence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stripped {
     pub(super) found: bool,

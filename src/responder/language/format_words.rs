@@ -64,7 +64,7 @@ pub(super) const EXCLUDABLE_WORDS: &str = "markdown formatting explanation expla
                         emoji comments comment commentary prose fluff filler yapping html quotes apologies disclaimer \
                         disclaimers bullets extra additional any other further text words small talk and or code blocks chatter \
                         table tables";
-/// Nouns of which an exclusion must contain one.
+/// Nouns; an exclusion must contain one of them.
 pub(super) const EXCLUDABLE_NOUNS: &str = "markdown formatting explanation explanations preamble preambles intro introduction introductions \
                               emojis emoji comments comment commentary prose fluff filler yapping html quotes apologies \
                               disclaimer disclaimers bullets text words talk blocks chatter table tables";
@@ -170,7 +170,7 @@ pub(super) const ANSWER_LABELS: &[&str] =
 /// Words of an introduction: "please answer the following question".
 pub(super) const INTRODUCTION_WORDS: &str = "answer consider read respond reply to please the this my a following next below user users question \
                       questions query request prompt message";
-/// Nouns of which an introduction must contain one.
+/// Nouns; an introduction must contain one of them.
 pub(super) const QUESTION_NOUNS: &str = "question questions query request prompt message";
 /// Nouns for the role that a message may assign to the model.
 pub(super) const ROLES: &str = "assistant bot chatbot expert agent clerk helper employee salesperson seller ai";

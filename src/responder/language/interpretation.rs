@@ -1,4 +1,4 @@
-//! The result of language understanding: what a message asks, or why it is not answered.
+//! The result of language understanding: the question of a message, or the reason for which it is not answered.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::responder::query::Question;
 /// itself is interpreted, see [`parse_message`](super::message::parse_message).
 pub(in crate::responder) const MAX_MESSAGE_LEN: usize = 2_000;
 
-/// What a sentence, or several that belong together, means.
+/// The meaning of a sentence, or of several that belong together.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::responder) enum Interpretation {
     /// A question to the inventory.
@@ -20,7 +20,7 @@ pub(in crate::responder) enum Interpretation {
     Declined(Unsupported),
 }
 
-/// What a message means.
+/// The meaning of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::responder) struct ParsedMessage {
     /// Never empty.

@@ -95,12 +95,12 @@ impl InventoryLexicon {
         self.words.contains(word) || WORDS.contains(word) || number_word(word).is_some()
     }
 
-    /// The word of which `typed` is probably a typo.
+    /// The word that `typed` is probably a typo of.
     pub(super) fn correct_word(&self, typed: &str) -> Option<&str> {
         correct(typed, WORDS.iter().copied().chain(self.words.iter().map(String::as_str)))
     }
 
-    /// The name of which `typed` is probably a typo: at most one letter differs, and the name has at least five.
+    /// The name that `typed` is probably a typo of: at most one letter differs, and the name has at least five.
     pub(super) fn correct_name(&self, typed: &str) -> Option<&Arc<str>> {
         let similar_in_length = self
             .names

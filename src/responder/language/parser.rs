@@ -153,7 +153,7 @@ impl Parser<'_> {
         let friendly = usize::from(matches!(self.peek(1), Some(Concept::Friendly)));
         let negated = matches!(self.parts.iter().rev().find(|part| **part != Part::Gap), Some(Part::Not | Part::No));
         if negated && friendly == 0 {
-            // "I have no kids" says nothing about the pet.
+            // "I have no kids" is no condition on the pet.
             return Err(Unsupported::Words(vec!["no kids".into()]));
         }
         self.push_trait(kids(true));

@@ -10,7 +10,7 @@ use super::clause::Clause;
 use super::interpretation::Unsupported;
 use crate::responder::query::Conditions;
 
-/// A part of a sentence as the analysis of noun phrases sees it.
+/// A part of a sentence, as input of the analysis of noun phrases.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Part {
     /// A species or breed.

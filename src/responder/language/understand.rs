@@ -10,7 +10,7 @@ use crate::responder::query::normalize_words;
 /// The longest answer in bytes that is searched for names. This model's own answers are far shorter.
 const MAX_SEARCHED_ANSWER_LEN: usize = 100_000;
 
-/// What the last message of the user means, given the turns before it.
+/// Interprets the last message of the user, given the turns before it.
 pub(in crate::responder) fn understand(turns: &[Turn], inventory: &InventoryLexicon) -> ParsedMessage {
     let mut dialogue = DialogueState::default();
     let mut parsed = ParsedMessage::declined(Unsupported::Nothing);

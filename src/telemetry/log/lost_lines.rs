@@ -8,12 +8,12 @@ use super::line_buffer::LineBuffer;
 /// The line's `target`. Filters do not apply to it.
 const TARGET: &str = "petstream::telemetry::log";
 
-/// Says as a line of text that `count` lines are missing.
+/// A warning that `count` lines are missing, as a line of text.
 pub(in crate::telemetry) fn lost_as_text(count: u64, why: &str) -> Vec<u8> {
     format!("{:.6}  WARN {TARGET}: {why} lines={count}\n", Timestamp::now()).into_bytes()
 }
 
-/// Says as a line of JSON that `count` lines are missing.
+/// A warning that `count` lines are missing, as a line of JSON.
 pub(in crate::telemetry) fn lost_as_json(count: u64, why: &str) -> Vec<u8> {
     let mut buffer = LineBuffer::default();
     buffer.begin(Level::WARN);

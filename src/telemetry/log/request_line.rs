@@ -19,7 +19,7 @@ pub struct RequestLine<'a> {
     pub status: u16,
     /// From its arrival to its end.
     pub took: Duration,
-    /// What was recorded while it ran.
+    /// The record that was filled in while it ran.
     pub facts: &'a Facts,
     /// Why it failed, if it did: the error's code.
     pub failure: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! Writes lines to stderr. Lines that can't be written are counted, and a line in their place says how many.
+//! Writes lines to stderr. Lines that can't be written are counted, and replaced by a line with their number.
 
 use std::io::{ErrorKind, Write};
 use std::thread;
@@ -43,7 +43,7 @@ impl<W: Write> StderrSink<W> {
         }
     }
 
-    /// Writes as much as possible, on a line of its own; gives the number of bytes.
+    /// Writes as much as possible, on a separate line; returns the number of bytes.
     fn write(&mut self, lines: &[u8]) -> usize {
         if self.torn && self.try_all(b"\n") == 0 {
             return 0;
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Each call takes as many bytes as its result says, or fails; further calls take everything.
+    /// Each write takes the number of bytes of its scripted result, or fails; further writes take everything.
     #[derive(Default)]
     struct ScriptedWriter {
         results: Vec<Result<usize, ErrorKind>>,

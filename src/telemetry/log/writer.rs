@@ -4,7 +4,7 @@
 //!
 //! - The process is killed (`kill -9`): the lines of the last 50 ms.
 //! - The reader of stderr stops, or writing fails: lines that find the buffer of 1 MiB full, and lines whose write
-//!   failed. A warning takes their place and says how many, as soon as it can be written; no filter applies to it.
+//!   failed. A warning with their number replaces them, as soon as it can be written; no filter applies to it.
 //! - The process ends while stderr is not read: what is unread after a second.
 
 use std::io::{self, Write};
@@ -143,7 +143,7 @@ impl Shared {
         }
     }
 
-    /// Waits for lines and for the interval to pass, and swaps them with `text`, which is empty. Gives the number of
+    /// Waits for lines and for the interval to pass, and swaps them with `text`, which is empty. Returns the number of
     /// lines lost after them, and whether the process ends.
     fn take(&self, text: &mut Vec<u8>) -> (u64, bool) {
         let idle = |pending: &mut Pending| pending.text.is_empty() && !pending.ending;

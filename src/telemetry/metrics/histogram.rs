@@ -13,8 +13,8 @@ pub(super) struct Bounds {
 
 const MICROSECONDS: f64 = 1e6;
 
-// The buckets of OpenTelemetry's conventions, extended for what a proxy sees and a model server does not: streams of
-// half an hour, first tokens at the deadline, and chunks of the local model within a millisecond.
+// The buckets of OpenTelemetry's conventions, extended for a proxy: streams of half an hour, first tokens at the
+// deadline, and chunks of the local model within a millisecond.
 
 /// Duration of a request.
 pub(super) static DURATION: Bounds = Bounds {

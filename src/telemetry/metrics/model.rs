@@ -22,7 +22,7 @@ pub struct FinishedCompletion<'a> {
     pub prompt_tokens: u64,
     /// Tokens of the completion.
     pub completion_tokens: u64,
-    /// Where the counts come from; none: nothing was counted, and the counts are ignored.
+    /// The source of the counts; none: nothing was counted, and the counts are ignored.
     pub source: Option<Source>,
     /// The times between the stream's chunks; empty without a stream.
     pub intervals: &'a IntervalHistogram,

@@ -1,4 +1,4 @@
-//! Sums over all models at one moment; the difference of two says what happened between them.
+//! Sums over all models at one moment; the difference of two is the activity between them.
 
 use super::counters::Counter;
 use super::handle::Metrics;

@@ -17,7 +17,7 @@ function viewFromHash(): Name {
   return NAMES.find((known) => known === name) ?? "store";
 }
 
-/** The transport of events: polling if `?transport=poll` asks for it or the browser has no `EventSource`. */
+/** The transport of events: polling with `?transport=poll`, or if the browser has no `EventSource`. */
 function chooseTransport(): "sse" | "poll" {
   const requested = new URLSearchParams(location.search).get("transport");
   return requested === "poll" || typeof EventSource === "undefined" ? "poll" : "sse";

@@ -1,4 +1,4 @@
-//! What the proxy must know of a chunk.
+//! The facts about a chunk that the proxy needs.
 
 use super::choice_set::ChoiceSet;
 
@@ -11,8 +11,8 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
-/// What the proxy must know of a chunk, or of a whole completion. Small and without heap memory, since there is one for
-/// each token.
+/// The facts about a chunk, or a whole completion, that the proxy needs. Small and without heap memory, since there is
+/// one for each token.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DecodedChunk {
     /// Whether `choices` is an array; it may be empty.

@@ -20,8 +20,8 @@ pub enum ParsedFrame {
 }
 
 /// Parses the frames of one stream in order. Nearly all frames of a stream begin alike and differ in their text only;
-/// the parser remembers the last one, at most 3 KiB, and compares before it parses. The result never depends on what it
-/// remembers.
+/// the parser keeps the last one, at most 3 KiB, and compares before it parses. The result never depends on the kept
+/// chunk.
 ///
 /// ```
 /// use petstream::wire::chunk::{ChunkParser, ParsedFrame};
@@ -40,7 +40,7 @@ pub struct ChunkParser {
     /// The beginning of the last chunk that was read from its beginning, up to the value of `choices`. Empty when it is
     /// too long or holds a member that matters.
     pub(super) head: String,
-    /// The last chunk that carried text and nothing else, as a template, and what a chunk like it says.
+    /// The last chunk that carried text and nothing else, as a template, and the facts about chunks that match it.
     template: Option<(FrameTemplate, DecodedChunk)>,
     /// Templates that were made since one last matched.
     misses: u8,

@@ -6,15 +6,15 @@ use crate::wire::frame_template::TextSpan;
 use crate::wire::quirks::is_generated_text;
 use crate::wire::scan::{Malformed, Scanner};
 
-/// How deep a delta is searched for text: that of a tool call's function, and of the parts of a content that is an
-/// array.
+/// Depth to which a delta is searched for text: that of a tool call's function, and of the parts of a content that is
+/// an array.
 const MAX_TEXT_DEPTH: u8 = 5;
 
 /// The finish reasons that OpenAI's API defines, as JSON.
 const FINISH_REASONS: [&str; 5] =
     [r#""stop""#, r#""length""#, r#""tool_calls""#, r#""content_filter""#, r#""function_call""#];
 
-/// What has been read of a frame so far.
+/// The facts read from a frame so far.
 #[derive(Default)]
 pub(super) struct Reader {
     /// Whether it is a whole completion, with a `message` in each choice. Of a chunk only the `delta` is read: some

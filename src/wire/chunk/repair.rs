@@ -9,7 +9,7 @@ use crate::wire::members::{Member, apply_edits, elements, members, span};
 use crate::wire::quirks::finish_reason;
 use crate::wire::sse::{Event, push_frame, push_frame_parts};
 
-/// The last member of OpenAI's chunks, once usage is asked for; only the padding may follow.
+/// The last member of OpenAI's chunks, if usage was requested; only the padding may follow.
 const NULL_USAGE: &[u8] = b",\"usage\":null";
 /// The padding's key. Its value, a string, follows.
 const PADDING: &[u8] = b",\"obfuscation\":";
@@ -17,7 +17,7 @@ const PADDING: &[u8] = b",\"obfuscation\":";
 /// The changes to make in a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repair {
-    /// Remove `usage`: the client did not ask for it.
+    /// Remove `usage`: the client did not request it.
     pub(crate) cut_usage: bool,
     /// Remove an `error` of null, which the AI SDK takes for a failure.
     pub(crate) cut_error: bool,
@@ -57,7 +57,7 @@ pub(crate) fn push_repaired(
 ) {
     let one_cut = repair.only_cuts() && repair.cut_usage && decoded.removable_members == 1 && event.verbatim.is_some();
     if let Some((head, tail)) = around_null_usage(&event.data).filter(|_| one_cut) {
-        // The common case: nearly every chunk of a stream on which petstream asked for usage.
+        // The common case: nearly every chunk of a stream on which petstream requested usage.
         return push_frame_parts(out, &[head, tail]);
     }
     // The parser has checked that it is UTF-8.

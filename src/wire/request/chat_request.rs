@@ -37,12 +37,12 @@ use crate::wire::members::{nests_deeper_than, span};
 pub struct ChatRequest {
     /// A JSON object in UTF-8.
     body: Bytes,
-    /// The model that the client asked for; 1 to 256 characters.
+    /// The requested model; 1 to 256 characters.
     pub model: Arc<str>,
     model_at: Range<usize>,
-    /// Whether the client asked for a stream; default false.
+    /// Whether the client requested a stream; default false.
     pub stream: bool,
-    /// Whether the client asked for usage on its stream; default false.
+    /// Whether the client requested usage on its stream; default false.
     pub include_usage: bool,
     usage_edit: UsageEdit,
     /// The number of choices, 1 to 128; default 1.
@@ -111,8 +111,8 @@ impl ChatRequest {
         KnownMembers::read(text, &rules).map_err(|_| InvalidRequest::unreadable())
     }
 
-    /// The body for an upstream: the client's bytes with the model's name replaced by `model`, if it is given, and with
-    /// `usage` requested on a stream whose client did not ask for usage.
+    /// The body for an upstream: the client's bytes with the model's name replaced by `model`, if it is given, and
+    /// with `usage` requested on a stream whose client did not request it.
     #[must_use]
     pub fn forward(&self, model: Option<&str>, usage: RequestedUsage) -> ForwardedBody<'_> {
         let mut edits = Vec::new();

@@ -11,7 +11,7 @@ use crate::wire::members::{apply_edits, span};
 /// The longest body that is copied in order to change it, bytes. A longer one becomes segments that share its memory.
 const MAX_COPIED: usize = 64 * 1024;
 
-/// The usage that an upstream is asked to report on a stream whose client did not ask for usage.
+/// The usage that is requested from an upstream on a stream whose client did not request it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestedUsage {
     /// None.
@@ -57,7 +57,7 @@ impl ForwardedBody<'_> {
     }
 }
 
-/// How a body is made to ask for usage.
+/// The edit that makes a body request usage.
 #[derive(Clone, Debug)]
 pub(super) struct UsageEdit {
     at: Range<usize>,
@@ -67,7 +67,7 @@ pub(super) struct UsageEdit {
 }
 
 impl UsageEdit {
-    /// The edit that makes `text` ask for usage. `written` is the value of `stream_options`, and `options` what it
+    /// The edit that makes `text` request usage. `written` is the value of `stream_options`, and `options` what it
     /// says.
     pub(super) fn new(text: &str, written: Option<&str>, options: &StreamOptions<'_>) -> Self {
         const INCLUDE_USAGE: &str = "\"include_usage\":";

@@ -1,4 +1,4 @@
-//! The type of a JSON value, told from its text. The value must be well-formed.
+//! The type of a JSON value, determined from its text. The value must be well-formed.
 
 /// The type with its article, as OpenAI's messages name it: `a string`, `an integer`.
 pub(super) fn type_name(value: &str) -> &'static str {

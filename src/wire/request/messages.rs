@@ -23,7 +23,8 @@ const MEMBERS: [&str; 9] = [
     "reasoning",
 ];
 
-/// The members of a content part that are read: type and text, and those that tell the media of a part without a type.
+/// The members of a content part that are read: type and text, and those that determine the media of a part without a
+/// type.
 const PART_MEMBERS: [&str; 12] = [
     "type",
     "text",

@@ -1,6 +1,6 @@
-//! What requests are checked against.
+//! The rules for checking requests.
 
-/// What happens to parameters that OpenAI's API does not define.
+/// The treatment of parameters that OpenAI's API does not define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownMembers {
     /// They are forwarded, and so are values beyond OpenAI's ranges: other servers define more.
@@ -9,12 +9,12 @@ pub enum UnknownMembers {
     Refuse,
 }
 
-/// What requests are checked against; the same for all requests of a server.
+/// The rules for checking requests; the same for all requests of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRules {
     /// The deepest nesting of objects and arrays, the body's own object included.
     pub json_depth: usize,
-    /// What happens to parameters that OpenAI's API does not define.
+    /// The treatment of parameters that OpenAI's API does not define.
     pub unknown: UnknownMembers,
     /// The model that petstream answers itself. OpenAI's types and ranges are always enforced for it.
     pub local_model: &'static str,
@@ -23,7 +23,7 @@ pub struct RequestRules {
 /// How much of a request is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Checks {
-    /// What routing, limits and accounting need.
+    /// Only the members that routing, limits and accounting need.
     Routing,
     /// OpenAI's types and ranges as well.
     OpenAi,

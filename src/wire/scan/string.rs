@@ -92,7 +92,7 @@ pub fn find_special(bytes: &[u8], at: usize) -> Option<usize> {
         rest = others;
     }
     let found = match bytes.last_chunk() {
-        // The last 16 bytes, some of which were searched already.
+        // The last 16 bytes; some were searched already.
         Some(last) => first(marks(last) >> (16 - rest.len())),
         None => rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?,
     };

@@ -22,7 +22,7 @@ pub fn push_frame(out: &mut BytesMut, data: &[u8]) {
     push(out, &[data], push_in_one_line);
 }
 
-/// Appends one frame whose data is given in parts, none of which has a line end.
+/// Appends one frame whose data is given in parts; no part may have a line end.
 pub(crate) fn push_frame_parts(out: &mut BytesMut, parts: &[&[u8]]) {
     push(out, parts, |out, part| out.extend_from_slice(part));
 }

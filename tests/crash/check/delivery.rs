@@ -8,7 +8,7 @@ use crate::history::{Event, History, List, Step};
 use crate::log::Log;
 use crate::snapshot;
 
-/// The violations in a history. Where the log forgets nothing, a reset is a violation.
+/// The violations in a history. Where the log is not pruned, a reset is a violation.
 pub(crate) fn check(log: &Log, history: &History, forgets: bool) -> Vec<String> {
     let due: Vec<&Event> = log.of(history.topics).collect();
     let mut reader = Reader { log, history, forgets, due, at: None, at_reset: false, owed: false, found: Vec::new() };

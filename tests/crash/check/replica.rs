@@ -11,14 +11,14 @@ use crate::log::Log;
 use crate::snapshot;
 use test_support::event_stream::seq;
 
-/// The state that a subscriber knows: versions, and whether the resource exists.
+/// The state of a subscriber's copy: versions, and whether the resource exists.
 type Known<'a> = HashMap<Key, (u64, Option<&'a Value>)>;
 
 /// The violations in the final state of a subscriber, and in the lists that it has read.
 pub(crate) fn check(log: &Log, states: &States<'_>, history: &History) -> Vec<String> {
     let mut found = Vec::new();
     let mut known = Known::new();
-    // A subscriber with all events knows the state before the first too.
+    // A subscriber with all events has the state before the first too.
     let mut complete =
         matches!(history.steps.first(), Some(Step::Open { resumed: true, id: Some(id), .. }) if seq(id) == 0);
     if complete {

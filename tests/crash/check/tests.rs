@@ -70,7 +70,7 @@ fn open(asked: Option<&str>, resumed: bool, id: Option<&str>) -> Step {
 
 fn history(topics: &[Topic], steps: impl FnOnce(Topics) -> Vec<Step>) -> History {
     let topics = topics.iter().copied().collect();
-    History { name: "somebody", topics, named: true, steps: steps(topics) }
+    History { name: "a subscriber", topics, named: true, steps: steps(topics) }
 }
 
 /// A history with all events.
@@ -331,7 +331,7 @@ fn answers_that_are_not_in_the_log_are_reported() {
     denies("and is lost", |writes| {
         (writes[3].outcome, writes[3].target) = (Outcome::Done(None), Some("new".to_owned()));
     });
-    denies("otherwise than it was told", |writes| writes[0].outcome = Outcome::Done(Some(pet("new", 1, "w-9"))));
+    denies("differs from its event", |writes| writes[0].outcome = Outcome::Done(Some(pet("new", 1, "w-9"))));
     denies("answered twice", |writes| writes.push(writes[0].clone()));
     denies("answered 500", |writes| writes[4].outcome = Outcome::Strange(500, String::new()));
 }
@@ -339,11 +339,11 @@ fn answers_that_are_not_in_the_log_are_reported() {
 #[test]
 fn events_without_a_write_are_reported() {
     for at in 0..4 {
-        denies("nobody has asked for", |writes| drop(writes.remove(at)));
+        denies("no request made", |writes| drop(writes.remove(at)));
     }
     // These are repeated until they are answered, so that their outcome is known.
-    denies("nobody has asked for", |writes| writes[0].outcome = Outcome::Doubt);
-    denies("nobody has asked for", |writes| {
+    denies("no request made", |writes| writes[0].outcome = Outcome::Doubt);
+    denies("no request made", |writes| {
         (writes[2].outcome, writes[2].tag) = (Outcome::Doubt, "w-8".to_owned());
     });
     denies("was refused", |writes| writes[2].outcome = Outcome::Refused(412));

@@ -48,7 +48,7 @@ fn answered<'a>(
             let id = resource["id"].as_str().unwrap_or_default().to_owned();
             let event = events.get(&((topic, id), resource["version"].as_u64().unwrap_or_default()));
             if let Some(event) = event.filter(|event| event.resource() != Some(resource)) {
-                return Err(format!("{write:?} was answered otherwise than it was told: {event:?}"));
+                return Err(format!("{write:?} has an answer that differs from its event: {event:?}"));
             }
             event
         }
@@ -88,7 +88,7 @@ fn unasked(log: &Log, writes: &[Write], claimed: &HashSet<&str>) -> Vec<String> 
             Some(of_it.swap_remove(at))
         });
         if !by_its_order && doubt.is_none() {
-            found.push(format!("nobody has asked for {event:?}"));
+            found.push(format!("no request made {event:?}"));
         }
     }
     found

@@ -85,7 +85,7 @@ async fn without_keys_all_clients_share_the_whole_bound() {
     server.stop().await;
 }
 
-/// A request of 64 KiB whose body the server has asked for with `100 Continue`.
+/// A request of 64 KiB whose body the server has requested with `100 Continue`.
 async fn begun(server: &Server) -> Connection {
     let mut connection = server.connect().await;
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 65536\r\n\r\n";

@@ -77,7 +77,7 @@ async fn start(tls: bool) -> (Upstream, Server) {
     (upstream, server)
 }
 
-async fn unasked_answers_reach_nobody(tls: bool) {
+async fn unsolicited_answers_reach_no_client(tls: bool) {
     for unasked in [
         Script::whole(408, "connection: close\r\n", "too late"),
         Script::json(200, &answer("of somebody else")),
@@ -94,12 +94,12 @@ async fn unasked_answers_reach_nobody(tls: bool) {
 
 #[tokio::test]
 async fn an_unsolicited_answer_reaches_no_client() {
-    unasked_answers_reach_nobody(false).await;
+    unsolicited_answers_reach_no_client(false).await;
 }
 
 #[tokio::test]
 async fn an_unsolicited_answer_reaches_no_client_over_tls() {
-    unasked_answers_reach_nobody(true).await;
+    unsolicited_answers_reach_no_client(true).await;
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ async fn attempts_bound_one_request() {
 }
 
 #[tokio::test]
-async fn no_target_is_asked_twice_for_one_request_where_that_is_switched_off() {
+async fn no_target_gets_a_request_twice_where_that_is_switched_off() {
     let [a, b] = targets().await;
     let server = preferring(&[&a, &b], "attempts: 10, budget: 100%, reserve: 1000").await;
     a.answer(refuses(500));

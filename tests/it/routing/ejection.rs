@@ -10,7 +10,7 @@ use test_support::frames::{first, last, text};
 use test_support::http::Piece;
 use test_support::upstream::{Gate, Script, Upstream};
 
-/// Two targets, of which the first is preferred.
+/// Two targets; the first is preferred.
 async fn preferring(a: &Upstream, b: &Upstream, ejection: &str) -> Server {
     let ejection = format!("ejection: {{{ejection}}}");
     Server::start(&model(&[(a, "priority: 0"), (b, "priority: 1")], &[&ejection])).await

@@ -272,7 +272,7 @@ async fn a_client_that_leaves_ends_the_retries() {
 }
 
 #[tokio::test]
-async fn each_target_is_asked_by_its_own_name_for_the_model() {
+async fn each_target_gets_its_own_name_for_the_model() {
     let a = Upstream::start([refuses(500)]).await;
     let b = Upstream::start([says("b")]).await;
     let yaml = model(&[(&a, "priority: 0, model: one"), (&b, "priority: 1, model: other, usage: never")], &[]);

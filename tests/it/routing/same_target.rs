@@ -120,7 +120,7 @@ async fn client_errors_are_not_retried() {
 }
 
 #[tokio::test]
-async fn a_short_rate_limit_is_waited_for_as_long_as_it_says() {
+async fn a_short_retry_after_of_a_rate_limit_is_waited_for() {
     let a = Upstream::start([with(429, "retry-after-ms: 300"), says("a")]).await;
     let server = Server::start(&model(&[(&a, "")], &[FAST])).await;
     assert_eq!(answerer(&server).await, "a");

@@ -1,6 +1,6 @@
-//! Scenarios by which gateways are compared: a primary that fails in each of the usual ways, a healthy fallback, and
-//! a client that should notice as little as possible. Times are scaled down; an outage of a minute is a unit test of
-//! target selection, with a simulated clock.
+//! Scenarios by which gateways are compared: a primary that fails in each of the usual ways, a healthy fallback, and a
+//! client that should be affected as little as possible. Times are scaled down; an outage of a minute is a unit test
+//! of target selection, with a simulated clock.
 
 use serde_json::{Value, json};
 

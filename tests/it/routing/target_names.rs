@@ -11,7 +11,7 @@ use test_support::log::Log;
 use test_support::upstream::{Script, Upstream};
 
 #[tokio::test]
-async fn two_models_at_one_address_are_told_apart_in_log_metrics_and_records() {
+async fn two_models_at_one_address_have_distinct_names_in_log_metrics_and_records() {
     let log = Log::collect();
     let one = Upstream::start([refuses(500), says("b")]).await;
     let yaml = model(&[(&one, "priority: 0, model: big"), (&one, "priority: 1, model: small")], &[]);

@@ -51,7 +51,7 @@ async fn a_pet_is_made_read_replaced_patched_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_put_takes_defaults_for_what_is_left_out_but_for_the_status() {
+async fn a_put_takes_defaults_for_missing_members_except_the_status() {
     let shop = Shop::open().await;
     let mut pet = wanda();
     pet["status"] = json!("PENDING");

@@ -1,4 +1,4 @@
-//! Lists and counts, who may read them, and the same data in the local model and the command line.
+//! Lists and counts, the access to them, and the same data in the local model and the command line.
 
 use serde_json::{Value, json};
 

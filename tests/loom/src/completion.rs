@@ -51,7 +51,7 @@ pub fn a_wake_is_neither_lost_nor_seen_before_its_cause() {
 }
 
 /// The task that polls a stream may change: the last one is woken.
-pub fn the_task_that_asked_last_is_woken() {
+pub fn the_last_polling_task_is_woken() {
     check(4, || {
         let flag = WakeFlag::new();
         let waker = flag.waker().clone();

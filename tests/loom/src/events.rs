@@ -107,7 +107,7 @@ mod hub_state {
             Ok(())
         }
 
-        /// What petstream's `refresh` does with the events that it has read from the log.
+        /// As petstream's `refresh` with the events that it has read from the log.
         pub(super) fn commit(&self, seq: u64) {
             let event = Arc::new(EncodedEvent { seq, topic: Topic::Pets });
             let changed = {
@@ -119,7 +119,7 @@ mod hub_state {
             }
         }
 
-        /// What petstream's `run` does when the server stops.
+        /// As petstream's `run` when the server stops.
         pub(super) fn close(&self) {
             self.closing.store(true, Ordering::Release);
             self.notifiers.notify();

@@ -45,7 +45,7 @@ mod wire {
 
 /// As in petstream.
 mod bound {
-    /// A permit of a subscriber, of which there are enough.
+    /// A permit of a subscriber; there are always enough.
     pub struct Grant;
 }
 
@@ -58,7 +58,7 @@ mod store {
     pub(crate) mod event_log {
         use crate::event::Epoch;
 
-        /// Where the log stands.
+        /// The position of the log.
         pub struct LogPosition {
             pub epoch: Epoch,
             pub head: u64,

@@ -12,7 +12,7 @@ macro_rules! models {
 }
 
 models! {
-    completion: a_wake_is_neither_lost_nor_seen_before_its_cause, the_task_that_asked_last_is_woken;
+    completion: a_wake_is_neither_lost_nor_seen_before_its_cause, the_last_polling_task_is_woken;
     shutdown:
         every_watcher_is_woken_and_sees_what_was_written_before, a_raised_signal_shows_what_was_written_before,
         the_task_that_polled_last_is_woken;

@@ -1,5 +1,5 @@
 //! A reader of event streams by the WHATWG standard (HTML, 9.2.6), independent of petstream's encoder, and stricter:
-//! what the standard ignores or repairs is a failure here.
+//! deviations that the standard ignores or repairs are failures here.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -34,7 +34,7 @@ pub struct Outcome {
 
 /// A running server. Dropping it kills the process.
 pub struct Program {
-    /// Where it listens.
+    /// The address of its listener.
     pub address: SocketAddr,
     child: Child,
     printed: watch::Receiver<String>,
@@ -118,7 +118,7 @@ impl Program {
         Self { address, child, printed, strange }
     }
 
-    /// Asks on a connection of its own, and reads the whole answer.
+    /// Sends a request on a new connection, and reads the whole answer.
     pub async fn ask(&self, request: &Request) -> Whole {
         http::ask(self.address, request).await
     }

@@ -1,5 +1,5 @@
-//! Seeded fault traffic: plans drawn from a seed, upstreams that play the faults of a plan, clients that behave as the
-//! plan says, and checks that compare what clients received, what upstreams sent and what the server recorded.
+//! Seeded fault traffic: plans drawn from a seed, upstreams that inject the faults of a plan, clients that follow it,
+//! and checks that compare the bytes that clients received, the bytes that upstreams sent and the server's records.
 
 pub mod attempts;
 pub mod check;

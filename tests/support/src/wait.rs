@@ -18,8 +18,8 @@ pub fn soon<F: Future>(what: &str, event: F) -> impl Future<Output = F::Output> 
     }
 }
 
-/// Repeats `ask` until it returns `expected`. For state that threads of the server update a moment later. Panics
-/// after [`DEADLINE`].
+/// Repeats `ask` until it returns `expected`. For state that the server updates asynchronously. Panics after
+/// [`DEADLINE`].
 #[track_caller]
 pub fn becomes<T: PartialEq + Debug>(expected: &T, ask: impl AsyncFn() -> T) -> impl Future<Output = ()> {
     let what = format!("{expected:?}");

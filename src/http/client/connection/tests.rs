@@ -117,7 +117,7 @@ async fn a_connection_is_not_kept_when_something_has_arrived_or_it_is_closed_eve
 }
 
 #[test]
-fn a_connection_that_moves_to_another_runtime_takes_along_what_it_has_received() {
+fn a_connection_that_moves_to_another_runtime_keeps_its_received_data() {
     use std::io::{Read, Write};
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
@@ -179,7 +179,7 @@ async fn session_tickets_are_no_reason_to_give_a_connection_up_and_all_else_is()
 }
 
 #[tokio::test]
-async fn a_sweep_closes_what_is_closed_or_has_received_something_and_keeps_the_rest_in_its_order() {
+async fn a_sweep_drops_closed_connections_and_those_with_data_and_keeps_the_order_of_others() {
     let pool = Pool::default();
     let mut servers = Vec::new();
     for number in 0..40 {

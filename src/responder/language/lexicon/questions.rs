@@ -6,7 +6,7 @@ use crate::wire::resource::pet::Gender;
 
 use Concept as C;
 
-/// What is asked for, and references to pets of earlier turns.
+/// Kinds of questions, and references to pets of earlier turns.
 pub(super) static QUESTIONS: &[(Concept, &str)] = &[
     (
         C::Ask(Attribute::Price),

@@ -31,7 +31,7 @@ export function backoff(n: number): number {
   return Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** n) * (0.75 + Math.random() / 2);
 }
 
-/** The wait that a response asks for, milliseconds; 0 if none, at most 600 s. */
+/** The `retry-after` of a response, milliseconds; 0 if none, at most 600 s. */
 export function retryAfter(response: Response): number {
   const seconds = Number(response.headers.get("retry-after"));
   return Number.isFinite(seconds) ? Math.min(seconds, 600) * 1_000 : 0;

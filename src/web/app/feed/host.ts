@@ -11,10 +11,10 @@ import {
 } from "./protocol.ts";
 import { StreamConnection } from "./stream.ts";
 
-/** How many events are kept for tabs that connect later or were suspended. */
+/** Number of events kept for tabs that connect later or were suspended. */
 const MAX_KEPT_EVENTS = 2_000;
 
-/** A tab as its host sees it. */
+/** The state of a tab at its host. */
 export interface HostedTab {
   send(message: FromHost): void;
 }

@@ -52,8 +52,8 @@ type Envelope =
   | { readonly to: string; readonly message: FromHost };
 
 /**
- * A link to the elected tab: the one that holds a lock, which the browser hands to another tab when it closes. Tabs
- * communicate over a broadcast channel. Its name is derived from the key, and the key itself is never sent on it.
+ * A link to the elected tab: the one that holds a lock, which passes to another tab when it closes. Tabs communicate
+ * over a broadcast channel. Its name is derived from the key, and the key itself is never sent on it.
  */
 class ElectedLink implements HostLink {
   private readonly channel: BroadcastChannel;

@@ -3,7 +3,7 @@ import { type ConnectionSpec, type Cursor, type EventData, formatCursor, parseCu
 
 /** How long the browser's own reconnect may take before this class reconnects itself, milliseconds. */
 const BROWSER_RETRY_TIMEOUT = 20_000;
-/** The same if the server ended the stream before its first event, since it then asks for a longer wait. */
+/** The same if the server ended the stream before its first event, since it then sends a longer `retry:`. */
 const REJECTED_RETRY_TIMEOUT = 90_000;
 /** Silence after which a connection is considered dead, milliseconds. By default, heartbeats come every 15 s. */
 const SILENCE_TIMEOUT = 45_000;
@@ -22,9 +22,8 @@ class NoTicket {
 /**
  * Events by a stream, through an `EventSource`.
  *
- * After a broken stream the browser reconnects first, since it knows the wait that the server asked for. When its
- * attempt fails, or when it gives up (at every status but 200), this class reconnects, with waits that the page can
- * show.
+ * After a broken stream the browser reconnects first, since it has the server's `retry:`. When its attempt fails, or
+ * when it stops reconnecting (at every status but 200), this class reconnects, with waits that the page can show.
  */
 export class StreamConnection implements EventConnection {
   private source: EventSource | null = null;
@@ -190,7 +189,7 @@ export class StreamConnection implements EventConnection {
     const { resumed, epoch, head } = JSON.parse(event.data) as { resumed: boolean; epoch: string; head: number };
     this.retryTimer.clear();
     const at = parseCursor(event.lastEventId);
-    // If the stream does not continue from our position, a reset follows.
+    // If the stream does not continue from the last id, a reset follows.
     if (at !== null && (resumed || this.sink.position() === null)) this.sink.connected(at);
     this.head = { epoch, seq: head };
     this.state("catching-up");

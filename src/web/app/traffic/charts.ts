@@ -154,7 +154,7 @@ export class Chart {
       cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
       scales: {
         x: { time: true, range: () => [now() - WINDOW_SECONDS, now()] },
-        // Some room above the highest value.
+        // Some space above the highest value.
         y: { range: (_plot, _low, high) => [0, Math.max(1, (high ?? 0) * 1.15)] },
       },
       axes: [

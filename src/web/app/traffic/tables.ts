@@ -4,7 +4,7 @@ import type { RecentRequest, Refusals, Upstream } from "./data.ts";
 
 type Cells = readonly (string | Node)[];
 
-/** A table of which only changed rows are rendered again. */
+/** A table that renders only changed rows again. */
 class Table<T> {
   readonly element: HTMLElement;
   private readonly body = h("tbody");

@@ -7,7 +7,7 @@ use crate::wire::chunk::repair::repaired;
 use crate::wire::members::members;
 use crate::wire::sse::{Decoder, Event};
 
-/// Removes what a client that did not ask for usage must not see.
+/// Removes usage for a client that did not request it.
 const CUT: Repair = Repair {
     cut_usage: true,
     cut_error: true,
@@ -158,7 +158,7 @@ proptest::proptest! {
         let left: Vec<_> = keys(&text).into_iter().filter(|key| !hidden(key)).collect();
         let repair = Repair { cut_usage: usage, ..CUT };
         proptest::prop_assert_eq!(&keys(&repaired(&text, &repair, &mut ToolCallNumbering::default())), &left);
-        // The short cut gives the same.
+        // The fast path has the same result.
         let mut out = BytesMut::new();
         push_repaired(&mut out, &event(&text), &decoded(&text), &repair, &mut ToolCallNumbering::default());
         let frame = std::str::from_utf8(&out).unwrap();

@@ -7,7 +7,7 @@ use crate::wire::scan::steps;
 
 const PLAIN: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
-/// Bodies of about `size` bytes, each of which repeats one construct.
+/// Bodies of about `size` bytes; each repeats one construct.
 fn kinds(size: usize) -> Vec<(&'static str, String)> {
     let many = |item: &str| vec![item; size / (item.len() + 1)].join(",");
     let deep =

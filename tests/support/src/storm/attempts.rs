@@ -12,7 +12,7 @@ use crate::storm::plan::Script;
 /// A frame that was sent.
 #[derive(Clone, Debug)]
 pub struct SentFrame {
-    /// The form for a client that asked for usage.
+    /// The form for a client that requested usage.
     pub with_usage: String,
     /// The form for other clients; none: the frame is withheld.
     pub without: Option<String>,
@@ -108,7 +108,7 @@ impl AttemptLog {
         soon("upstream connections to be closed or idle", changes.wait_for(over)).await.unwrap();
     }
 
-    /// Forgets everything.
+    /// Removes all attempts.
     pub fn clear(&self) {
         self.requests().clear();
     }

@@ -1,4 +1,4 @@
-//! One client, which sends a request and behaves as its plan says.
+//! One client, which sends a request and follows its plan.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ const MODEST: u32 = 256 << 10;
 /// Chunks of a flood after which the server waits for its client, or soon will.
 const ENOUGH: usize = 150;
 
-/// What a client saw.
+/// The result at a client.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// None where there was no head.
@@ -84,7 +84,7 @@ async fn read(mut answer: Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) -> 
     observed(chunks, ending)
 }
 
-/// Reads a stream. The flag says whether its body was complete; none where the client left.
+/// Reads a stream. The flag: whether its body was complete; none where the client left.
 async fn stream(answer: &mut Answer<'_>, plan: &Plan, attempt_log: &AttemptLog) -> (Transcript, Option<bool>) {
     let mut transcript = Transcript::default();
     match plan.client {

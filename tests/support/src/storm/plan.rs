@@ -9,7 +9,7 @@ use crate::storm::fault::Fault;
 /// Bytes of the message of the first request. Each further request has four more, so that the estimate of its prompt
 /// identifies it.
 const MIN_PROMPT: usize = 400;
-/// Added to the prompt that upstreams report, to tell it from the server's estimate.
+/// Added to the prompt tokens that upstreams report, to distinguish them from the server's estimate.
 pub const REPORTED: u64 = 1_000_000;
 
 /// The API key of a request.
@@ -40,11 +40,11 @@ impl Key {
 /// The model of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Model {
-    /// One upstream, which never goes away: no failure is retried elsewhere.
+    /// One upstream, always available: no failure is retried elsewhere.
     Solo,
-    /// Two upstreams with weights, of which one goes away and comes back.
+    /// Two upstreams with weights; one becomes unavailable and recovers.
     Pair,
-    /// Two upstreams, of which one goes away and comes back, and a fallback of lower priority.
+    /// Two upstreams, one of which becomes unavailable and recovers, and a fallback of lower priority.
     Tiers,
     /// Two upstreams with timeouts so short that they expire.
     Hasty,
@@ -82,7 +82,7 @@ pub enum Behaviour {
     Stall,
 }
 
-/// How a body is split into HTTP chunks, each of which is one write.
+/// How a body is split into HTTP chunks; each is one write.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Split {
     /// One per frame.
@@ -128,7 +128,7 @@ pub struct Plan {
     pub key: Key,
     pub model: Model,
     pub streamed: bool,
-    /// Whether the client asks for usage.
+    /// Whether the client requests usage.
     pub include_usage: bool,
     pub client: Behaviour,
     /// One for each attempt; the last one for all further ones.

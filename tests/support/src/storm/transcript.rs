@@ -44,7 +44,7 @@ impl Transcript {
         }
     }
 
-    /// The ending; `whole` says whether the body was complete.
+    /// The ending; `whole`: the body was complete.
     pub fn ending(&self, whole: bool) -> Ending {
         let rest = String::from_utf8_lossy(&self.rest);
         match (&self.broken, &self.failed) {

@@ -30,7 +30,7 @@ pub(super) async fn serve(
         None => Io::Plain(tcp),
         Some(authority) => match authority.acceptor.accept(tcp).await {
             Ok(tls) => Io::Tls(Box::new(tls)),
-            // A client that does not trust the certificate closes: the test judges that.
+            // A client that does not trust the certificate closes; the test checks that.
             Err(_refused) => return Ok(()),
         },
     };

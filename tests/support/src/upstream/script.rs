@@ -12,7 +12,7 @@ use crate::frames::frame;
 pub struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    /// A closed gate.
+    /// A gate that holds every script until it is opened.
     pub fn new() -> Self {
         Self(Arc::new(Semaphore::new(0)))
     }

@@ -39,7 +39,7 @@ pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
             format!("request {} ({:?}, {faults:?}, {:?}): {what}", case.plan.id, case.plan.client, case.observed.ending)
         }));
     }
-    found.extend(rest.into_iter().map(|row| format!("a usage record of nobody: {row:?}")));
+    found.extend(rest.into_iter().map(|row| format!("a usage record without a request: {row:?}")));
     found
 }
 

@@ -200,7 +200,7 @@ fn assert_records_violation((case, row): (Case, Row), word: &str, falsify: impl 
 #[test]
 fn wrong_records_are_reported() {
     assert_records_violation(complete(), "no usage record", Vec::clear);
-    assert_records_violation(complete(), "of nobody", |rows| rows.push(rows[0].clone()));
+    assert_records_violation(complete(), "without a request", |rows| rows.push(rows[0].clone()));
     assert_records_violation(complete(), "Alice asked Solo", |rows| "bob".clone_into(&mut rows[0].key));
     assert_records_violation(complete(), "Alice asked Solo", |rows| "pair".clone_into(&mut rows[0].model));
     assert_records_violation(complete(), "served by", |rows| rows[0].target = Some("127.0.0.1:2/v1".to_owned()));

@@ -1,4 +1,4 @@
-//! A connection of an upstream: reads requests, writes bytes, and notices when the client closes.
+//! A connection of an upstream: reads requests, writes bytes, and detects that the client closes.
 
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
@@ -18,7 +18,7 @@ use crate::storm::plan::Script;
 /// A write that takes longer counts as held back by its reader.
 const HELD_BACK: Duration = Duration::from_millis(100);
 
-/// The usage that a request asks for.
+/// The usage that a request includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Usage {
     Nothing,
@@ -78,7 +78,7 @@ impl Connection {
 
     /// Whether the client has closed already.
     pub(super) fn is_closed_by_client(&self) -> bool {
-        // Asks the kernel: tokio knows of it only after its driver has run.
+        // A system call: tokio reports it only after its driver has run.
         let next = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
         !matches!(next, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
