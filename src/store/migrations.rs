@@ -2,8 +2,7 @@
 //!
 //! Each is a file of `migrations/`, named `<version>_<description>.sql` and embedded in the binary. A file that was
 //! released never changes: the database keeps its checksum, and a start with another text is refused. sqlx's macro
-//! `migrate!` would do the same, but it builds sqlx and SQLite a second time for the compiler, a third of a release
-//! build's time.
+//! `migrate!` would do the same, but it builds sqlx and SQLite a second time, for the compiler.
 
 use std::borrow::Cow;
 
