@@ -65,19 +65,24 @@ impl Lifetime {
         let Self { server, drain, metrics_server, usage_writer, tasks, store } = self;
         let shutdown = tasks.shutdown.clone();
         let main = async {
-            server.run(drain).await;
+            let workers = server.run(drain).await;
             shutdown.disconnected.raise();
             // Writes what is queued, for a few seconds at most.
             let _ = usage_writer.await;
             shutdown.flushed.raise();
+            workers
         };
         let metrics = async {
-            if let Some(server) = metrics_server {
-                server.run(METRICS_DRAIN).await;
+            match metrics_server {
+                Some(server) => Some(server.run(METRICS_DRAIN).await),
+                None => None,
             }
         };
-        tokio::join!(main, metrics);
+        let workers = tokio::join!(main, metrics);
         tasks.finished().await;
+        // Waits for connections that tasks on the workers still give back. One that is dropped with its runtime would
+        // be closed some time later, perhaps never, and the write-ahead log would stay beside the database.
         store.close().await;
+        drop(workers);
     }
 }

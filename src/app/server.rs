@@ -49,7 +49,11 @@ impl Server {
 
     /// Serves until `stop`, then lets running requests go on for at most `drain`, or until `skip_drain`. Returns when
     /// the last connection has ended.
-    pub(super) async fn run(self, drain: Duration) {
+    ///
+    /// The workers are returned, since tasks that requests left behind still run on them: those that give connections
+    /// back to the database's pools. They must outlive the database.
+    #[must_use = "the database is closed before the workers are dropped"]
+    pub(super) async fn run(self, drain: Duration) -> Workers {
         let Self { listener, permits, workers, connections, shutdown } = self;
         while let Some((tcp, peer, permit)) =
             shutdown.stop.token().run_until_cancelled(accept(&listener, &permits)).await
@@ -59,13 +63,14 @@ impl Server {
         // From here on the kernel refuses new connections instead of queueing them.
         drop(listener);
         let why = tokio::select! {
-            () = workers.idle() => return,
+            () = workers.idle() => return workers,
             () = tokio::time::sleep(drain) => "cut at the drain deadline",
             () = shutdown.skip_drain.token().cancelled() => "cut before the drain deadline, as was asked for",
         };
         tracing::warn!(connections = workers.len(), "{why}");
         shutdown.abort.raise();
         workers.idle().await;
+        workers
     }
 }
 
