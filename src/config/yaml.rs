@@ -56,8 +56,6 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
         underscored_numbers_as_strings: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         reject_unsupported_tags: true,
-        // Comments would count against a limit: 32 lines of them in a row would be an error.
-        emit_comments: false,
         // A snippet would show the lines around the error, which may contain secrets.
         with_snippet: false,
     };
