@@ -88,7 +88,7 @@ impl BodyReader {
         let most = declared.unwrap_or(self.limit).try_into().unwrap_or(usize::MAX);
         let mut share = self.memory.empty_grant(key);
         let mut bytes = Vec::new();
-        let mut pace = Pace::new(self.times, Instant::now());
+        let mut pace = Pace::new(self.times, timer.now());
         // Most bodies have a length, so that their end is known without another poll.
         while !body.is_end_stream()
             && let Some(data) = pace.next(&mut body, timer).await?
@@ -145,7 +145,7 @@ impl Pace {
                 Some(Err(_broken)) => return Err(ApiError::body_broken()),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        self.count(data.len() as u64, Instant::now());
+                        self.count(data.len() as u64, timer.now());
                         return Ok(Some(data));
                     }
                 }

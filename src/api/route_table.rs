@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::marker::PhantomData;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -48,7 +49,7 @@ impl RouteTable {
     /// 405, with or without a key.
     pub(super) fn add<H, T>(&mut self, method: &Method, path: &'static str, policy: &RoutePolicy, handler: H)
     where
-        H: Handler<T, RequestState>,
+        H: Handler<T, RequestState, Future = BoxedResponse>,
         T: 'static,
     {
         let service = self.stack.layer(Some(path), policy.clone(), self.service(handler));
@@ -83,41 +84,55 @@ impl RouteTable {
     + 'static
     + use<H, T>
     where
-        H: Handler<T, RequestState>,
+        H: Handler<T, RequestState, Future = BoxedResponse>,
         T: 'static,
     {
         self.stack.layer(path, RoutePolicy::open(Surface::OpenAi), self.service(handler))
     }
 
-    fn service<H, T>(&self, handler: H) -> HandlerService<H, T> {
-        HandlerService { handler, app: Arc::clone(&self.state), extractors: PhantomData }
+    fn service<H, T>(&self, handler: H) -> HandlerService
+    where
+        H: Handler<T, RequestState, Future = BoxedResponse>,
+        T: 'static,
+    {
+        HandlerService::new(handler, Arc::clone(&self.state))
     }
 }
 
-/// Calls an axum handler with the state of one request.
-struct HandlerService<H, T> {
-    handler: H,
+/// Calls an axum handler with the state of one request; cheap to clone.
+///
+/// All handlers have this one type, so that the layers in front of them are compiled once and not for every route.
+#[derive(Clone)]
+struct HandlerService {
+    handler: Arc<dyn Fn(Request, RequestState) -> HandlerFuture + Send + Sync>,
     app: Arc<AppState>,
-    extractors: PhantomData<fn() -> T>,
 }
 
-impl<H: Clone, T> Clone for HandlerService<H, T> {
-    fn clone(&self) -> Self {
-        Self { handler: self.handler.clone(), app: Arc::clone(&self.app), extractors: PhantomData }
+/// The future of every handler that is an `async fn`.
+type BoxedResponse = Pin<Box<dyn Future<Output = Response> + Send>>;
+type HandlerFuture = Map<BoxedResponse, fn(Response) -> Result<Response, Infallible>>;
+
+impl HandlerService {
+    fn new<H, T>(handler: H, app: Arc<AppState>) -> Self
+    where
+        H: Handler<T, RequestState, Future = BoxedResponse>,
+        T: 'static,
+    {
+        let handler = move |http, state| handler.clone().call(http, state).map(Ok as fn(_) -> _);
+        Self { handler: Arc::new(handler), app }
     }
 }
 
-impl<H: Handler<T, RequestState>, T> Service<ContextRequest<Admitted>> for HandlerService<H, T> {
+impl Service<ContextRequest<Admitted>> for HandlerService {
     type Response = Response;
     type Error = Infallible;
-    type Future = Map<H::Future, fn(Response) -> Result<Response, Infallible>>;
+    type Future = HandlerFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, ContextRequest { http, context }: ContextRequest<Admitted>) -> Self::Future {
-        let state = RequestState { app: Arc::clone(&self.app), context };
-        self.handler.clone().call(http, state).map(Ok)
+    fn call(&mut self, ContextRequest { http, context }: ContextRequest<Admitted>) -> HandlerFuture {
+        (self.handler)(http, RequestState { app: Arc::clone(&self.app), context })
     }
 }

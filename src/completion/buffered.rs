@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tokio::time::Instant;
 
 use super::context::Context;
 use super::error_response::{check_answer, refusal};
@@ -60,7 +59,7 @@ async fn ask(
     request: &ProxyRequest,
 ) -> Result<(StatusCode, Bytes, DecodedChunk), Failure> {
     let body = request.request.forward(target.model(), RequestedUsage::None);
-    let limit = Limit::to_open(target.timeouts(), request.arrival, Instant::now(), false);
+    let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), false);
     let to_send = UpstreamRequest { body, stream: false, client: &request.client_headers };
     let mut answer = within(&request.timer, limit, pin!(target.send(&to_send))).await?;
     if !answer.status.is_success() {
@@ -86,7 +85,7 @@ async fn read(
     // Most come in one piece.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     loop {
-        let limit = Limit::to_go_on(target.timeouts(), request.arrival, Instant::now());
+        let limit = Limit::to_go_on(target.timeouts(), request.arrival, request.timer.now());
         let Some(data) = within(&request.timer, limit, pin!(async { answer.body.data().await.transpose() })).await?
         else {
             break;

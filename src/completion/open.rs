@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::error_response::{no_stream, refusal};
 use super::event_kind::{EventKind, classify};
@@ -44,7 +43,7 @@ pub(super) struct Opened {
 /// Opens a stream at `target`: waits for its first token, or for [`SETTLE_TIME`] after its first event. `another`:
 /// another target can take over.
 pub(super) async fn open(target: Arc<Target>, request: &ProxyRequest, another: bool) -> Result<Opened, Failure> {
-    let limit = Limit::to_open(target.timeouts(), request.arrival, Instant::now(), another);
+    let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), another);
     let ask = |usage| open_once(&target, request.request.forward(target.model(), usage), request);
     let mut opened = ask_for_usage(&target, request.adds_usage(&target), (&request.timer, limit), ask).await?;
     opened.settle(request).await?;
@@ -76,7 +75,7 @@ impl Opened {
         if self.held.last().is_some_and(|(_, facts)| is_token(facts)) || self.is_full(most) {
             return Ok(());
         }
-        let until = Instant::now() + SETTLE_TIME;
+        let until = request.timer.now() + SETTLE_TIME;
         timeout_at(&request.timer, until, pin!(self.read_until(most, is_token))).await.unwrap_or(Ok(()))
     }
 

@@ -5,8 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::telemetry::record::{Attempt, Record};
 use crate::time::{TaskTimer, timeout_at};
 use crate::upstream::{Failure, Lease, Pick, Route, Target};
@@ -30,7 +28,7 @@ pub(super) async fn first_success<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    route.deposit();
+    route.deposit(record.now());
     let mut search =
         Search { route, record, timer, attempts: 0, tried: Vec::new(), failed: Vec::new(), repeated: 0, last: None };
     while let Some((member, all_out)) = search.next().await {
@@ -74,7 +72,7 @@ impl Search<'_> {
         match (self.route.pick(&self.tried), &self.last) {
             (Some(Pick::Available(member)), None) => Some((member, false)),
             (Some(Pick::Available(member)), Some(last)) => {
-                (last.is_free_elsewhere() || self.route.withdraw()).then_some((member, false))
+                (last.is_free_elsewhere() || self.route.withdraw(self.record.now())).then_some((member, false))
             }
             // All are ejected: an attempt may succeed, a refusal can't.
             (Some(Pick::AllEjected(member)), None) => Some((member, true)),
@@ -96,12 +94,12 @@ impl Search<'_> {
         };
         let place = self.failed.iter().position(fits)?;
         // Before the wait, so that no more requests wait than the budget allows to retry.
-        if !self.route.withdraw() {
+        if !self.route.withdraw(self.record.now()) {
             return None;
         }
         let (member, wait) = self.failed.remove(place);
         // Dropped if the client leaves.
-        let _over = timeout_at(self.timer, Instant::now() + pause + wait, pin!(pending::<()>())).await;
+        let _over = timeout_at(self.timer, self.timer.now() + pause + wait, pin!(pending::<()>())).await;
         if let Some(Pick::Available(other)) = self.route.pick(&self.tried) {
             return Some(other);
         }
@@ -116,7 +114,7 @@ impl Search<'_> {
         if !self.tried.contains(&member) {
             self.tried.push(member);
         }
-        self.attempts < self.route.max_attempts() && self.route.has_untried(&self.tried)
+        self.attempts < self.route.max_attempts() && self.route.has_untried(&self.tried, self.record.now())
     }
 
     fn failed(&mut self, member: usize, failure: Failure) {
@@ -145,17 +143,17 @@ async fn attempt<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let mut lease = route.lease(member);
+    let began = record.now();
+    let mut lease = route.lease(member, began);
     let target = Arc::clone(lease.target());
     record.facts().target = Some(Arc::clone(target.name()));
-    let began = Instant::now();
     // Overwritten at the end of the attempt, unless the client leaves before.
     let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
     record.facts().attempts.push(cancelled);
     let result = ask(target).await;
     if let Some(last) = record.facts().attempts.last_mut() {
         last.outcome = result.as_ref().err().map_or("ok", Failure::reason);
-        last.duration = Instant::now() - began;
+        last.duration = record.now() - began;
     }
     match result {
         Ok(done) => {

@@ -50,7 +50,7 @@ pub(super) async fn stream(
     route: Arc<Route>,
     request: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
-    let now = Instant::now();
+    let now = request.timer.now();
     let held_until = now + context.hold;
     let times = StreamTimes::new(context.heartbeat, request.ends_at.clone(), now);
     let terms = Terms::of(&request, context.limits.stop_at_budget);
@@ -117,9 +117,9 @@ impl ProxiedStream {
 
     /// As [`Self::poll_open`], but ready at `until` in any case.
     fn poll_held(&mut self, cx: &mut TaskContext<'_>, until: Instant) -> Poll<Result<(), Failure>> {
-        let now = Instant::now();
+        let now = self.timer.now();
         let opened = self.poll_open(cx, now);
-        if opened.is_pending() { self.timer.poll_at(cx, until, now).map(|_| Ok(())) } else { opened }
+        if opened.is_pending() { self.timer.poll_at(cx, until).map(|_| Ok(())) } else { opened }
     }
 
     /// As [`Self::poll_bytes`], if there is a reason to poll.
@@ -136,7 +136,7 @@ impl ProxiedStream {
             return Poll::Pending;
         }
         let waker = self.flag.waker().clone();
-        let now = Instant::now();
+        let now = self.timer.now();
         let bytes = self.poll_bytes(&mut TaskContext::from_waker(&waker), now);
         match &bytes {
             Poll::Pending => self.polled = PollState::UpstreamAndTimer,
@@ -186,7 +186,7 @@ impl ProxiedStream {
                     return Poll::Ready(Some(self.end(&End::Failed(Failure::Timeout(deadline)))));
                 }
                 NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE))),
-                NextTimer::At(next) => now = ready!(self.timer.poll_at(cx, next, now)),
+                NextTimer::At(next) => now = ready!(self.timer.poll_at(cx, next)),
             }
         }
     }

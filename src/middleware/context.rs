@@ -81,8 +81,9 @@ impl<C> ContextRequest<C> {
 #[cfg(test)]
 impl From<Request> for ContextRequest {
     fn from(http: Request) -> Self {
-        let context =
-            RequestContext { connection: ConnectionContext::default(), record: Record::begin("req_test"), caller: () };
+        let connection = ConnectionContext::default();
+        let record = Record::begin("req_test", connection.timer.clone());
+        let context = RequestContext { connection, record, caller: () };
         Self { http, context }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::response::Response;
-use bytes::BytesMut;
+use bytes::Bytes;
 use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
@@ -46,8 +46,8 @@ struct HeaderNames {
 
 /// Number of headers of a limit.
 const PER_LIMIT: usize = 3;
-/// Capacity for the values of one limit's headers, bytes.
-const VALUES: usize = 64;
+/// Most bytes of the values of one limit's headers: two numbers and a duration.
+const MAX_VALUES_LEN: usize = 64;
 
 static REQUESTS: HeaderNames = HeaderNames {
     limit: HeaderName::from_static("x-ratelimit-limit-requests"),
@@ -121,7 +121,7 @@ impl RateLimitPolicy {
     fn refuse(&self, limited: &RateLimited) -> Response {
         self.metrics.refused(limited.reason(), limited.owner.name());
         let mut response = Denied::RateLimited(limited.clone()).to_response(self.surface);
-        write_quota(response.headers_mut(), &REQUESTS, refused(limited));
+        write_quotas(response.headers_mut(), [(&REQUESTS, Some(refused(limited)))]);
         response
     }
 }
@@ -150,14 +150,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for RateLimitFutur
 
 /// Adds what is left of the limits that are set.
 fn write_headers(headers: &mut HeaderMap, admission: &Admission) {
-    let (requests, tokens) = (admission.requests(), admission.tokens());
-    headers.reserve(PER_LIMIT * (usize::from(requests.is_some()) + usize::from(tokens.is_some())));
-    if let Some(quota) = requests {
-        write_quota(headers, &REQUESTS, quota);
-    }
-    if let Some(quota) = tokens {
-        write_quota(headers, &TOKENS, quota);
-    }
+    write_quotas(headers, [(&REQUESTS, admission.requests()), (&TOKENS, admission.tokens())]);
 }
 
 fn refused(limited: &RateLimited) -> Quota {
@@ -165,23 +158,29 @@ fn refused(limited: &RateLimited) -> Quota {
     Quota { limit: limited.limit, remaining: 0, reset: std::time::Duration::from_secs(60) }
 }
 
-fn write_quota(headers: &mut HeaderMap, names: &HeaderNames, quota: Quota) {
-    // The three values share one allocation.
-    let mut buffer = BytesMut::with_capacity(VALUES);
+/// Adds the headers of the limits that have a quota. The values share one allocation.
+fn write_quotas<const N: usize>(headers: &mut HeaderMap, limits: [(&HeaderNames, Option<Quota>); N]) {
+    let mut text = String::with_capacity(N * MAX_VALUES_LEN);
     let mut digits = itoa::Buffer::new();
-    buffer.extend_from_slice(digits.format(quota.limit).as_bytes());
-    insert(headers, &names.limit, &mut buffer);
-    buffer.extend_from_slice(digits.format(quota.remaining).as_bytes());
-    insert(headers, &names.remaining, &mut buffer);
-    // Writing to a buffer that grows does not fail.
-    let _ = write_go_duration(&mut buffer, quota.reset);
-    insert(headers, &names.reset, &mut buffer);
-}
-
-/// Inserts what is in `buffer`, which is empty afterwards.
-fn insert(headers: &mut HeaderMap, name: &HeaderName, buffer: &mut BytesMut) {
-    // Digits and units are always a valid value.
-    if let Ok(value) = HeaderValue::from_maybe_shared(buffer.split().freeze()) {
-        headers.insert(name, value);
+    let ends = limits.each_ref().map(|(_, quota)| {
+        let quota = quota.as_ref()?;
+        text.push_str(digits.format(quota.limit));
+        let limit = text.len();
+        text.push_str(digits.format(quota.remaining));
+        let remaining = text.len();
+        // Writing to a buffer that grows does not fail.
+        let _ = write_go_duration(&mut text, quota.reset);
+        Some([limit, remaining, text.len()])
+    });
+    headers.reserve(PER_LIMIT * ends.iter().flatten().count());
+    let (text, mut begin) = (Bytes::from(text), 0);
+    for ((names, _), ends) in limits.iter().zip(ends) {
+        for (name, end) in [&names.limit, &names.remaining, &names.reset].into_iter().zip(ends.into_iter().flatten()) {
+            // Digits and units are always a valid value.
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(begin..end)) {
+                headers.insert(name, value);
+            }
+            begin = end;
+        }
     }
 }

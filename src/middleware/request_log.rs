@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ use crate::http::server::EngineRefusal;
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
+use crate::time::TaskTimer;
 
 /// Longest part of a path that is logged, bytes. Clients without a key can send paths of 64 KB.
 const MAX_PATH_LEN: usize = 1024;
@@ -82,7 +84,8 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let record = Record::begin(request_id());
+        let connection = ConnectionContext::detach(&mut request);
+        let record = Record::begin(request_id(), connection.timer.clone());
         let line = LogLine {
             method: request.method().clone(),
             path: truncated(request.uri().path(), MAX_PATH_LEN).to_owned(),
@@ -93,7 +96,6 @@ where
             route: Arc::clone(&self.route),
             _in_flight: self.metrics.request_begins(),
         };
-        let connection = ConnectionContext::detach(&mut request);
         let request = ContextRequest { http: request, context: RequestContext { connection, record, caller: () } };
         let response = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         RequestLogFuture { response, line: Some(line) }
@@ -112,7 +114,7 @@ pub fn refused(metrics: &Metrics, refused: &EngineRefusal<'_>) -> Response {
         path: path.to_owned(),
         status: None,
         failure: None,
-        record: Record::begin(request_id()),
+        record: Record::begin(request_id(), TaskTimer::default()),
         complete: false,
         route: metrics.route(None),
         _in_flight: metrics.request_begins(),
@@ -211,7 +213,8 @@ impl Drop for LogLine {
             method: truncated(self.method.as_str(), MAX_METHOD_LEN),
             path: &self.path,
             status,
-            took: self.record.elapsed(),
+            // Not the time of the poll: a short answer is made and sent within one.
+            took: Instant::now() - self.record.started(),
             facts: &facts,
             failure: facts.failure.as_deref().or(self.failure.as_deref()),
         };

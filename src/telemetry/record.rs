@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::time::TaskTimer;
+
 /// The source of token counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -89,6 +91,7 @@ pub struct Record(Arc<Inner>);
 struct Inner {
     id: Arc<str>,
     started: Instant,
+    timer: TaskTimer,
     // std Mutex: never held across .await
     facts: Mutex<Facts>,
 }
@@ -130,10 +133,10 @@ pub struct Facts {
 }
 
 impl Record {
-    /// The record of a request that has just arrived.
+    /// The record of a request that has just arrived; `timer` is that of the task that serves it.
     #[must_use]
-    pub fn begin(id: impl Into<Arc<str>>) -> Self {
-        Self(Arc::new(Inner { id: id.into(), started: Instant::now(), facts: Mutex::default() }))
+    pub fn begin(id: impl Into<Arc<str>>, timer: TaskTimer) -> Self {
+        Self(Arc::new(Inner { id: id.into(), started: timer.now(), timer, facts: Mutex::default() }))
     }
 
     /// The request's id, as in `x-request-id`.
@@ -148,10 +151,16 @@ impl Record {
         self.0.started
     }
 
-    /// Time since the request arrived.
+    /// The time of the current poll of the task that serves the request.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.0.timer.now()
+    }
+
+    /// Time from the request's arrival to the current poll.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        Instant::now() - self.0.started
+        self.now() - self.0.started
     }
 
     /// Locks the content, to read or change it. Never hold the guard across an `.await`.

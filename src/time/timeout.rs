@@ -13,7 +13,7 @@ use super::task_timer::TaskTimer;
 pub(crate) async fn timeout_at<F: Future>(timer: &TaskTimer, at: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => timer.poll_at(cx, at, Instant::now()).map(|_| None),
+        Poll::Pending => timer.poll_at(cx, at).map(|_| None),
     })
     .await
 }

@@ -35,22 +35,22 @@ impl RetryBudget {
     }
 
     /// Adds the share of one request.
-    pub(super) fn deposit(&self) {
+    pub(super) fn deposit(&self, now: Instant) {
         let share = RETRY_COST * u64::from(self.rules.budget_percent) / 100;
-        self.change(|balance| (balance + share, true));
+        self.change(now, |balance| (balance + share, true));
     }
 
     /// Takes the cost of one retry; false if the balance is too low.
-    pub(super) fn withdraw(&self) -> bool {
-        self.change(|balance| balance.checked_sub(RETRY_COST).map_or((balance, false), |left| (left, true)))
+    pub(super) fn withdraw(&self, now: Instant) -> bool {
+        self.change(now, |balance| balance.checked_sub(RETRY_COST).map_or((balance, false), |left| (left, true)))
     }
 
-    /// Adds the reserve for the time that has passed, then applies `change` to the balance.
-    fn change(&self, change: impl FnOnce(u64) -> (u64, bool)) -> bool {
+    /// Adds the reserve for the time that has passed until `now`, then applies `change` to the balance.
+    fn change(&self, now: Instant, change: impl FnOnce(u64) -> (u64, bool)) -> bool {
         let reserve = u64::from(self.rules.reserve_per_second);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (balance, updated_at) = &mut *state;
-        let millis = u64::try_from((Instant::now() - *updated_at).as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from((now - *updated_at).as_millis()).unwrap_or(u64::MAX);
         // Fractions of a millisecond count next time.
         *updated_at += std::time::Duration::from_millis(millis);
         let gained = millis.saturating_mul(reserve).saturating_mul(RETRY_COST / 1_000);
@@ -72,11 +72,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn retries_are_a_share_of_the_requests() {
         let budget = budget(20, 0);
-        assert!(!budget.withdraw());
+        assert!(!budget.withdraw(Instant::now()));
         let mut retries = 0;
         for _ in 0..1_000 {
-            budget.deposit();
-            while budget.withdraw() {
+            budget.deposit(Instant::now());
+            while budget.withdraw(Instant::now()) {
                 retries += 1;
             }
         }
@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_reserve_is_restored_with_time_and_is_bounded() {
         let budget = budget(0, 2);
-        let spend = || (0..1_000).filter(|_| budget.withdraw()).count();
+        let spend = || (0..1_000).filter(|_| budget.withdraw(Instant::now())).count();
         assert_eq!(spend(), 20);
         tokio::time::advance(std::time::Duration::from_millis(1_500)).await;
         assert_eq!(spend(), 3);

@@ -128,10 +128,9 @@ impl Route {
         &self.members[member].target
     }
 
-    /// Whether a member that is not in `tried` is available.
+    /// Whether a member that is not in `tried` is available `now`.
     #[must_use]
-    pub fn has_untried(&self, tried: &[usize]) -> bool {
-        let now = Instant::now();
+    pub fn has_untried(&self, tried: &[usize], now: Instant) -> bool {
         self.members.iter().enumerate().any(|(index, member)| !tried.contains(&index) && member.is_available(now))
     }
 
@@ -142,16 +141,16 @@ impl Route {
         self.available_at(member, now) <= now + wait
     }
 
-    /// Adds the share of one request to the retry budget.
-    pub fn deposit(&self) {
-        self.budget.deposit();
+    /// Adds the share of one request, made `now`, to the retry budget.
+    pub fn deposit(&self, now: Instant) {
+        self.budget.deposit(now);
     }
 
     /// Takes one attempt out of the retry budget; false if the budget is used up. Needed only for attempts that add
     /// load: an attempt after one that did no work adds none ([`Failure::is_free_elsewhere`]).
     #[must_use]
-    pub fn withdraw(&self) -> bool {
-        self.budget.withdraw()
+    pub fn withdraw(&self, now: Instant) -> bool {
+        self.budget.withdraw(now)
     }
 
     /// Chooses the next member, none of those in `tried`. The first tier (the lowest priority) with an available member
@@ -218,11 +217,10 @@ impl Route {
 
     /// Begins a request to a member.
     #[must_use]
-    pub fn lease(self: &Arc<Self>, member: usize) -> Lease {
+    pub fn lease(self: &Arc<Self>, member: usize, now: Instant) -> Lease {
         let chosen = &self.members[member];
         chosen.in_flight.fetch_add(1, Ordering::Relaxed);
-        let started_at = Instant::now();
-        Lease { route: Arc::clone(self), index: member, started_at, is_probe: chosen.health.begin_request(started_at) }
+        Lease { route: Arc::clone(self), index: member, started_at: now, is_probe: chosen.health.begin_request(now) }
     }
 }
 

@@ -122,7 +122,7 @@ mod tests {
             (third.state, third.in_flight, third.failures)
         };
         assert_eq!(third(), (TargetState::Healthy, 0, 0));
-        let mut lease = route.lease(0);
+        let mut lease = route.lease(0, Instant::now());
         assert_eq!(third(), (TargetState::Healthy, 1, 0));
         lease.record_attempt_failure(&Failure::Closed);
         drop(lease);
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(third(), (TargetState::Ejected { until }, 0, 1));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(third(), (TargetState::HalfOpen, 0, 1));
-        let mut probe = route.lease(0);
+        let mut probe = route.lease(0, Instant::now());
         assert_eq!(third(), (TargetState::HalfOpen, 1, 1));
         probe.record_success();
         assert_eq!(third(), (TargetState::Healthy, 1, 0));

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 
 use super::*;
+use tokio::time::Instant;
+
 use crate::config::{ModelConfig, UpstreamConfig};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{Deadline, Refusal};
@@ -27,7 +29,8 @@ async fn asks(
     streamed: bool,
     fails: impl Fn(bool) -> Option<Failure>,
 ) -> (Result<(), Failure>, Vec<(usize, bool)>) {
-    let (record, timer, asked) = (Record::begin("r"), TaskTimer::default(), RefCell::new(Vec::new()));
+    let (timer, asked) = (TaskTimer::default(), RefCell::new(Vec::new()));
+    let record = Record::begin("r", timer.clone());
     let primary = Arc::clone(route.target(0));
     let done = first_success(route, &record, &timer, streamed, |target, another| {
         let is_primary = Arc::ptr_eq(&target, &primary);
@@ -51,7 +54,7 @@ async fn each_attempt_gets_whether_another_target_can_take_over() {
     let (_, asked) = asks(&route(2, |model| model.retries.attempts = std::num::NonZeroU32::MIN), true, |_| None).await;
     assert_eq!(asked, [(0, false)], "there is no further attempt");
     let out = route(2, |model| model.ejection.failures = 1);
-    out.lease(1).record_attempt_failure(&Failure::Closed);
+    out.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed);
     let (_, asked) = asks(&out, true, |_| None).await;
     assert_eq!(asked, [(0, false)], "the other one is out");
 }

@@ -91,7 +91,8 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     /// Serves `io` with `service`; `refuser` renders the responses to invalid requests. The connection polls the
-    /// service's futures and the bodies of its responses with its own waker, so all of them may share `timer`.
+    /// service's futures and the bodies of its responses with its own waker, so all of them may share `timer`, and the
+    /// time of its polls.
     pub fn new(io: I, options: ConnectionOptions, timer: TaskTimer, service: S, refuser: Refuser<B>) -> Self {
         let head_deadline = Instant::now() + options.first_head.min(options.idle);
         Self {
@@ -179,7 +180,7 @@ where
     /// Ready when the deadline of the next request's head has passed: a part of a head is refused, an idle connection is
     /// closed without a response.
     fn poll_head_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(self.timer.poll_at(cx, self.head_deadline, Instant::now()));
+        ready!(self.timer.poll_at(cx, self.head_deadline));
         if self.read_buffer.is_empty() {
             self.state = State::Closing { unread: false };
         } else {
@@ -331,7 +332,7 @@ where
 
     /// Chooses what follows a response.
     fn end_response(&mut self) {
-        self.head_deadline = Instant::now() + self.options.idle;
+        self.head_deadline = self.timer.now() + self.options.idle;
         let unread_body = self.body_sender.take();
         self.state = match unread_body {
             _ if !self.keep_alive => State::Closing { unread: unread_body.is_some() || !self.read_buffer.is_empty() },
@@ -376,6 +377,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        let _poll = this.timer.begin_poll();
         for _ in 0..MAX_STEPS_PER_POLL {
             if !ready!(this.poll_step(cx))? {
                 return Poll::Ready(Ok(()));

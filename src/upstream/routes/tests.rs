@@ -39,11 +39,11 @@ async fn equally_loaded_targets_take_turns_by_weight() {
 #[tokio::test]
 async fn the_target_with_the_fewest_requests_for_its_weight_comes_first() {
     let route = route(&[(2, 0), (1, 0)]);
-    let _busy: Vec<_> = (0..3).map(|_| route.lease(0)).collect();
+    let _busy: Vec<_> = (0..3).map(|_| route.lease(0, Instant::now())).collect();
     assert_eq!(pick(&route), 1);
-    let _one = route.lease(1);
+    let _one = route.lease(1, Instant::now());
     assert_eq!(pick(&route), 1, "3 for 2 is more than 1 for 1");
-    let second = route.lease(1);
+    let second = route.lease(1, Instant::now());
     assert_eq!(pick(&route), 0, "3 for 2 is less than 2 for 1");
     drop(second);
     assert_eq!(pick(&route), 1);
@@ -53,13 +53,13 @@ async fn the_target_with_the_fewest_requests_for_its_weight_comes_first() {
 async fn a_fallback_tier_serves_while_the_first_is_ejected() {
     let route = route(&[(1, 0), (1, 1)]);
     assert_eq!((0..4).map(|_| pick(&route)).collect::<Vec<_>>(), [0; 4]);
-    route.lease(0).record_attempt_failure(&Failure::Closed);
+    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
     assert_eq!(pick(&route), 1);
     assert_eq!(route.pick(&[1]), Some(Pick::AllEjected(0)));
     assert_eq!(route.pick(&[0, 1]), None);
     tokio::time::advance(Duration::from_secs(11)).await;
     assert_eq!(pick(&route), 0, "the probe");
-    let mut probe = route.lease(0);
+    let mut probe = route.lease(0, Instant::now());
     assert_eq!(pick(&route), 1, "other requests avoid it during the probe");
     probe.record_success();
     assert_eq!(pick(&route), 0);
@@ -68,9 +68,9 @@ async fn a_fallback_tier_serves_while_the_first_is_ejected() {
 #[tokio::test(start_paused = true)]
 async fn with_all_targets_ejected_the_one_whose_ejection_ends_first_is_picked() {
     let route = route(&[(1, 0), (1, 0)]);
-    route.lease(1).record_attempt_failure(&Failure::Closed);
+    route.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed);
     tokio::time::advance(Duration::from_secs(2)).await;
-    route.lease(0).record_attempt_failure(&Failure::Timeout(Deadline::Connect));
+    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Timeout(Deadline::Connect));
     assert_eq!(route.pick(&[]), Some(Pick::AllEjected(1)));
     assert_eq!(route.time_until_available(), Duration::from_secs(8));
 }
@@ -79,7 +79,7 @@ async fn with_all_targets_ejected_the_one_whose_ejection_ends_first_is_picked() 
 async fn the_only_target_is_never_ejected() {
     let route = route(&[(1, 0)]);
     for _ in 0..10 {
-        route.lease(0).record_attempt_failure(&Failure::Closed);
+        route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
     }
     assert_eq!(pick(&route), 0);
     assert_eq!(route.pick(&[0]), None);
