@@ -27,9 +27,9 @@ pub mod stats;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::Method;
 
 use self::events::{browser_auth, read};
+use self::route_table::RouteMethod::{Delete, Get, Patch, Post, Put};
 use self::route_table::RouteTable;
 use crate::auth::public_reads::anonymous;
 use crate::config::AllowOrigins;
@@ -78,40 +78,39 @@ pub fn service(
     let metrics = state.metrics.clone();
     let page = state.page;
     let mut table = RouteTable::new(stack, state);
-    let (get, post, put, patch, delete) = (Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE);
 
-    table.add(&post, "/v1/chat/completions", &chat, chat::complete);
-    table.add(&get, "/v1/models", &chat, models::list);
-    table.add(&get, "/v1/models/{*id}", &chat, models::retrieve);
+    table.add(Post, "/v1/chat/completions", &chat, chat::complete);
+    table.add(Get, "/v1/models", &chat, models::list);
+    table.add(Get, "/v1/models/{*id}", &chat, models::retrieve);
 
-    table.add(&get, "/api/pets", &read, pets::list);
-    table.add(&post, "/api/pets", &write, pets::create);
-    table.add(&get, "/api/pets/{id}", &read, pets::one);
-    table.add(&put, "/api/pets/{id}", &write, pets::replace);
-    table.add(&patch, "/api/pets/{id}", &write, pets::patch);
-    table.add(&delete, "/api/pets/{id}", &write, pets::delete);
-    table.add(&get, "/api/orders", &read, orders::list);
-    table.add(&post, "/api/orders", &write, orders::place);
-    table.add(&get, "/api/orders/{id}", &read, orders::one);
-    table.add(&patch, "/api/orders/{id}", &write, orders::patch);
-    table.add(&get, "/api/inventory", &read, inventory::count);
+    table.add(Get, "/api/pets", &read, pets::list);
+    table.add(Post, "/api/pets", &write, pets::create);
+    table.add(Get, "/api/pets/{id}", &read, pets::one);
+    table.add(Put, "/api/pets/{id}", &write, pets::replace);
+    table.add(Patch, "/api/pets/{id}", &write, pets::patch);
+    table.add(Delete, "/api/pets/{id}", &write, pets::delete);
+    table.add(Get, "/api/orders", &read, orders::list);
+    table.add(Post, "/api/orders", &write, orders::place);
+    table.add(Get, "/api/orders/{id}", &read, orders::one);
+    table.add(Patch, "/api/orders/{id}", &write, orders::patch);
+    table.add(Get, "/api/inventory", &read, inventory::count);
 
-    table.add(&get, events::PATH, &streams, read::several);
-    table.add(&get, "/api/events/data", &streams, read::several);
-    table.add(&get, "/api/events/{topic}", &streams, read::one);
-    table.add(&post, "/api/events/tickets", &sign_in, browser_auth::ticket);
-    table.add(&post, "/api/events/sessions", &sign_in, browser_auth::sign_in);
+    table.add(Get, events::PATH, &streams, read::several);
+    table.add(Get, "/api/events/data", &streams, read::several);
+    table.add(Get, "/api/events/{topic}", &streams, read::one);
+    table.add(Post, "/api/events/tickets", &sign_in, browser_auth::ticket);
+    table.add(Post, "/api/events/sessions", &sign_in, browser_auth::sign_in);
     // The cookie of the session is all that it needs.
-    table.add(&delete, "/api/events/sessions", &open, browser_auth::sign_out);
+    table.add(Delete, "/api/events/sessions", &open, browser_auth::sign_out);
 
-    table.add(&get, "/api/me", &any_key, me::me);
-    table.add(&get, "/api/stats", &watch, stats::stats);
-    table.add(&get, "/metrics", &watch, metrics::metrics);
-    table.add(&get, "/healthz", &open, health::healthz);
-    table.add(&get, "/readyz", &open, health::readyz);
+    table.add(Get, "/api/me", &any_key, me::me);
+    table.add(Get, "/api/stats", &watch, stats::stats);
+    table.add(Get, "/metrics", &watch, metrics::metrics);
+    table.add(Get, "/healthz", &open, health::healthz);
+    table.add(Get, "/readyz", &open, health::readyz);
     if page {
-        table.add(&get, "/", &open, web::index);
-        table.add(&get, "/assets/{name}", &open, web::asset);
+        table.add(Get, "/", &open, web::index);
+        table.add(Get, "/assets/{name}", &open, web::asset);
     }
 
     let (router, routes) = table.finish();

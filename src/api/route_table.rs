@@ -32,6 +32,38 @@ pub struct Route {
     pub path: &'static str,
 }
 
+/// The methods that a route may have.
+#[derive(Clone, Copy)]
+pub(super) enum RouteMethod {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl RouteMethod {
+    const fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Post => Method::POST,
+            Self::Put => Method::PUT,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+        }
+    }
+
+    const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
 /// A router that is being built.
 pub(super) struct RouteTable {
     stack: Stack,
@@ -47,20 +79,18 @@ impl RouteTable {
 
     /// Adds a route. Each method of a path has a policy of its own; methods that the path does not have are answered
     /// 405, with or without a key.
-    pub(super) fn add<H, T>(&mut self, method: &Method, path: &'static str, policy: &RoutePolicy, handler: H)
+    pub(super) fn add<H, T>(&mut self, method: RouteMethod, path: &'static str, policy: &RoutePolicy, handler: H)
     where
         H: Handler<T, RequestState, Future = BoxedResponse>,
         T: 'static,
     {
         let service = self.stack.layer(Some(path), policy.clone(), self.service(handler));
-        // The table has standard methods only.
-        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
         let routes = match self.paths.remove(path) {
             Some(routes) => routes,
             None => MethodRouter::new().fallback_service(self.open(Some(path), method_not_allowed)),
         };
-        self.paths.insert(path, routes.on_service(filter, service));
-        self.routes.push(Route { method: method.clone(), path });
+        self.paths.insert(path, routes.on_service(method.filter(), service));
+        self.routes.push(Route { method: method.method(), path });
     }
 
     /// The router, and its routes. All other paths are answered 404.

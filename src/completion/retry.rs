@@ -29,12 +29,20 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     route.deposit(record.now());
-    let mut search =
-        Search { route, record, timer, attempts: 0, tried: Vec::new(), failed: Vec::new(), repeated: 0, last: None };
-    while let Some((member, all_out)) = search.next().await {
-        let another = search.begin(member);
-        let asked = attempt(route, member, record, |target| ask(target, another)).await;
-        let failure = match asked {
+    let mut sequence = AttemptSequence {
+        route,
+        record,
+        timer,
+        attempts: 0,
+        tried: Vec::new(),
+        failed: Vec::new(),
+        repeated: 0,
+        last: None,
+    };
+    while let Some((member, all_out)) = sequence.next().await {
+        let another = sequence.begin(member);
+        let result = attempt(route, member, record, |target| ask(target, another)).await;
+        let failure = match result {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
@@ -44,13 +52,13 @@ where
         if all_out {
             return Err(Failure::AllEjected { wait: route.time_until_available(), cause: Box::new(failure) });
         }
-        search.failed(member, failure);
+        sequence.failed(member, failure);
     }
-    Err(search.end())
+    Err(sequence.end())
 }
 
 /// The attempts of one request.
-struct Search<'a> {
+struct AttemptSequence<'a> {
     route: &'a Arc<Route>,
     record: &'a Record,
     timer: &'a TaskTimer,
@@ -63,7 +71,7 @@ struct Search<'a> {
     last: Option<Failure>,
 }
 
-impl Search<'_> {
+impl AttemptSequence<'_> {
     /// The member to try next, and whether it is tried although all are ejected. Waits if only tried members are left.
     async fn next(&mut self) -> Option<(usize, bool)> {
         if self.attempts >= self.route.max_attempts() {
@@ -77,12 +85,12 @@ impl Search<'_> {
             // All are ejected: an attempt may succeed, a refusal can't.
             (Some(Pick::AllEjected(member)), None) => Some((member, true)),
             (None, None) => None,
-            (_, Some(_)) => self.again().await.map(|member| (member, false)),
+            (_, Some(_)) => self.next_repeated().await.map(|member| (member, false)),
         }
     }
 
     /// A member to retry, after its wait, or another one that has recovered meanwhile.
-    async fn again(&mut self) -> Option<usize> {
+    async fn next_repeated(&mut self) -> Option<usize> {
         if self.repeated >= self.route.max_same_target() {
             return None;
         }
