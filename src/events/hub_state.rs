@@ -11,7 +11,7 @@ use super::notifiers::RuntimeNotifiers;
 use super::ring::Ring;
 use crate::bound::Bound;
 use crate::store::StoreError;
-use crate::store::event_log::{EventLog, LogPosition, LoggedEvent};
+use crate::store::event_log::{EventLog, LogPage, LogPosition, LoggedEvent};
 use crate::wire::event::{Epoch, Topics};
 use crate::wire::event_frame::{EncodedEvent, EventParts};
 
@@ -20,6 +20,8 @@ use crate::wire::event_frame::{EncodedEvent, EventParts};
 const PRELOAD: u64 = 1024;
 /// Events read from the log at once on their way into the ring.
 const PAGE: u32 = 256;
+/// Bytes of these events after which one read ends.
+const PAGE_BYTES: usize = 1 << 20;
 /// Subscribers that read the log at the same time; others wait. The few connections of the database serve all requests.
 const MAX_LOG_READERS: usize = 2;
 
@@ -69,7 +71,7 @@ impl HubState {
         let began = Instant::now();
         loop {
             let head = self.ring().head();
-            let (at, events) = self.log.read(Topics::ALL, head, PAGE).await?;
+            let LogPage { at, events, .. } = self.log.read(Topics::ALL, head, PAGE, PAGE_BYTES).await?;
             let encoded: Vec<_> = events.iter().map(|event| Arc::new(encode(&at.epoch, event))).collect();
             let changed = self.ring.write().unwrap_or_else(PoisonError::into_inner).follow(&at, encoded);
             if changed {

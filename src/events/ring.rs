@@ -12,8 +12,8 @@ use crate::wire::event_frame::EncodedEvent;
 const MAX_EVENTS: usize = 4096;
 /// Most bytes of these events; the newest one stays, whatever its size.
 const MAX_BYTES: usize = 16 << 20;
-/// Bytes after which one read ends.
-const MAX_READ_BYTES: usize = 32 << 10;
+/// Bytes of events after which one read ends, of the ring or of the log.
+pub(super) const MAX_READ_BYTES: usize = 32 << 10;
 
 /// A contiguous part of the log up to its head.
 pub(super) struct Ring {
@@ -143,5 +143,65 @@ impl Ring {
             }
         }
         RingRead::Events { events, to }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::wire::event::{EventKind, LastSeqs};
+    use crate::wire::event_frame::EventParts;
+
+    fn epoch() -> Epoch {
+        "e".parse().unwrap()
+    }
+
+    /// Adds an event with so many bytes of text.
+    fn add(ring: &mut Ring, size: usize) {
+        let (seq, body) = (ring.head() + 1, format!("\"resource\":\"{}\"", "x".repeat(size)));
+        let (kind, at) = (EventKind::PetUpdate, Timestamp::UNIX_EPOCH);
+        let parts = EventParts { kind, id: "x", version: 1, at, prev: LastSeqs::default(), body: &body };
+        let event = Arc::new(EncodedEvent::new(&epoch(), seq, &parts));
+        let position = LogPosition { epoch: epoch(), head: seq, pruned: 0, lasts: LastSeqs::default() };
+        assert!(ring.follow(&position, vec![event]));
+    }
+
+    #[test]
+    fn the_ring_holds_4096_events() {
+        let mut ring = Ring::new(epoch(), 0, 0);
+        (0..5_000).for_each(|_| add(&mut ring, 0));
+        assert_eq!((ring.events.len(), ring.base, ring.head()), (4_096, 904, 5_000));
+        assert!(matches!(ring.read(&ring.epoch(), 903, Topics::ALL, 1), RingRead::Behind));
+        assert!(matches!(ring.read(&ring.epoch(), 904, Topics::ALL, 1), RingRead::Events { to: 905, .. }));
+    }
+
+    #[test]
+    fn the_ring_holds_16_mib_or_the_newest_event() {
+        let mut ring = Ring::new(epoch(), 0, 0);
+        for _ in 0..100 {
+            add(&mut ring, 1 << 20);
+            assert!(ring.bytes <= 16 << 20, "{}", ring.bytes);
+        }
+        assert_eq!(ring.events.len(), 15, "with its frame, an event is longer than a mebibyte");
+        add(&mut ring, 20 << 20);
+        assert_eq!((ring.events.len(), ring.head()), (1, 101));
+        add(&mut ring, 0);
+        assert_eq!((ring.events.len(), ring.bytes < 1_024), (1, true));
+    }
+
+    #[test]
+    fn one_read_ends_after_32_kib_and_one_event() {
+        let mut ring = Ring::new(epoch(), 0, 0);
+        [30_000, 2_000, 40_000, 40_000, 0].into_iter().for_each(|size| add(&mut ring, size));
+        let mut read = Vec::new();
+        let mut after = 0;
+        while let RingRead::Events { events, to } = ring.read(&ring.epoch(), after, Topics::ALL, 64) {
+            assert!(events.iter().rev().skip(1).map(|event| event.len()).sum::<usize>() < 32 << 10);
+            read.push(events.len());
+            after = to;
+        }
+        assert_eq!(read, [3, 1, 1], "30,000 and 2,000 bytes leave room for one event, whatever its size");
     }
 }

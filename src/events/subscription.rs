@@ -11,9 +11,10 @@ use pin_project_lite::pin_project;
 use super::ephemeral::EphemeralReader;
 use super::hub_state::{HubState, encode};
 use super::resume::{Reset, ResetReason};
-use super::ring::RingRead;
+use super::ring::{MAX_READ_BYTES, RingRead};
 use crate::bound::Grant;
 use crate::store::StoreError;
+use crate::store::event_log::LogPage;
 use crate::sync::{Notify, OwnedNotified};
 use crate::wire::event::{Cursor, Epoch, Topics};
 use crate::wire::event_frame::{EncodedEvent, EphemeralFrame};
@@ -228,7 +229,7 @@ fn should_yield(events: &[Arc<EncodedEvent>], to: u64, yielded: &mut u64) -> boo
     should
 }
 
-/// Reads the next events of `topics` after `after` from the log.
+/// Reads the next events of `topics` after `after` from the log: at most `max`, fewer if they exceed 32 KiB.
 async fn read_log(
     state: Arc<HubState>,
     epoch: Arc<Epoch>,
@@ -238,7 +239,7 @@ async fn read_log(
 ) -> Result<Page, StoreError> {
     // The semaphore is never closed, so this does not fail.
     let _permit = state.log_readers.acquire().await;
-    let (at, events) = state.log.read(topics, after, max).await?;
+    let LogPage { at, events: logged, mut to } = state.log.read(topics, after, max, MAX_READ_BYTES).await?;
     if at.epoch != *epoch {
         state.refresh().await?;
         return Ok(Page::Replaced);
@@ -247,8 +248,75 @@ async fn read_log(
         let cursor = Cursor { epoch: at.epoch.clone(), seq: at.head };
         return Ok(Page::Pruned(Reset { reason: ResetReason::TooOld, oldest: at.pruned + 1, cursor }));
     }
-    let is_last_page = events.len() < max as usize;
-    let to = events.last().filter(|_| !is_last_page).map_or(at.head, |last| last.seq);
-    let events = events.iter().map(|event| Arc::new(encode(&epoch, event))).collect();
+    let (mut events, mut bytes) = (Vec::with_capacity(logged.len()), 0);
+    for event in &logged {
+        if bytes >= MAX_READ_BYTES {
+            // Encoded, they are longer than their bodies.
+            to = event.seq - 1;
+            break;
+        }
+        let event = encode(&epoch, event);
+        bytes += event.len();
+        events.push(Arc::new(event));
+    }
     Ok(Page::Events { events, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+    use crate::bound::Bound;
+    use crate::events::tests::LogFixture;
+    use crate::events::{EventHub, Since};
+    use crate::store::event_log::NewEvent;
+    use crate::wire::event::EventKind;
+
+    /// A hub whose ring lacks the first 476 of 1,500 events, each with a text of 1,000 bytes.
+    async fn hub(fixture: &LogFixture) -> EventHub {
+        let resource = Some(serde_json::Value::from("x".repeat(1_000)));
+        let event = NewEvent { kind: EventKind::PetUpdate, id: "x".into(), version: 1, resource, old: None, new: None };
+        fixture.log.append_alone(&vec![event; 1_500]).await.unwrap();
+        EventHub::open(fixture.log.clone(), Bound::new(10, 10)).await.unwrap()
+    }
+
+    async fn reader(hub: &EventHub) -> Subscription {
+        hub.subscribe(&"key".into(), Topics::ALL, Since::Earliest).await.unwrap().1
+    }
+
+    #[tokio::test]
+    async fn one_read_of_the_log_ends_after_32_kib_and_one_event() {
+        let fixture = LogFixture::new().await;
+        let mut subscription = pin!(reader(&hub(&fixture).await).await);
+        let (mut seqs, mut reads) = (Vec::new(), 0);
+        while let Some(SubscriptionEvent::Events(events)) = subscription.ready(1_000).await.unwrap() {
+            let bytes: usize = events.iter().rev().skip(1).map(|event| event.len()).sum();
+            assert!(bytes < 32 << 10, "{bytes} bytes and one event");
+            seqs.extend(events.iter().map(|event| event.seq));
+            reads += 1;
+        }
+        assert_eq!(seqs, Vec::from_iter(1..=1_500), "nothing is skipped");
+        assert!(reads >= 1_500 / 32, "{reads}");
+    }
+
+    #[tokio::test]
+    async fn two_subscribers_read_the_log_at_the_same_time_and_others_wait() {
+        let fixture = LogFixture::new().await;
+        let hub = hub(&fixture).await;
+        let mut reader = pin!(reader(&hub).await);
+        let state = Arc::clone(&reader.state);
+        assert_eq!(state.log_readers.available_permits(), 2);
+        let two = state.log_readers.acquire_many(2).await.unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            assert!(reader.as_mut().poll_ready(&mut cx, 1).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(two);
+        let event = reader.ready(1).await.unwrap();
+        assert!(matches!(event, Some(SubscriptionEvent::Events(events)) if events[0].seq == 1));
+        assert_eq!(state.log_readers.available_permits(), 2, "given back");
+    }
 }

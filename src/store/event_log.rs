@@ -3,6 +3,7 @@
 //! Numbers are dense and follow the order of commits. A row with the state of the log (`event_head`) is locked by each
 //! append until its commit, so the next transaction gets the next numbers and commits later.
 
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqliteExecutor};
@@ -140,6 +141,17 @@ fn body(event: &NewEvent) -> String {
     body
 }
 
+/// Events after a position of the log.
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    /// The state of the log when they were read: if it was pruned beyond the position, events may be missing.
+    pub at: LogPosition,
+    /// The events, in order.
+    pub events: Vec<LoggedEvent>,
+    /// All events up to this number were searched.
+    pub to: u64,
+}
+
 /// The event log of a store, for reading and pruning; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventLog {
@@ -166,25 +178,22 @@ impl EventLog {
     /// # Errors
     /// [`StoreError`]
     pub async fn page(&self, topics: Topics, after: u64, to: u64, limit: u32) -> Result<Vec<LoggedEvent>, StoreError> {
-        page(&mut *self.store.reader().acquire().await?, topics, after, to, limit).await
+        page(&mut *self.store.reader().acquire().await?, topics, after, to, (limit, usize::MAX)).await
     }
 
-    /// The first `limit` events of `topics` after number `after`, in order, and the state of the log when they were
-    /// read: if it was pruned beyond `after`, events may be missing.
+    /// The first events of `topics` after number `after`, in order: at most `limit`, and none after the one with which
+    /// their bodies reach `max_bytes`.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn read(
-        &self,
-        topics: Topics,
-        after: u64,
-        limit: u32,
-    ) -> Result<(LogPosition, Vec<LoggedEvent>), StoreError> {
+    pub async fn read(&self, topics: Topics, after: u64, limit: u32, max_bytes: usize) -> Result<LogPage, StoreError> {
         let mut transaction = self.store.begin_read().await?;
         let at = transaction.event_position().await?;
-        let events = page(transaction.connection(), topics, after, at.head, limit).await?;
+        let events = page(transaction.connection(), topics, after, at.head, (limit, max_bytes)).await?;
         transaction.end().await?;
-        Ok((at, events))
+        let is_last = events.len() < limit as usize && length(&events) < max_bytes;
+        let to = events.last().filter(|_| !is_last).map_or(at.head, |last| last.seq);
+        Ok(LogPage { at, events, to })
     }
 
     /// Appends events that belong to no change in the store, such as a notification, in a transaction of their own;
@@ -245,7 +254,7 @@ async fn page(
     topics: Topics,
     after: u64,
     to: u64,
-    limit: u32,
+    (limit, max_bytes): (u32, usize),
 ) -> Result<Vec<LoggedEvent>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM events WHERE seq > ");
     query.push_bind(after.cast_signed()).push(" AND seq <= ").push_bind(to.cast_signed());
@@ -258,7 +267,20 @@ async fn page(
         query.push(")");
     }
     query.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
-    query.build().fetch_all(connection).await?.iter().map(event_of).collect()
+    let query = query.build();
+    let (mut rows, mut events, mut bytes) = (query.fetch(connection), Vec::new(), 0);
+    while bytes < max_bytes
+        && let Some(row) = rows.try_next().await?
+    {
+        let event = event_of(&row)?;
+        bytes += event.body.len();
+        events.push(event);
+    }
+    Ok(events)
+}
+
+fn length(events: &[LoggedEvent]) -> usize {
+    events.iter().map(|event| event.body.len()).sum()
 }
 
 async fn select_position(executor: impl SqliteExecutor<'_>) -> Result<LogPosition, StoreError> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use petstream::store::Store;
-use petstream::store::event_log::{EventLog, LoggedEvent};
+use petstream::store::event_log::{EventLog, LogPage, LoggedEvent};
 use petstream::wire::event::{LastSeqs, Topics};
 use serde_json::Value;
 
@@ -56,7 +56,8 @@ impl Log {
         }
         let url = format!("sqlite:{}", copy.path().join("petstream.db").display());
         let store = Store::open(&url).await.unwrap();
-        let (at, events) = EventLog::new(store.clone()).read(Topics::ALL, self.head(), u32::MAX).await.unwrap();
+        let log = EventLog::new(store.clone());
+        let LogPage { at, events, .. } = log.read(Topics::ALL, self.head(), u32::MAX, usize::MAX).await.unwrap();
         store.close().await;
         assert!(at.pruned <= self.head() && at.head >= self.head(), "unread events are gone: {at:?}, {}", self.head());
         at.epoch.as_str().clone_into(&mut self.epoch);

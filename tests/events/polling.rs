@@ -126,3 +126,16 @@ async fn a_page_is_bounded_in_bytes_too() {
     assert!((10..30).contains(&count), "{count}");
     assert_eq!(pages(&shop, "/api/events?topics=notifications", cursor, 1_000).await.len(), 30);
 }
+
+#[tokio::test]
+async fn a_page_of_events_that_have_left_the_memory_is_bounded_in_bytes_too() {
+    let shop = Shop::open(OPEN).await;
+    let cursor = shop.id(shop.head().await).await;
+    let resource = Some(json!({ "text": "x".repeat(2_000) }));
+    let event = NewEvent { kind: EventKind::Notification, id: "x".into(), version: 1, resource, old: None, new: None };
+    shop.log.append_alone(&vec![event; 5_000]).await.unwrap();
+    let answer = shop.ask(&Request::new("GET", &format!("/api/events?after={cursor}&wait=0&limit=1000"))).await;
+    let most = (1 << 20) + (32 << 10) + 4_000;
+    assert!((1 << 20..most).contains(&answer.body.len()), "{}", answer.body.len());
+    assert_eq!(pages(&shop, "/api/events?topics=notifications", cursor, 1_000).await.len(), 5_000);
+}

@@ -45,7 +45,7 @@ mod hub_state {
     use crate::bound::Grant;
     use crate::event::{Epoch, Topic, Topics};
     use crate::store::StoreError;
-    use crate::store::event_log::LogPosition;
+    use crate::store::event_log::{LogPage, LogPosition};
     use crate::sync::{AtomicBool, RwLock};
     use crate::wire::event_frame::EncodedEvent;
 
@@ -62,12 +62,7 @@ mod hub_state {
     pub(super) struct Log;
 
     impl Log {
-        pub(super) async fn read(
-            &self,
-            _: Topics,
-            after: u64,
-            _: u32,
-        ) -> Result<(LogPosition, Vec<EncodedEvent>), StoreError> {
+        pub(super) async fn read(&self, _: Topics, after: u64, _: u32, _: usize) -> Result<LogPage, StoreError> {
             panic!("event {after} is in the ring")
         }
     }

@@ -64,6 +64,13 @@ mod store {
             pub head: u64,
             pub pruned: u64,
         }
+
+        /// Events after a position of the log.
+        pub struct LogPage {
+            pub at: LogPosition,
+            pub events: Vec<crate::wire::event_frame::EncodedEvent>,
+            pub to: u64,
+        }
     }
 }
 
