@@ -43,17 +43,14 @@ impl Change {
     }
 
     /// Deletes the oldest closed orders beyond the bounds if `row`, the number of the newest order, is a multiple of
-    /// 100.
-    pub(super) async fn delete_old_orders(
-        &mut self,
-        row: i64,
-        maker: &str,
-        capacity: &Capacity,
-    ) -> Result<(), CommandError> {
+    /// 100. Checks the share of each key that has placed one of the last 100.
+    pub(super) async fn delete_old_orders(&mut self, row: i64, capacity: &Capacity) -> Result<(), CommandError> {
         if row % CLEANUP_INTERVAL != 0 {
             return Ok(());
         }
-        self.transaction.delete_closed_orders_of(maker, capacity.orders_of_a_key).await?;
+        for maker in self.transaction.makers_of_orders_after(row - CLEANUP_INTERVAL).await? {
+            self.transaction.delete_closed_orders_of(&maker, capacity.orders_of_a_key).await?;
+        }
         self.transaction.delete_closed_orders(capacity.orders).await?;
         Ok(())
     }
@@ -137,5 +134,26 @@ mod tests {
         assert!(kept(open.id).await && kept(others.id).await);
         let all = pets.orders(&OrderFilter::default(), 1_000, None).await.unwrap().value.orders;
         assert!(all.len() <= 21 + 100, "{}", all.len());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_never_places_the_hundredth_order_keeps_no_more_than_its_share() {
+        let (_store, pets) = empty().await;
+        let pets = pets.with_capacity(Capacity { orders: 1_000, orders_of_a_key: 20, ..Capacity::default() });
+        let pet = new_pet(&pets).await.id;
+        let mut placed = Vec::new();
+        for maker in ["one", "other"].into_iter().cycle().take(200) {
+            let order = pets.place_order(maker, pet, None).await.unwrap().value;
+            pets.move_order(order.id, Some(OrderStatus::Cancelled), &ExpectedVersion::Any).await.unwrap();
+            placed.push((maker, order.id));
+        }
+        // The newest order was open when the share was checked.
+        for (maker, expected) in [("one", 20), ("other", 20)] {
+            let mut kept = 0;
+            for (_, id) in placed.iter().filter(|(placed_by, _)| *placed_by == maker) {
+                kept += usize::from(pets.order(*id).await.unwrap().is_some());
+            }
+            assert_eq!(kept, expected, "{maker}");
+        }
     }
 }

@@ -70,7 +70,10 @@ impl Change {
         let saved = SavedAnswer { request: key.request.clone(), answer };
         let number = self.transaction.save_answer(&key.caller, &key.key, &saved, self.at).await?;
         if number % CLEANUP_INTERVAL == 0 {
-            self.transaction.keep_newest_answers_to(&key.caller, MAX_PER_CALLER).await?;
+            // Each caller with an answer among the last ones may be beyond its share.
+            for caller in self.transaction.callers_of_answers_after(number - CLEANUP_INTERVAL).await? {
+                self.transaction.keep_newest_answers_to(&caller, MAX_PER_CALLER).await?;
+            }
             self.transaction.keep_newest_answers(MAX_TOTAL).await?;
         }
         Ok(())
@@ -116,6 +119,24 @@ mod tests {
         for (repeated, kept) in [(key("me", 4), true), (key("me", 3), false), (key("you", 0), false)] {
             let saved = change.saved_answer::<Pet>(Some(&repeated)).await.unwrap();
             assert_eq!(saved.is_some(), kept, "{repeated:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_never_gets_the_hundredth_answer_keeps_no_more_than_its_share() {
+        let (store, pets) = empty().await;
+        let pet = new_pet(&pets).await;
+        let saved = "INSERT INTO idempotency_keys (number, caller, key, request, answer, at) \
+                     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10099) \
+                     SELECT n, 'me', n, 'r', 'null', 1e15 FROM numbers";
+        store.execute_raw(saved).await.unwrap();
+        let mut change = Change::begin(&pets.store).await.unwrap();
+        let key =
+            |caller: &str, key: &str| IdempotencyKey { caller: caller.into(), key: key.into(), request: "r".into() };
+        change.save_answer(Some(&key("you", "1")), &pet).await.unwrap();
+        for (number, kept) in [("99", false), ("100", true), ("10099", true)] {
+            let saved = change.transaction.saved_answer("me", number, Timestamp::UNIX_EPOCH).await.unwrap();
+            assert_eq!(saved.is_some(), kept, "{number}");
         }
     }
 }

@@ -36,7 +36,7 @@ impl PetStore {
         change.add_event(EventKind::OrderCreated, order.id, order.version, Some(&order), None)?;
         let after = Pet { status: order.status.pet(), ..pet.clone() };
         change.update_pet(&pet, after).await?;
-        change.delete_old_orders(row, maker, &self.capacity).await?;
+        change.delete_old_orders(row, &self.capacity).await?;
         change.save_answer(key, &order).await?;
         change.commit(self.low_stock, &self.notifier).await?;
         Ok(Created { value: order, replayed: false })

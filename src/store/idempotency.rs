@@ -48,6 +48,12 @@ impl WriteTransaction {
         Ok(())
     }
 
+    /// The callers of the answers after number `number`.
+    pub(crate) async fn callers_of_answers_after(&mut self, number: i64) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT DISTINCT caller FROM idempotency_keys WHERE number > ?";
+        Ok(sqlx::query_scalar(sql).bind(number).fetch_all(self.connection()).await?)
+    }
+
     /// Deletes all but the newest `keep` answers to `caller`.
     pub(crate) async fn keep_newest_answers_to(&mut self, caller: &str, keep: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM idempotency_keys WHERE caller = ?1 AND number <= \

@@ -94,6 +94,12 @@ impl WriteTransaction {
         Ok(())
     }
 
+    /// The makers of the orders behind row `row`.
+    pub(crate) async fn makers_of_orders_after(&mut self, row: i64) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT DISTINCT made_by FROM orders WHERE rowid > ? AND made_by IS NOT NULL";
+        Ok(sqlx::query_scalar(sql).bind(row).fetch_all(self.connection()).await?)
+    }
+
     /// Deletes the oldest closed orders of `maker` until it has at most `keep` orders, or only open ones.
     pub(crate) async fn delete_closed_orders_of(&mut self, maker: &str, keep: u64) -> Result<(), StoreError> {
         let sql = "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE made_by = ?1 AND \
