@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -26,6 +26,8 @@ const MAX_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAYED: usize = 256;
 /// Addresses that are remembered before idle ones are forgotten for the first time.
 const FIRST_PURGE: usize = 1_024;
+/// Shortest time between two purges: each visits all addresses, and a flood of failures must not cause one for each.
+const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Most addresses that are counted separately.
 const MAX_ADDRESSES: usize = 65_536;
 
@@ -40,6 +42,8 @@ pub struct Authenticator {
     failures: Arc<Failures>,
     /// Number of stored addresses at which idle ones are removed.
     purge_at: Arc<AtomicUsize>,
+    /// The time of the last removal, in nanoseconds of the clock.
+    last_purge: Arc<AtomicU64>,
     clock: Clock,
     delayed: Arc<Semaphore>,
 }
@@ -63,6 +67,7 @@ impl Authenticator {
             keyring,
             failures: Arc::new(failures),
             purge_at: Arc::new(AtomicUsize::new(FIRST_PURGE)),
+            last_purge: Arc::default(),
             clock,
             delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
         }
@@ -113,16 +118,20 @@ impl Authenticator {
     /// The address under which a failure is counted. When more addresses have failed within a minute than are counted
     /// separately, all others share one slot.
     fn slot(&self, address: IpAddr) -> IpAddr {
-        let known = self.failures.len();
-        if known >= self.purge_at.load(Ordering::Relaxed) {
+        let mut known = self.failures.len();
+        if known >= self.purge_at.load(Ordering::Relaxed) && self.begin_purge() {
             self.failures.retain_recent();
-            let left = self.failures.len();
-            self.purge_at.store((left * 2).clamp(FIRST_PURGE, MAX_ADDRESSES), Ordering::Relaxed);
-            if left >= MAX_ADDRESSES {
-                return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-            }
+            known = self.failures.len();
+            self.purge_at.store((known * 2).clamp(FIRST_PURGE, MAX_ADDRESSES), Ordering::Relaxed);
         }
-        address
+        if known >= MAX_ADDRESSES { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { address }
+    }
+
+    /// Whether idle addresses may be removed now: at most once in [`PURGE_INTERVAL`].
+    fn begin_purge(&self) -> bool {
+        let (now, last) = (self.clock.now().as_u64(), self.last_purge.load(Ordering::Relaxed));
+        let is_due = u128::from(now.saturating_sub(last)) >= PURGE_INTERVAL.as_nanos();
+        is_due && self.last_purge.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -143,7 +152,7 @@ mod tests {
     use crate::error::{Denied, Surface};
     use crate::wire::api_key::Scopes;
 
-    fn authenticator() -> Authenticator {
+    fn authenticator(clock: Clock) -> Authenticator {
         let everyone = Principal {
             id: "everybody".into(),
             name: "everybody".into(),
@@ -152,12 +161,45 @@ mod tests {
             scopes: Scopes::ALL,
             limits: RateLimits::default(),
         };
-        Authenticator::open(everyone, Clock::fake().0)
+        Authenticator::open(everyone, clock)
+    }
+
+    /// Failures of so many addresses, numbered from `first` on.
+    async fn fail(authenticator: &Authenticator, addresses: std::ops::Range<u32>) {
+        for number in addresses {
+            assert_eq!(authenticator.throttle_failures(Some(IpAddr::V4(number.into()))).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_beyond_65536_share_one_entry_until_others_are_idle() {
+        let (clock, hand) = Clock::fake();
+        let authenticator = authenticator(clock);
+        fail(&authenticator, 0..65_536).await;
+        assert_eq!(authenticator.failures.len(), 65_536);
+        // The shared entry has one number of free failures for all further addresses.
+        let begin = tokio::time::Instant::now();
+        fail(&authenticator, 100_000..100_020).await;
+        assert_eq!((authenticator.failures.len(), begin.elapsed()), (65_537, Duration::ZERO));
+        fail(&authenticator, 200_000..200_001).await;
+        assert_eq!((authenticator.failures.len(), begin.elapsed()), (65_537, MAX_DELAY));
+        hand.advance(Duration::from_secs(120));
+        fail(&authenticator, 300_000..300_001).await;
+        assert_eq!(authenticator.failures.len(), 1);
+    }
+
+    #[test]
+    fn an_ipv6_host_is_counted_with_its_network() {
+        let [one, same, other] =
+            ["2001:db8::1", "2001:db8::ffff:0:1", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
+        assert_eq!(network(one), network(same));
+        assert_ne!(network(one), network(other));
+        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
     }
 
     #[tokio::test]
     async fn a_failure_is_refused_while_too_many_are_delayed() {
-        let authenticator = authenticator();
+        let authenticator = authenticator(Clock::fake().0);
         let peer = Some(IpAddr::from([127, 0, 0, 1]));
         let _all = authenticator.delayed.try_acquire_many(u32::try_from(MAX_DELAYED).unwrap()).unwrap();
         for _ in 0..FREE_FAILURES.get() {
