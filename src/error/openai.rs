@@ -381,3 +381,18 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_of_computations_is_503_and_a_full_share_429() {
+        let status = |exceeded| {
+            let error = ApiError::from(OffloadError::Full(exceeded));
+            (error.status().as_u16(), error.retry_after)
+        };
+        assert_eq!(status(Exceeded::Total(256)), (503, Some(1_000)));
+        assert_eq!(status(Exceeded::Share(64)), (429, Some(1_000)));
+    }
+}

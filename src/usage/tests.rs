@@ -11,6 +11,7 @@ use super::writer::MAX_BATCH;
 use super::*;
 use crate::store::{Store, UsageColumn, UsageCounts};
 use crate::telemetry::record::{Source, Terminal};
+use test_support::log::Log;
 
 /// Longest wait of a test.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -261,4 +262,26 @@ async fn the_last_hundred_records_are_kept_whether_they_are_written_or_lost() {
     assert_eq!(statuses(0), ((5..105).rev().collect(), 105));
     assert_eq!(statuses(103), (vec![104, 103], 105));
     assert_eq!(statuses(105), (vec![], 105));
+}
+
+#[tokio::test]
+async fn the_queue_holds_65536_records_and_the_lost_ones_are_logged_once_a_second() {
+    let log = Log::collect();
+    let fixture = Fixture::open().await;
+    fixture.refuse().await;
+    let (recorder, writer) = UsageRecorder::new(fixture.store.clone(), None);
+    for _ in 0..65_536 + 5 {
+        recorder.record(record());
+    }
+    assert_eq!((recorder.queued(), recorder.len(), recorder.dropped()), (65_536, 65_536, 5));
+    let lines = || -> Vec<String> {
+        log.text().lines().filter(|line| line.contains("usage records lost")).map(str::to_owned).collect()
+    };
+    assert_eq!(lines().len(), 0);
+    let began = std::time::Instant::now();
+    let running = tokio::spawn(writer.run(fixture.stop.clone()));
+    until(async || lines().len() == 1).await;
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert!(lines()[0].contains("\"lost\":5"), "{}", lines()[0]);
+    running.abort();
 }

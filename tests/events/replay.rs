@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::shop::{OPEN, Shop};
 use test_support::event_stream::{Message, Parser, Seen, Stream, get, seq};
 use test_support::http::{Connection, Piece, Request};
-use test_support::soon;
+use test_support::{becomes, soon};
 
 fn numbers(messages: &[Message]) -> Vec<u64> {
     messages.iter().map(Message::seq).collect()
@@ -310,4 +310,23 @@ async fn a_reader_whose_events_are_deleted_meanwhile_is_reset() {
     assert!(last < reset.seq(), "something was lost, and it was told");
     assert_eq!(reset.seq(), shop.head().await);
     assert_eq!(reset.data["snapshot"], Value::Null);
+}
+
+#[tokio::test]
+async fn events_beyond_the_configured_number_are_deleted_and_their_readers_reset() {
+    let shop = Shop::open(OPEN).await;
+    let since = shop.head().await;
+    for _ in 0..60 {
+        shop.log.append_alone(&vec![event(EventKind::Notification, 10); 100]).await.unwrap();
+    }
+    let id = shop.id(since).await;
+    let all = shop.head().await;
+    let shop = shop.restart_with(format!("{OPEN}events: {{keep_count: 2000}}\n")).await;
+    becomes(&(all - 2_000), async || shop.log.position().await.unwrap().pruned).await;
+    let (_, mut stream) = shop.resume("/api/events", &id).await;
+    let reset = stream.message().await;
+    assert_eq!((reset.event.as_str(), &reset.data["reason"]), ("stream-reset", &"too-old".into()));
+    // The oldest event that is left can be replayed.
+    let (_, mut stream) = shop.resume("/api/events", &shop.id(all - 2_000).await).await;
+    assert_eq!(stream.message().await.seq(), all - 1_999);
 }

@@ -45,7 +45,13 @@ impl Shop {
 
     /// Stops, and starts again over the same database, on another port.
     pub(crate) async fn restart(self) -> Self {
-        let Self { log, store, running, yaml, folder, names, .. } = self;
+        let yaml = self.yaml.clone();
+        self.restart_with(yaml).await
+    }
+
+    /// As [`Self::restart`], with another configuration.
+    pub(crate) async fn restart_with(self, yaml: String) -> Self {
+        let Self { log, store, running, folder, names, .. } = self;
         running.stop();
         soon("the server to stop", running.stopped()).await;
         let running = boot(&yaml, &folder).await;

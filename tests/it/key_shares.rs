@@ -1,5 +1,6 @@
 //! Resources that all keys share: one key can't exhaust them.
 
+mod computations;
 mod pets;
 mod slow;
 mod uploads;

@@ -1,6 +1,7 @@
 //! Tests of connections with real sockets.
 
 mod arbitrary_heads;
+mod buffers;
 mod client;
 mod early_close;
 mod refused;

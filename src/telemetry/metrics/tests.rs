@@ -223,3 +223,33 @@ fn the_order_of_the_exposition_is_stable() {
     let sources: Vec<_> = Source::ALL.iter().map(|source| *source as usize).collect();
     assert_eq!(sources, Vec::from_iter(0..Source::ALL.len()));
 }
+
+#[test]
+fn each_label_has_a_bounded_number_of_values_and_one_for_all_others() {
+    let metrics = Metrics::new();
+    let words: Vec<&'static str> = (0..300).map(|i| &*Box::leak(format!("w{i}").into_boxed_str())).collect();
+    let model = metrics.model("w0");
+    for word in &words {
+        let _ = (metrics.model(word), model.target(word));
+        model.target("w0").attempt(word);
+        metrics.route(Some(word)).count(&Method::GET, 200);
+        metrics.refused(word, "key");
+        metrics.refused_by_engine(word);
+    }
+    for status in 200..300 {
+        metrics.route(Some("w0")).count(&Method::GET, status);
+    }
+    let text = metrics.encode();
+    let series = |name: &str, labels: &str| {
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(labels));
+        let others = lines.clone().filter(|line| line.contains("=\"other\"")).count();
+        (lines.count(), others)
+    };
+    assert_eq!(series("petstream_streams_in_flight{", ""), (257, 1), "models");
+    assert_eq!(series("petstream_upstream_out{", "request_model=\"w0\""), (65, 1), "upstreams of a model");
+    assert_eq!(series("petstream_upstream_attempts_total{", "target=\"w0\""), (25, 1), "outcomes");
+    assert_eq!(series("petstream_requests_total{", "method=\"GET\",status=\"200\""), (65, 1), "routes");
+    assert_eq!(series("petstream_requests_total{", "route=\"w0\""), (49, 1), "pairs of method and status");
+    assert_eq!(series("petstream_limit_refusals_total{", ""), (17, 1), "pairs of limit and owner");
+    assert_eq!(series("petstream_http_refusals_total{", ""), (9, 1), "reasons of the HTTP engine");
+}

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::{KEYS, ONE, OTHER};
 use crate::server::Server;
+use test_support::completion_stream::Ending;
+use test_support::config::one_model;
 use test_support::frames::{answer, first, last, request, text};
 use test_support::http::{Connection, Request, Whole};
 use test_support::soon;
@@ -92,4 +94,42 @@ async fn large_plain_answers_of_slow_readers_are_bounded_and_those_that_were_tak
     }
     assert!((1..READERS).contains(&whole), "{whole} of {READERS}");
     server.stop().await;
+}
+
+/// With a single caller, its share is the total. Returns the first answer to a slow reader that was refused, before or
+/// after its begin.
+async fn refused_by_the_total(script: Script, stream: bool) -> Whole {
+    let upstream = Upstream::start([]).await;
+    upstream.answer_otherwise(script);
+    let limits = "limits: {frame: 8MiB, answer: 8MiB, answers_total: 24MiB}";
+    let server = Server::start(&format!("{}{limits}\n", one_model(&upstream, ""))).await;
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut connection = Connection::open_narrow(server.address, 4096).await;
+        let ask = Request::chat(&request(&json!({ "stream": stream }))).header("connection", "close");
+        connection.send(&ask).await;
+        connection.has_received(BEGUN).await;
+        readers.push(connection);
+    }
+    let mut refused = None;
+    for mut connection in readers {
+        let answer = soon("a slow reader's answer", async { connection.answer().await.whole().await }).await;
+        if answer.body.len() < LARGE {
+            refused.get_or_insert(answer);
+        }
+    }
+    server.stop().await;
+    refused.expect("a refusal")
+}
+
+#[tokio::test]
+async fn large_answers_of_all_callers_together_are_bounded() {
+    let content = "x".repeat(LARGE);
+    let plain = refused_by_the_total(Script::json(200, &answer(&content)), false).await;
+    assert_eq!(plain.error(503)["code"], "server_is_overloaded");
+    assert_eq!(plain.header("retry-after"), Some("1"));
+    let frames = [first(), text("a"), text(&content), last("stop"), "[DONE]".to_owned()];
+    let begun = refused_by_the_total(Script::sse(frames), true).await.transcript();
+    let Ending::Failed(error) = &begun.ending else { panic!("no failure: {begun:#?}") };
+    assert_eq!((error["code"].as_str(), begun.text(0).as_str()), (Some("server_is_overloaded"), "a"));
 }

@@ -135,3 +135,15 @@ async fn a_model_name_that_is_not_utf_8_is_not_found() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_list_of_more_than_4_mib_is_left_out() {
+    for (padding, known) in [(4_000_000, true), (4 << 20, false)] {
+        let upstream = Upstream::start([]).await;
+        let model = json!({"id": "theirs", "object": "model", "created": 1, "owned_by": "x", "x": "x".repeat(padding)});
+        upstream.answer_models(list(&json!([model])));
+        let server = server(&upstream).await;
+        assert_eq!(ids(&server).await.contains(&"theirs".to_owned()), known);
+        server.stop().await;
+    }
+}

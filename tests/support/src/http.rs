@@ -154,6 +154,12 @@ impl Connection {
         while self.buffer.len() < bytes && self.more().await {}
     }
 
+    /// Whether bytes have arrived that were not read, as far as is known without waiting.
+    pub fn has_bytes(&mut self) -> bool {
+        let received = self.stream.try_read_buf(&mut self.buffer);
+        matches!(received, Ok(1..)) || !self.buffer.is_empty()
+    }
+
     /// Waits until the server closes; true for a clean close. Panics if bytes arrive.
     pub async fn closed_cleanly(&mut self) -> bool {
         assert!(self.buffer.is_empty(), "unread bytes: {:?}", String::from_utf8_lossy(&self.buffer));

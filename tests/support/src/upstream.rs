@@ -139,6 +139,11 @@ impl Upstream {
         *self.shared.accepted.borrow()
     }
 
+    /// Connections that are open now.
+    pub fn open(&self) -> usize {
+        *self.shared.open.borrow()
+    }
+
     /// Waits until there has been a connection, and none is open.
     pub async fn await_closed(&self) {
         let mut accepted = self.shared.accepted.subscribe();

@@ -111,12 +111,7 @@ where
     let (finish, finish_requested) = oneshot::channel();
     let mut finish_requested = Some(finish_requested);
     tokio::spawn(async move {
-        let refuser: Refuser<Body> = Arc::new(|refused| {
-            let mut response = Response::new(Body::from(format!("{} {}", refused.method, refused.target)));
-            *response.status_mut() = refused.status;
-            response
-        });
-        let mut connection = Connection::new(Plain(accepted, ends_with_client), options, timer, service, refuser);
+        let mut connection = Connection::new(Plain(accepted, ends_with_client), options, timer, service, refuser());
         let served = std::future::poll_fn(|cx| {
             let polled = finish_requested.as_mut().map(|requested| Pin::new(requested).poll(cx));
             if let Some(Poll::Ready(request)) = polled {
@@ -129,6 +124,15 @@ where
         let _ = result.send(served.await);
     });
     Client { tcp, served, finish: Some(finish) }
+}
+
+/// Answers with the method and the target of the refused request.
+pub(super) fn refuser() -> Refuser<Body> {
+    Arc::new(|refused| {
+        let mut response = Response::new(Body::from(format!("{} {}", refused.method, refused.target)));
+        *response.status_mut() = refused.status;
+        response
+    })
 }
 
 impl Client {

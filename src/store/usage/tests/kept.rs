@@ -82,3 +82,17 @@ async fn old_records_are_deleted_in_steps_and_others_stay() {
     assert_eq!(store.usage(None, Some(second(7)), &[]).await.unwrap(), []);
     assert_eq!(total(&store).await.requests, 3);
 }
+
+#[tokio::test]
+async fn a_series_that_left_the_cache_is_written_again_and_counted_as_one() {
+    let store = store().await;
+    let rows = || [row("2026-01-01T12:00:00Z", "k", "m")];
+    store.record_usage(&rows()).await.unwrap();
+    store.record_usage(&rows()).await.unwrap();
+    assert_eq!(series(&store).await, 1);
+    store.series.clear();
+    store.record_usage(&rows()).await.unwrap();
+    assert_eq!(series(&store).await, 2);
+    let groups = store.usage(None, None, &[UsageColumn::Key, UsageColumn::Model]).await.unwrap();
+    assert_eq!((groups.len(), groups[0].counts.requests), (1, 3));
+}
