@@ -3,6 +3,7 @@
 
 mod accounting;
 mod async_openai;
+mod bounds;
 mod client_disconnect;
 mod connections;
 mod contract_errors;
