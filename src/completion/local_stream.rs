@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::context::Context;
 use super::frame_buffer::BATCH;
+use super::unwind::EndableStream;
 use super::usage_guard::{Outcome, UsageGuard};
 use crate::error::ApiError;
 use crate::responder::Completion;
@@ -200,6 +201,12 @@ impl LocalStream {
     fn can_afford(&mut self) -> bool {
         self.count();
         self.usage.as_mut().is_none_or(|usage| usage.can_afford())
+    }
+}
+
+impl EndableStream for LocalStream {
+    fn end_now(&mut self) -> Option<Box<UsageGuard>> {
+        self.usage.take()
     }
 }
 

@@ -26,6 +26,7 @@ mod stream_times;
 mod streaming;
 mod timeouts;
 mod transcode;
+mod unwind;
 mod usage_counter;
 mod usage_fallback;
 mod usage_guard;

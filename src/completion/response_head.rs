@@ -5,19 +5,16 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body::Body as HttpBody;
 
+use super::unwind::{CatchPanics, EndableStream};
 use crate::wire::sse::{EVENT_STREAM_UTF8, set_stream_headers};
 
 /// Capacity of the header map: enough for the headers that the layers add (request id, limits).
 const HEADERS: usize = 12;
 
 /// The response that streams `body` as server-sent events.
-pub(super) fn stream<B>(body: B) -> Response
-where
-    B: HttpBody<Data = Bytes, Error = std::convert::Infallible> + Send + 'static,
-{
-    let mut response = with_headers(Body::new(body));
+pub(super) fn stream(body: impl EndableStream + Send + 'static) -> Response {
+    let mut response = with_headers(Body::new(CatchPanics(body)));
     set_stream_headers(response.headers_mut(), EVENT_STREAM_UTF8);
     response
 }

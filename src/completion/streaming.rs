@@ -33,6 +33,7 @@ use super::response_head;
 use super::retry::first_success;
 use super::stream_times::{NextTimer, StreamTimes};
 use super::transcode::{End, StreamTranscoder, Terms};
+use super::unwind::EndableStream;
 use super::usage_guard::{Outcome, UsageGuard};
 use super::wake_flag::WakeFlag;
 use crate::error::ApiError;
@@ -232,6 +233,13 @@ impl ProxiedStream {
         if let Some(usage) = self.usage.take() {
             usage.finish(outcome);
         }
+    }
+}
+
+impl EndableStream for ProxiedStream {
+    fn end_now(&mut self) -> Option<Box<UsageGuard>> {
+        self.state = State::Ended;
+        self.usage.take()
     }
 }
 

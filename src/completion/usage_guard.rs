@@ -2,7 +2,7 @@
 //! the metrics of running streams, the usage record.
 //!
 //! A completion ends by [`UsageGuard::finish`]. A guard that is dropped without it settles too: then the client has
-//! left, or the server was shut down before the response had a head.
+//! left, the server was shut down before the response had a head, or the task panicked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,6 +266,10 @@ impl Drop for UsageGuard {
         if self.reservation.is_none() {
             return;
         }
+        if std::thread::panicking() {
+            // The task unwinds: a fault of the server, which the client must not be blamed for.
+            return self.settle(Terminal::Failed, Some(&ApiError::internal()));
+        }
         if self.abort.is_raised() {
             return self.settle(Terminal::Shutdown, Some(&ApiError::shutting_down()));
         }
@@ -274,3 +278,6 @@ impl Drop for UsageGuard {
         self.settle(if stalled { Terminal::ClientStalled } else { Terminal::ClientGone }, None);
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
