@@ -50,7 +50,10 @@ where
             return Err(failure);
         }
         if all_out {
-            return Err(Failure::AllEjected { wait: route.time_until_available(), cause: Box::new(failure) });
+            return Err(Failure::AllEjected {
+                wait: route.time_until_available(record.now()),
+                cause: Box::new(failure),
+            });
         }
         sequence.failed(member, failure);
     }
@@ -77,7 +80,7 @@ impl AttemptSequence<'_> {
         if self.attempts >= self.route.max_attempts() {
             return None;
         }
-        match (self.route.pick(&self.tried), &self.last) {
+        match (self.route.pick(&self.tried, self.record.now()), &self.last) {
             (Some(Pick::Available(member)), None) => Some((member, false)),
             (Some(Pick::Available(member)), Some(last)) => {
                 (last.is_free_elsewhere() || self.route.withdraw(self.record.now())).then_some((member, false))
@@ -98,7 +101,8 @@ impl AttemptSequence<'_> {
         let spent = self.record.elapsed();
         let fits = |(member, wait): &(usize, Duration)| {
             let (wait, total) = (pause + *wait, self.route.target(*member).timeouts().total);
-            total.is_none_or(|total| spent + wait < total) && self.route.is_available_after(*member, wait)
+            total.is_none_or(|total| spent + wait < total)
+                && self.route.is_available_after(*member, wait, self.record.now())
         };
         let place = self.failed.iter().position(fits)?;
         // Before the wait, so that no more requests wait than the budget allows to retry.
@@ -108,12 +112,12 @@ impl AttemptSequence<'_> {
         let (member, wait) = self.failed.remove(place);
         // Dropped if the client leaves.
         let _over = timeout_at(self.timer, self.timer.now() + pause + wait, pin!(pending::<()>())).await;
-        if let Some(Pick::Available(other)) = self.route.pick(&self.tried) {
+        if let Some(Pick::Available(other)) = self.route.pick(&self.tried, self.record.now()) {
             return Some(other);
         }
         self.repeated += 1;
         // Another request may have had it ejected meanwhile.
-        self.route.is_available_after(member, Duration::ZERO).then_some(member)
+        self.route.is_available_after(member, Duration::ZERO, self.record.now()).then_some(member)
     }
 
     /// Begins an attempt at a member. Returns whether another member can take over.
@@ -134,7 +138,7 @@ impl AttemptSequence<'_> {
     /// ejected.
     fn end(self) -> Failure {
         let mut failure = self.last.unwrap_or(Failure::Unanswered);
-        let wait = self.route.time_until_available();
+        let wait = self.route.time_until_available(self.record.now());
         if !wait.is_zero() {
             failure.set_retry_after(wait);
         }

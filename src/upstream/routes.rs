@@ -134,10 +134,9 @@ impl Route {
         self.members.iter().enumerate().any(|(index, member)| !tried.contains(&index) && member.is_available(now))
     }
 
-    /// Whether a member will be available after `wait`, as far as is known now.
+    /// Whether a member will be available `wait` after `now`, as far as is known.
     #[must_use]
-    pub fn is_available_after(&self, member: usize, wait: Duration) -> bool {
-        let now = Instant::now();
+    pub fn is_available_after(&self, member: usize, wait: Duration, now: Instant) -> bool {
         self.available_at(member, now) <= now + wait
     }
 
@@ -157,11 +156,10 @@ impl Route {
     /// is used: its half-open member, or else the member with the fewest requests in flight for its weight; equally
     /// loaded members take turns by weight. A route's only member is always available.
     #[must_use]
-    pub fn pick(&self, tried: &[usize]) -> Option<Pick> {
+    pub fn pick(&self, tried: &[usize], now: Instant) -> Option<Pick> {
         if self.members.len() == 1 {
             return tried.is_empty().then_some(Pick::Available(0));
         }
-        let now = Instant::now();
         let is_untried = |index: &usize| !tried.contains(index);
         let is_available = |index: &usize| self.members[*index].is_available(now);
         let untried: Vec<usize> = (0..self.members.len()).filter(is_untried).collect();
@@ -207,15 +205,15 @@ impl Route {
         }
     }
 
-    /// The time until a member is available; zero if one is.
+    /// The time from `now` until a member is available; zero if one is.
     #[must_use]
-    pub fn time_until_available(&self) -> Duration {
-        let now = Instant::now();
+    pub fn time_until_available(&self, now: Instant) -> Duration {
         let soonest = (0..self.members.len()).map(|index| self.available_at(index, now)).min();
         soonest.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
-    /// Begins a request to a member.
+    /// Begins a request to a member. `now` is not earlier than that of [`Route::pick`]: otherwise a probe would not be
+    /// counted as one.
     #[must_use]
     pub fn lease(self: &Arc<Self>, member: usize, now: Instant) -> Lease {
         let chosen = &self.members[member];

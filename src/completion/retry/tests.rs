@@ -29,7 +29,17 @@ async fn asks(
     streamed: bool,
     fails: impl Fn(bool) -> Option<Failure>,
 ) -> (Result<(), Failure>, Vec<(usize, bool)>) {
-    let (timer, asked) = (TaskTimer::default(), RefCell::new(Vec::new()));
+    asks_with(TaskTimer::default(), route, streamed, fails).await
+}
+
+/// As [`asks`], by the task with this timer.
+async fn asks_with(
+    timer: TaskTimer,
+    route: &Arc<Route>,
+    streamed: bool,
+    fails: impl Fn(bool) -> Option<Failure>,
+) -> (Result<(), Failure>, Vec<(usize, bool)>) {
+    let asked = RefCell::new(Vec::new());
     let record = Record::begin("r", timer.clone());
     let primary = Arc::clone(route.target(0));
     let done = first_success(route, &record, &timer, streamed, |target, another| {
@@ -57,6 +67,26 @@ async fn each_attempt_gets_whether_another_target_can_take_over() {
     out.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed);
     let (_, asked) = asks(&out, true, |_| None).await;
     assert_eq!(asked, [(0, false)], "the other one is out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_time_decides_whether_a_target_is_probed_and_whether_that_is_its_probe() {
+    let route = route(2, |model| model.ejection.failures = 1);
+    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
+    let back = Instant::now() + ModelConfig::new("m".into(), Vec::new()).ejection.base;
+    let (timer, moment) = (TaskTimer::default(), Duration::from_micros(100));
+    tokio::time::advance(back - Instant::now() - moment).await;
+    // The ejection ends while this poll is under way.
+    let poll = timer.begin_poll();
+    assert!(timer.now() < back);
+    tokio::time::advance(2 * moment).await;
+    let (_, asked) = asks_with(timer.clone(), &route, true, |_| None).await;
+    assert_eq!(asked[0].0, 1, "it is still ejected");
+    drop(poll);
+    let probe = route.lease(0, timer.now());
+    let (_, asked) = asks_with(timer, &route, true, |_| None).await;
+    assert_eq!(asked[0].0, 1, "another request probes it");
+    drop(probe);
 }
 
 #[tokio::test(start_paused = true)]

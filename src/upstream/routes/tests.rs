@@ -23,7 +23,7 @@ fn route(members: &[(u32, u32)]) -> Arc<Route> {
 }
 
 fn pick(route: &Route) -> usize {
-    match route.pick(&[]) {
+    match route.pick(&[], Instant::now()) {
         Some(Pick::Available(index)) => index,
         other => panic!("{other:?}"),
     }
@@ -55,8 +55,8 @@ async fn a_fallback_tier_serves_while_the_first_is_ejected() {
     assert_eq!((0..4).map(|_| pick(&route)).collect::<Vec<_>>(), [0; 4]);
     route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
     assert_eq!(pick(&route), 1);
-    assert_eq!(route.pick(&[1]), Some(Pick::AllEjected(0)));
-    assert_eq!(route.pick(&[0, 1]), None);
+    assert_eq!(route.pick(&[1], Instant::now()), Some(Pick::AllEjected(0)));
+    assert_eq!(route.pick(&[0, 1], Instant::now()), None);
     tokio::time::advance(Duration::from_secs(11)).await;
     assert_eq!(pick(&route), 0, "the probe");
     let mut probe = route.lease(0, Instant::now());
@@ -71,8 +71,8 @@ async fn with_all_targets_ejected_the_one_whose_ejection_ends_first_is_picked() 
     route.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed);
     tokio::time::advance(Duration::from_secs(2)).await;
     route.lease(0, Instant::now()).record_attempt_failure(&Failure::Timeout(Deadline::Connect));
-    assert_eq!(route.pick(&[]), Some(Pick::AllEjected(1)));
-    assert_eq!(route.time_until_available(), Duration::from_secs(8));
+    assert_eq!(route.pick(&[], Instant::now()), Some(Pick::AllEjected(1)));
+    assert_eq!(route.time_until_available(Instant::now()), Duration::from_secs(8));
 }
 
 #[tokio::test]
@@ -82,5 +82,5 @@ async fn the_only_target_is_never_ejected() {
         route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
     }
     assert_eq!(pick(&route), 0);
-    assert_eq!(route.pick(&[0]), None);
+    assert_eq!(route.pick(&[0], Instant::now()), None);
 }
