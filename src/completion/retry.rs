@@ -175,7 +175,7 @@ where
         Err(failure) => {
             // Only the log has the exact reason.
             tracing::warn!(request_id = &**record.id(), upstream = &**lease.target().name(), %failure, "an attempt failed");
-            lease.record_attempt_failure(&failure);
+            lease.record_attempt_failure(&failure, record.now());
             Err(failure)
         }
     }

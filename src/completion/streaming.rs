@@ -202,7 +202,7 @@ impl ProxiedStream {
             (out, memory) = (rest, Some(of_rest));
             match end {
                 End::Done => lease.record_success(),
-                End::Failed(failure) => lease.record_failure(failure),
+                End::Failed(failure) => lease.record_failure(failure, self.timer.now()),
                 End::Shutdown | End::BudgetUsedUp => {}
             }
         }

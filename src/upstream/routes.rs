@@ -261,19 +261,20 @@ impl Lease {
         }
     }
 
-    /// Records a failure before the first event.
-    pub fn record_attempt_failure(&mut self, failure: &Failure) {
+    /// Records a failure before the first event, which came `now`.
+    pub fn record_attempt_failure(&mut self, failure: &Failure, now: Instant) {
         self.member().metrics.attempt(failure.reason());
-        self.record_failure(failure);
+        self.record_failure(failure, now);
     }
 
-    /// Records a failure before the end of the response. It counts only if the route has another target.
-    pub fn record_failure(&mut self, failure: &Failure) {
+    /// Records a failure before the end of the response, which came `now`. It counts only if the route has another
+    /// target.
+    pub fn record_failure(&mut self, failure: &Failure, now: Instant) {
         if self.route.members.len() == 1 {
             return;
         }
         self.is_probe = false;
-        let (now, member) = (Instant::now(), self.member());
+        let member = self.member();
         let health = &member.health;
         match failure.retry_after() {
             Some(time) => health.pause(now, Some(time)),

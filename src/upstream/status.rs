@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(third(), (TargetState::Healthy, 0, 0));
         let mut lease = route.lease(0, Instant::now());
         assert_eq!(third(), (TargetState::Healthy, 1, 0));
-        lease.record_attempt_failure(&Failure::Closed);
+        lease.record_attempt_failure(&Failure::Closed, Instant::now());
         drop(lease);
         let until = Instant::now() + Duration::from_secs(10);
         assert_eq!(third(), (TargetState::Ejected { until }, 0, 1));

@@ -64,7 +64,7 @@ async fn each_attempt_gets_whether_another_target_can_take_over() {
     let (_, asked) = asks(&route(2, |model| model.retries.attempts = std::num::NonZeroU32::MIN), true, |_| None).await;
     assert_eq!(asked, [(0, false)], "there is no further attempt");
     let out = route(2, |model| model.ejection.failures = 1);
-    out.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed);
+    out.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed, Instant::now());
     let (_, asked) = asks(&out, true, |_| None).await;
     assert_eq!(asked, [(0, false)], "the other one is out");
 }
@@ -72,7 +72,7 @@ async fn each_attempt_gets_whether_another_target_can_take_over() {
 #[tokio::test(start_paused = true)]
 async fn one_time_decides_whether_a_target_is_probed_and_whether_that_is_its_probe() {
     let route = route(2, |model| model.ejection.failures = 1);
-    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
+    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed, Instant::now());
     let back = Instant::now() + ModelConfig::new("m".into(), Vec::new()).ejection.base;
     let (timer, moment) = (TaskTimer::default(), Duration::from_micros(100));
     tokio::time::advance(back - Instant::now() - moment).await;

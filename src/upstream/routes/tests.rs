@@ -53,7 +53,7 @@ async fn the_target_with_the_fewest_requests_for_its_weight_comes_first() {
 async fn a_fallback_tier_serves_while_the_first_is_ejected() {
     let route = route(&[(1, 0), (1, 1)]);
     assert_eq!((0..4).map(|_| pick(&route)).collect::<Vec<_>>(), [0; 4]);
-    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
+    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed, Instant::now());
     assert_eq!(pick(&route), 1);
     assert_eq!(route.pick(&[1], Instant::now()), Some(Pick::AllEjected(0)));
     assert_eq!(route.pick(&[0, 1], Instant::now()), None);
@@ -68,9 +68,9 @@ async fn a_fallback_tier_serves_while_the_first_is_ejected() {
 #[tokio::test(start_paused = true)]
 async fn with_all_targets_ejected_the_one_whose_ejection_ends_first_is_picked() {
     let route = route(&[(1, 0), (1, 0)]);
-    route.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed);
+    route.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed, Instant::now());
     tokio::time::advance(Duration::from_secs(2)).await;
-    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Timeout(Deadline::Connect));
+    route.lease(0, Instant::now()).record_attempt_failure(&Failure::Timeout(Deadline::Connect), Instant::now());
     assert_eq!(route.pick(&[], Instant::now()), Some(Pick::AllEjected(1)));
     assert_eq!(route.time_until_available(Instant::now()), Duration::from_secs(8));
 }
@@ -79,7 +79,7 @@ async fn with_all_targets_ejected_the_one_whose_ejection_ends_first_is_picked() 
 async fn the_only_target_is_never_ejected() {
     let route = route(&[(1, 0)]);
     for _ in 0..10 {
-        route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed);
+        route.lease(0, Instant::now()).record_attempt_failure(&Failure::Closed, Instant::now());
     }
     assert_eq!(pick(&route), 0);
     assert_eq!(route.pick(&[0], Instant::now()), None);

@@ -1,9 +1,9 @@
 //! Upstream failures before the first byte: the status and error object that the client gets.
 
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::server::Server;
+use test_support::bound_socket::{ANY_PORT, bound_socket};
 use test_support::config::one_model;
 use test_support::frames::{answer, first, request};
 use test_support::http::{Request, Whole};
@@ -276,9 +276,8 @@ async fn streams_that_never_begin() {
 
 #[tokio::test]
 async fn nothing_listens() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = bound_socket(ANY_PORT);
     let address = gone.local_addr().unwrap();
-    drop(gone);
     let yaml = format!("auth: none\nmodels: [{{name: m, upstreams: [{{base_url: 'http://{address}/v1'}}]}}]\n");
     let server = Server::start(&yaml).await;
     for stream in [true, false] {

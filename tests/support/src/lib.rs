@@ -5,6 +5,7 @@
 //! Nothing here depends on the crate under test, so that a reader cannot share a mistake with the codec that it checks.
 //! Everything panics where an expectation fails.
 
+pub mod bound_socket;
 pub mod completion_stream;
 pub mod config;
 pub mod event_stream;

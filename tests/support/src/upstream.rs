@@ -11,18 +11,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::bound_socket::{ANY_PORT, bound_socket};
 use crate::soon;
 use crate::tls::Authority;
 
 pub use script::{Gate, Script};
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 /// The upstream. Dropping it fails the test if a request had no script, or if a script was not used.
 pub struct Upstream {
     address: SocketAddr,
+    /// Keeps the port when the listener is closed.
+    _reserved: TcpSocket,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
     authority: Option<Arc<Authority>>,
@@ -68,8 +74,9 @@ impl Upstream {
     }
 
     async fn start_on(answers: impl IntoIterator<Item = Script>, authority: Option<Arc<Authority>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let reserved = bound_socket(ANY_PORT);
+        let address = reserved.local_addr().unwrap();
+        let listener = bound_socket(address).listen(BACKLOG).unwrap();
         let shared = Arc::new(Shared {
             chat: Mutex::new(answers.into_iter().collect()),
             otherwise: Mutex::default(),
@@ -82,7 +89,7 @@ impl Upstream {
             failures: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), authority.clone()));
-        Self { address, shared, accepting, authority }
+        Self { address, _reserved: reserved, shared, accepting, authority }
     }
 
     /// Adds an answer to the next chat completion without one.
@@ -166,7 +173,7 @@ impl Upstream {
         soon("idle connections to close", idle.wait_for(|idle| *idle == 0)).await.unwrap();
     }
 
-    /// Stops to listen; open connections stay open.
+    /// Stops to listen; open connections stay open, and further ones are refused.
     pub async fn unlisten(&mut self) {
         self.accepting.abort();
         assert!((&mut self.accepting).await.unwrap_err().is_cancelled());

@@ -5,7 +5,7 @@ mod connection;
 mod content;
 mod player;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::SockRef;
@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::bound_socket::{ANY_PORT, bound_socket};
 use crate::storm::attempts::{AttemptId, AttemptLog};
 use connection::Connection;
 
@@ -35,7 +36,7 @@ pub struct Upstream {
 impl Upstream {
     /// Begins to listen.
     pub async fn start(attempt_log: &Arc<AttemptLog>) -> Self {
-        let place = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let place = bound_socket(ANY_PORT);
         let address = place.local_addr().unwrap();
         let storm = watch::Sender::new(0);
         let mut upstream =
@@ -58,7 +59,7 @@ impl Upstream {
 
     /// Listens again.
     pub fn come_back(&mut self) {
-        let listener = socket(self.address).listen(BACKLOG).unwrap();
+        let listener = bound_socket(self.address).listen(BACKLOG).unwrap();
         self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.attempt_log), self.storm.clone())));
     }
 }
@@ -69,13 +70,6 @@ impl Drop for Upstream {
             accepting.abort();
         }
     }
-}
-
-fn socket(address: SocketAddr) -> TcpSocket {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
-    socket
 }
 
 async fn accept(listener: TcpListener, attempt_log: Arc<AttemptLog>, storm: watch::Sender<u64>) {
