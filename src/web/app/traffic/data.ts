@@ -111,7 +111,9 @@ export class Stats {
     this.lastTick = Date.now();
     const last = this.samples.at(-1);
     this.merge(tick, [tick.sample]);
-    if (last !== undefined && tick.sample.t - last.t > MISSED_TICK_MS) void this.load();
+    // After a failed request too: it may have failed while ticks came again, which would hide it from the timer.
+    const isIncomplete = last !== undefined && tick.sample.t - last.t > MISSED_TICK_MS;
+    if (isIncomplete || this.error !== null) void this.load();
   }
 
   private async load(): Promise<void> {
