@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::{fails, one_at_a_time, stream};
 use crate::server::Server;
+use tokio::time::timeout;
+
 use test_support::becomes;
 use test_support::completion_stream::Ending;
 use test_support::frames::{first, frame, last, request, text};
@@ -126,7 +128,8 @@ async fn comments_reset_the_idle_timeout() {
     let began = Instant::now();
     let pace = async {
         for gate in &gates {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            let closed = timeout(Duration::from_millis(300), upstream.await_closed()).await;
+            assert!(closed.is_err(), "the pause is shorter than the timeout");
             gate.open();
         }
     };
@@ -148,7 +151,8 @@ async fn a_slow_client_does_not_trigger_the_idle_timeout_of_the_upstream() {
     let mut connection = Connection::open_narrow(server.address, 4096).await;
     let mut answer = connection.ask(&stream()).await;
     let Piece::Data(begin) = answer.piece().await else { panic!("a first piece") };
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    let closed = timeout(Duration::from_millis(600), upstream.await_closed()).await;
+    assert!(closed.is_err(), "the upstream is silent for longer than its timeout, but the client is the cause");
     let mut body = begin.to_vec();
     body.extend(answer.body().await);
     let expected =

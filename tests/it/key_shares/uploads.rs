@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{KEYS, ONE, OTHER};
 use crate::server::Server;
+use tokio::time::timeout;
+
 use test_support::http::{Connection, Request, Whole};
 use test_support::{becomes, soon};
 
@@ -34,10 +36,10 @@ async fn stalled(server: &Server, key: &str) -> Connection {
 /// Sends a byte at intervals until the answer arrives.
 async fn drip(mut connection: Connection) -> Whole {
     for _ in 0..MISSING - 1 {
-        // The pace of the client, not a wait for the server.
-        tokio::select! {
-            answer = async { connection.answer().await.whole().await } => return answer,
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        // The pace of the client, which stops at an answer.
+        let answer = async { connection.answer().await.whole().await };
+        if let Ok(answer) = timeout(Duration::from_millis(200), answer).await {
+            return answer;
         }
         connection.send_raw(b" ").await;
     }
