@@ -152,9 +152,9 @@ impl Route {
         self.budget.withdraw(now)
     }
 
-    /// Chooses the next member, none of those in `tried`. The first tier (the lowest priority) with an available member
-    /// is used: its half-open member, or else the member with the fewest requests in flight for its weight; equally
-    /// loaded members take turns by weight. A route's only member is always available.
+    /// Chooses the next member as of `now`, none of those in `tried`. The first tier (the lowest priority) with an
+    /// available member is used: its half-open member, or else the member with the fewest requests in flight for its
+    /// weight; equally loaded members take turns by weight. A route's only member is always available.
     #[must_use]
     pub fn pick(&self, tried: &[usize], now: Instant) -> Option<Pick> {
         if self.members.len() == 1 {
