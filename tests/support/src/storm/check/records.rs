@@ -159,8 +159,9 @@ fn prompt(case: &Case, row: &Row) -> Option<String> {
     // A timeout may have preceded the refusal.
     let refused = refused && !matches!(reason, "upstream_timeout" | "upstream_closed");
     let due = if (unasked || refused) && row.completion == 0 { 0 } else { estimate };
-    // The same may be true here; but of an attempt that was made because all were ejected, only that is reported.
-    let hidden = refused && reason == "server_is_overloaded" && row.prompt == estimate;
+    // The same may be true here; but of an attempt that was made because all were ejected, only that is reported. The
+    // upstream has no record of one that it closed before it had read the request.
+    let hidden = (refused || case.last().is_none()) && reason == "server_is_overloaded" && row.prompt == estimate;
     // A closed idle connection and the refusal of its replacement are not recorded as an attempt either.
     let vanished = reason == "server_is_overloaded"
         && row.prompt == 0
