@@ -1,6 +1,6 @@
 //! The server as a whole: from a configuration to a server that accepts connections, and to its end.
 //!
-//! [`start`] opens the adapters (`adapters`: listeners, database, keys, events), builds the state of the handlers
+//! [`start`] binds the listeners (`listen`), opens the adapters (`adapters`: database, keys, events), builds the state of the handlers
 //! (`state`), starts the worker threads and serves (`server`, `connection`). [`Running`] is the handle of a server; its
 //! end follows the phases of [`Shutdown`](crate::time::Shutdown). This module depends on all others but the command
 //! line; nothing else depends on it.
@@ -8,15 +8,20 @@
 mod adapters;
 mod background;
 mod client_socket;
+mod client_stream;
 mod connection;
 mod error;
+mod file_version;
+mod listen;
 mod running;
 mod secret_files;
 mod server;
 mod start;
 mod state;
+mod tls_files;
 mod workers;
 
 pub use error::AppError;
+pub use listen::{InheritedSockets, ListenerAddress};
 pub use running::Running;
 pub use start::{start, start_with};

@@ -81,7 +81,7 @@ fn check_reports_every_error_at_once_and_exits_64() {
         "lisen: unknown key; did you mean listen? (petstream.yaml:1)",
         "models[0].upstreams[0].base_url: the environment variable NO_SUCH is not set; set it or remove ${NO_SUCH} \
          (petstream.yaml:5)",
-        "PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, found \"nowhere\" (environment)",
+        "PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, unix:PATH, or systemd, found \"nowhere\" (environment)",
         "--log-format: expected one of auto, text, json, found \"xml\" (command line)",
         "PETSTREAM_API_KEY: key 1: the secret is shorter than 4 characters; `petstream keys create` makes a good one \
          (environment)",

@@ -17,7 +17,7 @@ pub(super) async fn healthz() -> Json<Value> {
 /// 200 while the server accepts requests; 503 when the database does not answer or can't be written, and during a
 /// shutdown.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
-    let problem = if state.shutdown.stop.is_raised() {
+    let problem = if state.shutdown.leaving.is_raised() {
         Some("shutting down")
     } else if let Err(error) = state.store.ping().await {
         tracing::warn!(%error, "not ready");

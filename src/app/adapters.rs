@@ -1,12 +1,9 @@
-//! Opens what the server is connected to: its sockets, the database, and the services that read from it.
+//! Opens what the server is connected to: the database, and the services that read from it.
 //!
 //! Each function opens one adapter and starts the background tasks that keep it current.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::net::{TcpListener, TcpSocket};
 
 use super::AppError;
 use super::background::BackgroundTasks;
@@ -26,46 +23,8 @@ use crate::store::{Store, StoreError};
 use crate::upstream::Routes;
 use crate::wire::api_key::Scopes;
 
-/// Connections that may wait to be accepted (the kernel caps it at `net.core.somaxconn`). With the usual 128, part of a
-/// burst of clients waits a second for the retransmission of its SYN.
-const BACKLOG: u32 = 4_096;
 /// Time between two checks of idle upstream connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
-
-/// The sockets that accept connections.
-pub(super) struct Listeners {
-    pub(super) main: BoundListener,
-    /// `metrics.listen`, if it is set.
-    pub(super) metrics: Option<BoundListener>,
-}
-
-/// A listener and its address: with port 0 in the configuration, the port that it got.
-pub(super) struct BoundListener {
-    pub(super) listener: TcpListener,
-    pub(super) address: SocketAddr,
-}
-
-impl Listeners {
-    pub(super) fn bind(config: &Config) -> Result<Self, AppError> {
-        let main = BoundListener::bind(config.listen).map_err(|error| AppError::Listen(config.listen, error))?;
-        let metrics = config
-            .metrics_listen
-            .map(|address| BoundListener::bind(address).map_err(|error| AppError::MetricsListen(address, error)));
-        Ok(Self { main, metrics: metrics.transpose()? })
-    }
-}
-
-impl BoundListener {
-    fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // Otherwise a restart fails while connections of the last process are in TIME_WAIT.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
-    }
-}
 
 /// Opens the database. A task watches its files until the last connection has ended.
 pub(super) async fn open_store(config: &Config, tasks: &BackgroundTasks) -> Result<Store, StoreError> {
@@ -140,7 +99,7 @@ pub(super) async fn open_events(
     let browsers =
         Browsers::new(sessions, public_path.of(events::PATH), config.secure_cookies, config.allow_origins.clone());
     // A stream that is still open at the drain deadline ends without a time at which to reconnect.
-    let shutdown_window = config.events.shutdown_window.min(config.drain);
+    let shutdown_window = config.events.shutdown_window.min(config.drain.at_most);
     let config = EventsConfig { shutdown_window, ..config.events };
     Ok(Events::new(hub, browsers, &config, public_path, shutdown.abort.clone()))
 }

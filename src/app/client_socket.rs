@@ -10,11 +10,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::client_stream::ClientStream;
 use crate::http::server::Socket;
 use crate::time::ResponseDeadline;
 
@@ -23,15 +22,10 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes that are read and discarded at once meanwhile.
 const DISCARD_CHUNK: usize = 4096;
 
-/// Bytes that the kernel accepts before it has sent them (`TCP_NOTSENT_LOWAT`). Without a bound it reports that a full
-/// send buffer can be written to only when a third is free, which may be megabytes: a slow reader would look like a
-/// stalled one, and take as much memory.
-const MAX_UNSENT: u32 = 128 * 1024;
-
 /// A client's socket. A body is not polled while its last frame waits to be written, so a client that has stopped
 /// reading can be detected only here.
 pub(super) struct ClientSocket {
-    tcp: TcpStream,
+    stream: ClientStream,
     /// Longest time for which a write may wait.
     write_idle: Duration,
     /// When the answer that is being written must be over.
@@ -43,31 +37,13 @@ pub(super) struct ClientSocket {
     linger_timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// Sets the options of an accepted socket: no Nagle algorithm, which would delay tokens until the last one is
-/// acknowledged, and a bounded send buffer.
-pub(super) fn prepare(tcp: &TcpStream) {
-    if let Err(error) = tcp.set_nodelay(true).and_then(|()| limit_unsent(tcp)) {
-        tracing::debug!(%error, "a socket's options");
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn limit_unsent(tcp: &TcpStream) -> io::Result<()> {
-    SockRef::from(tcp).set_tcp_notsent_lowat(MAX_UNSENT)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limit_unsent(_: &TcpStream) -> io::Result<()> {
-    Ok(())
-}
-
 impl ClientSocket {
-    pub(super) const fn new(tcp: TcpStream, write_idle: Duration, ends_at: ResponseDeadline) -> Self {
-        Self { tcp, write_idle, ends_at, write_timer: None, write_waits: false, linger_timer: None }
+    pub(super) const fn new(stream: ClientStream, write_idle: Duration, ends_at: ResponseDeadline) -> Self {
+        Self { stream, write_idle, ends_at, write_timer: None, write_waits: false, linger_timer: None }
     }
 
     /// The result of a write; an error if the client has taken nothing for too long, or the answer's time is up.
-    fn check_timeout(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn check_timeout<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if write.is_ready() {
             self.write_waits = false;
             return write;
@@ -91,13 +67,13 @@ impl ClientSocket {
 
 impl AsyncRead for ClientSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for ClientSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let write = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        let write = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.check_timeout(cx, write)
     }
 
@@ -106,26 +82,27 @@ impl AsyncWrite for ClientSocket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let write = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        let write = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.check_timeout(cx, write)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        let flush = Pin::new(&mut self.stream).poll_flush(cx);
+        self.check_timeout(cx, flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 impl Socket for ClientSocket {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp.poll_read_ready(cx)
+        self.stream.poll_readable(cx)
     }
 
     fn ends_with_client(&self) -> bool {
@@ -137,8 +114,8 @@ impl Socket for ClientSocket {
     /// lose the last answer to the reset, for example a 413 for a body that was not read.
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if self.linger_timer.is_none() {
-            ready!(Pin::new(&mut self.tcp).poll_shutdown(cx))?;
-            if !unread && !self.has_unread() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            if !unread && !self.stream.has_unread() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -148,7 +125,7 @@ impl Socket for ClientSocket {
         for _ in 0..64 {
             let mut discarded = [MaybeUninit::uninit(); DISCARD_CHUNK];
             let mut buf = ReadBuf::uninit(&mut discarded);
-            match Pin::new(&mut self.tcp).poll_read(cx, &mut buf) {
+            match self.stream.poll_read_raw(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => return over.map(Ok),
@@ -162,27 +139,18 @@ impl Socket for ClientSocket {
     }
 }
 
-impl ClientSocket {
-    /// Whether bytes have arrived that were not read. A system call, since a poll is also pending when the task's
-    /// cooperative budget is used up.
-    fn has_unread(&self) -> bool {
-        let peeked = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
-        matches!(peeked, Ok(1..))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_cut() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = ClientSocket::new(tcp, Duration::from_millis(50), ResponseDeadline::default());
+        let mut connection = ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_millis(50), ResponseDeadline::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
@@ -194,7 +162,7 @@ mod tests {
         let (tcp, _) = listener.accept().await.unwrap();
         let ends_at = ResponseDeadline::default();
         ends_at.set(Some(Instant::now() + Duration::from_millis(50)));
-        let mut connection = ClientSocket::new(tcp, Duration::from_secs(3_600), ends_at);
+        let mut connection = ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_secs(3_600), ends_at);
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
@@ -204,9 +172,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = ClientSocket::new(tcp, Duration::from_secs(1), ResponseDeadline::default());
+        let mut connection = ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_secs(1), ResponseDeadline::default());
         client.write_all(b"unread").await.unwrap();
-        connection.tcp.readable().await.unwrap();
+        std::future::poll_fn(|cx| connection.poll_readable(cx)).await.unwrap();
         let closed = std::future::poll_fn(|cx| {
             while let Poll::Ready(turn) = tokio::task::coop::poll_proceed(cx) {
                 turn.made_progress();

@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
-use super::client_socket::{ClientSocket, prepare};
+use super::client_socket::ClientSocket;
+use super::client_stream::ClientStream;
 use crate::api::{ApiService, ResponseFuture};
 use crate::http::server::{Connection, ConnectionOptions, RequestBody};
 use crate::middleware::context::ConnectionContext;
-use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer};
+use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer, jitter};
+use crate::wire::api_key::KeyHash;
 
 /// How long a connection may take to send its last error frame after `abort`.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,31 +27,38 @@ const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct ConnectionFactory {
     pub(super) api: ApiService,
     pub(super) options: ConnectionOptions,
+    /// Age at which a connection is closed after its current response, plus or minus a tenth.
+    pub(super) age: Option<Duration>,
     /// Longest time in which a client takes no byte of an answer.
     pub(super) write_idle: Duration,
     pub(super) shutdown: Shutdown,
 }
 
 impl ConnectionFactory {
-    /// Serves a connection; ready when it is closed, which also releases `permit`.
+    /// Serves a connection; ready when it is closed, which also releases `permit`. `peer` is the client's address, none
+    /// behind a unix socket.
     pub(super) fn serve(
         &self,
-        tcp: TcpStream,
-        peer: SocketAddr,
+        stream: ClientStream,
+        peer: Option<SocketAddr>,
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        prepare(&tcp);
+        let names = stream.certificate_names();
+        let hashes = || names.iter().map(|name| KeyHash::of_certificate(name)).collect();
+        let certificates = (!names.is_empty()).then(hashes);
+        // At random, so that connections that began together do not end together.
+        let age = self.age.map(|age| age.mul_f64(0.9) + jitter(age / 5));
         let mut api = self.api.clone();
         let ends_at = ResponseDeadline::default();
-        let socket = ClientSocket::new(tcp, self.write_idle, ends_at.clone());
+        let socket = ClientSocket::new(stream, self.write_idle, ends_at.clone());
         let timer = TaskTimer::default();
-        let context = ConnectionContext { peer: Some(peer), deadline: ends_at, timer: timer.clone() };
+        let context = ConnectionContext { peer, certificates, deadline: ends_at, timer: timer.clone() };
         let service = move |request| {
             context.deadline.begin();
             api.call(context.clone(), request)
         };
         ConnectionTask {
-            http: Connection::new(socket, self.options, timer, service, self.api.refuser()),
+            http: Connection::new(socket, ConnectionOptions { age, ..self.options }, timer, service, self.api.refuser()),
             stop: Some(self.shutdown.stop.watch()),
             abort: self.shutdown.abort.watch(),
             final_flush: None,

@@ -3,15 +3,21 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::listen::ListenerAddress;
 use crate::auth::keyring::FirstKeyError;
 use crate::http::client::TlsError;
+use crate::http::server::ServerTlsError;
 use crate::store::StoreError;
 
 /// Why the server could not start. The text names the setting to change.
 #[derive(Debug)]
 pub enum AppError {
-    /// `listen` can't be bound.
-    Listen(SocketAddr, std::io::Error),
+    /// An address of `listen` can't be bound.
+    Listen(String, std::io::Error),
+    /// The certificate of a listener can't be used.
+    ListenerTls(ServerTlsError),
+    /// `auth: none` with a socket from systemd that other machines can connect to.
+    OpenToAll(ListenerAddress),
     /// `metrics.listen` can't be bound.
     MetricsListen(SocketAddr, std::io::Error),
     /// The database at this address can't be used.
@@ -32,6 +38,12 @@ impl fmt::Display for AppError {
             Self::Listen(address, error) => {
                 write!(f, "listen: {address}: {error}; choose another address with --listen or PETSTREAM_LISTEN")
             }
+            Self::ListenerTls(error) => error.fmt(f),
+            Self::OpenToAll(address) => write!(
+                f,
+                "auth: none lets everybody in and is refused on {address}, which systemd has passed; let the .socket \
+                 unit listen on a loopback address, or set auth: keys"
+            ),
             Self::MetricsListen(address, error) => {
                 write!(f, "metrics.listen: {address}: {error}; choose another address")
             }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::background::BackgroundTasks;
+use super::listen::ListenerAddress;
 use super::server::Server;
 use crate::api::Route;
+use crate::config::Drain;
 use crate::store::Store;
 use crate::time::Shutdown;
 
@@ -16,8 +18,8 @@ const METRICS_DRAIN: Duration = Duration::from_secs(1);
 
 /// A server that accepts connections.
 pub struct Running {
-    /// The address of the listener; with port 0 in the configuration, the assigned port.
-    pub address: SocketAddr,
+    /// The addresses of the listeners, in the order of the configuration.
+    pub addresses: Vec<ListenerAddress>,
     /// The address of the metrics listener, if there is one.
     pub metrics_address: Option<SocketAddr>,
     /// The secret of the first key, if one was made because there was none.
@@ -29,13 +31,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Begins to shut down: not ready, no new connections; running requests go on until they end or until the drain
-    /// deadline.
+    /// Begins to shut down: not ready; after `drain.delay` no new connections; running requests go on until they end or
+    /// until the drain deadline.
     pub fn stop(&self) {
-        self.shutdown.stop.raise();
+        self.shutdown.leaving.raise();
     }
 
-    /// The phases of the shutdown. The owner of the server may raise `stop` and `skip_drain`.
+    /// The address of the first TCP listener; none if all are unix sockets.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.addresses.iter().find_map(ListenerAddress::tcp)
+    }
+
+    /// The phases of the shutdown. The owner of the server may raise `leaving` and `skip_drain`.
     #[must_use]
     pub const fn shutdown(&self) -> &Shutdown {
         &self.shutdown
@@ -51,8 +59,7 @@ impl Running {
 /// Everything that has to end, in the order of [`Shutdown`].
 pub(super) struct Lifetime {
     pub(super) server: Server,
-    /// Longest time for running requests after `stop`.
-    pub(super) drain: Duration,
+    pub(super) drain: Drain,
     pub(super) metrics_server: Option<Server>,
     pub(super) usage_writer: JoinHandle<()>,
     pub(super) tasks: BackgroundTasks,
@@ -60,12 +67,12 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    /// Serves until `stop`, then ends everything.
+    /// Serves until the shutdown, then ends everything.
     pub(super) async fn run(self) {
         let Self { server, drain, metrics_server, usage_writer, tasks, store } = self;
         let shutdown = tasks.shutdown.clone();
         let main = async {
-            let workers = server.run(drain).await;
+            let workers = server.run(drain.at_most).await;
             shutdown.disconnected.raise();
             // Writes what is queued, for a few seconds at most.
             let _ = usage_writer.await;
@@ -78,7 +85,12 @@ impl Lifetime {
                 None => None,
             }
         };
-        let workers = tokio::join!(main, metrics);
+        let leave = async {
+            shutdown.leaving.token().cancelled().await;
+            shutdown.skip_drain.token().run_until_cancelled(tokio::time::sleep(drain.delay)).await;
+            shutdown.stop.raise();
+        };
+        let (workers, _, ()) = tokio::join!(main, metrics, leave);
         tasks.finished().await;
         // Waits for connections that tasks on the workers still give back. One that is dropped with its runtime would
         // be closed some time later, perhaps never, and the write-ahead log would stay beside the database.

@@ -1,16 +1,14 @@
 //! Reloads secrets that are files of their own (`key_file`, `api_key_file`) when they change, so that keys can be
 //! rotated without a restart.
 //!
-//! Once a second each file's device, inode, modification time and size are compared: that detects a file that was
-//! rewritten, one that was renamed into its place, and a symbolic link that points elsewhere, which is how Kubernetes
-//! updates secrets. A changed file is read when it has been unchanged for a second, since it may be half written. A
+//! Once a second each file's [`FileVersion`] is compared. A changed file is read when it has been unchanged for a second, since it may be half written. A
 //! file that can't be used changes nothing: the last key stays in force, and an error is logged. Files that are not
 //! regular (pipes) are read at the start only, as is every other file of the configuration: `ca_file` needs a restart.
 
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::file_version::FileVersion;
 use crate::auth::keyring::Keyring;
 use crate::config::{KeyConfig, Secret, SecretFile, check_key_length};
 use crate::upstream::{Routes, Target};
@@ -26,9 +24,9 @@ struct WatchedFile {
     file: SecretFile,
     owner: SecretOwner,
     /// The version that was read last.
-    read: Version,
+    read: Option<FileVersion>,
     /// The version at the last check.
-    checked: Version,
+    checked: Option<FileVersion>,
 }
 
 /// The owner of a secret.
@@ -38,10 +36,6 @@ enum SecretOwner {
     /// An upstream's credential.
     Target(Arc<Target>),
 }
-
-/// Identifies the content of a file: device, inode, modification time (seconds, nanoseconds) and size; none: there is
-/// no such file.
-type Version = Option<(u64, u64, i64, i64, u64)>;
 
 impl SecretFiles {
     /// The files of `keys`, which belong to `keyring` (none: `auth: none`), and of the targets of `routes`.
@@ -72,7 +66,7 @@ impl SecretFiles {
 
 impl WatchedFile {
     async fn check(&mut self) {
-        let current = version(&self.file).await;
+        let current = FileVersion::of(&self.file.path).await;
         let settled = current == self.checked;
         self.checked = current;
         if !settled || current == self.read {
@@ -117,11 +111,6 @@ impl SecretOwner {
     }
 }
 
-async fn version(file: &SecretFile) -> Version {
-    let file = tokio::fs::metadata(&file.path).await.ok().filter(std::fs::Metadata::is_file)?;
-    Some((file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +140,7 @@ mod tests {
             let keys = [KeyConfig {
                 name: "alice".to_owned(),
                 hash: KeyHash::of("old-key"),
+                certificate: None,
                 file: Some(key),
                 expires_at: None,
                 models: None,

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
+use super::client_stream::{AcceptedSocket, ClientStream};
 use super::connection::ConnectionFactory;
+use super::listen::{Listener, ListenerProtocol, read_header};
 use super::workers::Workers;
 use crate::api::ApiService;
 use crate::config::Limits;
@@ -16,33 +19,49 @@ use crate::time::Shutdown;
 
 /// Pause after a failed accept. It fails for want of memory or file descriptors, which come back when others close.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// How long a connection that has not begun may take for it after `stop`: a request may be in transit.
+const FINAL_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A listener and what it serves.
+/// Listeners and what they serve.
 pub(super) struct Server {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     /// One permit for each connection, at most `limits.connections`.
     permits: Arc<Semaphore>,
     workers: Workers,
     connections: Arc<ConnectionFactory>,
+    /// Longest time for the PROXY header and the TLS handshake of a connection.
+    handshake_timeout: Duration,
     shutdown: Shutdown,
 }
 
+/// What a server serves, and its settings.
+pub(super) struct Serving<'a> {
+    pub(super) api: ApiService,
+    pub(super) limits: &'a Limits,
+    /// See [`Config::connection_age`](crate::config::Config::connection_age).
+    pub(super) connection_age: Option<Duration>,
+}
+
 impl Server {
-    /// A server of `api`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
-    pub(super) fn new(
-        listener: TcpListener,
-        api: ApiService,
-        limits: &Limits,
-        workers: Workers,
-        shutdown: Shutdown,
-    ) -> Self {
-        let options = ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
-        let connections = ConnectionFactory { api, options, write_idle: limits.write_idle, shutdown: shutdown.clone() };
+    /// A server on `listeners`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain
+    /// deadline.
+    pub(super) fn new(listeners: Vec<Listener>, serving: Serving<'_>, workers: Workers, shutdown: Shutdown) -> Self {
+        let Serving { api, limits, connection_age } = serving;
+        let options =
+            ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive, age: None };
+        let connections = ConnectionFactory {
+            api,
+            options,
+            age: connection_age,
+            write_idle: limits.write_idle,
+            shutdown: shutdown.clone(),
+        };
         Self {
-            listener,
+            listeners,
             permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             workers,
             connections: Arc::new(connections),
+            handshake_timeout: limits.header_read,
             shutdown,
         }
     }
@@ -54,14 +73,21 @@ impl Server {
     /// back to the database's pools. They must outlive the database.
     #[must_use = "the database is closed before the workers are dropped"]
     pub(super) async fn run(self, drain: Duration) -> Workers {
-        let Self { listener, permits, workers, connections, shutdown } = self;
-        while let Some((tcp, peer, permit)) =
-            shutdown.stop.token().run_until_cancelled(accept(&listener, &permits)).await
-        {
-            workers.spawn(serve(Arc::clone(&connections), tcp, peer, permit));
-        }
+        let Self { listeners, permits, workers, connections, handshake_timeout, shutdown } = self;
+        let accepting = listeners.iter().map(async |listener| {
+            loop {
+                let (socket, peer, permit) = accept(listener, &permits).await;
+                let beginning = Beginning {
+                    protocol: Arc::clone(&listener.protocol),
+                    timeout: handshake_timeout,
+                    shutdown: shutdown.clone(),
+                };
+                workers.spawn(serve(Arc::clone(&connections), socket, peer, permit, beginning));
+            }
+        });
+        let _: Option<Vec<()>> = shutdown.stop.token().run_until_cancelled(join_all(accepting)).await;
         // From here on the kernel refuses new connections instead of queueing them.
-        drop(listener);
+        drop(listeners);
         let why = tokio::select! {
             () = workers.idle() => return workers,
             () = tokio::time::sleep(drain) => "cut at the drain deadline",
@@ -76,41 +102,81 @@ impl Server {
 
 /// The next connection, once a permit is free. Further ones wait in the kernel's queue.
 async fn accept(
-    listener: &TcpListener,
+    listener: &Listener,
     permits: &Arc<Semaphore>,
-) -> (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit) {
+) -> (AcceptedSocket, Option<SocketAddr>, OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
             // Unreachable: the semaphore is never closed.
             std::future::pending::<()>().await;
             continue;
         };
-        // Deregistered from this thread's poller: the connection belongs to a worker's runtime from here on.
-        let accepted = listener.accept().await.and_then(|(tcp, peer)| Ok((tcp.into_std()?, peer)));
-        match accepted {
-            Ok((tcp, peer)) => return (tcp, peer, permit),
+        match listener.accept().await {
+            Ok((socket, peer)) => return (socket, peer, permit),
             Err(error) => {
-                tracing::warn!(%error, "a connection can't be accepted");
+                tracing::warn!(%error, listener = %listener.address, "a connection can't be accepted");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
 }
 
+/// What precedes HTTP on a connection.
+struct Beginning {
+    protocol: Arc<ListenerProtocol>,
+    timeout: Duration,
+    shutdown: Shutdown,
+}
+
 /// Serves one connection to its end. The client may break it at any time, which the line of its request in the log
 /// reports; here it is a matter of debugging.
 async fn serve(
     connections: Arc<ConnectionFactory>,
-    tcp: std::net::TcpStream,
-    peer: SocketAddr,
+    socket: AcceptedSocket,
+    peer: Option<SocketAddr>,
     permit: OwnedSemaphorePermit,
+    beginning: Beginning,
 ) {
-    match TcpStream::from_std(tcp) {
-        Ok(tcp) => {
-            if let Err(error) = connections.serve(tcp, peer, permit).await {
-                tracing::debug!(%error, "a connection broke");
-            }
+    let stream = match ClientStream::register(socket) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "a connection can't be served"),
+    };
+    let (stream, peer) = match beginning.run(stream, peer).await {
+        Ok(begun) => begun,
+        Err(error) => return tracing::debug!(%error, ?peer, "a connection did not begin"),
+    };
+    if let Err(error) = connections.serve(stream, peer, permit).await {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+impl Beginning {
+    /// The stream of plain text, and the address of the client.
+    async fn run(
+        self,
+        mut stream: ClientStream,
+        peer: Option<SocketAddr>,
+    ) -> std::io::Result<(ClientStream, Option<SocketAddr>)> {
+        let Self { protocol, timeout: limit, shutdown } = self;
+        let ListenerProtocol { proxy_protocol, tls } = &*protocol;
+        if !proxy_protocol && tls.is_none() {
+            return Ok((stream, peer));
         }
-        Err(error) => tracing::warn!(%error, "a connection can't be served"),
+        let begin = async {
+            let client = if *proxy_protocol { read_header(&mut stream).await? } else { None };
+            let stream = match tls {
+                Some(tls) => stream.with_tls(tls).await?,
+                None => stream,
+            };
+            Ok((stream, client.or(peer)))
+        };
+        let last = async {
+            shutdown.stop.token().cancelled().await;
+            tokio::time::sleep(FINAL_HANDSHAKE_TIMEOUT).await;
+        };
+        tokio::select! {
+            begun = timeout(limit, begin) => begun.unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into())),
+            () = last => Err(std::io::ErrorKind::TimedOut.into()),
+        }
     }
 }

@@ -4,12 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::AppError;
-use super::adapters::{Listeners, open_authentication, open_events, open_pets, open_store, sweep};
+use super::adapters::{open_authentication, open_events, open_pets, open_store, sweep};
 use super::background::BackgroundTasks;
+use super::listen::{InheritedSockets, Listener, Listeners};
 use super::running::{Lifetime, Running};
 use super::secret_files::SecretFiles;
-use super::server::Server;
+use super::server::{Server, Serving};
 use super::state::{self, Adapters};
+use super::tls_files::TlsWatcher;
 use super::workers::Workers;
 use crate::api::{self, AppState, open_router};
 use crate::config::{Config, Limits};
@@ -22,21 +24,21 @@ use crate::wire::tokens;
 /// Most connections to the metrics listener: a few scrapers and probes.
 const MAX_METRICS_CONNECTIONS: usize = 64;
 
-/// Opens everything and begins to serve.
+/// Opens everything and begins to serve; `inherited` are the sockets that systemd has passed.
 ///
 /// # Errors
 /// [`AppError`], whose text names the setting to change.
-pub async fn start(config: Config) -> Result<Running, AppError> {
-    start_with(config, Clock::real()).await
+pub async fn start(config: Config, inherited: InheritedSockets) -> Result<Running, AppError> {
+    start_with(config, inherited, Clock::real()).await
 }
 
 /// As [`start`], with a clock for the rate limits: tests move it by hand.
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppError> {
+pub async fn start_with(config: Config, inherited: InheritedSockets, clock: Clock) -> Result<Running, AppError> {
     let config = config.with_shares();
-    let listeners = Listeners::bind(&config)?;
+    let listeners = Listeners::bind(&config, inherited)?;
     preload(config.page);
     let tasks = BackgroundTasks::default();
     let shutdown = tasks.shutdown.clone();
@@ -57,23 +59,25 @@ pub async fn start_with(config: Config, clock: Clock) -> Result<Running, AppErro
     tasks.spawn_until_disconnected(state.stats.clone().run());
     tasks.spawn_until_disconnected(secret_files.watch());
     tasks.spawn_until_stop(sweep(Arc::clone(&state.routes)));
+    tasks.spawn_until_stop(TlsWatcher::new(&listeners.main).watch());
 
     // Servers.
-    let (address, metrics_address) =
-        (listeners.main.address, listeners.metrics.as_ref().map(|metrics| metrics.address));
+    let addresses = listeners.main.iter().map(|listener| listener.address.clone()).collect();
+    let metrics_address = listeners.metrics.as_ref().and_then(|metrics| metrics.address.tcp());
     let workers = Workers::start(config.threads).map_err(AppError::Threads)?;
     let metrics_server = match listeners.metrics {
-        Some(metrics) => Some(metrics_server(metrics.listener, Arc::clone(&state), &config, &shutdown)?),
+        Some(metrics) => Some(metrics_server(metrics, Arc::clone(&state), &config, &shutdown)?),
         None => None,
     };
     let limiter = Limiter::new(config.limits.total, clock);
     let api = api::service(state, authenticator, limiter, config.allow_origins);
     let routes = api.routes().to_vec();
-    let server = Server::new(listeners.main.listener, api, &config.limits, workers, shutdown.clone());
+    let serving = Serving { api, limits: &config.limits, connection_age: config.connection_age };
+    let server = Server::new(listeners.main, serving, workers, shutdown.clone());
 
     let lifetime = Lifetime { server, drain: config.drain, metrics_server, usage_writer, tasks, store };
     let done = tokio::spawn(lifetime.run());
-    Ok(Running { address, metrics_address, first_key, routes, shutdown, done })
+    Ok(Running { addresses, metrics_address, first_key, routes, shutdown, done })
 }
 
 /// Initializes in the background what takes long, so that neither the start nor the first requests wait for all of it.
@@ -89,7 +93,7 @@ fn preload(page: bool) {
 /// The server of `metrics.listen`, on a thread of its own. It serves during the drain and until usage records are
 /// written, so that the whole shutdown can be observed.
 fn metrics_server(
-    listener: tokio::net::TcpListener,
+    listener: Listener,
     state: Arc<AppState>,
     config: &Config,
     shutdown: &Shutdown,
@@ -97,5 +101,6 @@ fn metrics_server(
     let workers = Workers::start(NonZeroUsize::MIN).map_err(AppError::Threads)?;
     let limits = Limits { connections: MAX_METRICS_CONNECTIONS, ..config.limits };
     let shutdown = Shutdown { stop: shutdown.flushed.clone(), ..Shutdown::default() };
-    Ok(Server::new(listener, open_router(state).into(), &limits, workers, shutdown))
+    let serving = Serving { api: open_router(state).into(), limits: &limits, connection_age: None };
+    Ok(Server::new(vec![listener], serving, workers, shutdown))
 }

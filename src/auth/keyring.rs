@@ -114,7 +114,7 @@ impl Keyring {
         let at = Instant::now();
         let (version, stored) = store.active_keys().await?;
         let per_key = limits.per_key;
-        let configured: Vec<_> = configured.iter().map(|key| (key.hash, Arc::new(from_config(key, per_key)))).collect();
+        let configured: Configured = configured.iter().flat_map(|key| from_config(key, per_key)).collect();
         let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
         let last_read = Mutex::new(LastRead { at, version, failing: false });
         let configured = StdMutex::new(configured);
@@ -204,15 +204,17 @@ fn collect(stored: &[StoredKey], configured: &[(KeyHash, Arc<Principal>)], per_k
     stored.chain(configured.iter().cloned()).collect()
 }
 
-fn from_config(key: &KeyConfig, per_key: RateLimits) -> Principal {
-    Principal {
+/// The entries of a configured key: by its secret, and by its certificate.
+fn from_config(key: &KeyConfig, per_key: RateLimits) -> impl Iterator<Item = (KeyHash, Arc<Principal>)> {
+    let principal = Arc::new(Principal {
         id: format!("config:{}", key.name).into(),
         name: key.name.as_str().into(),
         expires_at: key.expires_at,
         models: key.models.clone(),
         scopes: key.scopes,
         limits: key.limits.or(per_key),
-    }
+    });
+    std::iter::once(key.hash).chain(key.certificate).map(move |hash| (hash, Arc::clone(&principal)))
 }
 
 fn from_store(stored: &StoredKey, per_key: RateLimits) -> Principal {

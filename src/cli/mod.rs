@@ -16,6 +16,7 @@ mod restore;
 mod run;
 mod runtime;
 mod serve;
+mod service_manager;
 mod signals;
 mod usage;
 

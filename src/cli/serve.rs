@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use petstream::app::{self, AppError, Running};
+use petstream::app::{self, AppError, InheritedSockets, ListenerAddress, Running};
 use petstream::config::{Config, Sources, load};
 use petstream::telemetry::{self, Flush};
+use sd_notify::NotifyState;
 use tokio::time::{Instant, timeout};
 
 use super::failure::{Failure, message};
+use super::service_manager;
 use super::signals::Signals;
 
 /// File descriptors that the server needs beside its connections: database, listeners, log.
@@ -20,6 +22,8 @@ const RESERVED_FILES: u64 = 64;
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
+    // First: it changes the environment, which no other thread may read meanwhile.
+    let inherited = InheritedSockets::from_environment();
     let mut loaded = load(sources).map_err(Failure::Configuration)?;
     let log = telemetry::init(loaded.config.log_format);
     if let Some(file) = &loaded.file {
@@ -30,14 +34,14 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     }
     let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
     loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
-    serve_until_stopped(loaded.config).map_err(|problem| report(problem, log))
+    serve_until_stopped(loaded.config, inherited).map_err(|problem| report(problem, log))
 }
 
-fn serve_until_stopped(config: Config) -> Result<(), String> {
+fn serve_until_stopped(config: Config, inherited: InheritedSockets) -> Result<(), String> {
     // Connections are served by worker threads; this one accepts them and runs the background tasks.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no threads for the server: {error}"))?;
-    let served = runtime.block_on(run(config));
+    let served = runtime.block_on(run(config, inherited));
     // A name lookup that still blocks in the system's resolver must not hold the process.
     runtime.shutdown_background();
     served.map_err(|error| error.to_string())
@@ -51,15 +55,18 @@ fn report(problem: String, log: Option<Flush>) -> Failure {
     Failure::Reported
 }
 
-async fn run(config: Config) -> Result<(), AppError> {
+async fn run(config: Config, inherited: InheritedSockets) -> Result<(), AppError> {
     // Before the server accepts connections, so that no signal is lost.
     let signals = Signals::catch();
     let page = config.page;
-    let running = app::start(config).await?;
-    tracing::info!("listening on http://{}", running.address);
-    if let Some(secret) = &running.first_key {
-        print_first_key(running.address, secret, page);
+    let running = app::start(config, inherited).await?;
+    for address in &running.addresses {
+        tracing::info!("listening on {address}");
     }
+    if let Some(secret) = &running.first_key {
+        print_first_key(&running.addresses, secret, page);
+    }
+    service_manager::notify(&[NotifyState::Ready]);
     match signals {
         Ok(mut signals) => {
             let name = signals.next().await;
@@ -77,6 +84,7 @@ async fn run(config: Config) -> Result<(), AppError> {
 async fn shut_down(running: Running, name: &'static str, mut signals: Signals) {
     let first = Instant::now();
     tracing::info!(signal = name, "shutting down; a further signal, after more than a second, ends at once");
+    service_manager::notify(&[NotifyState::Stopping]);
     running.stop();
     let shutdown = running.shutdown().clone();
     let mut stopped = pin!(running.stopped());
@@ -93,23 +101,35 @@ async fn shut_down(running: Running, name: &'static str, mut signals: Signals) {
 }
 
 /// Prints the first key and how to use it. On stdout: stderr is the log, which must not contain secrets.
-fn print_first_key(address: SocketAddr, secret: &str, page: bool) {
-    let host = match address.ip() {
-        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port()),
-        _ => address,
-    };
+fn print_first_key(addresses: &[ListenerAddress], secret: &str, page: bool) {
+    let (curl, url) = addresses.first().map_or_else(Default::default, reachable);
     // A closed stdout is not an error: `petstream keys create` makes another key.
     let _ = write!(
         std::io::stdout(),
         "\nA first API key was made, since there was none. It is shown only now:\n\n  {secret}\n\nTry it:\n\n  curl -N \
-         http://{host}/v1/chat/completions -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' -d \
+         {curl}/v1/chat/completions -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' -d \
          '{{\"model\":\"petstore-ai\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"List available \
          pets\"}}]}}'\n\n"
     );
-    if page {
-        let _ = write!(std::io::stdout(), "Or open http://{host}/ in a browser, and sign in with it.\n\n");
+    if page && !url.is_empty() {
+        let _ = write!(std::io::stdout(), "Or open {url}/ in a browser, and sign in with it.\n\n");
     }
     let _ = std::io::stdout().flush();
+}
+
+/// The arguments of curl that reach a listener from this machine, and its URL for a browser; that is empty where there
+/// is none.
+fn reachable(address: &ListenerAddress) -> (String, String) {
+    let ListenerAddress::Tcp { address, tls } = address else {
+        let path = address.to_string();
+        return (format!("--unix-socket {} http://localhost", path.trim_start_matches("unix:")), String::new());
+    };
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port()),
+        _ => *address,
+    };
+    let url = format!("{}://{host}", if *tls { "https" } else { "http" });
+    (url.clone(), url)
 }
 
 /// Raises the limit of open files to what `connections` need at so many sockets each (a proxied stream takes one to

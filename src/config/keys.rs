@@ -20,8 +20,10 @@ const MAX_NAME_LEN: usize = 64;
 pub struct KeyConfig {
     /// Unique name: in logs, usage records and limits.
     pub name: String,
-    /// SHA-256 of the secret.
+    /// SHA-256 of the secret; of a key that is only a certificate, [`KeyHash::of_certificate`].
     pub hash: KeyHash,
+    /// The name in the certificate of a client that stands for the key, if the key has a secret besides.
+    pub certificate: Option<KeyHash>,
     /// The file of the secret, which is reloaded when it changes; none: the secret is in the configuration itself.
     pub file: Option<SecretFile>,
     /// When it expires. Default: never.
@@ -53,27 +55,41 @@ fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
     if keys.iter().any(|other| other.name == key.name) {
         return Some(format!("another key is named {}; choose another name", shown_text(&key.name)));
     }
-    let same = keys.iter().find(|other| other.hash == key.hash)?;
-    Some(format!("the key {} has the same secret; choose another", shown_text(&same.name)))
+    if let Some(same) = keys.iter().find(|other| other.hash == key.hash) {
+        return Some(format!("the key {} has the same secret; choose another", shown_text(&same.name)));
+    }
+    let has = |other: &KeyConfig, hash| other.hash == hash || other.certificate == Some(hash);
+    let same = keys.iter().find(|other| key.certificate.is_some_and(|hash| has(other, hash)) || has(other, key.hash))?;
+    Some(format!("the key {} has the same certificate; choose another", shown_text(&same.name)))
 }
 
 fn key(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let name = walk.require(&mut section, "name", name(MAX_NAME_LEN));
-    let secret = hash(walk, &mut section);
+    let certificate = walk.read(&mut section, "certificate", certificate);
+    let secret = hash(walk, &mut section, certificate.is_some());
     let expires_at = walk.read(&mut section, "expires", moment);
     let models = models(walk, &mut section);
     let scopes = scopes(walk, &mut section);
     let own = walk.take(&mut section, "limits");
     let limits = rates(walk, &join(&path, "limits"), own);
     walk.finish(section);
-    let (hash, file) = secret?;
-    Some(KeyConfig { name: name?, hash, file, expires_at, models, scopes, limits })
+    let certificate = certificate.map(|name| KeyHash::of_certificate(&name));
+    let (hash, file) = secret.or_else(|| Some((certificate?, None)))?;
+    let certificate = certificate.filter(|other| *other != hash);
+    Some(KeyConfig { name: name?, hash, certificate, file, expires_at, models, scopes, limits })
+}
+
+/// Parses a name in a certificate: a DNS name or a URI, as it is written there.
+fn certificate(value: &Value) -> Result<String, String> {
+    let fits = |text: &&str| (1..=2_048).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = value.as_text().filter(fits).ok_or("a DNS name or URI of a certificate, such as spiffe://prod/shop")?;
+    Ok(if text.contains("://") { text.to_owned() } else { text.to_ascii_lowercase() })
 }
 
 /// The hash of the secret, and the file of the secret if there is one.
-fn hash(walk: &mut Walk, section: &mut Section) -> Option<(KeyHash, Option<SecretFile>)> {
+fn hash(walk: &mut Walk, section: &mut Section, has_certificate: bool) -> Option<(KeyHash, Option<SecretFile>)> {
     let outcome = secret::read(walk, section, "key", "key_file");
     let given = walk.take(section, "key_sha256");
     match (outcome, given) {
@@ -97,8 +113,9 @@ fn hash(walk: &mut Walk, section: &mut Section) -> Option<(KeyHash, Option<Secre
             None
         }
         (SecretSetting::Absent, None) => {
-            if section.is_open() {
-                walk.error(&section.path, section.line, "the key has no secret; set key, key_file or key_sha256");
+            if section.is_open() && !has_certificate {
+                let problem = "the key has no secret; set key, key_file, key_sha256 or certificate";
+                walk.error(&section.path, section.line, problem);
             }
             None
         }
@@ -135,6 +152,7 @@ pub(super) fn from_environment(list: &str, keys: &mut Vec<KeyConfig>, errors: &m
         let key = KeyConfig {
             name: format!("env-{}", index + 1),
             hash: KeyHash::of(text),
+            certificate: None,
             file: None,
             expires_at: None,
             models: None,

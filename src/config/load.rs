@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::duration::{duration_between, retention};
+use super::duration::{duration_between, retention, timeout};
 use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
+use super::listen::ListenAddress;
 use super::models::ANY_MODEL;
 use super::settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 use super::substitute::substitute;
+use super::tls::TlsFiles;
 use super::value::{address, choice, database, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{events, keys, limits, models, petstore};
+use super::{events, keys, limits, listen, models, petstore, proxies};
 
 /// The default configuration file with its comments, which `petstream config` prints.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
@@ -29,7 +31,6 @@ const FILE_NAME: &str = "petstream.yaml";
 const MAX_FILE_LEN: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
 const LOG_FORMATS: &[(&str, LogFormat)] =
     &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
 
@@ -105,14 +106,16 @@ pub fn load_database_settings(sources: &Sources) -> Result<DatabaseSettings, Vec
     Ok(DatabaseSettings { database: config.database, key_names: config.keys.into_iter().map(|key| key.name).collect() })
 }
 
-/// The origins of settings that can be checked only together with flags and environment.
-pub(super) struct SettingOrigins {
+/// Settings of the file that are used or checked only together with flags and environment.
+pub(super) struct Deferred {
     auth: Origin,
     metrics: Origin,
+    /// The top-level `tls`.
+    tls: Option<TlsFiles>,
 }
 
-impl SettingOrigins {
-    const NONE: Self = Self { auth: Origin::Environment, metrics: Origin::Environment };
+impl Deferred {
+    const NONE: Self = Self { auth: Origin::Environment, metrics: Origin::Environment, tls: None };
 }
 
 struct Read {
@@ -122,33 +125,35 @@ struct Read {
 }
 
 fn read(sources: &Sources) -> Read {
-    let (mut read, origins) = match file_text(sources) {
-        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, SettingOrigins::NONE),
+    let (mut read, deferred) = match file_text(sources) {
+        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Deferred::NONE),
         Ok(Some((path, text))) => {
             let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
-            let (config, origins) = from_text(&text, &sources.environment, &mut walk);
-            (Read { config, errors: walk.errors, file: Some(path) }, origins)
+            let (config, deferred) = from_text(&text, &sources.environment, &mut walk);
+            (Read { config, errors: walk.errors, file: Some(path) }, deferred)
         }
-        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, SettingOrigins::NONE),
+        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, Deferred::NONE),
     };
-    overlay(sources, &mut read.config, &mut read.errors);
-    let Config { auth: asked, listen, metrics_listen, .. } = read.config;
-    if metrics_listen == Some(listen) && listen.port() != 0 {
-        let problem = format!("{listen} is where the server itself listens; choose another port");
-        read.errors.push(ConfigError { path: "metrics.listen".to_owned(), problem, origin: origins.metrics });
+    overlay(sources, deferred.tls.as_ref(), &mut read.config, &mut read.errors);
+    let Config { auth: asked, listen, metrics_listen, .. } = &read.config;
+    let is_metrics = |address: &ListenAddress| match (address, metrics_listen) {
+        (ListenAddress::Tcp(address), Some(metrics)) => address == metrics && address.port() != 0,
+        _ => false,
+    };
+    if let Some(listener) = listen.iter().find(|listener| is_metrics(&listener.address)) {
+        let problem = format!("{} is where the server itself listens; choose another port", listener.address);
+        read.errors.push(ConfigError { path: "metrics.listen".to_owned(), problem, origin: deferred.metrics });
     }
-    if asked == Auth::None && !is_loopback(&listen) {
+    let public = listen.iter().find(|listener| !listener.address.is_local());
+    if let (Auth::None, Some(listener)) = (asked, public) {
         let problem = format!(
-            "none lets everybody in and is refused on {listen}; listen on a loopback address such as 127.0.0.1:4000, \
-             or set auth: keys"
+            "none lets everybody in and is refused on {}; listen on a loopback address such as 127.0.0.1:4000, or set \
+             auth: keys",
+            listener.address
         );
-        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: origins.auth });
+        read.errors.push(ConfigError { path: "auth".to_owned(), problem, origin: deferred.auth });
     }
     read
-}
-
-fn is_loopback(address: &SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
 }
 
 /// The path of the file as the user named it, and its text; none: no file was named, and there is no default file.
@@ -191,7 +196,7 @@ fn folder_of(file: &Path) -> PathBuf {
 }
 
 /// The configuration of `text`, and the places of settings that are checked later.
-pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, SettingOrigins) {
+pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, Deferred) {
     const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
     const UNKNOWN: &[(&str, UnknownParameters)] =
         &[("pass", UnknownParameters::Pass), ("refuse", UnknownParameters::Refuse)];
@@ -199,21 +204,24 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         Ok(node) => node,
         Err(syntax) => {
             walk.error("", syntax.line.unwrap_or(0), format!("not valid YAML: {}", syntax.message));
-            return (Config::default(), SettingOrigins { auth: walk.origin(0), metrics: walk.origin(0) });
+            return (Config::default(), Deferred { auth: walk.origin(0), metrics: walk.origin(0), tls: None });
         }
     };
     substitute(&mut node, "", environment, walk);
     let present = !matches!(node.value, Value::Null);
     let mut root = walk.section("", present.then_some(Field { path: String::new(), node }));
     let default = Config::default();
-    let listen = walk.read(&mut root, "listen", address).unwrap_or(default.listen);
+    let (listen, tls) = listen::listeners(walk, &mut root);
     let database = walk.read(&mut root, "database", database).unwrap_or(default.database);
     let auth = walk.take(&mut root, "auth");
     let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
     let threads = walk.read(&mut root, "threads", whole(1, 1_024)).and_then(NonZeroUsize::new);
     let config = Config {
-        listen,
+        listen_is_default: listen.is_none(),
+        listen: listen.unwrap_or(default.listen),
+        trusted_proxies: proxies::trusted_proxies(walk, &mut root),
+        connection_age: walk.read(&mut root, "connection_age", timeout).unwrap_or(default.connection_age),
         threads: threads.unwrap_or(default.threads),
         database,
         auth: auth.and_then(|field| walk.check(&field, choice(AUTH))).unwrap_or_default(),
@@ -224,7 +232,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         responder: petstore::responder(walk, &mut root),
         petstore: petstore::petstore(walk, &mut root),
         models: models::models(walk, &mut root),
-        drain: walk.read(&mut root, "drain", duration_between(Duration::ZERO, HOUR)).unwrap_or(default.drain),
+        drain: listen::drain(walk, &mut root),
         hold: walk.read(&mut root, "hold", duration_between(Duration::ZERO, FIVE_MINUTES)).unwrap_or(default.hold),
         heartbeat: walk
             .read(&mut root, "heartbeat", duration_between(SECOND, FIVE_MINUTES))
@@ -239,7 +247,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
-    (config, SettingOrigins { auth: auth_at, metrics: metrics_at })
+    (config, Deferred { auth: auth_at, metrics: metrics_at, tls })
 }
 
 /// Reads `metrics`; also returns the position of `listen`.
@@ -262,10 +270,12 @@ fn accounting(walk: &mut Walk, root: &mut Section) -> AccountingConfig {
 }
 
 /// Overrides the settings of the file by those of environment and flags.
-fn overlay(sources: &Sources, config: &mut Config, errors: &mut Vec<ConfigError>) {
+fn overlay(sources: &Sources, tls: Option<&TlsFiles>, config: &mut Config, errors: &mut Vec<ConfigError>) {
     let Sources { flags, environment, .. } = sources;
     let mut over = Overlay { environment, errors };
-    over.set(&mut config.listen, "--listen", flags.listen.as_deref(), "PETSTREAM_LISTEN", address);
+    let listen = flags.listen.as_deref();
+    config.listen_is_default &= listen.is_none() && variable(environment, "PETSTREAM_LISTEN").is_none();
+    over.set(&mut config.listen, "--listen", listen, "PETSTREAM_LISTEN", listen::addresses(tls));
     over.set(&mut config.database, "--database", flags.database.as_deref(), "PETSTREAM_DATABASE", database);
     over.set(&mut config.log_format, "--log-format", flags.log_format.as_deref(), "", choice(LOG_FORMATS));
     if let Some(list) = variable(environment, "PETSTREAM_API_KEY") {

@@ -7,14 +7,23 @@ use std::time::Duration;
 use super::events::{AllowOrigins, EventsConfig};
 use super::keys::KeyConfig;
 use super::limits::Limits;
+use super::listen::{Drain, ListenAddress, ListenConfig};
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
+use super::proxies::TrustedProxies;
 
 /// Everything that the server needs to start, checked and with all defaults filled in.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Address and port to listen on. Default `127.0.0.1:4000`.
-    pub listen: SocketAddr,
+    /// The listeners; at least one. Default `127.0.0.1:4000`, or the sockets from systemd if it passes any.
+    pub listen: Vec<ListenConfig>,
+    /// Whether `listen` is the default, which gives way to sockets from systemd.
+    pub listen_is_default: bool,
+    /// Proxies whose word about the client's address is believed. Default none.
+    pub trusted_proxies: TrustedProxies,
+    /// Age at which a client's connection is closed after its current response, plus or minus a tenth, so that load
+    /// balancers can distribute connections anew; none (`0s` in the file): never. Default none, at most 24 h.
+    pub connection_age: Option<Duration>,
     /// Worker threads. Default: one for each core that the process may use; 1 to 1,024.
     pub threads: NonZeroUsize,
     /// `sqlite:PATH` or `sqlite::memory:`. Default `sqlite:petstream.db`.
@@ -35,9 +44,8 @@ pub struct Config {
     pub petstore: PetStoreConfig,
     /// The upstream models, in the order of the file; names are unique, `*` takes every other name.
     pub models: Vec<ModelConfig>,
-    /// Longest time for running requests after SIGTERM; those left then end with an error frame. Default 25 s, within
-    /// Kubernetes' default grace period of 30 s; 0 s to 1 h.
-    pub drain: Duration,
+    /// How the server leaves at SIGTERM.
+    pub drain: Drain,
     /// How long the status of a stream is held back for its first event, so that an early failure still has its own
     /// status; then 200 is sent, and heartbeats begin. Default 10 s, 0 s to 5 min.
     pub hold: Duration,
@@ -64,7 +72,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            listen: vec![ListenConfig::new(ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 4000))))],
+            listen_is_default: true,
+            trusted_proxies: TrustedProxies::default(),
+            connection_age: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             database: "sqlite:petstream.db".to_owned(),
             auth: Auth::default(),
@@ -75,7 +86,7 @@ impl Default for Config {
             responder: ResponderConfig::default(),
             petstore: PetStoreConfig::default(),
             models: Vec::new(),
-            drain: Duration::from_secs(25),
+            drain: Drain::default(),
             hold: Duration::from_secs(10),
             heartbeat: Duration::from_secs(15),
             metrics_listen: None,

@@ -31,6 +31,14 @@ fn lines(errors: &[ConfigError]) -> String {
     errors.iter().map(|error| format!("{error}\n")).collect()
 }
 
+/// The port of the only listener.
+fn port_of(config: &Config) -> u16 {
+    let [ListenConfig { address: ListenAddress::Tcp(address), .. }] = config.listen[..] else {
+        panic!("{:?}", config.listen)
+    };
+    address.port()
+}
+
 /// The files of a folder of fixtures, and the result of loading each.
 fn each_fixture(kind: &str) -> Vec<(PathBuf, Result<Loaded, Vec<ConfigError>>)> {
     let folder = fixtures(kind);
@@ -91,7 +99,7 @@ fn flags_beat_environment_beats_file() {
     let port = |variables: &Environment, flags| {
         let config = read(file, variables.clone(), flags).unwrap().config;
         assert_eq!(config.database, "sqlite:file.db");
-        config.listen.port()
+        port_of(&config)
     };
     assert_eq!(port(&Environment::new(), Flags::default()), 1);
     assert_eq!(port(&variables, Flags::default()), 2);
@@ -110,8 +118,8 @@ fn all_invalid_flags_and_variables_are_reported() {
     ]);
     let errors = lines(&read("", variables, flags).unwrap_err());
     let expected = "\
-PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, found \"4000\" (environment)
---listen: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, found \"here\" (command line)
+PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, unix:PATH, or systemd, found \"4000\" (environment)
+--listen: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, unix:PATH, or systemd, found \"here\" (command line)
 --database: expected sqlite:PATH or sqlite::memory:, found a text that is not shown here, as it may be a secret \
                     (command line)
 PETSTREAM_API_KEY: key 1: the secret is shorter than 4 characters; `petstream keys create` makes a good one \
@@ -134,7 +142,7 @@ fn a_file_that_is_named_must_exist() {
     sources.environment = environment(&[("PETSTREAM_CONFIG", "no.yaml")]);
     assert_eq!(load(&sources).unwrap_err()[0].path, "PETSTREAM_CONFIG");
     std::fs::write(folder.path().join("no.yaml"), "listen: 127.0.0.1:9\n").unwrap();
-    assert_eq!(load(&sources).unwrap().config.listen.port(), 9);
+    assert_eq!(port_of(&load(&sources).unwrap().config), 9);
 }
 
 #[test]
@@ -226,7 +234,7 @@ heartbeat: 1s
     let (base, max) = (Duration::from_millis(500), Duration::from_secs(3600));
     assert_eq!(model.ejection, Ejection { failures: 0, base, max });
     assert_eq!((config.accounting.keep, config.limits.stop_at_budget), (None, true));
-    assert_eq!((config.drain, config.hold, config.heartbeat.as_secs()), (Duration::ZERO, Duration::ZERO, 1));
+    assert_eq!((config.drain.at_most, config.hold, config.heartbeat.as_secs()), (Duration::ZERO, Duration::ZERO, 1));
 }
 
 #[test]
@@ -331,7 +339,11 @@ fn the_examples_of_the_default_file_load_and_contain_the_defaults() {
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
     std::fs::write(folder.path().join("secrets/bob.key"), "bob-0123456789abcdef\n").unwrap();
     std::fs::write(folder.path().join("secrets/llm.key"), "llm\n").unwrap();
-    std::fs::write(folder.path().join("secrets/ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    let pem = "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n";
+    std::fs::create_dir(folder.path().join("tls")).unwrap();
+    for name in ["secrets/ca.pem", "tls/server.pem", "tls/server.key", "tls/clients.pem"] {
+        std::fs::write(folder.path().join(name), pem).unwrap();
+    }
     std::fs::write(folder.path().join("petstream.yaml"), with_examples()).unwrap();
     let environment = environment(&[("ALICE_KEY", SECRET), ("OPENAI_API_KEY", "k")]);
     let sources = Sources { environment, folder: folder.path().to_owned(), ..Sources::default() };

@@ -105,7 +105,7 @@ fn silence(config: &Config, warnings: &mut Vec<String>) {
 }
 
 fn events(config: &Config, warnings: &mut Vec<String>) {
-    let (window, drain) = (config.events.shutdown_window, config.drain);
+    let (window, drain) = (config.events.shutdown_window, config.drain.at_most);
     if window > drain {
         let (window, drain) = (shown_duration(window), shown_duration(drain));
         warnings.push(format!("events.shutdown_window: {window} can't be used up, as drain is {drain}"));

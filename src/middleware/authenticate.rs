@@ -103,7 +103,7 @@ where
     }
 
     fn call(&mut self, request: ContextRequest) -> Self::Future {
-        if let Some(auth) = self.check.authenticate_known(request.http.headers()) {
+        if let Some(auth) = self.check.authenticate_known(&request) {
             return match self.check.authorize(request, auth) {
                 Ok(request) => Either::Left(self.inner.call(request)),
                 Err(denied) => {
@@ -169,15 +169,20 @@ enum Failed {
 
 impl Check {
     /// Authenticates a request if that takes no waiting; none: [`Check::authenticate`] has to.
-    fn authenticate_known(&self, headers: &HeaderMap) -> Option<AuthContext> {
+    fn authenticate_known(&self, request: &ContextRequest) -> Option<AuthContext> {
+        let headers = request.http.headers();
         let (scope, anonymous) = match &self.policy {
             AuthPolicy::Open(principal) => return Some(AuthContext::without_key(Arc::clone(principal))),
             AuthPolicy::Key { scope, anonymous, .. } => (*scope, anonymous),
         };
-        if let Some(anonymous) = anonymous
-            && !headers.contains_key(AUTHORIZATION)
-        {
-            return Some(AuthContext::without_key(Arc::clone(anonymous)));
+        // A key in the request is meant for it, and takes the place of the certificate of the connection.
+        let certificates = request.context.connection.certificates.as_deref().unwrap_or_default();
+        if (anonymous.is_some() || !certificates.is_empty()) && !headers.contains_key(AUTHORIZATION) {
+            let known = |key: &KeyHash| Some(self.context(self.authenticator.find_known(key)?, *key, scope));
+            let anonymous = || anonymous.as_ref().map(|anonymous| AuthContext::without_key(Arc::clone(anonymous)));
+            if let Some(auth) = certificates.iter().find_map(known).or_else(anonymous) {
+                return Some(auth);
+            }
         }
         let secret = if self.authenticator.requires_keys() { bearer(headers).ok()? } else { "" };
         let key = KeyHash::of(secret);

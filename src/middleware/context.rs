@@ -6,6 +6,7 @@
 //! a route without one of the layers, or with two of them in the wrong order, does not compile.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::Request;
 
@@ -13,6 +14,7 @@ use crate::auth::context::AuthContext;
 use crate::limiter::Admission;
 use crate::telemetry::record::Record;
 use crate::time::{ResponseDeadline, TaskTimer};
+use crate::wire::api_key::KeyHash;
 
 /// The context of the connection that a request came on.
 ///
@@ -21,8 +23,10 @@ use crate::time::{ResponseDeadline, TaskTimer};
 /// peer, and a deadline that nothing observes.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionContext {
-    /// The client's address, if it is known.
+    /// The address of the peer, or of the client that it names by the PROXY protocol; none behind a unix socket.
     pub peer: Option<SocketAddr>,
+    /// What the names in the client's certificate stand for in the keyring; none without a certificate.
+    pub certificates: Option<Arc<[KeyHash]>>,
     /// When the answer must be over: set by the handler, observed by the owner of the socket.
     pub deadline: ResponseDeadline,
     /// The timer of the task that serves the connection.

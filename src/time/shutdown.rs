@@ -13,19 +13,22 @@ use crate::sync::{AtomicBool, CancellationToken, WaitForCancellationFutureOwned}
 
 /// The signals of a shutdown, in the order in which they are raised. Clones share them.
 ///
-/// 1. `stop` is raised by the process at SIGTERM. The server is not ready, the listener and idle connections close,
-///    tasks that only prepare for later requests end; event streams and polls end within `events.shutdown_window`.
-/// 2. `skip_drain` is raised by the process at a second signal: running requests are not waited for any longer.
-/// 3. `abort` is raised by the server, the configured `drain` after `stop`, or at `skip_drain`. Completions end with an
+/// 1. `leaving` is raised by the process at SIGTERM. The server is not ready any more, and still accepts connections.
+/// 2. `stop` is raised by the server, `drain.delay` later. The listeners and idle connections close, tasks that only
+///    prepare for later requests end; event streams and polls end within `events.shutdown_window`.
+/// 3. `skip_drain` is raised by the process at a second signal: running requests are not waited for any longer.
+/// 4. `abort` is raised by the server, `drain.for` after `stop`, or at `skip_drain`. Completions end with an
 ///    error frame, event streams and polls end; connections that are left one second later are closed.
-/// 4. `disconnected` is raised by the server after its last connection. Background tasks end; the usage writer ends
+/// 5. `disconnected` is raised by the server after its last connection. Background tasks end; the usage writer ends
 ///    when its queue is empty.
-/// 5. `flushed` is raised by the server when the usage records are written or given up. The metrics listener closes,
+/// 6. `flushed` is raised by the server when the usage records are written or given up. The metrics listener closes,
 ///    and then the database.
 ///
-/// `skip_drain` and `abort` are not raised if all requests end by themselves in time.
+/// `skip_drain` also ends the delay. It and `abort` are not raised if all requests end by themselves in time.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    /// Not ready any more.
+    pub leaving: ShutdownSignal,
     /// Accept no more; finish what runs.
     pub stop: ShutdownSignal,
     /// Do not wait for the drain deadline.

@@ -48,6 +48,13 @@ impl KeyHash {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
+    /// What stands for the secret of a key that is a client's certificate, by a name in it: a DNS name in lower case, or
+    /// a URI. No secret has this hash: the zero byte in front of the name is in none.
+    #[must_use]
+    pub fn of_certificate(name: &str) -> Self {
+        Self(Sha256::new().chain_update(b"certificate\0").chain_update(name).finalize().into())
+    }
+
     /// Parses 64 hexadecimal digits; none for anything else.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {

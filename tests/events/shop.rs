@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use petstream::app::{Running, start};
+use petstream::app::{InheritedSockets, Running, start};
 use petstream::config::{Environment, Flags, Sources, load};
 use petstream::store::Store;
 use petstream::store::event_log::{EventLog, LoggedEvent};
@@ -34,7 +34,7 @@ impl Shop {
         let running = boot(yaml, &folder).await;
         let store = Store::open(&database(&folder)).await.unwrap();
         let log = EventLog::new(store.clone());
-        let (address, names) = (running.address, AtomicU64::new(0));
+        let (address, names) = (running.tcp_address().unwrap(), AtomicU64::new(0));
         Self { address, log, store, running, yaml: yaml.to_owned(), folder, names }
     }
 
@@ -55,7 +55,7 @@ impl Shop {
         running.stop();
         soon("the server to stop", running.stopped()).await;
         let running = boot(&yaml, &folder).await;
-        Self { address: running.address, log, store, running, yaml, folder, names }
+        Self { address: running.tcp_address().unwrap(), log, store, running, yaml, folder, names }
     }
 
     /// Stops, and returns the folder with the database.
@@ -142,5 +142,5 @@ async fn boot(yaml: &str, folder: &TempDir) -> Running {
     let flags = Flags { listen: Some("127.0.0.1:0".into()), database: Some(database(folder)), ..Flags::default() };
     let sources = Sources { flags, environment: Environment::new(), folder: folder.path().to_owned() };
     let config = load(&sources).unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
-    soon("the server to start", start(config)).await.unwrap()
+    soon("the server to start", start(config, InheritedSockets::default())).await.unwrap()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
 use petstream::api::Route;
-use petstream::app::{Running, start_with};
+use petstream::app::{InheritedSockets, Running, start_with};
 use petstream::config::{Environment, Flags, Sources, load};
 use petstream::limiter::Clock;
 use tempfile::TempDir;
@@ -83,9 +83,9 @@ impl Server {
         let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });
         let config = loaded.unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
         let (clock, hand) = Clock::fake();
-        let mut running = soon("the server to start", start_with(config, clock)).await.unwrap();
+        let mut running = soon("the server to start", start_with(config, InheritedSockets::default(), clock)).await.unwrap();
         let first_key = running.first_key.take();
-        Self { address: running.address, metrics: running.metrics_address, first_key, clock: hand, running, folder }
+        Self { address: running.tcp_address().unwrap(), metrics: running.metrics_address, first_key, clock: hand, running, folder }
     }
 
     /// The URL of the database of [`Server::start_on_disk`].

@@ -14,6 +14,7 @@ async fn ring(store: &Store) -> Keyring {
 
 fn configured(name: &str, secret: &str) -> KeyConfig {
     KeyConfig {
+        certificate: None,
         name: name.into(),
         hash: KeyHash::of(secret),
         file: None,
@@ -148,7 +149,7 @@ fn the_principal_checks_models_and_expiry() {
     let mut key = configured("c", "secret");
     key.models = Some(vec!["m".into()]);
     key.expires_at = Some(now);
-    let principal = from_config(&key, RateLimits::default());
+    let (_, principal) = from_config(&key, RateLimits::default()).next().unwrap();
     assert!(principal.may_use("m") && !principal.may_use("n"));
     assert!(principal.is_expired(now) && !principal.is_expired("2025-12-31T23:59:59Z".parse().unwrap()));
     assert!(principal.has(Scope::Chat) && !principal.has(Scope::Stats));

@@ -41,6 +41,8 @@ pub struct ConnectionOptions {
     pub first_head: Duration,
     /// Timeout of each further head, from the end of the previous response on.
     pub idle: Duration,
+    /// Age of the connection from which on its responses close it; none: it may get any age.
+    pub age: Option<Duration>,
 }
 
 /// A connection. A future that serves it, and is ready when it is closed.
@@ -64,6 +66,8 @@ pub struct Connection<I, S, F, B> {
     read_closed: bool,
     /// When the head of the next request must be complete.
     head_deadline: Instant,
+    /// From then on, a response closes the connection.
+    reuse_until: Option<Instant>,
     timer: TaskTimer,
 }
 
@@ -94,7 +98,7 @@ where
     /// service's futures and the bodies of its responses with its own waker, so all of them may share `timer`, and the
     /// time of its polls.
     pub fn new(io: I, options: ConnectionOptions, timer: TaskTimer, service: S, refuser: Refuser<B>) -> Self {
-        let head_deadline = Instant::now() + options.first_head.min(options.idle);
+        let now = Instant::now();
         Self {
             io,
             service,
@@ -108,7 +112,8 @@ where
             keep_alive: true,
             received_request: false,
             read_closed: false,
-            head_deadline,
+            head_deadline: now + options.first_head.min(options.idle),
+            reuse_until: options.age.map(|age| now + age),
             timer,
         }
     }
@@ -284,6 +289,7 @@ where
         // A client that expected `100 Continue` and gets a final response may send the body or not (RFC 9110, section
         // 10.1.1), so the connection can't be reused.
         self.keep_alive &= self.body_sender.as_ref().is_none_or(|sender| is_short(sender) && !self.expects_continue);
+        self.keep_alive &= self.reuse_until.is_none_or(|until| self.timer.now() < until);
         // The request's body was not received in time.
         self.keep_alive &= parts.status != StatusCode::REQUEST_TIMEOUT;
         let (out, length) = (self.write_buffer.buffer(), body.size_hint().exact());

@@ -19,9 +19,11 @@ mod response_head;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod write_buffer;
 
 pub use connection::{Connection, ConnectionOptions};
 pub use refusal::{EngineRefusal, Refuser};
 pub use request_body::{BodyAborted, RequestBody};
 pub use socket::Socket;
+pub use tls::{ServerTls, ServerTlsError};

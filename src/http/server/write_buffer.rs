@@ -65,7 +65,8 @@ impl WriteBuffer {
             } else {
                 // The stream may be silent for long: it keeps no buffer.
                 self.buffer = BytesMut::new();
-                return Poll::Ready(Ok(()));
+                // Of TLS, the last records may not have been sent.
+                return to.poll_flush(cx);
             };
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

@@ -77,7 +77,8 @@ impl Socket for Plain {
 pub(super) type ServiceFuture = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
 pub(super) const OPTIONS: ConnectionOptions =
-    ConnectionOptions { head: 8 * 1024, first_head: Duration::from_secs(3_600), idle: Duration::from_secs(3_600) };
+    ConnectionOptions { head: 8 * 1024, first_head: HOUR, idle: HOUR, age: None };
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The client's side of a connection, and the result of the server's side.
 pub(super) struct Client {

@@ -1,0 +1,75 @@
+//! Reads the certificates of listeners again when their files change, so that they can be renewed without a restart.
+//!
+//! Once a second the [`FileVersion`] of each file is compared. Changed files are read when they have been unchanged for
+//! a second, since they may be half written. A certificate and a key that do not belong together, as while one of them
+//! is replaced, change nothing: the last pair stays in use, an error is logged, and they are tried again when a file
+//! changes.
+
+use std::time::Duration;
+
+use super::file_version::FileVersion;
+use super::listen::Listener;
+use crate::config::{PemFile, TlsFiles};
+use crate::http::server::ServerTls;
+
+/// Time between two checks of all files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The files that are watched.
+pub(super) struct TlsWatcher(Vec<Watched>);
+
+struct Watched {
+    tls: ServerTls,
+    /// The versions that were read last.
+    read: Vec<Option<FileVersion>>,
+    /// The versions at the last check.
+    checked: Vec<Option<FileVersion>>,
+}
+
+impl TlsWatcher {
+    /// Watches the files of all `listeners` that speak TLS.
+    pub(super) fn new(listeners: &[Listener]) -> Self {
+        let tls = listeners.iter().filter_map(|listener| listener.protocol.tls.clone());
+        // No version is known as read: a file may have changed since it was read at the start.
+        Self(tls.map(|tls| Watched { tls, read: Vec::new(), checked: Vec::new() }).collect())
+    }
+
+    /// Checks them once a second for as long as it is polled.
+    pub(super) async fn watch(mut self) {
+        while !self.0.is_empty() {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            for watched in &mut self.0 {
+                watched.check().await;
+            }
+        }
+    }
+}
+
+impl Watched {
+    async fn check(&mut self) {
+        let mut current = Vec::new();
+        for file in files(self.tls.files()) {
+            current.push(FileVersion::of(&file.path).await);
+        }
+        let settled = current == self.checked;
+        self.checked.clone_from(&current);
+        if !settled || current == self.read {
+            return;
+        }
+        let is_first = self.read.is_empty();
+        self.read = current;
+        let tls = self.tls.clone();
+        // Parsing takes a while, and must not delay other tasks of this thread.
+        let Ok(reloaded) = tokio::task::spawn_blocking(move || tls.reload()).await else { return };
+        let file = &self.tls.files().cert.shown;
+        match reloaded {
+            Ok(()) if is_first => {}
+            Ok(()) => tracing::info!(file, "a certificate was read again"),
+            Err(error) => tracing::error!(%error, "a certificate can't be read; the last one stays in use"),
+        }
+    }
+}
+
+fn files(files: &TlsFiles) -> impl Iterator<Item = &PemFile> {
+    [&files.cert, &files.key].into_iter().chain(&files.client_ca)
+}

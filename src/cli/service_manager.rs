@@ -1,0 +1,10 @@
+//! Tells the service manager the state of the server: the protocol of sd_notify(3), for units of `Type=notify`.
+
+use sd_notify::NotifyState;
+
+/// Sends a state to the manager that `NOTIFY_SOCKET` names; nothing without one.
+pub(super) fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager can't be told the state of the server");
+    }
+}
