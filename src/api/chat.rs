@@ -20,7 +20,7 @@ pub(super) async fn complete(
     State(context): State<RequestContext<Admitted>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let RequestContext { connection, record, caller: Admitted { auth, admission } } = context;
+    let RequestContext { connection, client: _, record, caller: Admitted { auth, admission } } = context;
     let principal = Arc::clone(auth.principal());
     let (head, body) = request.into_parts();
     let body = app.bodies.read(&principal.id, &head.headers, body, &connection.timer).await?;

@@ -32,7 +32,7 @@ use self::events::{browser_auth, read};
 use self::route_table::RouteMethod::{Delete, Get, Patch, Post, Put};
 use self::route_table::RouteTable;
 use crate::auth::public_reads::anonymous;
-use crate::config::AllowOrigins;
+use crate::config::{AllowOrigins, TrustedProxies};
 use crate::error::Surface::{OpenAi, Problem};
 use crate::http::server::Refuser;
 use crate::limiter::Limiter;
@@ -56,8 +56,9 @@ pub fn service(
     authenticator: Authenticator,
     limiter: Limiter,
     origins: AllowOrigins,
+    trusted: TrustedProxies,
 ) -> ApiService {
-    let stack = Stack::new(state.metrics.clone(), authenticator, limiter, origins);
+    let stack = Stack::new(state.metrics.clone(), authenticator, limiter, origins, trusted);
     let keyed = |surface, scope| RoutePolicy { auth: AuthPolicy::key(scope), ..RoutePolicy::open(surface) };
     let metered = |surface, scope| RoutePolicy { metered: true, ..keyed(surface, Some(scope)) };
     let reads = |browsers| {

@@ -70,7 +70,7 @@ pub async fn start_with(config: Config, inherited: InheritedSockets, clock: Cloc
         None => None,
     };
     let limiter = Limiter::new(config.limits.total, clock);
-    let api = api::service(state, authenticator, limiter, config.allow_origins);
+    let api = api::service(state, authenticator, limiter, config.allow_origins, config.trusted_proxies);
     let routes = api.routes().to_vec();
     let serving = Serving { api, limits: &config.limits, connection_age: config.connection_age };
     let server = Server::new(listeners.main, serving, workers, shutdown.clone());

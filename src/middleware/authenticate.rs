@@ -130,10 +130,9 @@ where
         Ok(authenticated) => authenticated,
         Err(Failed::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Failed::Denied(denied)) => {
-            let peer = request.context.connection.peer.map(|peer| peer.ip());
             // A request with several keys is ambiguous; it does not count as an attempt to guess one.
             let guessed = !matches!(denied, Denied::SeveralKeys);
-            let wait = if guessed { check.authenticator.throttle_failures(peer).await } else { None };
+            let wait = if guessed { check.authenticator.throttle_failures(request.context.client).await } else { None };
             let denied = wait.map_or(denied, Denied::TooManyFailures);
             return Ok(denied.to_response(check.surface));
         }

@@ -5,7 +5,7 @@
 //! a `ContextRequest<AuthContext>`, `rate_limit` that into a `ContextRequest<Admitted>`, which is what handlers take:
 //! a route without one of the layers, or with two of them in the wrong order, does not compile.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -51,6 +51,8 @@ impl ConnectionContext {
 pub struct RequestContext<C = ()> {
     /// The connection.
     pub connection: ConnectionContext,
+    /// The client's address: the peer's, or the one that a trusted proxy names; none behind a unix socket.
+    pub client: Option<IpAddr>,
     /// The request's id, and the contents of its line in the log.
     pub record: Record,
     /// The caller.
@@ -77,8 +79,8 @@ pub struct ContextRequest<C = ()> {
 impl<C> ContextRequest<C> {
     /// The same request with another caller; `add` makes it from the one before.
     pub(super) fn with_caller<D>(self, add: impl FnOnce(C) -> D) -> ContextRequest<D> {
-        let Self { http, context: RequestContext { connection, record, caller } } = self;
-        ContextRequest { http, context: RequestContext { connection, record, caller: add(caller) } }
+        let Self { http, context: RequestContext { connection, client, record, caller } } = self;
+        ContextRequest { http, context: RequestContext { connection, client, record, caller: add(caller) } }
     }
 }
 
@@ -87,7 +89,7 @@ impl From<Request> for ContextRequest {
     fn from(http: Request) -> Self {
         let connection = ConnectionContext::default();
         let record = Record::begin("req_test", connection.timer.clone());
-        let context = RequestContext { connection, record, caller: () };
+        let context = RequestContext { connection, client: None, record, caller: () };
         Self { http, context }
     }
 }

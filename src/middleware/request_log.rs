@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -23,12 +24,14 @@ use tower::{Layer, Service};
 use uuid::Uuid;
 
 use super::context::{ConnectionContext, ContextRequest, RequestContext};
+use crate::config::TrustedProxies;
 use crate::error::{ApiError, FailureLabel, refused_by_engine};
 use crate::http::server::EngineRefusal;
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, RouteMetrics};
 use crate::telemetry::record::Record;
 use crate::time::TaskTimer;
+use crate::wire::forwarded::client_address;
 
 /// Longest part of a path that is logged, bytes. Clients without a key can send paths of 64 KB.
 const MAX_PATH_LEN: usize = 1024;
@@ -44,14 +47,16 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub struct RequestLogLayer {
     metrics: Metrics,
     route: Arc<RouteMetrics>,
+    trusted: Arc<TrustedProxies>,
 }
 
 impl RequestLogLayer {
-    /// Counts requests in `metrics`, under the path template `route`; none is for paths without a route.
+    /// Counts requests in `metrics`, under the path template `route`; none is for paths without a route. `trusted` are
+    /// the proxies whose word about the address of a client is believed.
     #[must_use]
-    pub fn new(metrics: Metrics, route: Option<&str>) -> Self {
+    pub fn new(metrics: Metrics, route: Option<&str>, trusted: Arc<TrustedProxies>) -> Self {
         let route = metrics.route(route);
-        Self { metrics, route }
+        Self { metrics, route, trusted }
     }
 }
 
@@ -59,7 +64,12 @@ impl<S> Layer<S> for RequestLogLayer {
     type Service = RequestLog<S>;
 
     fn layer(&self, inner: S) -> RequestLog<S> {
-        RequestLog { metrics: self.metrics.clone(), route: Arc::clone(&self.route), inner }
+        RequestLog {
+            metrics: self.metrics.clone(),
+            route: Arc::clone(&self.route),
+            trusted: Arc::clone(&self.trusted),
+            inner,
+        }
     }
 }
 
@@ -68,6 +78,7 @@ impl<S> Layer<S> for RequestLogLayer {
 pub struct RequestLog<S> {
     metrics: Metrics,
     route: Arc<RouteMetrics>,
+    trusted: Arc<TrustedProxies>,
     inner: S,
 }
 
@@ -86,6 +97,8 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let connection = ConnectionContext::detach(&mut request);
         let record = Record::begin(request_id(), connection.timer.clone());
+        let client = client(&self.trusted, connection.peer, request.headers());
+        record.facts().client = client;
         let line = LogLine {
             method: request.method().clone(),
             path: truncated(request.uri().path(), MAX_PATH_LEN).to_owned(),
@@ -96,10 +109,19 @@ where
             route: Arc::clone(&self.route),
             _in_flight: self.metrics.request_begins(),
         };
-        let request = ContextRequest { http: request, context: RequestContext { connection, record, caller: () } };
+        let request = ContextRequest { http: request, context: RequestContext { connection, client, record, caller: () } };
         let response = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         RequestLogFuture { response, line: Some(line) }
     }
+}
+
+/// The address of the client: the peer, or the one that a trusted peer names.
+fn client(trusted: &TrustedProxies, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = peer.map(|peer| peer.ip());
+    if trusted.is_empty() || !trusted.contains(peer) {
+        return peer;
+    }
+    client_address(headers, |address| trusted.contains(Some(address))).or(peer)
 }
 
 /// The answer to a request that the HTTP server has refused, which passes no layer. Like any other it gets an id, a
@@ -267,7 +289,7 @@ mod tests {
             Ok::<_, Infallible>(body.into_response())
         });
         let request = Request::get(path).body(Body::empty()).unwrap();
-        RequestLogLayer::new(metrics.clone(), route).layer(handler).oneshot(request).await.unwrap()
+        RequestLogLayer::new(metrics.clone(), route, Arc::default()).layer(handler).oneshot(request).await.unwrap()
     }
 
     fn has(metrics: &Metrics, series: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The one stack of layers that every route has, completions and unknown paths included.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -15,7 +16,7 @@ use super::rate_limit::{RateLimitLayer, RateLimitPolicy};
 use super::request_log::RequestLogLayer;
 use super::retryable_errors::RetryableErrorsLayer;
 use crate::auth::public_reads::anonymous;
-use crate::config::AllowOrigins;
+use crate::config::{AllowOrigins, TrustedProxies};
 use crate::error::Surface;
 use crate::limiter::Limiter;
 use crate::telemetry::metrics::Metrics;
@@ -49,18 +50,25 @@ pub struct Stack {
     origin_check: OriginCheckLayer,
     authenticator: Authenticator,
     limiter: Limiter,
+    trusted: Arc<TrustedProxies>,
 }
 
 impl Stack {
     /// Without keys, requests of pages whose origin is not among `origins` are refused.
     #[must_use]
-    pub fn new(metrics: Metrics, authenticator: Authenticator, limiter: Limiter, origins: AllowOrigins) -> Self {
+    pub fn new(
+        metrics: Metrics,
+        authenticator: Authenticator,
+        limiter: Limiter,
+        origins: AllowOrigins,
+        trusted: TrustedProxies,
+    ) -> Self {
         let check = if authenticator.requires_keys() {
             OriginCheckLayer::disabled()
         } else {
             OriginCheckLayer::new(origins.clone())
         };
-        Self { metrics, cors: Cors::new(origins), origin_check: check, authenticator, limiter }
+        Self { metrics, cors: Cors::new(origins), origin_check: check, authenticator, limiter, trusted: Arc::new(trusted) }
     }
 
     /// The layers of a route around its handler, as one service. A request passes them in this order:
@@ -91,7 +99,7 @@ impl Stack {
         let RoutePolicy { surface, auth, metered, event_source } = policy;
         let limits = RateLimitPolicy { limiter: self.limiter.clone(), metrics: self.metrics.clone(), surface, metered };
         let layers = (
-            RequestLogLayer::new(self.metrics.clone(), route),
+            RequestLogLayer::new(self.metrics.clone(), route, Arc::clone(&self.trusted)),
             self.cors.clone(),
             self.origin_check.clone(),
             RetryableErrorsLayer::new(event_source),

@@ -1,6 +1,7 @@
 //! The record of one request: filled in by the layers and the completion while it runs, logged once when its response
 //! has ended.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -110,6 +111,8 @@ pub struct Attempt {
 /// The content of a record.
 #[derive(Debug, Default)]
 pub struct Facts {
+    /// The client's address; none behind a unix socket.
+    pub client: Option<IpAddr>,
     /// Name of the key.
     pub key: Option<Arc<str>>,
     /// Requested model.

@@ -23,6 +23,7 @@ pub mod envelope;
 pub mod etag;
 pub mod event;
 pub mod event_frame;
+pub mod forwarded;
 mod frame_template;
 pub mod go_duration;
 pub mod members;

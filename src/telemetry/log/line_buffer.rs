@@ -3,6 +3,8 @@
 //! Every request has a line, so formatting must be cheap: no tree of values, no intermediate strings, and one
 //! conversion of the time to a calendar date a second.
 
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::fmt::{self, Debug, Write as _};
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ impl LineBuffer {
 
     /// Formats the line of a request: the fields of its event, in the same order.
     pub(super) fn request(&mut self, request: &RequestLine<'_>) {
-        let Facts { key, model, target, source, terminal, .. } = request.facts;
+        let Facts { client, key, model, target, source, terminal, .. } = request.facts;
         self.begin(Level::INFO);
         self.string_member(b",\"message\":\"request\",\"request_id\":\"", Some(request.request_id));
         self.string_member(b",\"method\":\"", Some(request.method));
@@ -47,6 +49,7 @@ impl LineBuffer {
         self.integer_member(b",\"status\":", Some(request.status.into()));
         self.line.extend_from_slice(b",\"ms\":");
         self.decimal(request.ms());
+        self.address_member(b",\"client\":\"", *client);
         self.string_member(b",\"key\":\"", key.as_deref());
         self.string_member(b",\"model\":\"", model.as_deref());
         self.string_member(b",\"upstream\":\"", target.as_deref());
@@ -58,6 +61,16 @@ impl LineBuffer {
         self.string_member(b",\"terminal\":\"", terminal.map(Terminal::name));
         self.string_member(b",\"failure\":\"", request.failure);
         self.end(TARGET);
+    }
+
+    /// Writes a member that is an address, if there is one; `prefix` as of a string.
+    fn address_member(&mut self, prefix: &[u8], address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.line.extend_from_slice(prefix);
+            // A vector takes all that is written to it.
+            let _ = write!(self.line, "{address}");
+            self.line.push(b'"');
+        }
     }
 
     /// Writes attempts as `a:unreachable:2ms b:ok:31ms`.

@@ -28,7 +28,7 @@ pub struct RequestLine<'a> {
 impl RequestLine<'_> {
     /// Emits it as an event, for subscribers other than the log of JSON.
     pub(super) fn event(&self) {
-        let Facts { key, model, target, attempts, source, terminal, .. } = self.facts;
+        let Facts { client, key, model, target, attempts, source, terminal, .. } = self.facts;
         tracing::info!(
             target: TARGET,
             // A field with this name, since a message would be formatted.
@@ -38,6 +38,7 @@ impl RequestLine<'_> {
             path = self.path,
             status = self.status,
             ms = self.ms(),
+            client = client.map(tracing::field::display),
             key = key.as_deref(),
             model = model.as_deref(),
             upstream = target.as_deref(),

@@ -19,6 +19,7 @@ impl RequestLine<'_> {
             path,
             status,
             ms,
+            client,
             key,
             model,
             upstream,

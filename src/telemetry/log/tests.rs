@@ -74,6 +74,7 @@ fn the_line_of_a_request_equals_its_event() {
     let attempt =
         |target: &str, outcome, ms| Attempt { target: target.into(), outcome, duration: Duration::from_millis(ms) };
     let full = Facts {
+        client: Some("2001:db8::7".parse().unwrap()),
         key: Some("k".into()),
         model: Some("a \"model\"\n".into()),
         target: Some("b".into()),

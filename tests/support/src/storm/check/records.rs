@@ -11,11 +11,12 @@ pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
     let mut rest: Vec<&Row> = rows.iter().collect();
     let mut found = Vec::new();
     // Requests with an id first. A request without a response head is matched by its prompt; a record without a
-    // prompt, by key and model.
+    // prompt, by what else it has: several clients of one key may leave requests for one model at once.
     let by_id = |case: &Case, row: &Row| row.request_id == case.observed.request_id;
     let by_prompt = |case: &Case, row: &Row| prompts(case).contains(&row.prompt);
     let freed = |case: &Case, row: &Row| {
-        row.prompt == 0 && (&*row.key, &*row.model) == (case.plan.key.name(), case.plan.model.name())
+        let plan = &case.plan;
+        row.prompt == 0 && (&*row.key, &*row.model, row.streamed) == (plan.key.name(), plan.model.name(), plan.streamed)
     };
     let mut open: Vec<&Case> = cases.iter().collect();
     open.sort_by_key(|case| case.observed.request_id.is_none());
@@ -25,7 +26,8 @@ pub fn check(cases: &[Case], rows: &[Row]) -> Vec<String> {
             rest.iter().position(|row| by_id(case, row))
         } else {
             let own = rest.iter().position(|row| by_prompt(case, row));
-            own.or_else(|| rest.iter().position(|row| freed(case, row)))
+            let fits = || rest.iter().position(|row| freed(case, row) && one(case, row).is_empty());
+            own.or_else(fits).or_else(|| rest.iter().position(|row| freed(case, row)))
         };
         let row = at.map(|at| rest.swap_remove(at));
         let objections = match row {
