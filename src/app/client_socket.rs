@@ -150,7 +150,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_millis(50), ResponseDeadline::default());
+        let mut connection =
+            ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_millis(50), ResponseDeadline::default());
         let written = connection.write_all(&vec![0; 64 << 20]).await;
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
@@ -172,7 +173,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let mut connection = ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_secs(1), ResponseDeadline::default());
+        let mut connection =
+            ClientSocket::new(ClientStream::Tcp(tcp), Duration::from_secs(1), ResponseDeadline::default());
         client.write_all(b"unread").await.unwrap();
         std::future::poll_fn(|cx| connection.poll_readable(cx)).await.unwrap();
         let closed = std::future::poll_fn(|cx| {

@@ -58,7 +58,13 @@ impl ConnectionFactory {
             api.call(context.clone(), request)
         };
         ConnectionTask {
-            http: Connection::new(socket, ConnectionOptions { age, ..self.options }, timer, service, self.api.refuser()),
+            http: Connection::new(
+                socket,
+                ConnectionOptions { age, ..self.options },
+                timer,
+                service,
+                self.api.refuser(),
+            ),
             stop: Some(self.shutdown.stop.watch()),
             abort: self.shutdown.abort.watch(),
             final_flush: None,

@@ -59,7 +59,8 @@ fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
         return Some(format!("the key {} has the same secret; choose another", shown_text(&same.name)));
     }
     let has = |other: &KeyConfig, hash| other.hash == hash || other.certificate == Some(hash);
-    let same = keys.iter().find(|other| key.certificate.is_some_and(|hash| has(other, hash)) || has(other, key.hash))?;
+    let same =
+        keys.iter().find(|other| key.certificate.is_some_and(|hash| has(other, hash)) || has(other, key.hash))?;
     Some(format!("the key {} has the same certificate; choose another", shown_text(&same.name)))
 }
 

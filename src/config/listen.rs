@@ -115,9 +115,11 @@ pub(super) fn listeners(walk: &mut Walk, root: &mut Section) -> (Option<Vec<List
             walk.error(&path, node.line, format!("more than {MAX_LISTENERS} listeners"));
             Vec::new()
         }
-        Value::List(nodes) => {
-            nodes.into_iter().enumerate().map(|(index, node)| Field { path: format!("{path}[{index}]"), node }).collect()
-        }
+        Value::List(nodes) => nodes
+            .into_iter()
+            .enumerate()
+            .map(|(index, node)| Field { path: format!("{path}[{index}]"), node })
+            .collect(),
         value => vec![Field { path, node: Node { value, line: node.line } }],
     };
     let mut listeners: Vec<ListenConfig> = Vec::new();
@@ -153,7 +155,8 @@ fn listener(walk: &mut Walk, field: Field, tls: Option<&TlsFiles>) -> Option<Lis
             walk.error(&join(&path, key), line, "only a unix socket has it; remove it");
         }
     }
-    let listener = ListenConfig { proxy_protocol, mode: mode.unwrap_or(DEFAULT_MODE), owner, ..ListenConfig::new(address) };
+    let listener =
+        ListenConfig { proxy_protocol, mode: mode.unwrap_or(DEFAULT_MODE), owner, ..ListenConfig::new(address) };
     let Some(field) = own_tls else { return Some(with_tls(listener, tls)) };
     if is_unix {
         walk.error(&field.path, field.node.line, "a unix socket speaks no TLS; remove it");
@@ -162,7 +165,11 @@ fn listener(walk: &mut Walk, field: Field, tls: Option<&TlsFiles>) -> Option<Lis
     let own = match field.node.value {
         Value::Bool(false) => None,
         Value::Bool(true) if tls.is_none() => {
-            walk.error(&field.path, field.node.line, "there is no top-level tls with a certificate; write cert and key");
+            walk.error(
+                &field.path,
+                field.node.line,
+                "there is no top-level tls with a certificate; write cert and key",
+            );
             None
         }
         Value::Bool(true) => tls.cloned(),

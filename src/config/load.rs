@@ -20,7 +20,7 @@ use super::value::{address, choice, database, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{events, keys, limits, listen, models, petstore, proxies};
+use super::{events, keys, limits, listen, models, petstore, trusted_proxies};
 
 /// The default configuration file with its comments, which `petstream config` prints.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
@@ -220,7 +220,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let config = Config {
         listen_is_default: listen.is_none(),
         listen: listen.unwrap_or(default.listen),
-        trusted_proxies: proxies::trusted_proxies(walk, &mut root),
+        trusted_proxies: trusted_proxies::trusted_proxies(walk, &mut root),
         connection_age: walk.read(&mut root, "connection_age", timeout).unwrap_or(default.connection_age),
         threads: threads.unwrap_or(default.threads),
         database,

@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::listen::{Drain, ListenAddress, ListenConfig};
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
-use super::proxies::TrustedProxies;
+use super::trusted_proxies::TrustedProxies;
 
 /// Everything that the server needs to start, checked and with all defaults filled in.
 #[derive(Clone, Debug)]

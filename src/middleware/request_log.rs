@@ -109,7 +109,8 @@ where
             route: Arc::clone(&self.route),
             _in_flight: self.metrics.request_begins(),
         };
-        let request = ContextRequest { http: request, context: RequestContext { connection, client, record, caller: () } };
+        let request =
+            ContextRequest { http: request, context: RequestContext { connection, client, record, caller: () } };
         let response = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         RequestLogFuture { response, line: Some(line) }
     }

@@ -68,7 +68,14 @@ impl Stack {
         } else {
             OriginCheckLayer::new(origins.clone())
         };
-        Self { metrics, cors: Cors::new(origins), origin_check: check, authenticator, limiter, trusted: Arc::new(trusted) }
+        Self {
+            metrics,
+            cors: Cors::new(origins),
+            origin_check: check,
+            authenticator,
+            limiter,
+            trusted: Arc::new(trusted),
+        }
     }
 
     /// The layers of a route around its handler, as one service. A request passes them in this order:

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
 use petstream::api::Route;
-use petstream::app::{InheritedSockets, Running, start_with};
+use petstream::app::{InheritedSockets, ListenerAddress, Running, start_with};
 use petstream::config::{Environment, Flags, Sources, load};
 use petstream::limiter::Clock;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use test_support::usage_records::{self, Usage};
 
 /// A running server.
 pub(crate) struct Server {
-    /// The address of its main listener.
+    /// The address of its first TCP listener; of port 0 if there is none.
     pub(crate) address: SocketAddr,
     /// The address of its metrics listener, if it has one.
     pub(crate) metrics: Option<SocketAddr>,
@@ -59,6 +59,12 @@ impl Server {
         Self::start_in(folder, yaml, "sqlite::memory:", &[]).await
     }
 
+    /// As [`Server::start_with_files`], with listeners of its own: the file begins with `listen:`.
+    pub(crate) async fn start_listening(yaml: &str, files: &[(&str, &str)]) -> Self {
+        assert!(yaml.starts_with("listen:"));
+        Self::start_with_files(yaml, files).await
+    }
+
     /// Replaces a file beside `petstream.yaml`, atomically.
     pub(crate) fn replace_file(&self, name: &str, text: &str) {
         let new = self.folder.path().join("new");
@@ -77,20 +83,40 @@ impl Server {
             Some(file) if file != ":memory:" => format!("sqlite:{}", folder.path().join(file).display()),
             _ => database.to_owned(),
         };
-        let flags = Flags { listen: Some("127.0.0.1:0".to_owned()), database: Some(database), ..Flags::default() };
+        // A file that says where to listen is obeyed.
+        let listen = (!yaml.starts_with("listen:")).then(|| "127.0.0.1:0".to_owned());
+        let flags = Flags { listen, database: Some(database), ..Flags::default() };
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });
         let config = loaded.unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
         let (clock, hand) = Clock::fake();
-        let mut running = soon("the server to start", start_with(config, InheritedSockets::default(), clock)).await.unwrap();
+        let mut running =
+            soon("the server to start", start_with(config, InheritedSockets::default(), clock)).await.unwrap();
         let first_key = running.first_key.take();
-        Self { address: running.tcp_address().unwrap(), metrics: running.metrics_address, first_key, clock: hand, running, folder }
+        Self {
+            address: running.tcp_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
+            metrics: running.metrics_address,
+            first_key,
+            clock: hand,
+            running,
+            folder,
+        }
     }
 
     /// The URL of the database of [`Server::start_on_disk`].
     pub(crate) fn database(&self) -> String {
         format!("sqlite:{}", self.folder.path().join("petstream.db").display())
+    }
+
+    /// The path of a file in its working folder.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The addresses of its listeners.
+    pub(crate) fn addresses(&self) -> &[ListenerAddress] {
+        &self.running.addresses
     }
 
     /// Moves the clock of the limits.
@@ -116,6 +142,11 @@ impl Server {
     /// Begins to stop it.
     pub(crate) fn begin_stop(&self) {
         self.running.stop();
+    }
+
+    /// Ends the wait for running requests, and for the delay before.
+    pub(crate) fn skip_drain(&self) {
+        self.running.shutdown().skip_drain.raise();
     }
 
     /// Stops a server of [`Server::start_on_disk`]. Returns its usage records in the order in which the requests

@@ -77,7 +77,6 @@ impl InheritedSocket {
     }
 }
 
-
 /// The socket at `index`, which is a TCP or a unix listener.
 fn take(passed: &mut ListenFd, index: usize) -> Result<StdSocket, Error> {
     if let Ok(Some(tcp)) = passed.take_tcp_listener(index) {

@@ -97,8 +97,10 @@ fn check_free(path: &Path) -> Result<()> {
 /// The user and the group of `USER`, `USER:GROUP` or `:GROUP`.
 fn ids(owner: &str) -> Result<(Option<u32>, Option<u32>)> {
     let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
-    Ok((id("user", user, |name| User::from_name(name).map(|user| user.map(|user| user.uid.as_raw())))?,
-        id("group", group, |name| Group::from_name(name).map(|group| group.map(|group| group.gid.as_raw())))?))
+    Ok((
+        id("user", user, |name| User::from_name(name).map(|user| user.map(|user| user.uid.as_raw())))?,
+        id("group", group, |name| Group::from_name(name).map(|group| group.map(|group| group.gid.as_raw())))?,
+    ))
 }
 
 /// The number of a user or group, by its name or number; none if it is empty.

@@ -107,8 +107,9 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, ServerTlsError> {
     let provider = Arc::new(ring::default_provider());
     let certificates = certificates(&files.cert)?;
     let problem = |problem: String| ServerTlsError { setting: files.key.setting.clone(), problem };
-    let key = PrivateKeyDer::from_pem_slice(&files.key.read().map_err(problem)?)
-        .map_err(|error| ServerTlsError::new(&files.key, error, "expected a PEM file with an unencrypted private key"))?;
+    let key = PrivateKeyDer::from_pem_slice(&files.key.read().map_err(problem)?).map_err(|error| {
+        ServerTlsError::new(&files.key, error, "expected a PEM file with an unencrypted private key")
+    })?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| ServerTlsError::new(&files.cert, error, "TLS can't be set up"))?;
@@ -136,9 +137,9 @@ fn verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, ServerTlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(authorities)? {
-        roots.add(certificate).map_err(|error| {
-            ServerTlsError::new(authorities, error, "expected certificates of authorities")
-        })?;
+        roots
+            .add(certificate)
+            .map_err(|error| ServerTlsError::new(authorities, error, "expected certificates of authorities"))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = if auth == ClientAuth::Request { builder.allow_unauthenticated() } else { builder };

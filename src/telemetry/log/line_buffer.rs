@@ -3,9 +3,9 @@
 //! Every request has a line, so formatting must be cheap: no tree of values, no intermediate strings, and one
 //! conversion of the time to a calendar date a second.
 
+use std::fmt::{self, Debug, Write as _};
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::fmt::{self, Debug, Write as _};
 use std::time::Duration;
 
 use jiff::Timestamp;

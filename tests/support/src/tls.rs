@@ -3,16 +3,25 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// An authority that has signed one certificate, for 127.0.0.1.
+/// An authority, and an acceptor with a certificate of it for 127.0.0.1.
 pub struct Authority {
     folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
     pub acceptor: TlsAcceptor,
+}
+
+/// A certificate and its key, as PEM.
+pub struct Issued {
+    pub cert: String,
+    pub key: String,
 }
 
 impl Authority {
@@ -37,11 +46,54 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], key)
             .unwrap();
-        Self { folder, acceptor: TlsAcceptor::from(Arc::new(config)) }
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self { folder, issuer, certificate: certificate.der().clone(), acceptor }
+    }
+
+    /// A certificate for these DNS names, addresses and URIs, which also identifies clients.
+    pub fn issue(&self, names: &[&str]) -> Issued {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.subject_alt_names = names.iter().map(|name| alternative_name(name)).collect();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        Issued { cert: cert.pem(), key: key.serialize_pem() }
+    }
+
+    /// A client that trusts it, and presents `identity`, if there is one.
+    pub fn connector(&self, identity: Option<&Issued>) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(Issued { cert, key }) => {
+                let chain = vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+            }
+        };
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// Its certificate, as PEM.
+    pub fn pem(&self) -> String {
+        std::fs::read_to_string(self.file()).unwrap()
     }
 
     /// Its certificate, for `ca_file`.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+}
+
+fn alternative_name(name: &str) -> SanType {
+    match name.parse() {
+        Ok(address) => SanType::IpAddress(address),
+        Err(_) if name.contains("://") => SanType::URI(name.try_into().unwrap()),
+        Err(_) => SanType::DnsName(name.try_into().unwrap()),
     }
 }

@@ -1,0 +1,148 @@
+//! TLS for clients: certificates that are replaced while streams run, certificates of clients as API keys.
+
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use test_support::config::one_model;
+use test_support::frames;
+use test_support::soon;
+use test_support::tls::{Authority, Issued};
+use test_support::upstream::{Gate, Script, Upstream};
+
+use crate::listeners::{exchange, get};
+use crate::server::Server;
+
+const LISTEN: &str = "listen: 127.0.0.1:0\n";
+const TLS: &str = "tls: {cert: server.pem, key: server.key}\n";
+
+async fn connect(server: &Server, connector: &TlsConnector) -> std::io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect(server.address).await.unwrap();
+    connector.connect(ServerName::try_from("127.0.0.1").unwrap(), tcp).await
+}
+
+fn files<'a>(server: &'a Issued, authority: &'a str) -> [(&'static str, &'a str); 3] {
+    [("server.pem", &server.cert), ("server.key", &server.key), ("clients.pem", authority)]
+}
+
+/// The certificate that the server presents.
+fn presented(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+fn der(issued: &Issued) -> Vec<u8> {
+    use rustls::pki_types::pem::PemObject;
+    rustls::pki_types::CertificateDer::from_pem_slice(issued.cert.as_bytes()).unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn a_replaced_certificate_is_used_for_new_connections_and_cuts_no_stream() {
+    let authority = Authority::new();
+    let [first, second] = [(); 2].map(|()| authority.issue(&["127.0.0.1"]));
+    let gate = Gate::new();
+    let begun = Script::stream().frame(&frames::first()).frame(&frames::text("a"));
+    let rest = Script::new().frame(&frames::text("b")).frame(&frames::last("stop")).frame("[DONE]").end();
+    let upstream = Upstream::start([begun.wait(&gate).then(rest)]).await;
+    let yaml = format!("{LISTEN}{TLS}{}", one_model(&upstream, ""));
+    let server = Server::start_listening(&yaml, &files(&first, "")).await;
+    assert!(server.addresses()[0].to_string().starts_with("https://127.0.0.1:"));
+    let connector = authority.connector(None);
+
+    let mut stream = connect(&server, &connector).await.unwrap();
+    let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+    stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).await.unwrap();
+    let mut begun = [0; 4096];
+    let count = soon("the first token", stream.read(&mut begun)).await.unwrap();
+    assert!(begun[..count].starts_with(b"HTTP/1.1 200 OK\r\n"));
+
+    // The key first: for a moment they don't belong together.
+    server.replace_file("server.key", &second.key);
+    server.replace_file("server.pem", &second.cert);
+    let renewed = async {
+        while presented(&connect(&server, &connector).await.unwrap()) != der(&second) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the new certificate", renewed).await;
+
+    gate.open();
+    let mut rest = String::new();
+    soon("the end of the stream", stream.read_to_string(&mut rest)).await.unwrap();
+    assert!(rest.contains("data: [DONE]"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_fit_its_key_leaves_the_last_pair_in_use() {
+    let authority = Authority::new();
+    let [first, second] = [(); 2].map(|()| authority.issue(&["127.0.0.1"]));
+    let server = Server::start_listening(&format!("{LISTEN}{TLS}auth: none\n"), &files(&first, "")).await;
+    let connector = authority.connector(None);
+    server.replace_file("server.pem", &second.cert);
+    // The file is read when it has not changed for a second.
+    let until = tokio::time::Instant::now() + Duration::from_secs(3);
+    while tokio::time::Instant::now() < until {
+        assert_eq!(presented(&connect(&server, &connector).await.unwrap()), der(&first));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.replace_file("server.key", &second.key);
+    let renewed = async {
+        while presented(&connect(&server, &connector).await.unwrap()) != der(&second) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the new pair", renewed).await;
+}
+
+#[tokio::test]
+async fn a_name_in_a_clients_certificate_stands_for_its_key() {
+    let authority = Authority::new();
+    let pem = authority.pem();
+    let own = authority.issue(&["127.0.0.1"]);
+    let yaml = format!(
+        "{LISTEN}tls: {{cert: server.pem, key: server.key, client_ca: clients.pem, client_auth: request}}\n\
+         keys: [{{name: alice, certificate: 'spiffe://test/alice'}}, {{name: bob, key: secret-of-bob}}]\n"
+    );
+    let server = Server::start_listening(&yaml, &files(&own, &pem)).await;
+    let alice = authority.issue(&["other.example", "spiffe://test/alice"]);
+    let stranger = authority.issue(&["spiffe://test/mallory"]);
+    let without = "GET /api/me HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".as_bytes().to_vec();
+    let cases = [
+        (Some(&alice), without.clone(), " 200 ", "alice"),
+        // A key in the request takes the place of the certificate.
+        (Some(&alice), get("/api/me", "secret-of-bob"), " 200 ", "bob"),
+        (Some(&alice), get("/api/me", "wrong"), " 401 ", ""),
+        (Some(&stranger), without.clone(), " 401 ", ""),
+        (None, without, " 401 ", ""),
+        (None, get("/api/me", "secret-of-bob"), " 200 ", "bob"),
+    ];
+    for (number, (identity, request, status, name)) in cases.into_iter().enumerate() {
+        let stream = connect(&server, &authority.connector(identity)).await.unwrap();
+        let answer = exchange(stream, &request).await;
+        assert!(answer.contains(status) && answer.contains(name), "case {number}: {answer}");
+    }
+    // Of another authority: refused in the handshake, which TLS 1.3 reports at the first read.
+    let other = Authority::new().issue(&["spiffe://test/alice"]);
+    let stream = connect(&server, &authority.connector(Some(&other))).await.unwrap();
+    assert_eq!(exchange(stream, &get("/api/me", "secret-of-bob")).await, "");
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_is_refused_where_one_is_required() {
+    let authority = Authority::new();
+    let own = authority.issue(&["127.0.0.1"]);
+    let yaml = format!("{LISTEN}tls: {{cert: server.pem, key: server.key, client_ca: clients.pem}}\nauth: none\n");
+    let server = Server::start_listening(&yaml, &files(&own, &authority.pem())).await;
+    let identity = authority.issue(&["client.example"]);
+    let stream = connect(&server, &authority.connector(Some(&identity))).await.unwrap();
+    assert!(exchange(stream, &get("/v1/models", "x")).await.starts_with("HTTP/1.1 200 "));
+    let stream = connect(&server, &authority.connector(None)).await.unwrap();
+    assert_eq!(exchange(stream, &get("/v1/models", "x")).await, "");
+    // Plain text is not answered either.
+    let plain = TcpStream::connect(server.address).await.unwrap();
+    assert!(!exchange(plain, &get("/v1/models", "x")).await.starts_with("HTTP/"));
+}
