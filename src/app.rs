@@ -10,6 +10,7 @@ mod background;
 mod client_socket;
 mod connection;
 mod error;
+mod first_key;
 mod running;
 mod secret_files;
 mod server;

@@ -1,6 +1,6 @@
 //! `petstream serve`: runs the server until a signal ends it.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     }
     let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
     loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
+    loaded.config.print_key |= io::stdout().is_terminal();
     serve_until_stopped(loaded.config).map_err(|problem| report(problem, log))
 }
 
@@ -57,8 +58,10 @@ async fn run(config: Config) -> Result<(), AppError> {
     let page = config.page;
     let running = app::start(config).await?;
     tracing::info!("listening on http://{}", running.address);
-    if let Some(secret) = &running.first_key {
-        print_first_key(running.address, secret, page);
+    if let Some(secret) = &running.first_key
+        && let Err(error) = print_first_key(running.address, secret, page)
+    {
+        tracing::error!(%error, "the first API key can't be printed; `petstream keys create` makes another one");
     }
     match signals {
         Ok(mut signals) => {
@@ -93,23 +96,23 @@ async fn shut_down(running: Running, name: &'static str, mut signals: Signals) {
 }
 
 /// Prints the first key and how to use it. On stdout: stderr is the log, which must not contain secrets.
-fn print_first_key(address: SocketAddr, secret: &str, page: bool) {
+fn print_first_key(address: SocketAddr, secret: &str, page: bool) -> io::Result<()> {
     let host = match address.ip() {
         ip if ip.is_unspecified() => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port()),
         _ => address,
     };
-    // A closed stdout is not an error: `petstream keys create` makes another key.
-    let _ = write!(
-        std::io::stdout(),
+    let mut stdout = io::stdout().lock();
+    write!(
+        stdout,
         "\nA first API key was made, since there was none. It is shown only now:\n\n  {secret}\n\nTry it:\n\n  curl -N \
          http://{host}/v1/chat/completions -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' -d \
          '{{\"model\":\"petstore-ai\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"List available \
          pets\"}}]}}'\n\n"
-    );
+    )?;
     if page {
-        let _ = write!(std::io::stdout(), "Or open http://{host}/ in a browser, and sign in with it.\n\n");
+        write!(stdout, "Or open http://{host}/ in a browser, and sign in with it.\n\n")?;
     }
-    let _ = std::io::stdout().flush();
+    stdout.flush()
 }
 
 /// Raises the limit of open files to what `connections` need at so many sockets each (a proxied stream takes one to

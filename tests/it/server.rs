@@ -77,7 +77,12 @@ impl Server {
             Some(file) if file != ":memory:" => format!("sqlite:{}", folder.path().join(file).display()),
             _ => database.to_owned(),
         };
-        let flags = Flags { listen: Some("127.0.0.1:0".to_owned()), database: Some(database), ..Flags::default() };
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".to_owned()),
+            database: Some(database),
+            print_key: true,
+            ..Flags::default()
+        };
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });

@@ -85,19 +85,19 @@ async fn the_first_key_is_made_once_and_works_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
     let ring = ring(&here).await;
-    let secret = ring.ensure_first().await.unwrap().unwrap();
+    let secret = ring.ensure_first(None).await.unwrap().unwrap();
     let first = ring.find(&KeyHash::of(&secret)).unwrap();
     assert_eq!((first.name.as_ref(), first.scopes), ("first", Scopes::ALL));
-    assert_eq!(ring.ensure_first().await.unwrap(), None);
+    assert_eq!(ring.ensure_first(None).await.unwrap(), None);
     there.revoke_key("first").await.unwrap();
-    assert_eq!(self::ring(&there).await.ensure_first().await.unwrap(), None);
+    assert_eq!(self::ring(&there).await.ensure_first(None).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_configured_key_is_enough() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let ring = Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default()).await.unwrap();
-    assert_eq!(ring.ensure_first().await.unwrap(), None);
+    assert_eq!(ring.ensure_first(None).await.unwrap(), None);
     assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id.as_ref(), "config:c");
 }
 
