@@ -123,13 +123,13 @@ fn retries(model: &ModelConfig, warnings: &mut Vec<String>) {
 }
 
 fn transport(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
-    let local = match upstream.base_url.host() {
+    let local = match upstream.base_url.url().host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
     };
-    let plain = upstream.base_url.scheme() == "http";
+    let plain = upstream.base_url.url().scheme() == "http";
     if plain && upstream.api_key.is_some() && !local {
         let url = &upstream.base_url;
         warnings.push(format!("{place}: the API key is sent unencrypted to {url}; use https"));

@@ -96,8 +96,8 @@ async fn fetch(client: &reqwest::Client, target: &Target) -> Option<Vec<Model>> 
 
 async fn try_fetch(client: &reqwest::Client, target: &Target) -> Result<Vec<Model>, ListError> {
     let mut request = client.get(target.models_url());
-    if let Some(key) = target.credential().key() {
-        request = request.bearer_auth(key.reveal());
+    if let Some((name, value)) = target.credential().header() {
+        request = request.header(name, value);
     }
     let mut response = request.send().await?.error_for_status()?;
     let mut body = Vec::new();

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HeaderName};
-use url::Position;
 
 use super::credential::UpstreamCredential;
 use super::failure::Failure;
@@ -40,14 +39,11 @@ impl Target {
     /// # Errors
     /// [`TlsError`] if the certificate authorities can't be read.
     pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
-        let url = &config.base_url;
-        let endpoint = Endpoint::new(url, config.ca_file.as_deref())?;
-        let path = url.path().trim_end_matches('/');
-        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let endpoint = Endpoint::new(config.base_url.url(), config.ca_file.as_deref())?;
         Ok(Arc::new(Self {
             name,
             model: config.model.clone(),
-            credential: UpstreamCredential::new(path, authority, config.api_key.clone()),
+            credential: UpstreamCredential::new(&config.base_url, config.api_key.clone(), config.api_key_header),
             timeouts: config.timeouts,
             requested_usage: match config.usage {
                 AskUsage::Ask => RequestedUsage::Final,
@@ -56,7 +52,7 @@ impl Target {
             },
             usage_unsupported: AtomicBool::new(false),
             client: Client::new(endpoint, config.timeouts.connect),
-            models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
+            models_url: config.base_url.resource("models"),
         }))
     }
 
@@ -120,8 +116,8 @@ impl Target {
         self.usage_unsupported.store(true, Ordering::Relaxed);
     }
 
-    /// `text` with the current and the previous key of this target replaced by `***`: upstreams often quote a key that
-    /// they refuse.
+    /// `text` with the current and the previous key of this target, and the query of its URL, replaced by `***`:
+    /// upstreams often quote a key that they refuse, or a path that they do not have.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         self.credential.mask(text)
@@ -158,8 +154,7 @@ pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
     let route = (model.name != ANY_MODEL).then_some(&model.name);
     let mut names = Vec::<Arc<str>>::new();
     for upstream in &model.upstreams {
-        let url = &upstream.base_url;
-        let mut name = url[Position::BeforeHost..Position::AfterPort].to_owned() + url.path().trim_end_matches('/');
+        let mut name = upstream.base_url.name();
         if let Some(model) = upstream.model.as_ref().or(route) {
             name.push('#');
             // Names are written in lists that are separated by spaces.

@@ -1,5 +1,6 @@
 //! Requests and answers that pass through the proxy.
 
+mod base_url;
 mod cancel;
 mod connections;
 mod decoding;
