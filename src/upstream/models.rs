@@ -45,13 +45,15 @@ impl RemoteModels {
         let Some(target) = routes.catch_all().and_then(|route| route.targets().next()) else {
             return Ok(Self::default());
         };
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .timeout(LIST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .tls_backend_preconfigured(target.tls_config().as_ref().clone())
-            .build()?;
-        Ok(Self { source: Some((client, Arc::clone(target))), ..Self::default() })
+            .tls_backend_preconfigured(target.tls_config().as_ref().clone());
+        if let Some(socket) = target.socket() {
+            client = client.unix_socket(socket);
+        }
+        Ok(Self { source: Some((client.build()?, Arc::clone(target))), ..Self::default() })
     }
 
     /// The list. If the upstream does not send it in time, the last list that was received, or an empty one.

@@ -1,5 +1,6 @@
 //! A target: an upstream, its credential, and the name of the model there.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +40,10 @@ impl Target {
     /// # Errors
     /// [`TlsError`] if the certificate authorities can't be read.
     pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
-        let endpoint = Endpoint::new(config.base_url.url(), config.ca_file.as_deref())?;
+        let endpoint = match config.base_url.socket() {
+            Some(socket) => Endpoint::unix(socket)?,
+            None => Endpoint::new(config.base_url.url(), config.ca_file.as_deref())?,
+        };
         Ok(Arc::new(Self {
             name,
             model: config.model.clone(),
@@ -144,6 +148,10 @@ impl Target {
         self.client.endpoint().tls_config()
     }
 
+    pub(super) fn socket(&self) -> Option<&Path> {
+        self.client.endpoint().socket()
+    }
+
     pub(super) fn models_url(&self) -> &str {
         &self.models_url
     }
@@ -154,11 +162,10 @@ pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
     let route = (model.name != ANY_MODEL).then_some(&model.name);
     let mut names = Vec::<Arc<str>>::new();
     for upstream in &model.upstreams {
-        let mut name = upstream.base_url.name();
+        let mut name = without_blanks(&upstream.base_url.name());
         if let Some(model) = upstream.model.as_ref().or(route) {
             name.push('#');
-            // Names are written in lists that are separated by spaces.
-            name.extend(model.chars().map(|c| if c.is_whitespace() { '_' } else { c }));
+            name.push_str(&without_blanks(model));
         }
         let (base, mut count) = (name.clone(), 1);
         while names.iter().any(|other| **other == *name) {
@@ -168,6 +175,11 @@ pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
         names.push(name.into());
     }
     names
+}
+
+/// Names are written in lists that are separated by spaces.
+fn without_blanks(name: &str) -> String {
+    name.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod first_frames;
 mod forwarding;
 mod models;
 mod refusals;
+mod unix_socket;
 mod unsolicited_bytes;
 mod usage;
 
