@@ -19,6 +19,7 @@ mod limits;
 mod load;
 mod models;
 mod petstore;
+mod proxies;
 mod secret;
 mod settings;
 mod substitute;
