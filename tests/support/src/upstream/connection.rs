@@ -124,7 +124,7 @@ impl Connection {
                 }
                 Step::Reset => {
                     // A unix socket has no reset: it is closed.
-                    let Some(tcp) = self.io.as_tcp() else { return None };
+                    let tcp = self.io.as_tcp()?;
                     SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO)).unwrap();
                     return None;
                 }
