@@ -12,6 +12,7 @@ mod client_stream;
 mod connection;
 mod error;
 mod file_version;
+mod first_key;
 mod listen;
 mod running;
 mod secret_files;

@@ -53,14 +53,13 @@ pub(super) async fn open_pets(config: &Config, store: &Store) -> Result<PetStore
     Ok(pets)
 }
 
-/// Opens the authentication; also returns the secret of the first key if one had to be made. A task reads changed keys
-/// until the shutdown begins.
+/// Opens the authentication. A task reads changed keys until the shutdown begins.
 pub(super) async fn open_authentication(
     config: &Config,
     store: &Store,
     clock: &Clock,
     tasks: &BackgroundTasks,
-) -> Result<(Authenticator, Option<String>), AppError> {
+) -> Result<Authenticator, AppError> {
     if config.auth == Auth::None {
         let everybody = Principal {
             id: "everybody".into(),
@@ -70,13 +69,12 @@ pub(super) async fn open_authentication(
             scopes: Scopes::ALL,
             limits: config.limits.per_key,
         };
-        return Ok((Authenticator::open(everybody, clock.clone()), None));
+        return Ok(Authenticator::open(everybody, clock.clone()));
     }
     let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await;
     let keyring = keyring.map_err(|error| AppError::Store(config.database.clone(), error))?;
-    let first_key = keyring.ensure_first().await.map_err(AppError::FirstKey)?;
     tasks.spawn(keyring.clone().watch(tasks.shutdown.stop.token().clone()));
-    Ok((Authenticator::keys(keyring, clock.clone()), first_key))
+    Ok(Authenticator::keys(keyring, clock.clone()))
 }
 
 /// Opens the live events. One task deletes old events until the shutdown begins; another delivers new ones until the

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::AppError;
 use super::adapters::{open_authentication, open_events, open_pets, open_store, sweep};
 use super::background::BackgroundTasks;
+use super::first_key::make_first_key;
 use super::listen::{InheritedSockets, Listener, Listeners};
 use super::running::{Lifetime, Running};
 use super::secret_files::SecretFiles;
@@ -47,7 +48,7 @@ pub async fn start_with(config: Config, inherited: InheritedSockets, clock: Cloc
     let store_error = |error| AppError::Store(config.database.clone(), error);
     let store = open_store(&config, &tasks).await.map_err(store_error)?;
     let pets = open_pets(&config, &store).await.map_err(store_error)?;
-    let (authenticator, first_key) = open_authentication(&config, &store, &clock, &tasks).await?;
+    let authenticator = open_authentication(&config, &store, &clock, &tasks).await?;
     let events = open_events(&config, &store, &pets, &tasks).await.map_err(store_error)?;
     let (usage, writer) = UsageRecorder::new(store.clone(), config.accounting.keep);
     let usage_writer = tokio::spawn(writer.run(shutdown.disconnected.token().clone()));
@@ -69,6 +70,8 @@ pub async fn start_with(config: Config, inherited: InheritedSockets, clock: Cloc
         Some(metrics) => Some(metrics_server(metrics, Arc::clone(&state), &config, &shutdown)?),
         None => None,
     };
+    // Last: a start that fails must not make a key whose secret nobody has seen.
+    let first_key = make_first_key(&config, &store, authenticator.keyring()).await?;
     let limiter = Limiter::new(config.limits.total, clock);
     let api = api::service(state, authenticator, limiter, config.allow_origins, config.trusted_proxies);
     let routes = api.routes().to_vec();

@@ -5,6 +5,7 @@
 //! key calls [`Keyring::refresh`], so that a key made by another process works at its first use.
 
 mod first_key;
+mod key_file;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};

@@ -40,6 +40,9 @@ pub(super) struct Options {
     /// auto (text on a terminal, JSON otherwise), text or json [default: auto]
     #[arg(long, value_name = "FORMAT", global = true)]
     pub(super) log_format: Option<String>,
+    /// Print the first API key that the server makes, also where stdout is no terminal
+    #[arg(long, global = true)]
+    pub(super) print_key: bool,
 }
 
 #[derive(Subcommand)]

@@ -1,6 +1,6 @@
 //! `petstream serve`: runs the server until a signal ends it.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
     }
     let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
     loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
+    loaded.config.print_key |= io::stdout().is_terminal();
     serve_until_stopped(loaded.config, inherited).map_err(|problem| report(problem, log))
 }
 
@@ -63,8 +64,10 @@ async fn run(config: Config, inherited: InheritedSockets) -> Result<(), AppError
     for address in &running.addresses {
         tracing::info!("listening on {address}");
     }
-    if let Some(secret) = &running.first_key {
-        print_first_key(&running.addresses, secret, page);
+    if let Some(secret) = &running.first_key
+        && let Err(error) = print_first_key(&running.addresses, secret, page)
+    {
+        tracing::error!(%error, "the first API key can't be printed; `petstream keys create` makes another one");
     }
     service_manager::notify(&[NotifyState::Ready]);
     match signals {
@@ -101,20 +104,20 @@ async fn shut_down(running: Running, name: &'static str, mut signals: Signals) {
 }
 
 /// Prints the first key and how to use it. On stdout: stderr is the log, which must not contain secrets.
-fn print_first_key(addresses: &[ListenerAddress], secret: &str, page: bool) {
+fn print_first_key(addresses: &[ListenerAddress], secret: &str, page: bool) -> io::Result<()> {
     let (curl, url) = addresses.first().map_or_else(Default::default, reachable);
-    // A closed stdout is not an error: `petstream keys create` makes another key.
-    let _ = write!(
-        std::io::stdout(),
+    let mut stdout = io::stdout().lock();
+    write!(
+        stdout,
         "\nA first API key was made, since there was none. It is shown only now:\n\n  {secret}\n\nTry it:\n\n  curl -N \
          {curl}/v1/chat/completions -H 'Authorization: Bearer {secret}' -H 'Content-Type: application/json' -d \
          '{{\"model\":\"petstore-ai\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"List available \
          pets\"}}]}}'\n\n"
-    );
+    )?;
     if page && !url.is_empty() {
-        let _ = write!(std::io::stdout(), "Or open {url}/ in a browser, and sign in with it.\n\n");
+        write!(stdout, "Or open {url}/ in a browser, and sign in with it.\n\n")?;
     }
-    let _ = std::io::stdout().flush();
+    stdout.flush()
 }
 
 /// The arguments of curl that reach a listener from this machine, and its URL for a browser; that is empty where there

@@ -56,6 +56,8 @@ pub struct Flags {
     pub database: Option<String>,
     /// `--log-format`: `auto`, `text` or `json`.
     pub log_format: Option<String>,
+    /// `--print-key`: show the secret of a first key.
+    pub print_key: bool,
 }
 
 /// A configuration without errors.
@@ -244,6 +246,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         secure_cookies: events::cookies(walk, &mut root),
         public_path: walk.read(&mut root, "public_path", events::public_path).unwrap_or(default.public_path),
         page: walk.read(&mut root, "page", flag).unwrap_or(default.page),
+        print_key: default.print_key,
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
@@ -278,6 +281,7 @@ fn overlay(sources: &Sources, tls: Option<&TlsFiles>, config: &mut Config, error
     over.set(&mut config.listen, "--listen", listen, "PETSTREAM_LISTEN", listen::addresses(tls));
     over.set(&mut config.database, "--database", flags.database.as_deref(), "PETSTREAM_DATABASE", database);
     over.set(&mut config.log_format, "--log-format", flags.log_format.as_deref(), "", choice(LOG_FORMATS));
+    config.print_key = flags.print_key;
     if let Some(list) = variable(environment, "PETSTREAM_API_KEY") {
         keys::from_environment(list, &mut config.keys, errors);
     }

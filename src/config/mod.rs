@@ -6,6 +6,7 @@
 //! allowed but risky become warnings (`warn`). An error names the setting, the file and line, and a remedy; it never
 //! contains a secret. Depends on [`wire`](crate::wire) only.
 
+mod base_url;
 mod duration;
 mod environment;
 mod error;
@@ -19,6 +20,7 @@ mod listen;
 mod load;
 mod models;
 mod petstore;
+mod proxies;
 mod secret;
 mod settings;
 mod substitute;
@@ -31,6 +33,7 @@ mod walk;
 mod warn;
 mod yaml;
 
+pub use base_url::BaseUrl;
 pub use environment::Environment;
 pub use error::{ConfigError, Origin};
 pub use events::{AllowOrigins, EventsConfig};
@@ -39,7 +42,7 @@ pub use keys::KeyConfig;
 pub use limits::{Limits, RateLimits};
 pub use listen::{Drain, ListenAddress, ListenConfig};
 pub use load::{DEFAULT_FILE, DatabaseSettings, Flags, Loaded, Sources, load, load_database_settings};
-pub use models::{ANY_MODEL, AskUsage, FirstToken, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig};
+pub use models::{ANY_MODEL, AskUsage, FirstToken, KeyHeader, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig};
 pub use petstore::{PetStoreConfig, ResponderConfig};
 pub use secret::{Secret, SecretFile, check_key_length};
 pub use settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};

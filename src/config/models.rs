@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
+use super::base_url::BaseUrl;
 use super::duration::timeout;
 use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
@@ -51,10 +50,12 @@ impl ModelConfig {
 /// A server of a model.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
-    /// `http` or `https`, up to and including `/v1`: `chat/completions` is appended.
-    pub base_url: Url,
-    /// Sent as `Authorization: Bearer`; none: no such header.
+    /// The server, and the path and query of its resources.
+    pub base_url: BaseUrl,
+    /// The key of the upstream; none: no such header.
     pub api_key: Option<Secret>,
+    /// The header of the key. Default [`KeyHeader::Authorization`].
+    pub api_key_header: KeyHeader,
     /// The name of the model at the upstream; none: the one that the client sent.
     pub model: Option<String>,
     /// PEM file of certificate authorities to trust instead of the system's.
@@ -73,10 +74,11 @@ pub struct UpstreamConfig {
 impl UpstreamConfig {
     /// The upstream at `base_url`, with defaults for everything else.
     #[must_use]
-    pub fn new(base_url: Url) -> Self {
+    pub fn new(base_url: BaseUrl) -> Self {
         Self {
             base_url,
             api_key: None,
+            api_key_header: KeyHeader::default(),
             model: None,
             ca_file: None,
             timeouts: Timeouts::default(),
@@ -85,6 +87,18 @@ impl UpstreamConfig {
             priority: 0,
         }
     }
+}
+
+/// The header with the key of an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization: Bearer KEY`.
+    #[default]
+    Authorization,
+    /// `api-key: KEY`, as Azure OpenAI requires.
+    ApiKey,
+    /// `x-api-key: KEY`.
+    XApiKey,
 }
 
 /// Whether usage is requested from the upstream for streams whose client did not request it.
@@ -183,6 +197,11 @@ fn model(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
 }
 
 fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
+    const KEY_HEADERS: &[(&str, KeyHeader)] = &[
+        ("authorization", KeyHeader::Authorization),
+        ("api-key", KeyHeader::ApiKey),
+        ("x-api-key", KeyHeader::XApiKey),
+    ];
     const USAGE: &[(&str, AskUsage)] =
         &[("ask", AskUsage::Ask), ("never", AskUsage::Never), ("running", AskUsage::Running)];
     let path = field.path.clone();
@@ -192,6 +211,7 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
         SecretSetting::Found(found) => Some(Secret::new(found.text).in_file(found.file)),
         SecretSetting::Absent | SecretSetting::Reported => None,
     };
+    let api_key_header = walk.read(&mut section, "api_key_header", choice(KEY_HEADERS)).unwrap_or_default();
     let model = walk.read(&mut section, "model", name(MAX_MODEL_LEN));
     let ca_file = secret::certificates(walk, &mut section, "ca_file");
     let section_of_timeouts = walk.take(&mut section, "timeouts");
@@ -201,7 +221,17 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
     let weight = weight.unwrap_or(NonZeroU32::MIN);
     let priority = walk.read(&mut section, "priority", whole(0, 100)).unwrap_or(0);
     walk.finish(section);
-    Some(UpstreamConfig { base_url: base_url?, api_key, model, ca_file, timeouts, usage, weight, priority })
+    Some(UpstreamConfig {
+        base_url: base_url?,
+        api_key,
+        api_key_header,
+        model,
+        ca_file,
+        timeouts,
+        usage,
+        weight,
+        priority,
+    })
 }
 
 fn timeouts(walk: &mut Walk, path: &str, field: Option<Field>) -> Timeouts {

@@ -67,6 +67,8 @@ pub struct Config {
     pub public_path: String,
     /// Whether `/` serves the web page. Default true.
     pub page: bool,
+    /// Whether the secret of a first key is shown (`--print-key`, a terminal), and not kept in a file. Default false.
+    pub print_key: bool,
 }
 
 impl Default for Config {
@@ -96,6 +98,7 @@ impl Default for Config {
             secure_cookies: false,
             public_path: "/".to_owned(),
             page: true,
+            print_key: false,
         }
     }
 }

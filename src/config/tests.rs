@@ -358,3 +358,14 @@ fn the_examples_of_the_default_file_load_and_contain_the_defaults() {
     assert_eq!(loaded.config.keys.len(), 3);
     assert_eq!(loaded.config.models.len(), 2);
 }
+
+#[test]
+fn a_proxy_that_would_apply_to_an_upstream_is_warned_about_without_its_address() {
+    let proxy = ("HTTPS_PROXY", "http://user:verysecret@proxy:3128");
+    let warnings = |pairs: &[(&str, &str)]| read("", environment(pairs), Flags::default()).unwrap().warnings;
+    let expected = "HTTPS_PROXY has no effect: https://api.openai.com/v1 is connected to directly, and so is every other \
+                    upstream";
+    assert_eq!(warnings(&[proxy, ("OPENAI_API_KEY", "k-0123")]), [expected]);
+    assert!(warnings(&[proxy]).is_empty());
+    assert!(warnings(&[proxy, ("OPENAI_API_KEY", "k-0123"), ("NO_PROXY", "openai.com")]).is_empty());
+}

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use url::Host;
 
 use super::duration::shown_duration;
 use super::environment::{Environment, variable};
 use super::limits::RateLimits;
 use super::models::{ANY_MODEL, FirstToken, LOCAL_MODEL, ModelConfig, UpstreamConfig};
+use super::proxies::proxy_variable;
 use super::settings::{Auth, Config};
 use super::value::base_url;
 use super::yaml::{Text, Value};
@@ -34,6 +34,7 @@ pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestam
             timeouts(&place, upstream, &mut warnings);
         }
     }
+    proxies(config, environment, &mut warnings);
     ignored_variables(config, environment, &mut warnings);
     warnings
 }
@@ -123,19 +124,13 @@ fn retries(model: &ModelConfig, warnings: &mut Vec<String>) {
 }
 
 fn transport(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) {
-    let local = match upstream.base_url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    let plain = upstream.base_url.scheme() == "http";
-    if plain && upstream.api_key.is_some() && !local {
+    let plain = upstream.base_url.url().scheme() == "http";
+    if plain && upstream.api_key.is_some() && !upstream.base_url.is_loopback() {
         let url = &upstream.base_url;
         warnings.push(format!("{place}: the API key is sent unencrypted to {url}; use https"));
     }
     if plain && upstream.ca_file.is_some() {
-        warnings.push(format!("{place}: ca_file has no effect on an http URL"));
+        warnings.push(format!("{place}: ca_file has no effect without https"));
     }
 }
 
@@ -159,6 +154,14 @@ fn timeouts(place: &str, upstream: &UpstreamConfig, warnings: &mut Vec<String>) 
         if part.is_some_and(|part| part > total) {
             warnings.push(format!("{place}: timeouts: {name} is longer than total and can't be reached"));
         }
+    }
+}
+
+fn proxies(config: &Config, environment: &Environment, warnings: &mut Vec<String>) {
+    let urls = config.models.iter().flat_map(|model| &model.upstreams).map(|upstream| &upstream.base_url);
+    let mut affected = urls.filter_map(|url| Some((proxy_variable(url, environment)?, url)));
+    if let Some((name, url)) = affected.next() {
+        warnings.push(format!("{name} has no effect: {url} is connected to directly, and so is every other upstream"));
     }
 }
 

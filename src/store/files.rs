@@ -3,9 +3,9 @@
 //! [`DatabaseFiles`] records which files were opened, detects that a path leads to another file, and keeps the
 //! database's last fault. It does not use the database itself.
 
-use std::fs::Metadata;
+use std::fs::{Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -95,6 +95,11 @@ impl DatabaseFiles {
             && self.write_failed.swap(failed, Ordering::Relaxed) != failed
     }
 
+    /// Path of the database; none: it is in memory.
+    pub(super) fn database(&self) -> Option<&Path> {
+        self.database.as_deref()
+    }
+
     /// Files that group or others may read or write, with their modes.
     pub(super) fn accessible_to_others(&self) -> Vec<(PathBuf, u32)> {
         let paths = self.database.iter().flat_map(|database| family(database));
@@ -120,7 +125,14 @@ pub(super) fn create_private(file: &Path) -> io::Result<()> {
     if file.exists() {
         return Ok(());
     }
-    std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE_MODE).open(file).map(drop)
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(file);
+    match created {
+        // The process's umask may have taken bits from the mode.
+        Ok(created) => created.set_permissions(Permissions::from_mode(PRIVATE_MODE)),
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn file_id(file: &Metadata) -> FileId {

@@ -1,5 +1,7 @@
 //! The handle to the open database.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqlitePool;
@@ -29,6 +31,18 @@ impl Store {
     #[must_use]
     pub const fn writer(&self) -> &SqlitePool {
         &self.writer
+    }
+
+    /// Path of the database file; none: it is in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.files.database()
+    }
+
+    /// User id of the owner of the database file; none: it is in memory, or the file is gone.
+    #[must_use]
+    pub fn owner(&self) -> Option<u32> {
+        self.path()?.metadata().ok().map(|file| file.uid())
     }
 
     /// Runs an empty query.

@@ -3,8 +3,8 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqlitePool};
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -82,26 +82,32 @@ impl Store {
     /// # Errors
     /// [`CreateKeyError`]
     pub async fn create_key(&self, key: NewKey) -> Result<StoredKey, CreateKeyError> {
-        let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-        match insert(self.writable().map_err(CreateKeyError::Store)?, sql, key).await {
-            Ok((stored, _)) => Ok(stored),
+        match insert(self.writable().map_err(CreateKeyError::Store)?, key).await {
+            Ok(stored) => Ok(stored),
             Err(error) if error.is_unique_violation() => Err(CreateKeyError::NameTaken),
             Err(error) => Err(CreateKeyError::Store(error)),
         }
     }
 
-    /// Stores `key` if no key was ever stored, else returns `None`. Of several processes that try at once, one
-    /// succeeds.
+    /// Stores the key that `make` returns if no key was ever stored, else returns `None`; the other value of `make` is
+    /// passed on. `make` is called while no other process can write: of several that try at once, one succeeds, and
+    /// `make` is called in that one only. It may block briefly.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub async fn create_first_key(&self, key: NewKey) -> Result<Option<StoredKey>, StoreError> {
-        let sql = format!(
-            "INSERT INTO api_keys ({COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? \
-             WHERE NOT EXISTS (SELECT 1 FROM api_keys)"
-        );
-        let (stored, rows) = insert(self.writable()?, sql, key).await?;
-        Ok((rows > 0).then_some(stored))
+    /// That of `make`, or a [`StoreError`].
+    pub async fn create_first_key<T, E: From<StoreError>>(
+        &self,
+        make: impl FnOnce() -> Result<(NewKey, T), E>,
+    ) -> Result<Option<(StoredKey, T)>, E> {
+        let mut transaction = self.begin_write().await?;
+        let any = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM api_keys)");
+        if any.fetch_one(transaction.connection()).await.map_err(StoreError::from)? {
+            return Ok(None);
+        }
+        let (key, more) = make()?;
+        let stored = insert(transaction.connection(), key).await?;
+        transaction.commit().await?;
+        Ok(Some((stored, more)))
     }
 
     /// All keys, revoked ones included, the oldest first.
@@ -151,8 +157,8 @@ impl Store {
     }
 }
 
-/// Runs `sql`, which takes the values of `COLUMNS` in their order; returns the stored key and the number of rows.
-async fn insert(pool: &SqlitePool, sql: String, key: NewKey) -> Result<(StoredKey, u64), StoreError> {
+async fn insert(connection: impl SqliteExecutor<'_>, key: NewKey) -> Result<StoredKey, StoreError> {
+    let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     let id = Uuid::now_v7();
     let now = Timestamp::now().as_millisecond();
     let scopes: Vec<_> = key.scopes.iter().map(Scope::name).collect();
@@ -160,7 +166,7 @@ async fn insert(pool: &SqlitePool, sql: String, key: NewKey) -> Result<(StoredKe
     let models = models.map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let tokens = key.limits.tokens_per_minute.map(|limit| i64::try_from(limit.get()).unwrap_or(i64::MAX));
     let expires = key.expires_at.map(Timestamp::as_millisecond);
-    let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+    sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(id.to_string())
         .bind(&key.name)
         .bind(key.hash.to_hex())
@@ -173,11 +179,11 @@ async fn insert(pool: &SqlitePool, sql: String, key: NewKey) -> Result<(StoredKe
         .bind(now)
         .bind(expires)
         .bind(None::<i64>)
-        .execute(pool)
+        .execute(connection)
         .await?;
     let key = NewKey { expires_at: timestamp(expires)?, ..key };
     let created_at = timestamp(Some(now))?.unwrap_or(Timestamp::UNIX_EPOCH);
-    Ok((StoredKey { id, key, created_at, revoked_at: None }, done.rows_affected()))
+    Ok(StoredKey { id, key, created_at, revoked_at: None })
 }
 
 fn timestamp(millis: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
@@ -271,6 +277,7 @@ mod tests {
         store.revoke_key("k").await.unwrap();
         let error = store.create_key(NewKey::new("k".into(), "other")).await.unwrap_err();
         assert!(matches!(error, CreateKeyError::NameTaken));
-        assert!(store.create_first_key(NewKey::new("first".into(), "x")).await.unwrap().is_none());
+        let never = || -> Result<(NewKey, ()), StoreError> { unreachable!("there was a key") };
+        assert!(store.create_first_key(never).await.unwrap().is_none());
     }
 }

@@ -8,17 +8,25 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
 
-use crate::config::{Secret, SecretFile};
+use crate::config::{BaseUrl, KeyHeader, Secret, SecretFile};
 use crate::http::codec::write_header;
 
 /// The API key of a target; it can be replaced at run time.
 pub struct UpstreamCredential {
-    path: Box<str>,
-    authority: Box<str>,
+    request: ConstantRequest,
+    /// Parts of the URL that are masked like the key.
+    url_secrets: Vec<String>,
     file: Option<SecretFile>,
     current: ArcSwap<Current>,
+}
+
+/// What is the same in all requests, whatever the key.
+struct ConstantRequest {
+    target: Box<str>,
+    authority: Box<str>,
+    key_header: KeyHeader,
 }
 
 struct Current {
@@ -32,11 +40,16 @@ struct Current {
 }
 
 impl UpstreamCredential {
-    /// A credential for requests to `authority`. `path` is the path of the base URL.
-    pub(super) fn new(path: &str, authority: &str, key: Option<Secret>) -> Self {
+    /// A credential for requests to `base_url`.
+    pub(super) fn new(base_url: &BaseUrl, key: Option<Secret>, key_header: KeyHeader) -> Self {
         let file = key.as_ref().and_then(Secret::file).cloned();
-        let current = ArcSwap::from_pointee(Current::new(path, authority, key, None));
-        Self { path: path.into(), authority: authority.into(), file, current }
+        let request = ConstantRequest {
+            target: base_url.request_target("chat/completions").into(),
+            authority: base_url.authority().into(),
+            key_header,
+        };
+        let current = ArcSwap::from_pointee(Current::new(&request, key, None));
+        Self { request, url_secrets: base_url.secrets(), file, current }
     }
 
     /// The file from which the key is read, if any.
@@ -51,23 +64,24 @@ impl UpstreamCredential {
         if previous.as_ref().is_some_and(|previous| previous.reveal() == key.reveal()) {
             return false;
         }
-        self.current.store(Arc::new(Current::new(&self.path, &self.authority, Some(key), previous)));
+        self.current.store(Arc::new(Current::new(&self.request, Some(key), previous)));
         true
     }
 
-    /// The current key.
-    pub(super) fn key(&self) -> Option<Secret> {
-        self.current.load().key.clone()
+    /// The header with the current key.
+    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.request.key_header(self.current.load().key.as_ref())
     }
 
-    /// `text` with the current and the previous key replaced by `***`.
+    /// `text` with the current and the previous key and the secrets of the URL replaced by `***`.
     pub(super) fn mask(&self, text: &str) -> String {
         let current = self.current.load();
-        let keys = current.key.iter().chain(&current.previous);
-        keys.fold(
+        let keys = current.key.iter().chain(&current.previous).map(Secret::reveal);
+        let secrets = keys.chain(self.url_secrets.iter().map(String::as_str));
+        secrets.fold(
             text.to_owned(),
-            |text, key| {
-                if text.contains(key.reveal()) { text.replace(key.reveal(), "***") } else { text }
+            |text, secret| {
+                if text.contains(secret) { text.replace(secret, "***") } else { text }
             },
         )
     }
@@ -80,55 +94,84 @@ impl UpstreamCredential {
 }
 
 impl Current {
-    fn new(path: &str, authority: &str, key: Option<Secret>, previous: Option<Secret>) -> Self {
-        let head = |accept| constant_head(path, authority, key.as_ref(), accept);
+    fn new(request: &ConstantRequest, key: Option<Secret>, previous: Option<Secret>) -> Self {
+        let head = |accept| request.head(key.as_ref(), accept);
         Self { stream_head: head("text/event-stream"), json_head: head("application/json"), key, previous }
     }
 }
 
-/// Encodes the part of the head that is the same for all requests with this `accept`.
-fn constant_head(path: &str, authority: &str, api_key: Option<&Secret>, accept: &'static str) -> Bytes {
-    // A URL's path is already encoded, so it is a valid request target.
-    let mut head = BytesMut::from(&*format!("POST {path}/chat/completions HTTP/1.1\r\n"));
-    let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
-    let bearer = api_key.map(|key| format!("Bearer {}", key.reveal()));
-    let headers = [
-        (HOST, Some(authority)),
-        (CONTENT_TYPE, Some("application/json")),
-        (USER_AGENT, Some(agent)),
-        // Frames are parsed, so the body must not be compressed.
-        (ACCEPT_ENCODING, Some("identity")),
-        (ACCEPT, Some(accept)),
-        (AUTHORIZATION, bearer.as_deref()),
-    ];
-    for (name, value) in &headers {
+impl ConstantRequest {
+    /// Encodes the part of the head that is the same for all requests with this `accept`.
+    fn head(&self, key: Option<&Secret>, accept: &'static str) -> Bytes {
+        let mut head = BytesMut::from(&*format!("POST {} HTTP/1.1\r\n", self.target));
+        let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
+        let headers = [
+            (HOST, &*self.authority),
+            (CONTENT_TYPE, "application/json"),
+            (USER_AGENT, agent),
+            // Frames are parsed, so the body must not be compressed.
+            (ACCEPT_ENCODING, "identity"),
+            (ACCEPT, accept),
+        ];
         // Values that are invalid in a header are left out: they could inject other headers.
-        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        let valid = headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(value).ok()?)));
+        for (name, value) in valid.chain(self.key_header(key)) {
             write_header(&mut head, name.as_str(), value.as_bytes());
         }
+        head.freeze()
     }
-    head.freeze()
+
+    fn key_header(&self, key: Option<&Secret>) -> Option<(HeaderName, HeaderValue)> {
+        let key = key?.reveal();
+        let (name, value) = match self.key_header {
+            KeyHeader::Authorization => (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}"))),
+            KeyHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderValue::from_str(key)),
+            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+        };
+        let mut value = value.ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn heads(credential: &UpstreamCredential) -> [String; 2] {
+        [true, false].map(|stream| {
+            let mut head = BytesMut::new();
+            credential.write_head(stream, &mut head);
+            String::from_utf8(head.to_vec()).unwrap()
+        })
+    }
+
     #[test]
     fn a_new_key_is_sent_and_both_keys_are_masked() {
-        let secret = |text: &str| Secret::new(text.to_owned());
-        let credential = UpstreamCredential::new("/v1", "h:1", Some(secret("sk-old")));
-        let heads = || {
-            [true, false].map(|stream| {
-                let mut head = BytesMut::new();
-                credential.write_head(stream, &mut head);
-                String::from_utf8(head.to_vec()).unwrap()
-            })
-        };
+        let url = "http://h:1/v1".parse().unwrap();
+        let credential = UpstreamCredential::new(&url, Some(secret("sk-old")), KeyHeader::default());
+        let heads = || self::heads(&credential);
         assert!(heads().iter().all(|head| head.contains("authorization: Bearer sk-old\r\n")));
         assert!(!credential.replace(secret("sk-old")) && credential.replace(secret("sk-new")));
         assert!(heads().iter().all(|head| head.contains("authorization: Bearer sk-new\r\n") && !head.contains("old")));
-        assert_eq!(credential.key().unwrap().reveal(), "sk-new");
+        assert_eq!(credential.header().unwrap().1, "Bearer sk-new");
         assert_eq!(credential.mask("sk-old or sk-new"), "*** or ***");
+    }
+
+    #[test]
+    fn a_query_is_sent_and_masked() {
+        let url = "https://h/openai/?api-version=2024-10-21&code=a&sig=b%2Bcd".parse().unwrap();
+        let credential = UpstreamCredential::new(&url, Some(secret("sk-key")), KeyHeader::ApiKey);
+        for head in heads(&credential) {
+            let line = "POST /openai/chat/completions?api-version=2024-10-21&code=a&sig=b%2Bcd HTTP/1.1\r\nhost: h\r\n";
+            assert!(head.starts_with(line) && head.ends_with("api-key: sk-key\r\n"), "{head}");
+            assert!(!head.contains("authorization"), "{head}");
+        }
+        let quoted = "no /openai/chat/completions?api-version=2024-10-21&code=a&sig=b%2Bcd; b+cd of sk-key is wrong";
+        assert_eq!(credential.mask(quoted), "no /openai/chat/completions?***; *** of *** is wrong");
     }
 }

@@ -45,13 +45,15 @@ impl RemoteModels {
         let Some(target) = routes.catch_all().and_then(|route| route.targets().next()) else {
             return Ok(Self::default());
         };
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .timeout(LIST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .tls_backend_preconfigured(target.tls_config().as_ref().clone())
-            .build()?;
-        Ok(Self { source: Some((client, Arc::clone(target))), ..Self::default() })
+            .tls_backend_preconfigured(target.tls_config().as_ref().clone());
+        if let Some(socket) = target.socket() {
+            client = client.unix_socket(socket);
+        }
+        Ok(Self { source: Some((client.build()?, Arc::clone(target))), ..Self::default() })
     }
 
     /// The list. If the upstream does not send it in time, the last list that was received, or an empty one.
@@ -96,8 +98,8 @@ async fn fetch(client: &reqwest::Client, target: &Target) -> Option<Vec<Model>> 
 
 async fn try_fetch(client: &reqwest::Client, target: &Target) -> Result<Vec<Model>, ListError> {
     let mut request = client.get(target.models_url());
-    if let Some(key) = target.credential().key() {
-        request = request.bearer_auth(key.reveal());
+    if let Some((name, value)) = target.credential().header() {
+        request = request.header(name, value);
     }
     let mut response = request.send().await?.error_for_status()?;
     let mut body = Vec::new();

@@ -92,16 +92,8 @@ mod tests {
     use crate::upstream::Failure;
 
     fn model(name: &str, ports: &[u16]) -> ModelConfig {
-        let upstream = |port: &u16| UpstreamConfig {
-            base_url: format!("http://user:secret@127.0.0.1:{port}/v1").parse().unwrap(),
-            api_key: None,
-            model: None,
-            ca_file: None,
-            timeouts: crate::config::Timeouts::default(),
-            usage: crate::config::AskUsage::default(),
-            weight: std::num::NonZeroU32::MIN,
-            priority: 0,
-        };
+        let url = |port: &u16| format!("http://127.0.0.1:{port}/v1?code=secret").parse().unwrap();
+        let upstream = |port: &u16| UpstreamConfig::new(url(port));
         let upstreams = ports.iter().map(upstream).collect();
         let ejection = Ejection { failures: 1, ..Ejection::default() };
         ModelConfig { name: name.into(), upstreams, retries: Retries::default(), ejection }

@@ -1,11 +1,11 @@
 //! A target: an upstream, its credential, and the name of the model there.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HeaderName};
-use url::Position;
 
 use super::credential::UpstreamCredential;
 use super::failure::Failure;
@@ -40,14 +40,14 @@ impl Target {
     /// # Errors
     /// [`TlsError`] if the certificate authorities can't be read.
     pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
-        let url = &config.base_url;
-        let endpoint = Endpoint::new(url, config.ca_file.as_deref())?;
-        let path = url.path().trim_end_matches('/');
-        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let endpoint = match config.base_url.socket() {
+            Some(socket) => Endpoint::unix(socket)?,
+            None => Endpoint::new(config.base_url.url(), config.ca_file.as_deref())?,
+        };
         Ok(Arc::new(Self {
             name,
             model: config.model.clone(),
-            credential: UpstreamCredential::new(path, authority, config.api_key.clone()),
+            credential: UpstreamCredential::new(&config.base_url, config.api_key.clone(), config.api_key_header),
             timeouts: config.timeouts,
             requested_usage: match config.usage {
                 AskUsage::Ask => RequestedUsage::Final,
@@ -56,7 +56,7 @@ impl Target {
             },
             usage_unsupported: AtomicBool::new(false),
             client: Client::new(endpoint, config.timeouts.connect),
-            models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
+            models_url: config.base_url.resource("models"),
         }))
     }
 
@@ -120,8 +120,8 @@ impl Target {
         self.usage_unsupported.store(true, Ordering::Relaxed);
     }
 
-    /// `text` with the current and the previous key of this target replaced by `***`: upstreams often quote a key that
-    /// they refuse.
+    /// `text` with the current and the previous key of this target, and the query of its URL, replaced by `***`:
+    /// upstreams often quote a key that they refuse, or a path that they do not have.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         self.credential.mask(text)
@@ -148,6 +148,10 @@ impl Target {
         self.client.endpoint().tls_config()
     }
 
+    pub(super) fn socket(&self) -> Option<&Path> {
+        self.client.endpoint().socket()
+    }
+
     pub(super) fn models_url(&self) -> &str {
         &self.models_url
     }
@@ -158,12 +162,10 @@ pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
     let route = (model.name != ANY_MODEL).then_some(&model.name);
     let mut names = Vec::<Arc<str>>::new();
     for upstream in &model.upstreams {
-        let url = &upstream.base_url;
-        let mut name = url[Position::BeforeHost..Position::AfterPort].to_owned() + url.path().trim_end_matches('/');
+        let mut name = without_blanks(&upstream.base_url.name());
         if let Some(model) = upstream.model.as_ref().or(route) {
             name.push('#');
-            // Names are written in lists that are separated by spaces.
-            name.extend(model.chars().map(|c| if c.is_whitespace() { '_' } else { c }));
+            name.push_str(&without_blanks(model));
         }
         let (base, mut count) = (name.clone(), 1);
         while names.iter().any(|other| **other == *name) {
@@ -173,6 +175,11 @@ pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
         names.push(name.into());
     }
     names
+}
+
+/// Names are written in lists that are separated by spaces.
+fn without_blanks(name: &str) -> String {
+    name.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect()
 }
 
 #[cfg(test)]

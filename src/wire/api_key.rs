@@ -8,6 +8,26 @@ use subtle::ConstantTimeEq;
 /// The prefix of every new secret, by which scanners for leaked secrets recognise it.
 pub const SECRET_PREFIX: &str = "sk-petstream-";
 
+/// Length of a new secret, bytes.
+pub const SECRET_LEN: usize = SECRET_PREFIX.len() + 64;
+
+/// Whether `text` has the form of a secret from [`new_secret`].
+#[must_use]
+pub fn is_secret(text: &str) -> bool {
+    text.len() == SECRET_LEN && text.strip_prefix(SECRET_PREFIX).is_some_and(is_lower_hex)
+}
+
+/// Whether `text` is what a secret from [`new_secret`] may begin with, and shorter.
+#[must_use]
+pub fn may_begin_secret(text: &str) -> bool {
+    text.len() < SECRET_LEN
+        && (SECRET_PREFIX.starts_with(text) || text.strip_prefix(SECRET_PREFIX).is_some_and(is_lower_hex))
+}
+
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// A new secret: [`SECRET_PREFIX`] and 256 random bits in hexadecimal.
 ///
 /// # Errors

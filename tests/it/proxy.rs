@@ -1,5 +1,6 @@
 //! Requests and answers that pass through the proxy.
 
+mod base_url;
 mod cancel;
 mod connections;
 mod decoding;
@@ -7,6 +8,7 @@ mod first_frames;
 mod forwarding;
 mod models;
 mod refusals;
+mod unix_socket;
 mod unsolicited_bytes;
 mod usage;
 

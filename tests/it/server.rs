@@ -85,7 +85,7 @@ impl Server {
         };
         // A file that says where to listen is obeyed.
         let listen = (!yaml.starts_with("listen:")).then(|| "127.0.0.1:0".to_owned());
-        let flags = Flags { listen, database: Some(database), ..Flags::default() };
+        let flags = Flags { listen, database: Some(database), print_key: true, ..Flags::default() };
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });

@@ -1,6 +1,8 @@
 //! The first start, later starts, and starts that fail.
 
+use std::fs::{File, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use serde_json::json;
 use sqlx::Connection as _;
@@ -8,8 +10,8 @@ use sqlx::Connection as _;
 use test_support::completion_stream;
 use test_support::frames::request;
 use test_support::http::{Connection, Request};
-use test_support::program::Folder;
-use test_support::soon;
+use test_support::program::{Folder, LISTENING, Program, executable};
+use test_support::{becomes, soon};
 
 const USAGE: i32 = 64;
 const FAULT: i32 = 1;
@@ -23,9 +25,9 @@ fn key_in(printed: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_first_start_prints_a_key_and_a_line_that_works() {
+async fn a_first_start_that_may_print_prints_a_key_and_a_line_that_works() {
     let folder = Folder::new();
-    let program = folder.start().await;
+    let program = folder.start_with(&["--print-key"]).await;
     let printed = program.printed(|text| text.contains("curl") && text.ends_with("\n\n")).await;
     let line = printed.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
     assert!(line.contains(&key_in(&printed)));
@@ -39,13 +41,115 @@ async fn the_first_start_prints_a_key_and_a_line_that_works() {
     let answer = transcript.text(0);
     assert!(names.into_iter().any(|name| answer.contains(name)), "no pet in {answer:?}");
     program.stop().await;
+    assert!(!folder.path().join("petstream.key").exists());
+}
+
+/// The text of `petstream.key` in the folder of a server.
+fn key_file(folder: &Folder) -> String {
+    std::fs::read_to_string(folder.path().join("petstream.key")).unwrap()
+}
+
+/// The permissions of a file in the folder of a server.
+fn mode(folder: &Folder, name: &str) -> u32 {
+    folder.path().join(name).metadata().unwrap().mode() & 0o777
+}
+
+async fn status(program: &Program, key: &str) -> u16 {
+    program.ask(&Request::new("GET", "/api/pets").bearer(key)).await.status
+}
+
+#[tokio::test]
+async fn without_a_terminal_the_first_key_is_in_a_file_of_its_owner() {
+    for umask in ["000", "777"] {
+        let folder = Folder::new();
+        let program = folder.start_after(&format!("umask {umask}")).await;
+        assert_eq!(status(&program, key_file(&folder).trim_end()).await, 200);
+        for name in ["petstream.key", "petstream.db", "petstream.db-wal", "petstream.db-shm"] {
+            assert_eq!(mode(&folder, name), 0o600, "{name}, umask {umask}");
+        }
+        assert_eq!(program.stop().await, "");
+    }
+}
+
+/// Runs a server without a terminal until it listens; returns its log.
+async fn log_of_start(folder: &Folder, arguments: &[&str]) -> String {
+    let path = folder.path().join("log");
+    let mut command = folder.command(&executable());
+    command.args(["--listen", "127.0.0.1:0"]).args(arguments).stderr(File::create(&path).unwrap());
+    let mut server = command.spawn().unwrap();
+    becomes(&true, async || tokio::fs::read_to_string(&path).await.unwrap().contains(LISTENING)).await;
+    server.kill().await.unwrap();
+    std::fs::read_to_string(&path).unwrap()
+}
+
+#[tokio::test]
+async fn the_log_has_the_path_of_the_first_key_and_not_the_key() {
+    let folder = Folder::new();
+    let database = format!("sqlite:{}", folder.path().join("shop.db").display());
+    let log = log_of_start(&folder, &["--database", &database]).await;
+    assert!(log.contains(folder.path().join("petstream.key").to_str().unwrap()), "{log}");
+    assert!(!log.contains("sk-petstream-"), "{log}");
+    assert!(key_file(&folder).starts_with("sk-petstream-"));
+}
+
+#[tokio::test]
+async fn a_database_in_memory_starts_without_keys_and_says_what_makes_one() {
+    let folder = Folder::new();
+    let log = log_of_start(&folder, &["--database", "sqlite::memory:"]).await;
+    for remedy in ["petstream keys create", "PETSTREAM_API_KEY", "configuration file", "--print-key"] {
+        assert!(log.contains(remedy), "{remedy}: {log}");
+    }
+    assert!(!folder.path().join("petstream.key").exists());
+    let program = folder.start_with(&["--database", "sqlite::memory:"]).await;
+    let probe = program.ask(&Request::new("GET", "/readyz")).await;
+    assert_eq!((probe.status, status(&program, "any-key").await), (200, 401));
+    assert_eq!(program.stop().await, "");
+    let program = folder.start_with(&["--database", "sqlite::memory:", "--print-key"]).await;
+    let printed = program.printed(|text| text.contains("curl")).await;
+    assert_eq!(status(&program, &key_in(&printed)).await, 200);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_file_of_a_start_that_was_interrupted_becomes_the_first_key() {
+    let folder = Folder::new();
+    let secret = format!("sk-petstream-{}", "0123456789abcdef".repeat(4));
+    std::fs::write(folder.path().join("petstream.key"), &secret).unwrap();
+    std::fs::set_permissions(folder.path().join("petstream.key"), Permissions::from_mode(0o600)).unwrap();
+    let program = folder.start().await;
+    assert_eq!((status(&program, &secret).await, key_file(&folder)), (200, secret));
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn something_else_in_the_place_of_the_key_file() {
+    let folder = Folder::with("listen: 127.0.0.1:0\n");
+    std::fs::write(folder.path().join("petstream.key"), "something else").unwrap();
+    let expected = ["petstream.key: ", "does not hold a key", "move it away", "PETSTREAM_API_KEY", "--print-key"];
+    assert_says(&fails(&folder, &[], FAULT).await, &expected);
+    assert_eq!(key_file(&folder), "something else");
+    // No key was made that nobody has seen.
+    std::fs::remove_file(folder.path().join("petstream.key")).unwrap();
+    let program = folder.start().await;
+    assert_eq!(status(&program, key_file(&folder).trim_end()).await, 200);
+    program.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_makes_no_key() {
+    // A label of a name is 63 characters long at most.
+    let host = "x".repeat(64);
+    let folder = Folder::with(&format!("models: [{{name: m, upstreams: [{{base_url: 'https://{host}/v1'}}]}}]\n"));
+    fails(&folder, &["--listen", "127.0.0.1:0", "--print-key"], FAULT).await;
+    let keys = folder.run(&["keys", "list", "--json"]).await;
+    assert_eq!(keys.out.trim_end(), "[]");
 }
 
 #[tokio::test]
 async fn keys_and_pets_outlive_a_restart() {
     let folder = Folder::new();
     let program = folder.start().await;
-    let key = key_in(&program.printed(|text| text.contains("curl")).await);
+    let key = key_file(&folder).trim_end().to_owned();
     let made = folder.run(&["keys", "create", "--name", "alice"]).await;
     assert_eq!(made.code, 0, "{}", made.err);
     let keys = [key.as_str(), made.out.trim_end()];

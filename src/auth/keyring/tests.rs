@@ -86,19 +86,34 @@ async fn the_first_key_is_made_once_and_works_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
     let ring = ring(&here).await;
-    let secret = ring.ensure_first().await.unwrap().unwrap();
+    let secret = ring.ensure_first(None).await.unwrap().unwrap();
     let first = ring.find(&KeyHash::of(&secret)).unwrap();
     assert_eq!((first.name.as_ref(), first.scopes), ("first", Scopes::ALL));
-    assert_eq!(ring.ensure_first().await.unwrap(), None);
+    assert_eq!(ring.ensure_first(None).await.unwrap(), None);
     there.revoke_key("first").await.unwrap();
-    assert_eq!(self::ring(&there).await.ensure_first().await.unwrap(), None);
+    assert_eq!(self::ring(&there).await.ensure_first(None).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn of_two_servers_that_start_at_once_one_makes_the_key_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("petstream.key");
+    let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
+    let (here, there) = (ring(&here).await, ring(&there).await);
+    let (one, other) = tokio::join!(here.ensure_first(Some(&file)), there.ensure_first(Some(&file)));
+    let made: Vec<_> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
+    assert_eq!(made, [std::fs::read_to_string(&file).unwrap().trim_end()]);
+    for ring in [here, there] {
+        ring.refresh().await;
+        assert!(!ring.is_empty() && ring.find(&KeyHash::of(&made[0])).is_some());
+    }
 }
 
 #[tokio::test]
 async fn a_configured_key_is_enough() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let ring = Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default()).await.unwrap();
-    assert_eq!(ring.ensure_first().await.unwrap(), None);
+    assert_eq!(ring.ensure_first(None).await.unwrap(), None);
     assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id.as_ref(), "config:c");
 }
 

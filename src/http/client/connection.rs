@@ -11,13 +11,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use httparse::Header;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Id};
 
 use super::error::Error;
 use super::request::Request;
 use super::response_head::ResponseHead;
-use super::socket::Socket;
 use super::stream::{Stream, Unread};
 use crate::http::codec::buffer_pool::{self, BUFFER_SIZE};
 
@@ -91,9 +89,7 @@ impl Connection {
         }
         let Self { stream, read_buffer, unsent, write_closed, received_any, used, .. } = *self;
         let Stream::Plain(socket) = stream else { return None };
-        // Registering a socket reports what has arrived already.
-        let tcp = socket.into_tcp().into_std().and_then(TcpStream::from_std).ok()?;
-        let (stream, runtime) = (Stream::Plain(Socket::plain(tcp)), RuntimeId::current());
+        let (stream, runtime) = (Stream::Plain(socket.move_here().ok()?), RuntimeId::current());
         Some(Box::new(Self { stream, read_buffer, unsent, write_closed, received_any, used, runtime }))
     }
 

@@ -1,7 +1,7 @@
-//! The peer of a client: host, port and, for `https`, its verification.
+//! The peer of a client: its address and, for `https`, its verification.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -11,13 +11,20 @@ use url::{Host, Url};
 
 use super::tls::{self, TlsError};
 
-/// The scheme, host and port of a URL, resolved as far as that needs no network.
+/// The address of a server, resolved as far as that needs no network.
 pub struct Endpoint {
-    pub(super) host: Host<String>,
-    pub(super) port: u16,
+    pub(super) address: Address,
     /// The connector and the name to verify; none for `http`.
     pub(super) tls: Option<(TlsConnector, ServerName<'static>)>,
     tls_config: Arc<ClientConfig>,
+}
+
+/// Where a server listens.
+pub(super) enum Address {
+    /// A host and a port.
+    Tcp(Host<String>, u16),
+    /// The path of a unix socket.
+    Unix(PathBuf),
 }
 
 impl Endpoint {
@@ -33,7 +40,24 @@ impl Endpoint {
         let tls_config = if is_secure { tls::client_config(ca_file)? } else { tls::without_roots()? };
         let tls =
             if is_secure { Some((TlsConnector::from(Arc::clone(&tls_config)), server_name(&host)?)) } else { None };
-        Ok(Self { host, port, tls, tls_config })
+        Ok(Self { address: Address::Tcp(host, port), tls, tls_config })
+    }
+
+    /// The endpoint of a unix socket, without TLS.
+    ///
+    /// # Errors
+    /// As [`Endpoint::new`] for `http`.
+    pub fn unix(socket: &Path) -> Result<Self, TlsError> {
+        Ok(Self { address: Address::Unix(socket.to_path_buf()), tls: None, tls_config: tls::without_roots()? })
+    }
+
+    /// The path of the unix socket, if it is one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        match &self.address {
+            Address::Tcp(..) => None,
+            Address::Unix(socket) => Some(socket),
+        }
     }
 
     /// The TLS configuration, for other clients of the same endpoint. For `http` it trusts no certificate.

@@ -16,6 +16,7 @@ mod response_head;
 mod socket;
 mod stream;
 mod tls;
+mod transport;
 
 pub use endpoint::Endpoint;
 pub use error::Error;

@@ -1,4 +1,4 @@
-//! A TCP socket whose unread data can be checked by a system call, without the runtime.
+//! A socket whose unread data can be checked by a system call, without the runtime.
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -7,14 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::transport::Transport;
 
 /// Length of the header of a TLS record: type, version, length (RFC 8446, section 5.1).
 const RECORD_HEADER: usize = 5;
 
-/// A TCP socket that records whether it was written to and, under TLS, whether it is in the middle of a record.
+/// A socket that records whether it was written to and, under TLS, whether it is in the middle of a record.
 pub(super) struct Socket {
-    tcp: TcpStream,
+    transport: Transport,
     /// The operating system has accepted bytes since this was last cleared.
     pub(super) has_written: bool,
     /// The position in the received TLS records; none without TLS.
@@ -22,26 +23,27 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) const fn plain(tcp: TcpStream) -> Self {
-        Self { tcp, has_written: false, records: None }
+    pub(super) const fn plain(transport: Transport) -> Self {
+        Self { transport, has_written: false, records: None }
     }
 
     /// To be used from the first byte of the handshake on.
-    pub(super) fn tls(tcp: TcpStream) -> Self {
-        Self { tcp, has_written: false, records: Some(RecordTracker::default()) }
+    pub(super) fn tls(transport: Transport) -> Self {
+        Self { transport, has_written: false, records: Some(RecordTracker::default()) }
     }
 
-    pub(super) const fn tcp(&self) -> &TcpStream {
-        &self.tcp
+    pub(super) const fn transport(&self) -> &Transport {
+        &self.transport
     }
 
-    pub(super) fn into_tcp(self) -> TcpStream {
-        self.tcp
+    /// The same socket, registered with the current runtime. To be called between two requests without TLS.
+    pub(super) fn move_here(self) -> io::Result<Self> {
+        self.transport.move_here().map(Self::plain)
     }
 
     /// Whether nothing can be read now, not even the end of the stream. One system call.
     pub(super) fn is_empty(&self) -> bool {
-        let peeked = SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]);
+        let peeked = SockRef::from(&self.transport).peek(&mut [MaybeUninit::uninit()]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -72,7 +74,7 @@ pub(super) struct NonBlocking<'a>(&'a mut Socket);
 
 impl Read for NonBlocking<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = (&*SockRef::from(&self.0.tcp)).read(buf)?;
+        let count = (&*SockRef::from(&self.0.transport)).read(buf)?;
         self.0.received(&buf[..count]);
         Ok(count)
     }
@@ -116,7 +118,7 @@ impl RecordTracker {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut self.transport).poll_read(cx, buf))?;
         self.received(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
@@ -124,7 +126,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let count = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        let count = Pin::new(&mut self.transport).poll_write(cx, buf);
         self.written(count)
     }
 
@@ -133,20 +135,20 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let count = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        let count = Pin::new(&mut self.transport).poll_write_vectored(cx, bufs);
         self.written(count)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        Pin::new(&mut self.transport).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }
 

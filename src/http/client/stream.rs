@@ -1,4 +1,4 @@
-//! The byte stream of a connection: plain TCP or TLS.
+//! The byte stream of a connection: plain or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -34,7 +34,7 @@ impl Stream {
     /// Ready when a read may succeed. Pending does not mean that nothing has arrived: see [`Stream::unread`].
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(socket) => socket.tcp().poll_read_ready(cx),
+            Self::Plain(socket) => socket.transport().poll_read_ready(cx),
             // There may be decrypted data that was not read yet.
             Self::Tls(_) => Poll::Ready(Ok(())),
         }

@@ -7,14 +7,9 @@ use crate::upstream::Deadline;
 /// A route with targets of these weights and priorities.
 fn route(members: &[(u32, u32)]) -> Arc<Route> {
     let upstream = |(weight, priority): &(u32, u32)| UpstreamConfig {
-        base_url: "http://127.0.0.1:9/v1".parse().unwrap(),
-        api_key: None,
-        model: None,
-        ca_file: None,
-        timeouts: crate::config::Timeouts::default(),
-        usage: crate::config::AskUsage::default(),
         weight: NonZeroU32::new(*weight).unwrap(),
         priority: *priority,
+        ..UpstreamConfig::new("http://127.0.0.1:9/v1".parse().unwrap())
     };
     let ejection = Ejection { failures: 1, ..Ejection::default() };
     let upstreams = members.iter().map(upstream).collect();

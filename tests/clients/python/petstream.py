@@ -24,7 +24,7 @@ class Petstream:
     """A server in its own folder, on a free port.
 
     `configuration` is the content of its petstream.yaml. The environment is empty except for the key, so that variables
-    such as OPENAI_BASE_URL have no effect. `key` is the server's API key; without one it generates its own.
+    such as OPENAI_BASE_URL have no effect. `key` is the server's API key; without one it generates its own and prints it.
     """
 
     def __init__(self, folder: Path, configuration: dict, key: str | None = KEY):
@@ -37,7 +37,7 @@ class Petstream:
         self.printed = folder / "stdout"
         with self.printed.open("w") as stdout:
             self._process = subprocess.Popen(
-                [BINARY, "--listen", "127.0.0.1:0", "--log-format", "json"],
+                [BINARY, "--listen", "127.0.0.1:0", "--log-format", "json", "--print-key"],
                 cwd=folder,
                 env={"PETSTREAM_API_KEY": key} if key else {},
                 stdin=subprocess.DEVNULL,

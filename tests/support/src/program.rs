@@ -90,6 +90,12 @@ impl Folder {
         Program::started(self.command(&executable()).args(["--listen", &address, "--log-format", "json"])).await
     }
 
+    /// As [`Folder::start`], with more arguments.
+    pub async fn start_with(&self, arguments: &[&str]) -> Program {
+        let mut command = self.command(&executable());
+        Program::started(command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments)).await
+    }
+
     /// As [`Folder::start`], after running this line in the shell.
     pub async fn start_after(&self, line: &str) -> Program {
         let script = format!("{line}; exec \"$0\" --listen 127.0.0.1:0 --log-format json");

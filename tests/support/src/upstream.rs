@@ -4,20 +4,22 @@ mod connection;
 mod script;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::bound_socket::{ANY_PORT, bound_socket};
 use crate::soon;
 use crate::tls::Authority;
+
+use connection::Incoming;
 
 pub use script::{Gate, Script};
 
@@ -26,12 +28,25 @@ const BACKLOG: u32 = 1024;
 
 /// The upstream. Dropping it fails the test if a request had no script, or if a script was not used.
 pub struct Upstream {
-    address: SocketAddr,
-    /// Keeps the port when the listener is closed.
-    _reserved: TcpSocket,
+    /// `host:port/v1`, or `unix:/PATH:/v1`.
+    address: String,
+    place: Place,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
     authority: Option<Arc<Authority>>,
+}
+
+/// Where it listens.
+enum Place {
+    /// Keeps the port when the listener is closed.
+    Port { _reserved: TcpSocket },
+    /// The folder of the socket.
+    Folder { _socket: TempDir },
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 /// A recorded request.
@@ -65,18 +80,37 @@ struct Shared {
 impl Upstream {
     /// Starts it over plain HTTP, with an answer for each chat completion, in order.
     pub async fn start(answers: impl IntoIterator<Item = Script>) -> Self {
-        Self::start_on(answers, None).await
+        Self::start_on_port(answers, None)
     }
 
     /// As [`Upstream::start`], over TLS.
     pub async fn start_tls(answers: impl IntoIterator<Item = Script>) -> Self {
-        Self::start_on(answers, Some(Arc::new(Authority::new()))).await
+        Self::start_on_port(answers, Some(Arc::new(Authority::new())))
     }
 
-    async fn start_on(answers: impl IntoIterator<Item = Script>, authority: Option<Arc<Authority>>) -> Self {
+    /// As [`Upstream::start`], on a unix socket.
+    pub async fn start_unix(answers: impl IntoIterator<Item = Script>) -> Self {
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("llm.sock");
+        let listener = Listener::Unix(UnixListener::bind(&socket).unwrap());
+        let address = format!("unix:{}:/v1", socket.display());
+        Self::start_on(answers, address, Place::Folder { _socket: folder }, listener, None)
+    }
+
+    fn start_on_port(answers: impl IntoIterator<Item = Script>, authority: Option<Arc<Authority>>) -> Self {
         let reserved = bound_socket(ANY_PORT);
         let address = reserved.local_addr().unwrap();
-        let listener = bound_socket(address).listen(BACKLOG).unwrap();
+        let listener = Listener::Tcp(bound_socket(address).listen(BACKLOG).unwrap());
+        Self::start_on(answers, format!("{address}/v1"), Place::Port { _reserved: reserved }, listener, authority)
+    }
+
+    fn start_on(
+        answers: impl IntoIterator<Item = Script>,
+        address: String,
+        place: Place,
+        listener: Listener,
+        authority: Option<Arc<Authority>>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             chat: Mutex::new(answers.into_iter().collect()),
             otherwise: Mutex::default(),
@@ -89,7 +123,7 @@ impl Upstream {
             failures: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), authority.clone()));
-        Self { address, _reserved: reserved, shared, accepting, authority }
+        Self { address, place, shared, accepting, authority }
     }
 
     /// Adds an answer to the next chat completion without one.
@@ -109,8 +143,11 @@ impl Upstream {
 
     /// For `base_url`.
     pub fn url(&self) -> String {
-        let scheme = if self.authority.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}/v1", self.address)
+        match (&self.place, &self.authority) {
+            (Place::Folder { .. }, _) => self.address.clone(),
+            (Place::Port { .. }, None) => format!("http://{}", self.address),
+            (Place::Port { .. }, Some(_)) => format!("https://{}", self.address),
+        }
     }
 
     /// Its target name in logs and records, for the model `m`.
@@ -121,7 +158,7 @@ impl Upstream {
     /// Its target name in logs and records, for this upstream model; empty where clients choose the model.
     pub fn name_of(&self, model: &str) -> String {
         let mark = if model.is_empty() { "" } else { "#" };
-        format!("{}/v1{mark}{model}", self.address)
+        format!("{}{mark}{model}", self.address)
     }
 
     /// For `ca_file`.
@@ -223,19 +260,22 @@ impl Drop for Upstream {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
+async fn accept(listener: Listener, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
     loop {
-        let (tcp, _) = listener.accept().await.unwrap();
+        let incoming = match &listener {
+            Listener::Tcp(listener) => Incoming::Tcp(listener.accept().await.unwrap().0),
+            Listener::Unix(listener) => Incoming::Unix(listener.accept().await.unwrap().0),
+        };
         shared.open.send_modify(|open| *open += 1);
         shared.accepted.send_modify(|accepted| *accepted += 1);
         let number = *shared.accepted.borrow();
-        tokio::spawn(attend(tcp, number, Arc::clone(&shared), authority.clone()));
+        tokio::spawn(attend(incoming, number, Arc::clone(&shared), authority.clone()));
     }
 }
 
 /// Serves one connection to its end.
-async fn attend(tcp: TcpStream, number: usize, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
-    let serve = connection::serve(tcp, number, &shared, authority.as_deref());
+async fn attend(incoming: Incoming, number: usize, shared: Arc<Shared>, authority: Option<Arc<Authority>>) {
+    let serve = connection::serve(incoming, number, &shared, authority.as_deref());
     let failure = match AssertUnwindSafe(serve).catch_unwind().await {
         Ok(Ok(())) => None,
         Ok(Err(failure)) => Some(failure),

@@ -12,6 +12,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 use crate::http::client::pool::Pool;
+use crate::http::client::socket::Socket;
+use crate::http::client::transport::Transport;
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
@@ -32,7 +34,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 
 async fn plain() -> (Box<Connection>, TcpStream) {
     let (ours, theirs) = pair().await;
-    (Connection::new(Stream::Plain(Socket::plain(ours))), theirs)
+    (Connection::new(Stream::Plain(Socket::plain(Transport::Tcp(ours)))), theirs)
 }
 
 async fn encrypted() -> (Box<Connection>, TlsStream<TcpStream>) {
@@ -49,7 +51,8 @@ async fn encrypted() -> (Box<Connection>, TlsStream<TcpStream>) {
     let acceptor = TlsAcceptor::from(Arc::new(server));
     let connector = TlsConnector::from(Arc::new(client));
     let name = ServerName::try_from("localhost").unwrap();
-    let (ours, theirs) = tokio::join!(connector.connect(name, Socket::tls(ours)), acceptor.accept(theirs));
+    let (ours, theirs) =
+        tokio::join!(connector.connect(name, Socket::tls(Transport::Tcp(ours))), acceptor.accept(theirs));
     let mut theirs = theirs.unwrap();
     theirs.flush().await.unwrap();
     (Connection::new(Stream::Tls(Box::new(ours.unwrap()))), theirs)
@@ -199,7 +202,10 @@ async fn a_sweep_drops_closed_connections_and_those_with_data_and_keeps_the_orde
     tokio::time::timeout(std::time::Duration::from_secs(30), all_arrived).await.unwrap();
     let ports = |taken: Option<Box<Connection>>| {
         let Stream::Plain(socket) = taken.unwrap().stream else { unreachable!() };
-        socket.tcp().local_addr().unwrap()
+        match socket.transport() {
+            Transport::Tcp(tcp) => tcp.local_addr().unwrap(),
+            Transport::Unix(_) => panic!("a TCP socket"),
+        }
     };
     let expected: Vec<_> = servers.iter().step_by(2).rev().map(|server| server.peer_addr().unwrap()).collect();
     let found: Vec<_> = (0..20).map(|_| ports(pool.take())).collect();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
@@ -20,15 +20,18 @@ use crate::tls::Authority;
 /// Answers requests until a script or the client closes the connection. An error is a fault of the test or the
 /// server.
 pub(super) async fn serve(
-    tcp: TcpStream,
+    incoming: Incoming,
     number: usize,
     shared: &Shared,
     authority: Option<&Authority>,
 ) -> Result<(), String> {
-    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-    let io = match authority {
-        None => Io::Plain(tcp),
-        Some(authority) => match authority.acceptor.accept(tcp).await {
+    if let Incoming::Tcp(tcp) = &incoming {
+        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+    }
+    let io = match (incoming, authority) {
+        (Incoming::Unix(unix), _) => Io::Unix(unix),
+        (Incoming::Tcp(tcp), None) => Io::Plain(tcp),
+        (Incoming::Tcp(tcp), Some(authority)) => match authority.acceptor.accept(tcp).await {
             Ok(tls) => Io::Tls(Box::new(tls)),
             // A client that does not trust the certificate closes; the test checks that.
             Err(_refused) => return Ok(()),
@@ -120,7 +123,9 @@ impl Connection {
                     return None;
                 }
                 Step::Reset => {
-                    SockRef::from(self.io.tcp()).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+                    // A unix socket has no reset: it is closed.
+                    let tcp = self.io.as_tcp()?;
+                    SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO)).unwrap();
                     return None;
                 }
                 Step::HalfClose => {
@@ -150,16 +155,24 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// An accepted socket.
+pub(super) enum Incoming {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 enum Io {
     Plain(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Io {
-    fn tcp(&self) -> &TcpStream {
+    fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Plain(tcp) => Some(tcp),
+            Self::Unix(_) => None,
+            Self::Tls(tls) => Some(tls.get_ref().0),
         }
     }
 }
@@ -168,6 +181,7 @@ impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
@@ -177,6 +191,7 @@ impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
@@ -184,6 +199,7 @@ impl AsyncWrite for Io {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
@@ -191,6 +207,7 @@ impl AsyncWrite for Io {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
