@@ -17,6 +17,7 @@ mod machine;
 mod options;
 mod procfs;
 mod report;
+mod rest;
 mod result;
 mod run;
 mod samples;

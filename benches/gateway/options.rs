@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// How often each gateway is measured with each workload. Default: 3, or 1 with --tiny.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Which of burst, batched, paced, short, plain, hold, events, idle. Default: all.
+    /// Which of burst, batched, paced, short, plain, hold, events, idle, rest. Default: all.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     workloads: Vec<String>,
     /// Which of petstream, nginx (nchan for events), stub (no gateway). Default: all.

@@ -8,7 +8,7 @@ use crate::machine::Machine;
 use crate::result::Result;
 use crate::table::{Grid, Section};
 use crate::workload::{EventWorkload, Workload};
-use crate::{completions, events};
+use crate::{completions, events, rest};
 
 /// All results.
 #[derive(Serialize)]
@@ -21,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) left_out: Vec<String>,
     pub(crate) chat: Vec<Section<Workload, completions::Measurement>>,
     pub(crate) events: Vec<Section<EventWorkload, events::Measurement>>,
+    pub(crate) rest: Vec<Section<&'static str, rest::Measurement>>,
 }
 
 /// A gateway and its version.
@@ -64,6 +65,7 @@ impl Report {
             ("Delay of a token; of plain, the whole answer: p50 / p99 / p99.9, µs", self.delays()),
             ("First token: p50 / p99 / p99.9, µs", self.firsts()),
             ("Live events; those of nginx are its module nchan's", self.events_table()),
+            ("At rest", self.rest_table()),
         ] {
             if !grid.is_empty() {
                 text += &format!("\n{title}\n\n{grid}");
@@ -75,7 +77,9 @@ impl Report {
     /// The gateway that the ratios of all others refer to: the first one.
     fn base(&self) -> Option<&str> {
         let chat = self.chat.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
-        let mut names = chat.chain(self.events.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name)));
+        let events = self.events.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
+        let rest = self.rest.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
+        let mut names = chat.chain(events).chain(rest);
         names.next().map(String::as_str)
     }
 
@@ -110,6 +114,24 @@ impl Report {
         let mut grid = Grid::of(&self.chat);
         for section in self.chat.iter().filter(|section| section.workload.stream) {
             grid.column(section.workload.name.clone(), |gateway| section.percentiles(gateway, |one| one.answers.first));
+        }
+        grid
+    }
+
+    fn rest_table(&self) -> Grid {
+        let mut grid = Grid::of(&self.rest);
+        let base = self.base();
+        for section in &self.rest {
+            let columns: [(&str, fn(&rest::Measurement) -> Option<f64>); 5] = [
+                ("ready after, ms", |one| Some(one.ready)),
+                ("MiB at rest", |one| Some(one.memory)),
+                ("first question to the local model, ms", |one| Some(one.question?.time)),
+                ("MiB afterwards", |one| Some(one.question?.memory)),
+                ("program, MiB", |one| Some(one.program)),
+            ];
+            for (title, value) in columns {
+                grid.column(title.to_owned(), |gateway| section.with_ratio(gateway, base, value));
+            }
         }
         grid
     }

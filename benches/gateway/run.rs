@@ -13,7 +13,7 @@ use crate::result::Result;
 use crate::table::Section;
 use crate::worker::{Worker, write_line};
 use crate::workload::{Workload, event_workloads, workloads};
-use crate::{completions, events};
+use crate::{completions, events, rest};
 
 /// File descriptors that a process needs besides its connections.
 const OWN_FILES: u64 = 1_000;
@@ -34,6 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         left_out,
         chat: Vec::new(),
         events: Vec::new(),
+        rest: Vec::new(),
     };
     for workload in selected_workloads(options) {
         let rounds = rounds(&kinds, options.rounds(), &workload.name, |kind| {
@@ -51,6 +52,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             events::measure(kind, &upstream, &workload, &keys)
         })?;
         report.events.push(Section { workload, rounds });
+    }
+    let with_program: Vec<_> = kinds.iter().filter(|kind| kind.program().is_some()).cloned().collect();
+    if options.runs(rest::NAME) && !with_program.is_empty() {
+        let rounds =
+            rounds(&with_program, options.rounds(), rest::NAME, |kind| rest::measure(kind, &upstream, &keys))?;
+        report.rest.push(Section { workload: rest::NAME, rounds });
     }
     report.write(&options.output)?;
     write_line(&report.text())

@@ -45,7 +45,7 @@ pub(super) async fn retrieve(
 
 async fn all(state: &AppState) -> Vec<Model> {
     let mut seen = HashSet::new();
-    let local = std::iter::once(model(MODEL, "petstream"));
+    let local = state.local_model.then(|| model(MODEL, "petstream")).into_iter();
     let configured = state.routes.names().iter().map(|name| model(name, "upstream"));
     let remote = state.remote_models.list().await;
     let all = local.chain(configured).chain(remote.iter().cloned());

@@ -38,6 +38,8 @@ pub struct AppState {
     pub public_path: PublicPath,
     /// Whether pets, orders and the inventory may be read without a key.
     pub public_reads: bool,
+    /// Whether the local model is there.
+    pub local_model: bool,
     /// Whether the page is served.
     pub page: bool,
     /// The database, for the readiness probe.

@@ -20,7 +20,6 @@ use crate::limiter::{Clock, Limiter};
 use crate::time::Shutdown;
 use crate::usage::UsageRecorder;
 use crate::web;
-use crate::wire::tokens;
 
 /// Most connections to the metrics listener: a few scrapers and probes.
 const MAX_METRICS_CONNECTIONS: usize = 64;
@@ -86,7 +85,6 @@ pub async fn start_with(config: Config, inherited: InheritedSockets, clock: Cloc
 /// Initializes in the background what takes long, so that neither the start nor the first requests wait for all of it.
 fn preload(page: bool) {
     std::thread::spawn(move || {
-        tokens::warm();
         if page {
             web::warm();
         }

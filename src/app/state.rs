@@ -36,7 +36,7 @@ pub(super) fn build(config: &Config, adapters: Adapters, shutdown: &Shutdown) ->
     let metrics = Metrics::new();
     let routes = Arc::new(Routes::new(&config.models, &metrics).map_err(AppError::Tls)?);
     let completions = CompletionParts {
-        responder: Responder::new(pets.clone(), offload.clone()),
+        responder: config.local_model.then(|| Responder::new(pets.clone(), offload.clone())),
         routes: Arc::clone(&routes),
         usage_recorder: usage.clone(),
         metrics: metrics.clone(),
@@ -58,6 +58,7 @@ pub(super) fn build(config: &Config, adapters: Adapters, shutdown: &Shutdown) ->
         pets,
         public_reads: config.petstore.public_reads,
         page: config.page,
+        local_model: config.local_model,
         store,
         bodies: BodyReader::new(&config.limits),
         offload,
@@ -76,6 +77,6 @@ fn rules(config: &Config) -> RequestRules {
             UnknownParameters::Pass => UnknownMembers::Pass,
             UnknownParameters::Refuse => UnknownMembers::Refuse,
         },
-        local_model: MODEL,
+        local_model: config.local_model.then_some(MODEL),
     }
 }

@@ -18,8 +18,8 @@ use crate::usage::UsageRecorder;
 
 /// The services that completions are built from.
 pub struct CompletionParts {
-    /// The local model.
-    pub responder: Responder,
+    /// The local model, unless it is switched off.
+    pub responder: Option<Responder>,
     /// The remote models.
     pub routes: Arc<Routes>,
     /// Takes the usage records.
@@ -33,12 +33,11 @@ pub struct CompletionParts {
 /// Handles and settings of all completions; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) responder: Responder,
+    /// The local model, unless it is switched off.
+    pub(super) local: Option<LocalModel>,
     pub(super) routes: Arc<Routes>,
     pub(super) usage_recorder: UsageRecorder,
     pub(super) metrics: Metrics,
-    /// Those of the local model.
-    pub(super) local_metrics: Arc<ModelMetrics>,
     /// Bounds the memory of upstreams' answers.
     pub(super) answers: Bound,
     pub(super) limits: Limits,
@@ -49,14 +48,20 @@ pub(super) struct Context {
     pub(super) abort: ShutdownSignal,
 }
 
+/// The local model and its metrics.
+#[derive(Clone)]
+pub(super) struct LocalModel {
+    pub(super) responder: Responder,
+    pub(super) metrics: Arc<ModelMetrics>,
+}
+
 impl Context {
     pub(super) fn new(config: &Config, parts: CompletionParts) -> Self {
         let CompletionParts { responder, routes, usage_recorder, metrics, abort } = parts;
         Self {
-            responder,
+            local: responder.map(|responder| LocalModel { responder, metrics: metrics.model(MODEL) }),
             routes,
             usage_recorder,
-            local_metrics: metrics.model(MODEL),
             metrics,
             answers: Bound::new(config.limits.answers_total, config.limits.answers_of_a_key()),
             limits: config.limits,

@@ -13,19 +13,20 @@ use super::proxy_request::ProxyRequest;
 use super::response_head;
 use super::usage_guard::{Outcome, UsageGuard};
 use crate::error::ApiError;
-use crate::responder::{Choice, MODEL};
+use crate::responder::{Choice, MODEL, Responder};
 use crate::wire::chat::{self, CompletionHead};
 use crate::wire::chunk::Usage;
 
 /// Answers from the live inventory, as a stream or whole.
 pub(super) async fn complete(
     context: &Context,
+    responder: &Responder,
     mut usage: Box<UsageGuard>,
     request: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
     let chat = &request.request;
     usage.record().facts().target = Some(MODEL.into());
-    let completion = match context.responder.complete(usage.key_id(), chat).await {
+    let completion = match responder.complete(usage.key_id(), chat).await {
         Ok(completion) => completion,
         Err(error) => {
             let error = ApiError::from(error);

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use axum::response::Response;
 
-use super::context::{Caller, CompletionParts, Context};
+use super::context::{Caller, CompletionParts, Context, LocalModel};
 use super::proxy_request::ProxyRequest;
 use super::usage_guard::UsageGuard;
 use super::{buffered, local, model_name, streaming};
@@ -19,6 +19,12 @@ use crate::wire::request::{ChatRequest, InvalidRequest};
 
 /// A response that is being made, up to its head.
 type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'a>>;
+
+/// What serves a model.
+enum Model<'a> {
+    Local(&'a LocalModel),
+    Remote(Arc<Route>),
+}
 
 /// Serves completions; cheap to clone.
 #[derive(Clone)]
@@ -49,14 +55,17 @@ impl CompletionService {
         if let (Some(_), Some(param)) = (&caller.principal.models, &request.other_models) {
             return Err(InvalidRequest::other_models(param).into());
         }
-        let route = self.route(&request.model)?;
-        let metrics = route.as_ref().map_or(&context.local_metrics, |route| route.metrics());
+        let model = self.model(&request.model)?;
+        let metrics = match &model {
+            Model::Local(local) => &local.metrics,
+            Model::Remote(route) => route.metrics(),
+        };
         let usage = UsageGuard::open(context, &caller, &request, metrics).map_err(|limited| {
             context.metrics.refused(limited.reason(), limited.owner.name());
             ApiError::from(&limited)
         })?;
         caller.ends_at.end_with_client();
-        let mut response = self.respond(usage, route, ProxyRequest::new(context, caller, request));
+        let mut response = self.respond(usage, model, ProxyRequest::new(context, caller, request));
         // A stream that has begun ends with an error frame instead.
         Ok(poll_fn(move |cx| {
             if context.abort.is_raised() {
@@ -67,19 +76,27 @@ impl CompletionService {
     }
 
     /// On the heap: the futures differ in size, and the largest would be copied with every request.
-    fn respond(&self, usage: Box<UsageGuard>, route: Option<Arc<Route>>, request: Box<ProxyRequest>) -> Responding<'_> {
-        match (route, request.request.stream) {
-            (None, _) => Box::pin(local::complete(&self.0, usage, request)),
-            (Some(route), true) => Box::pin(streaming::stream(&self.0, usage, route, request)),
-            (Some(route), false) => Box::pin(buffered::complete(&self.0, usage, route, request)),
+    fn respond<'a>(
+        &'a self,
+        usage: Box<UsageGuard>,
+        model: Model<'a>,
+        request: Box<ProxyRequest>,
+    ) -> Responding<'a> {
+        match (model, request.request.stream) {
+            (Model::Local(local), _) => Box::pin(local::complete(&self.0, &local.responder, usage, request)),
+            (Model::Remote(route), true) => Box::pin(streaming::stream(&self.0, usage, route, request)),
+            (Model::Remote(route), false) => Box::pin(buffered::complete(&self.0, usage, route, request)),
         }
     }
 
-    /// The upstreams of the model; none: it is the local one.
-    fn route(&self, model: &str) -> Result<Option<Arc<Route>>, ApiError> {
-        if model == MODEL {
-            return Ok(None);
+    /// What serves the model of this name.
+    fn model(&self, name: &str) -> Result<Model<'_>, ApiError> {
+        match &self.0.local {
+            Some(local) if name == MODEL => Ok(Model::Local(local)),
+            _ => {
+                let route = self.0.routes.find(name).ok_or_else(|| ApiError::no_model(name))?;
+                Ok(Model::Remote(Arc::clone(route)))
+            }
         }
-        self.0.routes.find(model).map(|route| Some(Arc::clone(route))).ok_or_else(|| ApiError::no_model(model))
     }
 }

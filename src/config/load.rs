@@ -218,6 +218,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let auth = walk.take(&mut root, "auth");
     let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
+    let local_model = walk.read(&mut root, "local_model", flag).unwrap_or(default.local_model);
     let threads = walk.read(&mut root, "threads", whole(1, 1_024)).and_then(NonZeroUsize::new);
     let config = Config {
         listen_is_default: listen.is_none(),
@@ -231,9 +232,10 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         limits: limits::limits(walk, &mut root),
         keys: keys::keys(walk, &mut root),
         unknown_parameters: walk.read(&mut root, "unknown_parameters", choice(UNKNOWN)).unwrap_or_default(),
+        local_model,
         responder: petstore::responder(walk, &mut root),
         petstore: petstore::petstore(walk, &mut root),
-        models: models::models(walk, &mut root),
+        models: models::models(walk, &mut root, local_model),
         drain: listen::drain(walk, &mut root),
         hold: walk.read(&mut root, "hold", duration_between(Duration::ZERO, FIVE_MINUTES)).unwrap_or(default.hold),
         heartbeat: walk

@@ -163,14 +163,15 @@ impl Default for Timeouts {
     }
 }
 
-/// Reads `models`.
-pub(super) fn models(walk: &mut Walk, root: &mut Section) -> Vec<ModelConfig> {
+/// Reads `models`. With the local model, no other has its name.
+pub(super) fn models(walk: &mut Walk, root: &mut Section, local_model: bool) -> Vec<ModelConfig> {
     let mut models: Vec<ModelConfig> = Vec::new();
     for field in walk.list(root, "models", "").unwrap_or_default() {
         let (path, line) = (join(&field.path, "name"), field.node.line);
         let Some(model) = model(walk, field) else { continue };
-        if model.name == LOCAL_MODEL {
-            walk.error(&path, line, format!("{LOCAL_MODEL} is the built-in model; choose another name"));
+        if local_model && model.name == LOCAL_MODEL {
+            let problem = format!("{LOCAL_MODEL} is the built-in model; choose another name, or set local_model: false");
+            walk.error(&path, line, problem);
         } else if models.iter().any(|other| other.name == model.name) {
             let problem = format!("another model is named {}; put all its upstreams there", shown_text(&model.name));
             walk.error(&path, line, problem);

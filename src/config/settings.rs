@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Treatment of top-level request parameters that the API does not define. Default [`UnknownParameters::Pass`].
     pub unknown_parameters: UnknownParameters,
+    /// Whether the built-in model petstore-ai is there. Default true. If not, its name is like any other.
+    pub local_model: bool,
     /// The local model.
     pub responder: ResponderConfig,
     /// Pets and orders.
@@ -85,6 +87,7 @@ impl Default for Config {
             keys: Vec::new(),
             limits: Limits::default(),
             unknown_parameters: UnknownParameters::default(),
+            local_model: true,
             responder: ResponderConfig::default(),
             petstore: PetStoreConfig::default(),
             models: Vec::new(),

@@ -44,7 +44,8 @@ fn access(config: &Config, now: Timestamp, warnings: &mut Vec<String>) {
         warnings.push("auth: none: the configured keys are not asked for, and their limits don't apply".to_owned());
     }
     let served = |name: &String| {
-        name == LOCAL_MODEL || config.models.iter().any(|model| model.name == *name || model.name == ANY_MODEL)
+        (config.local_model && name == LOCAL_MODEL)
+            || config.models.iter().any(|model| model.name == *name || model.name == ANY_MODEL)
     };
     for key in &config.keys {
         if let Some(expired) = key.expires_at.filter(|at| *at <= now) {

@@ -234,6 +234,10 @@ impl From<ResponderError> for ApiError {
                 tracing::error!(%error, "the local model can't read the store");
                 Self::internal()
             }
+            ResponderError::Tokenizer(error) => {
+                tracing::error!(%error, "the local model can't count tokens");
+                Self::internal()
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::error::ResponderError;
 use crate::wire::request::{InvalidRequest, KnownMembers, Param, decode_string, each_element, pick};
-use crate::wire::tokens;
+use crate::wire::tokens::Tokenizer;
 
 /// How many turns are kept; earlier ones can't be what "those" or "it" refers to.
 const MAX_TURNS: usize = 32;
@@ -31,7 +31,10 @@ pub(super) struct Conversation {
 ///
 /// # Errors
 /// [`ResponderError::Unsupported`] for a content part that is not text, with its path: `messages[0].content[1]`.
-pub(super) fn read_conversation(given: &KnownMembers<'_>) -> Result<Conversation, ResponderError> {
+pub(super) fn read_conversation(
+    tokenizer: Tokenizer,
+    given: &KnownMembers<'_>,
+) -> Result<Conversation, ResponderError> {
     let list = given.get(Param::Messages).unwrap_or("[]");
     let (mut turns, mut prompt_tokens, mut rejected) = (VecDeque::with_capacity(MAX_TURNS), 3_u32, None);
     let read = each_element("messages", "an array of objects", list, |index, message| {
@@ -46,8 +49,8 @@ pub(super) fn read_conversation(given: &KnownMembers<'_>) -> Result<Conversation
                 return Err(InvalidRequest::unreadable());
             }
         };
-        let name = name.and_then(decode_string).map_or(0, |name| tokens::count(&name).saturating_add(1));
-        let parts = [3, tokens::count(&role), tokens::count(&content), name];
+        let name = name.and_then(decode_string).map_or(0, |name| tokenizer.count(&name).saturating_add(1));
+        let parts = [3, tokenizer.count(&role), tokenizer.count(&content), name];
         prompt_tokens = parts.into_iter().fold(prompt_tokens, u32::saturating_add);
         if turns.len() == MAX_TURNS && matches!(&*role, "user" | "assistant") {
             turns.pop_front();
@@ -127,7 +130,7 @@ mod tests {
     use crate::responder::tests::parsed;
 
     fn of(value: &Value) -> Result<Conversation, ResponderError> {
-        read_conversation(&parsed(json!({ "messages": value })).members().unwrap())
+        read_conversation(Tokenizer::load().unwrap(), &parsed(json!({ "messages": value })).members().unwrap())
     }
 
     #[test]

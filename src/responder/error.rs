@@ -3,6 +3,7 @@
 use crate::offload::OffloadError;
 use crate::store::StoreError;
 use crate::wire::request::InvalidRequest;
+use crate::wire::tokens::DamagedTable;
 
 /// The model's id in requests and in `GET /v1/models`.
 pub const MODEL: &str = "petstore-ai";
@@ -25,6 +26,8 @@ pub enum ResponderError {
     Offload(OffloadError),
     /// The inventory could not be read.
     Store(StoreError),
+    /// The tokenizer could not be loaded.
+    Tokenizer(DamagedTable),
 }
 
 impl ResponderError {
@@ -66,6 +69,7 @@ impl std::fmt::Display for ResponderError {
             Self::Invalid(invalid) => f.write_str(&invalid.message),
             Self::Offload(_) => f.write_str("too much work is waiting"),
             Self::Store(error) => error.fmt(f),
+            Self::Tokenizer(damaged) => damaged.fmt(f),
         }
     }
 }

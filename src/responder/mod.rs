@@ -13,7 +13,7 @@
 //! | language | `language/` | turns and the inventory's words -> questions as data (`query.rs`) |
 //! | rows | `rows.rs` | query -> pets of the database |
 //! | answer | `answer/` | pets -> Markdown or JSON |
-//! | tokens | `truncate.rs` | text -> tokens, limited by `stop` and `max_tokens` |
+//! | tokens | `tokenizer.rs`, `truncate.rs` | text -> tokens, limited by `stop` and `max_tokens` |
 //!
 //! `model.rs` runs these steps in this order.
 
@@ -26,6 +26,7 @@ mod options;
 mod query;
 mod rows;
 mod task;
+mod tokenizer;
 mod truncate;
 
 pub use self::error::{MODEL, ResponderError};

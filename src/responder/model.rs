@@ -8,12 +8,13 @@ use super::conversation::{Conversation, read_conversation};
 use super::error::ResponderError;
 use super::language::{InventoryLexicon, ParsedMessage, understand};
 use super::options::{Options, read_options};
+use super::tokenizer::TokenizerLoader;
 use super::{answer, task, truncate};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::wire::request::ChatRequest;
 use crate::wire::resource::vocabulary::Vocabulary;
-use crate::wire::tokens::Piece;
+use crate::wire::tokens::{Piece, Tokenizer};
 
 /// Size of a request body in bytes above which parsing runs on the offload pool. A smaller one takes one or two
 /// milliseconds at most.
@@ -22,7 +23,7 @@ const OFFLOAD_BODY_LEN: usize = 16 * 1024;
 /// Number of pet names above which building the lexicon takes so long that it runs on the offload pool too.
 const OFFLOAD_NAME_COUNT: usize = 2_000;
 
-/// The local model. Clones share the store and the offload pool.
+/// The local model. Clones share the store, the offload pool and the tokenizer, which the first request loads.
 ///
 /// ```
 /// use petstream::offload::Offload;
@@ -35,7 +36,7 @@ const OFFLOAD_NAME_COUNT: usize = 2_000;
 /// let store = Store::open("sqlite::memory:").await.unwrap();
 /// let model = Responder::new(PetStore::new(store), Offload::new(false));
 /// let body = format!(r#"{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "How many dogs?"}}]}}"#);
-/// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Refuse, local_model: MODEL };
+/// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Refuse, local_model: Some(MODEL) };
 /// let request = ChatRequest::parse(body.into(), &rules).unwrap();
 /// let completion = model.complete(&"key-id".into(), &request).await.unwrap();
 /// let text: String = completion.choices[0].pieces.iter().map(|piece| piece.text.as_str()).collect();
@@ -46,6 +47,7 @@ const OFFLOAD_NAME_COUNT: usize = 2_000;
 pub struct Responder {
     pets: PetStore,
     offload: Offload,
+    tokenizer: TokenizerLoader,
 }
 
 /// The answer to one request.
@@ -72,8 +74,8 @@ pub struct Choice {
 impl Responder {
     /// A model that answers from `pets`.
     #[must_use]
-    pub const fn new(pets: PetStore, offload: Offload) -> Self {
-        Self { pets, offload }
+    pub fn new(pets: PetStore, offload: Offload) -> Self {
+        Self { pets, offload, tokenizer: TokenizerLoader::default() }
     }
 
     /// Answers a request. Long computations run on the offload pool, where `caller`, the id of the API key, has its
@@ -81,16 +83,18 @@ impl Responder {
     ///
     /// # Errors
     /// [`ResponderError::Unsupported`] for a parameter that this model does not support, [`ResponderError::Store`] if
-    /// the database fails, [`ResponderError::Offload`] if the offload pool's queue is full.
+    /// the database fails, [`ResponderError::Offload`] if the offload pool's queue is full,
+    /// [`ResponderError::Tokenizer`] if the tokenizer can't be loaded.
     pub async fn complete(&self, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ResponderError> {
+        let tokenizer = self.tokenizer.get().await?;
         let vocabulary = self.pets.vocabulary().await?;
         let offloaded = request.body().len() > OFFLOAD_BODY_LEN || vocabulary.names.len() > OFFLOAD_NAME_COUNT;
         let request = request.clone();
-        let parse = move || parse(&request, &vocabulary);
+        let parse = move || parse(tokenizer, &request, &vocabulary);
         let ParsedRequest { options, prompt_tokens, task_answer, message } =
             if offloaded { self.offload.run(caller, parse).await?? } else { parse()? };
         if let Some(text) = task_answer {
-            return Ok(completion(&text, prompt_tokens, &options));
+            return Ok(completion(tokenizer, &text, prompt_tokens, &options));
         }
         let ParsedMessage { interpretations, json, partial } = message;
         let mut answers = Vec::with_capacity(interpretations.len());
@@ -99,12 +103,12 @@ impl Responder {
         }
         let text =
             if options.json || json { answer::to_json(&answers) } else { answer::to_markdown(&answers, partial) };
-        Ok(completion(&text, prompt_tokens, &options))
+        Ok(completion(tokenizer, &text, prompt_tokens, &options))
     }
 }
 
-fn completion(text: &str, prompt_tokens: u32, options: &Options) -> Completion {
-    let (pieces, finish_reason) = truncate::truncate(text, options);
+fn completion(tokenizer: Tokenizer, text: &str, prompt_tokens: u32, options: &Options) -> Completion {
+    let (pieces, finish_reason) = truncate::truncate(tokenizer, text, options);
     let completion_tokens = pieces.iter().map(|piece| piece.tokens).sum();
     let choice = Choice { pieces: pieces.into(), finish_reason, completion_tokens };
     Completion { prompt_tokens, choices: vec![choice; options.choices] }
@@ -118,10 +122,14 @@ struct ParsedRequest {
     message: ParsedMessage,
 }
 
-fn parse(request: &ChatRequest, vocabulary: &Vocabulary) -> Result<ParsedRequest, ResponderError> {
+fn parse(
+    tokenizer: Tokenizer,
+    request: &ChatRequest,
+    vocabulary: &Vocabulary,
+) -> Result<ParsedRequest, ResponderError> {
     let given = request.members()?;
     let options = read_options(request, &given)?;
-    let Conversation { turns, prompt_tokens } = read_conversation(&given)?;
+    let Conversation { turns, prompt_tokens } = read_conversation(tokenizer, &given)?;
     let task_answer = task::answer(&turns);
     let turns: &[_] = if task_answer.is_some() { &[] } else { &turns };
     let message = understand(turns, &InventoryLexicon::new(vocabulary));

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::wire::request::{ChatRequest, RequestRules, UnknownMembers};
 use crate::wire::resource::filter::{PetFilter, Sort};
 use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
-use crate::wire::tokens;
+use crate::wire::tokens::Tokenizer;
 
 async fn seeded() -> (Responder, Store, Vec<Pet>) {
     let store = Store::open("sqlite::memory:").await.unwrap();
@@ -35,7 +35,7 @@ pub(super) fn parsed(mut request: Value) -> ChatRequest {
     if request["messages"].is_null() {
         request["messages"] = json!([{"role": "user", "content": "hi"}]);
     }
-    let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: MODEL };
+    let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some(MODEL) };
     ChatRequest::parse(request.to_string().into(), &rules).unwrap()
 }
 
@@ -220,7 +220,8 @@ async fn token_counts_are_exact_and_all_choices_are_equal() {
         { "role": "user", "name": "ann", "content": [{ "type": "text", "text": "list dogs" }] },
     ]);
     let completion = complete(&responder, json!({ "messages": messages, "n": 3 })).await.unwrap();
-    let count = tokens::count;
+    let tokenizer = Tokenizer::load().unwrap();
+    let count = |text: &str| tokenizer.count(text);
     let prompt =
         3 + (3 + count("system") + count("Be brief.")) + (3 + count("user") + count("list dogs") + count("ann") + 1);
     assert_eq!(completion.prompt_tokens, prompt);
@@ -240,7 +241,7 @@ async fn a_long_message_is_counted_and_declined() {
     let (responder, _, _) = seeded().await;
     let long = "dogs and cats ".repeat(20_000);
     let completion = complete(&responder, json!({ "messages": [{ "role": "user", "content": long }] })).await.unwrap();
-    assert_eq!(completion.prompt_tokens, 3 + 3 + 1 + tokens::count(&long));
+    assert_eq!(completion.prompt_tokens, 3 + 3 + 1 + Tokenizer::load().unwrap().count(&long));
     assert!(text(&completion).starts_with("I can't answer that"));
 }
 

@@ -1,6 +1,7 @@
 //! A running gateway, and what it takes to start one.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -20,6 +21,8 @@ const IDLE_INTERVAL: Duration = Duration::from_millis(200);
 /// A running gateway. Dropping it stops the process and removes its folder.
 pub(crate) struct Gateway {
     pub(crate) address: String,
+    /// From the start of the program to its first answer; zero where there is no gateway.
+    pub(crate) ready: Duration,
     /// How live events are read and published, where the gateway serves them.
     pub(crate) event_api: Option<EventApi>,
     /// None where clients connect to the upstream.
@@ -32,7 +35,17 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Stands for no gateway: its address is that of the upstream.
     pub(super) fn none(upstream: &str, folder: TempDir) -> Self {
-        Self { address: upstream.to_owned(), event_api: None, child: None, stop: None, folder }
+        Self { address: upstream.to_owned(), ready: Duration::ZERO, event_api: None, child: None, stop: None, folder }
+    }
+
+    pub(super) fn started(address: String, folder: TempDir, child: Child) -> Self {
+        Self { address, ready: Duration::ZERO, event_api: None, child: Some(child), stop: None, folder }
+    }
+
+    /// The gateway with the time until it was ready, or its log if it was not.
+    pub(super) fn when(mut self, ready: Result<Duration>) -> Result<Self> {
+        self.ready = ready.map_err(|failure| format!("{failure}\n{}", self.log()))?;
+        Ok(self)
     }
 
     /// The process ids of the gateway and its descendants; empty where there is no gateway.
@@ -91,17 +104,24 @@ pub(super) fn free_address() -> Result<String> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
 }
 
-/// Waits until `address` accepts connections.
-pub(super) fn await_listening(address: &str, child: &mut Child) -> Result<()> {
-    let began = Instant::now();
-    while TcpStream::connect(address).is_err() {
+/// Waits until `address` answers; returns the time since `began`.
+pub(super) fn await_answer(address: &str, child: &mut Child, began: Instant) -> Result<Duration> {
+    while !answers(address) {
         if let Some(status) = child.try_wait()? {
             return Err(format!("it ended: {status}").into());
         }
         if began.elapsed() > START_TIMEOUT {
             return Err("nothing listens".into());
         }
-        sleep(Duration::from_millis(20));
+        sleep(Duration::from_millis(1));
     }
-    Ok(())
+    Ok(began.elapsed())
+}
+
+/// Whether `address` answers a request, with whatever status.
+fn answers(address: &str) -> bool {
+    let Ok(mut socket) = TcpStream::connect(address) else { return false };
+    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let asked = socket.set_read_timeout(Some(START_TIMEOUT)).and_then(|()| socket.write_all(request.as_bytes()));
+    asked.is_ok() && socket.read(&mut [0; 64]).is_ok_and(|read| read > 0)
 }

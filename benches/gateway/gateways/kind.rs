@@ -48,6 +48,19 @@ impl Kind {
         }
     }
 
+    /// The path of the program.
+    pub(crate) fn program(&self) -> Option<&str> {
+        match self {
+            Self::Petstream { program, .. } | Self::Nginx { program, .. } => Some(program),
+            Self::Stub => None,
+        }
+    }
+
+    /// Whether it has the local model.
+    pub(crate) fn has_local_model(&self) -> bool {
+        matches!(self, Self::Petstream { .. })
+    }
+
     /// The first line that the program prints about its version.
     pub(crate) fn version(&self) -> Option<String> {
         match self {

@@ -2,10 +2,11 @@
 //! serves event streams too.
 
 use std::process::Command;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::gateway::{Gateway, await_listening, free_address, spawn};
+use super::gateway::{Gateway, await_answer, free_address, spawn};
 use crate::event_api::EventApi;
 use crate::result::Result;
 
@@ -18,14 +19,15 @@ pub(super) fn start(folder: TempDir, program: &str, nchan: Option<&str>, upstrea
         command.args(["-p", &path, "-c", "nginx.conf", "-e", super::gateway::LOG]);
         command
     };
+    let began = Instant::now();
     let mut child = spawn(&mut command(), &folder)?;
-    let listening = await_listening(&address, &mut child);
+    let ready = await_answer(&address, &mut child, began);
     let mut stop = command();
     stop.args(["-s", "stop"]).stderr(std::process::Stdio::null());
     let event_api = nchan.map(|_| EventApi::nchan());
-    let gateway = Gateway { address, event_api, child: Some(child), stop: Some(stop), folder };
-    listening.map_err(|failure| format!("{failure}\n{}", gateway.log()))?;
-    Ok(gateway)
+    let mut gateway = Gateway::started(address, folder, child);
+    (gateway.event_api, gateway.stop) = (event_api, Some(stop));
+    gateway.when(ready)
 }
 
 fn configuration(path: &str, address: &str, nchan: Option<&str>, upstream: &str) -> String {

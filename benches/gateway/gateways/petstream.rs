@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::process::Command;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::gateway::{Gateway, await_listening, free_address, spawn};
+use super::gateway::{Gateway, await_answer, free_address, spawn};
 use crate::event_api::EventApi;
 use crate::result::Result;
 use crate::workload::MODEL;
@@ -17,12 +18,13 @@ const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 10000
 pub(super) fn start(folder: TempDir, program: &str, upstream: &str, keys: &[String]) -> Result<Gateway> {
     let address = free_address()?;
     std::fs::write(folder.path().join("petstream.yaml"), configuration(&address, upstream, keys)?)?;
+    let began = Instant::now();
     let mut child = spawn(&mut Command::new(program), &folder)?;
-    let listening = await_listening(&address, &mut child);
+    let ready = await_answer(&address, &mut child, began);
     let event_api = EventApi::petstream(&keys[0]);
-    let gateway = Gateway { address, event_api: Some(event_api), child: Some(child), stop: None, folder };
-    listening.map_err(|failure| format!("{failure}\n{}", gateway.log()))?;
-    Ok(gateway)
+    let mut gateway = Gateway::started(address, folder, child);
+    gateway.event_api = Some(event_api);
+    gateway.when(ready)
 }
 
 fn configuration(address: &str, upstream: &str, keys: &[String]) -> Result<String> {

@@ -5,7 +5,7 @@ use petstream::wire::request::{ChatRequest, ForwardedBody, RequestRules, Request
 
 use crate::reference::json::members;
 
-const RULES: RequestRules = RequestRules { json_depth: 32, unknown: UnknownMembers::Pass, local_model: "local" };
+const RULES: RequestRules = RequestRules { json_depth: 32, unknown: UnknownMembers::Pass, local_model: Some("local") };
 const OPTIONS: &str = "stream_options";
 
 /// Checks one input.

@@ -23,7 +23,7 @@ pub(in crate::completion) async fn guard(abort: &ShutdownSignal) -> (Box<UsageGu
     let metrics = Metrics::new();
     let (usage_recorder, _writer) = UsageRecorder::new(store.clone(), None);
     let parts = CompletionParts {
-        responder: Responder::new(PetStore::new(store), Offload::new(false)),
+        responder: Some(Responder::new(PetStore::new(store), Offload::new(false))),
         routes: Arc::new(Routes::new(&[], &metrics).unwrap()),
         usage_recorder: usage_recorder.clone(),
         metrics: metrics.clone(),
@@ -40,7 +40,7 @@ pub(in crate::completion) async fn guard(abort: &ShutdownSignal) -> (Box<UsageGu
         ends_at: ResponseDeadline::default(),
         timer,
     };
-    let rules = RequestRules { json_depth: 8, unknown: UnknownMembers::Pass, local_model: "" };
+    let rules = RequestRules { json_depth: 8, unknown: UnknownMembers::Pass, local_model: None };
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
     let request = ChatRequest::parse(body.into(), &rules).unwrap();
     (UsageGuard::open(&context, &caller, &request, &metrics.model("m")).ok().unwrap(), usage_recorder)

@@ -21,7 +21,7 @@ use crate::wire::members::{nests_deeper_than, span};
 /// ```
 /// use petstream::wire::request::{ChatRequest, RequestRules, RequestedUsage, UnknownMembers};
 ///
-/// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: "petstore-ai" };
+/// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
 /// let body = r#"{"model":"big","stream":true,"messages":[{"role":"user","content":"Hello!"}],"top_k":3}"#;
 /// let request = ChatRequest::parse(body.into(), &rules).expect("a valid request");
 /// assert_eq!((&*request.model, request.stream, request.n, request.max_tokens), ("big", true, 1, None));
@@ -71,7 +71,7 @@ impl ChatRequest {
             ReadError::Malformed => InvalidRequest::unreadable(),
         })?;
         let model = check::model(members.get(Param::Model))?;
-        let strict = rules.unknown == UnknownMembers::Refuse || &*model == rules.local_model;
+        let strict = rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model);
         let checks = if strict { Checks::OpenAi } else { Checks::Routing };
         let stream = check::stream(members.get(Param::Stream))?;
         let options = check::stream_options(members.get(Param::StreamOptions), stream, checks)?;
@@ -107,7 +107,7 @@ impl ChatRequest {
     /// [`InvalidRequest`], but never for a body that [`ChatRequest::parse`] accepted.
     pub fn members(&self) -> Result<KnownMembers<'_>, InvalidRequest> {
         let text = simdutf8::basic::from_utf8(&self.body).map_err(|_| InvalidRequest::unreadable())?;
-        let rules = RequestRules { json_depth: usize::MAX, unknown: UnknownMembers::Pass, local_model: "" };
+        let rules = RequestRules { json_depth: usize::MAX, unknown: UnknownMembers::Pass, local_model: None };
         KnownMembers::read(text, &rules).map_err(|_| InvalidRequest::unreadable())
     }
 

@@ -16,8 +16,8 @@ pub struct RequestRules {
     pub json_depth: usize,
     /// The treatment of parameters that OpenAI's API does not define.
     pub unknown: UnknownMembers,
-    /// The model that petstream answers itself. OpenAI's types and ranges are always enforced for it.
-    pub local_model: &'static str,
+    /// The model that petstream answers itself, if any. OpenAI's types and ranges are always enforced for it.
+    pub local_model: Option<&'static str>,
 }
 
 /// How much of a request is checked.

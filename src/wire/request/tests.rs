@@ -11,7 +11,7 @@ use super::*;
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
 /// OpenAI's ranges hold for the model `m` only.
-const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: "m" };
+const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some("m") };
 
 fn parse(body: &str) -> Result<ChatRequest, InvalidRequest> {
     ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()), &RULES)

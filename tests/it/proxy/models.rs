@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::server::Server;
+use test_support::frames::answer;
 use test_support::http::Request;
 use test_support::upstream::{Gate, Script, Upstream};
 
@@ -59,6 +60,26 @@ async fn lists_are_merged_and_cached() {
     assert_eq!(asked.line(), "GET /v1/models HTTP/1.1");
     assert_eq!(asked.header("authorization"), Some("Bearer sk-upstream-key"));
     server.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_local_model_its_name_is_like_any_other() {
+    let ask = || Request::chat(&json!({"model": "petstore-ai", "messages": [{"role": "user", "content": "hi"}]}));
+    let alone = Server::start("auth: none\nlocal_model: false\n").await;
+    assert!(ids(&alone).await.is_empty());
+    for request in [ask(), Request::new("GET", "/v1/models/petstore-ai")] {
+        assert_eq!(alone.ask(&request).await.error(404)["code"], "model_not_found");
+    }
+    alone.stop().await;
+
+    let upstream = Upstream::start([Script::json(200, &answer("hello"))]).await;
+    let models = format!("models: [{{name: '*', upstreams: [{{base_url: '{}'}}]}}]\n", upstream.url());
+    let proxy = Server::start(&format!("auth: none\nlocal_model: false\n{models}")).await;
+    let whole = proxy.ask(&ask()).await;
+    assert_eq!((whole.status, &whole.json()["choices"][0]["message"]["content"]), (200, &json!("hello")));
+    let forwarded: Value = serde_json::from_slice(&upstream.request(1).await.body).unwrap();
+    assert_eq!(forwarded["model"], "petstore-ai");
+    proxy.stop().await;
 }
 
 #[tokio::test]
