@@ -1,0 +1,70 @@
+"""The units in deploy/systemd, as far as systemd checks them without running them."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from petstream import BINARY, REPOSITORY
+
+UNITS = REPOSITORY / "deploy/systemd"
+SERVICE, SOCKET = UNITS / "petstream.service", UNITS / "petstream.socket"
+# systemd calls 2.0 and less "OK".
+MAX_EXPOSURE = 2.0
+
+
+def section(unit, name: str) -> dict[str, list[str]]:
+    """The settings of a section; each may be there several times."""
+    made: dict[str, list[str]] = {}
+    inside = False
+    for line in unit.read_text().splitlines():
+        if line.startswith("["):
+            inside = line == f"[{name}]"
+        elif inside and line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            made.setdefault(key, []).append(value)
+    return made
+
+
+def test_systemd_finds_no_mistake_in_the_units(tmp_path):
+    for unit in (SERVICE, SOCKET):
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/petstream", str(BINARY)))
+    units = [tmp_path / SERVICE.name, tmp_path / SOCKET.name]
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    # A setting that systemd does not know is reported.
+    units[0].write_text(units[0].read_text().replace("PrivateTmp=", "PrivateTemp="))
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+    assert "PrivateTemp" in result.stderr
+
+
+def test_the_service_exposes_little():
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", SERVICE]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    exposure = re.search(r"Overall exposure level for petstream\.service: ([\d.]+)", result.stdout)
+    assert float(exposure[1]) < MAX_EXPOSURE, result.stdout
+
+
+def test_the_units_agree_with_each_other_and_with_the_defaults_of_petstream():
+    service, socket = section(SERVICE, "Service"), section(SOCKET, "Socket")
+    defaults = yaml.safe_load((REPOSITORY / "deploy/petstream.yaml").read_text())
+    assert service["Type"] == ["notify"]
+    assert "petstream.socket" in section(SERVICE, "Unit")["Requires"]
+    assert socket["ListenStream"] == [defaults["listen"]]
+    drain = int(defaults["drain"].removesuffix("s"))
+    assert int(service["TimeoutStopSec"][0].removesuffix("s")) >= drain + 10
+    state = service["StateDirectory"][0]
+    assert service["Environment"] == [f"PETSTREAM_DATABASE=sqlite:/var/lib/{state}/petstream.db"]
+    assert service["WorkingDirectory"] == [f"/etc/{service['ConfigurationDirectory'][0]}"]
+
+
+@pytest.mark.parametrize("unit", [SERVICE, SOCKET])
+def test_units_have_no_setting_twice_but_those_that_are_lists(unit):
+    text = unit.read_text()
+    sections = re.findall(r"^\[(\w+)\]$", text, re.MULTILINE)
+    lists = {"After", "Requires", "SystemCallFilter", "Environment"}
+    for name in sections:
+        for key, values in section(unit, name).items():
+            assert len(values) == 1 or key in lists, key
