@@ -109,9 +109,16 @@ def assemble(folder: Path) -> Path:
     return folder / "image"
 
 
+def is_current(release: Path) -> bool:
+    """Whether a release binary is there and not older than what it is built from."""
+    sources = [path for path in (REPOSITORY / "src").rglob("*") if path.is_file()]
+    sources += [REPOSITORY / "Cargo.toml", REPOSITORY / "Cargo.lock"]
+    return release.exists() and release.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
+
+
 def binary() -> Path:
-    """The release binary where there is one, otherwise the binary of all other tests."""
-    return RELEASE if RELEASE.exists() else BINARY
+    """The release binary where there is a current one, otherwise the binary of all other tests."""
+    return RELEASE if is_current(RELEASE) else BINARY
 
 
 class Containers:
@@ -130,7 +137,7 @@ class Containers:
             '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
             f'[engine]\nruntime = "{runtime}"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
         }
@@ -154,7 +161,7 @@ class Containers:
 
     def podman(self, *arguments: str, check: bool = True) -> str:
         result = subprocess.run(
-            ["podman", *arguments], env=self._environment, capture_output=True, text=True, timeout=10 * TIMEOUT
+            ["podman", *arguments], env=self.environment, capture_output=True, text=True, timeout=10 * TIMEOUT
         )
         assert not check or result.returncode == 0, f"podman {' '.join(arguments)}: {result.stderr}"
         return result.stdout
@@ -193,7 +200,7 @@ class Container(Server):
 
     def __init__(self, containers: Containers, name: str, command: list[str]):
         self._containers, self._name = containers, name
-        super().__init__(command, containers._environment)
+        super().__init__(command, containers.environment)
 
     def _find(self) -> int | None:
         printed = self._containers.podman("inspect", "--format", "{{.State.Pid}}", self._name, check=False).strip()
@@ -202,12 +209,12 @@ class Container(Server):
     def healthcheck(self) -> int:
         """Runs the HEALTHCHECK of the image; returns its exit code."""
         command = ["podman", "healthcheck", "run", self._name]
-        return subprocess.run(command, env=self._containers._environment, capture_output=True).returncode
+        return subprocess.run(command, env=self._containers.environment, capture_output=True).returncode
 
     def execute(self, *arguments: str) -> subprocess.CompletedProcess:
         """Runs petstream once more in the container."""
         command = ["podman", "exec", self._name, PROGRAM, *arguments]
-        return subprocess.run(command, env=self._containers._environment, capture_output=True, text=True)
+        return subprocess.run(command, env=self._containers.environment, capture_output=True, text=True)
 
     def peak_memory(self) -> int:
         """The most memory that its cgroup has used, in bytes: anonymous, of files, and of the kernel."""
