@@ -1,12 +1,14 @@
-"""The units in deploy/systemd, as far as systemd checks them without running them."""
+"""The units in deploy/systemd: as systemd checks them, and as it runs them."""
 
+import json
 import re
 import subprocess
 
 import pytest
 import yaml
 
-from petstream import BINARY, REPOSITORY
+from petstream import BINARY, KEY, REPOSITORY, eventually
+from units import NotPossible, Systemd
 
 UNITS = REPOSITORY / "deploy/systemd"
 SERVICE, SOCKET = UNITS / "petstream.service", UNITS / "petstream.socket"
@@ -68,3 +70,48 @@ def test_units_have_no_setting_twice_but_those_that_are_lists(unit):
     for name in sections:
         for key, values in section(unit, name).items():
             assert len(values) == 1 or key in lists, key
+
+
+@pytest.fixture(scope="module")
+def systemd(tmp_path_factory, summary):
+    """A systemd as process 1 of its own namespaces, with the units."""
+    try:
+        made = Systemd(tmp_path_factory.mktemp("systemd"))
+    except NotPossible as reason:
+        summary.append(f"units did not run: {reason}")
+        pytest.skip(f"systemd can't run here: {reason}")
+    summary.append("units ran under systemd" + ("" if made.notifies else ", without its socket and notifications"))
+    yield made
+    made.close()
+
+
+def test_the_service_runs_under_systemd_with_its_restrictions(systemd):
+    units = ["petstream.socket", "petstream.service"] if systemd.notifies else ["petstream.service"]
+    started = systemd.run("systemctl", "start", *units)
+    assert started.returncode == 0, systemd.run("systemctl", "status", "petstream.service").stdout
+    health = ["sh", "-c", "cd /etc/petstream && exec petstream healthcheck"]
+    eventually(lambda: systemd.run(*health).returncode == 0, every=0.1)
+    process = systemd.status(int(systemd.show("petstream.service", "MainPID")))
+    assert "0" not in process["Uid"] and process["CapEff"] == process["CapBnd"] == ["0" * 16]
+    assert process["NoNewPrivs"] == ["1"] and process["Seccomp"] == ["2"]
+
+    body = json.dumps({"model": "petstore-ai", "stream": True, "messages": [{"role": "user", "content": "List all pets"}]})
+    url = "http://127.0.0.1:4000/v1/chat/completions"
+    headers = [f"Authorization: Bearer {KEY}", "Content-Type: application/json"]
+    answer = systemd.run("curl", "-sS", "-m", "30", url, "-d", body, *(part for made in headers for part in ("-H", made)))
+    assert answer.stdout.count("data: [DONE]") == 1, answer.stderr
+    database = systemd.run("stat", "-L", "-c", "%a", "/var/lib/petstream/petstream.db")
+    assert database.stdout == "600\n", database.stderr
+
+
+def test_the_service_stops_without_a_failure(systemd):
+    assert systemd.run("systemctl", "restart", "petstream.service").returncode == 0
+    health = ["sh", "-c", "cd /etc/petstream && exec petstream healthcheck"]
+    eventually(lambda: systemd.run(*health).returncode == 0, every=0.1)
+    assert systemd.run("systemctl", "stop", "petstream.service").returncode == 0
+    assert systemd.show("petstream.service", "Result") == "success"
+    assert systemd.show("petstream.service", "ExecMainStatus") == "0"
+    if systemd.notifies:
+        # The socket is still there: a connection starts the service again, and is answered.
+        answer = systemd.run("curl", "-sS", "-m", "30", "http://127.0.0.1:4000/readyz")
+        assert '"ready"' in answer.stdout, answer.stderr
