@@ -123,7 +123,6 @@ fn describe(error: &reqwest::Error) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a panic is how a test's own helpers fail")]
 mod tests {
     use super::*;
 

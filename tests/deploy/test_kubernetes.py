@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from petstream import BINARY, KEY, REPOSITORY
+from times import drain_of
 
 MANIFESTS = REPOSITORY / "deploy/kubernetes"
 SERVICE_MONITOR = json.loads((REPOSITORY / "fixtures/kubernetes/servicemonitor.schema.json").read_text())
@@ -193,9 +194,8 @@ def test_times_and_sizes_of_the_configuration_fit_the_pod(resources):
     configuration = yaml.safe_load(configuration_of(resources))
     container = petstream_of(resources)
     spec = next(pod["spec"] for pod in pods(resources) if container in containers(pod))
-    drain = int(configuration["drain"].removesuffix("s"))
     before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    assert before + drain + 10 <= spec.get("terminationGracePeriodSeconds", 30)
+    assert before + drain_of(configuration) + 10 <= spec.get("terminationGracePeriodSeconds", 30)
     limits = configuration["limits"]
     held = size(limits["bodies_total"]) + size(limits["answers_total"])
     assert held <= size(container["resources"]["limits"]["memory"]) / 2
