@@ -241,7 +241,8 @@ fn completions_name_the_commands_in_the_language_of_each_shell() {
         }
     }
     let script = shell.run(&["completions", "bash"]).out;
-    shell.write("script", &format!("{script}\nCOMP_WORDS=(petstream he) COMP_CWORD=1\n_petstream petstream he petstream\necho \"${{COMPREPLY[@]}}\"\n"));
+    let ask = "COMP_WORDS=(petstream he) COMP_CWORD=1\n_petstream petstream he petstream\necho \"${COMPREPLY[@]}\"\n";
+    shell.write("script", &format!("{script}\n{ask}"));
     let output = Command::new("bash").args(["--norc", "script"]).current_dir(shell.path()).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "healthcheck help\n");
     assert_eq!(shell.run(&["completions", "tcl"]).code, USAGE);

@@ -149,7 +149,7 @@ class Streams:
 
 @contextmanager
 def dns_server(address: str, name: str, answer: str):
-    """Answers questions for the A record of one name, on port 53; everything else does not exist. Yields the questions."""
+    """Answers questions for the A record of one name, on port 53; all others do not exist. Yields the questions."""
     questions: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((address, 53))

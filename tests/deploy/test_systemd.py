@@ -95,10 +95,11 @@ def test_the_service_runs_under_systemd_with_its_restrictions(systemd):
     assert "0" not in process["Uid"] and process["CapEff"] == process["CapBnd"] == ["0" * 16]
     assert process["NoNewPrivs"] == ["1"] and process["Seccomp"] == ["2"]
 
-    body = json.dumps({"model": "petstore-ai", "stream": True, "messages": [{"role": "user", "content": "List all pets"}]})
+    messages = [{"role": "user", "content": "List all pets"}]
+    body = json.dumps({"model": "petstore-ai", "stream": True, "messages": messages})
     url = "http://127.0.0.1:4000/v1/chat/completions"
-    headers = [f"Authorization: Bearer {KEY}", "Content-Type: application/json"]
-    answer = systemd.run("curl", "-sS", "-m", "30", url, "-d", body, *(part for made in headers for part in ("-H", made)))
+    headers = ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
+    answer = systemd.run("curl", "-sS", "-m", "30", url, "-d", body, *headers)
     assert answer.stdout.count("data: [DONE]") == 1, answer.stderr
     database = systemd.run("stat", "-L", "-c", "%a", "/var/lib/petstream/petstream.db")
     assert database.stdout == "600\n", database.stderr

@@ -23,7 +23,7 @@ class Systemd:
 
     def __init__(self, folder: Path):
         binary = BINARY.read_bytes()
-        # Whether the binary tells systemd that it is ready, and takes its sockets. Without, the rest of the unit is run.
+        # Whether the binary tells systemd that it is ready, and takes its sockets. Otherwise the rest of the unit runs.
         self.notifies = all(name in binary for name in PROTOCOLS)
         for name in ("units", "memory"):
             (folder / name).mkdir()
