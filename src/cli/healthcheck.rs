@@ -20,6 +20,8 @@ use super::runtime::block_on;
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The prefix of an address that is the path of a socket.
 const UNIX: &str = "unix:";
+/// Most of a refusal that is read, bytes, and one piece.
+const MAX_BODY: usize = 16 << 10;
 /// Longest reason that is reported, characters.
 const MAX_REASON: usize = 200;
 
@@ -93,11 +95,17 @@ async fn check(address: &Address) -> Result<(), Failure> {
     let mut url = base;
     let path = format!("{}/readyz", url.path().trim_end_matches('/'));
     url.set_path(&path);
-    let response = client.get(url).send().await.map_err(|error| fault(describe(&error)))?;
+    let mut response = client.get(url).send().await.map_err(|error| fault(describe(&error)))?;
     match response.status() {
         StatusCode::OK => Ok(()),
         status => {
-            let body = response.bytes().await.unwrap_or_default();
+            let mut body = Vec::new();
+            // What is cut off or longer is no JSON, and has no reason.
+            while body.len() < MAX_BODY
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                body.extend_from_slice(&chunk);
+            }
             Err(fault(format!("not ready: {status}{}", reason(&body))))
         }
     }

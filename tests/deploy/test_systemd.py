@@ -89,8 +89,8 @@ def test_the_service_runs_under_systemd_with_its_restrictions(systemd):
     units = ["petstream.socket", "petstream.service"] if systemd.notifies else ["petstream.service"]
     started = systemd.run("systemctl", "start", *units)
     assert started.returncode == 0, systemd.run("systemctl", "status", "petstream.service").stdout
-    health = ["sh", "-c", "cd /etc/petstream && exec petstream healthcheck"]
-    eventually(lambda: systemd.run(*health).returncode == 0, every=0.1)
+    eventually(systemd.ready, every=0.1)
+    assert systemd.run("sh", "-c", "cd /etc/petstream && exec petstream healthcheck").returncode == 0
     process = systemd.status(int(systemd.show("petstream.service", "MainPID")))
     assert "0" not in process["Uid"] and process["CapEff"] == process["CapBnd"] == ["0" * 16]
     assert process["NoNewPrivs"] == ["1"] and process["Seccomp"] == ["2"]
@@ -107,8 +107,7 @@ def test_the_service_runs_under_systemd_with_its_restrictions(systemd):
 
 def test_the_service_stops_without_a_failure(systemd):
     assert systemd.run("systemctl", "restart", "petstream.service").returncode == 0
-    health = ["sh", "-c", "cd /etc/petstream && exec petstream healthcheck"]
-    eventually(lambda: systemd.run(*health).returncode == 0, every=0.1)
+    eventually(systemd.ready, every=0.1)
     assert systemd.run("systemctl", "stop", "petstream.service").returncode == 0
     assert systemd.show("petstream.service", "Result") == "success"
     assert systemd.show("petstream.service", "ExecMainStatus") == "0"
@@ -116,3 +115,17 @@ def test_the_service_stops_without_a_failure(systemd):
         # The socket is still there: a connection starts the service again, and is answered.
         answer = systemd.run("curl", "-sS", "-m", "30", "http://127.0.0.1:4000/readyz")
         assert '"ready"' in answer.stdout, answer.stderr
+
+
+def test_a_reload_applies_the_configuration_without_a_restart(systemd):
+    if systemd.run("petstream", "reload", "--help").returncode != 0:
+        pytest.skip("this binary ends on SIGHUP")
+    assert systemd.run("systemctl", "restart", "petstream.service").returncode == 0
+    eventually(systemd.ready, every=0.1)
+    before = systemd.show("petstream.service", "MainPID")
+    page = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://127.0.0.1:4000/"]
+    assert systemd.run(*page).stdout == "200"
+    systemd.run("sh", "-c", "echo 'page: false' > /etc/petstream/petstream.yaml")
+    assert systemd.run("systemctl", "reload", "petstream.service").returncode == 0
+    eventually(lambda: systemd.run(*page).stdout == "404", every=0.1)
+    assert systemd.show("petstream.service", "MainPID") == before

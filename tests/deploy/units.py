@@ -69,6 +69,10 @@ class Systemd:
             env=environment, capture_output=True, text=True, timeout=TIMEOUT,
         )
 
+    def ready(self) -> bool:
+        """the service is ready"""
+        return '"ready"' in self.run("curl", "-sS", "-m", "5", "http://127.0.0.1:4000/readyz").stdout
+
     def show(self, unit: str, name: str) -> str:
         """A property of a unit."""
         return self.run("systemctl", "show", "--value", "--property", name, unit).stdout.strip()
