@@ -51,6 +51,20 @@ def test_it_answers_as_pid_1_of_a_user_without_name_on_a_file_system_that_cannot
             assert set(server.status("CapEff")) | set(server.status("CapBnd")) == {"0" * 16}
 
 
+def test_a_first_key_is_in_a_file_beside_the_database_and_not_in_the_log(root, configuration):
+    if "--print-key" not in subprocess.run([roots.binary(), "--help"], capture_output=True, text=True).stdout:
+        pytest.skip("this binary prints its first key")
+    environment = roots.key_environment()
+    del environment["PETSTREAM_API_KEY"]
+    with root.start(configuration("{}\n"), environment) as server:
+        file = Path(f"/proc/{server.pid}/root/data/petstream.key")
+        key = file.read_text().strip()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert get(f"{server.url}/v1/models", key)[0] == 200
+        log = "".join(server.lines)
+        assert "/data/petstream.key" in log and key not in log
+
+
 def test_health_is_checked_by_the_binary_itself(root, configuration):
     environment = roots.key_environment()
     # The health check of the image knows the address from the environment, so that it can't be any port.
