@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test's own helpers fail")]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -150,6 +153,112 @@ fn wrong_usage_exits_64_and_help_does_not() {
     assert_eq!((help.code, help.err.as_str()), (0, ""));
     assert!(help.out.contains("PETSTREAM_API_KEY"));
     assert_eq!(shell.run(&["--version"]).out, concat!("petstream ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+/// Answers one connection with this status line and JSON; returns what was received.
+fn answer_once(mut socket: impl Read + Write, status: &str, json: &str) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{json}", json.len());
+    socket.write_all(answer.as_bytes()).unwrap();
+    String::from_utf8(head).unwrap()
+}
+
+#[test]
+fn healthcheck_asks_the_listener_of_the_configuration_for_readyz() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        [("200 OK", r#"{"status":"ready"}"#), ("503 Service Unavailable", r#"{"reason":"shutting down"}"#)]
+            .map(|(status, json)| answer_once(listener.accept().unwrap().0, status, json))
+    });
+    let shell = Shell::new();
+    shell.write("petstream.yaml", &format!("listen: 0.0.0.0:{}\n", address.port()));
+    let ready = shell.run(&["healthcheck"]);
+    assert_eq!((ready.code, ready.out.as_str(), ready.err.as_str()), (0, "", ""));
+    // The proxy does not exist: the check does not use one.
+    let shell = Shell::with(&[("HTTP_PROXY", "http://127.0.0.1:9"), ("http_proxy", "http://127.0.0.1:9")]);
+    let draining = shell.run(&["healthcheck", "--listen", &address.to_string()]);
+    assert_eq!(
+        (draining.code, draining.out.as_str(), draining.err.as_str()),
+        (FAULT, "", "petstream: not ready: 503 Service Unavailable: shutting down\n")
+    );
+    let received = server.join().unwrap();
+    assert!(received.iter().all(|head| head.starts_with("GET /readyz HTTP/1.1\r\n")), "{received:?}");
+}
+
+#[test]
+fn healthcheck_asks_a_socket_of_the_file_system() {
+    let shell = Shell::new();
+    let listener = UnixListener::bind(shell.path().join("p.sock")).unwrap();
+    let server = std::thread::spawn(move || answer_once(listener.accept().unwrap().0, "200 OK", "{}"));
+    let answer = shell.run(&["healthcheck", "--url", "unix:p.sock"]);
+    assert_eq!((answer.code, answer.err.as_str()), (0, ""));
+    assert!(server.join().unwrap().starts_with("GET /readyz HTTP/1.1\r\n"));
+    let answer = shell.run(&["healthcheck", "--url", "unix:no.sock"]);
+    assert_eq!(answer.code, FAULT);
+    assert!(answer.err.starts_with("petstream: no answer: ") && answer.err.lines().count() == 1, "{}", answer.err);
+}
+
+#[test]
+fn healthcheck_fails_with_one_line_where_no_server_answers() {
+    let shell = Shell::new();
+    // It accepts connections and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    shell.write("wrong.yaml", "lisen: x\nauth: maybe\n");
+    for (arguments, expected) in [
+        (&["--url", silent.as_str()][..], "no answer in 2 s"),
+        (&["--listen", "127.0.0.1:1"], "no answer: "),
+        (&["--listen", "127.0.0.1:0"], "the configured port is 0"),
+        (&["--config", "wrong.yaml"], "the configuration has errors"),
+    ] {
+        let answer = shell.run(&[&["healthcheck"], arguments].concat());
+        assert_eq!((answer.code, answer.out.as_str()), (FAULT, ""), "{arguments:?}");
+        assert!(answer.err.starts_with(&format!("petstream: {expected}")), "{arguments:?}: {}", answer.err);
+        assert_eq!(answer.err.lines().count(), 1, "{}", answer.err);
+    }
+    assert_eq!(shell.run(&["healthcheck", "--url", "nowhere"]).code, USAGE);
+}
+
+#[test]
+fn completions_name_the_commands_in_the_language_of_each_shell() {
+    let shell = Shell::new();
+    for (name, sign) in [
+        ("bash", "complete -F _petstream"),
+        ("zsh", "#compdef petstream"),
+        ("fish", "complete -c petstream"),
+        ("elvish", "edit:completion"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let answer = shell.run(&["completions", name]);
+        assert_eq!((answer.code, answer.err.as_str()), (0, ""));
+        for text in [sign, "healthcheck", "log-format", "requests-per-minute"] {
+            assert!(answer.out.contains(text), "{name}: {text}");
+        }
+    }
+    let script = shell.run(&["completions", "bash"]).out;
+    let ask = "COMP_WORDS=(petstream he) COMP_CWORD=1\n_petstream petstream he petstream\necho \"${COMPREPLY[@]}\"\n";
+    shell.write("script", &format!("{script}\n{ask}"));
+    let output = Command::new("bash").args(["--norc", "script"]).current_dir(shell.path()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "healthcheck help\n");
+    assert_eq!(shell.run(&["completions", "tcl"]).code, USAGE);
+}
+
+#[test]
+fn man_prints_a_page_of_the_program_or_of_a_command() {
+    let shell = Shell::new();
+    let page = shell.run(&["man"]);
+    assert_eq!((page.code, page.err.as_str()), (0, ""));
+    for text in [".TH petstream 1", ".SH NAME", "\\-\\-listen", "PETSTREAM_API_KEY", "petstream\\-healthcheck(1)"] {
+        assert!(page.out.contains(text), "{text}: {}", page.out);
+    }
+    let page = shell.run(&["man", "keys", "create"]).out;
+    assert!(page.contains(".TH petstream-keys-create 1") && page.contains("\\-\\-scopes"), "{page}");
+    assert_eq!(shell.run(&["man", "frobnicate"]).code, USAGE);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
-use super::{epoch, events, keys, restore, usage};
+use super::{epoch, events, healthcheck, keys, man, restore, usage};
 
 /// An OpenAI-compatible streaming chat-completions proxy with a live pet store.
 #[derive(Parser)]
@@ -65,4 +66,13 @@ pub(super) enum Command {
     Epoch(epoch::Command),
     /// Put a backup in the place of the database, while no server runs
     Restore(restore::Command),
+    /// Ask the server of this configuration whether it is ready: exit code 0, or 1 with the reason
+    Healthcheck(healthcheck::Command),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a manual page in roff: petstream man | man -l -
+    Man(man::Command),
 }

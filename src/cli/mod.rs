@@ -6,11 +6,14 @@
 
 mod arguments;
 mod check;
+mod completions;
 mod database;
 mod epoch;
 mod events;
 mod failure;
+mod healthcheck;
 mod keys;
+mod man;
 mod output;
 mod restore;
 mod run;

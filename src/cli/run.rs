@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use petstream::config::{DEFAULT_FILE, Flags, Sources};
 
 use super::arguments::{Arguments, Command, Options};
 use super::failure::{Failure, fault, message};
 use super::output::{note, print};
-use super::{check, epoch, events, keys, restore, serve, usage};
+use super::{check, completions, epoch, events, healthcheck, keys, man, restore, serve, usage};
 
 /// Exit code for wrong usage or configuration, as in sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -42,6 +42,9 @@ fn dispatch(command: Option<Command>, sources: &Sources) -> Result<(), Failure> 
         Command::Events(command) => events::run(command, sources),
         Command::Epoch(command) => epoch::run(&command, sources),
         Command::Restore(command) => restore::run(&command, sources),
+        Command::Healthcheck(command) => healthcheck::run(&command, sources),
+        Command::Completions { shell } => completions::run(shell, Arguments::command()),
+        Command::Man(command) => man::run(&command, Arguments::command()),
     }
 }
 

@@ -23,4 +23,4 @@ pub use error::Error;
 pub use exchange::Client;
 pub use request::Request;
 pub use response::{Response, ResponseBody};
-pub use tls::{TlsError, system_tls};
+pub use tls::{TlsError, system_tls, unverified_tls};
