@@ -27,10 +27,10 @@ ANY_PORT = "127.0.0.1:0"
 class Server:
     """petstream as a child of `command`; its lines of log are read until it has ended."""
 
-    def __init__(self, command: list[str], environment: dict[str, str] | None = None):
+    def __init__(self, command: list[str], environment: dict[str, str], folder: Path):
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True,
+            command, env=environment, cwd=folder, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )
         self.lines: list[str] = []
         self._urls: queue.Queue[str | None] = queue.Queue()
@@ -127,7 +127,7 @@ class Containers:
     name = "container"
 
     def __init__(self, folder: Path, runtime: str):
-        self._folder, self._runtime, self._count = folder, runtime, 0
+        self.folder, self._runtime, self._count = folder, runtime, 0
         (folder / "storage.conf").write_text(
             # Files are copied for each layer and container, which works on every file system.
             f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
@@ -192,7 +192,7 @@ class Containers:
 
     def close(self) -> None:
         self.podman("rm", "--all", "--force", "--time", "0", check=False)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Container(Server):
@@ -200,7 +200,8 @@ class Container(Server):
 
     def __init__(self, containers: Containers, name: str, command: list[str]):
         self._containers, self._name = containers, name
-        super().__init__(command, containers.environment)
+        # podman's monitor writes a file into its working folder when a container runs out of memory.
+        super().__init__(command, containers.environment, containers.folder)
 
     def _find(self) -> int | None:
         printed = self._containers.podman("inspect", "--format", "{{.State.Pid}}", self._name, check=False).strip()
@@ -288,7 +289,7 @@ class Chroot(Server):
 
     def __init__(self, command: list[str], environment: dict[str, str]):
         self._command, self._variables = command, environment
-        super().__init__(command, environment)
+        super().__init__(command, environment, Path("/"))
 
     def _find(self) -> int | None:
         candidates = [self.process.pid, *descendants(self.process.pid)]

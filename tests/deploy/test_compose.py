@@ -34,7 +34,7 @@ def compose(machine):
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
         command = [program, "--in-pod", "false", "--project-name", "petstream-test", "--file", FILE, *arguments]
         return subprocess.run(
-            command, env=environment | variables, capture_output=True, text=True, timeout=2 * TIMEOUT
+            command, env=environment | variables, cwd=root.folder, capture_output=True, text=True, timeout=2 * TIMEOUT
         )
 
     yield run, f"http://127.0.0.1:{port}"
