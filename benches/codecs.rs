@@ -28,7 +28,8 @@ const PET: &str = r#""resource":{"id":"01890a5d-ac96-774b-bcce-b302099a8057","sp
 /// Limit for a line of an upstream, bytes.
 const LINE: usize = 1 << 20;
 /// The rules for requests, by the defaults of the configuration.
-const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
+const RULES: RequestRules =
+    RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
 
 fn main() -> Outcome {
     let mut criterion = Criterion::default()

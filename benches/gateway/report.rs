@@ -24,6 +24,9 @@ pub(crate) struct Report {
     pub(crate) rest: Vec<Section<&'static str, rest::Measurement>>,
 }
 
+/// A figure of a gateway at rest, if it has it.
+type Figure = fn(&rest::Measurement) -> Option<f64>;
+
 /// A gateway and its version.
 #[derive(Serialize)]
 pub(crate) struct GatewayVersion {
@@ -122,7 +125,7 @@ impl Report {
         let mut grid = Grid::of(&self.rest);
         let base = self.base();
         for section in &self.rest {
-            let columns: [(&str, fn(&rest::Measurement) -> Option<f64>); 5] = [
+            let columns: [(&str, Figure); 5] = [
                 ("ready after, ms", |one| Some(one.ready)),
                 ("MiB at rest", |one| Some(one.memory)),
                 ("first question to the local model, ms", |one| Some(one.question?.time)),

@@ -55,8 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let with_program: Vec<_> = kinds.iter().filter(|kind| kind.program().is_some()).cloned().collect();
     if options.runs(rest::NAME) && !with_program.is_empty() {
-        let rounds =
-            rounds(&with_program, options.rounds(), rest::NAME, |kind| rest::measure(kind, &upstream, &keys))?;
+        let rounds = rounds(&with_program, options.rounds(), rest::NAME, |kind| rest::measure(kind, &upstream, &keys))?;
         report.rest.push(Section { workload: rest::NAME, rounds });
     }
     report.write(&options.output)?;

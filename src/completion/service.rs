@@ -76,12 +76,7 @@ impl CompletionService {
     }
 
     /// On the heap: the futures differ in size, and the largest would be copied with every request.
-    fn respond<'a>(
-        &'a self,
-        usage: Box<UsageGuard>,
-        model: Model<'a>,
-        request: Box<ProxyRequest>,
-    ) -> Responding<'a> {
+    fn respond<'a>(&'a self, usage: Box<UsageGuard>, model: Model<'a>, request: Box<ProxyRequest>) -> Responding<'a> {
         match (model, request.request.stream) {
             (Model::Local(local), _) => Box::pin(local::complete(&self.0, &local.responder, usage, request)),
             (Model::Remote(route), true) => Box::pin(streaming::stream(&self.0, usage, route, request)),

@@ -170,7 +170,8 @@ pub(super) fn models(walk: &mut Walk, root: &mut Section, local_model: bool) -> 
         let (path, line) = (join(&field.path, "name"), field.node.line);
         let Some(model) = model(walk, field) else { continue };
         if local_model && model.name == LOCAL_MODEL {
-            let problem = format!("{LOCAL_MODEL} is the built-in model; choose another name, or set local_model: false");
+            let problem =
+                format!("{LOCAL_MODEL} is the built-in model; choose another name, or set local_model: false");
             walk.error(&path, line, problem);
         } else if models.iter().any(|other| other.name == model.name) {
             let problem = format!("another model is named {}; put all its upstreams there", shown_text(&model.name));

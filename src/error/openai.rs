@@ -230,12 +230,8 @@ impl From<ResponderError> for ApiError {
             }
             ResponderError::Invalid(invalid) => Self::from(invalid),
             ResponderError::Offload(not_done) => Self::from(not_done),
-            ResponderError::Store(error) => {
-                tracing::error!(%error, "the local model can't read the store");
-                Self::internal()
-            }
-            ResponderError::Tokenizer(error) => {
-                tracing::error!(%error, "the local model can't count tokens");
+            error @ (ResponderError::Store(_) | ResponderError::Tokenizer(_)) => {
+                tracing::error!(%error, "the local model can't answer");
                 Self::internal()
             }
         }

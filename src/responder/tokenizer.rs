@@ -17,7 +17,7 @@ pub(super) struct TokenizerLoader {
 }
 
 impl TokenizerLoader {
-    /// The tokenizer. The first call takes about 50 ms, and so do those meanwhile; dropping one does not end the load.
+    /// The tokenizer. The first call takes about 100 ms, and so do those meanwhile; dropping one does not end the load.
     ///
     /// # Errors
     /// [`ResponderError::Tokenizer`] when the table is damaged, [`ResponderError::Offload`] at the end of the server.

@@ -8,11 +8,19 @@
 
 use super::vocabulary::Vocabulary;
 
+/// Pairs of tokens that are remembered.
+const KNOWN_PAIRS: usize = 8192;
+/// Shortest pretoken for which they are, bytes.
+const LONG: usize = 256;
+
 /// The memory of the encoding, used again for each pretoken: 4 bytes a token and a bit a byte of the longest one.
 #[derive(Default)]
 pub(super) struct Encoder {
     tokens: Vec<u32>,
     dead_ends: Vec<u64>,
+    /// Whether pairs are neighbours, by hash. To find out takes microseconds for tokens of a hundred equal characters,
+    /// and texts of these have the same few pairs again and again. Empty until there is a long pretoken.
+    known: Vec<Option<(u32, u32, bool)>>,
 }
 
 impl Encoder {
@@ -25,11 +33,14 @@ impl Encoder {
         }
         self.dead_ends.clear();
         self.dead_ends.resize(pretoken.len() / 64 + 1, 0);
+        if pretoken.len() >= LONG && self.known.is_empty() {
+            self.known = vec![None; KNOWN_PAIRS];
+        }
         let (mut start, mut candidate) = (0, vocabulary.longest(pretoken));
         while let Some(token) = candidate {
             let last = self.tokens.last().copied();
             let end = start + vocabulary.len(token);
-            if !self.is_dead_end(end) && last.is_none_or(|last| vocabulary.are_neighbours(last, token)) {
+            if !self.is_dead_end(end) && last.is_none_or(|last| self.are_neighbours(vocabulary, last, token)) {
                 self.tokens.push(token);
                 start = end;
                 candidate = vocabulary.longest(&pretoken[start..]);
@@ -44,6 +55,15 @@ impl Encoder {
             }
         }
         &self.tokens
+    }
+
+    fn are_neighbours(&mut self, vocabulary: &Vocabulary, left: u32, right: u32) -> bool {
+        let at = (left.wrapping_mul(0x9e37_79b9) ^ right.wrapping_mul(0x85eb_ca6b)) as usize / 64 % KNOWN_PAIRS;
+        let Some(known) = self.known.get_mut(at) else { return vocabulary.are_neighbours(left, right) };
+        match *known {
+            Some((of_left, of_right, are)) if (of_left, of_right) == (left, right) => are,
+            _ => known.insert((left, right, vocabulary.are_neighbours(left, right))).2,
+        }
     }
 
     fn is_dead_end(&self, at: usize) -> bool {

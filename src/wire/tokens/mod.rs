@@ -44,7 +44,7 @@ pub struct Piece {
 }
 
 impl Tokenizer {
-    /// The tokenizer, which the first call in a process loads: that blocks for about 50 ms, as do calls meanwhile, and
+    /// The tokenizer, which the first call in a process loads: that blocks for about 100 ms, as do calls meanwhile, and
     /// takes 10 MB from then on.
     ///
     /// # Errors
@@ -59,7 +59,8 @@ impl Tokenizer {
         TABLES.get()?.as_ref().ok().map(Self)
     }
 
-    /// The exact number of tokens of `text`. Linear in the length, about 30 ms a mebibyte of prose.
+    /// The exact number of tokens of `text`. Linear in the length: about 30 ms a mebibyte of prose, and less than a
+    /// second a mebibyte of any text.
     ///
     /// ```
     /// let tokenizer = petstream::wire::tokens::Tokenizer::load().unwrap();
@@ -111,7 +112,7 @@ impl std::fmt::Debug for Tokenizer {
 impl Tables {
     fn read() -> Result<Self, DamagedTable> {
         let file = TableFile::read()?;
-        Ok(Self { classes: Classes::new(&file)?, vocabulary: Vocabulary::new(&file)? })
+        Ok(Self { classes: Classes::new(&file)?, vocabulary: Vocabulary::new(file)? })
     }
 }
 

@@ -92,16 +92,17 @@ impl Classes {
     pub(super) fn new(file: &TableFile) -> Result<Self, DamagedTable> {
         let mut classes = Self { positions: Vec::with_capacity(BLOCKS), blocks: Vec::new() };
         let mut ranges = file.ranges().peekable();
-        let (mut class, mut character) = (Class::Other, 0);
+        let (mut class, mut character) = (Class::Other, 0_u32);
         for _ in 0..BLOCKS {
-            let mut block = [Class::Other; BLOCK];
-            for of_character in &mut block {
-                if let Some((_, number)) = ranges.next_if(|(first, _)| *first == character) {
-                    class = Class::of(number).ok_or(DamagedTable)?;
-                }
-                *of_character = class;
-                character += 1;
+            let mut block = [class; BLOCK];
+            let next_block = character + BLOCK as u32;
+            // Most blocks have no range that begins in them.
+            while let Some((first, number)) = ranges.next_if(|(first, _)| *first < next_block) {
+                class = Class::of(number).ok_or(DamagedTable)?;
+                let at = first.checked_sub(character).ok_or(DamagedTable)? as usize;
+                block[at..].fill(class);
             }
+            character = next_block;
             // The last blocks first: most equal ones are neighbours.
             let known = classes.blocks.iter().rposition(|other| *other == block);
             let position = known.unwrap_or(classes.blocks.len());

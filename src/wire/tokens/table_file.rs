@@ -20,8 +20,8 @@ use flate2::read::ZlibDecoder;
 
 static COMPRESSED: &[u8] = include_bytes!("o200k_base.bin");
 
-/// More than the file has, bytes.
-const MAX_LEN: u64 = 8 * 1024 * 1024;
+/// Room for the decompressed file, bytes; it may have no more. More than it needs costs nothing until it is used.
+const MAX_LEN: usize = 2 * 1024 * 1024;
 
 /// The file that is part of the binary does not describe an encoding. Tests prove that it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,8 @@ impl TableFile {
     /// # Errors
     /// When it is not such a file.
     pub(super) fn read() -> Result<Self, DamagedTable> {
-        let mut contents = Vec::new();
-        ZlibDecoder::new(COMPRESSED).take(MAX_LEN).read_to_end(&mut contents).map_err(|_| DamagedTable)?;
+        let mut contents = Vec::with_capacity(MAX_LEN);
+        ZlibDecoder::new(COMPRESSED).take(MAX_LEN as u64).read_to_end(&mut contents).map_err(|_| DamagedTable)?;
         Self::of(contents).ok_or(DamagedTable)
     }
 
@@ -78,9 +78,15 @@ impl TableFile {
         &self.contents[self.ranges_end + 4 + self.tokens..][..self.tokens]
     }
 
+    /// The length of the texts, bytes.
+    pub(super) fn texts_len(&self) -> usize {
+        self.contents.len() - self.ranges_end - 4 - 2 * self.tokens
+    }
+
     /// The texts, one behind the other.
-    pub(super) fn texts(&self) -> &[u8] {
-        &self.contents[self.ranges_end + 4 + 2 * self.tokens..]
+    pub(super) fn into_texts(mut self) -> Vec<u8> {
+        self.contents.drain(..self.ranges_end + 4 + 2 * self.tokens);
+        self.contents
     }
 }
 

@@ -164,6 +164,13 @@ fn the_alternatives_of_the_expression_take_precedence_as_there() {
     }
 }
 
+#[test]
+fn long_runs_are_encoded_as_by_bpe_openai() {
+    for text in ["-".repeat(3_000), "=-".repeat(1_000), (" ".repeat(127) + "\t").repeat(20), "a".repeat(3_000)] {
+        check(&text);
+    }
+}
+
 /// Texts of up to 60 parts, each repeated some times: words, spaces, marks and what else the expression distinguishes.
 fn mixed_text() -> impl Strategy<Value = String> {
     let part = prop_oneof![
