@@ -8,8 +8,13 @@
 mod adapters;
 mod background;
 mod client_socket;
+mod config_watch;
 mod connection;
+mod control;
 mod error;
+mod generation;
+mod reload;
+mod restart;
 mod running;
 mod secret_files;
 mod server;
@@ -17,6 +22,8 @@ mod start;
 mod state;
 mod workers;
 
+pub use control::ControlRequest;
 pub use error::AppError;
+pub use reload::{ReloadReport, Reloader};
 pub use running::Running;
-pub use start::{start, start_with};
+pub use start::{start, start_loaded, start_with};

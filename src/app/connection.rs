@@ -14,20 +14,19 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use super::client_socket::{ClientSocket, prepare};
-use crate::api::{ApiService, ResponseFuture};
-use crate::http::server::{Connection, ConnectionOptions, RequestBody};
+use super::generation::CurrentServing;
+use crate::api::ResponseFuture;
+use crate::http::server::{Connection, RequestBody};
 use crate::middleware::context::ConnectionContext;
 use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer};
 
 /// How long a connection may take to send its last error frame after `abort`.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The settings and services that all connections of a listener share.
+/// What all connections of a listener share. Settings of the connection itself (`limits.head`, `header_read`,
+/// `keep_alive`, `write_idle`) are those of when it was accepted.
 pub(super) struct ConnectionFactory {
-    pub(super) api: ApiService,
-    pub(super) options: ConnectionOptions,
-    /// Longest time in which a client takes no byte of an answer.
-    pub(super) write_idle: Duration,
+    pub(super) serving: CurrentServing,
     pub(super) shutdown: Shutdown,
 }
 
@@ -40,17 +39,21 @@ impl ConnectionFactory {
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         prepare(&tcp);
-        let mut api = self.api.clone();
+        let serving = self.serving.clone();
+        let now = serving.load();
+        let (options, write_idle, refuser) = (now.options, now.write_idle, now.api.refuser());
+        drop(now);
         let ends_at = ResponseDeadline::default();
-        let socket = ClientSocket::new(tcp, self.write_idle, ends_at.clone());
+        let socket = ClientSocket::new(tcp, write_idle, ends_at.clone());
         let timer = TaskTimer::default();
         let context = ConnectionContext { peer: Some(peer), deadline: ends_at, timer: timer.clone() };
         let service = move |request| {
             context.deadline.begin();
-            api.call(context.clone(), request)
+            // Once for each request: all of it is served under one configuration.
+            serving.load().api.call(context.clone(), request)
         };
         ConnectionTask {
-            http: Connection::new(socket, self.options, timer, service, self.api.refuser()),
+            http: Connection::new(socket, options, timer, service, refuser),
             stop: Some(self.shutdown.stop.watch()),
             abort: self.shutdown.abort.watch(),
             final_flush: None,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::background::BackgroundTasks;
+use super::generation::CurrentServing;
+use super::reload::Reloader;
 use super::server::Server;
 use crate::api::Route;
 use crate::store::Store;
@@ -24,6 +26,7 @@ pub struct Running {
     pub first_key: Option<String>,
     /// Every route of the API.
     pub routes: Vec<Route>,
+    pub(super) reloader: Reloader,
     pub(super) shutdown: Shutdown,
     pub(super) done: JoinHandle<()>,
 }
@@ -33,6 +36,12 @@ impl Running {
     /// deadline.
     pub fn stop(&self) {
         self.shutdown.stop.raise();
+    }
+
+    /// Replaces the configuration.
+    #[must_use]
+    pub const fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// The phases of the shutdown. The owner of the server may raise `stop` and `skip_drain`.
@@ -51,8 +60,8 @@ impl Running {
 /// Everything that has to end, in the order of [`Shutdown`].
 pub(super) struct Lifetime {
     pub(super) server: Server,
-    /// Longest time for running requests after `stop`.
-    pub(super) drain: Duration,
+    /// Has the longest time for running requests after `stop`.
+    pub(super) serving: CurrentServing,
     pub(super) metrics_server: Option<Server>,
     pub(super) usage_writer: JoinHandle<()>,
     pub(super) tasks: BackgroundTasks,
@@ -62,10 +71,10 @@ pub(super) struct Lifetime {
 impl Lifetime {
     /// Serves until `stop`, then ends everything.
     pub(super) async fn run(self) {
-        let Self { server, drain, metrics_server, usage_writer, tasks, store } = self;
+        let Self { server, serving, metrics_server, usage_writer, tasks, store } = self;
         let shutdown = tasks.shutdown.clone();
         let main = async {
-            let workers = server.run(drain).await;
+            let workers = server.run(|| serving.load().drain).await;
             shutdown.disconnected.raise();
             // Writes what is queued, for a few seconds at most.
             let _ = usage_writer.await;
@@ -74,7 +83,7 @@ impl Lifetime {
         };
         let metrics = async {
             match metrics_server {
-                Some(server) => Some(server.run(METRICS_DRAIN).await),
+                Some(server) => Some(server.run(|| METRICS_DRAIN).await),
                 None => None,
             }
         };

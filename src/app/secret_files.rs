@@ -5,11 +5,14 @@
 //! rewritten, one that was renamed into its place, and a symbolic link that points elsewhere, which is how Kubernetes
 //! updates secrets. A changed file is read when it has been unchanged for a second, since it may be half written. A
 //! file that can't be used changes nothing: the last key stays in force, and an error is logged. Files that are not
-//! regular (pipes) are read at the start only, as is every other file of the configuration: `ca_file` needs a restart.
+//! regular (pipes), and every other file of the configuration such as `ca_file`, are read at the start and at a reload
+//! only.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use crate::auth::keyring::Keyring;
 use crate::config::{KeyConfig, Secret, SecretFile, check_key_length};
@@ -43,6 +46,14 @@ enum SecretOwner {
 /// no such file.
 type Version = Option<(u64, u64, i64, i64, u64)>;
 
+/// Checks `files` once a second for as long as it is polled. A reload replaces them.
+pub(super) async fn watch(files: Arc<Mutex<SecretFiles>>) {
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        files.lock().await.check().await;
+    }
+}
+
 impl SecretFiles {
     /// The files of `keys`, which belong to `keyring` (none: `auth: none`), and of the targets of `routes`.
     pub(super) fn new(keyring: Option<&Keyring>, keys: &[KeyConfig], routes: &Routes) -> Self {
@@ -53,14 +64,6 @@ impl SecretFiles {
         let regular = all.filter(|(file, _)| std::fs::metadata(&file.path).is_ok_and(|file| file.is_file()));
         // No version is known as read: a file may have changed since the configuration was loaded.
         Self(regular.map(|(file, owner)| WatchedFile { file, owner, read: None, checked: None }).collect())
-    }
-
-    /// Checks them once a second for as long as it is polled.
-    pub(super) async fn watch(mut self) {
-        while !self.0.is_empty() {
-            tokio::time::sleep(CHECK_INTERVAL).await;
-            self.check().await;
-        }
     }
 
     async fn check(&mut self) {

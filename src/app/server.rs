@@ -8,10 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::ConnectionFactory;
+use super::generation::CurrentServing;
 use super::workers::Workers;
-use crate::api::ApiService;
-use crate::config::Limits;
-use crate::http::server::ConnectionOptions;
 use crate::time::Shutdown;
 
 /// Pause after a failed accept. It fails for want of memory or file descriptors, which come back when others close.
@@ -20,7 +18,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// A listener and what it serves.
 pub(super) struct Server {
     listener: TcpListener,
-    /// One permit for each connection, at most `limits.connections`.
+    /// One permit for each connection, at most as many as are allowed.
     permits: Arc<Semaphore>,
     workers: Workers,
     connections: Arc<ConnectionFactory>,
@@ -28,32 +26,31 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server of `api`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
+    /// A server of what `serving` has at each request, with at most so many connections at once, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
     pub(super) fn new(
         listener: TcpListener,
-        api: ApiService,
-        limits: &Limits,
+        serving: CurrentServing,
+        max_connections: usize,
         workers: Workers,
         shutdown: Shutdown,
     ) -> Self {
-        let options = ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive };
-        let connections = ConnectionFactory { api, options, write_idle: limits.write_idle, shutdown: shutdown.clone() };
+        let connections = ConnectionFactory { serving, shutdown: shutdown.clone() };
         Self {
             listener,
-            permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             workers,
             connections: Arc::new(connections),
             shutdown,
         }
     }
 
-    /// Serves until `stop`, then lets running requests go on for at most `drain`, or until `skip_drain`. Returns when
-    /// the last connection has ended.
+    /// Serves until `stop`, then lets running requests go on for at most `drain`, which is asked then, or until
+    /// `skip_drain`. Returns when the last connection has ended.
     ///
     /// The workers are returned, since tasks that requests left behind still run on them: those that give connections
     /// back to the database's pools. They must outlive the database.
     #[must_use = "the database is closed before the workers are dropped"]
-    pub(super) async fn run(self, drain: Duration) -> Workers {
+    pub(super) async fn run(self, drain: impl FnOnce() -> Duration) -> Workers {
         let Self { listener, permits, workers, connections, shutdown } = self;
         while let Some((tcp, peer, permit)) =
             shutdown.stop.token().run_until_cancelled(accept(&listener, &permits)).await
@@ -64,7 +61,7 @@ impl Server {
         drop(listener);
         let why = tokio::select! {
             () = workers.idle() => return workers,
-            () = tokio::time::sleep(drain) => "cut at the drain deadline",
+            () = tokio::time::sleep(drain()) => "cut at the drain deadline",
             () = shutdown.skip_drain.token().cancelled() => "cut before the drain deadline, as was asked for",
         };
         tracing::warn!(connections = workers.len(), "{why}");

@@ -60,7 +60,7 @@ impl AuthContext {
         let Some(keyring) = &self.keyring else { return true };
         let good =
             |principal: &Principal| !principal.has_expired() && self.scopes.iter().all(|scope| principal.has(scope));
-        keyring.find(&self.key).is_some_and(|principal| good(&principal))
+        keyring.find_current(&self.key).is_some_and(|principal| good(&principal))
     }
 }
 

@@ -12,6 +12,7 @@ mod events;
 mod failure;
 mod keys;
 mod output;
+mod reload;
 mod restore;
 mod run;
 mod runtime;

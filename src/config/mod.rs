@@ -18,6 +18,7 @@ mod limits;
 mod load;
 mod models;
 mod petstore;
+mod reload;
 mod secret;
 mod settings;
 mod substitute;
@@ -34,9 +35,13 @@ pub use events::{AllowOrigins, EventsConfig};
 pub use failover::{Backoff, Ejection, Retries};
 pub use keys::KeyConfig;
 pub use limits::{Limits, RateLimits};
-pub use load::{DEFAULT_FILE, DatabaseSettings, Flags, Loaded, Sources, load, load_database_settings};
+pub use load::{
+    DEFAULT_FILE, DatabaseSettings, FileVersion, Flags, Loaded, Sources, file_version, load, load_control_socket,
+    load_database_settings,
+};
 pub use models::{ANY_MODEL, AskUsage, FirstToken, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig};
 pub use petstore::{PetStoreConfig, ResponderConfig};
+pub use reload::{ControlSocket, ReloadMode};
 pub use secret::{Secret, SecretFile, check_key_length};
 pub use settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 pub use value::parse_moment;

@@ -9,6 +9,7 @@ use super::keys::KeyConfig;
 use super::limits::Limits;
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
+use super::reload::{ControlSocket, ReloadMode};
 
 /// Everything that the server needs to start, checked and with all defaults filled in.
 #[derive(Clone, Debug)]
@@ -59,6 +60,10 @@ pub struct Config {
     pub public_path: String,
     /// Whether `/` serves the web page. Default true.
     pub page: bool,
+    /// When the configuration is read again. Default [`ReloadMode::Manual`].
+    pub reload: ReloadMode,
+    /// The socket of `petstream reload`. Default [`ControlSocket::BesideDatabase`].
+    pub control: ControlSocket,
 }
 
 impl Default for Config {
@@ -85,6 +90,8 @@ impl Default for Config {
             secure_cookies: false,
             public_path: "/".to_owned(),
             page: true,
+            reload: ReloadMode::default(),
+            control: ControlSocket::default(),
         }
     }
 }

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HeaderName};
+use sha2::{Digest as _, Sha256};
 use url::Position;
 
 use super::credential::UpstreamCredential;
 use super::failure::Failure;
 use super::request::UpstreamRequest;
 use super::response::{ResponseFacts, UpstreamResponse};
-use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
+use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Secret, Timeouts, UpstreamConfig};
 use crate::http::client::{Client, Endpoint, Request, TlsError};
 use crate::http::codec::write_header;
 use crate::wire::request::{ForwardedBody, RequestedUsage};
@@ -32,6 +33,10 @@ pub struct Target {
     usage_unsupported: AtomicBool,
     client: Client,
     models_url: String,
+    /// What it was made of.
+    config: UpstreamConfig,
+    /// Hash of the content of `ca_file`.
+    authorities: Option<[u8; 32]>,
 }
 
 impl Target {
@@ -40,11 +45,47 @@ impl Target {
     /// # Errors
     /// [`TlsError`] if the certificate authorities can't be read.
     pub fn new(config: &UpstreamConfig, name: Arc<str>) -> Result<Arc<Self>, TlsError> {
+        let endpoint = Endpoint::new(&config.base_url, config.ca_file.as_deref())?;
+        Ok(Self::with_client(config, name, Client::new(endpoint, config.timeouts.connect)))
+    }
+
+    /// The target after a change of its settings: `previous` itself if there is none, otherwise another one, which has
+    /// the connections of `previous` if the endpoint is the same.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub(super) fn following(previous: &Arc<Self>, config: &UpstreamConfig) -> Result<Arc<Self>, TlsError> {
+        let before = &previous.config;
+        let same_endpoint = before.base_url == config.base_url
+            && before.ca_file == config.ca_file
+            && previous.authorities == authorities(config);
+        if !same_endpoint {
+            return Self::new(config, Arc::clone(&previous.name));
+        }
+        let file = |config: &UpstreamConfig| config.api_key.as_ref().and_then(Secret::file).cloned();
+        if previous.has_identity(config)
+            && file(before) == file(config)
+            && (before.timeouts, before.usage) == (config.timeouts, config.usage)
+        {
+            return Ok(Arc::clone(previous));
+        }
+        let client = previous.client.with_connect_timeout(config.timeouts.connect);
+        Ok(Self::with_client(config, Arc::clone(&previous.name), client))
+    }
+
+    /// Whether `config` is for the same model of the same account: its health does not depend on other settings.
+    pub(super) fn has_identity(&self, config: &UpstreamConfig) -> bool {
+        let key = self.credential.key();
+        self.config.base_url == config.base_url
+            && self.model == config.model
+            && key.as_ref().map(Secret::reveal) == config.api_key.as_ref().map(Secret::reveal)
+    }
+
+    fn with_client(config: &UpstreamConfig, name: Arc<str>, client: Client) -> Arc<Self> {
         let url = &config.base_url;
-        let endpoint = Endpoint::new(url, config.ca_file.as_deref())?;
         let path = url.path().trim_end_matches('/');
         let authority = &url[Position::BeforeHost..Position::AfterPort];
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             name,
             model: config.model.clone(),
             credential: UpstreamCredential::new(path, authority, config.api_key.clone()),
@@ -55,9 +96,11 @@ impl Target {
                 AskUsage::Never => RequestedUsage::None,
             },
             usage_unsupported: AtomicBool::new(false),
-            client: Client::new(endpoint, config.timeouts.connect),
+            client,
             models_url: format!("{}/models", url.as_str().trim_end_matches('/')),
-        }))
+            authorities: authorities(config),
+            config: config.clone(),
+        })
     }
 
     /// Posts a chat completion and waits for the head of the response.
@@ -151,6 +194,12 @@ impl Target {
     pub(super) fn models_url(&self) -> &str {
         &self.models_url
     }
+}
+
+/// Hash of the content of `ca_file`; none if there is no such setting, or it can't be read.
+fn authorities(config: &UpstreamConfig) -> Option<[u8; 32]> {
+    let pem = std::fs::read(config.ca_file.as_ref()?).ok()?;
+    Some(Sha256::digest(pem).into())
 }
 
 /// The names of a model's targets: see [`Target::name`]. Equal names are numbered.

@@ -12,6 +12,7 @@ use url::{Host, Url};
 use super::tls::{self, TlsError};
 
 /// The scheme, host and port of a URL, resolved as far as that needs no network.
+#[derive(Clone)]
 pub struct Endpoint {
     pub(super) host: Host<String>,
     pub(super) port: u16,
