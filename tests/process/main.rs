@@ -5,6 +5,7 @@ mod database;
 mod kill;
 mod light_subscriber;
 mod log;
+mod reload;
 mod restart;
 mod shutdown;
 mod start;

@@ -182,7 +182,8 @@ fn configuration(out: &mut Exposition<'_>, state: &State) -> fmt::Result {
     let (name, help) = ("petstream_configuration_last_success_timestamp", "When the configuration in force was read");
     let loaded = state.configuration_loaded.get();
     out.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?.encode_gauge(&loaded)?;
-    let reloads = state.reloads.all().map(|(result, count)| ([("result", result.unwrap_or(OTHER))], count));
+    let reloads = [("applied", &state.reloads_applied), ("rejected", &state.reloads_rejected)];
+    let reloads = reloads.map(|(result, count)| ([("result", result)], count.get()));
     out.counter("petstream_configuration_reloads", "How often the configuration was read again, by result", reloads)
 }
 

@@ -35,7 +35,8 @@ pub(super) struct State {
     pub(super) configuration_valid: Gauge,
     /// Seconds since 1970 at which the configuration in force was read.
     pub(super) configuration_loaded: Gauge,
-    pub(super) reloads: CounterMap<&'static str, 2>,
+    pub(super) reloads_applied: Counter,
+    pub(super) reloads_rejected: Counter,
 }
 
 impl Default for State {
@@ -50,7 +51,8 @@ impl Default for State {
             usage_queue: Gauge::default(),
             configuration_valid: Gauge::default(),
             configuration_loaded: Gauge::default(),
-            reloads: CounterMap::default(),
+            reloads_applied: Counter::default(),
+            reloads_rejected: Counter::default(),
         }
     }
 }
@@ -102,15 +104,13 @@ impl Metrics {
     pub fn configuration_accepted(&self, loaded_at: Timestamp, reloaded: bool) {
         self.0.configuration_valid.set(1);
         self.0.configuration_loaded.set(usize::try_from(loaded_at.as_second()).unwrap_or_default());
-        self.0.reloads.counter("applied").add(u64::from(reloaded));
-        // So that the series is there before its first error.
-        self.0.reloads.counter("rejected").add(0);
+        self.0.reloads_applied.add(u64::from(reloaded));
     }
 
     /// Records that the configuration was read while the server ran, and had errors.
     pub fn configuration_rejected(&self) {
         self.0.configuration_valid.set(0);
-        self.0.reloads.counter("rejected").add(1);
+        self.0.reloads_rejected.add(1);
     }
 
     /// Sets the number of usage records that wait to be written, and raises the number of those lost since the start.
