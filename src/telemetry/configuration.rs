@@ -69,3 +69,21 @@ impl Default for ConfigurationStatus {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_20_errors_are_kept_and_all_are_counted() {
+        let status = ConfigurationStatus::new();
+        let errors: Vec<_> = (0..30).map(|number| format!("error {number}")).collect();
+        status.rejected(&errors);
+        let state = status.get();
+        assert_eq!((state.error_count, state.errors.as_slice(), status.is_valid()), (30, &errors[..20], false));
+        status.accepted(vec!["listen"]);
+        let state = status.get();
+        assert_eq!((state.error_count, state.errors.len(), state.needs_restart), (0, 0, vec!["listen"]));
+        assert!(status.is_valid());
+    }
+}

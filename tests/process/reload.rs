@@ -5,6 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use test_support::http::Request;
 use test_support::program::{Folder, Outcome, Program};
@@ -162,6 +163,14 @@ async fn clients_that_say_nothing_do_not_keep_others_from_the_socket() {
     let _silent: Vec<_> = (0..8).map(|_| UnixStream::connect(&path).unwrap()).collect();
     let done = soon("the reload", folder.run(&["reload"])).await;
     assert_eq!((done.code, done.out.as_str()), (0, "OK\n"), "{}", done.err);
+    // A line without an end, and one that is none of the commands.
+    for line in ["x".repeat(5_000), "{\"command\":\"stop\"}\n".to_owned()] {
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let _ = soon("the answer", stream.read_to_string(&mut answer)).await;
+        assert!(answer.contains("an unknown command"), "{answer}");
+    }
     program.stop().await;
 }
 
