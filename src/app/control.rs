@@ -123,7 +123,8 @@ async fn answer(mut stream: UnixStream, owner: u32, reloader: Reloader) {
     }
     let mut line = Vec::new();
     let mut reader = BufReader::new((&mut stream).take(MAX_LINE));
-    if !matches!(timeout(IO_TIMEOUT, reader.read_until(b'\n', &mut line)).await, Ok(Ok(1..))) {
+    let read = timeout(IO_TIMEOUT, reader.read_until(b'\n', &mut line)).await;
+    if !matches!(read, Ok(Ok(_))) || !line.ends_with(b"\n") {
         return;
     }
     let report = match serde_json::from_slice(&line) {

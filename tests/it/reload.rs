@@ -58,7 +58,7 @@ async fn fifty_reloads_under_load_lose_no_stream_and_no_request_sees_a_mix() {
     let held = Script::stream().frame(&first()).frame(&text("a")).wait(&gate);
     a.answer(held.frame(&last("stop")).frame(&usage(3, 1)).frame("[DONE]").end());
     let (one, other) = (generation("a", &a, "https://a.example"), generation("b", &b, "https://b.example"));
-    let server = Server::start(&one).await;
+    let server = Server::start_on_disk(&one).await;
     let mut long = server.connect().await;
     let mut long = long.ask(&stream().bearer(ALICE)).await;
     assert!(matches!(long.piece().await, Piece::Data(_)));
@@ -94,7 +94,13 @@ async fn fifty_reloads_under_load_lose_no_stream_and_no_request_sees_a_mix() {
     gate.open();
     let rest = String::from_utf8(long.body().await).unwrap();
     assert!(rest.contains(&last("stop")) && rest.ends_with(&frame("[DONE]")), "{rest}");
-    server.stop().await;
+    let (a, b) = (a.name(), b.name());
+    let records = server.records().await;
+    assert!(records.len() > RELOADS);
+    for record in records {
+        let target = if record.key_name == "a" { &a } else { &b };
+        assert_eq!((record.target.as_ref(), record.terminal.as_str()), (Some(target), "completed"), "{record:?}");
+    }
 }
 
 fn limited(limits: &str, upstream: &Upstream) -> String {
