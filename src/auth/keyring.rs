@@ -80,6 +80,18 @@ pub struct Keyring {
     current: Arc<ArcSwap<Shared>>,
 }
 
+/// The keys of the configuration in force, for streams that last for days: they keep no keys of an earlier one.
+#[derive(Clone, Debug)]
+pub struct CurrentKeys(Arc<ArcSwap<Shared>>);
+
+impl CurrentKeys {
+    /// As [`Keyring::find`].
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
+        self.0.load().find(hash)
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     store: Store,
@@ -149,10 +161,10 @@ impl Keyring {
         self.current.store(Arc::clone(&self.shared));
     }
 
-    /// As [`Keyring::find`], among the keys of the configuration in force.
+    /// The keys of the configuration in force, now and later.
     #[must_use]
-    pub fn find_current(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
-        self.current.load().find(hash)
+    pub fn current(&self) -> CurrentKeys {
+        CurrentKeys(Arc::clone(&self.current))
     }
 
     /// The principal whose key has this hash, in constant time. Finds expired keys, but no revoked ones.

@@ -164,7 +164,7 @@ async fn the_keys_of_another_configuration_are_in_force_once_they_are_made_curre
     let watch = tokio::spawn(old.clone().watch(stop.clone()));
     let new = old.following(&[configured("e", "other"), configured("d", "both")], &Limits::default()).await.unwrap();
     let found = |keys: &Keyring| ["secret", "both", "other"].map(|secret| keys.find(&KeyHash::of(secret)).is_some());
-    let current = || ["secret", "both", "other"].map(|secret| old.find_current(&KeyHash::of(secret)).is_some());
+    let current = || ["secret", "both", "other"].map(|secret| old.current().find(&KeyHash::of(secret)).is_some());
     assert_eq!((found(&old), found(&new), current()), ([true, true, false], [false, true, true], [true, true, false]));
     new.make_current();
     assert_eq!(
