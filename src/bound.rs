@@ -22,15 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Bound {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
     total: u64,
     share: u64,
     // std Mutex: never held across .await
-    taken: Mutex<Taken>,
+    taken: Arc<Mutex<Taken>>,
 }
 
 /// The amounts that are granted now. The map has owners with a positive amount only, so never more entries than grants.
@@ -61,8 +56,14 @@ impl Bound {
     /// A bound of `total` for all owners and `share` for each. A share beyond the total is the total.
     #[must_use]
     pub fn new(total: u64, share: u64) -> Self {
-        let shared = Shared { total, share: share.min(total), taken: Mutex::default() };
-        Self { shared: Arc::new(shared) }
+        Self { total, share: share.min(total), taken: Arc::default() }
+    }
+
+    /// The same resource under other bounds: what is granted stays granted, and counts. Grants of before may still grow
+    /// within their own bounds.
+    #[must_use]
+    pub fn with_limits(&self, total: u64, share: u64) -> Self {
+        Self { total, share: share.min(total), taken: Arc::clone(&self.taken) }
     }
 
     /// Grants `amount` to `owner`, the id of an API key.
@@ -83,8 +84,8 @@ impl Bound {
 
     /// The largest amount of all owners together.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        self.shared.total
+    pub const fn total(&self) -> u64 {
+        self.total
     }
 
     /// The amount that all owners together have now.
@@ -94,7 +95,7 @@ impl Bound {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,7 +127,7 @@ impl Grant {
         if amount == self.amount {
             return Ok(());
         }
-        let Shared { total, share, .. } = *self.bound.shared;
+        let (total, share) = (self.bound.total, self.bound.share);
         let mut taken = self.bound.lock();
         let others = taken.by_owner.get(&self.owner).copied().unwrap_or(0).saturating_sub(self.amount);
         let (own, all) = (others.saturating_add(amount), (taken.total - self.amount).saturating_add(amount));
@@ -201,6 +202,18 @@ mod tests {
         assert_eq!((grant.amount(), bound.taken()), (2, 2));
         drop(grant);
         assert_eq!((bound.taken(), entries(&bound)), (0, 0));
+    }
+
+    #[test]
+    fn other_bounds_count_what_was_granted_before() {
+        let bound = Bound::new(10, 10);
+        let one = owner("one");
+        let grant = bound.take(&one, 8).unwrap();
+        let lower = bound.with_limits(6, 6);
+        assert_eq!((lower.taken(), lower.take(&one, 1).unwrap_err()), (8, Exceeded::Total(6)));
+        drop(grant);
+        let _rest = lower.take(&one, 6).unwrap();
+        assert_eq!(bound.take(&one, 5).unwrap_err(), Exceeded::Total(10));
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl BodyReader {
         }
     }
 
+    /// A reader within other bounds; bodies that are held now count.
+    #[must_use]
+    pub fn following(&self, limits: &Limits) -> Self {
+        Self { memory: self.memory.with_limits(limits.bodies_total, limits.bodies_of_a_key()), ..Self::new(limits) }
+    }
+
     /// Reads a body to its end, for the key of this id; `timer` is that of the task that polls this.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::middleware::context::ConnectionContext;
 /// A response up to its head.
 pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-/// Answers requests; cheap to clone, so that each connection has its own.
+/// Answers requests; cheap to clone.
 #[derive(Clone)]
 pub struct ApiService {
     router: Router,
@@ -47,10 +47,10 @@ impl ApiService {
     }
 
     /// Answers one request of a connection.
-    pub fn call(&mut self, connection: ConnectionContext, mut request: Request<RequestBody>) -> ResponseFuture {
+    pub fn call(&self, connection: ConnectionContext, mut request: Request<RequestBody>) -> ResponseFuture {
         connection.attach(&mut request);
         // On the heap: a connection keeps the memory for it while a stream runs.
-        Box::pin(self.router.call(request.map(Body::new)))
+        Box::pin(self.router.clone().call(request.map(Body::new)))
     }
 }
 

@@ -14,13 +14,15 @@ use crate::middleware::context::{Admitted, ConnectionContext, RequestContext};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::store::Store;
+use crate::telemetry::configuration::ConfigurationStatus;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Shutdown;
 use crate::upstream::{RemoteModels, Routes};
 use crate::usage::UsageRecorder;
 use crate::wire::request::RequestRules;
 
-/// Handles to everything that handlers use. Built once, and shared as a whole.
+/// Handles to everything that handlers use, under one configuration: built at the start and at each reload, and shared
+/// as a whole. A request has the one that it began with.
 pub struct AppState {
     /// Completions.
     pub relay: CompletionService,
@@ -54,6 +56,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// Usage records on their way to the database, for the metrics.
     pub usage_recorder: UsageRecorder,
+    /// Whether the configuration could be read again.
+    pub configuration: ConfigurationStatus,
     /// The phases of the shutdown; `stop` makes the server not ready.
     pub shutdown: Shutdown,
 }

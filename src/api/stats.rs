@@ -16,10 +16,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::events::EventHub;
 use crate::limiter::Limit;
+use crate::telemetry::configuration::{Configuration, ConfigurationStatus};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Source;
 use crate::telemetry::samples::{Sample, Samples};
-use crate::upstream::{Routes, TargetState, TargetStatus};
+use crate::upstream::{CurrentRoutes, TargetState, TargetStatus};
 use crate::usage::{UsageRecord, UsageRecorder};
 use crate::wire::event::STATS_TOPIC;
 use crate::wire::event_frame::EphemeralFrame;
@@ -40,7 +41,9 @@ pub struct Sources {
     /// Counts of requests, and of refusals by limits.
     pub metrics: Metrics,
     /// The state of the upstreams.
-    pub routes: Arc<Routes>,
+    pub routes: CurrentRoutes,
+    /// Whether the configuration could be read again.
+    pub configuration: ConfigurationStatus,
     /// The completions that ended last.
     pub usage_recorder: UsageRecorder,
     /// Sends samples to subscribers.
@@ -75,6 +78,18 @@ struct Current<'a> {
     /// The newest first.
     recent: Vec<Recent<'a>>,
     subscribers: usize,
+    configuration: ConfigurationState,
+}
+
+/// The configuration, and the errors that were found when it was read last.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigurationState {
+    loaded_at: String,
+    error_count: usize,
+    /// At most 20.
+    errors: Vec<String>,
+    needs_restart: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -166,7 +181,7 @@ impl Stats {
 impl Sources {
     fn current<'a>(&self, now: Timestamp, entries: &'a [Arc<UsageRecord>]) -> Current<'a> {
         let instant = Instant::now();
-        let upstreams = self.routes.status(instant).into_iter().map(|status| Upstream::of(status, now, instant));
+        let upstreams = self.routes.get().status(instant).into_iter().map(|status| Upstream::of(status, now, instant));
         let limits = self.metrics.refusals().into_iter().map(|(label, whose, refused)| {
             let limit = Limit::ALL.into_iter().find(|limit| limit.label() == label).map_or(label, Limit::name);
             Refusals { limit, whose, refused }
@@ -176,7 +191,15 @@ impl Sources {
             limits: limits.collect(),
             recent: entries.iter().map(|entry| Recent::of(entry)).collect(),
             subscribers: self.hub.subscribers(),
+            configuration: ConfigurationState::of(self.configuration.get()),
         }
+    }
+}
+
+impl ConfigurationState {
+    fn of(configuration: Configuration) -> Self {
+        let Configuration { loaded_at, error_count, errors, needs_restart } = configuration;
+        Self { loaded_at: written(loaded_at), error_count, errors, needs_restart }
     }
 }
 

@@ -2,26 +2,24 @@
 //!
 //! Each function opens one adapter and starts the background tasks that keep it current.
 
-use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::AppError;
 use super::background::BackgroundTasks;
-use crate::api::PublicPath;
-use crate::api::events::{self, Events};
-use crate::auth::browser_credential::Browsers;
-use crate::auth::keyring::{Keyring, Principal};
-use crate::auth::sessions::Sessions;
+use super::generation::everybody;
+use super::state;
+use crate::auth::keyring::Keyring;
 use crate::bound::Bound;
-use crate::config::{Auth, Config, EventsConfig};
-use crate::events::{EventHub, retain};
+use crate::config::{Auth, Config};
+use crate::events::{EventHub, Retention, retain};
 use crate::limiter::Clock;
 use crate::middleware::authenticator::Authenticator;
-use crate::petstore::{Capacity, PetStore};
+use crate::petstore::PetStore;
 use crate::store::event_log::EventLog;
 use crate::store::{Store, StoreError};
-use crate::upstream::Routes;
-use crate::wire::api_key::Scopes;
+use crate::upstream::CurrentRoutes;
 
 /// Time between two checks of idle upstream connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
@@ -41,14 +39,7 @@ pub(super) async fn open_store(config: &Config, tasks: &BackgroundTasks) -> Resu
 
 /// Opens the pets and orders, and puts the first pets into an empty database.
 pub(super) async fn open_pets(config: &Config, store: &Store) -> Result<PetStore, StoreError> {
-    let bounds = config.petstore;
-    let capacity = Capacity {
-        pets: bounds.pets,
-        pets_of_a_key: bounds.pets_of_a_key(),
-        orders: bounds.orders,
-        orders_of_a_key: bounds.orders_of_a_key(),
-    };
-    let pets = PetStore::new(store.clone()).with_low_stock(bounds.low_stock).with_capacity(capacity);
+    let pets = state::pets(config, &PetStore::new(store.clone()));
     pets.seed().await?;
     Ok(pets)
 }
@@ -61,15 +52,7 @@ pub(super) async fn open_authentication(
     tasks: &BackgroundTasks,
 ) -> Result<Authenticator, AppError> {
     if config.auth == Auth::None {
-        let everybody = Principal {
-            id: "everybody".into(),
-            name: "everybody".into(),
-            expires_at: None,
-            models: None,
-            scopes: Scopes::ALL,
-            limits: config.limits.per_key,
-        };
-        return Ok(Authenticator::open(everybody, clock.clone()));
+        return Ok(Authenticator::open(everybody(config), clock.clone()));
     }
     let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await;
     let keyring = keyring.map_err(|error| AppError::Store(config.database.clone(), error))?;
@@ -77,36 +60,35 @@ pub(super) async fn open_authentication(
     Ok(Authenticator::keys(keyring, clock.clone()))
 }
 
-/// Opens the live events. One task deletes old events until the shutdown begins; another delivers new ones until the
-/// last connection has ended.
+/// Opens the live events, and returns what sets which of them are kept. One task deletes old events until the shutdown
+/// begins; another delivers new ones until the last connection has ended.
 pub(super) async fn open_events(
     config: &Config,
     store: &Store,
     pets: &PetStore,
     tasks: &BackgroundTasks,
-) -> Result<Events, StoreError> {
-    let EventsConfig { keep, keep_count, subscribers, .. } = config.events;
+) -> Result<(EventHub, watch::Sender<Retention>), StoreError> {
+    let subscribers = config.events.subscribers;
     let shutdown = &tasks.shutdown;
     let log = EventLog::new(store.clone());
-    tasks.spawn(retain(log.clone(), keep, keep_count, shutdown.stop.token().clone()));
+    let (kept, retention) = watch::channel(retention(config));
+    tasks.spawn(retain(log.clone(), retention, shutdown.stop.token().clone()));
     let bound = Bound::new(subscribers as u64, config.events.subscribers_of_a_key() as u64);
     let hub = EventHub::open(log, bound).await?;
     tasks.spawn_until_disconnected(hub.clone().run(pets.commit_notifications(), shutdown.stop.token().clone()));
-    let public_path = PublicPath::new(&config.public_path);
-    let sessions = Sessions::new(store.clone());
-    let browsers =
-        Browsers::new(sessions, public_path.of(events::PATH), config.secure_cookies, config.allow_origins.clone());
-    // A stream that is still open at the drain deadline ends without a time at which to reconnect.
-    let shutdown_window = config.events.shutdown_window.min(config.drain.at_most);
-    let config = EventsConfig { shutdown_window, ..config.events };
-    Ok(Events::new(hub, browsers, &config, public_path, shutdown.abort.clone()))
+    Ok((hub, kept))
+}
+
+/// Which events are kept.
+pub(super) const fn retention(config: &Config) -> Retention {
+    Retention { keep: config.events.keep, count: config.events.keep_count }
 }
 
 /// Closes upstream connections that have been idle for too long.
-pub(super) async fn sweep(routes: Arc<Routes>) {
+pub(super) async fn sweep(routes: CurrentRoutes) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
-        for target in routes.targets() {
+        for target in routes.get().targets() {
             target.sweep().await;
         }
     }

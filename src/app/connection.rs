@@ -14,7 +14,8 @@ use tokio::time::Sleep;
 
 use super::client_socket::ClientSocket;
 use super::client_stream::ClientStream;
-use crate::api::{ApiService, ResponseFuture};
+use super::generation::CurrentServing;
+use crate::api::ResponseFuture;
 use crate::http::server::{Connection, ConnectionOptions, RequestBody};
 use crate::middleware::context::ConnectionContext;
 use crate::time::{ResponseDeadline, Shutdown, ShutdownWatcher, TaskTimer, jitter};
@@ -23,18 +24,19 @@ use crate::wire::api_key::KeyHash;
 /// How long a connection may take to send its last error frame after `abort`.
 const FINAL_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The settings and services that all connections of a listener share.
+/// What all connections of a listener share. Settings of the connection itself (`limits.head`, `header_read`,
+/// `keep_alive`, `write_idle`) are those of when it was accepted.
 pub(super) struct ConnectionFactory {
-    pub(super) api: ApiService,
-    pub(super) options: ConnectionOptions,
-    /// Age at which a connection is closed after its current response, plus or minus a tenth.
-    pub(super) age: Option<Duration>,
-    /// Longest time in which a client takes no byte of an answer.
-    pub(super) write_idle: Duration,
+    pub(super) serving: CurrentServing,
     pub(super) shutdown: Shutdown,
 }
 
 impl ConnectionFactory {
+    /// Longest time for what precedes HTTP on a connection: the header of the PROXY protocol and the TLS handshake.
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.serving.load().options.first_head
+    }
+
     /// Serves a connection; ready when it is closed, which also releases `permit`. `peer` is the client's address, none
     /// behind a unix socket.
     pub(super) fn serve(
@@ -46,25 +48,24 @@ impl ConnectionFactory {
         let names = stream.certificate_names();
         let hashes = || names.iter().map(|name| KeyHash::of_certificate(name)).collect();
         let certificates = (!names.is_empty()).then(hashes);
+        let serving = self.serving.clone();
+        let now = serving.load();
         // At random, so that connections that began together do not end together.
-        let age = self.age.map(|age| age.mul_f64(0.9) + jitter(age / 5));
-        let mut api = self.api.clone();
+        let age = now.connection_age.map(|age| age.mul_f64(0.9) + jitter(age / 5));
+        let options = ConnectionOptions { age, ..now.options };
+        let (write_idle, refuser) = (now.write_idle, now.api.refuser());
+        drop(now);
         let ends_at = ResponseDeadline::default();
-        let socket = ClientSocket::new(stream, self.write_idle, ends_at.clone());
+        let socket = ClientSocket::new(stream, write_idle, ends_at.clone());
         let timer = TaskTimer::default();
         let context = ConnectionContext { peer, certificates, deadline: ends_at, timer: timer.clone() };
         let service = move |request| {
             context.deadline.begin();
-            api.call(context.clone(), request)
+            // Once for each request: all of it is served under one configuration.
+            serving.load().api.call(context.clone(), request)
         };
         ConnectionTask {
-            http: Connection::new(
-                socket,
-                ConnectionOptions { age, ..self.options },
-                timer,
-                service,
-                self.api.refuser(),
-            ),
+            http: Connection::new(socket, options, timer, service, refuser),
             stop: Some(self.shutdown.stop.watch()),
             abort: self.shutdown.abort.watch(),
             final_flush: None,

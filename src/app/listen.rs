@@ -65,6 +65,8 @@ pub(super) struct Listener {
     socket: ListenerSocket,
     /// Its address.
     pub(super) address: ListenerAddress,
+    /// The index of its entry in `listen` of the configuration.
+    entry: usize,
     /// How its connections begin.
     pub(super) protocol: Arc<ListenerProtocol>,
     /// Removes the file of a unix socket when the listener is dropped.
@@ -106,6 +108,7 @@ impl Listener {
         Ok(Self {
             address: ListenerAddress::Tcp { address, tls: tls.is_some() },
             socket: ListenerSocket::Tcp(listener),
+            entry: 0,
             protocol: Arc::new(ListenerProtocol { proxy_protocol: config.proxy_protocol, tls }),
             _path: None,
         })
@@ -117,10 +120,18 @@ impl Listener {
         Self {
             address: ListenerAddress::Unix(own.or_else(passed)),
             socket: ListenerSocket::Unix(listener),
+            entry: 0,
             protocol: Arc::new(ListenerProtocol { proxy_protocol: config.proxy_protocol, tls: None }),
             _path: path,
         }
     }
+}
+
+/// The certificate of a listener.
+pub(super) struct ListenerTls {
+    /// The index of the listener's entry in `listen` of the configuration.
+    pub(super) entry: usize,
+    pub(super) tls: ServerTls,
 }
 
 /// The sockets of a server.
@@ -134,15 +145,16 @@ impl Listeners {
     /// Binds every listener of the configuration; where that does not say, the sockets from systemd take the place of
     /// the default.
     pub(super) fn bind(config: &Config, mut inherited: InheritedSockets) -> Result<Self, AppError> {
-        let passed = [ListenConfig::new(ListenAddress::Systemd(None))];
-        let wanted = if config.listen_is_default && !inherited.is_empty() { &passed[..] } else { &config.listen };
+        let use_passed = config.listen_is_default && !inherited.is_empty();
         let mut main = Vec::new();
-        for listener in wanted {
-            match &listener.address {
-                ListenAddress::Tcp(address) => main.push(bind_tcp(*address, listener)?),
-                ListenAddress::Unix(path) => main.push(bind_unix(path, listener)?),
-                ListenAddress::Systemd(name) => main.extend(inherited.take(name.as_deref(), listener)?),
-            }
+        for (entry, listener) in config.listen.iter().enumerate() {
+            let bound = match &listener.address {
+                _ if use_passed => inherited.take(None, listener)?,
+                ListenAddress::Tcp(address) => vec![bind_tcp(*address, listener)?],
+                ListenAddress::Unix(path) => vec![bind_unix(path, listener)?],
+                ListenAddress::Systemd(name) => inherited.take(name.as_deref(), listener)?,
+            };
+            main.extend(bound.into_iter().map(|listener| Listener { entry, ..listener }));
         }
         inherited.warn_of_unused();
         if config.auth == Auth::None
@@ -158,6 +170,13 @@ impl Listeners {
             })
         });
         Ok(Self { main, metrics: metrics.transpose()? })
+    }
+
+    /// The certificates of the listeners that speak TLS.
+    pub(super) fn tls(&self) -> Vec<ListenerTls> {
+        let tls =
+            |listener: &Listener| Some(ListenerTls { entry: listener.entry, tls: listener.protocol.tls.clone()? });
+        self.main.iter().filter_map(tls).collect()
     }
 }
 

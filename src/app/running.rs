@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::background::BackgroundTasks;
+use super::generation::CurrentServing;
 use super::listen::ListenerAddress;
+use super::reload::Reloader;
 use super::server::Server;
 use crate::api::Route;
-use crate::config::Drain;
 use crate::store::Store;
 use crate::time::Shutdown;
 
@@ -26,6 +27,7 @@ pub struct Running {
     pub first_key: Option<String>,
     /// Every route of the API.
     pub routes: Vec<Route>,
+    pub(super) reloader: Reloader,
     pub(super) shutdown: Shutdown,
     pub(super) done: JoinHandle<()>,
 }
@@ -41,6 +43,12 @@ impl Running {
     #[must_use]
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.addresses.iter().find_map(ListenerAddress::tcp)
+    }
+
+    /// Replaces the configuration.
+    #[must_use]
+    pub const fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// The phases of the shutdown. The owner of the server may raise `leaving` and `skip_drain`.
@@ -59,7 +67,8 @@ impl Running {
 /// Everything that has to end, in the order of [`Shutdown`].
 pub(super) struct Lifetime {
     pub(super) server: Server,
-    pub(super) drain: Drain,
+    /// Has the times of the drain.
+    pub(super) serving: CurrentServing,
     pub(super) metrics_server: Option<Server>,
     pub(super) usage_writer: JoinHandle<()>,
     pub(super) tasks: BackgroundTasks,
@@ -69,10 +78,10 @@ pub(super) struct Lifetime {
 impl Lifetime {
     /// Serves until the shutdown, then ends everything.
     pub(super) async fn run(self) {
-        let Self { server, drain, metrics_server, usage_writer, tasks, store } = self;
+        let Self { server, serving, metrics_server, usage_writer, tasks, store } = self;
         let shutdown = tasks.shutdown.clone();
         let main = async {
-            let workers = server.run(drain.at_most).await;
+            let workers = server.run(|| serving.load().drain.at_most).await;
             shutdown.disconnected.raise();
             // Writes what is queued, for a few seconds at most.
             let _ = usage_writer.await;
@@ -81,13 +90,13 @@ impl Lifetime {
         };
         let metrics = async {
             match metrics_server {
-                Some(server) => Some(server.run(METRICS_DRAIN).await),
+                Some(server) => Some(server.run(|| METRICS_DRAIN).await),
                 None => None,
             }
         };
         let leave = async {
             shutdown.leaving.token().cancelled().await;
-            shutdown.skip_drain.token().run_until_cancelled(tokio::time::sleep(drain.delay)).await;
+            shutdown.skip_drain.token().run_until_cancelled(tokio::time::sleep(serving.load().drain.delay)).await;
             shutdown.stop.raise();
         };
         let (workers, _, ()) = tokio::join!(main, metrics, leave);

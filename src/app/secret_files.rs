@@ -1,14 +1,17 @@
 //! Reloads secrets that are files of their own (`key_file`, `api_key_file`) when they change, so that keys can be
 //! rotated without a restart.
 //!
-//! Once a second each file's [`FileVersion`] is compared. A changed file is read when it has been unchanged for a second, since it may be half written. A
+//! Once a second each file's [`FileStamp`] is compared. A changed file is read when it has been unchanged for a second, since it may be half written. A
 //! file that can't be used changes nothing: the last key stays in force, and an error is logged. Files that are not
-//! regular (pipes) are read at the start only, as is every other file of the configuration: `ca_file` needs a restart.
+//! regular (pipes), and every other file of the configuration such as `ca_file`, are read at the start and at a reload
+//! only.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file_version::FileVersion;
+use tokio::sync::Mutex;
+
+use super::file_stamp::FileStamp;
 use crate::auth::keyring::Keyring;
 use crate::config::{KeyConfig, Secret, SecretFile, check_key_length};
 use crate::upstream::{Routes, Target};
@@ -24,9 +27,9 @@ struct WatchedFile {
     file: SecretFile,
     owner: SecretOwner,
     /// The version that was read last.
-    read: Option<FileVersion>,
+    read: Option<FileStamp>,
     /// The version at the last check.
-    checked: Option<FileVersion>,
+    checked: Option<FileStamp>,
 }
 
 /// The owner of a secret.
@@ -35,6 +38,14 @@ enum SecretOwner {
     Key(Keyring, String),
     /// An upstream's credential.
     Target(Arc<Target>),
+}
+
+/// Checks `files` once a second for as long as it is polled. A reload replaces them.
+pub(super) async fn watch(files: Arc<Mutex<SecretFiles>>) {
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        files.lock().await.check().await;
+    }
 }
 
 impl SecretFiles {
@@ -49,14 +60,6 @@ impl SecretFiles {
         Self(regular.map(|(file, owner)| WatchedFile { file, owner, read: None, checked: None }).collect())
     }
 
-    /// Checks them once a second for as long as it is polled.
-    pub(super) async fn watch(mut self) {
-        while !self.0.is_empty() {
-            tokio::time::sleep(CHECK_INTERVAL).await;
-            self.check().await;
-        }
-    }
-
     async fn check(&mut self) {
         for file in &mut self.0 {
             file.check().await;
@@ -66,7 +69,7 @@ impl SecretFiles {
 
 impl WatchedFile {
     async fn check(&mut self) {
-        let current = FileVersion::of(&self.file.path).await;
+        let current = FileStamp::of(&self.file.path).await;
         let settled = current == self.checked;
         self.checked = current;
         if !settled || current == self.read {

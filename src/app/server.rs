@@ -10,11 +10,9 @@ use tokio::time::timeout;
 
 use super::client_stream::{AcceptedSocket, ClientStream};
 use super::connection::ConnectionFactory;
+use super::generation::CurrentServing;
 use super::listen::{Listener, ListenerProtocol, read_header};
 use super::workers::Workers;
-use crate::api::ApiService;
-use crate::config::Limits;
-use crate::http::server::ConnectionOptions;
 use crate::time::Shutdown;
 
 /// Pause after a failed accept. It fails for want of memory or file descriptors, which come back when others close.
@@ -25,61 +23,46 @@ const FINAL_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Listeners and what they serve.
 pub(super) struct Server {
     listeners: Vec<Listener>,
-    /// One permit for each connection, at most `limits.connections`.
+    /// One permit for each connection, at most as many as are allowed.
     permits: Arc<Semaphore>,
     workers: Workers,
     connections: Arc<ConnectionFactory>,
-    /// Longest time for the PROXY header and the TLS handshake of a connection.
-    handshake_timeout: Duration,
     shutdown: Shutdown,
 }
 
-/// What a server serves, and its settings.
-pub(super) struct Serving<'a> {
-    pub(super) api: ApiService,
-    pub(super) limits: &'a Limits,
-    /// See [`Config::connection_age`](crate::config::Config::connection_age).
-    pub(super) connection_age: Option<Duration>,
-}
-
 impl Server {
-    /// A server on `listeners`, which ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain
-    /// deadline.
-    pub(super) fn new(listeners: Vec<Listener>, serving: Serving<'_>, workers: Workers, shutdown: Shutdown) -> Self {
-        let Serving { api, limits, connection_age } = serving;
-        let options =
-            ConnectionOptions { head: limits.head, first_head: limits.header_read, idle: limits.keep_alive, age: None };
-        let connections = ConnectionFactory {
-            api,
-            options,
-            age: connection_age,
-            write_idle: limits.write_idle,
-            shutdown: shutdown.clone(),
-        };
+    /// A server of what `serving` has at each request, with at most `max_connections` at once on all `listeners`. It
+    /// ends by `shutdown`: at `stop` it drains, and it raises `abort` at the drain deadline.
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        serving: CurrentServing,
+        max_connections: usize,
+        workers: Workers,
+        shutdown: Shutdown,
+    ) -> Self {
         Self {
             listeners,
-            permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(ConnectionFactory { serving, shutdown: shutdown.clone() }),
             workers,
-            connections: Arc::new(connections),
-            handshake_timeout: limits.header_read,
             shutdown,
         }
     }
 
-    /// Serves until `stop`, then lets running requests go on for at most `drain`, or until `skip_drain`. Returns when
-    /// the last connection has ended.
+    /// Serves until `stop`, then lets running requests go on for at most `drain`, which is asked then, or until
+    /// `skip_drain`. Returns when the last connection has ended.
     ///
     /// The workers are returned, since tasks that requests left behind still run on them: those that give connections
     /// back to the database's pools. They must outlive the database.
     #[must_use = "the database is closed before the workers are dropped"]
-    pub(super) async fn run(self, drain: Duration) -> Workers {
-        let Self { listeners, permits, workers, connections, handshake_timeout, shutdown } = self;
+    pub(super) async fn run(self, drain: impl FnOnce() -> Duration) -> Workers {
+        let Self { listeners, permits, workers, connections, shutdown } = self;
         let accepting = listeners.iter().map(async |listener| {
             loop {
                 let (socket, peer, permit) = accept(listener, &permits).await;
                 let beginning = Beginning {
                     protocol: Arc::clone(&listener.protocol),
-                    timeout: handshake_timeout,
+                    timeout: connections.handshake_timeout(),
                     shutdown: shutdown.clone(),
                 };
                 workers.spawn(serve(Arc::clone(&connections), socket, peer, permit, beginning));
@@ -90,7 +73,7 @@ impl Server {
         drop(listeners);
         let why = tokio::select! {
             () = workers.idle() => return workers,
-            () = tokio::time::sleep(drain) => "cut at the drain deadline",
+            () = tokio::time::sleep(drain()) => "cut at the drain deadline",
             () = shutdown.skip_drain.token().cancelled() => "cut before the drain deadline, as was asked for",
         };
         tracing::warn!(connections = workers.len(), "{why}");

@@ -1,37 +1,37 @@
 //! Reads the certificates of listeners again when their files change, so that they can be renewed without a restart.
 //!
-//! Once a second the [`FileVersion`] of each file is compared. Changed files are read when they have been unchanged for
+//! Once a second the [`FileStamp`] of each file is compared. Changed files are read when they have been unchanged for
 //! a second, since they may be half written. A certificate and a key that do not belong together, as while one of them
 //! is replaced, change nothing: the last pair stays in use, an error is logged, and they are tried again when a file
 //! changes.
 
 use std::time::Duration;
 
-use super::file_version::FileVersion;
-use super::listen::Listener;
+use super::file_stamp::FileStamp;
+use super::listen::ListenerTls;
 use crate::config::{PemFile, TlsFiles};
-use crate::http::server::ServerTls;
+use crate::http::server::{LoadedTls, ServerTls};
 
 /// Time between two checks of all files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The files that are watched.
-pub(super) struct TlsWatcher(Vec<Watched>);
+pub(super) struct TlsFilesWatcher(Vec<Watched>);
 
 struct Watched {
     tls: ServerTls,
     /// The versions that were read last.
-    read: Vec<Option<FileVersion>>,
+    read: Vec<Option<FileStamp>>,
     /// The versions at the last check.
-    checked: Vec<Option<FileVersion>>,
+    checked: Vec<Option<FileStamp>>,
 }
 
-impl TlsWatcher {
-    /// Watches the files of all `listeners` that speak TLS.
-    pub(super) fn new(listeners: &[Listener]) -> Self {
-        let tls = listeners.iter().filter_map(|listener| listener.protocol.tls.clone());
+impl TlsFilesWatcher {
+    /// Watches the files of these listeners.
+    pub(super) fn new(listeners: Vec<ListenerTls>) -> Self {
         // No version is known as read: a file may have changed since it was read at the start.
-        Self(tls.map(|tls| Watched { tls, read: Vec::new(), checked: Vec::new() }).collect())
+        let watched = |ListenerTls { tls, .. }| Watched { tls, read: Vec::new(), checked: Vec::new() };
+        Self(listeners.into_iter().map(watched).collect())
     }
 
     /// Checks them once a second for as long as it is polled.
@@ -48,8 +48,10 @@ impl TlsWatcher {
 impl Watched {
     async fn check(&mut self) {
         let mut current = Vec::new();
-        for file in files(self.tls.files()) {
-            current.push(FileVersion::of(&file.path).await);
+        // A reload of the configuration may have named others.
+        let used = self.tls.files();
+        for file in files(&used) {
+            current.push(FileStamp::of(&file.path).await);
         }
         let settled = current == self.checked;
         self.checked.clone_from(&current);
@@ -58,13 +60,16 @@ impl Watched {
         }
         let is_first = self.read.is_empty();
         self.read = current;
-        let tls = self.tls.clone();
+        let file = used.cert.shown.clone();
         // Parsing takes a while, and must not delay other tasks of this thread.
-        let Ok(reloaded) = tokio::task::spawn_blocking(move || tls.reload()).await else { return };
-        let file = &self.tls.files().cert.shown;
-        match reloaded {
-            Ok(()) if is_first => {}
-            Ok(()) => tracing::info!(file, "a certificate was read again"),
+        let Ok(read) = tokio::task::spawn_blocking(move || LoadedTls::read(&used)).await else { return };
+        match read {
+            Ok(loaded) => {
+                self.tls.replace(loaded);
+                if !is_first {
+                    tracing::info!(file, "a certificate was read again");
+                }
+            }
             Err(error) => tracing::error!(%error, "a certificate can't be read; the last one stays in use"),
         }
     }

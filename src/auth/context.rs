@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::keyring::{Keyring, Principal};
+use crate::auth::keyring::{CurrentKeys, Principal};
 use crate::wire::api_key::{KeyHash, Scope, Scopes};
 
 /// The principal of a request. [`AuthContext::is_valid`] checks its key again, for streams that last for days.
@@ -10,24 +10,25 @@ use crate::wire::api_key::{KeyHash, Scope, Scopes};
 pub struct AuthContext {
     principal: Arc<Principal>,
     /// None: the request needs no key.
-    keyring: Option<Keyring>,
+    keys: Option<CurrentKeys>,
     key: KeyHash,
     /// The scopes that the key needs for [`AuthContext::is_valid`].
     scopes: Scopes,
 }
 
 impl AuthContext {
-    /// For the key with this hash, which belongs to `principal` in `keyring`. Without a keyring, no keys are checked.
+    /// For the key with this hash, which belongs to `principal`; it is looked up again in `keys`. Without them, no keys
+    /// are checked.
     /// `scope` is what the route requires.
     #[must_use]
-    pub fn of_key(principal: Arc<Principal>, keyring: Option<Keyring>, key: KeyHash, scope: Option<Scope>) -> Self {
-        Self { principal, keyring, key, scopes: scope.into_iter().collect() }
+    pub fn of_key(principal: Arc<Principal>, keys: Option<CurrentKeys>, key: KeyHash, scope: Option<Scope>) -> Self {
+        Self { principal, keys, key, scopes: scope.into_iter().collect() }
     }
 
     /// For a request without a key, where none is needed.
     #[must_use]
     pub fn without_key(principal: Arc<Principal>) -> Self {
-        Self { principal, keyring: None, key: KeyHash::of(""), scopes: Scopes::NONE }
+        Self { principal, keys: None, key: KeyHash::of(""), scopes: Scopes::NONE }
     }
 
     /// The principal, as it was when the request was authenticated.
@@ -45,7 +46,7 @@ impl AuthContext {
     /// Whether the request was authenticated by a key.
     #[must_use]
     pub const fn has_key(&self) -> bool {
-        self.keyring.is_some()
+        self.keys.is_some()
     }
 
     /// The hash of the key; that of the empty text where keys are not checked.
@@ -57,16 +58,17 @@ impl AuthContext {
     /// Whether the key is neither revoked nor expired, and still has its scopes. Always true without a key.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        let Some(keyring) = &self.keyring else { return true };
+        let Some(keys) = &self.keys else { return true };
         let good =
             |principal: &Principal| !principal.has_expired() && self.scopes.iter().all(|scope| principal.has(scope));
-        keyring.find(&self.key).is_some_and(|principal| good(&principal))
+        keys.find(&self.key).is_some_and(|principal| good(&principal))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::keyring::Keyring;
     use crate::config::Limits;
     use crate::store::{NewKey, Store};
 
@@ -77,7 +79,7 @@ mod tests {
         let keyring = Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap();
         let principal = keyring.find(&KeyHash::of("secret")).unwrap();
         let key = KeyHash::of("secret");
-        let context = AuthContext::of_key(principal, Some(keyring.clone()), key, Some(Scope::StoreRead));
+        let context = AuthContext::of_key(principal, Some(keyring.current()), key, Some(Scope::StoreRead));
         assert!(context.is_valid() && context.clone().and(Scope::StoreWrite).is_valid());
         assert!(!context.clone().and(Scope::Stats).is_valid(), "keys have all but that");
         assert!(!AuthContext { key: KeyHash::of("other"), ..context.clone() }.is_valid());

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -71,10 +72,25 @@ impl Principal {
     }
 }
 
-/// All keys; cheap to clone.
+/// All keys under one configuration; cheap to clone. After a reload there is another one for new requests, which reads
+/// the same database.
 #[derive(Clone, Debug)]
 pub struct Keyring {
     shared: Arc<Shared>,
+    /// The keys of the configuration in force.
+    current: Arc<ArcSwap<Shared>>,
+}
+
+/// The keys of the configuration in force, for streams that last for days: they keep no keys of an earlier one.
+#[derive(Clone, Debug)]
+pub struct CurrentKeys(Arc<ArcSwap<Shared>>);
+
+impl CurrentKeys {
+    /// As [`Keyring::find`].
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
+        self.0.load().find(hash)
+    }
 }
 
 #[derive(Debug)]
@@ -101,6 +117,22 @@ struct LastRead {
 }
 
 impl Shared {
+    async fn open(store: Store, configured: &[KeyConfig], limits: &Limits) -> Result<Arc<Self>, StoreError> {
+        let at = Instant::now();
+        let (version, stored) = store.active_keys().await?;
+        let per_key = limits.per_key;
+        let configured: Configured = configured.iter().flat_map(|key| from_config(key, per_key)).collect();
+        let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
+        let last_read = Mutex::new(LastRead { at, version, failing: false });
+        let configured = StdMutex::new(configured);
+        Ok(Arc::new(Self { store, configured, per_key, keys, last_read }))
+    }
+
+    fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(hash).map(Arc::clone)
+    }
+
     fn configured(&self) -> MutexGuard<'_, Configured> {
         self.configured.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,21 +144,34 @@ impl Keyring {
     /// # Errors
     /// Those of the database.
     pub async fn open(store: Store, configured: &[KeyConfig], limits: &Limits) -> Result<Self, StoreError> {
-        let at = Instant::now();
-        let (version, stored) = store.active_keys().await?;
-        let per_key = limits.per_key;
-        let configured: Configured = configured.iter().flat_map(|key| from_config(key, per_key)).collect();
-        let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
-        let last_read = Mutex::new(LastRead { at, version, failing: false });
-        let configured = StdMutex::new(configured);
-        Ok(Self { shared: Arc::new(Shared { store, configured, per_key, keys, last_read }) })
+        let shared = Shared::open(store, configured, limits).await?;
+        Ok(Self { current: Arc::new(ArcSwap::new(Arc::clone(&shared))), shared })
+    }
+
+    /// The keys of another configuration, which is not in force yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn following(&self, configured: &[KeyConfig], limits: &Limits) -> Result<Self, StoreError> {
+        let shared = Shared::open(self.shared.store.clone(), configured, limits).await?;
+        Ok(Self { shared, current: Arc::clone(&self.current) })
+    }
+
+    /// Puts these keys in force: from now on [`Keyring::watch`] keeps them up to date, and those of before no longer.
+    pub fn make_current(&self) {
+        self.current.store(Arc::clone(&self.shared));
+    }
+
+    /// The keys of the configuration in force, now and later.
+    #[must_use]
+    pub fn current(&self) -> CurrentKeys {
+        CurrentKeys(Arc::clone(&self.current))
     }
 
     /// The principal whose key has this hash, in constant time. Finds expired keys, but no revoked ones.
     #[must_use]
     pub fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
-        let keys = self.shared.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.get(hash).map(Arc::clone)
+        self.shared.find(hash)
     }
 
     /// Reads the keys again if they have changed. Afterwards every change that was made before the call is effective,
@@ -194,7 +239,8 @@ impl Keyring {
     /// Reads changes of the keys until `stop`: a key that another process revokes is refused within a second.
     pub async fn watch(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
-            self.refresh().await;
+            let shared = self.current.load_full();
+            Self { shared, current: Arc::clone(&self.current) }.refresh().await;
         }
     }
 }

@@ -52,6 +52,8 @@ pub(super) enum Command {
     Serve,
     /// Read the configuration and report every mistake in it at once
     Check,
+    /// Make the running server read its configuration again
+    Reload,
     /// Print the commented default configuration file
     Config,
     /// Make, list and revoke API keys, also while the server runs

@@ -10,6 +10,8 @@ pub(super) enum Failure {
     Usage(String),
     /// Every error of the configuration.
     Configuration(Vec<ConfigError>),
+    /// The errors of the configuration that the server has found.
+    Rejected(Vec<String>),
     /// Anything else.
     Fault(String),
     /// As [`Failure::Fault`], already reported on stderr.

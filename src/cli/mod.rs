@@ -15,6 +15,7 @@ mod healthcheck;
 mod keys;
 mod man;
 mod output;
+mod reload;
 mod restore;
 mod run;
 mod runtime;

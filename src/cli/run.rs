@@ -1,6 +1,7 @@
 //! Parses the command line, runs the command and turns its result into an exit code.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -9,7 +10,7 @@ use petstream::config::{DEFAULT_FILE, Flags, Sources};
 use super::arguments::{Arguments, Command, Options};
 use super::failure::{Failure, fault, message};
 use super::output::{note, print};
-use super::{check, completions, epoch, events, healthcheck, keys, man, restore, serve, usage};
+use super::{check, completions, epoch, events, healthcheck, keys, man, reload, restore, serve, usage};
 
 /// Exit code for wrong usage or configuration, as in sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -36,6 +37,7 @@ fn dispatch(command: Option<Command>, sources: &Sources) -> Result<(), Failure> 
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(sources),
         Command::Check => check::check(sources),
+        Command::Reload => reload::run(sources),
         Command::Config => print(DEFAULT_FILE),
         Command::Keys(command) => keys::run(command, sources),
         Command::Usage(command) => usage::run(&command, sources),
@@ -66,19 +68,23 @@ fn report(failure: Failure) -> u8 {
             note(&message(&problem));
             EXIT_USAGE
         }
-        Failure::Configuration(errors) => {
-            errors.iter().for_each(|error| note(&error.to_string()));
-            let count = match errors.len() {
-                1 => "1 error".to_owned(),
-                count => format!("{count} errors"),
-            };
-            note(&message(&format!("the configuration has {count}")));
-            EXIT_USAGE
-        }
+        Failure::Configuration(errors) => report_all(&errors),
+        Failure::Rejected(errors) => report_all(&errors),
         Failure::Fault(problem) => {
             note(&message(&problem));
             EXIT_FAILURE
         }
         Failure::Reported => EXIT_FAILURE,
     }
+}
+
+/// Reports the errors of a configuration.
+fn report_all(errors: &[impl Display]) -> u8 {
+    errors.iter().for_each(|error| note(&error.to_string()));
+    let count = match errors.len() {
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
+    };
+    note(&message(&format!("the configuration has {count}")));
+    EXIT_USAGE
 }

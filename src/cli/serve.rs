@@ -5,15 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 
-use petstream::app::{self, AppError, InheritedSockets, ListenerAddress, Running};
-use petstream::config::{Config, Sources, load};
+use petstream::app::{self, AppError, InheritedSockets, ListenerAddress, Reloader, Running};
+use petstream::config::{Loaded, Sources, load};
 use petstream::telemetry::{self, Flush};
 use sd_notify::NotifyState;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::failure::{Failure, message};
 use super::service_manager;
-use super::signals::Signals;
+use super::signals::{HUP, Signals};
 
 /// File descriptors that the server needs beside its connections: database, listeners, log.
 const RESERVED_FILES: u64 = 64;
@@ -33,16 +34,21 @@ pub(super) fn serve(sources: &Sources) -> Result<(), Failure> {
         tracing::warn!("configuration: {warning}");
     }
     let sockets = if loaded.config.models.is_empty() { 1 } else { 2 };
-    loaded.config.limits.connections = raise_open_files(loaded.config.limits.connections, sockets);
+    let max_connections = raise_open_files(loaded.config.limits.connections, sockets);
     loaded.config.print_key |= io::stdout().is_terminal();
-    serve_until_stopped(loaded.config, inherited).map_err(|problem| report(problem, log))
+    serve_until_stopped(loaded, sources, max_connections, inherited).map_err(|problem| report(problem, log))
 }
 
-fn serve_until_stopped(config: Config, inherited: InheritedSockets) -> Result<(), String> {
+fn serve_until_stopped(
+    loaded: Loaded,
+    sources: &Sources,
+    max_connections: usize,
+    inherited: InheritedSockets,
+) -> Result<(), String> {
     // Connections are served by worker threads; this one accepts them and runs the background tasks.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no threads for the server: {error}"))?;
-    let served = runtime.block_on(run(config, inherited));
+    let served = runtime.block_on(run(loaded, sources.clone(), max_connections, inherited));
     // A name lookup that still blocks in the system's resolver must not hold the process.
     runtime.shutdown_background();
     served.map_err(|error| error.to_string())
@@ -56,11 +62,16 @@ fn report(problem: String, log: Option<Flush>) -> Failure {
     Failure::Reported
 }
 
-async fn run(config: Config, inherited: InheritedSockets) -> Result<(), AppError> {
+async fn run(
+    loaded: Loaded,
+    sources: Sources,
+    max_connections: usize,
+    inherited: InheritedSockets,
+) -> Result<(), AppError> {
     // Before the server accepts connections, so that no signal is lost.
     let signals = Signals::catch();
-    let page = config.page;
-    let running = app::start(config, inherited).await?;
+    let page = loaded.config.page;
+    let running = app::start_loaded(loaded, sources, max_connections, inherited).await?;
     for address in &running.addresses {
         tracing::info!("listening on {address}");
     }
@@ -72,7 +83,7 @@ async fn run(config: Config, inherited: InheritedSockets) -> Result<(), AppError
     service_manager::notify(&[NotifyState::Ready]);
     match signals {
         Ok(mut signals) => {
-            let name = signals.next().await;
+            let name = serve_until_signal(&mut signals, running.reloader()).await;
             shut_down(running, name, signals).await;
         }
         Err(error) => {
@@ -81,6 +92,31 @@ async fn run(config: Config, inherited: InheritedSockets) -> Result<(), AppError
         }
     }
     Ok(())
+}
+
+/// Reloads at each HUP, until a signal that ends the server; returns its name. Those that arrive during a reload are
+/// one: they ask for the same.
+async fn serve_until_signal(signals: &mut Signals, reloader: &Reloader) -> &'static str {
+    let asked = Notify::new();
+    let reloads = async {
+        loop {
+            asked.notified().await;
+            reloader.reload("SIGHUP").await;
+        }
+    };
+    let ended = async {
+        loop {
+            match signals.next().await {
+                HUP => asked.notify_one(),
+                name => break name,
+            }
+        }
+    };
+    tokio::select! {
+        name = ended => name,
+        // Never ends.
+        () = reloads => HUP,
+    }
 }
 
 /// Drains running requests; a second signal ends them at once, each with its error frame and its usage record.
@@ -135,11 +171,12 @@ fn reachable(address: &ListenerAddress) -> (String, String) {
     (url.clone(), url)
 }
 
-/// Raises the limit of open files to what `connections` need at so many sockets each (a proxied stream takes one to
-/// the client and one to the upstream); returns the number of connections that are possible.
+/// Raises the limit of open files to what `connections` need (a proxied stream takes a socket to the client and one to
+/// the upstream, which a reload may add); returns the number of connections that are possible at so many sockets each.
 fn raise_open_files(connections: usize, sockets: u64) -> usize {
-    let wanted = (connections as u64).saturating_mul(sockets).saturating_add(RESERVED_FILES);
-    let got = rlimit::increase_nofile_limit(wanted).unwrap_or(0);
+    let needed = |sockets| (connections as u64).saturating_mul(sockets).saturating_add(RESERVED_FILES);
+    let got = rlimit::increase_nofile_limit(needed(2)).unwrap_or(0);
+    let wanted = needed(sockets);
     if got >= wanted {
         return connections;
     }

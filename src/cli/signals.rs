@@ -1,6 +1,6 @@
-//! The signals that end the server: TERM, INT, QUIT and HUP, which all mean the same.
+//! The signals of the server: TERM, INT and QUIT, which all end it, and HUP, which reloads the configuration.
 //!
-//! The first one begins the shutdown. Signals often arrive twice (a terminal sends INT to the whole process group, and
+//! The first one that ends it begins the shutdown. Signals often arrive twice (a terminal sends INT to the whole process group, and
 //! a process manager may forward it again), so one within a second of the first counts as the same. A later one ends
 //! the drain at once. HUP stays ignored if the process was started with it ignored, as by `nohup`.
 
@@ -12,7 +12,9 @@ use tokio::time::Instant;
 /// A signal that arrives sooner than this after the first one is a duplicate.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(1);
 /// Number of SIGHUP, the same on every Unix.
-const HUP: u32 = 1;
+const HUP_NUMBER: u32 = 1;
+/// The name of the signal that reloads the configuration.
+pub(super) const HUP: &str = "HUP";
 
 /// The handlers of these signals.
 pub(super) struct Signals {
@@ -30,7 +32,7 @@ impl Signals {
     /// When the operating system refuses.
     pub(super) fn catch() -> std::io::Result<Self> {
         // Read before the handlers change it.
-        let hup_ignored = is_ignored(HUP);
+        let hup_ignored = is_ignored(HUP_NUMBER);
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
@@ -51,7 +53,7 @@ impl Signals {
             _ = self.term.recv() => "TERM",
             _ = self.int.recv() => "INT",
             _ = self.quit.recv() => "QUIT",
-            _ = hup => "HUP",
+            _ = hup => HUP,
         }
     }
 
@@ -59,6 +61,10 @@ impl Signals {
     pub(super) async fn next_after(&mut self, first: Instant) -> &'static str {
         loop {
             let name = self.next().await;
+            if name == HUP {
+                tracing::info!("no reload: the server is shutting down");
+                continue;
+            }
             if first.elapsed() >= DUPLICATE_WINDOW {
                 return name;
             }
@@ -86,7 +92,7 @@ mod tests {
     #[test]
     fn the_mask_of_ignored_signals_is_read() {
         let status = "Name:\tpetstream\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\nSigCgt:\t00\n";
-        assert!(ignores(status, HUP) && ignores(status, 13));
-        assert!(!ignores(status, 2) && !ignores("Name:\tx\n", HUP) && !ignores("SigIgn:\tx\n", HUP));
+        assert!(ignores(status, HUP_NUMBER) && ignores(status, 13));
+        assert!(!ignores(status, 2) && !ignores("Name:\tx\n", HUP_NUMBER) && !ignores("SigIgn:\tx\n", HUP_NUMBER));
     }
 }

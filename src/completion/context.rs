@@ -56,14 +56,17 @@ pub(super) struct LocalModel {
 }
 
 impl Context {
-    pub(super) fn new(config: &Config, parts: CompletionParts) -> Self {
+    /// `previous` is what the memory of answers is shared with.
+    pub(super) fn new(config: &Config, parts: CompletionParts, previous: Option<&Self>) -> Self {
         let CompletionParts { responder, routes, usage_recorder, metrics, abort } = parts;
+        let (total, share) = (config.limits.answers_total, config.limits.answers_of_a_key());
         Self {
             local: responder.map(|responder| LocalModel { responder, metrics: metrics.model(MODEL) }),
             routes,
             usage_recorder,
             metrics,
-            answers: Bound::new(config.limits.answers_total, config.limits.answers_of_a_key()),
+            answers: previous
+                .map_or_else(|| Bound::new(total, share), |before| before.answers.with_limits(total, share)),
             limits: config.limits,
             tokens_per_second: config.responder.tokens_per_second,
             hold: config.hold,

@@ -34,7 +34,13 @@ impl CompletionService {
     /// A service with the configured limits and times.
     #[must_use]
     pub fn new(config: &Config, parts: CompletionParts) -> Self {
-        Self(Context::new(config, parts))
+        Self(Context::new(config, parts, None))
+    }
+
+    /// A service with other settings; the answers of before count.
+    #[must_use]
+    pub fn following(&self, config: &Config, parts: CompletionParts) -> Self {
+        Self(Context::new(config, parts, Some(&self.0)))
     }
 
     /// Admits one chat completion; the future resolves to its response, or to an error if it fails before the first

@@ -100,7 +100,14 @@ impl Default for Drain {
     }
 }
 
-/// Reads `listen` and the top-level `tls`.
+impl ListenConfig {
+    /// What is listened on unless that is set, with the certificate of the top-level `tls`.
+    pub(super) fn default_with(tls: Option<&TlsFiles>) -> Vec<Self> {
+        vec![with_tls(Self::new(ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 4000)))), tls)]
+    }
+}
+
+/// Reads `listen`, none if it is not set, and the top-level `tls`.
 pub(super) fn listeners(walk: &mut Walk, root: &mut Section) -> (Option<Vec<ListenConfig>>, Option<TlsFiles>) {
     let field = walk.take(root, "tls");
     let tls = field.and_then(|field| tls_files(walk, field));

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::duration::{duration_between, retention, timeout};
 use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
-use super::listen::ListenAddress;
+use super::listen::{ListenAddress, ListenConfig};
 use super::models::ANY_MODEL;
 use super::settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 use super::substitute::substitute;
@@ -20,7 +21,7 @@ use super::value::{address, choice, database, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{events, keys, limits, listen, models, petstore, trusted_proxies};
+use super::{events, keys, limits, listen, models, petstore, reload, trusted_proxies};
 
 /// The default configuration file with its comments, which `petstream config` prints.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
@@ -69,7 +70,12 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
+    /// Identifies the content of that file, see [`file_version`].
+    pub version: Option<FileVersion>,
 }
+
+/// Hash of the content of a file.
+pub type FileVersion = [u8; 32];
 
 /// The settings of commands that only use the database.
 #[derive(Debug)]
@@ -90,7 +96,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
         return Err(read.errors);
     }
     let warnings = warnings(&read.config, &sources.environment, Timestamp::now());
-    Ok(Loaded { config: read.config, warnings, file: read.file })
+    Ok(Loaded { config: read.config, warnings, file: read.file, version: read.version })
 }
 
 /// Loads the settings of commands that only use the database. Errors of other settings are ignored: a variable that
@@ -100,12 +106,37 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<ConfigError>> {
 /// Those of the database URL, or of the file as a whole.
 pub fn load_database_settings(sources: &Sources) -> Result<DatabaseSettings, Vec<ConfigError>> {
     let Read { config, errors, .. } = read(sources);
-    let decisive = ["", "--config", "PETSTREAM_CONFIG", "database", "--database", "PETSTREAM_DATABASE"];
-    let errors: Vec<_> = errors.into_iter().filter(|error| decisive.contains(&error.path.as_str())).collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    decisive(errors, &[])?;
     Ok(DatabaseSettings { database: config.database, key_names: config.keys.into_iter().map(|key| key.name).collect() })
+}
+
+/// Loads the path of the control socket of a server with these sources; none: it has no socket. Errors of other
+/// settings are the server's to report.
+///
+/// # Errors
+/// Those of the section `control`, of the database URL, or of the file as a whole.
+pub fn load_control_socket(sources: &Sources) -> Result<Option<PathBuf>, Vec<ConfigError>> {
+    let Read { config, errors, .. } = read(sources);
+    decisive(errors, &["control", "control.socket"])?;
+    Ok(config.control.path(&config.database))
+}
+
+/// The version of the file that [`load`] would read; none: there is none, or it can't be read.
+#[must_use]
+pub fn file_version(sources: &Sources) -> Option<FileVersion> {
+    file_text(sources).ok().flatten().map(|(_, text)| version_of(&text))
+}
+
+fn version_of(text: &str) -> FileVersion {
+    Sha256::digest(text).into()
+}
+
+/// The errors of the settings at `paths`, of the database URL, and of the file as a whole.
+fn decisive(errors: Vec<ConfigError>, paths: &[&str]) -> Result<(), Vec<ConfigError>> {
+    let always = ["", "--config", "PETSTREAM_CONFIG", "database", "--database", "PETSTREAM_DATABASE"];
+    let is_decisive = |error: &ConfigError| always.iter().chain(paths).any(|path| *path == error.path);
+    let errors: Vec<_> = errors.into_iter().filter(is_decisive).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Settings of the file that are used or checked only together with flags and environment.
@@ -124,17 +155,26 @@ struct Read {
     config: Config,
     errors: Vec<ConfigError>,
     file: Option<PathBuf>,
+    version: Option<FileVersion>,
+}
+
+impl Read {
+    /// The defaults, without a file.
+    fn defaults(errors: Vec<ConfigError>) -> Self {
+        Self { config: Config::default(), errors, file: None, version: None }
+    }
 }
 
 fn read(sources: &Sources) -> Read {
     let (mut read, deferred) = match file_text(sources) {
-        Ok(None) => (Read { config: Config::default(), errors: Vec::new(), file: None }, Deferred::NONE),
+        Ok(None) => (Read::defaults(Vec::new()), Deferred::NONE),
         Ok(Some((path, text))) => {
             let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
             let (config, deferred) = from_text(&text, &sources.environment, &mut walk);
-            (Read { config, errors: walk.errors, file: Some(path) }, deferred)
+            let version = Some(version_of(&text));
+            (Read { config, errors: walk.errors, file: Some(path), version }, deferred)
         }
-        Err(error) => (Read { config: Config::default(), errors: vec![error], file: None }, Deferred::NONE),
+        Err(error) => (Read::defaults(vec![error]), Deferred::NONE),
     };
     overlay(sources, deferred.tls.as_ref(), &mut read.config, &mut read.errors);
     let Config { auth: asked, listen, metrics_listen, .. } = &read.config;
@@ -222,7 +262,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let threads = walk.read(&mut root, "threads", whole(1, 1_024)).and_then(NonZeroUsize::new);
     let config = Config {
         listen_is_default: listen.is_none(),
-        listen: listen.unwrap_or(default.listen),
+        listen: listen.unwrap_or_else(|| ListenConfig::default_with(tls.as_ref())),
         trusted_proxies: trusted_proxies::trusted_proxies(walk, &mut root),
         connection_age: walk.read(&mut root, "connection_age", timeout).unwrap_or(default.connection_age),
         threads: threads.unwrap_or(default.threads),
@@ -249,6 +289,8 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         public_path: walk.read(&mut root, "public_path", events::public_path).unwrap_or(default.public_path),
         page: walk.read(&mut root, "page", flag).unwrap_or(default.page),
         print_key: default.print_key,
+        reload: walk.read(&mut root, "reload", choice(reload::MODES)).unwrap_or_default(),
+        control: reload::control(walk, &mut root),
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);

@@ -21,6 +21,7 @@ mod load;
 mod models;
 mod petstore;
 mod proxies;
+mod reload;
 mod secret;
 mod settings;
 mod substitute;
@@ -41,9 +42,13 @@ pub use failover::{Backoff, Ejection, Retries};
 pub use keys::KeyConfig;
 pub use limits::{Limits, RateLimits};
 pub use listen::{Drain, ListenAddress, ListenConfig};
-pub use load::{DEFAULT_FILE, DatabaseSettings, Flags, Loaded, Sources, load, load_database_settings};
+pub use load::{
+    DEFAULT_FILE, DatabaseSettings, FileVersion, Flags, Loaded, Sources, file_version, load, load_control_socket,
+    load_database_settings,
+};
 pub use models::{ANY_MODEL, AskUsage, FirstToken, KeyHeader, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig};
 pub use petstore::{PetStoreConfig, ResponderConfig};
+pub use reload::{ControlSocket, ReloadMode};
 pub use secret::{Secret, SecretFile, check_key_length};
 pub use settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 pub use tls::{ClientAuth, PemFile, TlsFiles};

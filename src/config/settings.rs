@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::events::{AllowOrigins, EventsConfig};
 use super::keys::KeyConfig;
 use super::limits::Limits;
-use super::listen::{Drain, ListenAddress, ListenConfig};
+use super::listen::{Drain, ListenConfig};
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
+use super::reload::{ControlSocket, ReloadMode};
 use super::trusted_proxies::TrustedProxies;
 
 /// Everything that the server needs to start, checked and with all defaults filled in.
@@ -71,12 +72,16 @@ pub struct Config {
     pub page: bool,
     /// Whether the secret of a first key is shown (`--print-key`, a terminal), and not kept in a file. Default false.
     pub print_key: bool,
+    /// When the configuration is read again. Default [`ReloadMode::Manual`].
+    pub reload: ReloadMode,
+    /// The socket of `petstream reload`. Default [`ControlSocket::BesideDatabase`].
+    pub control: ControlSocket,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![ListenConfig::new(ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 4000))))],
+            listen: ListenConfig::default_with(None),
             listen_is_default: true,
             trusted_proxies: TrustedProxies::default(),
             connection_age: None,
@@ -102,6 +107,8 @@ impl Default for Config {
             public_path: "/".to_owned(),
             page: true,
             print_key: false,
+            reload: ReloadMode::default(),
+            control: ControlSocket::default(),
         }
     }
 }

@@ -23,6 +23,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct EventHub {
     state: Arc<HubState>,
+    /// The number of subscribers.
+    subscribers: Bound,
 }
 
 /// Why a subscription was refused.
@@ -47,9 +49,15 @@ impl EventHub {
     /// [`StoreError`] if the log can't be read.
     pub async fn open(log: EventLog, subscribers: Bound) -> Result<Self, StoreError> {
         let at = log.position().await?;
-        let hub = Self { state: Arc::new(HubState::new(log, at, subscribers)) };
+        let hub = Self { state: Arc::new(HubState::new(log, at)), subscribers };
         hub.refresh().await?;
         Ok(hub)
+    }
+
+    /// The same hub with another bound of subscribers; those that it has count.
+    #[must_use]
+    pub fn with_subscribers(&self, total: u64, share: u64) -> Self {
+        Self { state: Arc::clone(&self.state), subscribers: self.subscribers.with_limits(total, share) }
     }
 
     /// Follows the log while it is polled: reads it whenever `commits` changes, and once a second. When `stop` is
@@ -97,7 +105,7 @@ impl EventHub {
         topics: Topics,
         since: Since,
     ) -> Result<(Start, Subscription), SubscribeError> {
-        let grant = self.state.subscribers.take(key, 1).map_err(SubscribeError::Full)?;
+        let grant = self.subscribers.take(key, 1).map_err(SubscribeError::Full)?;
         let in_ring = self.state.ring().start_within(&since);
         let (start, epoch) = match in_ring {
             Some(start) => start,
@@ -114,7 +122,7 @@ impl EventHub {
     /// The number of subscribers.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        usize::try_from(self.state.subscribers.taken()).unwrap_or(usize::MAX)
+        usize::try_from(self.subscribers.taken()).unwrap_or(usize::MAX)
     }
 
     /// Sends an ephemeral event to every subscription [`with_ephemeral`](Subscription::with_ephemeral). Does not wait,

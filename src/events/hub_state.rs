@@ -9,7 +9,6 @@ use tokio::sync::{Mutex, Semaphore};
 use super::ephemeral::EphemeralChannel;
 use super::notifiers::RuntimeNotifiers;
 use super::ring::Ring;
-use crate::bound::Bound;
 use crate::store::StoreError;
 use crate::store::event_log::{EventLog, LogPage, LogPosition, LoggedEvent};
 use crate::wire::event::{Epoch, Topics};
@@ -36,13 +35,11 @@ pub(super) struct HubState {
     /// When the last refresh of the ring began. Refreshes run one at a time.
     last_refresh: Mutex<Option<Instant>>,
     pub(super) log_readers: Semaphore,
-    /// The number of subscribers.
-    pub(super) subscribers: Bound,
     pub(super) ephemeral: Arc<EphemeralChannel>,
 }
 
 impl HubState {
-    pub(super) fn new(log: EventLog, at: LogPosition, subscribers: Bound) -> Self {
+    pub(super) fn new(log: EventLog, at: LogPosition) -> Self {
         let base = at.pruned.max(at.head.saturating_sub(PRELOAD));
         Self {
             log,
@@ -51,7 +48,6 @@ impl HubState {
             closing: AtomicBool::new(false),
             last_refresh: Mutex::default(),
             log_readers: Semaphore::new(MAX_LOG_READERS),
-            subscribers,
             ephemeral: Arc::default(),
         }
     }

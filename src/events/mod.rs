@@ -23,7 +23,7 @@ mod subscription;
 
 pub use hub::{EventHub, SubscribeError};
 pub use resume::{Reset, ResetReason, Since, Start};
-pub use retention::retain;
+pub use retention::{Retention, retain};
 pub use subscription::{Subscription, SubscriptionEvent};
 
 #[cfg(test)]

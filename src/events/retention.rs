@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::event_log::EventLog;
@@ -14,10 +15,20 @@ const BATCH: u32 = 500;
 /// Pause between two batches, in which others write.
 const BATCH_PAUSE: Duration = Duration::from_millis(10);
 
-/// Deletes events that are older than `keep` or not among the last `count`, every 30 seconds until `stop` is cancelled.
-pub async fn retain(log: EventLog, keep: Duration, count: u64, stop: CancellationToken) {
+/// Which events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long.
+    pub keep: Duration,
+    /// How many.
+    pub count: u64,
+}
+
+/// Deletes events that are not to be kept any more, every 30 seconds until `stop` is cancelled.
+pub async fn retain(log: EventLog, retention: watch::Receiver<Retention>, stop: CancellationToken) {
     stop.run_until_cancelled(async {
         loop {
+            let Retention { keep, count } = *retention.borrow();
             prune(&log, keep, count).await;
             tokio::time::sleep(PRUNE_INTERVAL).await;
         }
@@ -60,7 +71,8 @@ mod tests {
     async fn retention_ends_at_the_stop() {
         let fixture = LogFixture::new().await;
         let stop = CancellationToken::new();
-        let task = tokio::spawn(retain(fixture.log.clone(), Duration::from_secs(60), 1, stop.clone()));
+        let (_keep, retention) = watch::channel(Retention { keep: Duration::from_secs(60), count: 1 });
+        let task = tokio::spawn(retain(fixture.log.clone(), retention, stop.clone()));
         stop.cancel();
         task.await.unwrap();
     }

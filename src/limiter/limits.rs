@@ -17,12 +17,13 @@ const FIRST_PURGE: usize = 1024;
 /// The limits in force; clones share their state.
 #[derive(Clone)]
 pub struct Limiter {
+    total: Arc<LimitState>,
     shared: Arc<Shared>,
 }
 
+/// What all limiters of one server share, whatever their total.
 struct Shared {
     clock: Clock,
-    total: Arc<LimitState>,
     /// The state of requests that are not charged to a key.
     unlimited: Arc<LimitState>,
     // std RwLock: never held across .await
@@ -36,9 +37,17 @@ impl Limiter {
     pub fn new(total: RateLimits, clock: Clock) -> Self {
         let total = Arc::new(LimitState::new(LimitOwner::Total, total, clock.clone()));
         let unlimited = Arc::new(LimitState::new(LimitOwner::Key, RateLimits::default(), clock.clone()));
-        let shared =
-            Shared { clock, total, unlimited, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared { clock, unlimited, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
+        Self { total, shared: Arc::new(shared) }
+    }
+
+    /// The same limiter with another `total`: what is used stays used, open streams stay counted. The one before must
+    /// not admit further requests: they would not count here.
+    #[must_use]
+    pub fn with_total(&self, total: RateLimits) -> Self {
+        let same = *self.total.limits() == total;
+        let total = if same { Arc::clone(&self.total) } else { Arc::new(self.total.with_limits(total)) };
+        Self { total, shared: Arc::clone(&self.shared) }
     }
 
     /// Charges one request to the key named `id`. `limits` are the key's own; when they have changed since the last
@@ -50,16 +59,15 @@ impl Limiter {
         let key = self.key(id, limits);
         let now = self.shared.clock.nanos();
         let own = key.request(now)?;
-        let shared = self.shared.total.request(now)?;
+        let shared = self.total.request(now)?;
         let requests = tighter(own, shared);
-        Ok(Admission { key, total: Arc::clone(&self.shared.total), requests })
+        Ok(Admission { key, total: Arc::clone(&self.total), requests })
     }
 
     /// An admission for a request that is not charged: only the total limits its streams and tokens.
     #[must_use]
     pub fn unmetered(&self) -> Admission {
-        let Shared { unlimited, total, .. } = &*self.shared;
-        Admission { key: Arc::clone(unlimited), total: Arc::clone(total), requests: None }
+        Admission { key: Arc::clone(&self.shared.unlimited), total: Arc::clone(&self.total), requests: None }
     }
 
     /// Number of keys with state.

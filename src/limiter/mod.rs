@@ -2,7 +2,7 @@
 //!
 //! A request is charged to its key first, then to the total, so that a key over its own limit can't use up what all
 //! share. A request that only the total refuses still counts against its key, as refused requests do with OpenAI.
-//! Limits that are not set cost nothing. Time comes from a [`Clock`] that is passed in.
+//! Open streams are counted without a limit too; otherwise limits that are not set cost nothing. Time comes from a [`Clock`] that is passed in.
 //!
 //! State is held by this process: several replicas each grant the whole limit.
 

@@ -26,7 +26,7 @@ pub(super) struct LimitState {
     clock: Clock,
     requests: Option<(NonZeroU32, Requests)>,
     tokens: Option<Bucket>,
-    streams: Option<Streams>,
+    streams: Streams,
     /// Nanoseconds of the clock.
     last_request: AtomicU64,
 }
@@ -38,13 +38,14 @@ impl LimitState {
             limits,
             requests: limits.requests_per_minute.map(|limit| (limit, requests(limit, &clock))),
             tokens: limits.tokens_per_minute.map(|limit| Bucket::full(limit, clock.nanos())),
-            streams: limits.concurrent_streams.map(Streams::new),
+            streams: Streams::new(limits.concurrent_streams),
             last_request: AtomicU64::new(clock.nanos()),
             clock,
         }
     }
 
-    /// The same state under new limits: what is used stays used, open streams stay counted.
+    /// The same state under new limits: what is used stays used, open streams stay counted. Requests and tokens are
+    /// counted while they have a limit only.
     pub(super) fn with_limits(&self, limits: RateLimits) -> Self {
         let mut new = Self::new(self.owner, limits, self.clock.clone());
         if let (Some((old_limit, old)), Some((new_limit, requests))) = (&self.requests, &new.requests) {
@@ -58,10 +59,7 @@ impl LimitState {
         if let (Some(old), Some(bucket)) = (&self.tokens, &mut new.tokens) {
             *bucket = old.with_limit(bucket.limit());
         }
-        if let (Some(old), Some(streams)) = (&self.streams, &mut new.streams) {
-            *streams = old.with_limit(streams.limit());
-        }
-        new
+        Self { streams: self.streams.with_limit(limits.concurrent_streams), ..new }
     }
 
     pub(super) const fn limits(&self) -> &RateLimits {
@@ -80,8 +78,8 @@ impl LimitState {
         self.tokens.as_ref()
     }
 
-    pub(super) const fn streams(&self) -> Option<&Streams> {
-        self.streams.as_ref()
+    pub(super) const fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Charges one request, `now` by the clock.
@@ -117,9 +115,7 @@ impl LimitState {
     pub(super) fn is_as_new(&self) -> bool {
         let now = self.clock.nanos();
         let quiet = Duration::from_nanos(now.saturating_sub(self.last_request.load(Ordering::Relaxed)));
-        quiet >= MINUTE
-            && self.tokens.as_ref().is_none_or(|bucket| bucket.is_full(now))
-            && self.streams.as_ref().is_none_or(Streams::is_idle)
+        quiet >= MINUTE && self.tokens.as_ref().is_none_or(|bucket| bucket.is_full(now)) && self.streams.is_idle()
     }
 }
 

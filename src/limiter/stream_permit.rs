@@ -11,8 +11,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The permit of one open stream, given back by its drop.
 pub struct StreamPermit {
-    _key: Option<Place>,
-    _total: Option<Place>,
+    _key: Place,
+    _total: Place,
 }
 
 impl StreamPermit {
@@ -24,13 +24,12 @@ impl StreamPermit {
     }
 }
 
-fn place(state: &LimitState) -> Result<Option<Place>, RateLimited> {
-    let Some(streams) = state.streams() else { return Ok(None) };
-    streams.take().map(Some).map_err(|open| RateLimited {
+fn place(state: &LimitState) -> Result<Place, RateLimited> {
+    state.streams().take().map_err(|full| RateLimited {
         what: Limit::Streams,
         owner: state.owner(),
-        limit: u64::from(streams.limit().get()),
-        used: u64::from(open),
+        limit: u64::from(full.limit),
+        used: u64::from(full.open),
         requested: 1,
         retry_after: Some(RETRY_AFTER),
     })

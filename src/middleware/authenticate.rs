@@ -21,7 +21,7 @@ use super::authenticator::Authenticator;
 use super::context::ContextRequest;
 use crate::auth::browser_credential::{Browsers, Credential, OfferedCredential};
 use crate::auth::context::AuthContext;
-use crate::auth::keyring::Principal;
+use crate::auth::keyring::{Keyring, Principal};
 use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::store::StoreError;
@@ -222,7 +222,7 @@ impl Check {
     }
 
     fn context(&self, principal: Arc<Principal>, key: KeyHash, scope: Option<Scope>) -> AuthContext {
-        AuthContext::of_key(principal, self.authenticator.keyring().cloned(), key, scope)
+        AuthContext::of_key(principal, self.authenticator.keyring().map(Keyring::current), key, scope)
     }
 
     const fn scope(&self) -> Option<Scope> {

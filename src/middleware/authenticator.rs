@@ -73,6 +73,18 @@ impl Authenticator {
         }
     }
 
+    /// The same authentication with the keys of another configuration; failures of before count.
+    #[must_use]
+    pub fn with_keyring(&self, keyring: Keyring) -> Self {
+        Self { keyring: Ok(keyring), ..self.clone() }
+    }
+
+    /// The same authentication without keys: every request is `principal`'s.
+    #[must_use]
+    pub fn with_principal(&self, principal: Principal) -> Self {
+        Self { keyring: Err(Arc::new(principal)), ..self.clone() }
+    }
+
     /// The keys; none where keys are not checked.
     #[must_use]
     pub fn keyring(&self) -> Option<&Keyring> {

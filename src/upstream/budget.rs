@@ -7,7 +7,7 @@
 //! key, account or address was refused. Such a target is avoided for a time, so that few requests are affected, and
 //! `attempts` bounds the retries of each.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -25,13 +25,18 @@ pub(super) struct RetryBudget {
     rules: Retries,
     /// The balance, and when the reserve was last added to it.
     // std Mutex: never held across .await
-    state: Mutex<(u64, Instant)>,
+    state: Arc<Mutex<(u64, Instant)>>,
 }
 
 impl RetryBudget {
     pub(super) fn new(rules: Retries) -> Self {
         let balance = u64::from(rules.reserve_per_second) * MAX_RESERVE_SECONDS * RETRY_COST;
-        Self { rules, state: Mutex::new((balance, Instant::now())) }
+        Self { rules, state: Arc::new(Mutex::new((balance, Instant::now()))) }
+    }
+
+    /// The same balance under other rules.
+    pub(super) fn with_rules(&self, rules: Retries) -> Self {
+        Self { rules, state: Arc::clone(&self.state) }
     }
 
     /// Adds the share of one request.

@@ -68,6 +68,12 @@ impl UpstreamCredential {
         true
     }
 
+    /// Whether requests have this key in this header.
+    pub(super) fn is(&self, key: Option<&Secret>, key_header: KeyHeader) -> bool {
+        let current = self.current.load();
+        self.request.key_header == key_header && current.key.as_ref().map(Secret::reveal) == key.map(Secret::reveal)
+    }
+
     /// The header with the current key.
     pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         self.request.key_header(self.current.load().key.as_ref())

@@ -11,7 +11,7 @@
 //! A target that answered with a rate limit is paused for the time that it named, and no failure is counted. Where it
 //! named no time, the pause is short, and doubles with each further rate limit.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Health {
     rules: Ejection,
     // std Mutex: never held across .await
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -66,7 +66,12 @@ pub(super) enum Availability {
 
 impl Health {
     pub(super) fn new(rules: Ejection) -> Self {
-        Self { rules, state: Mutex::default() }
+        Self { rules, state: Arc::default() }
+    }
+
+    /// The same health, judged by other rules from now on.
+    pub(super) fn with_rules(&self, rules: Ejection) -> Self {
+        Self { rules, state: Arc::clone(&self.state) }
     }
 
     pub(super) fn availability(&self, now: Instant) -> Availability {

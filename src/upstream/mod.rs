@@ -14,6 +14,7 @@ mod response;
 mod retry_after;
 mod routes;
 mod status;
+mod table;
 mod target;
 
 pub use credential::UpstreamCredential;
@@ -21,6 +22,7 @@ pub use failure::{Deadline, Failure, Refusal};
 pub use models::RemoteModels;
 pub use request::UpstreamRequest;
 pub use response::{Media, UpstreamBody, UpstreamResponse};
-pub use routes::{Lease, Pick, Route, Routes};
+pub use routes::{Lease, Pick, Route};
 pub use status::{TargetState, TargetStatus};
+pub use table::{CurrentRoutes, Routes};
 pub use target::Target;

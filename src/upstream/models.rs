@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_openai::types::models::Model;
 use serde_json::Value;
 
-use super::routes::Routes;
+use super::table::Routes;
 use super::target::Target;
 
 /// How long a list is cached.
@@ -42,9 +42,7 @@ impl RemoteModels {
     /// # Errors
     /// If the HTTP client can't be built.
     pub fn new(routes: &Routes) -> Result<Self, reqwest::Error> {
-        let Some(target) = routes.catch_all().and_then(|route| route.targets().next()) else {
-            return Ok(Self::default());
-        };
+        let Some(target) = Self::target(routes) else { return Ok(Self::default()) };
         let mut client = reqwest::Client::builder()
             .timeout(LIST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -54,6 +52,22 @@ impl RemoteModels {
             client = client.unix_socket(socket);
         }
         Ok(Self { source: Some((client.build()?, Arc::clone(target))), ..Self::default() })
+    }
+
+    /// The list after a change of the routes: with its cache if the target is the same, otherwise as
+    /// [`RemoteModels::new`].
+    ///
+    /// # Errors
+    /// As [`RemoteModels::new`].
+    pub fn following(&self, routes: &Routes) -> Result<Self, reqwest::Error> {
+        match (&self.source, Self::target(routes)) {
+            (Some((_, before)), Some(now)) if Arc::ptr_eq(before, now) => Ok(self.clone()),
+            _ => Self::new(routes),
+        }
+    }
+
+    fn target(routes: &Routes) -> Option<&Arc<Target>> {
+        routes.catch_all().and_then(|route| route.targets().next())
     }
 
     /// The list. If the upstream does not send it in time, the last list that was received, or an empty one.

@@ -1,6 +1,5 @@
-//! The routing table: the targets of each model, and the choice among them.
+//! A route: the targets of a model, and the choice among them.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +12,9 @@ use super::budget::RetryBudget;
 use super::failure::Failure;
 use super::health::{Availability, Health};
 use super::target::{self, Target};
-use crate::config::{ModelConfig, Retries, UpstreamConfig};
+use crate::config::{Ejection, ModelConfig, Retries, UpstreamConfig};
 use crate::http::client::TlsError;
-use crate::telemetry::metrics::{GaugeGuard, Metrics, ModelMetrics, TargetMetrics};
+use crate::telemetry::metrics::{GaugeGuard, ModelMetrics, TargetMetrics};
 
 /// A model and the targets that serve it.
 pub struct Route {
@@ -34,12 +33,12 @@ pub(super) struct Member {
     pub(super) target: Arc<Target>,
     weight: NonZeroU32,
     priority: u32,
-    pub(super) in_flight: AtomicU32,
+    pub(super) in_flight: Arc<AtomicU32>,
     pub(super) health: Health,
     metrics: Arc<TargetMetrics>,
     /// Counts the member in the gauge of ejected targets while it is ejected.
     // std Mutex: never held across .await
-    ejected_gauge: Mutex<Option<GaugeGuard>>,
+    ejected_gauge: Arc<Mutex<Option<GaugeGuard>>>,
 }
 
 /// The member to send a request to.
@@ -66,13 +65,25 @@ impl Route {
     /// # Errors
     /// [`TlsError`] of the first target whose certificate authorities can't be read.
     pub fn new(model: &ModelConfig, metrics: Arc<ModelMetrics>) -> Result<Self, TlsError> {
+        Self::following(None, model, metrics)
+    }
+
+    /// As [`Route::new`], with the retry budget of the route before it, and the health, the requests in flight and the
+    /// connections of each target that stays.
+    ///
+    /// # Errors
+    /// As [`Route::new`].
+    pub(super) fn following(
+        previous: Option<&Self>,
+        model: &ModelConfig,
+        metrics: Arc<ModelMetrics>,
+    ) -> Result<Self, TlsError> {
         let member = |(upstream, name): (&UpstreamConfig, Arc<str>)| {
-            let target = Target::new(upstream, name)?;
-            let health = Health::new(model.ejection);
-            let (weight, priority) = (upstream.weight, upstream.priority);
-            let metrics = metrics.target(target.name());
-            let (in_flight, ejected_gauge) = (AtomicU32::new(0), Mutex::default());
-            Ok(Member { target, weight, priority, in_flight, health, metrics, ejected_gauge })
+            let mut known = previous.iter().flat_map(|route| &route.members);
+            match known.find(|member| member.target.name() == &name && member.target.has_identity(upstream)) {
+                Some(known) => known.following(upstream, model.ejection),
+                None => Member::new(upstream, name, model.ejection, &metrics),
+            }
         };
         let members =
             model.upstreams.iter().zip(target::target_names(model)).map(member).collect::<Result<Vec<_>, _>>()?;
@@ -81,7 +92,8 @@ impl Route {
             current_weights: Mutex::new(vec![0; members.len()]),
             members,
             rules: model.retries,
-            budget: RetryBudget::new(model.retries),
+            budget: previous
+                .map_or_else(|| RetryBudget::new(model.retries), |route| route.budget.with_rules(model.retries)),
             metrics,
         })
     }
@@ -223,6 +235,37 @@ impl Route {
 }
 
 impl Member {
+    fn new(
+        upstream: &UpstreamConfig,
+        name: Arc<str>,
+        ejection: Ejection,
+        metrics: &ModelMetrics,
+    ) -> Result<Self, TlsError> {
+        let metrics = metrics.target(&name);
+        Ok(Self {
+            target: Target::new(upstream, name)?,
+            weight: upstream.weight,
+            priority: upstream.priority,
+            in_flight: Arc::default(),
+            health: Health::new(ejection),
+            metrics,
+            ejected_gauge: Arc::default(),
+        })
+    }
+
+    /// The same target with other settings. Leases of before count in both.
+    fn following(&self, upstream: &UpstreamConfig, ejection: Ejection) -> Result<Self, TlsError> {
+        Ok(Self {
+            target: Target::following(&self.target, upstream)?,
+            weight: upstream.weight,
+            priority: upstream.priority,
+            in_flight: Arc::clone(&self.in_flight),
+            health: self.health.with_rules(ejection),
+            metrics: Arc::clone(&self.metrics),
+            ejected_gauge: Arc::clone(&self.ejected_gauge),
+        })
+    }
+
     /// Whether it is healthy or half open.
     fn is_available(&self, now: Instant) -> bool {
         !matches!(self.health.availability(now), Availability::Ejected { .. })
@@ -302,59 +345,6 @@ impl Drop for Lease {
         if self.is_probe {
             self.member().health.cancel_probe();
         }
-    }
-}
-
-/// The routing table.
-#[derive(Default)]
-pub struct Routes {
-    by_name: HashMap<String, Arc<Route>>,
-    /// The route `*`.
-    catch_all: Option<Arc<Route>>,
-    /// Configured names, in the order of the configuration file.
-    names: Vec<String>,
-}
-
-impl Routes {
-    /// Creates the routes of all models.
-    ///
-    /// # Errors
-    /// [`TlsError`] of the first target whose certificate authorities can't be read.
-    pub fn new(models: &[ModelConfig], metrics: &Metrics) -> Result<Self, TlsError> {
-        let mut routes = Self::default();
-        for model in models {
-            let route = Arc::new(Route::new(model, metrics.model(&model.name))?);
-            if model.name == "*" {
-                routes.catch_all = Some(route);
-            } else {
-                routes.names.push(model.name.clone());
-                routes.by_name.insert(model.name.clone(), route);
-            }
-        }
-        Ok(routes)
-    }
-
-    /// The route of `model`: its own, or `*`.
-    #[must_use]
-    pub fn find(&self, model: &str) -> Option<&Arc<Route>> {
-        self.by_name.get(model).or(self.catch_all.as_ref())
-    }
-
-    /// The configured names without `*`, in the order of the configuration file.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// The route `*`, for all names without a route of their own.
-    #[must_use]
-    pub const fn catch_all(&self) -> Option<&Arc<Route>> {
-        self.catch_all.as_ref()
-    }
-
-    /// The targets of all routes.
-    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.by_name.values().chain(&self.catch_all).flat_map(|route| route.targets())
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::health::Availability;
-use super::routes::{Member, Route, Routes};
+use super::routes::{Member, Route};
+use super::table::Routes;
 
 /// The state of one target of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, HeaderName};
+use sha2::{Digest as _, Sha256};
 
 use super::credential::UpstreamCredential;
 use super::failure::Failure;
 use super::request::UpstreamRequest;
 use super::response::{ResponseFacts, UpstreamResponse};
-use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Timeouts, UpstreamConfig};
+use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Secret, Timeouts, UpstreamConfig};
 use crate::http::client::{Client, Endpoint, Request, TlsError};
 use crate::http::codec::write_header;
 use crate::wire::request::{ForwardedBody, RequestedUsage};
@@ -32,6 +33,10 @@ pub struct Target {
     usage_unsupported: AtomicBool,
     client: Client,
     models_url: String,
+    /// What it was made of.
+    config: UpstreamConfig,
+    /// Hash of the content of `ca_file`.
+    authorities: Option<[u8; 32]>,
 }
 
 impl Target {
@@ -44,7 +49,42 @@ impl Target {
             Some(socket) => Endpoint::unix(socket)?,
             None => Endpoint::new(config.base_url.url(), config.ca_file.as_deref())?,
         };
-        Ok(Arc::new(Self {
+        Ok(Self::with_client(config, name, Client::new(endpoint, config.timeouts.connect)))
+    }
+
+    /// The target after a change of its settings: `previous` itself if there is none, otherwise another one, which has
+    /// the connections of `previous` if the endpoint is the same.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub(super) fn following(previous: &Arc<Self>, config: &UpstreamConfig) -> Result<Arc<Self>, TlsError> {
+        let before = &previous.config;
+        let same_endpoint = before.base_url == config.base_url
+            && before.ca_file == config.ca_file
+            && previous.authorities == authorities(config);
+        if !same_endpoint {
+            return Self::new(config, Arc::clone(&previous.name));
+        }
+        let file = |config: &UpstreamConfig| config.api_key.as_ref().and_then(Secret::file).cloned();
+        if previous.has_identity(config)
+            && file(before) == file(config)
+            && (before.timeouts, before.usage) == (config.timeouts, config.usage)
+        {
+            return Ok(Arc::clone(previous));
+        }
+        let client = previous.client.with_connect_timeout(config.timeouts.connect);
+        Ok(Self::with_client(config, Arc::clone(&previous.name), client))
+    }
+
+    /// Whether `config` is for the same model of the same account: its health does not depend on other settings.
+    pub(super) fn has_identity(&self, config: &UpstreamConfig) -> bool {
+        self.config.base_url == config.base_url
+            && self.model == config.model
+            && self.credential.is(config.api_key.as_ref(), config.api_key_header)
+    }
+
+    fn with_client(config: &UpstreamConfig, name: Arc<str>, client: Client) -> Arc<Self> {
+        Arc::new(Self {
             name,
             model: config.model.clone(),
             credential: UpstreamCredential::new(&config.base_url, config.api_key.clone(), config.api_key_header),
@@ -55,9 +95,11 @@ impl Target {
                 AskUsage::Never => RequestedUsage::None,
             },
             usage_unsupported: AtomicBool::new(false),
-            client: Client::new(endpoint, config.timeouts.connect),
+            client,
             models_url: config.base_url.resource("models"),
-        }))
+            authorities: authorities(config),
+            config: config.clone(),
+        })
     }
 
     /// Posts a chat completion and waits for the head of the response.
@@ -155,6 +197,12 @@ impl Target {
     pub(super) fn models_url(&self) -> &str {
         &self.models_url
     }
+}
+
+/// Hash of the content of `ca_file`; none if there is no such setting, or it can't be read.
+fn authorities(config: &UpstreamConfig) -> Option<[u8; 32]> {
+    let pem = std::fs::read(config.ca_file.as_ref()?).ok()?;
+    Some(Sha256::digest(pem).into())
 }
 
 /// The names of a model's targets: see [`Target::name`]. Equal names are numbered.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::counters::UsageCounters;
 use super::queue::Queue;
 use super::record::UsageRecord;
@@ -20,6 +22,8 @@ pub struct UsageRecorder(Arc<Shared>);
 struct Shared {
     queue: Arc<Queue>,
     counters: Arc<UsageCounters>,
+    /// How long records are kept, for the writer.
+    keep: watch::Sender<Option<Duration>>,
 }
 
 impl Drop for Shared {
@@ -38,15 +42,21 @@ impl UsageRecorder {
 
     pub(super) fn with_queue(store: Store, keep: Option<Duration>, max_queued: usize) -> (Self, UsageWriter) {
         let (queue, counters) = (Arc::new(Queue::new(max_queued)), Arc::<UsageCounters>::default());
-        let writer = UsageWriter::new(store, keep, Arc::clone(&queue), Arc::clone(&counters));
-        (Self(Arc::new(Shared { queue, counters })), writer)
+        let (keep, kept) = watch::channel(keep);
+        let writer = UsageWriter::new(store, kept, Arc::clone(&queue), Arc::clone(&counters));
+        (Self(Arc::new(Shared { queue, counters, keep })), writer)
+    }
+
+    /// Keeps records for `keep` from now on; `None`: for ever.
+    pub fn keep_for(&self, keep: Option<Duration>) {
+        self.0.keep.send_if_modified(|current| std::mem::replace(current, keep) != keep);
     }
 
     /// Adds `record` to the queue. Never waits: if the queue is full or the writer has stopped, the record is dropped
     /// and counted.
     pub fn record(&self, mut record: UsageRecord) {
         record.truncate_texts();
-        let Shared { queue, counters } = &*self.0;
+        let Shared { queue, counters, .. } = &*self.0;
         counters.add_waiting();
         if !queue.push(Arc::new(record)) {
             counters.lost(1);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::store::Store;
 
@@ -13,13 +14,18 @@ const BATCH: u32 = 1_000;
 /// Pause between two batches, in which others write.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
-/// Deletes records older than `keep`, now and every hour; `None`: nothing. The database file does not shrink: new
-/// records use the space.
-pub(super) async fn delete_old_records(store: &Store, keep: Option<Duration>) {
-    let Some(keep) = keep else { return };
+/// Deletes records older than `keep`, now, every hour, and when it changes; `None`: nothing. The database file does not
+/// shrink: new records use the space.
+pub(super) async fn delete_old_records(store: &Store, mut keep: watch::Receiver<Option<Duration>>) {
     loop {
-        run(store, keep).await;
-        tokio::time::sleep(RUN_INTERVAL).await;
+        let current = *keep.borrow_and_update();
+        if let Some(current) = current {
+            run(store, current).await;
+        }
+        // The last recorder is gone, and with it the setting.
+        if let Ok(Err(_)) = tokio::time::timeout(RUN_INTERVAL, keep.changed()).await {
+            return;
+        }
     }
 }
 

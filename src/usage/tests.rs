@@ -285,3 +285,17 @@ async fn the_queue_holds_65536_records_and_the_lost_ones_are_logged_once_a_secon
     assert!(lines()[0].contains("\"lost\":5"), "{}", lines()[0]);
     running.abort();
 }
+
+#[tokio::test]
+async fn records_are_deleted_when_they_are_to_be_kept_for_a_shorter_time() {
+    let mut fixture = Fixture::open().await;
+    let running = fixture.run();
+    let old = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(3);
+    fixture.recorder.record(UsageRecord { at: old, ..record() });
+    fixture.written().await;
+    assert_eq!(fixture.counts().await.requests, 1);
+    fixture.recorder.keep_for(Some(Duration::from_secs(2 * 60 * 60)));
+    until(async || fixture.counts().await.requests == 0).await;
+    fixture.stop.cancel();
+    running.await.unwrap();
+}

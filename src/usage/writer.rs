@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -31,7 +32,7 @@ const LOST_LOG_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct UsageWriter {
     store: Store,
-    keep: Option<Duration>,
+    keep: watch::Receiver<Option<Duration>>,
     pending: Pending,
     counters: Arc<UsageCounters>,
 }
@@ -45,11 +46,17 @@ struct Pending {
 }
 
 impl UsageWriter {
-    pub(super) fn new(store: Store, keep: Option<Duration>, queue: Arc<Queue>, counters: Arc<UsageCounters>) -> Self {
+    pub(super) fn new(
+        store: Store,
+        keep: watch::Receiver<Option<Duration>>,
+        queue: Arc<Queue>,
+        counters: Arc<UsageCounters>,
+    ) -> Self {
         Self { store, keep, pending: Pending { queue, batch: Vec::new() }, counters }
     }
 
-    /// Writes records in batches of up to 2,048 or 250 ms, and deletes those older than `keep`, at once and hourly.
+    /// Writes records in batches of up to 2,048 or 250 ms, and deletes those older than the recorder keeps, at once, hourly,
+    /// and when that changes.
     ///
     /// Ends when every record of before `stop` is written (or lost, 3 s later), or when the last
     /// [`UsageRecorder`](super::UsageRecorder) is dropped. Records after `stop` are lost and counted: it is cancelled

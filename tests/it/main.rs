@@ -26,6 +26,7 @@ mod petstore_ai;
 mod preflights;
 mod proxy;
 mod quirks;
+mod reload;
 mod routes;
 mod routing;
 mod server;

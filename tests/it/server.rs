@@ -6,7 +6,7 @@ use std::time::Duration;
 use governor::clock::FakeRelativeClock;
 use petstream::api::Route;
 use petstream::app::{InheritedSockets, ListenerAddress, Running, start_with};
-use petstream::config::{Environment, Flags, Sources, load};
+use petstream::config::{Config, Environment, Flags, Sources, load};
 use petstream::limiter::Clock;
 use tempfile::TempDir;
 
@@ -26,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) first_key: Option<String>,
     clock: FakeRelativeClock,
     running: Running,
+    /// Where its configuration comes from.
+    sources: Sources,
     /// Its working folder.
     folder: TempDir,
 }
@@ -88,8 +90,8 @@ impl Server {
         let flags = Flags { listen, database: Some(database), print_key: true, ..Flags::default() };
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let loaded = load(&Sources { flags, environment, folder: folder.path().to_owned() });
-        let config = loaded.unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
+        let sources = Sources { flags, environment, folder: folder.path().to_owned() };
+        let config = read(&sources);
         let (clock, hand) = Clock::fake();
         let mut running =
             soon("the server to start", start_with(config, InheritedSockets::default(), clock)).await.unwrap();
@@ -100,8 +102,17 @@ impl Server {
             first_key,
             clock: hand,
             running,
+            sources,
             folder,
         }
+    }
+
+    /// Puts `yaml` in force as its `petstream.yaml`. Returns the settings that need a restart.
+    pub(crate) async fn reload(&self, yaml: &str) -> Vec<String> {
+        self.replace_file("petstream.yaml", yaml);
+        let report = soon("the reload", self.running.reloader().apply(read(&self.sources))).await;
+        assert_eq!(report.errors, [""; 0]);
+        report.needs_restart
     }
 
     /// The URL of the database of [`Server::start_on_disk`].
@@ -165,4 +176,8 @@ impl Server {
         soon("the server to stop", self.running.stopped()).await;
         self.folder
     }
+}
+
+fn read(sources: &Sources) -> Config {
+    load(sources).unwrap_or_else(|errors| panic!("{errors:#?}")).config
 }

@@ -62,7 +62,8 @@ async fn only_keys_with_the_scope_can_read_statistics_without_a_rate_limit() {
     }
     for _ in 0..3 {
         let stats = stats(&server).await;
-        let expected = ["limits", "recent", "samples", "started", "subscribers", "time", "upstreams", "version"];
+        let expected =
+            ["configuration", "limits", "recent", "samples", "started", "subscribers", "time", "upstreams", "version"];
         assert_eq!(names(&stats), expected);
         assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
         let [started, time] =

@@ -105,3 +105,20 @@ test("the statistics continue after a restart of the server", async ({ page, ser
   await expect(rows).toHaveCount(2);
   await expect(page.locator("#traffic-line")).toContainText("running since");
 });
+
+test("errors of the configuration, and settings that need a restart, are shown until they are gone", async ({
+  page,
+  server,
+}) => {
+  await signIn(page, `${server.url}#/traffic`);
+  const notice = page.getByRole("region", { name: "Configuration" });
+  await expect(page.locator("#traffic-line")).toContainText("running since");
+  await expect(notice).toBeHidden();
+  await server.reload({ page: "<b>maybe</b>", hold: "soon" });
+  await expect(notice).toContainText("The configuration file has 2 errors.");
+  await expect(notice.getByRole("listitem").filter({ hasText: 'found "<b>maybe</b>"' })).toHaveCount(1);
+  await server.reload({ threads: 7 });
+  await expect(notice).toHaveText("Changed settings need a restart: threads.");
+  await server.reload({});
+  await expect(notice).toBeHidden();
+});

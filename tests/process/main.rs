@@ -6,6 +6,7 @@ mod kill;
 mod light_subscriber;
 mod log;
 mod memory;
+mod reload;
 mod restart;
 mod shutdown;
 mod start;

@@ -169,3 +169,33 @@ fn the_principal_checks_models_and_expiry() {
     assert!(principal.is_expired(now) && !principal.is_expired("2025-12-31T23:59:59Z".parse().unwrap()));
     assert!(principal.has(Scope::Chat) && !principal.has(Scope::Stats));
 }
+
+#[tokio::test]
+async fn the_keys_of_another_configuration_are_in_force_once_they_are_made_current() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
+    let old =
+        Keyring::open(here, &[configured("c", "secret"), configured("d", "both")], &Limits::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let watch = tokio::spawn(old.clone().watch(stop.clone()));
+    let new = old.following(&[configured("e", "other"), configured("d", "both")], &Limits::default()).await.unwrap();
+    let found = |keys: &Keyring| ["secret", "both", "other"].map(|secret| keys.find(&KeyHash::of(secret)).is_some());
+    let current = || ["secret", "both", "other"].map(|secret| old.current().find(&KeyHash::of(secret)).is_some());
+    assert_eq!((found(&old), found(&new), current()), ([true, true, false], [false, true, true], [true, true, false]));
+    new.make_current();
+    assert_eq!(
+        (found(&old), current()),
+        ([true, true, false], [false, true, true]),
+        "a request keeps what it began with"
+    );
+    // Changes of the database reach the keys in force.
+    there.create_key(NewKey::new("k".into(), "stored")).await.unwrap();
+    let stored = async {
+        while new.find(&KeyHash::of("stored")).is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), stored).await.unwrap();
+    stop.cancel();
+    watch.await.unwrap();
+}

@@ -29,7 +29,7 @@ pub(in crate::completion) async fn guard(abort: &ShutdownSignal) -> (Box<UsageGu
         metrics: metrics.clone(),
         abort: abort.clone(),
     };
-    let context = Context::new(&Config::default(), parts);
+    let context = Context::new(&Config::default(), parts, None);
     let timer = TaskTimer::default();
     let caller = Caller {
         principal: anonymous([]),

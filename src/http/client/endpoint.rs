@@ -12,6 +12,7 @@ use url::{Host, Url};
 use super::tls::{self, TlsError};
 
 /// The address of a server, resolved as far as that needs no network.
+#[derive(Clone)]
 pub struct Endpoint {
     pub(super) address: Address,
     /// The connector and the name to verify; none for `http`.
@@ -20,6 +21,7 @@ pub struct Endpoint {
 }
 
 /// Where a server listens.
+#[derive(Clone)]
 pub(super) enum Address {
     /// A host and a port.
     Tcp(Host<String>, u16),

@@ -33,6 +33,13 @@ impl Client {
         Self { connector: Connector { endpoint, timeout: connect_timeout }, pool: Arc::default() }
     }
 
+    /// A client of the same endpoint with the same connections, and another bound of the time to connect.
+    #[must_use]
+    pub fn with_connect_timeout(&self, connect_timeout: Option<Duration>) -> Self {
+        let connector = Connector { endpoint: self.connector.endpoint.clone(), timeout: connect_timeout };
+        Self { connector, pool: Arc::clone(&self.pool) }
+    }
+
     /// Sends a request and awaits the head of the response. `read_headers` extracts the headers that the caller needs.
     /// `request` is called once for each connection that is tried.
     ///

@@ -26,4 +26,4 @@ pub use connection::{Connection, ConnectionOptions};
 pub use refusal::{EngineRefusal, Refuser};
 pub use request_body::{BodyAborted, RequestBody};
 pub use socket::Socket;
-pub use tls::{ServerTls, ServerTlsError};
+pub use tls::{LoadedTls, ServerTls, ServerTlsError};

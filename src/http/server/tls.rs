@@ -24,11 +24,22 @@ const TICKETS: usize = 1;
 
 /// The certificate of a listener, and what else a handshake needs; clones share it.
 #[derive(Clone)]
-pub struct ServerTls(Arc<Shared>);
+pub struct ServerTls(Arc<ArcSwap<LoadedTls>>);
 
-struct Shared {
+/// A certificate that was read from its files, and can be put in use.
+pub struct LoadedTls {
     files: TlsFiles,
-    config: ArcSwap<ServerConfig>,
+    config: Arc<ServerConfig>,
+}
+
+impl LoadedTls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A file that can't be read or has no such content; a key that is not the certificate's.
+    pub fn read(files: &TlsFiles) -> Result<Self, ServerTlsError> {
+        Ok(Self { files: files.clone(), config: Arc::new(read(files)?) })
+    }
 }
 
 /// Why a certificate can't be used. The text names the setting, the file and a remedy.
@@ -58,26 +69,21 @@ impl ServerTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// A file that can't be read or has no such content; a key that is not the certificate's.
+    /// As [`LoadedTls::read`].
     pub fn new(files: &TlsFiles) -> Result<Self, ServerTlsError> {
-        let config = ArcSwap::from_pointee(read(files)?);
-        Ok(Self(Arc::new(Shared { files: files.clone(), config })))
+        Ok(Self(Arc::new(ArcSwap::from_pointee(LoadedTls::read(files)?))))
     }
 
-    /// Its files.
+    /// The files of the certificate in use.
     #[must_use]
-    pub fn files(&self) -> &TlsFiles {
-        &self.0.files
+    pub fn files(&self) -> TlsFiles {
+        self.0.load().files.clone()
     }
 
-    /// Reads the files again, for the handshakes that follow. Connections go on with what they began with. Sessions of
+    /// Uses another certificate for the handshakes that follow. Connections go on with what they began with. Sessions of
     /// before can't be resumed: their clients were verified with the authorities of before.
-    ///
-    /// # Errors
-    /// As [`ServerTls::new`]; the last certificate stays in use then.
-    pub fn reload(&self) -> Result<(), ServerTlsError> {
-        self.0.config.store(Arc::new(read(&self.0.files)?));
-        Ok(())
+    pub fn replace(&self, with: LoadedTls) {
+        self.0.store(Arc::new(with));
     }
 
     /// Does the handshake of a connection.
@@ -86,7 +92,7 @@ impl ServerTls {
     /// Those of the socket, and of a client that speaks no TLS, ends the handshake, or has no valid certificate where
     /// one is required.
     pub async fn accept(&self, tcp: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        let acceptor = TlsAcceptor::from(self.0.config.load_full());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.load().config));
         acceptor.accept_with(tcp, |session| session.set_buffer_limit(Some(MAX_BUFFERED))).await
     }
 

@@ -148,6 +148,7 @@ impl Collector for State {
         times(&mut out, &models)?;
         tokens(&mut out, &models)?;
         upstreams(&mut out, &models)?;
+        configuration(&mut out, self)?;
         let queue = self.usage_queue.get();
         out.plain_gauge("petstream_usage_queue_length", "Usage records that wait to be written", queue)?;
         let (name, help) = ("petstream_usage_records_dropped", "Usage records that found the queue full");
@@ -173,6 +174,17 @@ fn requests(out: &mut Exposition<'_>, state: &State) -> fmt::Result {
     out.counter("petstream_limit_refusals", "Requests refused by a limit, of the key's or of all keys'", refused)?;
     let refused = state.engine_refusals.all().map(|(reason, count)| ([("reason", reason.unwrap_or(OTHER))], count));
     out.counter("petstream_http_refusals", "Requests refused by the HTTP engine before they reached a route", refused)
+}
+
+fn configuration(out: &mut Exposition<'_>, state: &State) -> fmt::Result {
+    let help = "Whether the configuration had no errors when it was read last: 1, or 0";
+    out.plain_gauge("petstream_configuration_valid", help, state.configuration_valid.get())?;
+    let (name, help) = ("petstream_configuration_last_success_timestamp", "When the configuration in force was read");
+    let loaded = state.configuration_loaded.get();
+    out.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?.encode_gauge(&loaded)?;
+    let reloads = [("applied", &state.reloads_applied), ("rejected", &state.reloads_rejected)];
+    let reloads = reloads.map(|(result, count)| ([("result", result)], count.get()));
+    out.counter("petstream_configuration_reloads", "How often the configuration was read again, by result", reloads)
 }
 
 fn times(out: &mut Exposition<'_>, models: &Models) -> fmt::Result {

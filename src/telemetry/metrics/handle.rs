@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::counters::{Counter, CounterMap, Gauge, GaugeGuard, LabelMap, OTHER};
 use super::model::ModelMetrics;
 use super::route::RouteMetrics;
@@ -29,6 +31,12 @@ pub(super) struct State {
     pub(super) models: LabelMap<ModelMetrics>,
     pub(super) usage_dropped: Counter,
     pub(super) usage_queue: Gauge,
+    /// Whether the configuration had no errors when it was read last.
+    pub(super) configuration_valid: Gauge,
+    /// Seconds since 1970 at which the configuration in force was read.
+    pub(super) configuration_loaded: Gauge,
+    pub(super) reloads_applied: Counter,
+    pub(super) reloads_rejected: Counter,
 }
 
 impl Default for State {
@@ -41,6 +49,10 @@ impl Default for State {
             models: LabelMap::new(MAX_MODELS),
             usage_dropped: Counter::default(),
             usage_queue: Gauge::default(),
+            configuration_valid: Gauge::default(),
+            configuration_loaded: Gauge::default(),
+            reloads_applied: Counter::default(),
+            reloads_rejected: Counter::default(),
         }
     }
 }
@@ -86,6 +98,19 @@ impl Metrics {
     pub fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
         let all = self.0.refusals.all();
         all.map(|(pair, count)| pair.map_or((OTHER, OTHER, count), |(limit, whose)| (limit, whose, count))).collect()
+    }
+
+    /// Records that a configuration is in force since `loaded_at`; `reloaded`: it was read while the server ran.
+    pub fn configuration_accepted(&self, loaded_at: Timestamp, reloaded: bool) {
+        self.0.configuration_valid.set(1);
+        self.0.configuration_loaded.set(usize::try_from(loaded_at.as_second()).unwrap_or_default());
+        self.0.reloads_applied.add(u64::from(reloaded));
+    }
+
+    /// Records that the configuration was read while the server ran, and had errors.
+    pub fn configuration_rejected(&self) {
+        self.0.configuration_valid.set(0);
+        self.0.reloads_rejected.add(1);
     }
 
     /// Sets the number of usage records that wait to be written, and raises the number of those lost since the start.

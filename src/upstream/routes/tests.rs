@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{Ejection, UpstreamConfig};
+use crate::telemetry::metrics::Metrics;
 use crate::upstream::Deadline;
 
 /// A route with targets of these weights and priorities.

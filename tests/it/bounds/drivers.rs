@@ -36,6 +36,7 @@ pub(super) fn drivers() -> Vec<Driver> {
         clients::requests(),
         clients::answers(),
         clients::connections(),
+        clients::control(),
         clients::authentication(),
         store::browsers(),
         store::event_log(),

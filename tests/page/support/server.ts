@@ -36,6 +36,12 @@ export interface LoggedEvent {
   readonly data: { readonly type: string; readonly id: string };
 }
 
+async function writeConfiguration(folder: string, configuration: object): Promise<void> {
+  const settings = { keys: KEYS, events: { retry: "300ms", heartbeat: "1s" }, ...configuration };
+  // JSON is valid YAML.
+  await writeFile(join(folder, "petstream.yaml"), JSON.stringify(settings));
+}
+
 /** The real binary, running in its own temporary folder. */
 export class Server {
   private constructor(
@@ -48,12 +54,16 @@ export class Server {
   /** Starts a server with this configuration, the test keys and short intervals of events. */
   static async start(configuration: object = {}): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), "petstream-page-"));
-    const settings = { keys: KEYS, events: { retry: "300ms", heartbeat: "1s" }, ...configuration };
-    // JSON is valid YAML.
-    await writeFile(join(folder, "petstream.yaml"), JSON.stringify(settings));
+    await writeConfiguration(folder, configuration);
     const lines: string[] = [];
     const [process, url] = await spawnServer(folder, "127.0.0.1:0", lines);
     return new Server(folder, process, `${url}/`, lines);
+  }
+
+  /** Replaces the configuration while the server runs, whatever comes of it. */
+  async reload(configuration: object): Promise<void> {
+    await writeConfiguration(this.folder, configuration);
+    await this.command("reload").catch(() => "");
   }
 
   /** Kills the process, like a power failure. */

@@ -52,11 +52,22 @@ export interface RecentRequest {
   readonly attempts: number;
 }
 
+/** The configuration in force, and what was found when it was read last. */
+export interface Configuration {
+  readonly loadedAt: string;
+  /** None: the settings in force are those of the file. */
+  readonly errorCount: number;
+  /** At most 20 of them. */
+  readonly errors: readonly string[];
+  readonly needsRestart: readonly string[];
+}
+
 interface CurrentStats {
   readonly upstreams: readonly Upstream[];
   readonly limits: readonly Refusals[];
   readonly recent: readonly RecentRequest[];
   readonly subscribers: number;
+  readonly configuration: Configuration | null;
 }
 type Tick = CurrentStats & { readonly sample: Sample };
 type StatsSnapshot = CurrentStats & {
@@ -78,7 +89,7 @@ const SILENCE_TIMEOUT = 5_000;
 export class Stats {
   samples: Sample[] = [];
   recent: RecentRequest[] = [];
-  current: Omit<CurrentStats, "recent"> = { upstreams: [], limits: [], subscribers: 0 };
+  current: Omit<CurrentStats, "recent"> = { upstreams: [], limits: [], subscribers: 0, configuration: null };
   server: { readonly started: string; readonly version: string } | null = null;
   /** Why the last request failed. */
   error: string | null = null;

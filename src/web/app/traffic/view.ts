@@ -3,6 +3,7 @@ import { count, dateTime } from "../format.ts";
 import { onTheme } from "../header.ts";
 import { type Context, throttleToFrames, type View } from "../view.ts";
 import { CHARTS, Chart } from "./charts.ts";
+import { ConfigurationNotice } from "./configuration.ts";
 import { Stats } from "./data.ts";
 import { limits, recent, upstreams } from "./tables.ts";
 
@@ -24,8 +25,10 @@ export const traffic: View = {
     const charts = CHARTS.map((spec) => new Chart(spec));
     const tables = { upstreams: upstreams(), limits: limits(), recent: recent() };
     const summary = h("p", { class: "muted", id: "traffic-line", text: "Loading…" });
+    const notice = new ConfigurationNotice();
     root.append(
       summary,
+      notice.element,
       h("div", { class: "charts" }, ...charts.map(({ element }) => element)),
       h("div", { class: "pair" }, tables.upstreams.element, tables.limits.element),
       tables.recent.element,
@@ -35,6 +38,7 @@ export const traffic: View = {
       tables.upstreams.draw(stats.current.upstreams);
       tables.limits.draw(stats.current.limits.filter(({ refused }) => refused > 0));
       tables.recent.draw(stats.recent);
+      notice.draw(stats.current.configuration);
       const { server, error, current } = stats;
       if (error !== null) setText(summary, error);
       else if (server !== null) {

@@ -168,6 +168,25 @@ pub(super) fn connections() -> Vec<Driver> {
     ]
 }
 
+pub(super) fn control() -> Vec<Driver> {
+    vec![
+        driver(
+            "connections to the control socket; a line there; the time of it",
+            [
+                ("4;", Constant("src/app/control.rs", "const MAX_CONNECTIONS: usize = 4;")),
+                ("4 KiB", Constant("src/app/control.rs", "const MAX_LINE: u64 = 4 * 1024;")),
+                ("2 s", Constant("src/app/control.rs", "const IO_TIMEOUT: Duration = Duration::from_secs(2);")),
+            ],
+            &[("tests/process/reload.rs", "clients_that_say_nothing_do_not_keep_others_from_the_socket")],
+        ),
+        driver(
+            "errors of the configuration that the page shows",
+            [("20", Constant("src/telemetry/configuration.rs", "const MAX_ERRORS: usize = 20;"))],
+            &[("src/telemetry/configuration.rs", "the_first_20_errors_are_kept_and_all_are_counted")],
+        ),
+    ]
+}
+
 pub(super) fn authentication() -> Vec<Driver> {
     vec![
         driver(
