@@ -17,6 +17,7 @@ mod file_stamp;
 mod first_key;
 mod generation;
 mod listen;
+mod listener_address;
 mod reload;
 mod restart;
 mod running;
@@ -29,7 +30,8 @@ mod workers;
 
 pub use control::ControlRequest;
 pub use error::AppError;
-pub use listen::{InheritedSockets, ListenerAddress};
+pub use listen::InheritedSockets;
+pub use listener_address::ListenerAddress;
 pub use reload::{ReloadReport, Reloader};
 pub use running::Running;
 pub use start::{start, start_loaded, start_with};

@@ -213,7 +213,7 @@ fn healthcheck_fails_with_one_line_where_no_server_answers() {
     for (arguments, expected) in [
         (&["--url", silent.as_str()][..], "no answer in 2 s"),
         (&["--listen", "127.0.0.1:1"], "no answer: "),
-        (&["--listen", "127.0.0.1:0"], "the configured port is 0"),
+        (&["--listen", "127.0.0.1:0"], "no listener of the configuration can be asked"),
         (&["--config", "wrong.yaml"], "the configuration has errors"),
     ] {
         let answer = shell.run(&[&["healthcheck"], arguments].concat());

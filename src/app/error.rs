@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::listen::ListenerAddress;
+use super::listener_address::ListenerAddress;
 use crate::auth::keyring::FirstKeyError;
 use crate::http::client::TlsError;
 use crate::http::server::ServerTlsError;

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::background::BackgroundTasks;
 use super::generation::CurrentServing;
-use super::listen::ListenerAddress;
+use super::listener_address::ListenerAddress;
 use super::reload::Reloader;
 use super::server::Server;
 use crate::api::Route;

@@ -20,8 +20,8 @@ mod restore;
 mod run;
 mod runtime;
 mod serve;
-mod service_manager;
 mod signals;
+mod systemd;
 mod usage;
 
 pub(crate) use run::run;

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::failure::{Failure, message};
-use super::service_manager;
 use super::signals::{HUP, Signals};
+use super::systemd;
 
 /// File descriptors that the server needs beside its connections: database, listeners, log.
 const RESERVED_FILES: u64 = 64;
@@ -80,7 +80,7 @@ async fn run(
     {
         tracing::error!(%error, "the first API key can't be printed; `petstream keys create` makes another one");
     }
-    service_manager::notify(&[NotifyState::Ready]);
+    systemd::notify(&[NotifyState::Ready]);
     match signals {
         Ok(mut signals) => {
             let name = serve_until_signal(&mut signals, running.reloader()).await;
@@ -101,7 +101,9 @@ async fn serve_until_signal(signals: &mut Signals, reloader: &Reloader) -> &'sta
     let reloads = async {
         loop {
             asked.notified().await;
+            systemd::notify_reloading();
             reloader.reload("SIGHUP").await;
+            systemd::notify(&[NotifyState::Ready]);
         }
     };
     let ended = async {
@@ -123,7 +125,7 @@ async fn serve_until_signal(signals: &mut Signals, reloader: &Reloader) -> &'sta
 async fn shut_down(running: Running, name: &'static str, mut signals: Signals) {
     let first = Instant::now();
     tracing::info!(signal = name, "shutting down; a further signal, after more than a second, ends at once");
-    service_manager::notify(&[NotifyState::Stopping]);
+    systemd::notify(&[NotifyState::Stopping]);
     running.stop();
     let shutdown = running.shutdown().clone();
     let mut stopped = pin!(running.stopped());

@@ -5,8 +5,8 @@ use std::io::Error;
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::Listener;
-use crate::app::AppError;
+use super::listener::Listener;
+use crate::app::error::AppError;
 use crate::config::ListenConfig;
 
 /// The sockets that were passed to the process and have not been used.

@@ -9,8 +9,6 @@ use nix::unistd::{Group, User};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use super::BACKLOG;
-
 /// The file of a socket. Dropping it removes the file, unless another process has put its own there.
 pub(super) struct UnixPath {
     path: PathBuf,
@@ -27,7 +25,7 @@ impl UnixPath {
     ///
     /// # Errors
     /// Those of the system; another file or a live socket at `path`; an unknown owner.
-    pub(super) fn bind(path: &Path, mode: u32, owner: Option<&str>) -> Result<(UnixListener, Self)> {
+    pub(super) fn bind(path: &Path, mode: u32, owner: Option<&str>, backlog: u32) -> Result<(UnixListener, Self)> {
         check_free(path)?;
         let own = Temporary::beside(path);
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -37,7 +35,7 @@ impl UnixPath {
             chown(&own.0, user, group)?;
         }
         std::fs::set_permissions(&own.0, std::fs::Permissions::from_mode(mode))?;
-        socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         socket.set_nonblocking(true)?;
         let file = identity(&own.0)?;
         std::fs::rename(&own.0, path)?;
@@ -122,10 +120,10 @@ mod tests {
         let path = folder.path().join("p.sock");
         // The file of a socket stays when the socket is closed.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let (listener, bound) = UnixPath::bind(&path, 0o640, None).unwrap();
+        let (listener, bound) = UnixPath::bind(&path, 0o640, None, 8).unwrap();
         assert_eq!(path.symlink_metadata().unwrap().mode() & 0o777, 0o640);
         UnixStream::connect(&path).unwrap();
-        let Err(error) = UnixPath::bind(&path, 0o600, None) else { panic!("bound twice") };
+        let Err(error) = UnixPath::bind(&path, 0o600, None, 8) else { panic!("bound twice") };
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         drop((listener, bound));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -136,10 +134,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.sock");
         std::fs::write(&path, "text").unwrap();
-        let Err(error) = UnixPath::bind(&path, 0o600, None) else { panic!("replaced a file") };
+        let Err(error) = UnixPath::bind(&path, 0o600, None, 8) else { panic!("replaced a file") };
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         std::fs::remove_file(&path).unwrap();
-        let (_listener, bound) = UnixPath::bind(&path, 0o600, None).unwrap();
+        let (_listener, bound) = UnixPath::bind(&path, 0o600, None, 8).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "of another process").unwrap();
         drop(bound);

@@ -8,3 +8,11 @@ pub(super) fn notify(state: &[NotifyState<'_>]) {
         tracing::warn!(%error, "the service manager can't be told the state of the server");
     }
 }
+
+/// Announces a reload, with the time that units of `Type=notify-reload` need. Its end is announced as ready.
+pub(super) fn notify_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "the monotonic clock can't be read"),
+    }
+}
