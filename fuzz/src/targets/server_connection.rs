@@ -28,8 +28,7 @@ use crate::reference::request_head::is_host;
 /// The longest head that is accepted, bytes.
 const MAX_HEAD: usize = 8 * 1024;
 const HOUR: Duration = Duration::from_secs(3_600);
-const OPTIONS: ConnectionOptions =
-    ConnectionOptions { head: MAX_HEAD, first_head: HOUR, idle: HOUR, age: None };
+const OPTIONS: ConnectionOptions = ConnectionOptions { head: MAX_HEAD, first_head: HOUR, idle: HOUR, age: None };
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
