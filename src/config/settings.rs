@@ -117,7 +117,8 @@ impl Config {
     /// all speak TLS. The server can't detect whether a proxy in front of one without TLS uses https.
     #[must_use]
     pub fn secure_cookies(&self) -> bool {
-        let mut tcp = self.listen.iter().filter(|listener| !matches!(listener.address, ListenAddress::Unix(_))).peekable();
+        let mut tcp =
+            self.listen.iter().filter(|listener| !matches!(listener.address, ListenAddress::Unix(_))).peekable();
         self.secure_cookies.unwrap_or_else(|| tcp.peek().is_some() && tcp.all(|listener| listener.tls.is_some()))
     }
 

@@ -113,7 +113,8 @@ mod tests {
     fn read(file: &str, variable: &str, flag: &str) -> Config {
         let folder = tempfile::tempdir().unwrap();
         // Only the markers: whether there is a certificate is checked when it is used.
-        std::fs::write(folder.path().join("p.pem"), "-----BEGIN CERTIFICATE-----\n-----END PRIVATE KEY-----\n").unwrap();
+        std::fs::write(folder.path().join("p.pem"), "-----BEGIN CERTIFICATE-----\n-----END PRIVATE KEY-----\n")
+            .unwrap();
         std::fs::write(folder.path().join("petstream.yaml"), file).unwrap();
         let listen = (!flag.is_empty()).then(|| flag.to_owned());
         let sources = Sources {

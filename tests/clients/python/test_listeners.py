@@ -55,6 +55,9 @@ def test_curl_over_tls(serve_tls, curl):
         status, headers, body = curl(url, *trusted, *version, body=STREAM)
         assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         assert len(text_of(body)) > 100
+    # The cookie with which browsers reconnect.
+    _, headers, _ = curl(f"{server.url}/api/events/sessions", *trusted, "-X", "POST")
+    assert headers["set-cookie"].endswith("; secure")
     # curl's exit status 60: the certificate is of no authority that it knows.
     with pytest.raises(AssertionError, match=r"\(60\)"):
         curl(url, "-H", AUTHORIZATION, body=STREAM)
