@@ -42,7 +42,7 @@ pub(in crate::app) async fn read_header(stream: &mut ClientStream) -> Result<Opt
 /// The client's address and the length of the header; none: more bytes are needed.
 fn parse(bytes: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>> {
     let begins = |signature: &&[u8]| bytes.iter().zip(*signature).all(|(one, other)| one == other);
-    if !SIGNATURES.iter().any(|signature| begins(signature)) {
+    if !SIGNATURES.iter().any(begins) {
         return Err(Error::new(ErrorKind::InvalidData, "no PROXY header"));
     }
     match ProxyHeader::parse(bytes, ParseConfig { include_tlvs: false, ..ParseConfig::default() }) {
