@@ -110,7 +110,8 @@ fn events(config: &Config, adapters: &Adapters) -> Events {
     let hub = adapters.hub.with_subscribers(subscribers.0, subscribers.1);
     let public_path = PublicPath::new(&config.public_path);
     let path = public_path.of(events::PATH);
-    let browsers = Browsers::new(adapters.sessions.clone(), path, config.secure_cookies, config.allow_origins.clone());
+    let browsers =
+        Browsers::new(adapters.sessions.clone(), path, config.secure_cookies(), config.allow_origins.clone());
     // A stream that is still open at the drain deadline ends without a time at which to reconnect.
     let shutdown_window = config.events.shutdown_window.min(config.drain.at_most);
     let config = EventsConfig { shutdown_window, ..config.events };

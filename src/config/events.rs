@@ -122,13 +122,13 @@ pub(super) fn cors(walk: &mut Walk, root: &mut Section) -> AllowOrigins {
     if origins.iter().any(|origin| origin == "*") { AllowOrigins::Any } else { AllowOrigins::These(origins) }
 }
 
-/// Reads `cookies`; returns whether they are marked `Secure`.
-pub(super) fn cookies(walk: &mut Walk, root: &mut Section) -> bool {
+/// Reads `cookies`; returns whether they are marked `Secure`, if that is set.
+pub(super) fn cookies(walk: &mut Walk, root: &mut Section) -> Option<bool> {
     let field = walk.take(root, "cookies");
     let mut section = walk.section("cookies", field);
     let secure = walk.read(&mut section, "secure", flag);
     walk.finish(section);
-    secure.unwrap_or(false)
+    secure
 }
 
 /// Parses an origin, which must be written exactly as browsers send it, since it is compared as text.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::events::{AllowOrigins, EventsConfig};
 use super::keys::KeyConfig;
 use super::limits::Limits;
-use super::listen::{Drain, ListenConfig};
+use super::listen::{Drain, ListenAddress, ListenConfig};
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
 use super::reload::{ControlSocket, ReloadMode};
@@ -63,9 +63,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// Other origins whose pages may read answers. Default: none.
     pub allow_origins: AllowOrigins,
-    /// Whether cookies are marked `Secure`. Default false: the server can't detect whether a proxy in front uses
-    /// https.
-    pub secure_cookies: bool,
+    /// `cookies.secure`: whether cookies are marked `Secure`. Default none: see [`Config::secure_cookies`].
+    pub secure_cookies: Option<bool>,
     /// The path prefix that a proxy in front strips, with a slash at either end. Default `/`.
     pub public_path: String,
     /// Whether `/` serves the web page. Default true.
@@ -103,7 +102,7 @@ impl Default for Config {
             accounting: AccountingConfig::default(),
             events: EventsConfig::default(),
             allow_origins: AllowOrigins::default(),
-            secure_cookies: false,
+            secure_cookies: None,
             public_path: "/".to_owned(),
             page: true,
             print_key: false,
@@ -114,6 +113,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether cookies are marked `Secure`: `cookies.secure`, or, unless that is set, whether there are TCP listeners and
+    /// all speak TLS. The server can't detect whether a proxy in front of one without TLS uses https.
+    #[must_use]
+    pub fn secure_cookies(&self) -> bool {
+        let mut tcp =
+            self.listen.iter().filter(|listener| !matches!(listener.address, ListenAddress::Unix(_))).peekable();
+        self.secure_cookies.unwrap_or_else(|| tcp.peek().is_some() && tcp.all(|listener| listener.tls.is_some()))
+    }
+
     /// The configuration with the share of one key in every bound as the server needs it: with `auth: none` all callers
     /// count as one key, which may use the whole.
     #[must_use]

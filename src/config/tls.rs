@@ -102,3 +102,54 @@ fn pem_file(walk: &mut Walk, section: &mut Section, key: &'static str, kind: &st
     walk.error(&field.path, field.node.line, problem);
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Flags, Sources, load};
+
+    const TLS: &str = "tls: {cert: p.pem, key: p.pem}\n";
+
+    /// Loads a file beside a PEM file, with PETSTREAM_LISTEN and `--listen` where they are not empty.
+    fn read(file: &str, variable: &str, flag: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        // Only the markers: whether there is a certificate is checked when it is used.
+        std::fs::write(folder.path().join("p.pem"), "-----BEGIN CERTIFICATE-----\n-----END PRIVATE KEY-----\n")
+            .unwrap();
+        std::fs::write(folder.path().join("petstream.yaml"), file).unwrap();
+        let listen = (!flag.is_empty()).then(|| flag.to_owned());
+        let sources = Sources {
+            flags: Flags { listen, ..Flags::default() },
+            environment: [("PETSTREAM_LISTEN".to_owned(), variable.to_owned())].into_iter().collect(),
+            folder: folder.path().to_owned(),
+        };
+        load(&sources).unwrap().config
+    }
+
+    fn speaks_tls(config: &Config) -> Vec<bool> {
+        config.listen.iter().map(|listener| listener.tls.is_some()).collect()
+    }
+
+    #[test]
+    fn the_certificate_at_the_top_covers_every_tcp_listener_whatever_sets_its_address_and_no_unix_socket() {
+        assert_eq!(speaks_tls(&read(TLS, "", "")), [true]);
+        assert!(read(TLS, "", "").listen_is_default);
+        assert_eq!(speaks_tls(&read("", "", "")), [false]);
+        assert_eq!(speaks_tls(&read(TLS, "127.0.0.1:1,unix:p.sock,systemd", "")), [true, false, true]);
+        assert_eq!(speaks_tls(&read(TLS, "", "unix:p.sock,127.0.0.1:1")), [false, true]);
+        let file = format!("{TLS}listen: [127.0.0.1:1, unix:p.sock, {{address: 127.0.0.1:2, tls: false}}]\n");
+        assert_eq!(speaks_tls(&read(&file, "", "")), [true, false, false]);
+        // A variable replaces the whole list of the file, with the settings of its entries.
+        assert_eq!(speaks_tls(&read(&file, "127.0.0.1:2", "")), [true]);
+    }
+
+    #[test]
+    fn cookies_are_secure_where_every_tcp_listener_speaks_tls_unless_the_file_says_otherwise() {
+        let secure = |file: &str, variable: &str| read(file, variable, "").secure_cookies();
+        assert!(secure(TLS, "") && secure(TLS, "127.0.0.1:1,unix:p.sock"));
+        // Behind a unix socket there is a proxy, and what that speaks is not known.
+        assert!(!secure("", "") && !secure(TLS, "unix:p.sock"));
+        assert!(!secure(&format!("{TLS}listen: [127.0.0.1:1, {{address: 127.0.0.1:2, tls: false}}]\n"), ""));
+        assert!(!secure(&format!("{TLS}cookies: {{secure: false}}\n"), ""));
+        assert!(!secure("cookies:\n  secure:\n", "") && secure("cookies: {secure: true}\n", ""));
+    }
+}

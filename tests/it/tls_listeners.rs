@@ -1,6 +1,6 @@
 //! TLS for clients: certificates that are replaced while streams run, certificates of clients as API keys.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -145,4 +145,24 @@ async fn a_client_without_a_certificate_is_refused_where_one_is_required() {
     // Plain text is not answered either.
     let plain = TcpStream::connect(server.address).await.unwrap();
     assert!(!exchange(plain, &get("/v1/models", "x")).await.starts_with("HTTP/"));
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_begin_in_time_is_closed_without_an_answer() {
+    let authority = Authority::new();
+    let own = authority.issue(&["127.0.0.1"]);
+    let yaml = "listen: {address: 127.0.0.1:0, proxy_protocol: true}\nauth: none\nlimits: {header_read: 1s}\n";
+    let server = Server::start_listening(&format!("{yaml}{TLS}"), &files(&own, "")).await;
+    let begins = [b"".as_slice(), b"PROXY TCP4 ", b"PROXY UNKNOWN\r\n", b"PROXY UNKNOWN\r\n\x16\x03\x01\x02\x00"];
+    let closed = begins.map(async |sent| {
+        let begin = Instant::now();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        // Bytes of a handshake that the server has not read make the end a reset.
+        let _ = soon("the server to close the connection", stream.read_to_end(&mut answer)).await;
+        assert_eq!(answer, b"", "{sent:?}");
+        assert!(begin.elapsed() >= Duration::from_secs(1), "{sent:?}: {:?}", begin.elapsed());
+    });
+    futures_util::future::join_all(closed).await;
 }

@@ -27,9 +27,13 @@ after(async () => {
   if (failures.length > 0) throw new AggregateError(failures, failures.map(String).join('\n'));
 });
 
-/** Starts a server in its own temporary folder with a clean environment. It is stopped after the tests of this file. */
-export async function serve(configuration) {
+/**
+ * Starts a server in its own temporary folder with a clean environment. It is stopped after the tests of this file.
+ * `files` are the names and contents of other files in the folder.
+ */
+export async function serve(configuration, files = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'petstream-'));
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
   // JSON is valid YAML.
   await writeFile(join(folder, 'petstream.yaml'), JSON.stringify(configuration));
   const server = spawn(BINARY, ['--listen', '127.0.0.1:0', '--log-format', 'json'], {

@@ -1,9 +1,13 @@
 """Fixtures: the two routes to the local model, and their clients."""
 
+import json
+import subprocess
+
 import openai
 import pytest
 
-from petstream import KEY, Route
+from certificates import Authority
+from petstream import KEY, TIMEOUT, Route
 
 pytest_plugins = ["serving"]
 
@@ -74,3 +78,24 @@ def ask(client, route):
     return create
 
 
+@pytest.fixture
+def curl(tmp_path):
+    """Runs curl; its exit status must be 0. Returns the status line's code, the headers and the body."""
+
+    def run(url: str, *arguments: str, body: dict | None = None) -> tuple[int, dict[str, str], bytes]:
+        data = [] if body is None else ["--data", json.dumps(body)]
+        head = tmp_path / "head"
+        command = ["curl", "-q", "-sS", "-N", "--max-time", str(TIMEOUT), "-D", head, *arguments, *data, url]
+        done = subprocess.run(command, capture_output=True, timeout=2 * TIMEOUT)
+        assert done.returncode == 0, done.stderr.decode()
+        status, *lines = head.read_text().strip().splitlines()
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        return int(status.split()[1]), headers, done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Issues the certificates of servers and clients."""
+    return Authority()

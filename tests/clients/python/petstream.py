@@ -25,19 +25,24 @@ class Petstream:
 
     `configuration` is the content of its petstream.yaml. The environment is empty except for the key, so that variables
     such as OPENAI_BASE_URL have no effect. `key` is the server's API key; without one it generates its own and prints it.
+    `files` are the names and texts of others in the folder. A configuration with `listen` decides where the server
+    listens: `url` is the first of its addresses.
     """
 
-    def __init__(self, folder: Path, configuration: dict, key: str | None = KEY):
+    def __init__(self, folder: Path, configuration: dict, key: str | None = KEY, files: dict[str, str] | None = None):
         folder.mkdir(parents=True)
-        # JSON is valid YAML.
-        (folder / "petstream.yaml").write_text(json.dumps(configuration))
+        self.folder = folder
+        self.configure(configuration)
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
+        listen = [] if "listen" in configuration else ["--listen", "127.0.0.1:0"]
         self._tail: deque[str] = deque(maxlen=50)
         self._unexpected: list[str] = []
         self._ready = threading.Event()
         self.printed = folder / "stdout"
         with self.printed.open("w") as stdout:
             self._process = subprocess.Popen(
-                [BINARY, "--listen", "127.0.0.1:0", "--log-format", "json", "--print-key"],
+                [BINARY, *listen, "--log-format", "json", "--print-key"],
                 cwd=folder,
                 env={"PETSTREAM_API_KEY": key} if key else {},
                 stdin=subprocess.DEVNULL,
@@ -61,7 +66,7 @@ class Petstream:
                 # Not a log record: a panic.
                 self._unexpected.append(line)
                 continue
-            if message.startswith(LISTENING):
+            if message.startswith(LISTENING) and not self._ready.is_set():
                 self.url = message.removeprefix(LISTENING)
                 self._ready.set()
         self._ready.set()
@@ -69,6 +74,23 @@ class Petstream:
     @property
     def base_url(self) -> str:
         return f"{self.url}/v1"
+
+    def configure(self, configuration: dict) -> None:
+        """Replaces petstream.yaml."""
+        # JSON is valid YAML.
+        (self.folder / "petstream.yaml").write_text(json.dumps(configuration))
+
+    def reload(self) -> None:
+        """`petstream reload`, which must report nothing."""
+        done = subprocess.run(
+            [BINARY, "reload"], cwd=self.folder, env={}, capture_output=True, text=True, timeout=TIMEOUT
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "OK\n", "")
+
+    def requests(self, path: str) -> list[dict]:
+        """The lines of the log about requests for this path, of the last lines."""
+        records = [json.loads(line) for line in list(self._tail) if line.startswith("{")]
+        return [record for record in records if record.get("path") == path]
 
     def pets(self, **query) -> list[dict]:
         """The pets of the inventory that match the query, at most 100."""

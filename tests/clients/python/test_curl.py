@@ -12,23 +12,6 @@ AUTHORIZATION = f"Authorization: Bearer {KEY}"
 QUESTION = {"messages": [{"role": "user", "content": "What can you do?"}]}
 
 
-@pytest.fixture
-def curl(tmp_path):
-    """Runs curl; its exit status must be 0. Returns the status line's code, the headers and the body."""
-
-    def run(url: str, *arguments: str, body: dict | None = None) -> tuple[int, dict[str, str], bytes]:
-        data = [] if body is None else ["--data", json.dumps(body)]
-        head = tmp_path / "head"
-        command = ["curl", "-q", "-sS", "-N", "--max-time", str(TIMEOUT), "-D", head, *arguments, *data, url]
-        done = subprocess.run(command, capture_output=True, timeout=2 * TIMEOUT)
-        assert done.returncode == 0, done.stderr.decode()
-        status, *lines = head.read_text().strip().splitlines()
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        return int(status.split()[1]), headers, done.stdout
-
-    return run
-
-
 def compact(value) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 

@@ -171,6 +171,17 @@ pub(super) fn connections() -> Vec<Driver> {
 pub(super) fn control() -> Vec<Driver> {
     vec![
         driver(
+            "a header of the PROXY protocol; the time of it and of the TLS handshake",
+            [
+                ("4 KiB", Constant("src/app/listen/proxy_protocol.rs", "const MAX_HEADER_LEN: usize = 4 * 1024;")),
+                ("10 s", Setting(Limits::default().header_read == Duration::from_secs(10))),
+            ],
+            &[
+                ("tests/it/listeners.rs", "the_proxy_protocol_names_the_client_for_the_throttle_of_wrong_keys"),
+                ("tests/it/tls_listeners.rs", "a_connection_that_does_not_begin_in_time_is_closed_without_an_answer"),
+            ],
+        ),
+        driver(
             "connections to the control socket; a line there; the time of it",
             [
                 ("4;", Constant("src/app/control.rs", "const MAX_CONNECTIONS: usize = 4;")),
