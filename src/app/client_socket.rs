@@ -33,19 +33,28 @@ pub(super) struct ClientSocket {
     /// The end of the current wait. Allocated at the first one: most connections never wait.
     write_timer: Option<Pin<Box<Sleep>>>,
     write_waits: bool,
+    /// The bytes that the client had been sent when a write last made progress, where writes are buffered.
+    sent: u64,
     /// Set while the connection lingers after its last byte.
     linger_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientSocket {
     pub(super) const fn new(stream: ClientStream, write_idle: Duration, ends_at: ResponseDeadline) -> Self {
-        Self { stream, write_idle, ends_at, write_timer: None, write_waits: false, linger_timer: None }
+        Self { stream, write_idle, ends_at, write_timer: None, write_waits: false, sent: 0, linger_timer: None }
     }
 
     /// The result of a write; an error if the client has taken nothing for too long, or the answer's time is up.
     fn check_timeout<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if write.is_ready() {
+        // TLS accepts a record although nothing can be sent: that is no progress of the client's.
+        let has_progressed = match self.stream.sent() {
+            None => write.is_ready(),
+            Some(sent) => std::mem::replace(&mut self.sent, sent) != sent,
+        };
+        if has_progressed {
             self.write_waits = false;
+        }
+        if write.is_ready() {
             return write;
         }
         let until = Instant::now() + self.write_idle;
@@ -114,7 +123,9 @@ impl Socket for ClientSocket {
     /// lose the last answer to the reset, for example a 413 for a body that was not read.
     fn poll_close(&mut self, cx: &mut Context<'_>, unread: bool) -> Poll<io::Result<()>> {
         if self.linger_timer.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            // Of TLS, the last record may have to wait.
+            let shutdown = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.check_timeout(cx, shutdown))?;
             if !unread && !self.stream.has_unread() {
                 return Poll::Ready(Ok(()));
             }

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use crate::http::server::ServerTls;
+use crate::wire::api_key::CertificateName;
 
 /// Bytes that the kernel accepts before it has sent them (`TCP_NOTSENT_LOWAT`). Without a bound it reports that a full
 /// send buffer can be written to only when a third is free, which may be megabytes: a slow reader would look like a
@@ -32,9 +33,16 @@ pub(super) enum ClientStream {
     Tls(Box<TlsClient>),
 }
 
+/// The socket beneath TLS, which buffers what is written: progress is seen here only.
+struct CountedTcp {
+    tcp: TcpStream,
+    /// Bytes that the socket has accepted.
+    sent: u64,
+}
+
 /// A TLS connection.
 pub(super) struct TlsClient {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<CountedTcp>,
     /// The last read has found that no decrypted byte is left, and none can be until the socket is readable.
     is_drained: bool,
 }
@@ -59,7 +67,7 @@ impl ClientStream {
     pub(super) async fn with_tls(self, tls: &ServerTls) -> io::Result<Self> {
         match self {
             Self::Tcp(tcp) => {
-                let stream = tls.accept(tcp).await?;
+                let stream = tls.accept(CountedTcp { tcp, sent: 0 }).await?;
                 Ok(Self::Tls(Box::new(TlsClient { stream, is_drained: false })))
             }
             other => Ok(other),
@@ -67,7 +75,7 @@ impl ClientStream {
     }
 
     /// The names in the client's certificate; none without one.
-    pub(super) fn certificate_names(&self) -> Vec<String> {
+    pub(super) fn certificate_names(&self) -> Vec<CertificateName> {
         match self {
             Self::Tls(tls) => ServerTls::client_names(tls.stream.get_ref().1),
             _ => Vec::new(),
@@ -81,7 +89,7 @@ impl ClientStream {
             let ready = match self {
                 Self::Tcp(tcp) => tcp.ready(Interest::READABLE).await?,
                 Self::Unix(unix) => unix.ready(Interest::READABLE).await?,
-                Self::Tls(tls) => tls.stream.get_ref().0.ready(Interest::READABLE).await?,
+                Self::Tls(tls) => tls.stream.get_ref().0.tcp.ready(Interest::READABLE).await?,
             };
             // An answer that is no news clears the readiness, so that the next round waits for further bytes.
             let peek = || {
@@ -91,7 +99,7 @@ impl ClientStream {
             let peeked = match self {
                 Self::Tcp(tcp) => tcp.try_io(Interest::READABLE, peek),
                 Self::Unix(unix) => unix.try_io(Interest::READABLE, peek),
-                Self::Tls(tls) => tls.stream.get_ref().0.try_io(Interest::READABLE, peek),
+                Self::Tls(tls) => tls.stream.get_ref().0.tcp.try_io(Interest::READABLE, peek),
             };
             match peeked {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -113,12 +121,20 @@ impl ClientStream {
         Ok(())
     }
 
+    /// The bytes that the socket has accepted, where writes are buffered above it; none where they are not.
+    pub(super) fn sent(&self) -> Option<u64> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Tls(tls) => Some(tls.stream.get_ref().0.sent),
+        }
+    }
+
     /// Ready when a read may succeed.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(tcp) => tcp.poll_read_ready(cx),
             Self::Unix(unix) => unix.poll_read_ready(cx),
-            Self::Tls(tls) if tls.is_drained => tls.stream.get_ref().0.poll_read_ready(cx),
+            Self::Tls(tls) if tls.is_drained => tls.stream.get_ref().0.tcp.poll_read_ready(cx),
             Self::Tls(_) => Poll::Ready(Ok(())),
         }
     }
@@ -135,8 +151,51 @@ impl ClientStream {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls.stream.get_mut().0).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut tls.stream.get_mut().0.tcp).poll_read(cx, buf),
         }
+    }
+}
+
+impl CountedTcp {
+    fn counted(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &written {
+            self.sent += *count as u64;
+        }
+        written
+    }
+}
+
+impl AsyncRead for CountedTcp {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for CountedTcp {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.counted(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.counted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }
 
@@ -155,7 +214,7 @@ impl AsFd for ClientStream {
         match self {
             Self::Tcp(tcp) => tcp.as_fd(),
             Self::Unix(unix) => unix.as_fd(),
-            Self::Tls(tls) => tls.stream.get_ref().0.as_fd(),
+            Self::Tls(tls) => tls.stream.get_ref().0.tcp.as_fd(),
         }
     }
 }

@@ -46,7 +46,7 @@ impl ConnectionFactory {
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let names = stream.certificate_names();
-        let hashes = || names.iter().map(|name| KeyHash::of_certificate(name)).collect();
+        let hashes = || names.iter().map(KeyHash::of_certificate).collect();
         let certificates = (!names.is_empty()).then(hashes);
         let serving = self.serving.clone();
         let now = serving.load();

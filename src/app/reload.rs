@@ -5,6 +5,7 @@
 //! the other. Dropping the future of a reload is safe: then nothing has changed, or everything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -18,6 +19,9 @@ use super::state::{self, Adapters};
 use crate::api::AppState;
 use crate::config::{Config, ConfigError, FileVersion, Loaded, ReloadMode, Sources, file_version, load};
 use crate::http::server::LoadedTls;
+
+/// Longest time to read the configuration and the files that it names.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +76,14 @@ impl Reloader {
             let version = loaded.as_ref().map_or_else(|_| file_version(&sources), |loaded| loaded.version);
             (loaded, version)
         });
-        let (loaded, version) = match read.await {
-            Ok(read) => read,
-            Err(panic) => return self.reject(cause, vec![panic.to_string()]),
+        // A file may be a pipe, or on a server that does not answer: later reloads must not wait for it.
+        let (loaded, version) = match tokio::time::timeout(READ_TIMEOUT, read).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(panic)) => return self.reject(cause, vec![panic.to_string()]),
+            Err(_elapsed) => {
+                let problem = "the configuration, or a file that it names, could not be read within 10 s";
+                return self.reject(cause, vec![problem.to_owned()]);
+            }
         };
         in_force.version = version;
         match loaded {

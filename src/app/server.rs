@@ -83,19 +83,20 @@ impl Server {
     }
 }
 
-/// The next connection, once a permit is free. Further ones wait in the kernel's queue.
+/// The next connection, once a permit is free. Further ones wait in the kernel's queue, except for the one that is held
+/// here.
 async fn accept(
     listener: &Listener,
     permits: &Arc<Semaphore>,
 ) -> (AcceptedSocket, Option<SocketAddr>, OwnedSemaphorePermit) {
     loop {
-        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
-            // Unreachable: the semaphore is never closed.
-            std::future::pending::<()>().await;
-            continue;
-        };
+        // The permit last, so that an idle listener keeps none from the others.
         match listener.accept().await {
-            Ok((socket, peer)) => return (socket, peer, permit),
+            Ok((socket, peer)) => match Arc::clone(permits).acquire_owned().await {
+                Ok(permit) => return (socket, peer, permit),
+                // Unreachable: the semaphore is never closed.
+                Err(_closed) => std::future::pending::<()>().await,
+            },
             Err(error) => {
                 tracing::warn!(%error, listener = %listener.address, "a connection can't be accepted");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;

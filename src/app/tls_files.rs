@@ -5,6 +5,7 @@
 //! is replaced, change nothing: the last pair stays in use, an error is logged, and they are tried again when a file
 //! changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::file_stamp::FileStamp;
@@ -20,6 +21,8 @@ pub(super) struct TlsFilesWatcher(Vec<Watched>);
 
 struct Watched {
     tls: ServerTls,
+    /// The certificate that was put in use last, here. A reload of the configuration may have put another one in use.
+    last: Arc<LoadedTls>,
     /// The versions that were read last.
     read: Vec<Option<FileStamp>>,
     /// The versions at the last check.
@@ -30,7 +33,8 @@ impl TlsFilesWatcher {
     /// Watches the files of these listeners.
     pub(super) fn new(listeners: Vec<ListenerTls>) -> Self {
         // No version is known as read: a file may have changed since it was read at the start.
-        let watched = |ListenerTls { tls, .. }| Watched { tls, read: Vec::new(), checked: Vec::new() };
+        let watched =
+            |ListenerTls { tls, .. }| Watched { last: tls.current(), tls, read: Vec::new(), checked: Vec::new() };
         Self(listeners.into_iter().map(watched).collect())
     }
 
@@ -47,10 +51,14 @@ impl TlsFilesWatcher {
 
 impl Watched {
     async fn check(&mut self) {
+        let used = self.tls.current();
+        if !Arc::ptr_eq(&used, &self.last) {
+            // The files may be others, or have been read before their last change.
+            self.last = Arc::clone(&used);
+            self.read.clear();
+        }
         let mut current = Vec::new();
-        // A reload of the configuration may have named others.
-        let used = self.tls.files();
-        for file in files(&used) {
+        for file in files(used.files()) {
             current.push(FileStamp::of(&file.path).await);
         }
         let settled = current == self.checked;
@@ -59,13 +67,23 @@ impl Watched {
             return;
         }
         let is_first = self.read.is_empty();
+        let is_complete = current.iter().all(Option::is_some);
         self.read = current;
-        let file = used.cert.shown.clone();
+        let file = &used.files().cert.shown;
+        if !is_complete {
+            // A pipe would be waited for.
+            return tracing::error!(file, "a certificate, its key or client_ca is no file; the last one stays in use");
+        }
+        let wanted = used.files().clone();
         // Parsing takes a while, and must not delay other tasks of this thread.
-        let Ok(read) = tokio::task::spawn_blocking(move || LoadedTls::read(&used)).await else { return };
+        let Ok(read) = tokio::task::spawn_blocking(move || LoadedTls::read(&wanted)).await else { return };
         match read {
             Ok(loaded) => {
-                self.tls.replace(loaded);
+                let loaded = Arc::new(loaded);
+                if !self.tls.replace_if_current(&used, Arc::clone(&loaded)) {
+                    return;
+                }
+                self.last = loaded;
                 if !is_first {
                     tracing::info!(file, "a certificate was read again");
                 }

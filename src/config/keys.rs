@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::wire::api_key::{KeyHash, Scope, Scopes};
+use crate::wire::api_key::{CertificateName, KeyHash, Scope, Scopes};
 
 use super::error::{ConfigError, Origin};
 use super::limits::{RateLimits, rates};
@@ -76,17 +76,17 @@ fn key(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
     let own = walk.take(&mut section, "limits");
     let limits = rates(walk, &join(&path, "limits"), own);
     walk.finish(section);
-    let certificate = certificate.map(|name| KeyHash::of_certificate(&name));
+    let certificate = certificate.as_ref().map(KeyHash::of_certificate);
     let (hash, file) = secret.or_else(|| Some((certificate?, None)))?;
     let certificate = certificate.filter(|other| *other != hash);
     Some(KeyConfig { name: name?, hash, certificate, file, expires_at, models, scopes, limits })
 }
 
 /// Parses a name in a certificate: a DNS name or a URI, as it is written there.
-fn certificate(value: &Value) -> Result<String, String> {
+fn certificate(value: &Value) -> Result<CertificateName, String> {
     let fits = |text: &&str| (1..=2_048).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     let text = value.as_text().filter(fits).ok_or("a DNS name or URI of a certificate, such as spiffe://prod/shop")?;
-    Ok(if text.contains("://") { text.to_owned() } else { text.to_ascii_lowercase() })
+    Ok(CertificateName::parse(text))
 }
 
 /// The hash of the secret, and the file of the secret if there is one.

@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use futures_util::future::Either;
-use http::header::{AUTHORIZATION, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{AUTHORIZATION, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::{Layer, Service};
 
 use super::authenticator::Authenticator;
@@ -26,6 +26,8 @@ use crate::error::problem::Problem;
 use crate::error::{Denied, Surface};
 use crate::store::StoreError;
 use crate::wire::api_key::{KeyHash, Scope, mask};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The access to a route.
 #[derive(Clone)]
@@ -176,6 +178,7 @@ impl Check {
         };
         // A key in the request is meant for it, and takes the place of the certificate of the connection.
         let certificates = request.context.connection.certificates.as_deref().unwrap_or_default();
+        let certificates = if is_cross_site(headers) { &[] } else { certificates };
         if (anonymous.is_some() || !certificates.is_empty()) && !headers.contains_key(AUTHORIZATION) {
             let known = |key: &KeyHash| Some(self.context(self.authenticator.find_known(key)?, *key, scope));
             let anonymous = || anonymous.as_ref().map(|anonymous| AuthContext::without_key(Arc::clone(anonymous)));
@@ -237,6 +240,16 @@ impl Check {
             AuthPolicy::Open(_) => None,
             AuthPolicy::Key { browsers, .. } => browsers.as_ref(),
         }
+    }
+}
+
+/// Whether a page of another site has caused the request. A browser adds the certificate to it as it adds cookies, without
+/// the page's knowledge of any secret, so the certificate stands for no key then (Fetch Metadata, section 2.2; browsers
+/// that do not send `sec-fetch-site` send `origin`).
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    match headers.get(SEC_FETCH_SITE) {
+        Some(site) => site != "same-origin" && site != "none",
+        None => headers.contains_key(ORIGIN),
     }
 }
 

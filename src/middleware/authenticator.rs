@@ -31,6 +31,9 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Most addresses that are counted separately.
 const MAX_ADDRESSES: usize = 65_536;
 
+/// Stands for clients that are not counted by their address. No client has it.
+const NO_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
 /// Failures by address.
 type Failures = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Clock, NoOpMiddleware<Nanos>>;
 
@@ -120,8 +123,9 @@ impl Authenticator {
     /// Makes guessing slow without ever making a valid key slow: only the answer to a failure is delayed. Where too
     /// many are delayed already, returns the `retry-after` instead: a faster answer would be a reward.
     pub(super) async fn throttle_failures(&self, peer: Option<IpAddr>) -> Option<Duration> {
-        let peer = peer?;
-        let Err(not_yet) = self.failures.check_key(&self.slot(network(peer))) else { return None };
+        // Clients without an address, behind unix sockets, share one.
+        let address = peer.map_or(NO_ADDRESS, network);
+        let Err(not_yet) = self.failures.check_key(&self.slot(address)) else { return None };
         let Ok(_permit) = self.delayed.try_acquire() else { return Some(MAX_DELAY) };
         tokio::time::sleep(not_yet.wait_time_from(self.clock.now()).min(MAX_DELAY)).await;
         None
@@ -136,7 +140,7 @@ impl Authenticator {
             known = self.failures.len();
             self.purge_at.store((known * 2).clamp(FIRST_PURGE, MAX_ADDRESSES), Ordering::Relaxed);
         }
-        if known >= MAX_ADDRESSES { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { address }
+        if known >= MAX_ADDRESSES { NO_ADDRESS } else { address }
     }
 
     /// Whether idle addresses may be removed now: at most once in [`PURGE_INTERVAL`].

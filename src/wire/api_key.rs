@@ -68,11 +68,15 @@ impl KeyHash {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// What stands for the secret of a key that is a client's certificate, by a name in it: a DNS name in lower case, or
-    /// a URI. No secret has this hash: the zero byte in front of the name is in none.
+    /// What stands for the secret of a key that is a client's certificate, by a name in it. No secret has this hash: the
+    /// zero byte in front of the name is in none.
     #[must_use]
-    pub fn of_certificate(name: &str) -> Self {
-        Self(Sha256::new().chain_update(b"certificate\0").chain_update(name).finalize().into())
+    pub fn of_certificate(name: &CertificateName) -> Self {
+        let (kind, name): (&[u8], _) = match name {
+            CertificateName::Dns(name) => (b"certificate dns\0", name),
+            CertificateName::Uri(name) => (b"certificate uri\0", name),
+        };
+        Self(Sha256::new().chain_update(kind).chain_update(name).finalize().into())
     }
 
     /// Parses 64 hexadecimal digits; none for anything else.
@@ -131,6 +135,36 @@ impl std::fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A few digits would be enough to find a short secret by trying.
         f.write_str("KeyHash(…)")
+    }
+}
+
+/// A name in the certificate of a client (RFC 5280, section 4.2.1.6). A DNS name and a URI of the same text are different
+/// names: an authority may be allowed to issue one of them only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateName {
+    /// In lower case: letters of either case are the same.
+    Dns(String),
+    /// As it is written.
+    Uri(String),
+}
+
+impl CertificateName {
+    /// A DNS name.
+    #[must_use]
+    pub fn dns(name: &str) -> Self {
+        Self::Dns(name.to_ascii_lowercase())
+    }
+
+    /// A URI.
+    #[must_use]
+    pub fn uri(name: &str) -> Self {
+        Self::Uri(name.to_owned())
+    }
+
+    /// The name that an operator has written: a URI has a colon, a DNS name has none.
+    #[must_use]
+    pub fn parse(name: &str) -> Self {
+        if name.contains(':') { Self::uri(name) } else { Self::dns(name) }
     }
 }
 

@@ -37,9 +37,10 @@ fn last_untrusted(
     }
     let mut client = None;
     let lines = headers.get_all(name).iter().rev();
-    let elements = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+    let elements = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     for element in elements.take(MAX_HOPS) {
-        let Some(address) = parse(element) else { break };
+        // Only what can't be read ends the search: an attacker may have begun the line.
+        let Some(address) = std::str::from_utf8(element).ok().and_then(&parse) else { break };
         client = Some(address);
         if !trusted(address) {
             break;
@@ -93,6 +94,14 @@ mod tests {
         assert_eq!(for_("203.0.113.7, unknown, 10.0.0.2").as_deref(), Some("10.0.0.2"));
         assert_eq!(client(&[(X_FORWARDED_FOR, "1.1.1.1"), (X_FORWARDED_FOR, "2.2.2.2")]).as_deref(), Some("2.2.2.2"));
         assert_eq!(client(&[]), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_end_the_search_where_they_are() {
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 203.0.113.7, 10.0.0.2").unwrap());
+        let trusted = |address: IpAddr| address.to_string().starts_with("10.");
+        assert_eq!(client_address(&headers, trusted), Some("203.0.113.7".parse().unwrap()));
     }
 
     #[test]

@@ -27,9 +27,8 @@ impl UnixPath {
     /// Those of the system; another file or a live socket at `path`; an unknown owner.
     pub(super) fn bind(path: &Path, mode: u32, owner: Option<&str>, backlog: u32) -> Result<(UnixListener, Self)> {
         check_free(path)?;
-        let own = Temporary::beside(path);
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(&own.0)?)?;
+        let own = Temporary::bind(&socket, path)?;
         if let Some(owner) = owner {
             let (user, group) = ids(owner)?;
             chown(&own.0, user, group)?;
@@ -60,9 +59,14 @@ impl Drop for UnixPath {
 struct Temporary(PathBuf);
 
 impl Temporary {
-    fn beside(path: &Path) -> Self {
+    /// Binds `socket` at a random name beside `path`: in containers that share a folder, processes have the same ids.
+    fn bind(socket: &Socket, path: &Path) -> Result<Self> {
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).map_err(Error::from)?;
         // Short: the length of a socket's path is limited.
-        Self(path.with_file_name(format!(".{:x}", std::process::id())))
+        let own = path.with_file_name(format!(".{}", hex::encode(bytes)));
+        socket.bind(&SockAddr::unix(&own)?)?;
+        Ok(Self(own))
     }
 }
 

@@ -10,12 +10,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use webpki::EndEntityCert;
 
 use crate::config::{ClientAuth, PemFile, TlsFiles};
+use crate::wire::api_key::CertificateName;
 
 /// Most plaintext that a connection holds before it is encrypted and sent, bytes: as much as one record has.
 const MAX_BUFFERED: usize = 16 * 1024;
@@ -39,6 +40,12 @@ impl LoadedTls {
     /// A file that can't be read or has no such content; a key that is not the certificate's.
     pub fn read(files: &TlsFiles) -> Result<Self, ServerTlsError> {
         Ok(Self { files: files.clone(), config: Arc::new(read(files)?) })
+    }
+
+    /// Its files.
+    #[must_use]
+    pub const fn files(&self) -> &TlsFiles {
+        &self.files
     }
 }
 
@@ -74,10 +81,17 @@ impl ServerTls {
         Ok(Self(Arc::new(ArcSwap::from_pointee(LoadedTls::read(files)?))))
     }
 
-    /// The files of the certificate in use.
+    /// The certificate in use.
     #[must_use]
-    pub fn files(&self) -> TlsFiles {
-        self.0.load().files.clone()
+    pub fn current(&self) -> Arc<LoadedTls> {
+        self.0.load_full()
+    }
+
+    /// As [`ServerTls::replace`], unless another certificate than `expected` is in use meanwhile. Returns whether it was
+    /// replaced.
+    #[must_use]
+    pub fn replace_if_current(&self, expected: &Arc<LoadedTls>, with: Arc<LoadedTls>) -> bool {
+        Arc::ptr_eq(&*self.0.compare_and_swap(expected, with), expected)
     }
 
     /// Uses another certificate for the handshakes that follow. Connections go on with what they began with. Sessions of
@@ -91,21 +105,21 @@ impl ServerTls {
     /// # Errors
     /// Those of the socket, and of a client that speaks no TLS, ends the handshake, or has no valid certificate where
     /// one is required.
-    pub async fn accept(&self, tcp: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.0.load().config));
-        acceptor.accept_with(tcp, |session| session.set_buffer_limit(Some(MAX_BUFFERED))).await
+        acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(MAX_BUFFERED))).await
     }
 
-    /// The DNS names (in lower case) and URIs in the certificate of a client (RFC 5280, subjectAltName). A common name is
-    /// none of them: RFC 9525 no longer allows it as a name.
+    /// The DNS names and URIs in the certificate of a client (RFC 5280, subjectAltName). A common name is none of them: RFC
+    /// 9525 no longer allows it as a name.
     #[must_use]
-    pub fn client_names(session: &ServerConnection) -> Vec<String> {
+    pub fn client_names(session: &ServerConnection) -> Vec<CertificateName> {
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let Some(certificate) = certificate.and_then(|certificate| EndEntityCert::try_from(certificate).ok()) else {
             return Vec::new();
         };
-        let dns = certificate.valid_dns_names().map(str::to_ascii_lowercase);
-        dns.chain(certificate.valid_uri_names().map(str::to_owned)).collect()
+        let dns = certificate.valid_dns_names().map(CertificateName::dns);
+        dns.chain(certificate.valid_uri_names().map(CertificateName::uri)).collect()
     }
 }
 
