@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, LocalSet};
@@ -17,10 +19,11 @@ use crate::http::Connection;
 use crate::result::Result;
 use crate::samples::{Percentiles, Samples};
 use crate::stream_check::{StreamCheck, token_finder};
+use crate::tls;
 use crate::worker::{await_start, read_plan, runtime, write_line};
 use crate::workload::Workload;
 
-/// Held streams that are opened at the same time: more would measure the accept queue.
+/// Connections that are opened at the same time: more would wait in the accept queue.
 const MAX_OPENING: usize = 64;
 /// Tokens after which a held stream counts as begun.
 const TOKENS_OF_BEGUN: usize = 3;
@@ -32,6 +35,8 @@ pub(crate) struct Plan {
     /// API keys of equal length, which requests use in turn.
     pub(crate) keys: Vec<String>,
     pub(crate) workload: Workload,
+    /// The gateway's certificate, as PEM, where it has TLS.
+    pub(crate) certificate: Option<String>,
 }
 
 /// The result.
@@ -70,8 +75,9 @@ impl Measured {
 /// State shared by all clients.
 struct Shared {
     plan: Plan,
+    tls: Option<Arc<ClientConfig>>,
     token_finder: memchr::memmem::Finder<'static>,
-    /// Permits for opening held streams.
+    /// Permits for opening connections.
     opening: Semaphore,
     /// Receives a message for each held stream that has begun.
     begun: mpsc::UnboundedSender<()>,
@@ -98,11 +104,10 @@ pub(crate) fn run() -> Result<()> {
 async fn measure(plan: Plan) -> Result<()> {
     let (begun, mut beginnings) = mpsc::unbounded_channel();
     let (workload, opening) = (plan.workload.clone(), Semaphore::new(MAX_OPENING));
-    let shared = Rc::new(Shared { plan, token_finder: token_finder(), opening, begun });
+    let tls = plan.certificate.as_deref().map(tls::client_config).transpose()?;
+    let shared = Rc::new(Shared { plan, tls, token_finder: token_finder(), opening, begun });
     let mut clients = JoinSet::new();
-    // Held streams open their connections during the measurement: their memory is what is measured.
-    let opened = if workload.held { 0 } else { workload.connections };
-    for index in 0..opened {
+    for index in 0..workload.connections {
         clients.spawn_local(warm(Rc::clone(&shared), index));
     }
     let warmed = clients.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
@@ -111,9 +116,6 @@ async fn measure(plan: Plan) -> Result<()> {
     let mut running = JoinSet::new();
     for client in warmed {
         running.spawn_local(ask_repeatedly(Rc::clone(&shared), client));
-    }
-    for index in opened..workload.connections {
-        running.spawn_local(hold(Rc::clone(&shared), index));
     }
     let mut measured = Measured::default();
     let mut begun_count = 0;
@@ -138,8 +140,16 @@ async fn measure(plan: Plan) -> Result<()> {
     write_line(&serde_json::to_string(&Answers { requests, tokens, seconds, delay, first, first_end })?)
 }
 
+impl Shared {
+    async fn connect(&self) -> Result<Connection> {
+        let _permit = self.opening.acquire().await?;
+        Connection::open(&self.plan.address, self.tls.as_ref()).await
+    }
+}
+
 impl Client {
-    async fn open(plan: &Plan, index: usize) -> Result<Self> {
+    async fn open(shared: &Shared, index: usize) -> Result<Self> {
+        let plan = &shared.plan;
         let (address, key) = (&plan.address, &plan.keys[0]);
         let body = plan.workload.request_body();
         let request = format!(
@@ -150,7 +160,7 @@ impl Client {
         );
         let begin = request.find(key.as_str()).ok_or("no key in the request")?;
         let (request, key) = (request.into_bytes(), begin..begin + key.len());
-        Ok(Self { connection: Connection::open(address).await?, request, key, index, asked: 0 })
+        Ok(Self { connection: shared.connect().await?, request, key, index, asked: 0 })
     }
 
     /// Sends the request once and checks the answer.
@@ -160,6 +170,9 @@ impl Client {
         self.request[self.key.clone()].copy_from_slice(shared.plan.keys[turn].as_bytes());
         self.asked += 1;
         let began = now();
+        if workload.reconnects && self.asked > 1 {
+            self.connection = shared.connect().await?;
+        }
         let status = self.connection.ask(&self.request).await?;
         if status != 200 {
             let body = self.connection.whole().await?;
@@ -203,7 +216,7 @@ impl Client {
 }
 
 async fn warm(shared: Rc<Shared>, index: usize) -> Result<Client> {
-    let mut client = Client::open(&shared.plan, index).await?;
+    let mut client = Client::open(&shared, index).await?;
     for _ in 0..shared.plan.workload.warm {
         client.ask(&shared, &mut Measured::default()).await?;
     }
@@ -218,16 +231,5 @@ async fn ask_repeatedly(shared: Rc<Shared>, mut client: Client) -> Result<Measur
     for _ in 0..workload.requests {
         client.ask(&shared, &mut measured).await?;
     }
-    Ok(measured)
-}
-
-async fn hold(shared: Rc<Shared>, index: usize) -> Result<Measured> {
-    let workload = &shared.plan.workload;
-    sleep(Duration::from_micros(workload.gap * index as u64 / workload.connections as u64)).await;
-    let permit = shared.opening.acquire().await?;
-    let mut client = Client::open(&shared.plan, index).await?;
-    drop(permit);
-    let mut measured = Measured::default();
-    client.ask(&shared, &mut measured).await?;
     Ok(measured)
 }

@@ -11,6 +11,7 @@ use crate::gateways::Kind;
 use crate::procfs::{ProcessorTime, memory};
 use crate::result::Result;
 use crate::samples::median;
+use crate::tls::Certificate;
 use crate::worker::{Role, Worker};
 use crate::workload::Workload;
 
@@ -30,13 +31,27 @@ pub(crate) struct Measurement {
     pub(crate) answers: Answers,
 }
 
-pub(crate) fn measure(kind: &Kind, upstream: &str, workload: &Workload, keys: &[String]) -> Result<Measurement> {
-    let gateway = kind.start(upstream, keys)?;
-    let plan = Plan { address: gateway.address.clone(), keys: keys.to_vec(), workload: workload.clone() };
+/// With a certificate, clients and gateway speak TLS.
+pub(crate) fn measure(
+    kind: &Kind,
+    upstream: &str,
+    workload: &Workload,
+    keys: &[String],
+    certificate: Option<&Certificate>,
+) -> Result<Measurement> {
+    let gateway = kind.start(upstream, keys, certificate)?;
+    let plan = Plan {
+        address: gateway.address.clone(),
+        keys: keys.to_vec(),
+        workload: workload.clone(),
+        certificate: gateway.certificate.clone(),
+    };
     let measured = (|| {
-        let mut clients = Worker::start_clients(Role::Clients, &plan)?;
         let processes = gateway.processes();
-        let (time, empty) = (ProcessorTime::of(&processes), memory(&processes)?);
+        // Before connections are opened, whose memory counts; time counts from then on: without their handshakes.
+        let empty = memory(&processes)?;
+        let mut clients = Worker::start_clients(Role::Clients, &plan)?;
+        let time = ProcessorTime::of(&processes);
         clients.begin()?;
         let held = if workload.held { Some(held_memory(&mut clients, &processes)?) } else { None };
         let answers: Answers = clients.read_result()?;

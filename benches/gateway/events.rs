@@ -28,7 +28,7 @@ pub(crate) struct Measurement {
 }
 
 pub(crate) fn measure(kind: &Kind, upstream: &str, workload: &EventWorkload, keys: &[String]) -> Result<Measurement> {
-    let gateway = kind.start(upstream, keys)?;
+    let gateway = kind.start(upstream, keys, None)?;
     let measured = measure_gateway(&gateway, workload);
     measured.map_err(|failure| format!("{}, {}: {failure}\n{}", workload.name, kind.name(), gateway.log()).into())
 }

@@ -1,23 +1,34 @@
-//! An HTTP/1.1 client connection: one request at a time, the body of the answer piece by piece as it arrives.
+//! An HTTP/1.1 client connection, over TCP or TLS: one request at a time, the body of the answer piece by piece as it
+//! arrives.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::memmem;
+use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::clock::now;
 use crate::result::Result;
+use crate::tls::server_name;
 
 /// A connection to a server.
 pub(crate) struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     buffer: Vec<u8>,
     /// The offset of the first unread byte of the buffer.
     at: usize,
     state: State,
     /// The time of the last read.
     pub(crate) arrived: u64,
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The decoder of the body: what is expected next.
@@ -47,9 +58,17 @@ enum Step {
 }
 
 impl Connection {
-    pub(crate) async fn open(address: &str) -> Result<Self> {
-        let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
+    /// Connects, and does the handshake where there is TLS.
+    pub(crate) async fn open(address: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let socket = match tls {
+            None => Socket::Tcp(tcp),
+            Some(config) => {
+                let stream = TlsConnector::from(Arc::clone(config)).connect(server_name()?, tcp).await?;
+                Socket::Tls(Box::new(stream))
+            }
+        };
         Ok(Self { socket, buffer: Vec::with_capacity(4 << 10), at: 0, state: State::Over, arrived: 0 })
     }
 
@@ -58,7 +77,13 @@ impl Connection {
         if self.at < self.buffer.len() {
             return Err("bytes after the end of an answer".into());
         }
-        self.socket.write_all(request).await?;
+        match &mut self.socket {
+            Socket::Tcp(tcp) => tcp.write_all(request).await?,
+            Socket::Tls(tls) => {
+                tls.write_all(request).await?;
+                tls.flush().await?;
+            }
+        }
         let end = loop {
             if let Some(end) = memmem::find(&self.buffer[self.at..], b"\r\n\r\n") {
                 break self.at + end;
@@ -108,7 +133,11 @@ impl Connection {
         if self.buffer.capacity() - self.buffer.len() < 1024 {
             self.buffer.reserve(16 << 10);
         }
-        if self.socket.read_buf(&mut self.buffer).await? == 0 {
+        let read = match &mut self.socket {
+            Socket::Tcp(tcp) => tcp.read_buf(&mut self.buffer).await?,
+            Socket::Tls(tls) => tls.read_buf(&mut self.buffer).await?,
+        };
+        if read == 0 {
             return Err("the server closed the connection in the middle of an answer".into());
         }
         self.arrived = now();

@@ -24,6 +24,7 @@ mod samples;
 mod stream_check;
 mod subscribers;
 mod table;
+mod tls;
 mod upstream;
 mod worker;
 mod workload;

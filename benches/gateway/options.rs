@@ -19,7 +19,8 @@ pub(crate) struct Options {
     /// How often each gateway is measured with each workload. Default: 3, or 1 with --tiny.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Which of burst, batched, paced, short, plain, hold, events, idle, rest. Default: all.
+    /// Which of burst, batched, paced, short, plain, hold, handshakes, events, idle, rest. Default: all; handshakes only
+    /// with --tls, events, idle and rest only without.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     workloads: Vec<String>,
     /// Which of petstream, nginx (nchan for events), stub (no gateway). Default: all.
@@ -38,6 +39,10 @@ pub(crate) struct Options {
     /// Concurrent streams of burst and paced, in place of 64 and 200; the total of tokens stays the same.
     #[arg(long)]
     pub(crate) streams: Option<usize>,
+    /// TLS between the clients and the gateway: 1.3, the same certificate for all. The upstream stays without TLS, and so
+    /// do the clients of stub.
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// File for the results, as JSON.
     #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/gateway.json"))]
     pub(crate) output: PathBuf,

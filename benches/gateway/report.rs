@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) tiny: bool,
     pub(crate) rounds: usize,
     pub(crate) dialect: &'static str,
+    /// Whether clients and gateways speak TLS.
+    pub(crate) tls: bool,
     pub(crate) versions: Vec<GatewayVersion>,
     pub(crate) left_out: Vec<String>,
     pub(crate) chat: Vec<Section<Workload, completions::Measurement>>,
@@ -60,6 +62,9 @@ impl Report {
             text += &format!("{}: {}\n", versions.gateway, versions.version);
         }
         text += &format!("medians of {} rounds, ratios within them\n", self.rounds);
+        if self.tls {
+            text += "TLS 1.3 between clients and gateway (not with stub), without TLS to the upstream\n";
+        }
         if self.tiny {
             text += "--tiny: shows that everything works, the numbers mean nothing\n";
         }

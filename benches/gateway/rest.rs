@@ -43,7 +43,7 @@ pub(crate) struct Question {
 pub(crate) fn measure(kind: &Kind, upstream: &str, keys: &[String]) -> Result<Measurement> {
     let program = kind.program().ok_or("there is no program")?;
     let program = fs::metadata(program)?.len() as f64 / f64::from(1 << 20);
-    let gateway = kind.start(upstream, keys)?;
+    let gateway = kind.start(upstream, keys, None)?;
     let at_rest = mebibytes(&gateway)?;
     let question = if kind.has_local_model() { Some(ask(&gateway, &keys[0])?) } else { None };
     Ok(Measurement { ready: milliseconds(gateway.ready), memory: at_rest, question, program })

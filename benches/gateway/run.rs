@@ -11,15 +11,19 @@ use crate::options::Options;
 use crate::report::{GatewayVersion, Report};
 use crate::result::Result;
 use crate::table::Section;
+use crate::tls::Certificate;
 use crate::worker::{Worker, write_line};
-use crate::workload::{Workload, event_workloads, workloads};
+use crate::workload::{HANDSHAKES, Workload, event_workloads, workloads};
 use crate::{completions, events, rest};
 
 /// File descriptors that a process needs besides its connections.
 const OWN_FILES: u64 = 1_000;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let (kinds, left_out) = options.kinds()?;
+    let (kinds, mut left_out) = options.kinds()?;
+    if options.tls {
+        left_out.push("events, idle and rest are measured without --tls: left out".to_owned());
+    }
     left_out.iter().for_each(|line| print_progress(line));
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
     let (_upstream, upstream) = Worker::start_upstream(options.dialect.name())?;
@@ -30,15 +34,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         tiny: options.tiny,
         rounds: options.rounds(),
         dialect: options.dialect.name(),
+        tls: options.tls,
         versions: kinds.iter().filter_map(|kind| Some(GatewayVersion::new(kind.name(), kind.version()?))).collect(),
         left_out,
         chat: Vec::new(),
         events: Vec::new(),
         rest: Vec::new(),
     };
+    let certificate = if options.tls { Some(Certificate::generate()?) } else { None };
     for workload in selected_workloads(options) {
         let rounds = rounds(&kinds, options.rounds(), &workload.name, |kind| {
-            completions::measure(kind, &upstream, &workload, &keys)
+            completions::measure(kind, &upstream, &workload, &keys, certificate.as_ref())
         })?;
         report.chat.push(Section { workload, rounds });
     }
@@ -47,14 +53,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let event_workloads =
         event_workloads(options.tiny, max_connections).into_iter().filter(|workload| options.runs(&workload.name));
     let with_events: Vec<_> = kinds.iter().filter(|kind| kind.has_events()).cloned().collect();
-    for workload in event_workloads.filter(|_| !with_events.is_empty()) {
+    for workload in event_workloads.filter(|_| !with_events.is_empty() && !options.tls) {
         let rounds = rounds(&with_events, options.rounds(), &workload.name, |kind| {
             events::measure(kind, &upstream, &workload, &keys)
         })?;
         report.events.push(Section { workload, rounds });
     }
     let with_program: Vec<_> = kinds.iter().filter(|kind| kind.program().is_some()).cloned().collect();
-    if options.runs(rest::NAME) && !with_program.is_empty() {
+    if options.runs(rest::NAME) && !options.tls && !with_program.is_empty() {
         let rounds = rounds(&with_program, options.rounds(), rest::NAME, |kind| rest::measure(kind, &upstream, &keys))?;
         report.rest.push(Section { workload: rest::NAME, rounds });
     }
@@ -64,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn selected_workloads(options: &Options) -> Vec<Workload> {
     let mut selected = workloads(options.tiny);
-    selected.retain(|workload| options.runs(&workload.name));
+    selected.retain(|workload| options.runs(&workload.name) && (options.tls || workload.name != HANDSHAKES));
     for workload in selected.iter_mut().filter(|workload| ["burst", "paced"].contains(&workload.name.as_str())) {
         let Some(streams) = options.streams else { continue };
         let all = workload.connections * workload.requests;

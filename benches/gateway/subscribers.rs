@@ -124,7 +124,7 @@ async fn measure(plan: Plan) -> Result<()> {
 
 impl Subscriber {
     async fn subscribe(plan: &Plan) -> Result<Self> {
-        let mut connection = Connection::open(&plan.address).await?;
+        let mut connection = Connection::open(&plan.address, None).await?;
         let (events, address, headers) = (&plan.events, &plan.address, &plan.headers);
         let request = format!("GET {events} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n{headers}\r\n");
         let status = connection.ask(request.as_bytes()).await?;
@@ -170,7 +170,7 @@ async fn publish(plan: Rc<Plan>) -> Result<()> {
     if plan.workload.events == 0 {
         return Ok(());
     }
-    let mut connection = Connection::open(&plan.address).await?;
+    let mut connection = Connection::open(&plan.address, None).await?;
     let began = Instant::now();
     for index in 0..plan.workload.events {
         sleep_until(began + Duration::from_micros(plan.workload.gap * index as u64)).await;

@@ -10,6 +10,9 @@ const EXTRA_TIME: Duration = Duration::from_secs(120);
 /// The name of the only model.
 pub(crate) const MODEL: &str = "bench";
 
+/// The name of the workload where each request begins with a TLS handshake.
+pub(crate) const HANDSHAKES: &str = "handshakes";
+
 /// A load of completions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Workload {
@@ -29,6 +32,8 @@ pub(crate) struct Workload {
     pub(crate) held: bool,
     /// Requests per connection before the measurement.
     pub(crate) warm: usize,
+    /// Whether each request has a connection of its own.
+    pub(crate) reconnects: bool,
 }
 
 /// A load of live events.
@@ -74,9 +79,10 @@ impl EventWorkload {
 pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
     let workload = |name: &str, full: [usize; 3], small: [usize; 3], gap, warm| {
         let [connections, requests, tokens] = if tiny { small } else { full };
-        let (stream, held) = (name != "plain", name == "hold");
+        let (reconnects, held) = (name == HANDSHAKES, name == "hold");
+        let stream = name != "plain" && !reconnects;
         let batch = if name == "batched" { 16 << 10 } else { 0 };
-        Workload { name: name.to_owned(), connections, requests, tokens, gap, batch, stream, held, warm }
+        Workload { name: name.to_owned(), connections, requests, tokens, gap, batch, stream, held, warm, reconnects }
     };
     vec![
         workload("burst", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
@@ -85,6 +91,7 @@ pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
         workload("short", [32, 1_000, 1], [4, 25, 1], 0, if tiny { 1 } else { 100 }),
         workload("plain", [32, 1_000, 1], [4, 25, 1], 0, if tiny { 1 } else { 100 }),
         workload("hold", [2_000, 1, 12], [30, 1, 14], if tiny { 250_000 } else { 1_000_000 }, 0),
+        workload(HANDSHAKES, [32, 100, 1], [4, 5, 1], 0, if tiny { 1 } else { 10 }),
     ]
 }
 

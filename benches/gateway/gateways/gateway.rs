@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tempfile::TempDir;
 
 use crate::event_api::EventApi;
 use crate::procfs::{self, ProcessorTime};
 use crate::result::Result;
+use crate::tls::{self, Certificate};
 
 /// Longest time until a gateway listens, and until it is idle.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,6 +26,8 @@ pub(crate) struct Gateway {
     pub(crate) address: String,
     /// From the start of the program to its first answer; zero where there is no gateway.
     pub(crate) ready: Duration,
+    /// The certificate, as PEM, where clients speak TLS with it.
+    pub(crate) certificate: Option<String>,
     /// How live events are read and published, where the gateway serves them.
     pub(crate) event_api: Option<EventApi>,
     /// None where clients connect to the upstream.
@@ -35,17 +40,35 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Stands for no gateway: its address is that of the upstream.
     pub(super) fn none(upstream: &str, folder: TempDir) -> Self {
-        Self { address: upstream.to_owned(), ready: Duration::ZERO, event_api: None, child: None, stop: None, folder }
+        let (address, ready) = (upstream.to_owned(), Duration::ZERO);
+        Self { address, ready, certificate: None, event_api: None, child: None, stop: None, folder }
     }
 
-    pub(super) fn started(address: String, folder: TempDir, child: Child) -> Self {
-        Self { address, ready: Duration::ZERO, event_api: None, child: Some(child), stop: None, folder }
+    pub(super) fn started(address: String, certificate: Option<&Certificate>, folder: TempDir, child: Child) -> Self {
+        let certificate = certificate.map(|certificate| certificate.pem.clone());
+        let (ready, child) = (Duration::ZERO, Some(child));
+        Self { address, ready, certificate, event_api: None, child, stop: None, folder }
     }
 
-    /// The gateway with the time until it was ready, or its log if it was not.
-    pub(super) fn when(mut self, ready: Result<Duration>) -> Result<Self> {
-        self.ready = ready.map_err(|failure| format!("{failure}\n{}", self.log()))?;
+    /// Waits until it answers. The error has the log.
+    pub(super) fn when_ready(mut self, began: Instant) -> Result<Self> {
+        self.ready = self.await_answer(began).map_err(|failure| format!("{failure}\n{}", self.log()))?;
         Ok(self)
+    }
+
+    /// Waits until it answers; returns the time since `began`.
+    fn await_answer(&mut self, began: Instant) -> Result<Duration> {
+        let tls = self.certificate.as_deref().map(tls::client_config).transpose()?;
+        while let Err(failure) = answers(&self.address, tls.as_ref()) {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().transpose()).transpose()? {
+                return Err(format!("it ended: {status}").into());
+            }
+            if began.elapsed() > START_TIMEOUT {
+                return Err(format!("it does not answer: {failure}").into());
+            }
+            sleep(Duration::from_millis(1));
+        }
+        Ok(began.elapsed())
     }
 
     /// The process ids of the gateway and its descendants; empty where there is no gateway.
@@ -104,24 +127,20 @@ pub(super) fn free_address() -> Result<String> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
 }
 
-/// Waits until `address` answers; returns the time since `began`.
-pub(super) fn await_answer(address: &str, child: &mut Child, began: Instant) -> Result<Duration> {
-    while !answers(address) {
-        if let Some(status) = child.try_wait()? {
-            return Err(format!("it ended: {status}").into());
+/// Whether `address` answers a request, with whatever status.
+fn answers(address: &str, tls: Option<&Arc<ClientConfig>>) -> Result<()> {
+    let tcp = TcpStream::connect(address)?;
+    tcp.set_read_timeout(Some(START_TIMEOUT))?;
+    match tls {
+        None => ask(tcp, address),
+        Some(config) => {
+            let session = ClientConnection::new(Arc::clone(config), tls::server_name()?)?;
+            ask(StreamOwned::new(session, tcp), address)
         }
-        if began.elapsed() > START_TIMEOUT {
-            return Err("nothing listens".into());
-        }
-        sleep(Duration::from_millis(1));
     }
-    Ok(began.elapsed())
 }
 
-/// Whether `address` answers a request, with whatever status.
-fn answers(address: &str) -> bool {
-    let Ok(mut socket) = TcpStream::connect(address) else { return false };
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    let asked = socket.set_read_timeout(Some(START_TIMEOUT)).and_then(|()| socket.write_all(request.as_bytes()));
-    asked.is_ok() && socket.read(&mut [0; 64]).is_ok_and(|read| read > 0)
+fn ask(mut server: impl Read + Write, address: &str) -> Result<()> {
+    write!(server, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    if server.read(&mut [0; 64])? == 0 { Err("no answer".into()) } else { Ok(()) }
 }

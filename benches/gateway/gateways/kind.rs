@@ -8,6 +8,7 @@ use super::gateway::Gateway;
 use super::{nginx, petstream};
 use crate::machine::program_version;
 use crate::result::Result;
+use crate::tls::Certificate;
 
 /// A kind of gateway.
 #[derive(Clone, Debug)]
@@ -75,12 +76,14 @@ impl Kind {
         matches!(self, Self::Petstream { .. } | Self::Nginx { nchan: Some(_), .. })
     }
 
-    /// Starts a gateway in front of `upstream`, in a temporary folder, and waits until it is idle.
-    pub(crate) fn start(&self, upstream: &str, keys: &[String]) -> Result<Gateway> {
+    /// Starts a gateway in front of `upstream`, in a temporary folder, and waits until it is idle. With a certificate, its
+    /// clients speak TLS.
+    pub(crate) fn start(&self, upstream: &str, keys: &[String], tls: Option<&Certificate>) -> Result<Gateway> {
         let folder = TempDir::with_prefix("petstream-bench-")?;
+        tls.map_or(Ok(()), |certificate| certificate.write(folder.path()))?;
         let started = match self {
-            Self::Petstream { program, .. } => petstream::start(folder, program, upstream, keys),
-            Self::Nginx { program, nchan } => nginx::start(folder, program, nchan.as_deref(), upstream),
+            Self::Petstream { program, .. } => petstream::start(folder, program, upstream, keys, tls),
+            Self::Nginx { program, nchan } => nginx::start(folder, program, nchan.as_deref(), upstream, tls),
             Self::Stub => Ok(Gateway::none(upstream, folder)),
         };
         let started = started.and_then(|gateway| gateway.await_idle().map(|()| gateway));

@@ -6,31 +6,44 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::gateway::{Gateway, await_answer, free_address, spawn};
+use super::gateway::{Gateway, free_address, spawn};
 use crate::event_api::EventApi;
 use crate::result::Result;
+use crate::tls::{CERTIFICATE_FILE, Certificate, KEY_FILE};
 
-pub(super) fn start(folder: TempDir, program: &str, nchan: Option<&str>, upstream: &str) -> Result<Gateway> {
+pub(super) fn start(
+    folder: TempDir,
+    program: &str,
+    nchan: Option<&str>,
+    upstream: &str,
+    certificate: Option<&Certificate>,
+) -> Result<Gateway> {
     let address = free_address()?;
     let path = folder.path().display().to_string();
-    std::fs::write(folder.path().join("nginx.conf"), configuration(&path, &address, nchan, upstream))?;
+    let listen = match certificate {
+        None => format!("listen {address} backlog=4096;"),
+        Some(_) => format!(
+            "listen {address} backlog=4096 ssl; ssl_protocols TLSv1.3; \
+             ssl_certificate {path}/{CERTIFICATE_FILE}; ssl_certificate_key {path}/{KEY_FILE};"
+        ),
+    };
+    std::fs::write(folder.path().join("nginx.conf"), configuration(&path, &listen, nchan, upstream))?;
     let command = || {
         let mut command = Command::new(program);
         command.args(["-p", &path, "-c", "nginx.conf", "-e", super::gateway::LOG]);
         command
     };
     let began = Instant::now();
-    let mut child = spawn(&mut command(), &folder)?;
-    let ready = await_answer(&address, &mut child, began);
+    let child = spawn(&mut command(), &folder)?;
     let mut stop = command();
     stop.args(["-s", "stop"]).stderr(std::process::Stdio::null());
     let event_api = nchan.map(|_| EventApi::nchan());
-    let mut gateway = Gateway::started(address, folder, child);
+    let mut gateway = Gateway::started(address, certificate, folder, child);
     (gateway.event_api, gateway.stop) = (event_api, Some(stop));
-    gateway.when(ready)
+    gateway.when_ready(began)
 }
 
-fn configuration(path: &str, address: &str, nchan: Option<&str>, upstream: &str) -> String {
+fn configuration(path: &str, listen: &str, nchan: Option<&str>, upstream: &str) -> String {
     let module = nchan.map_or_else(String::new, |module| format!("load_module {module};"));
     let events = nchan.map_or("", |_| {
         "location = /events { nchan_subscriber eventsource; nchan_channel_id pets; \
@@ -61,7 +74,7 @@ http {{
         keepalive_requests 100000000;
     }}
     server {{
-        listen {address} backlog=4096;
+        {listen}
         location / {{
             proxy_pass http://stub;
             proxy_http_version 1.1;

@@ -6,25 +6,35 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::gateway::{Gateway, await_answer, free_address, spawn};
+use super::gateway::{Gateway, free_address, spawn};
 use crate::event_api::EventApi;
 use crate::result::Result;
+use crate::tls::{CERTIFICATE_FILE, Certificate, KEY_FILE};
 use crate::workload::MODEL;
 
 /// All limits, too high to be reached. `concurrent_streams` stays below the connection limit: petstream warns
 /// otherwise.
 const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 1000000000000, concurrent_streams: 20000}";
 
-pub(super) fn start(folder: TempDir, program: &str, upstream: &str, keys: &[String]) -> Result<Gateway> {
+pub(super) fn start(
+    folder: TempDir,
+    program: &str,
+    upstream: &str,
+    keys: &[String],
+    certificate: Option<&Certificate>,
+) -> Result<Gateway> {
     let address = free_address()?;
-    std::fs::write(folder.path().join("petstream.yaml"), configuration(&address, upstream, keys)?)?;
+    let mut text = configuration(&address, upstream, keys)?;
+    if certificate.is_some() {
+        writeln!(text, "tls: {{cert: {CERTIFICATE_FILE}, key: {KEY_FILE}}}")?;
+    }
+    std::fs::write(folder.path().join("petstream.yaml"), text)?;
     let began = Instant::now();
-    let mut child = spawn(&mut Command::new(program), &folder)?;
-    let ready = await_answer(&address, &mut child, began);
+    let child = spawn(&mut Command::new(program), &folder)?;
     let event_api = EventApi::petstream(&keys[0]);
-    let mut gateway = Gateway::started(address, folder, child);
+    let mut gateway = Gateway::started(address, certificate, folder, child);
     gateway.event_api = Some(event_api);
-    gateway.when(ready)
+    gateway.when_ready(began)
 }
 
 fn configuration(address: &str, upstream: &str, keys: &[String]) -> Result<String> {
