@@ -174,3 +174,15 @@ async fn during_the_delay_of_the_drain_requests_are_served_although_the_server_i
     server.skip_drain();
     drop(server.stop().await);
 }
+
+#[tokio::test]
+async fn idle_listeners_keep_no_connection_from_the_others() {
+    let yaml = "listen: [127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0]\nauth: none\nlimits: {connections: 2}\n";
+    let server = Server::start_listening(yaml, &[]).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut connection = Connection::open(server.address).await;
+        assert_eq!(connection.ask(&Request::new("GET", "/healthz")).await.whole().await.status, 200);
+        open.push(connection);
+    }
+}

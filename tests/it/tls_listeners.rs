@@ -105,11 +105,17 @@ async fn a_name_in_a_clients_certificate_stands_for_its_key() {
     let own = authority.issue(&["127.0.0.1"]);
     let yaml = format!(
         "{LISTEN}tls: {{cert: server.pem, key: server.key, client_ca: clients.pem, client_auth: request}}\n\
-         keys: [{{name: alice, certificate: 'spiffe://test/alice'}}, {{name: bob, key: secret-of-bob}}]\n"
+         keys: [{{name: alice, certificate: 'spiffe://test/alice'}}, {{name: bob, key: secret-of-bob}}, \
+         {{name: carol, certificate: Carol.example}}, {{name: dave, certificate: 'urn:Test:dave'}}]\n"
     );
     let server = Server::start_listening(&yaml, &files(&own, &pem)).await;
     let alice = authority.issue(&["other.example", "spiffe://test/alice"]);
     let stranger = authority.issue(&["spiffe://test/mallory"]);
+    let [carol, dave, false_carol] =
+        ["carol.example", "urn:Test:dave", "uri:carol.example"].map(|name| authority.issue(&[name]));
+    let from_page = |header: &str| -> Vec<u8> {
+        format!("GET /api/me HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n\r\n").into()
+    };
     let without = "GET /api/me HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".as_bytes().to_vec();
     let cases = [
         (Some(&alice), without.clone(), " 200 ", "alice"),
@@ -117,6 +123,14 @@ async fn a_name_in_a_clients_certificate_stands_for_its_key() {
         (Some(&alice), get("/api/me", "secret-of-bob"), " 200 ", "bob"),
         (Some(&alice), get("/api/me", "wrong"), " 401 ", ""),
         (Some(&stranger), without.clone(), " 401 ", ""),
+        (Some(&carol), without.clone(), " 200 ", "carol"),
+        (Some(&dave), without.clone(), " 200 ", "dave"),
+        // A URI of the same text as a DNS name is another name.
+        (Some(&false_carol), without.clone(), " 401 ", ""),
+        // A browser adds the certificate to requests of other sites' pages too.
+        (Some(&alice), from_page("sec-fetch-site: cross-site"), " 401 ", ""),
+        (Some(&alice), from_page("origin: https://other.example"), " 401 ", ""),
+        (Some(&alice), from_page("origin: https://localhost\r\nsec-fetch-site: same-origin"), " 200 ", "alice"),
         (None, without, " 401 ", ""),
         (None, get("/api/me", "secret-of-bob"), " 200 ", "bob"),
     ];
@@ -165,4 +179,24 @@ async fn a_connection_that_does_not_begin_in_time_is_closed_without_an_answer() 
         assert!(begin.elapsed() >= Duration::from_secs(1), "{sent:?}: {:?}", begin.elapsed());
     });
     futures_util::future::join_all(closed).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_over_tls_is_cut_although_tokens_still_fit_into_a_record() {
+    let authority = Authority::new();
+    let own = authority.issue(&["127.0.0.1"]);
+    let gate = Gate::new();
+    // More than the sockets hold, and then a token now and again.
+    let filling = frames::text(&"x".repeat(60_000));
+    let full = (0..200).fold(Script::stream().frame(&frames::first()), |script, _| script.frame(&filling));
+    let upstream = Upstream::start([full.wait(&gate)]).await;
+    let yaml = format!("{LISTEN}{TLS}limits: {{write_idle: 1s}}\nheartbeat: 1s\n{}", one_model(&upstream, ""));
+    let server = Server::start_listening(&yaml, &files(&own, "")).await;
+    let mut stream = connect(&server, &authority.connector(None)).await.unwrap();
+    let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+    upstream.request(1).await;
+    // Nothing is read: the server gives up, and with it the upstream.
+    soon("the upstream's connection to be closed", upstream.await_closed()).await;
 }

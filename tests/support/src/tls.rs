@@ -50,7 +50,8 @@ impl Authority {
         Self { folder, issuer, certificate: certificate.der().clone(), acceptor }
     }
 
-    /// A certificate for these DNS names, addresses and URIs, which also identifies clients.
+    /// A certificate for these DNS names, addresses and URIs (which have a colon; `uri:` in front is removed). It also
+    /// identifies clients.
     pub fn issue(&self, names: &[&str]) -> Issued {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.subject_alt_names = names.iter().map(|name| alternative_name(name)).collect();
@@ -93,7 +94,7 @@ impl Authority {
 fn alternative_name(name: &str) -> SanType {
     match name.parse() {
         Ok(address) => SanType::IpAddress(address),
-        Err(_) if name.contains("://") => SanType::URI(name.try_into().unwrap()),
+        Err(_) if name.contains(':') => SanType::URI(name.trim_start_matches("uri:").try_into().unwrap()),
         Err(_) => SanType::DnsName(name.try_into().unwrap()),
     }
 }
