@@ -68,7 +68,7 @@ def scraped(servers) -> dict[str, set[str]]:
 def test_the_scrape_has_every_metric_that_the_program_registers(scraped):
     registered = set(re.findall(r'"((?:petstream|gen_ai)_[a-z_]+)"', EXPOSITION.read_text()))
     labels = {label for labels in scraped.values() for label in labels}
-    suffixes = ("", "_total", "_info", "_seconds_count", "_count")
+    suffixes = ("", "_total", "_info", "_seconds", "_seconds_count", "_count")
     missing = {name for name in registered - labels if not {name + suffix for suffix in suffixes} & set(scraped)}
     assert len(registered) > 10 and missing == set()
 
