@@ -26,6 +26,7 @@ mod server;
 mod start;
 mod state;
 mod tls_files;
+mod unix_path;
 mod workers;
 
 pub use control::ControlRequest;

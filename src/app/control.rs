@@ -1,12 +1,10 @@
 //! The control socket: a Unix socket on which `petstream reload` asks the server to read its configuration again.
 //!
 //! One line of JSON asks (`{"command":"reload"}`), one line answers (a [`ReloadReport`]). Only the user of the server,
-//! and root, are answered: the socket has mode 600, and the peer's user is checked, since it is created before its mode
-//! is set. The socket of a server that is still running is left alone, and taken over when that server has ended; a
+//! and root, are answered: the socket has mode 600, and the peer's user is checked too. The socket of a server that is still running is left alone, and taken over when that server has ended; a
 //! file that a killed server left behind is replaced. At the stop it is removed, unless another server has it by then.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +15,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::reload::{ReloadReport, Reloader};
+use super::unix_path::UnixPath;
 
 /// Longest time for the line that asks, and for the client to take the answer.
 const IO_TIMEOUT: Duration = Duration::from_secs(2);
+/// Mode of the socket: only its owner connects.
+const MODE: u32 = 0o600;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 16;
 /// Longest line that asks, bytes.
 const MAX_LINE: u64 = 4 * 1024;
 /// Most connections at once; further ones wait in the kernel's queue.
@@ -38,18 +41,14 @@ pub enum ControlRequest {
 /// The socket; its file is removed by the drop.
 struct Socket {
     listener: UnixListener,
-    path: PathBuf,
-    /// Device and inode of the file.
-    identity: (u64, u64),
-    /// The user of this process.
-    owner: u32,
+    _path: UnixPath,
 }
 
 /// Serves the socket at `path` for as long as it is polled. A socket that can't be opened is logged, and tried again.
 pub(super) async fn serve(path: PathBuf, reloader: Reloader) {
     let mut last_problem = String::new();
     loop {
-        match Socket::open(&path).await {
+        match Socket::open(&path) {
             Ok(socket) => socket.serve(&reloader).await,
             Err(error) => {
                 let problem = error.to_string();
@@ -65,13 +64,9 @@ pub(super) async fn serve(path: PathBuf, reloader: Reloader) {
 }
 
 impl Socket {
-    async fn open(path: &Path) -> io::Result<Self> {
-        remove_stale(path).await?;
-        let listener = UnixListener::bind(path)?;
-        let file = std::fs::symlink_metadata(path)?;
-        let socket = Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), owner: file.uid() };
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(socket)
+    fn open(path: &Path) -> io::Result<Self> {
+        let (listener, path) = UnixPath::bind(path, MODE, None, BACKLOG)?;
+        Ok(Self { listener, _path: path })
     }
 
     /// Serves until the socket can't accept any more.
@@ -80,7 +75,7 @@ impl Socket {
         loop {
             tokio::select! {
                 accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(answer(stream, self.owner, reloader.clone()))),
+                    Ok((stream, _)) => drop(connections.spawn(answer(stream, reloader.clone()))),
                     Err(error) => return tracing::warn!(%error, "control.socket"),
                 },
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -89,34 +84,9 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.identity) {
-            // Otherwise it stays, and the next server replaces it.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Removes the socket of a server that has ended without removing it.
-async fn remove_stale(path: &Path) -> io::Result<()> {
-    let found = match std::fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if !found.file_type().is_socket() {
-        return Err(io::Error::other("there is another file; choose another path"));
-    }
-    match timeout(IO_TIMEOUT, UnixStream::connect(path)).await {
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(_)) | Err(_) => Err(io::Error::other("another server listens there")),
-    }
-}
-
 /// Answers one connection. A client that breaks it is no error.
-async fn answer(mut stream: UnixStream, owner: u32, reloader: Reloader) {
+async fn answer(mut stream: UnixStream, reloader: Reloader) {
+    let owner = nix::unistd::geteuid().as_raw();
     if !stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0) {
         tracing::warn!("control.socket: another user of this machine was refused");
         return;

@@ -3,7 +3,6 @@
 mod inherited;
 mod listener;
 mod proxy_protocol;
-mod unix_path;
 
 use std::net::IpAddr;
 

@@ -1,10 +1,10 @@
 //! Reloads secrets that are files of their own (`key_file`, `api_key_file`) when they change, so that keys can be
 //! rotated without a restart.
 //!
-//! Once a second each file's [`FileStamp`] is compared. A changed file is read when it has been unchanged for a second, since it may be half written. A
-//! file that can't be used changes nothing: the last key stays in force, and an error is logged. Files that are not
-//! regular (pipes), and every other file of the configuration such as `ca_file`, are read at the start and at a reload
-//! only.
+//! Once a second each file's [`FileStamp`] is compared. A changed file is read when it has been unchanged for a second,
+//! since it may be half written. A file that can't be used changes nothing: the last key stays in force, and an error is
+//! logged. Files that are not regular (pipes), and every other file of the configuration such as `ca_file`, are read at
+//! the start and at a reload only.
 
 use std::sync::Arc;
 use std::time::Duration;

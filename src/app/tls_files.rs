@@ -96,3 +96,90 @@ impl Watched {
 fn files(files: &TlsFiles) -> impl Iterator<Item = &PemFile> {
     [&files.cert, &files.key].into_iter().chain(&files.client_ca)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClientAuth;
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        watched: Watched,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = |name: &str| PemFile {
+                path: folder.path().join(name),
+                shown: name.to_owned(),
+                setting: format!("tls.{name}"),
+            };
+            let files =
+                TlsFiles { cert: file("cert"), key: file("key"), client_ca: None, client_auth: ClientAuth::default() };
+            let (cert, key) = pair();
+            std::fs::write(&files.cert.path, cert).unwrap();
+            std::fs::write(&files.key.path, key).unwrap();
+            let tls = ServerTls::new(&files).unwrap();
+            let watched = Watched { last: tls.current(), tls, read: Vec::new(), checked: Vec::new() };
+            Self { folder, watched }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            // Renamed into place, which is how a file should be replaced.
+            let beside = self.folder.path().join("new");
+            std::fs::write(&beside, text).unwrap();
+            std::fs::rename(beside, self.folder.path().join(name)).unwrap();
+        }
+
+        /// Checks until the files have settled. Returns whether another certificate is in use then.
+        async fn is_replaced(&mut self) -> bool {
+            let before = self.watched.tls.current();
+            self.watched.check().await;
+            self.watched.check().await;
+            !Arc::ptr_eq(&before, &self.watched.tls.current())
+        }
+    }
+
+    /// A certificate and its key.
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[tokio::test]
+    async fn a_pair_is_used_once_both_files_belong_together() {
+        let mut fixture = Fixture::new();
+        assert!(fixture.is_replaced().await, "the files may have changed since the start");
+        assert!(!fixture.is_replaced().await);
+        let (cert, key) = pair();
+        fixture.write("cert", &cert);
+        assert!(!fixture.is_replaced().await, "the key is that of the certificate before");
+        fixture.write("key", &key);
+        assert!(fixture.is_replaced().await);
+    }
+
+    #[tokio::test]
+    async fn files_that_cannot_be_used_leave_the_last_pair_in_use() {
+        let mut fixture = Fixture::new();
+        assert!(fixture.is_replaced().await);
+        for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"] {
+            fixture.write("cert", text);
+            assert!(!fixture.is_replaced().await, "{text}");
+        }
+        std::fs::remove_file(fixture.folder.path().join("cert")).unwrap();
+        assert!(!fixture.is_replaced().await);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_a_reload_is_not_replaced_by_one_that_was_read_before_it() {
+        let mut fixture = Fixture::new();
+        assert!(fixture.is_replaced().await);
+        let (read_before, tls) = (fixture.watched.tls.current(), fixture.watched.tls.clone());
+        tls.replace(LoadedTls::read(read_before.files()).unwrap());
+        let late = Arc::new(LoadedTls::read(read_before.files()).unwrap());
+        assert!(!tls.replace_if_current(&read_before, late));
+        // It is read again, in case that the files have changed while the reload read them.
+        assert!(fixture.is_replaced().await && !fixture.is_replaced().await);
+    }
+}

@@ -136,18 +136,16 @@ async fn what_is_used_of_a_limit_counts_against_the_next_one() {
     server.stop().await;
 }
 
+/// A stream of one token, whose end waits for `gate`.
+fn held(gate: &Gate) -> Script {
+    let begun = Script::stream().frame(&first()).frame(&text("a"));
+    begun.wait(gate).frame(&last("stop")).frame(&usage(3, 1)).frame("[DONE]").end()
+}
+
 #[tokio::test]
 async fn a_stream_that_runs_counts_against_a_limit_that_is_set_later() {
     let gate = Gate::new();
-    let upstream = Upstream::start([Script::stream()
-        .frame(&first())
-        .frame(&text("a"))
-        .wait(&gate)
-        .frame(&last("stop"))
-        .frame(&usage(3, 1))
-        .frame("[DONE]")
-        .end()])
-    .await;
+    let upstream = Upstream::start([held(&gate)]).await;
     let server = Server::start(&limited("{}", &upstream)).await;
     let mut connection = server.connect().await;
     let mut running = connection.ask(&stream().bearer(ALICE)).await;
@@ -207,15 +205,7 @@ async fn an_ejected_upstream_stays_ejected_and_connections_are_kept() {
 #[tokio::test]
 async fn a_model_that_is_gone_is_unknown_to_the_next_request_and_its_stream_goes_on() {
     let gate = Gate::new();
-    let upstream = Upstream::start([Script::stream()
-        .frame(&first())
-        .frame(&text("a"))
-        .wait(&gate)
-        .frame(&last("stop"))
-        .frame(&usage(3, 1))
-        .frame("[DONE]")
-        .end()])
-    .await;
+    let upstream = Upstream::start([held(&gate)]).await;
     let server = Server::start(&one_model(&upstream, "")).await;
     let mut connection = server.connect().await;
     let mut running = connection.ask(&stream()).await;

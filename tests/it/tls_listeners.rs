@@ -10,9 +10,9 @@ use tokio_rustls::client::TlsStream;
 
 use test_support::config::one_model;
 use test_support::frames;
-use test_support::soon;
 use test_support::tls::{Authority, Issued};
 use test_support::upstream::{Gate, Script, Upstream};
+use test_support::{becomes, soon};
 
 use crate::listeners::{exchange, get};
 use crate::server::Server;
@@ -39,6 +39,11 @@ fn der(issued: &Issued) -> Vec<u8> {
     rustls::pki_types::CertificateDer::from_pem_slice(issued.cert.as_bytes()).unwrap().to_vec()
 }
 
+/// The certificate that the server presents on a new connection.
+async fn presents(server: &Server, connector: &TlsConnector) -> Vec<u8> {
+    presented(&connect(server, connector).await.unwrap())
+}
+
 #[tokio::test]
 async fn a_replaced_certificate_is_used_for_new_connections_and_cuts_no_stream() {
     let authority = Authority::new();
@@ -63,39 +68,12 @@ async fn a_replaced_certificate_is_used_for_new_connections_and_cuts_no_stream()
     // The key first: for a moment they don't belong together.
     server.replace_file("server.key", &second.key);
     server.replace_file("server.pem", &second.cert);
-    let renewed = async {
-        while presented(&connect(&server, &connector).await.unwrap()) != der(&second) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    soon("the new certificate", renewed).await;
+    becomes(&der(&second), || presents(&server, &connector)).await;
 
     gate.open();
     let mut rest = String::new();
     soon("the end of the stream", stream.read_to_string(&mut rest)).await.unwrap();
     assert!(rest.contains("data: [DONE]"), "{rest}");
-}
-
-#[tokio::test]
-async fn a_certificate_that_does_not_fit_its_key_leaves_the_last_pair_in_use() {
-    let authority = Authority::new();
-    let [first, second] = [(); 2].map(|()| authority.issue(&["127.0.0.1"]));
-    let server = Server::start_listening(&format!("{LISTEN}{TLS}auth: none\n"), &files(&first, "")).await;
-    let connector = authority.connector(None);
-    server.replace_file("server.pem", &second.cert);
-    // The file is read when it has not changed for a second.
-    let until = tokio::time::Instant::now() + Duration::from_secs(3);
-    while tokio::time::Instant::now() < until {
-        assert_eq!(presented(&connect(&server, &connector).await.unwrap()), der(&first));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    server.replace_file("server.key", &second.key);
-    let renewed = async {
-        while presented(&connect(&server, &connector).await.unwrap()) != der(&second) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    soon("the new pair", renewed).await;
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
-use super::unix_path::UnixPath;
 use crate::app::client_stream::AcceptedSocket;
 use crate::app::error::AppError;
 use crate::app::listener_address::ListenerAddress;
+use crate::app::unix_path::UnixPath;
 use crate::config::ListenConfig;
 use crate::http::server::ServerTls;
 

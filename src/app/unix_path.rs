@@ -2,7 +2,6 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, User};
@@ -41,6 +40,7 @@ impl UnixPath {
         Ok((UnixListener::from_std(socket.into())?, Self { path: path.to_owned(), file }))
     }
 
+    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -89,10 +89,13 @@ fn check_free(path: &Path) -> Result<()> {
     if !file.file_type().is_socket() {
         return Err(Error::new(ErrorKind::AlreadyExists, "there is another file; remove it"));
     }
-    match UnixStream::connect(path) {
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Without waiting where the queue of the other server is full.
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => Err(Error::new(ErrorKind::AddrInUse, "another server listens there")),
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+        Err(_) | Ok(()) => Err(Error::new(ErrorKind::AddrInUse, "another server listens there")),
     }
 }
 
@@ -116,6 +119,8 @@ fn id(kind: &str, name: &str, find: impl FnOnce(&str) -> nix::Result<Option<u32>
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     #[tokio::test]
