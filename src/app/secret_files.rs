@@ -77,6 +77,16 @@ impl WatchedFile {
         }
         self.read = current;
         let SecretFile { setting, shown, .. } = &self.file;
+        if current.is_none() {
+            // A pipe in its place would be waited for, and reloads with it.
+            let key = self.owner.name();
+            return tracing::error!(
+                setting,
+                file = shown,
+                key,
+                "a key is in no file any more; the last one stays in force"
+            );
+        }
         match self.reload().await {
             Ok(true) => {
                 tracing::info!(setting, file = shown, key = self.owner.name(), "a key was read again: another one")
@@ -209,6 +219,12 @@ mod tests {
         std::fs::remove_file(fixture.folder.path().join("key")).unwrap();
         fixture.settle().await;
         assert_eq!(fixture.valid(["old-key", ""], "").0, [true, false]);
+        // A pipe that nobody writes to.
+        let made = std::process::Command::new("mkfifo").arg(fixture.folder.path().join("key")).status();
+        assert!(made.unwrap().success());
+        fixture.settle().await;
+        assert_eq!(fixture.valid(["old-key", ""], "").0, [true, false]);
+        std::fs::remove_file(fixture.folder.path().join("key")).unwrap();
         fixture.write("key", "new-key");
         fixture.settle().await;
         assert_eq!(fixture.valid(["old-key", "new-key"], "").0, [false, true]);
