@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test's own helpers fail")]
 
+use sqlx::Connection as _;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -201,7 +202,9 @@ async fn it_works_while_a_server_writes() {
     let store = shop.open().await;
     record(&store, vec![entry("2026-01-01T00:00:00Z", "k", "m")]).await;
     // A transaction that is open while the command runs.
-    let mut writing = store.writer().begin().await.unwrap();
+    let file = shop.folder.path().join("petstream.db");
+    let mut database = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    let mut writing = database.begin().await.unwrap();
     sqlx::query("DELETE FROM usage_requests").execute(&mut *writing).await.unwrap();
     assert_eq!(shop.json(&[])["total"]["requests"], 1);
     writing.commit().await.unwrap();

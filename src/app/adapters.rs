@@ -26,7 +26,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Opens the database. A task watches its files until the last connection has ended.
 pub(super) async fn open_store(config: &Config, tasks: &BackgroundTasks) -> Result<Store, StoreError> {
-    let store = Store::open(&config.database).await?;
+    let store = Store::connect(&config.database).await?;
     for (file, mode) in store.files_accessible_to_others() {
         let file = file.display();
         tracing::warn!(
@@ -55,7 +55,7 @@ pub(super) async fn open_authentication(
         return Ok(Authenticator::open(everybody(config), clock.clone()));
     }
     let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await;
-    let keyring = keyring.map_err(|error| AppError::Store(config.database.clone(), error))?;
+    let keyring = keyring.map_err(|error| AppError::Store(config.database.to_string(), error))?;
     tasks.spawn(keyring.clone().watch(tasks.shutdown.stop.token().clone()));
     Ok(Authenticator::keys(keyring, clock.clone()))
 }
@@ -76,6 +76,10 @@ pub(super) async fn open_events(
     let bound = Bound::new(subscribers as u64, config.events.subscribers_of_a_key() as u64);
     let hub = EventHub::open(log, bound).await?;
     tasks.spawn_until_disconnected(hub.clone().run(pets.commit_notifications(), shutdown.stop.token().clone()));
+    if let Some(listener) = store.commit_listener() {
+        let (commits, pets) = (pets.commit_notifications(), pets.clone());
+        tasks.spawn_until_disconnected(listener.run(commits, move |last| pets.notify_commit(last)));
+    }
     Ok((hub, kept))
 }
 

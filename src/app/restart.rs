@@ -43,6 +43,7 @@ fn is_same_listener(running: &[ListenConfig], new: &[ListenConfig]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Database;
     use crate::config::{Auth, ControlSocket, ListenAddress, LogFormat};
 
     #[test]
@@ -52,7 +53,7 @@ mod tests {
         assert_eq!(keep_hard_settings(&running, &mut new), [""; 0]);
         new.listen = vec![ListenConfig::new(ListenAddress::Unix("p.sock".into()))];
         new.threads = std::num::NonZeroUsize::new(1_000).unwrap();
-        new.database = "sqlite:other.db".to_owned();
+        new.database = Database::at("sqlite:other.db");
         new.auth = Auth::None;
         new.log_format = LogFormat::Json;
         new.metrics_listen = Some(([127, 0, 0, 1], 2).into());

@@ -148,7 +148,7 @@ struct Opened {
 /// Opens the adapters, and starts the tasks that keep them current.
 async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result<Opened, AppError> {
     let shutdown = tasks.shutdown.clone();
-    let store_error = |error| AppError::Store(config.database.clone(), error);
+    let store_error = |error| AppError::Store(config.database.to_string(), error);
     let store = open_store(config, tasks).await.map_err(store_error)?;
     let pets = open_pets(config, &store).await.map_err(store_error)?;
     let authenticator = open_authentication(config, &store, clock, tasks).await?;

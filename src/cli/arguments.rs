@@ -35,7 +35,7 @@ pub(super) struct Options {
     /// Address and port to listen on [default: 127.0.0.1:4000]
     #[arg(long, value_name = "ADDR", global = true)]
     pub(super) listen: Option<String>,
-    /// sqlite:PATH or sqlite::memory: [default: sqlite:petstream.db]
+    /// sqlite:PATH, sqlite::memory: or postgres://USER:PASSWORD@HOST/DATABASE [default: sqlite:petstream.db]
     #[arg(long, value_name = "URL", global = true)]
     pub(super) database: Option<String>,
     /// auto (text on a terminal, JSON otherwise), text or json [default: auto]
@@ -66,6 +66,8 @@ pub(super) enum Command {
     /// The name of the log of events
     #[command(subcommand)]
     Epoch(epoch::Command),
+    /// Create or update the tables of the database, as every start of a server does
+    Migrate,
     /// Put a backup in the place of the database, while no server runs
     Restore(restore::Command),
     /// Ask the server of this configuration whether it is ready: exit code 0, or 1 with the reason

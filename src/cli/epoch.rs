@@ -4,7 +4,7 @@ use clap::Subcommand;
 use petstream::config::Sources;
 use petstream::store::event_log::EventLog;
 
-use super::database::{database_file, with_store};
+use super::database::{lasting_database, with_store};
 use super::failure::{Failure, fault};
 use super::output::print;
 
@@ -16,7 +16,7 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
     let Command::Rotate = command;
-    let database = database_file(sources)?;
+    let database = lasting_database(sources)?;
     let epoch = with_store(&database, async |store| EventLog::new(store.clone()).rotate_epoch().await.map_err(fault))?;
     print(&format!("{}\n", epoch.as_str()))
 }

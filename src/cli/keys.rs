@@ -9,7 +9,7 @@ use petstream::store::{CreateKeyError, NewKey, Store, StoredKey};
 use petstream::wire::api_key::{Scope, Scopes, new_secret};
 use serde_json::{Value, json};
 
-use super::database::{require_file, with_store};
+use super::database::{require_lasting, with_store};
 use super::failure::{Failure, fault};
 use super::output::{note, print};
 
@@ -64,7 +64,7 @@ pub(super) struct Create {
 
 pub(super) fn run(command: Command, sources: &Sources) -> Result<(), Failure> {
     let DatabaseSettings { database, key_names } = load_database_settings(sources).map_err(Failure::Configuration)?;
-    require_file(&database)?;
+    require_lasting(&database)?;
     if let Command::Create(create) = &command
         && key_names.contains(&create.name)
     {

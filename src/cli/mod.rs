@@ -14,6 +14,7 @@ mod failure;
 mod healthcheck;
 mod keys;
 mod man;
+mod migrate;
 mod output;
 mod reload;
 mod restore;

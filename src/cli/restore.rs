@@ -7,7 +7,7 @@ use petstream::config::Sources;
 use petstream::store::event_log::EventLog;
 use petstream::store::{Backup, RestoreError};
 
-use super::database::database_file;
+use super::database::lasting_database;
 use super::failure::{Failure, fault};
 use super::output::note;
 use super::runtime::block_on;
@@ -20,9 +20,14 @@ pub(super) struct Command {
 }
 
 pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
-    let database = database_file(sources)?;
+    let database = lasting_database(sources)?;
+    if database.is_postgres() {
+        let problem = "a backup of Postgres is restored with pg_restore while no server runs; then give the log of events \
+                       a new name: petstream epoch rotate";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
     block_on(async {
-        let backup = Backup::open(&command.file, &database).await.map_err(refused)?;
+        let backup = Backup::open(&command.file, &database.url).await.map_err(refused)?;
         // Sequence numbers assigned after the backup was made will be assigned again, to other events.
         EventLog::new(backup.store().clone()).rotate_epoch().await.map_err(fault)?;
         backup.put_in_place().await.map_err(refused)

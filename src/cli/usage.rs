@@ -7,7 +7,7 @@ use petstream::config::{Sources, parse_moment};
 use petstream::store::{UsageColumn, UsageCounts, UsageGroup};
 use serde_json::{Map, Value, json};
 
-use super::database::{database_file, with_store};
+use super::database::{lasting_database, with_store};
 use super::failure::{Failure, fault};
 use super::output::print;
 
@@ -44,7 +44,7 @@ pub(super) struct Command {
 }
 
 pub(super) fn run(command: &Command, sources: &Sources) -> Result<(), Failure> {
-    let database = database_file(sources)?;
+    let database = lasting_database(sources)?;
     if let (Some(since), Some(until)) = (command.since, command.until)
         && since >= until
     {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::database::{self, Database};
 use super::duration::{duration_between, retention, timeout};
 use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
@@ -17,7 +18,7 @@ use super::models::ANY_MODEL;
 use super::settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 use super::substitute::substitute;
 use super::tls::TlsFiles;
-use super::value::{address, choice, database, flag, shown, whole};
+use super::value::{address, choice, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
@@ -80,8 +81,8 @@ pub type FileVersion = [u8; 32];
 /// The settings of commands that only use the database.
 #[derive(Debug)]
 pub struct DatabaseSettings {
-    /// The database URL.
-    pub database: String,
+    /// The database.
+    pub database: Database,
     /// Names of keys that are configured in the file or the environment.
     pub key_names: Vec<String>,
 }
@@ -134,7 +135,9 @@ fn version_of(text: &str) -> FileVersion {
 /// The errors of the settings at `paths`, of the database URL, and of the file as a whole.
 fn decisive(errors: Vec<ConfigError>, paths: &[&str]) -> Result<(), Vec<ConfigError>> {
     let always = ["", "--config", "PETSTREAM_CONFIG", "database", "--database", "PETSTREAM_DATABASE"];
-    let is_decisive = |error: &ConfigError| always.iter().chain(paths).any(|path| *path == error.path);
+    let is_decisive = |error: &ConfigError| {
+        error.path.starts_with("database.") || always.iter().chain(paths).any(|path| *path == error.path)
+    };
     let errors: Vec<_> = errors.into_iter().filter(is_decisive).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
@@ -254,7 +257,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let mut root = walk.section("", present.then_some(Field { path: String::new(), node }));
     let default = Config::default();
     let (listen, tls) = listen::listeners(walk, &mut root);
-    let database = walk.read(&mut root, "database", database).unwrap_or(default.database);
+    let database = database::database(walk, &mut root).unwrap_or(default.database);
     let auth = walk.take(&mut root, "auth");
     let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
@@ -323,7 +326,15 @@ fn overlay(sources: &Sources, tls: Option<&TlsFiles>, config: &mut Config, error
     let listen = flags.listen.as_deref();
     config.listen_is_default &= listen.is_none() && variable(environment, "PETSTREAM_LISTEN").is_none();
     over.set(&mut config.listen, "--listen", listen, "PETSTREAM_LISTEN", listen::addresses(tls));
-    over.set(&mut config.database, "--database", flags.database.as_deref(), "PETSTREAM_DATABASE", database);
+    let mut elsewhere = None;
+    let parse = |value: &Value| database::parse_database(value).map(Some);
+    over.set(&mut elsewhere, "--database", flags.database.as_deref(), "PETSTREAM_DATABASE", parse);
+    if let Some(Database { url, direct_url, .. }) = elsewhere {
+        // The direct_url of a file that names a database leads to that one.
+        let file = std::mem::take(&mut config.database);
+        let direct_url = if file.url == Database::default().url { file.direct_url } else { direct_url };
+        config.database = Database { url, direct_url, ..file };
+    }
     over.set(&mut config.log_format, "--log-format", flags.log_format.as_deref(), "", choice(LOG_FORMATS));
     config.print_key = flags.print_key;
     if let Some(list) = variable(environment, "PETSTREAM_API_KEY") {

@@ -7,6 +7,7 @@
 //! contains a secret. Depends on [`wire`](crate::wire) only.
 
 mod base_url;
+mod database;
 mod duration;
 mod environment;
 mod error;
@@ -35,6 +36,7 @@ mod warn;
 mod yaml;
 
 pub use base_url::BaseUrl;
+pub use database::Database;
 pub use environment::Environment;
 pub use error::{ConfigError, Origin};
 pub use events::{AllowOrigins, EventsConfig};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::database::Database;
 use super::value::name;
 use super::walk::{Section, Walk};
 
@@ -21,7 +22,8 @@ pub(super) const MODES: &[(&str, ReloadMode)] = &[("manual", ReloadMode::Manual)
 /// The Unix socket on which `petstream reload` reaches the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ControlSocket {
-    /// Beside the file of the database, with `.control` added to its name; none for a database in memory.
+    /// Beside the file of the database, with `.control` added to its name; none for a database in memory or on a
+    /// server.
     #[default]
     BesideDatabase,
     /// None (`none` in the file).
@@ -34,14 +36,14 @@ pub enum ControlSocket {
 const MAX_SOCKET_LEN: usize = 103;
 
 impl ControlSocket {
-    /// The path of the socket of a server with this database URL; none: it has no socket.
+    /// The path of the socket of a server with this database; none: it has no socket.
     #[must_use]
-    pub fn path(&self, database: &str) -> Option<PathBuf> {
+    pub fn path(&self, database: &Database) -> Option<PathBuf> {
         match self {
             Self::None => None,
             Self::At(path) => Some(path.clone()),
             Self::BesideDatabase => {
-                let path = database.strip_prefix("sqlite:")?;
+                let path = database.url.strip_prefix("sqlite:")?;
                 let path = path.strip_prefix("//").unwrap_or(path);
                 let path = path.split('?').next().filter(|path| !path.is_empty() && *path != ":memory:")?;
                 Some(PathBuf::from(format!("{path}.control")))
@@ -75,13 +77,13 @@ mod tests {
 
     #[test]
     fn the_socket_is_beside_the_file_of_the_database() {
-        let path = |database: &str| ControlSocket::default().path(database);
+        let path = |database: &str| ControlSocket::default().path(&Database::at(database));
         assert_eq!(path("sqlite:petstream.db"), Some("petstream.db.control".into()));
         assert_eq!(path("sqlite:///var/lib/p.db?mode=rwc"), Some("/var/lib/p.db.control".into()));
-        for none in ["sqlite::memory:", "sqlite://:memory:", "sqlite:?mode=memory", "postgres:x"] {
+        for none in ["sqlite::memory:", "sqlite://:memory:", "sqlite:?mode=memory", "postgres://x/y"] {
             assert_eq!(path(none), None, "{none}");
         }
-        assert_eq!(ControlSocket::None.path("sqlite:p.db"), None);
-        assert_eq!(ControlSocket::At("c".into()).path("sqlite::memory:"), Some("c".into()));
+        assert_eq!(ControlSocket::None.path(&Database::at("sqlite:p.db")), None);
+        assert_eq!(ControlSocket::At("c".into()).path(&Database::at("sqlite::memory:")), Some("c".into()));
     }
 }

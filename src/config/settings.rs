@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::database::Database;
 use super::events::{AllowOrigins, EventsConfig};
 use super::keys::KeyConfig;
 use super::limits::Limits;
@@ -27,8 +28,8 @@ pub struct Config {
     pub connection_age: Option<Duration>,
     /// Worker threads. Default: one for each core that the process may use; 1 to 1,024.
     pub threads: NonZeroUsize,
-    /// `sqlite:PATH` or `sqlite::memory:`. Default `sqlite:petstream.db`.
-    pub database: String,
+    /// Where the database is. Default `sqlite:petstream.db`.
+    pub database: Database,
     /// Whether requests need an API key. Default [`Auth::Keys`].
     pub auth: Auth,
     /// Format of the log. Default [`LogFormat::Auto`].
@@ -85,7 +86,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             connection_age: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            database: "sqlite:petstream.db".to_owned(),
+            database: Database::default(),
             auth: Auth::default(),
             log_format: LogFormat::default(),
             keys: Vec::new(),

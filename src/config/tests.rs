@@ -98,7 +98,7 @@ fn flags_beat_environment_beats_file() {
     let flags = Flags { listen: Some("127.0.0.1:3".into()), log_format: Some("json".into()), ..Flags::default() };
     let port = |variables: &Environment, flags| {
         let config = read(file, variables.clone(), flags).unwrap().config;
-        assert_eq!(config.database, "sqlite:file.db");
+        assert_eq!(config.database.url, "sqlite:file.db");
         port_of(&config)
     };
     assert_eq!(port(&Environment::new(), Flags::default()), 1);
@@ -109,7 +109,7 @@ fn flags_beat_environment_beats_file() {
 
 #[test]
 fn all_invalid_flags_and_variables_are_reported() {
-    let flags = Flags { listen: Some("here".into()), database: Some("postgres://u:p@h".into()), ..Flags::default() };
+    let flags = Flags { listen: Some("here".into()), database: Some("mysql://u:p@h".into()), ..Flags::default() };
     let variables = environment(&[
         ("PETSTREAM_LISTEN", "4000"),
         ("PETSTREAM_API_KEY", "abc,verysecret-0123456789,verysecret-0123456789"),
@@ -120,7 +120,8 @@ fn all_invalid_flags_and_variables_are_reported() {
     let expected = "\
 PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, unix:PATH, or systemd, found \"4000\" (environment)
 --listen: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, unix:PATH, or systemd, found \"here\" (command line)
---database: expected sqlite:PATH or sqlite::memory:, found a text that is not shown here, as it may be a secret \
+--database: expected sqlite:PATH, sqlite::memory: or postgres://USER:PASSWORD@HOST/DATABASE, found a text that is not \
+         shown here, as it may be a secret \
                     (command line)
 PETSTREAM_API_KEY: key 1: the secret is shorter than 4 characters; `petstream keys create` makes a good one \
                     (environment)
@@ -269,7 +270,7 @@ fn commands_on_the_database_ignore_errors_of_other_settings() {
     std::fs::write(folder.path().join("petstream.yaml"), file).unwrap();
     let sources = Sources { folder: folder.path().to_owned(), ..Sources::default() };
     let read = load_database_settings(&sources).unwrap();
-    assert_eq!((read.database.as_str(), read.key_names), ("sqlite:x.db", vec!["a".to_owned()]));
+    assert_eq!((read.database.url.as_str(), read.key_names), ("sqlite:x.db", vec!["a".to_owned()]));
     std::fs::write(folder.path().join("petstream.yaml"), "database: 5\n").unwrap();
     assert_eq!(load_database_settings(&sources).unwrap_err().len(), 1);
 }

@@ -55,7 +55,8 @@ pub(super) fn shown(value: &Value) -> String {
 /// Formats `text` for an error: in quotes, truncated, and not shown if it looks like a secret.
 pub(super) fn shown_text(text: &str) -> String {
     const MAX_SHOWN_LEN: usize = 60;
-    if text.starts_with("sk-") || text.contains(['@', '?']) {
+    let has_password = text.to_ascii_lowercase().contains("password");
+    if text.starts_with("sk-") || text.contains(['@', '?']) || has_password {
         return "a text that is not shown here, as it may be a secret".to_owned();
     }
     let truncated: String = text.chars().take(MAX_SHOWN_LEN).collect();
@@ -175,12 +176,6 @@ pub(super) fn name(max: usize) -> impl FnOnce(&Value) -> Result<String, String> 
 pub(super) fn address(value: &Value) -> Result<SocketAddr, String> {
     let address = value.as_text().and_then(|text| text.parse().ok());
     address.ok_or_else(|| "ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000".to_owned())
-}
-
-/// Parses a database URL.
-pub(super) fn database(value: &Value) -> Result<String, String> {
-    let url = value.as_text().filter(|url| url.strip_prefix("sqlite:").is_some_and(|path| !path.trim().is_empty()));
-    url.map(str::to_owned).ok_or_else(|| "sqlite:PATH or sqlite::memory:".to_owned())
 }
 
 /// Parses a day (its first moment in UTC) or a moment.

@@ -26,6 +26,7 @@ pub(super) fn warnings(config: &Config, environment: &Environment, now: Timestam
     rates(config, &mut warnings);
     silence(config, &mut warnings);
     events(config, &mut warnings);
+    database(config, &mut warnings);
     for model in &config.models {
         retries(model, &mut warnings);
         for (index, upstream) in model.upstreams.iter().enumerate() {
@@ -111,6 +112,15 @@ fn events(config: &Config, warnings: &mut Vec<String>) {
     if window > drain {
         let (window, drain) = (shown_duration(window), shown_duration(drain));
         warnings.push(format!("events.shutdown_window: {window} can't be used up, as drain is {drain}"));
+    }
+}
+
+fn database(config: &Config, warnings: &mut Vec<String>) {
+    let database = &config.database;
+    let for_postgres =
+        database.direct_url.is_some() || database.read_connections.is_some() || database.write_connections.is_some();
+    if for_postgres && !database.is_postgres() {
+        warnings.push(format!("database: direct_url and numbers of connections have no effect on {database}"));
     }
 }
 

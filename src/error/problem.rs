@@ -225,13 +225,23 @@ impl From<CommandError> for Problem {
     }
 }
 
-/// 503 while the database is too busy or can't be written, 500 otherwise. The error itself is logged here, and only
+/// 503 while the database is too busy, can't be reached or can't be written, 500 otherwise. The error itself is logged here, and only
 /// here.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_busy() {
             tracing::warn!(%error, "the database is busy");
             return Self::unavailable("The database is busy; try again.", Some(Duration::from_secs(1)));
+        }
+        if error.is_unavailable() {
+            tracing::warn!(%error, "the database can't be reached");
+            let detail = if matches!(error, StoreError::CommitUnknown) {
+                "The connection to the database was lost while it saved the change, which may have been made. Read the \
+                 resource again, or repeat the request with the same Idempotency-Key."
+            } else {
+                "The database can't be reached at present; try again."
+            };
+            return Self::unavailable(detail, Some(Duration::from_secs(1)));
         }
         tracing::error!(%error, "the database failed");
         if error.is_unwritable() {

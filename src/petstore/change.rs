@@ -14,10 +14,9 @@ use crate::wire::resource::inventory::Inventory;
 use crate::wire::resource::order::Order;
 use crate::wire::resource::pet::{Pet, Species, Status};
 
-/// The current time in whole milliseconds, as the database keeps it.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+/// A time in whole milliseconds, as the database keeps it.
+pub(super) fn to_millis(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 /// A transaction of a command. Dropped without [`Change::commit`], it changes nothing.
@@ -36,7 +35,8 @@ impl Change {
     /// Begins when all changes before it have ended.
     pub(super) async fn begin(store: &Store) -> Result<Self, StoreError> {
         let transaction = store.begin_write().await?;
-        Ok(Self { transaction, at: now(), events: Vec::new(), left: Vec::new(), entered: Vec::new() })
+        let at = to_millis(transaction.at());
+        Ok(Self { transaction, at, events: Vec::new(), left: Vec::new(), entered: Vec::new() })
     }
 
     pub(super) async fn pet(&mut self, id: Uuid) -> Result<Pet, CommandError> {

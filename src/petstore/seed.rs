@@ -1,6 +1,6 @@
 //! The pets of a new database, from the compiled-in file `seed.json`.
 
-use super::change::now;
+use super::change::to_millis;
 use super::pet_store::PetStore;
 use crate::store::StoreError;
 use crate::wire::resource::pet::{Pet, PetFields};
@@ -15,9 +15,9 @@ impl PetStore {
     /// [`StoreError`]; nothing was added, and the next call tries again.
     pub async fn seed(&self) -> Result<usize, StoreError> {
         let fields = read(DATA)?;
-        let now = now();
-        let pets: Vec<_> = fields.into_iter().map(|fields| Pet::new(fields, now)).collect();
         let mut transaction = self.store.begin_write().await?;
+        let now = to_millis(transaction.at());
+        let pets: Vec<_> = fields.into_iter().map(|fields| Pet::new(fields, now)).collect();
         if !transaction.mark_seeded(now).await? {
             return Ok(0);
         }

@@ -13,34 +13,34 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::SqlitePool;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StoreError;
 use super::fault::DatabaseFault;
-use super::handle::Store;
+use super::handle::{Backend, Store};
+use super::sqlite::Sqlite;
 
 /// Time between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Store {
-    /// The one connection that writes, unless the database file is known to have moved.
-    ///
-    /// # Errors
-    /// [`StoreError::FileMoved`]
-    pub fn writable(&self) -> Result<&SqlitePool, StoreError> {
-        self.files.moved().map_or(Ok(self.writer()), |fault| Err(StoreError::FileMoved(fault)))
-    }
-
     /// The last known reason for which writes fail.
     #[must_use]
     pub fn fault(&self) -> Option<DatabaseFault> {
-        self.files.moved().or_else(|| self.files.write_failed().then_some(DatabaseFault::WriteFailed))
+        match &*self.backend {
+            Backend::Sqlite(Sqlite { files, .. }) => {
+                files.moved().or_else(|| files.write_failed().then_some(DatabaseFault::WriteFailed))
+            }
+            Backend::Postgres(postgres) => {
+                postgres.health.unreachable_since().is_some().then_some(DatabaseFault::Unreachable)
+            }
+        }
     }
 
     /// As [`Store::fault`], after a check of the files.
     pub async fn check(&self) -> Option<DatabaseFault> {
-        let files = Arc::clone(&self.files);
+        let Backend::Sqlite(Sqlite { files, .. }) = &*self.backend else { return self.fault() };
+        let files = Arc::clone(files);
         // A slow file system must not block the thread.
         let checking = tokio::task::spawn_blocking(move || files.check_moved());
         // Fails only when the runtime ends.
@@ -48,7 +48,7 @@ impl Store {
         self.fault()
     }
 
-    /// Checks the files every two seconds until `stop` is cancelled.
+    /// Checks the files, or the server, every two seconds until `stop` is cancelled.
     pub async fn watch(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(CHECK_INTERVAL)).await.is_some() {
             self.check_and_retry().await;
@@ -56,6 +56,11 @@ impl Store {
     }
 
     async fn check_and_retry(&self) {
+        if let Backend::Postgres(postgres) = &*self.backend {
+            // The result is recorded by the statements.
+            let _ = postgres.watch_identity(self).await;
+            return;
+        }
         if self.check().await == Some(DatabaseFault::WriteFailed) {
             // Without traffic, nothing else would find out that the fault is over.
             let _ = self.record_write(self.write_nothing().await);
@@ -65,7 +70,7 @@ impl Store {
     /// Writes a row without changing it.
     async fn write_nothing(&self) -> Result<(), StoreError> {
         let sql = "UPDATE meta SET value = value WHERE key = 'api_keys_version'";
-        sqlx::query(sql).execute(self.writable()?).await?;
+        self.writable()?.query(sql).execute().await?;
         Ok(())
     }
 
@@ -77,7 +82,8 @@ impl Store {
             Err(error) if error.is_unwritable() => true,
             Err(_) => return written,
         };
-        if self.files.set_write_failed(failed) {
+        let Backend::Sqlite(Sqlite { files, .. }) = &*self.backend else { return written };
+        if files.set_write_failed(failed) {
             match &written {
                 Ok(_) => tracing::info!("the database can be written again"),
                 Err(error) => tracing::error!(%error, "the database can't be written; it is tried again"),
@@ -89,7 +95,10 @@ impl Store {
     /// Files of the database that other users of this machine may read or write, with their modes.
     #[must_use]
     pub fn files_accessible_to_others(&self) -> Vec<(PathBuf, u32)> {
-        self.files.accessible_to_others()
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.files.accessible_to_others(),
+            Backend::Postgres(_) => Vec::new(),
+        }
     }
 }
 
@@ -122,7 +131,7 @@ mod tests {
             assert_eq!(store.check().await, None);
             std::fs::rename(&file, &aside).unwrap();
             assert_eq!(store.check().await, Some(DatabaseFault::FileRemoved(file.clone())), "{name}");
-            assert!(matches!(store.writable(), Err(StoreError::FileMoved(_))), "{name}");
+            assert!(matches!(store.sqlite().writable(), Err(StoreError::FileMoved(_))), "{name}");
             std::fs::copy(&aside, &file).unwrap();
             assert_eq!(store.check().await, Some(DatabaseFault::FileReplaced(file.clone())), "{name}");
             std::fs::rename(&aside, &file).unwrap();
@@ -149,8 +158,8 @@ mod tests {
         std::fs::rename(folder.path("p.db"), folder.path("aside")).unwrap();
         std::fs::copy(folder.path("aside"), folder.path("p.db")).unwrap();
         // As after a full disk: the writing connection is closed and a new one is opened.
-        store.writer().acquire().await.unwrap().close().await.unwrap();
-        let another = tokio::time::timeout(Duration::from_secs(1), store.writer().acquire()).await;
+        store.sqlite().writer.acquire().await.unwrap().close().await.unwrap();
+        let another = tokio::time::timeout(Duration::from_secs(1), store.sqlite().writer.acquire()).await;
         assert!(!matches!(another, Ok(Ok(_))));
     }
 
@@ -158,16 +167,16 @@ mod tests {
     async fn a_database_that_cannot_be_written_is_retried() {
         let (_folder, store) = Folder::store().await;
         let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON meta BEGIN SELECT RAISE(FAIL, 'no'); END";
-        sqlx::query(refuse).execute(store.writer()).await.unwrap();
+        sqlx::query(refuse).execute(&store.sqlite().writer).await.unwrap();
         let other = store.record_write(store.write_nothing().await);
         assert!(other.is_err() && store.fault().is_none(), "a refused statement is no fault of the database");
         let full = sqlx::query("PRAGMA max_page_count = 1; CREATE TABLE x (y)");
-        let full = full.execute(store.writer()).await.map_err(StoreError::from);
+        let full = full.execute(&store.sqlite().writer).await.map_err(StoreError::from);
         assert!(store.record_write(full).is_err());
         assert_eq!(store.fault(), Some(DatabaseFault::WriteFailed));
         store.check_and_retry().await;
         assert_eq!(store.fault(), Some(DatabaseFault::WriteFailed), "it is still refused");
-        sqlx::query("DROP TRIGGER refuse").execute(store.writer()).await.unwrap();
+        sqlx::query("DROP TRIGGER refuse").execute(&store.sqlite().writer).await.unwrap();
         store.check_and_retry().await;
         assert_eq!(store.fault(), None);
     }

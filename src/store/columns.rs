@@ -1,31 +1,30 @@
 //! Reading the columns of a row, with errors that name the column and the row.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row as _, Sqlite, Type};
 use uuid::Uuid;
 
+use super::database::{Column, Row};
 use super::error::StoreError;
 
 /// A row of a table whose key is the column `id`.
 pub(super) struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row,
     /// The resource in the row, for errors.
     resource: &'static str,
     id: &'r str,
 }
 
 impl<'r> Columns<'r> {
-    pub(super) fn new(row: &'r SqliteRow, resource: &'static str) -> Self {
-        Self { row, resource, id: row.try_get("id").unwrap_or("?") }
+    pub(super) fn new(row: &'r Row, resource: &'static str) -> Self {
+        Self { row, resource, id: row.get("id").unwrap_or("?") }
     }
 
     /// The value of a column after `convert`, which refuses values that this version does not know.
     pub(super) fn read<C, T>(&self, column: &str, convert: impl FnOnce(C) -> Option<T>) -> Result<T, StoreError>
     where
-        C: Decode<'r, Sqlite> + Type<Sqlite>,
+        C: Column<'r>,
     {
-        let value = self.row.try_get(column).ok().and_then(convert);
+        let value = self.row.get(column).ok().and_then(convert);
         value.ok_or_else(|| StoreError::Corrupt(format!("column {column} of {} {}", self.resource, self.id)))
     }
 

@@ -1,11 +1,11 @@
 //! Conditions that several statements share.
 
-use sqlx::{QueryBuilder, Sqlite};
+use super::database::Query;
 
 /// Appends the condition that `column` is one of `wanted`; no condition if that is empty. Each value is bound once,
 /// however often a client repeats it.
 pub(super) fn push_names<T: Copy + PartialEq>(
-    query: &mut QueryBuilder<Sqlite>,
+    query: &mut Query<'_>,
     column: &str,
     all: &[T],
     wanted: &[T],
@@ -15,9 +15,8 @@ pub(super) fn push_names<T: Copy + PartialEq>(
         return;
     }
     query.push(format_args!(" AND {column} IN ("));
-    let mut list = query.separated(", ");
-    for value in all.iter().filter(|value| wanted.contains(value)) {
-        list.push_bind(name(*value));
+    for (number, value) in all.iter().filter(|value| wanted.contains(value)).enumerate() {
+        query.push(if number == 0 { "" } else { ", " }).push_bind(name(*value));
     }
     query.push(")");
 }

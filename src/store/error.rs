@@ -1,4 +1,4 @@
-//! Why the database could not be opened, read or written, and SQLite's result codes.
+//! Why the database could not be opened, read or written, and the codes of SQLite and Postgres.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +16,14 @@ pub(super) const NOT_A_DATABASE: u32 = 26;
 /// Codes of a database that can't be written, whatever the statement.
 const UNWRITABLE: [u32; 4] = [READ_ONLY, IO, FULL, CANT_OPEN];
 
+/// Codes of Postgres (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) with which a statement may succeed
+/// later: no connection, a lost race, too many connections, a server that starts, stops or is no longer the primary, a
+/// full disk.
+const UNAVAILABLE: [&str; 12] =
+    ["25006", "25P03", "40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "57P01", "57P02", "57P03"];
+/// A server that can only be read.
+const READ_ONLY_SERVER: &str = "25006";
+
 /// Why the database could not be opened or used.
 #[derive(Debug)]
 pub enum StoreError {
@@ -25,6 +33,12 @@ pub enum StoreError {
     Folder(PathBuf),
     /// The database in this file could not be opened or migrated; the text has the reason and the remedy.
     Open(PathBuf, String),
+    /// A database server that could not be opened or migrated: which one, and the reason with the remedy.
+    Server(String, String),
+    /// A database server did not answer in time.
+    TimedOut,
+    /// The connection was lost during a commit: the changes may have been made.
+    CommitUnknown,
     /// The database file was removed or replaced while it was open. Nothing was written.
     FileMoved(DatabaseFault),
     /// An error of SQLite or of the connection.
@@ -47,6 +61,24 @@ impl StoreError {
         matches!(self, Self::Database(sqlx::Error::PoolTimedOut)) || self.code() == Some(BUSY)
     }
 
+    /// Whether a database server could not be reached, or refused for a reason that passes. The statement changed nothing,
+    /// but for [`StoreError::CommitUnknown`].
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::CommitUnknown => true,
+            Self::Database(
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed,
+            ) => true,
+            _ => self.state().is_some_and(|state| state.starts_with("08") || UNAVAILABLE.contains(&&*state)),
+        }
+    }
+
+    /// Whether a server of Postgres refused to write because it is not, or no longer, the primary.
+    pub(super) fn is_read_only_server(&self) -> bool {
+        self.state().is_some_and(|state| state == READ_ONLY_SERVER)
+    }
+
     /// Whether a row was refused because a unique index has one with the same values.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
@@ -56,10 +88,18 @@ impl StoreError {
         let Self::Database(sqlx::Error::Database(error)) = self else { return None };
         result_code(&**error)
     }
+
+    /// The SQLSTATE of an error of Postgres.
+    fn state(&self) -> Option<std::borrow::Cow<'_, str>> {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return None };
+        error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+        error.code()
+    }
 }
 
-/// SQLite's primary result code: the low byte of the extended one.
+/// SQLite's primary result code: the low byte of the extended one; none for an error of another database.
 pub(super) fn result_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
     error.code()?.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
@@ -73,12 +113,15 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => {
-                write!(f, "database: expected sqlite:PATH or sqlite::memory:, found {url}")
+                write!(f, "database: expected sqlite:PATH, sqlite::memory: or postgres://…, found {url}")
             }
             Self::Folder(path) => {
                 write!(f, "database: the folder {} does not exist; create it or choose another path", path.display())
             }
             Self::Open(path, problem) => write!(f, "database: {}: {problem}", path.display()),
+            Self::Server(place, problem) => write!(f, "database: {place}: {problem}"),
+            Self::TimedOut => f.write_str("database: no answer in time"),
+            Self::CommitUnknown => f.write_str("database: the connection was lost during a commit"),
             Self::FileMoved(fault) => write!(f, "database: {fault}"),
             Self::Database(error) => write!(f, "database: {error}"),
             Self::Corrupt(what) => write!(f, "database: a row can't be read: {what}"),

@@ -3,11 +3,10 @@
 //! Numbers are dense and follow the order of commits. A row with the state of the log (`event_head`) is locked by each
 //! append until its commit, so the next transaction gets the next numbers and commits later.
 
-use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqliteExecutor};
+use uuid::Uuid;
 
+use super::database::{Executor, Row};
 use super::error::StoreError;
 use super::handle::Store;
 use super::transaction::{ReadTransaction, WriteTransaction};
@@ -73,26 +72,20 @@ impl LogPosition {
 impl WriteTransaction {
     /// Appends events of the change that this transaction makes; returns the number of the last one.
     pub(crate) async fn append_events(&mut self, at: Timestamp, events: &[NewEvent]) -> Result<u64, StoreError> {
-        let connection = self.connection();
-        let row = sqlx::query("UPDATE event_head SET head = head + ? RETURNING *")
-            .bind(events.len() as i64)
-            .fetch_one(&mut *connection)
-            .await?;
+        let mut connection = self.connection();
+        let query = connection.again().query("UPDATE event_head SET head = head + $1 RETURNING *");
+        let row = query.bind(events.len() as i64).fetch_one().await?;
         let position = position_of(&row)?;
         let mut lasts = position.lasts;
         let first = position.head + 1 - events.len() as u64;
         for (seq, event) in (first..).zip(events) {
-            insert(connection, at, seq, event, &lasts).await?;
+            insert(connection.again(), at, seq, event, &lasts).await?;
             lasts.note(event.kind.topic(), seq);
         }
         let [pets, orders, inventory, notifications] = lasts.0.map(u64::cast_signed);
-        sqlx::query("UPDATE event_head SET last_pets = ?, last_orders = ?, last_inventory = ?, last_notifications = ?")
-            .bind(pets)
-            .bind(orders)
-            .bind(inventory)
-            .bind(notifications)
-            .execute(connection)
-            .await?;
+        let sql = "UPDATE event_head \
+                   SET last_pets = $1, last_orders = $2, last_inventory = $3, last_notifications = $4";
+        connection.query(sql).bind(pets).bind(orders).bind(inventory).bind(notifications).execute().await?;
         Ok(position.head)
     }
 }
@@ -105,18 +98,19 @@ impl ReadTransaction {
 }
 
 async fn insert(
-    connection: &mut SqliteConnection,
+    connection: Executor<'_>,
     at: Timestamp,
     seq: u64,
     event: &NewEvent,
     prev: &LastSeqs,
 ) -> Result<(), StoreError> {
     let [pets, orders, inventory, notifications] = prev.0.map(u64::cast_signed);
-    sqlx::query("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    connection
+        .query("INSERT INTO events VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
         .bind(seq.cast_signed())
         .bind(event.kind.topic().name())
         .bind(event.kind.name())
-        .bind(&event.id)
+        .bind_text(&event.id)
         .bind(event.version.cast_signed())
         .bind(at.as_millisecond())
         .bind(body(event))
@@ -124,7 +118,7 @@ async fn insert(
         .bind(orders)
         .bind(inventory)
         .bind(notifications)
-        .execute(connection)
+        .execute()
         .await?;
     Ok(())
 }
@@ -178,7 +172,7 @@ impl EventLog {
     /// # Errors
     /// [`StoreError`]
     pub async fn page(&self, topics: Topics, after: u64, to: u64, limit: u32) -> Result<Vec<LoggedEvent>, StoreError> {
-        page(&mut *self.store.reader().acquire().await?, topics, after, to, (limit, usize::MAX)).await
+        page(self.store.reader(), topics, after, to, (limit, usize::MAX)).await
     }
 
     /// The first events of `topics` after number `after`, in order: at most `limit`, and none after the one with which
@@ -204,7 +198,7 @@ impl EventLog {
     /// [`StoreError`]
     pub async fn append_alone(&self, events: &[NewEvent]) -> Result<u64, StoreError> {
         let mut transaction = self.store.begin_write().await?;
-        let head = transaction.append_events(Timestamp::now(), events).await?;
+        let head = transaction.append_events(transaction.at(), events).await?;
         transaction.commit().await?;
         Ok(head)
     }
@@ -217,20 +211,14 @@ impl EventLog {
     pub async fn prune(&self, before: Timestamp, keep: u64, limit: u32) -> Result<u64, StoreError> {
         let mut transaction = self.store.begin_write().await?;
         let at = select_position(transaction.connection()).await?;
-        let aged: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM events WHERE at < ?")
-            .bind(before.as_millisecond())
-            .fetch_one(transaction.connection())
-            .await?;
+        let aged = transaction.connection().query("SELECT max(seq) FROM events WHERE at < $1");
+        let aged: Option<i64> = aged.bind(before.as_millisecond()).fetch_value().await?;
         let aged = aged.map_or(0, i64::cast_unsigned);
         let to = aged.max(at.head.saturating_sub(keep)).min(at.pruned + u64::from(limit)).max(at.pruned);
-        sqlx::query("DELETE FROM events WHERE seq <= ?")
-            .bind(to.cast_signed())
-            .execute(transaction.connection())
-            .await?;
-        sqlx::query("UPDATE event_head SET pruned = ?")
-            .bind(to.cast_signed())
-            .execute(transaction.connection())
-            .await?;
+        let delete = transaction.connection().query("DELETE FROM events WHERE seq <= $1");
+        delete.bind(to.cast_signed()).execute().await?;
+        let update = transaction.connection().query("UPDATE event_head SET pruned = $1");
+        update.bind(to.cast_signed()).execute().await?;
         transaction.commit().await?;
         Ok(to - at.pruned)
     }
@@ -241,41 +229,44 @@ impl EventLog {
     /// # Errors
     /// [`StoreError`]
     pub async fn rotate_epoch(&self) -> Result<Epoch, StoreError> {
-        let epoch: String =
-            sqlx::query_scalar("UPDATE event_head SET epoch = lower(hex(randomblob(4))) RETURNING epoch")
-                .fetch_one(self.store.writable()?)
-                .await?;
+        let query = self.store.writable()?.query("UPDATE event_head SET epoch = $1 RETURNING epoch");
+        let epoch: String = query.bind(random_epoch()).fetch_value().await?;
         epoch.parse().map_err(|_| StoreError::Corrupt("event_head.epoch".to_owned()))
     }
 }
 
+/// A name for a log that no other log has: 8 hexadecimal digits.
+pub(super) fn random_epoch() -> String {
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    format!("{:08x}", random >> 32)
+}
+
 async fn page(
-    connection: &mut SqliteConnection,
+    executor: Executor<'_>,
     topics: Topics,
     after: u64,
     to: u64,
     (limit, max_bytes): (u32, usize),
 ) -> Result<Vec<LoggedEvent>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM events WHERE seq > ");
+    let mut query = executor.query("SELECT * FROM events WHERE seq > ");
     query.push_bind(after.cast_signed()).push(" AND seq <= ").push_bind(to.cast_signed());
     if topics != Topics::ALL {
         query.push(" AND topic IN (");
-        let mut list = query.separated(", ");
-        for topic in topics.iter() {
-            list.push_bind(topic.name());
+        for (number, topic) in topics.iter().enumerate() {
+            query.push(if number == 0 { "" } else { ", " }).push_bind(topic.name());
         }
         query.push(")");
     }
     query.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
-    let query = query.build();
-    let (mut rows, mut events, mut bytes) = (query.fetch(connection), Vec::new(), 0);
-    while bytes < max_bytes
-        && let Some(row) = rows.try_next().await?
-    {
-        let event = event_of(&row)?;
-        bytes += event.body.len();
-        events.push(event);
-    }
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    query
+        .visit(|row| {
+            let event = event_of(row)?;
+            bytes += event.body.len();
+            events.push(event);
+            Ok(bytes < max_bytes)
+        })
+        .await?;
     Ok(events)
 }
 
@@ -283,12 +274,12 @@ fn length(events: &[LoggedEvent]) -> usize {
     events.iter().map(|event| event.body.len()).sum()
 }
 
-async fn select_position(executor: impl SqliteExecutor<'_>) -> Result<LogPosition, StoreError> {
-    position_of(&sqlx::query("SELECT * FROM event_head").fetch_one(executor).await?)
+async fn select_position(executor: Executor<'_>) -> Result<LogPosition, StoreError> {
+    position_of(&executor.query("SELECT * FROM event_head").fetch_one().await?)
 }
 
-fn position_of(row: &SqliteRow) -> Result<LogPosition, StoreError> {
-    let epoch: String = row.try_get("epoch")?;
+fn position_of(row: &Row) -> Result<LogPosition, StoreError> {
+    let epoch: String = row.get("epoch")?;
     Ok(LogPosition {
         epoch: epoch.parse().map_err(|_| StoreError::Corrupt("event_head.epoch".to_owned()))?,
         head: number(row, "head")?,
@@ -297,22 +288,22 @@ fn position_of(row: &SqliteRow) -> Result<LogPosition, StoreError> {
     })
 }
 
-fn event_of(row: &SqliteRow) -> Result<LoggedEvent, StoreError> {
+fn event_of(row: &Row) -> Result<LoggedEvent, StoreError> {
     let seq = number(row, "seq")?;
     let corrupt = |column: &str| StoreError::Corrupt(format!("events.{column} of event {seq}"));
-    let kind: String = row.try_get("kind")?;
+    let kind: String = row.get("kind")?;
     Ok(LoggedEvent {
         seq,
         kind: EventKind::from_name(&kind).ok_or_else(|| corrupt("kind"))?,
-        id: row.try_get("resource_id")?,
+        id: row.get("resource_id")?,
         version: number(row, "version")?,
-        at: Timestamp::from_millisecond(row.try_get("at")?).map_err(|_| corrupt("at"))?,
+        at: Timestamp::from_millisecond(row.get("at")?).map_err(|_| corrupt("at"))?,
         prev: lasts(row, "prev")?,
-        body: row.try_get("body")?,
+        body: row.get("body")?,
     })
 }
 
-fn lasts(row: &SqliteRow, prefix: &str) -> Result<LastSeqs, StoreError> {
+fn lasts(row: &Row, prefix: &str) -> Result<LastSeqs, StoreError> {
     let mut lasts = LastSeqs::default();
     for topic in Topic::ALL {
         lasts.note(topic, number(row, &format!("{prefix}_{}", topic.name()))?);
@@ -320,8 +311,8 @@ fn lasts(row: &SqliteRow, prefix: &str) -> Result<LastSeqs, StoreError> {
     Ok(lasts)
 }
 
-fn number(row: &SqliteRow, column: &str) -> Result<u64, StoreError> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Corrupt(column.to_owned()))
+fn number(row: &Row, column: &str) -> Result<u64, StoreError> {
+    u64::try_from(row.get::<i64, _>(column)?).map_err(|_| StoreError::Corrupt(column.to_owned()))
 }
 
 #[cfg(test)]

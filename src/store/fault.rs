@@ -10,6 +10,8 @@ pub enum DatabaseFault {
     FileRemoved(PathBuf),
     /// Another file took this path.
     FileReplaced(PathBuf),
+    /// The database server can't be reached.
+    Unreachable,
     /// The last attempt to write failed for a reason that lasts, such as a full disk.
     WriteFailed,
 }
@@ -22,7 +24,14 @@ impl DatabaseFault {
             Self::FileRemoved(_) => "the database's file was removed or renamed",
             Self::FileReplaced(_) => "the database's file was replaced by another",
             Self::WriteFailed => "the database can't be written",
+            Self::Unreachable => "the database server can't be reached",
         }
+    }
+
+    /// Whether the server goes on without the database for a while: completions of upstreams need none.
+    #[must_use]
+    pub const fn is_degradation(&self) -> bool {
+        matches!(self, Self::Unreachable)
     }
 }
 
@@ -34,7 +43,7 @@ impl fmt::Display for DatabaseFault {
                 write!(f, "{} was removed or renamed while it was in use; {remedy}", path.display())
             }
             Self::FileReplaced(path) => write!(f, "{} was replaced while it was in use; {remedy}", path.display()),
-            Self::WriteFailed => f.write_str(self.reason()),
+            Self::WriteFailed | Self::Unreachable => f.write_str(self.reason()),
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use jiff::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use uuid::Uuid;
 
+use super::database::{Executor, Row};
 use super::error::StoreError;
 use super::handle::Store;
 use crate::config::RateLimits;
@@ -100,8 +99,8 @@ impl Store {
         make: impl FnOnce() -> Result<(NewKey, T), E>,
     ) -> Result<Option<(StoredKey, T)>, E> {
         let mut transaction = self.begin_write().await?;
-        let any = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM api_keys)");
-        if any.fetch_one(transaction.connection()).await.map_err(StoreError::from)? {
+        let any = transaction.connection().query("SELECT EXISTS (SELECT 1 FROM api_keys)");
+        if any.fetch_value().await? {
             return Ok(None);
         }
         let (key, more) = make()?;
@@ -116,7 +115,7 @@ impl Store {
     /// [`StoreError`]
     pub async fn list_keys(&self) -> Result<Vec<StoredKey>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
+        let rows = self.reader().built(sql).fetch_all().await?;
         rows.iter().map(key_of).collect()
     }
 
@@ -128,7 +127,7 @@ impl Store {
         // The version is read first, so that a change in between is noticed at the next poll.
         let version = self.keys_version().await?;
         let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE revoked_at IS NULL ORDER BY id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
+        let rows = self.reader().built(sql).fetch_all().await?;
         Ok((version, rows.iter().map(key_of).collect::<Result<_, _>>()?))
     }
 
@@ -137,8 +136,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn keys_version(&self) -> Result<i64, StoreError> {
-        let sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'api_keys_version'";
-        Ok(sqlx::query_scalar(sql).fetch_one(self.reader()).await?)
+        let sql = "SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'api_keys_version'";
+        self.reader().query(sql).fetch_value().await
     }
 
     /// Revokes the key with this name or id; `None` if there is none. A key that was revoked before stays as it is.
@@ -148,17 +147,17 @@ impl Store {
     pub async fn revoke_key(&self, name_or_id: &str) -> Result<Option<StoredKey>, StoreError> {
         // An id takes precedence over a key whose name looks like the id of another.
         let sql = format!(
-            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2) \
-             WHERE id = (SELECT id FROM api_keys WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1) \
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) \
+             WHERE id = (SELECT id FROM api_keys WHERE id = $1 OR name = $1 ORDER BY id = $1 DESC LIMIT 1) \
              RETURNING {COLUMNS}"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name_or_id).bind(Timestamp::now().as_millisecond());
-        query.fetch_optional(self.writable()?).await?.as_ref().map(key_of).transpose()
+        let query = self.writable()?.built(sql).bind_text(name_or_id).bind(Timestamp::now().as_millisecond());
+        query.fetch_optional().await?.as_ref().map(key_of).transpose()
     }
 }
 
-async fn insert(connection: impl SqliteExecutor<'_>, key: NewKey) -> Result<StoredKey, StoreError> {
-    let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+async fn insert(executor: Executor<'_>, key: NewKey) -> Result<StoredKey, StoreError> {
+    let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
     let id = Uuid::now_v7();
     let now = Timestamp::now().as_millisecond();
     let scopes: Vec<_> = key.scopes.iter().map(Scope::name).collect();
@@ -166,11 +165,12 @@ async fn insert(connection: impl SqliteExecutor<'_>, key: NewKey) -> Result<Stor
     let models = models.map_err(|error| StoreError::Corrupt(error.to_string()))?;
     let tokens = key.limits.tokens_per_minute.map(|limit| i64::try_from(limit.get()).unwrap_or(i64::MAX));
     let expires = key.expires_at.map(Timestamp::as_millisecond);
-    sqlx::query(sqlx::AssertSqlSafe(sql))
+    executor
+        .built(sql)
         .bind(id.to_string())
-        .bind(&key.name)
+        .bind_text(&key.name)
         .bind(key.hash.to_hex())
-        .bind(&key.hint)
+        .bind_text(&key.hint)
         .bind(scopes.join(" "))
         .bind(models)
         .bind(key.limits.requests_per_minute.map(|limit| i64::from(limit.get())))
@@ -179,7 +179,7 @@ async fn insert(connection: impl SqliteExecutor<'_>, key: NewKey) -> Result<Stor
         .bind(now)
         .bind(expires)
         .bind(None::<i64>)
-        .execute(connection)
+        .execute()
         .await?;
     let key = NewKey { expires_at: timestamp(expires)?, ..key };
     let created_at = timestamp(Some(now))?.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -191,20 +191,20 @@ fn timestamp(millis: Option<i64>) -> Result<Option<Timestamp>, StoreError> {
     millis.map(read).transpose()
 }
 
-fn key_of(row: &SqliteRow) -> Result<StoredKey, StoreError> {
-    let id: String = row.try_get("id")?;
+fn key_of(row: &Row) -> Result<StoredKey, StoreError> {
+    let id: String = row.get("id")?;
     let corrupt = |what: &str| StoreError::Corrupt(format!("the {what} of API key {id}"));
-    let hash: String = row.try_get("hash")?;
-    let scopes: String = row.try_get("scopes")?;
-    let models: Option<String> = row.try_get("models")?;
+    let hash: String = row.get("hash")?;
+    let scopes: String = row.get("scopes")?;
+    let models: Option<String> = row.get("models")?;
     let models = models.map(|models| serde_json::from_str(&models)).transpose().map_err(|_| corrupt("models"))?;
-    let limit = |column: &str| row.try_get::<Option<i64>, _>(column);
+    let limit = |column: &str| row.get::<Option<i64>, _>(column);
     let small = |limit: Option<i64>| limit.and_then(|limit| NonZeroU32::new(u32::try_from(limit).ok()?));
     let large = |limit: Option<i64>| limit.and_then(|limit| NonZeroU64::new(u64::try_from(limit).ok()?));
     let key = NewKey {
-        name: row.try_get("name")?,
+        name: row.get("name")?,
         hash: KeyHash::from_hex(&hash).ok_or_else(|| corrupt("hash"))?,
-        hint: row.try_get("hint")?,
+        hint: row.get("hint")?,
         // A scope that this version does not know allows nothing.
         scopes: scopes.split(' ').filter_map(Scope::from_name).collect(),
         models,
@@ -213,10 +213,10 @@ fn key_of(row: &SqliteRow) -> Result<StoredKey, StoreError> {
             tokens_per_minute: large(limit("tokens_per_minute")?),
             concurrent_streams: small(limit("concurrent_streams")?),
         },
-        expires_at: timestamp(row.try_get("expires_at")?)?,
+        expires_at: timestamp(row.get("expires_at")?)?,
     };
-    let created_at = timestamp(row.try_get("created_at")?)?.ok_or_else(|| corrupt("date"))?;
-    let revoked_at = timestamp(row.try_get("revoked_at")?)?;
+    let created_at = timestamp(row.get("created_at")?)?.ok_or_else(|| corrupt("date"))?;
+    let revoked_at = timestamp(row.get("revoked_at")?)?;
     Ok(StoredKey { id: Uuid::parse_str(&id).map_err(|_| corrupt("id"))?, key, created_at, revoked_at })
 }
 

@@ -1,28 +1,26 @@
 //! The database: connections, migrations and every SQL statement of the server.
 //!
-//! SQLite allows one writer at a time. A single connection for writing turns its `SQLITE_BUSY` into an orderly queue;
-//! several connections read, and see the last commit (write-ahead log). Other modules see [`Store`], its transactions
-//! and plain data, never SQL or a row: so another database can take SQLite's place here. One file holds the statements
-//! of one subject.
+//! The database is SQLite (`sqlite/`), of one process, or Postgres (`postgres/`), which servers share. Statements are
+//! written once for both (`database/`); one file holds those of one subject. Other modules see [`Store`], its
+//! transactions and plain data, never SQL or a row.
 
 mod availability;
 mod columns;
 mod conditions;
+mod database;
 mod error;
 pub mod event_log;
 mod fault;
-mod files;
 mod handle;
 pub(crate) mod idempotency;
 mod inventory;
 mod keys;
-mod migrations;
-mod open;
 mod orders;
 mod pets;
-mod restore;
+mod postgres;
 mod seed;
 mod sessions;
+mod sqlite;
 mod transaction;
 mod usage;
 
@@ -30,6 +28,7 @@ pub use error::StoreError;
 pub use fault::DatabaseFault;
 pub use handle::Store;
 pub use keys::{CreateKeyError, NewKey, StoredKey};
-pub use restore::{Backup, RestoreError};
+pub use postgres::{CommitListener, migrate};
+pub use sqlite::{Backup, RestoreError};
 pub(crate) use transaction::{ReadTransaction, WriteTransaction};
 pub use usage::{UsageColumn, UsageCounts, UsageGroup, UsageRow};

@@ -2,12 +2,10 @@
 
 mod query;
 
-use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use super::columns::Columns;
+use super::database::{Executor, Query, Row};
 use super::error::StoreError;
 use super::handle::Store;
 use super::transaction::{ReadTransaction, WriteTransaction};
@@ -17,17 +15,16 @@ use crate::wire::resource::page::{PageKey, PetPage};
 use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
 use crate::wire::resource::vocabulary::Vocabulary;
 
-/// Rows that are read before other tasks of the thread run: about a quarter of a millisecond.
-const ROWS_PER_YIELD: usize = 64;
 /// Rows of one INSERT: 17 variables each, far below SQLite's limit of 32,766.
 const ROWS_PER_INSERT: usize = 100;
 
 /// Every word in use, preceded by the name of its column.
 const VOCABULARY: &str = "\
-    SELECT DISTINCT 'breed', breed AS word FROM pets UNION ALL \
+    SELECT kind, word FROM (\
+    SELECT DISTINCT 'breed' AS kind, breed AS word FROM pets UNION ALL \
     SELECT DISTINCT 'color', color FROM pets UNION ALL \
-    SELECT DISTINCT 'name', name FROM pets \
-    ORDER BY 1, word COLLATE NOCASE, word";
+    SELECT DISTINCT 'name', name FROM pets\
+    ) AS words ORDER BY kind, lower(word), word";
 
 /// Numbers of pets in the table.
 pub(crate) struct PetCounts {
@@ -61,43 +58,27 @@ impl Store {
         sort: Sort,
         visit: &mut (dyn FnMut(Pet) -> bool + Send),
     ) -> Result<(), StoreError> {
-        let mut query = query::page(filter, sort, None, i64::MAX);
-        let mut rows = query.build().fetch(self.reader());
-        let mut count = 0_usize;
-        while let Some(row) = rows.try_next().await? {
-            if !visit(pet_of(&row)?) {
-                break;
-            }
-            count += 1;
-            if count.is_multiple_of(ROWS_PER_YIELD) {
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(())
+        query::page(self.reader(), filter, sort, None, i64::MAX).visit(|row| Ok(visit(pet_of(row)?))).await
     }
 
     pub(crate) async fn count_pets(&self, filter: &PetFilter) -> Result<u64, StoreError> {
-        let count: i64 = query::count(filter).build_query_scalar().fetch_one(self.reader()).await?;
+        let count: i64 = query::count(self.reader(), filter).fetch_value().await?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
     /// The breeds, colours and names in use, read in one statement.
     pub(crate) async fn pet_vocabulary(&self) -> Result<Vocabulary, StoreError> {
         let mut vocabulary = Vocabulary::default();
-        let mut rows = sqlx::query(VOCABULARY).fetch(self.reader());
-        let mut count = 0_usize;
-        while let Some(row) = rows.try_next().await? {
-            let word = row.try_get(1)?;
-            match row.try_get::<&str, _>(0)? {
+        let add = |row: &Row| {
+            let word = row.get(1)?;
+            match row.get::<&str, _>(0)? {
                 "breed" => vocabulary.breeds.push(word),
                 "color" => vocabulary.colors.push(word),
                 _ => vocabulary.names.push(word),
             }
-            count += 1;
-            if count.is_multiple_of(ROWS_PER_YIELD) {
-                tokio::task::yield_now().await;
-            }
-        }
+            Ok(true)
+        };
+        self.reader().query(VOCABULARY).visit(add).await?;
         Ok(vocabulary)
     }
 }
@@ -122,15 +103,16 @@ impl WriteTransaction {
 
     /// Counts all pets and those of `maker`, the id of an API key.
     pub(crate) async fn count_pets(&mut self, maker: &str) -> Result<PetCounts, StoreError> {
-        let sql = "SELECT count(*), (SELECT count(*) FROM pets WHERE made_by = ?) FROM pets";
-        let (total, of_maker): (i64, i64) = sqlx::query_as(sql).bind(maker).fetch_one(self.connection()).await?;
+        let sql = "SELECT count(*), (SELECT count(*) FROM pets WHERE made_by = $1) FROM pets";
+        let row = self.connection().query(sql).bind_text(maker).fetch_one().await?;
+        let (total, of_maker): (i64, i64) = (row.get(0)?, row.get(1)?);
         Ok(PetCounts { total: total.unsigned_abs(), of_maker: of_maker.unsigned_abs() })
     }
 
     /// Adds pets of `maker`, the id of an API key; `None` for seeded ones.
     pub(crate) async fn insert_pets(&mut self, pets: &[Pet], maker: Option<&str>) -> Result<(), StoreError> {
         for pets in pets.chunks(ROWS_PER_INSERT) {
-            insert(pets, maker).build().execute(self.connection()).await?;
+            insert(self.connection(), pets, maker).execute().await?;
         }
         Ok(())
     }
@@ -141,18 +123,18 @@ impl WriteTransaction {
     }
 
     pub(crate) async fn delete_pet(&mut self, id: Uuid) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM pets WHERE id = ?").bind(id.to_string()).execute(self.connection()).await?;
+        self.connection().query("DELETE FROM pets WHERE id = $1").bind(id.to_string()).execute().await?;
         Ok(())
     }
 }
 
-async fn select_pet(executor: impl SqliteExecutor<'_>, id: Uuid) -> Result<Option<Pet>, StoreError> {
-    let query = sqlx::query("SELECT * FROM pets WHERE id = ?").bind(id.to_string());
-    query.fetch_optional(executor).await?.as_ref().map(pet_of).transpose()
+async fn select_pet(executor: Executor<'_>, id: Uuid) -> Result<Option<Pet>, StoreError> {
+    let query = executor.query("SELECT * FROM pets WHERE id = $1").bind(id.to_string());
+    query.fetch_optional().await?.as_ref().map(pet_of).transpose()
 }
 
 async fn select_page(
-    executor: impl SqliteExecutor<'_>,
+    executor: Executor<'_>,
     filter: &PetFilter,
     sort: Sort,
     limit: u32,
@@ -160,7 +142,7 @@ async fn select_page(
 ) -> Result<PetPage, StoreError> {
     let limit = limit.max(1);
     // One row more than requested shows whether there is a next page.
-    let rows = query::page(filter, sort, after, i64::from(limit) + 1).build().fetch_all(executor).await?;
+    let rows = query::page(executor, filter, sort, after, i64::from(limit) + 1).fetch_all().await?;
     let mut pets = rows.iter().map(pet_of).collect::<Result<Vec<_>, _>>()?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = pets.len() > limit;
@@ -169,51 +151,55 @@ async fn select_page(
     Ok(PetPage { pets, next })
 }
 
-fn insert(pets: &[Pet], maker: Option<&str>) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(
+fn insert<'c>(executor: Executor<'c>, pets: &[Pet], maker: Option<&str>) -> Query<'c> {
+    let mut query = executor.query(
         "INSERT INTO pets (id, species, name, breed, age_months, size, color, gender, good_with_kids, price_e4, \
-         currency, description, status, created_at, updated_at, version, made_by) ",
+         currency, description, status, created_at, updated_at, version, made_by) VALUES ",
     );
-    query.push_values(pets, |mut columns, pet| {
-        columns.push_bind(pet.id.to_string());
-        columns.push_bind(pet.species.name()).push_bind(pet.name.clone()).push_bind(pet.breed.clone());
-        columns.push_bind(i64::from(pet.age_months)).push_bind(pet.size.name()).push_bind(pet.color.clone());
-        columns.push_bind(pet.gender.name()).push_bind(i64::from(pet.good_with_kids));
-        columns.push_bind(money::floor_e4(pet.price)).push_bind(pet.currency.clone());
-        columns.push_bind(pet.description.clone()).push_bind(pet.status.name());
-        columns.push_bind(pet.created_at.as_millisecond()).push_bind(pet.updated_at.as_millisecond());
-        columns.push_bind(pet.version.cast_signed()).push_bind(maker.map(str::to_owned));
-    });
+    for (number, pet) in pets.iter().enumerate() {
+        query.push(if number == 0 { "(" } else { "), (" }).push_bind(pet.id.to_string());
+        query.push(", ").push_bind(pet.species.name()).push(", ").push_text(&pet.name);
+        query.push(", ").push_text(&pet.breed).push(", ").push_bind(i64::from(pet.age_months));
+        query.push(", ").push_bind(pet.size.name()).push(", ").push_text(&pet.color);
+        query.push(", ").push_bind(pet.gender.name()).push(", ").push_bind(i64::from(pet.good_with_kids));
+        query.push(", ").push_bind(money::floor_e4(pet.price)).push(", ").push_text(&pet.currency);
+        query.push(", ").push_text(&pet.description).push(", ").push_bind(pet.status.name());
+        query.push(", ").push_bind(pet.created_at.as_millisecond());
+        query.push(", ").push_bind(pet.updated_at.as_millisecond());
+        query.push(", ").push_bind(pet.version.cast_signed()).push(", ").push_bind(maker.map(str::to_owned));
+    }
+    query.push(")");
     query
 }
 
-async fn update(connection: &mut SqliteConnection, pet: &Pet) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE pets SET species = ?, name = ?, breed = ?, age_months = ?, size = ?, color = ?, gender = ?, \
-         good_with_kids = ?, price_e4 = ?, currency = ?, description = ?, status = ?, updated_at = ?, version = ? \
-         WHERE id = ?",
-    )
-    .bind(pet.species.name())
-    .bind(&pet.name)
-    .bind(&pet.breed)
-    .bind(i64::from(pet.age_months))
-    .bind(pet.size.name())
-    .bind(&pet.color)
-    .bind(pet.gender.name())
-    .bind(i64::from(pet.good_with_kids))
-    .bind(money::floor_e4(pet.price))
-    .bind(&pet.currency)
-    .bind(&pet.description)
-    .bind(pet.status.name())
-    .bind(pet.updated_at.as_millisecond())
-    .bind(pet.version.cast_signed())
-    .bind(pet.id.to_string())
-    .execute(connection)
-    .await?;
+async fn update(connection: Executor<'_>, pet: &Pet) -> Result<(), StoreError> {
+    let query = connection.query(
+        "UPDATE pets SET species = $1, name = $2, breed = $3, age_months = $4, size = $5, color = $6, gender = $7, \
+         good_with_kids = $8, price_e4 = $9, currency = $10, description = $11, status = $12, updated_at = $13, \
+         version = $14 WHERE id = $15",
+    );
+    query
+        .bind(pet.species.name())
+        .bind_text(&pet.name)
+        .bind_text(&pet.breed)
+        .bind(i64::from(pet.age_months))
+        .bind(pet.size.name())
+        .bind_text(&pet.color)
+        .bind(pet.gender.name())
+        .bind(i64::from(pet.good_with_kids))
+        .bind(money::floor_e4(pet.price))
+        .bind_text(&pet.currency)
+        .bind_text(&pet.description)
+        .bind(pet.status.name())
+        .bind(pet.updated_at.as_millisecond())
+        .bind(pet.version.cast_signed())
+        .bind(pet.id.to_string())
+        .execute()
+        .await?;
     Ok(())
 }
 
-fn pet_of(row: &SqliteRow) -> Result<Pet, StoreError> {
+fn pet_of(row: &Row) -> Result<Pet, StoreError> {
     let columns = Columns::new(row, "pet");
     Ok(Pet {
         id: columns.uuid("id")?,

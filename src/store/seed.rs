@@ -11,9 +11,7 @@ const SEEDED_AT: &str = "pets_seeded_at";
 impl WriteTransaction {
     /// Marks the database as seeded; `false` if it was marked before.
     pub(crate) async fn mark_seeded(&mut self, at: Timestamp) -> Result<bool, StoreError> {
-        let query = sqlx::query("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(SEEDED_AT)
-            .bind(at.as_millisecond().to_string());
-        Ok(query.execute(self.connection()).await?.rows_affected() > 0)
+        let query = self.connection().query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        Ok(query.bind(SEEDED_AT).bind(at.as_millisecond().to_string()).execute().await? > 0)
     }
 }

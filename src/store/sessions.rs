@@ -22,35 +22,20 @@ impl Store {
         ends: Timestamp,
         [all, own]: [u32; 2],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.begin_write().await?;
-        sqlx::query("DELETE FROM event_sessions WHERE ends_at <= ?")
-            .bind(now.as_millisecond())
-            .execute(transaction.connection())
-            .await?;
-        sqlx::query("INSERT INTO event_sessions (hash, key, owner, ends_at) VALUES (?, ?, ?, ?)")
-            .bind(session.to_hex())
-            .bind(sealed)
-            .bind(owner)
-            .bind(ends.as_millisecond())
-            .execute(transaction.connection())
-            .await?;
-        sqlx::query(
-            "DELETE FROM event_sessions WHERE hash IN \
-             (SELECT hash FROM event_sessions WHERE owner = ? ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
-        )
-        .bind(owner)
-        .bind(i64::from(own))
-        .execute(transaction.connection())
-        .await?;
-        sqlx::query(
-            "DELETE FROM event_sessions WHERE hash IN \
-             (SELECT hash FROM event_sessions ORDER BY ends_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
-        )
-        .bind(i64::from(all))
-        .execute(transaction.connection())
-        .await?;
-        transaction.commit().await?;
-        Ok(())
+        let mut transaction = self.begin_independent().await?;
+        let query = transaction.connection().query("DELETE FROM event_sessions WHERE ends_at <= $1");
+        query.bind(now.as_millisecond()).execute().await?;
+        let sql = "INSERT INTO event_sessions (hash, key, owner, ends_at) VALUES ($1, $2, $3, $4)";
+        let query = transaction.connection().query(sql).bind(session.to_hex()).bind_text(sealed).bind_text(owner);
+        query.bind(ends.as_millisecond()).execute().await?;
+        // SQLite knows no offset without a limit.
+        let sql = "DELETE FROM event_sessions WHERE hash IN (SELECT hash FROM event_sessions WHERE owner = $1 \
+                   ORDER BY ends_at DESC, rowid DESC LIMIT 1000000000 OFFSET $2)";
+        transaction.connection().query(sql).bind_text(owner).bind(i64::from(own)).execute().await?;
+        let sql = "DELETE FROM event_sessions WHERE hash IN (SELECT hash FROM event_sessions \
+                   ORDER BY ends_at DESC, rowid DESC LIMIT 1000000000 OFFSET $1)";
+        transaction.connection().query(sql).bind(i64::from(all)).execute().await?;
+        transaction.commit().await
     }
 
     /// The encrypted hash of the key that a session stands for, unless the session has ended at `now`.
@@ -58,8 +43,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn session_key(&self, session: KeyHash, now: Timestamp) -> Result<Option<String>, StoreError> {
-        let query = sqlx::query_scalar("SELECT key FROM event_sessions WHERE hash = ? AND ends_at > ?");
-        Ok(query.bind(session.to_hex()).bind(now.as_millisecond()).fetch_optional(self.reader()).await?)
+        let query = self.reader().query("SELECT key FROM event_sessions WHERE hash = $1 AND ends_at > $2");
+        let row = query.bind(session.to_hex()).bind(now.as_millisecond()).fetch_optional().await?;
+        row.map(|row| row.get(0)).transpose()
     }
 
     /// Deletes a session, if there is one.
@@ -67,10 +53,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn close_session(&self, session: KeyHash) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM event_sessions WHERE hash = ?")
-            .bind(session.to_hex())
-            .execute(self.writable()?)
-            .await?;
+        let query = self.writable()?.query("DELETE FROM event_sessions WHERE hash = $1");
+        query.bind(session.to_hex()).execute().await?;
         Ok(())
     }
 }
@@ -101,7 +85,7 @@ mod tests {
         assert!(store.session_key(session(0), at(5)).await.unwrap().is_none());
         store.open_session(session(9), other, at(10), at(20), [9, 3]).await.unwrap();
         let left: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM event_sessions").fetch_one(store.reader()).await.unwrap();
+            sqlx::query_scalar("SELECT count(*) FROM event_sessions").fetch_one(&store.sqlite().reader).await.unwrap();
         assert_eq!(left, 1, "ended sessions are deleted");
         for n in 10..=12 {
             store.open_session(session(n), (&n.to_string(), "sealed"), at(10), at(20 + n), [2, 3]).await.unwrap();

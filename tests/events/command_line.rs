@@ -1,5 +1,6 @@
 //! The `events` commands of the binary, and `restore`.
 
+use sqlx::Connection as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -128,7 +129,9 @@ async fn restore_requires_a_stopped_server_and_resets_old_cursors() {
     let (url, cursor, head) = (shop.database(), shop.id(shop.head().await).await, shop.head().await);
     let backup = tempfile::tempdir().unwrap();
     let file = backup.path().join("backup.db");
-    sqlx::query("VACUUM INTO ?").bind(file.to_str().unwrap()).execute(shop.store.writer()).await.unwrap();
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("VACUUM INTO ?").bind(file.to_str().unwrap()).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
     shop.pet().await;
     let restore = ["restore", file.to_str().unwrap(), "--database", &url];
     let (code, _, err) = run(backup.path(), &restore).await;

@@ -1,5 +1,6 @@
 //! The contents of a stream: event names, members, order, ids.
 
+use sqlx::Connection as _;
 use std::time::Duration;
 
 use petstream::store::event_log::NewEvent;
@@ -209,12 +210,13 @@ async fn text_of_users_begins_no_field() {
         new: None,
     };
     shop.log.append_alone(&[event(nasty)]).await.unwrap();
+    let mut database = sqlx::SqliteConnection::connect(&shop.database()).await.unwrap();
     sqlx::query(
         "UPDATE events SET body = replace(body, '\"resource\":{', char(10) || '\"resource\":' || char(13, 10) || '{' || \
          char(13)) WHERE seq > ?",
     )
     .bind(i64::try_from(test_support::event_stream::seq(&since)).unwrap())
-    .execute(shop.store.writer())
+    .execute(&mut database)
     .await
     .unwrap();
     let shop = shop.restart().await;

@@ -1,13 +1,13 @@
 //! The columns of a usage record that are its own.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::insert::{NumberedRow, Statements};
+use crate::store::database::{Arguments, Executor};
+use crate::store::error::StoreError;
 
 pub(super) static REQUESTS: LazyLock<Statements> = LazyLock::new(|| {
     // In the order of `bind`.
@@ -17,17 +17,17 @@ pub(super) static REQUESTS: LazyLock<Statements> = LazyLock::new(|| {
 });
 
 /// Writes `rows`, except those that were written before.
-pub(super) async fn write(rows: &[NumberedRow<'_>], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn write(rows: &[NumberedRow<'_>], connection: Executor<'_>) -> Result<(), StoreError> {
     REQUESTS.write(rows, connection, bind).await
 }
 
-fn bind(values: &mut SqliteArguments, (series, row): NumberedRow<'_>) -> Result<(), BoxDynError> {
+fn bind(values: &mut Arguments, (series, row): NumberedRow<'_>) -> Result<(), BoxDynError> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     values.add(row.at.as_millisecond())?;
     values.add(row.id)?;
     values.add(series)?;
-    values.add(row.request_id.map(Arc::clone))?;
+    values.add_optional_text(row.request_id.map(|id| &**id))?;
     values.add(whole(row.prompt_tokens))?;
     values.add(whole(row.completion_tokens))?;
     values.add(row.first_token.map(micros))?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::row::DAY_MILLIS;
+use crate::store::database::Engine;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
@@ -15,7 +16,11 @@ impl Store {
     pub async fn delete_usage_before(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let left = |deleted| Some(i64::from(limit).saturating_sub_unsigned(deleted)).filter(|left| *left > 0);
         let mut deleted = 0;
-        for table in ["usage_requests", "usage"] {
+        let tables = match self.engine() {
+            Engine::Sqlite => &["usage_requests", "usage"][..],
+            Engine::Postgres => &["usage_requests"],
+        };
+        for table in tables {
             if let Some(left) = left(deleted) {
                 deleted += self.delete_rows(table, before, left).await?;
             }
@@ -29,19 +34,18 @@ impl Store {
     async fn delete_rows(&self, table: &'static str, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
         // A range of times is deleted in one pass, a list of rows is not. Rows of one millisecond go together.
         let sql = format!(
-            "DELETE FROM {table} WHERE at < ?1 AND at <= coalesce(\
-             (SELECT at FROM {table} WHERE at < ?1 ORDER BY at LIMIT 1 OFFSET ?2), ?1)"
+            "DELETE FROM {table} WHERE at < $1 AND at <= coalesce(\
+             (SELECT at FROM {table} WHERE at < $1 ORDER BY at LIMIT 1 OFFSET $2), $1)"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(before.as_millisecond()).bind(limit - 1);
-        Ok(query.execute(self.writable()?).await?.rows_affected())
+        self.writable()?.built(sql).bind(before.as_millisecond()).bind(limit - 1).execute().await
     }
 
     /// Deletes series a day later than their last record, so that a record that is written late finds its series.
     async fn delete_series(&self, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
-        let sql = "DELETE FROM usage_series WHERE series IN (SELECT series FROM usage_series WHERE day < ? LIMIT ?)";
-        let query = sqlx::query(sql).bind(before.as_millisecond().div_euclid(DAY_MILLIS) - 1).bind(limit);
-        let mut connection = self.writable()?.acquire().await?;
-        let deleted = query.execute(&mut *connection).await?.rows_affected();
+        let sql = "DELETE FROM usage_series WHERE series IN (SELECT series FROM usage_series WHERE day < $1 LIMIT $2)";
+        let _writing = self.series.writing().await;
+        let query = self.writable()?.query(sql).bind(before.as_millisecond().div_euclid(DAY_MILLIS) - 1);
+        let deleted = query.bind(limit).execute().await?;
         if deleted > 0 {
             self.series.clear();
         }

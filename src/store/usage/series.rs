@@ -4,15 +4,18 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::insert::{NumberedRow, Statements};
 use super::row::UsageRow;
+use crate::store::database::{Arguments, Engine, Executor};
+use crate::store::error::StoreError;
 
 /// Most series in the cache, about 20 MB.
 const MAX_CACHED: usize = 65_536;
+
+/// Numbers that one value of Postgres's sequence stands for, as its migration says.
+const POSTGRES_BLOCK: i64 = 4_096;
 
 static SERIES: LazyLock<Statements> = LazyLock::new(|| {
     // In the order of `bind`.
@@ -37,7 +40,12 @@ static SERIES: LazyLock<Statements> = LazyLock::new(|| {
 /// The numbers of series that are in the database, by their key. It has an entry only if the transaction that wrote it
 /// was committed.
 #[derive(Debug, Default)]
-pub(in crate::store) struct SeriesCache(Mutex<HashMap<Vec<u8>, i64>>);
+pub(in crate::store) struct SeriesCache {
+    // std Mutex: never held across .await
+    numbers: Mutex<HashMap<Vec<u8>, i64>>,
+    /// Held by the writer of series until they are in the cache.
+    writing: tokio::sync::Mutex<()>,
+}
 
 /// Series that a transaction has written; they enter the cache after its commit.
 pub(super) struct NewSeries {
@@ -48,17 +56,23 @@ pub(super) struct NewSeries {
 
 impl SeriesCache {
     fn map(&self) -> MutexGuard<'_, HashMap<Vec<u8>, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to write or delete series.
+    pub(super) async fn writing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.writing.lock().await
     }
 
     /// The rows with the numbers of their series. Writes the series that are new.
     pub(super) async fn resolve<'a>(
         &self,
         rows: &'a [UsageRow<'a>],
-        connection: &mut SqliteConnection,
-    ) -> Result<(Vec<NumberedRow<'a>>, NewSeries), sqlx::Error> {
+        mut connection: Executor<'_>,
+    ) -> Result<(Vec<NumberedRow<'a>>, NewSeries), StoreError> {
         let mut numbered = Vec::<NumberedRow<'_>>::with_capacity(rows.len());
         let (mut new, mut first_rows, mut key) = (HashMap::new(), Vec::new(), Vec::new());
+        let mut unused = Unused { next: 0, left: 0 };
         for row in rows {
             let number = match numbered.last() {
                 // Most rows belong to the series of the row before; a comparison is cheaper than a look-up.
@@ -69,10 +83,7 @@ impl SeriesCache {
                     if let Some(number) = known {
                         number
                     } else {
-                        let number = match first_rows.last() {
-                            Some((last, _)) => last + 1,
-                            None => next_number(connection).await?,
-                        };
+                        let number = unused.next(connection.again()).await?;
                         first_rows.push((number, row));
                         new.insert(key.clone(), number);
                         number
@@ -109,26 +120,44 @@ impl SeriesCache {
     }
 }
 
-/// The first number that was never used. No other writer uses one before the transaction ends.
-async fn next_number(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    let sql = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'usage_series'";
-    sqlx::query_scalar(sql).fetch_one(connection).await
+/// Numbers that were never used, and that no other writer uses.
+struct Unused {
+    next: i64,
+    left: i64,
 }
 
-fn bind(values: &mut SqliteArguments, (series, row): NumberedRow<'_>) -> Result<(), BoxDynError> {
+impl Unused {
+    async fn next(&mut self, connection: Executor<'_>) -> Result<i64, StoreError> {
+        if self.left == 0 {
+            let (sql, left) = match connection.engine() {
+                // No other writer takes one before the transaction ends.
+                Engine::Sqlite => {
+                    ("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'usage_series'", i64::MAX)
+                }
+                Engine::Postgres => ("SELECT nextval('usage_series_blocks')", POSTGRES_BLOCK),
+            };
+            (self.next, self.left) = (connection.query(sql).fetch_value().await?, left);
+        }
+        self.left -= 1;
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+}
+
+fn bind(values: &mut Arguments, (series, row): NumberedRow<'_>) -> Result<(), BoxDynError> {
     values.add(series)?;
     values.add(row.day())?;
-    values.add(row.key_id.to_owned())?;
-    values.add(row.key.to_owned())?;
-    values.add(row.model.to_owned())?;
-    values.add(row.target.map(str::to_owned))?;
-    values.add(row.attempts)?;
-    values.add(row.streamed)?;
+    values.add_text(row.key_id)?;
+    values.add_text(row.key)?;
+    values.add_text(row.model)?;
+    values.add_optional_text(row.target)?;
+    values.add(i64::from(row.attempts))?;
+    values.add(i64::from(row.streamed))?;
     values.add(row.source)?;
     values.add(row.terminal)?;
-    values.add(row.reason.map(str::to_owned))?;
-    values.add(row.status)?;
-    values.add(row.answered.map(str::to_owned))
+    values.add_optional_text(row.reason)?;
+    values.add(i64::from(row.status))?;
+    values.add_optional_text(row.answered)
 }
 
 #[cfg(test)]

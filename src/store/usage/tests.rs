@@ -53,7 +53,7 @@ async fn refuse(store: &Store, condition: &str) {
     let trigger = format!(
         "CREATE TRIGGER refuse BEFORE INSERT ON usage_requests WHEN {condition} BEGIN SELECT raise(ABORT, 'no'); END"
     );
-    sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(store.writer()).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(&store.sqlite().writer).await.unwrap();
 }
 
 /// A number of rows for which every prepared statement is used once.
@@ -61,7 +61,7 @@ const ALL_SIZES: u64 = 256 + 64 + 16 + 8 + 4 + 2 + 1;
 
 #[test]
 fn every_statement_is_used_for_that_number_of_rows() {
-    assert_eq!(requests::REQUESTS.sizes.iter().map(|(rows, _)| *rows as u64).sum::<u64>(), ALL_SIZES);
+    assert_eq!(insert::SIZES.iter().map(|rows| *rows as u64).sum::<u64>(), ALL_SIZES);
 }
 
 /// Rows that contain their number.
@@ -78,7 +78,7 @@ fn numbered(numbers: std::ops::Range<u64>, models: &[String]) -> Vec<UsageRow<'_
 }
 
 async fn series(store: &Store) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM usage_series").fetch_one(store.reader()).await.unwrap()
+    sqlx::query_scalar("SELECT count(*) FROM usage_series").fetch_one(&store.sqlite().reader).await.unwrap()
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn every_column_is_written() {
     let store = store().await;
     let written = UsageRow { reason: Some("why"), terminal: "failed", ..row("2026-01-01T00:00:00.0019Z", "k", "m") };
     store.record_usage(std::slice::from_ref(&written)).await.unwrap();
-    let row = sqlx::query("SELECT * FROM usage_records").fetch_one(store.reader()).await.unwrap();
+    let row = sqlx::query("SELECT * FROM usage_records").fetch_one(&store.sqlite().reader).await.unwrap();
     let text = |column: &str| row.get::<Option<String>, _>(column);
     let number = |column: &str| row.get::<i64, _>(column);
     for (column, expected) in [
@@ -233,7 +233,7 @@ async fn a_row_has_its_own_texts_whatever_the_row_before_has() {
         .collect();
     store.record_usage(&rows).await.unwrap();
     let columns = ["request_id", "key_id", "key_name", "model", "target", "source", "terminal", "reason"];
-    let read = sqlx::query("SELECT * FROM usage_records ORDER BY at").fetch_all(store.reader()).await.unwrap();
+    let read = sqlx::query("SELECT * FROM usage_records ORDER BY at").fetch_all(&store.sqlite().reader).await.unwrap();
     let read = read.iter().map(|row| columns.map(|column| row.get::<Option<String>, _>(column)));
     let or = |text: Option<&str>, other: &str| Some(text.unwrap_or(other).to_owned());
     let own = |text: Option<&str>| text.map(str::to_owned);
@@ -259,7 +259,7 @@ async fn a_large_batch_is_written_with_all_its_numbers_or_not_at_all() {
         assert_eq!((total(&store).await.requests, series(&store).await), (0, 0));
         store.record_usage(&rows).await.unwrap();
         let sql = "SELECT at / 1000, prompt_tokens, completion_tokens, model FROM usage_records ORDER BY at";
-        let read: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(store.reader()).await.unwrap();
+        let read: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&store.sqlite().reader).await.unwrap();
         let expected = rows.iter().map(|row| {
             let number = row.prompt_tokens.cast_signed();
             (number, number, 1_000 - number, row.model.to_owned())
@@ -296,7 +296,7 @@ async fn rows_that_differ_in_one_column_of_a_series_have_different_series() {
         rows.rotate_left(3);
         rows[..40].sort_by_key(|row| row.prompt_tokens % 2);
         store.record_usage(&rows).await.unwrap();
-        let counts: Vec<i64> = sqlx::query_scalar(sql).fetch_all(store.reader()).await.unwrap();
+        let counts: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&store.sqlite().reader).await.unwrap();
         assert_eq!((counts, series(&store).await), (vec![40, 40], 2));
     }
 }
@@ -352,7 +352,7 @@ async fn a_batch_written_twice_counts_once() {
 async fn a_range_of_time_is_found_by_the_primary_key() {
     let store = store().await;
     let plan = format!("EXPLAIN QUERY PLAN {}", totals_sql(&[UsageColumn::Key, UsageColumn::Day]));
-    let rows = sqlx::query(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(store.reader()).await.unwrap();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(plan)).bind(0).bind(1).fetch_all(&store.sqlite().reader).await.unwrap();
     let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
     for table in ["usage_requests", "usage"] {
         let found = format!("SEARCH {table} USING PRIMARY KEY (at>? AND at<?)");

@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::row::DAY_MILLIS;
+use crate::store::database::Row;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
@@ -73,10 +72,12 @@ impl Store {
         until: Option<Timestamp>,
         by: &[UsageColumn],
     ) -> Result<Vec<UsageGroup>, StoreError> {
-        let query = sqlx::query(sqlx::AssertSqlSafe(totals_sql(by)))
+        let query = self
+            .reader()
+            .built(totals_sql(by))
             .bind(since.map_or(i64::MIN, Timestamp::as_millisecond))
             .bind(until.map_or(i64::MAX, Timestamp::as_millisecond));
-        let rows = query.fetch_all(self.reader()).await?;
+        let rows = query.fetch_all().await?;
         let groups: Vec<_> = rows.iter().map(|row| group_of(row, by)).collect::<Result<_, _>>()?;
         // Without columns to group by, SQL returns a row even if there are no requests.
         Ok(groups.into_iter().filter(|group| group.counts.requests > 0).collect())
@@ -114,26 +115,30 @@ pub(super) fn totals_sql(by: &[UsageColumn]) -> String {
     };
     let columns: String = by.iter().map(selected).collect();
     let names = by.iter().map(name).collect::<Vec<_>>().join(", ");
-    let grouped = if by.is_empty() { String::new() } else { format!("GROUP BY {names} ORDER BY {names}") };
+    // Postgres sorts NULL last otherwise, and SQLite first.
+    let order = names.replace("answered_model", "answered_model NULLS FIRST");
+    let grouped = if by.is_empty() { String::new() } else { format!("GROUP BY {names} ORDER BY {order}") };
     // SQLite refuses a sum beyond 64 bits, and one upstream that reports absurd numbers must not make the totals
     // unreadable. So the upper and lower halves are summed up separately, which fits for two thousand million rows.
     format!(
         "SELECT {columns} count(*) AS requests, \
          count(*) FILTER (WHERE terminal NOT IN ('completed', 'client_gone', 'client_stalled')) AS failed, \
          count(*) FILTER (WHERE terminal IN ('client_gone', 'client_stalled')) AS client_gone, \
-         sum(prompt_tokens >> 32) AS prompt_high, sum(prompt_tokens & 0xffffffff) AS prompt_low, \
-         sum(completion_tokens >> 32) AS completion_high, sum(completion_tokens & 0xffffffff) AS completion_low, \
+         CAST(sum(prompt_tokens >> 32) AS BIGINT) AS prompt_high, \
+         CAST(sum(prompt_tokens & 4294967295) AS BIGINT) AS prompt_low, \
+         CAST(sum(completion_tokens >> 32) AS BIGINT) AS completion_high, \
+         CAST(sum(completion_tokens & 4294967295) AS BIGINT) AS completion_low, \
          count(*) FILTER (WHERE source = 'exact') AS exact, \
          count(*) FILTER (WHERE source = 'running') AS running, \
          count(*) FILTER (WHERE source = 'counted') AS counted, \
          count(*) FILTER (WHERE source = 'estimated') AS estimated \
-         FROM usage_records WHERE at >= ? AND at < ? {grouped}"
+         FROM usage_records WHERE at >= $1 AND at < $2 {grouped}"
     )
 }
 
-fn group_of(row: &SqliteRow, by: &[UsageColumn]) -> Result<UsageGroup, StoreError> {
+fn group_of(row: &Row, by: &[UsageColumn]) -> Result<UsageGroup, StoreError> {
     let whole = |column: &str| -> Result<u64, StoreError> {
-        let number: Option<i64> = row.try_get(column)?;
+        let number: Option<i64> = row.get(column)?;
         u64::try_from(number.unwrap_or(0)).map_err(|_| StoreError::Corrupt(format!("{column} of usage")))
     };
     let tokens = |high: &str, low: &str| -> Result<u64, StoreError> {
@@ -154,10 +159,10 @@ fn group_of(row: &SqliteRow, by: &[UsageColumn]) -> Result<UsageGroup, StoreErro
     let mut group = UsageGroup { counts, ..UsageGroup::default() };
     for column in by {
         match column {
-            UsageColumn::Key => group.key = Some((row.try_get("key_id")?, row.try_get("key_name")?)),
-            UsageColumn::Model => group.model = Some(row.try_get("model")?),
-            UsageColumn::Answered => group.answered = Some(row.try_get("answered_model")?),
-            UsageColumn::Day => group.day = Some(day(row.try_get("day")?)?),
+            UsageColumn::Key => group.key = Some((row.get("key_id")?, row.get("key_name")?)),
+            UsageColumn::Model => group.model = Some(row.get("model")?),
+            UsageColumn::Answered => group.answered = Some(row.get("answered_model")?),
+            UsageColumn::Day => group.day = Some(day(row.get("day")?)?),
         }
     }
     Ok(group)

@@ -1,7 +1,5 @@
 //! Writing usage records in batches.
 
-use sqlx::Connection as _;
-
 use super::requests;
 use super::row::UsageRow;
 use crate::store::error::StoreError;
@@ -17,12 +15,11 @@ impl Store {
     }
 
     async fn write_usage(&self, rows: &[UsageRow<'_>]) -> Result<(), StoreError> {
-        // Held to the end: only the holder of this connection changes the cache of series.
-        let mut connection = self.writable()?.acquire().await?;
-        // The write lock from the beginning: numbers of series are assigned.
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let (numbered, new_series) = self.series.resolve(rows, &mut transaction).await?;
-        requests::write(&numbered, &mut transaction).await?;
+        // Held to the end: the cache has the series of a transaction only after its commit.
+        let _writing = self.series.writing().await;
+        let mut transaction = self.begin_independent().await?;
+        let (numbered, new_series) = self.series.resolve(rows, transaction.connection()).await?;
+        requests::write(&numbered, transaction.connection()).await?;
         transaction.commit().await?;
         self.series.add(new_series);
         Ok(())

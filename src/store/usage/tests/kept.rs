@@ -38,7 +38,7 @@ async fn a_series_is_deleted_a_day_after_its_records_and_written_again_if_needed
     let keys = groups.into_iter().map(|group| (group.key.unwrap().0, group.counts.requests));
     assert_eq!(keys.collect::<Vec<_>>(), [("k".to_owned(), 3), ("other".to_owned(), 2)]);
     let lowest: i64 =
-        sqlx::query_scalar("SELECT min(series) FROM usage_series").fetch_one(store.reader()).await.unwrap();
+        sqlx::query_scalar("SELECT min(series) FROM usage_series").fetch_one(&store.sqlite().reader).await.unwrap();
     assert_eq!(lowest, 4, "no number is used twice");
 }
 
@@ -58,7 +58,7 @@ async fn many_series_are_deleted_in_steps() {
 async fn a_record_without_its_series_is_still_counted() {
     let store = store().await;
     store.record_usage(&[row("2026-01-01T12:00:00Z", "k", "m")]).await.unwrap();
-    sqlx::query("DELETE FROM usage_series").execute(store.writer()).await.unwrap();
+    sqlx::query("DELETE FROM usage_series").execute(&store.sqlite().writer).await.unwrap();
     let groups = store.usage(None, None, &[UsageColumn::Key, UsageColumn::Model]).await.unwrap();
     assert_eq!(groups[0].key, Some(("unknown".to_owned(), "unknown".to_owned())));
     assert_eq!((groups[0].counts.requests, groups[0].counts.prompt_tokens), (1, 3));

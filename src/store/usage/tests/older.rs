@@ -6,7 +6,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use super::{Store, row, series, total};
-use crate::store::migrations::migrator;
+use crate::store::sqlite::migrator;
 
 #[tokio::test]
 async fn records_of_older_versions_are_kept_as_they_were() {
@@ -32,7 +32,7 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     let before = read(&pool, "usage").await;
     let store = Store::open(&url).await.unwrap();
     assert_eq!(before.len(), 4);
-    assert_eq!((read(store.reader(), "usage_records").await, series(&store).await), (before, 0));
+    assert_eq!((read(&store.sqlite().reader, "usage_records").await, series(&store).await), (before, 0));
     // The older version still runs while this one writes.
     store.record_usage(&[row("2026-01-02T00:00:00Z", "k", "m")]).await.unwrap();
     let more = "INSERT INTO usage SELECT at, x'05', request_id, key_id, key_name, model, target, attempts, streamed, \
@@ -43,7 +43,7 @@ async fn records_of_older_versions_are_kept_as_they_were() {
     assert_eq!(total(&store).await.requests, 6);
     let answered: Vec<Option<String>> =
         sqlx::query_scalar("SELECT answered_model FROM usage_records ORDER BY answered_model")
-            .fetch_all(store.reader())
+            .fetch_all(&store.sqlite().reader)
             .await
             .unwrap();
     assert_eq!(answered, [None, None, None, None, None, Some("m-2026".to_owned())]);

@@ -31,7 +31,7 @@ const FILES: &[(&str, &str, &str)] = files! {
 };
 
 /// All migrations, for a run over an open database.
-pub(super) fn migrator() -> Migrator {
+pub(in crate::store) fn migrator() -> Migrator {
     let migration = |&(version, description, sql): &(&str, &'static str, &'static str)| {
         // sqlx shows underscores as spaces; the table `_sqlx_migrations` of older databases has them so.
         let description = description.replace('_', " ");
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_a_migration() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sqlite/migrations");
         let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let listed = FILES.iter().map(|(version, description, _)| format!("{version}_{description}.sql"));
         assert_eq!(names.collect::<BTreeSet<_>>(), listed.collect());

@@ -13,24 +13,40 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use super::error::{BUSY, CORRUPT, FULL, NOT_A_DATABASE, READ_ONLY, StoreError, result_code};
 use super::files::{DatabaseFiles, create_private};
-use super::handle::Store;
 use super::migrations::migrator;
+use crate::store::error::{BUSY, CORRUPT, FULL, NOT_A_DATABASE, READ_ONLY, StoreError, result_code};
 
 /// Connections for reading. A read takes well under a millisecond, so a few serve many requests.
 const READ_CONNECTIONS: u32 = 4;
 /// Longest wait for a free connection, and for the write lock of another process.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Store {
+/// Connections to an open database.
+#[derive(Debug)]
+pub(in crate::store) struct Sqlite {
+    pub(in crate::store) reader: SqlitePool,
+    /// The one connection that writes, even if the database file was moved; see [`Sqlite::writable`].
+    pub(in crate::store) writer: SqlitePool,
+    pub(in crate::store) files: Arc<DatabaseFiles>,
+}
+
+impl Sqlite {
+    /// The one connection that writes, unless the database file is known to have moved.
+    ///
+    /// # Errors
+    /// [`StoreError::FileMoved`]
+    pub(in crate::store) fn writable(&self) -> Result<&SqlitePool, StoreError> {
+        self.files.moved().map_or(Ok(&self.writer), |fault| Err(StoreError::FileMoved(fault)))
+    }
+
     /// Opens `url` (`sqlite:PATH` or `sqlite::memory:`), creates the file if there is none, and runs the migrations.
     ///
     /// A new file is readable by its owner only (mode 600), and so are those that SQLite puts beside it.
     ///
     /// # Errors
     /// [`StoreError`], whose text names the URL or file and what to do.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn open(url: &str) -> Result<Self, StoreError> {
         let Some(path) = url.strip_prefix("sqlite:") else {
             return Err(StoreError::Url(url.to_owned()));
         };
@@ -42,12 +58,7 @@ impl Store {
         let options = SqliteConnectOptions::from_str("sqlite::memory:")?.foreign_keys(true);
         let pool = pool(1).connect_with(options).await?;
         migrate(&pool).await.map_err(|error| StoreError::Open(PathBuf::from(":memory:"), error.to_string()))?;
-        Ok(Self {
-            reader: pool.clone(),
-            writer: pool,
-            series: Arc::default(),
-            files: Arc::new(DatabaseFiles::in_memory()),
-        })
+        Ok(Self { reader: pool.clone(), writer: pool, files: Arc::new(DatabaseFiles::in_memory()) })
     }
 
     async fn on_disk(url: &str) -> Result<Self, StoreError> {
@@ -73,7 +84,7 @@ impl Store {
         migrate(&writer).await.map_err(|error| StoreError::Open(file.clone(), describe_migration(&file, &error)))?;
         let reader = pool(READ_CONNECTIONS).connect_with(options.read_only(true)).await.map_err(open_error)?;
         files.remember_opened();
-        Ok(Self { reader, writer, series: Arc::default(), files })
+        Ok(Self { reader, writer, files })
     }
 }
 

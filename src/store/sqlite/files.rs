@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::fault::DatabaseFault;
+use crate::store::fault::DatabaseFault;
 
 /// Mode of new files: readable and writable by their owner only, since they hold hashes of keys, pets and usage.
 const PRIVATE_MODE: u32 = 0o600;
@@ -24,7 +24,7 @@ type FileId = (u64, u64);
 
 /// The paths and identities of the files of one database, and the faults found so far.
 #[derive(Debug)]
-pub(super) struct DatabaseFiles {
+pub(in crate::store) struct DatabaseFiles {
     /// `None`: a database in memory.
     database: Option<PathBuf>,
     /// The files when they were opened; `None` for a file that did not exist.
@@ -55,7 +55,7 @@ impl DatabaseFiles {
     }
 
     /// Compares the files that the paths lead to now with those that were opened.
-    pub(super) fn find_moved(&self) -> Option<DatabaseFault> {
+    pub(in crate::store) fn find_moved(&self) -> Option<DatabaseFault> {
         let (database, opened) = (self.database.as_ref()?, self.opened.get()?);
         let now = family(database).map(|path| (std::fs::metadata(&path).map(|file| file_id(&file)), path));
         now.into_iter().zip(opened).find_map(|((now, path), opened)| match (now, (*opened)?) {
@@ -65,7 +65,7 @@ impl DatabaseFiles {
     }
 
     /// Compares as [`Self::find_moved`], keeps the result for [`Self::moved`], and logs it when it changes.
-    pub(super) fn check_moved(&self) {
+    pub(in crate::store) fn check_moved(&self) {
         let found = self.find_moved();
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         if *moved == found {
@@ -79,29 +79,29 @@ impl DatabaseFiles {
     }
 
     /// The result of the last [`Self::check_moved`].
-    pub(super) fn moved(&self) -> Option<DatabaseFault> {
+    pub(in crate::store) fn moved(&self) -> Option<DatabaseFault> {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the last write failed for a reason that lasts.
-    pub(super) fn write_failed(&self) -> bool {
+    pub(in crate::store) fn write_failed(&self) -> bool {
         self.write_failed.load(Ordering::Relaxed)
     }
 
     /// Records whether a write failed; returns whether that is a change.
-    pub(super) fn set_write_failed(&self, failed: bool) -> bool {
+    pub(in crate::store) fn set_write_failed(&self, failed: bool) -> bool {
         // Reads before it writes: the value hardly ever changes, and all threads share it.
         self.write_failed.load(Ordering::Relaxed) != failed
             && self.write_failed.swap(failed, Ordering::Relaxed) != failed
     }
 
     /// Path of the database; none: it is in memory.
-    pub(super) fn database(&self) -> Option<&Path> {
+    pub(in crate::store) fn database(&self) -> Option<&Path> {
         self.database.as_deref()
     }
 
     /// Files that group or others may read or write, with their modes.
-    pub(super) fn accessible_to_others(&self) -> Vec<(PathBuf, u32)> {
+    pub(in crate::store) fn accessible_to_others(&self) -> Vec<(PathBuf, u32)> {
         let paths = self.database.iter().flat_map(|database| family(database));
         let mode = |path: &Path| std::fs::metadata(path).ok().map(|file| file.mode() & 0o777);
         let modes = paths.filter_map(|path| mode(&path).map(|mode| (path, mode)));

@@ -8,9 +8,9 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::error::{NOT_A_DATABASE, StoreError, result_code};
 use super::files::{create_private, family};
-use super::handle::Store;
+use crate::store::error::{NOT_A_DATABASE, StoreError, result_code};
+use crate::store::handle::Store;
 
 /// Longest wait for a lock on the database.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
@@ -235,14 +235,14 @@ mod tests {
         async fn database(&self, name: &str, word: &str) -> Store {
             let store = Store::open(&self.url(name)).await.unwrap();
             let query = sqlx::query("INSERT INTO meta (key, value) VALUES ('word', ?)");
-            query.bind(word).execute(store.writer()).await.unwrap();
+            query.bind(word).execute(&store.sqlite().writer).await.unwrap();
             store
         }
 
         async fn word(&self, name: &str) -> String {
             let store = Store::open(&self.url(name)).await.unwrap();
             let query = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'word'");
-            let word = query.fetch_one(store.reader()).await.unwrap();
+            let word = query.fetch_one(&store.sqlite().reader).await.unwrap();
             store.close().await;
             word
         }

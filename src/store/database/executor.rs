@@ -1,0 +1,51 @@
+//! Where a statement runs.
+
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::query::Query;
+use crate::store::postgres::PostgresHealth;
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A pool of connections, or the one connection of a transaction.
+pub(in crate::store) enum Executor<'c> {
+    SqlitePool(&'c SqlitePool),
+    Sqlite(&'c mut SqliteConnection),
+    PostgresPool(&'c PgPool, &'c PostgresHealth),
+    Postgres(&'c mut PgConnection, &'c PostgresHealth),
+}
+
+impl<'c> Executor<'c> {
+    pub(in crate::store) const fn engine(&self) -> Engine {
+        match self {
+            Self::SqlitePool(_) | Self::Sqlite(_) => Engine::Sqlite,
+            Self::PostgresPool(..) | Self::Postgres(..) => Engine::Postgres,
+        }
+    }
+
+    /// The same connection for one more statement.
+    pub(in crate::store) fn again(&mut self) -> Executor<'_> {
+        match self {
+            Self::SqlitePool(pool) => Executor::SqlitePool(pool),
+            Self::Sqlite(connection) => Executor::Sqlite(connection),
+            Self::PostgresPool(pool, health) => Executor::PostgresPool(pool, health),
+            Self::Postgres(connection, health) => Executor::Postgres(connection, health),
+        }
+    }
+
+    /// A statement with this text, which runs here.
+    pub(in crate::store) fn query(self, sql: &'static str) -> Query<'c> {
+        Query::new(self, sql.into())
+    }
+
+    /// A statement whose text was put together from constants; values from outside are bound.
+    pub(in crate::store) fn built(self, sql: String) -> Query<'c> {
+        Query::new(self, sql.into())
+    }
+}
