@@ -146,7 +146,7 @@ mod tests {
         for (yaml, expected) in [
             ("database: {url: sqlite:p.db, read_connections: 0}", "database.read_connections: expected a whole number"),
             ("database: {url: postgres://u:geheim@h/p, direct_url: 'host=h password=geheim'}", "database.direct_url"),
-            ("database: 'postgres://'", "database: expected sqlite:PATH"),
+            ("database: 'postgres://'", "database: expected postgres://USER:PASSWORD@HOST/DATABASE"),
         ] {
             let error = read(yaml).unwrap_err();
             assert!(error.contains(expected) && !error.contains("geheim"), "{error}");

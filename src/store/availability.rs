@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::StoreError;
 use super::fault::DatabaseFault;
 use super::handle::{Backend, Store};
+use super::postgres::{IDENTITY, Postgres};
 use super::sqlite::Sqlite;
 
 /// Time between two checks.
@@ -58,13 +59,24 @@ impl Store {
     async fn check_and_retry(&self) {
         if let Backend::Postgres(postgres) = &*self.backend {
             // The result is recorded by the statements.
-            let _ = postgres.watch_identity(self).await;
+            let _ = self.check_identity(postgres).await;
             return;
         }
         if self.check().await == Some(DatabaseFault::WriteFailed) {
             // Without traffic, nothing else would find out that the fault is over.
             let _ = self.record_write(self.write_nothing().await);
         }
+    }
+
+    /// Begins a new epoch if Postgres has another history than the last command has seen: subscribers must not wait for
+    /// the next command.
+    async fn check_identity(&self, postgres: &Postgres) -> Result<(), StoreError> {
+        let identity = if postgres.has_identity { IDENTITY } else { "identity" };
+        let sql = format!("SELECT identity IS NULL OR identity = {identity} FROM event_head");
+        if !self.reader().built(sql).fetch_value::<bool>().await? {
+            self.begin_write().await?.commit().await?;
+        }
+        Ok(())
     }
 
     /// Writes a row without changing it.

@@ -4,9 +4,9 @@
 //! append until its commit, so the next transaction gets the next numbers and commits later.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::database::{Executor, Row};
+use super::epoch::random_epoch;
 use super::error::StoreError;
 use super::handle::Store;
 use super::transaction::{ReadTransaction, WriteTransaction};
@@ -233,12 +233,6 @@ impl EventLog {
         let epoch: String = query.bind(random_epoch()).fetch_value().await?;
         epoch.parse().map_err(|_| StoreError::Corrupt("event_head.epoch".to_owned()))
     }
-}
-
-/// A name for a log that no other log has: 8 hexadecimal digits.
-pub(super) fn random_epoch() -> String {
-    let (random, _) = Uuid::new_v4().as_u64_pair();
-    format!("{:08x}", random >> 32)
 }
 
 async fn page(

@@ -8,6 +8,7 @@ mod availability;
 mod columns;
 mod conditions;
 mod database;
+mod epoch;
 mod error;
 pub mod event_log;
 mod fault;

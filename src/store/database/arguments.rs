@@ -5,7 +5,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, Encode, Postgres, Sqlite, Type};
 
-use super::executor::Engine;
+use super::engine::Engine;
 
 /// A value that both databases take: `i64`, text, an option of these.
 pub(in crate::store) trait Bind:

@@ -3,15 +3,8 @@
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::query::Query;
+use super::engine::Engine;
 use crate::store::postgres::PostgresHealth;
-
-/// A kind of database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Engine {
-    Sqlite,
-    Postgres,
-}
 
 /// A pool of connections, or the one connection of a transaction.
 pub(in crate::store) enum Executor<'c> {
@@ -37,15 +30,5 @@ impl<'c> Executor<'c> {
             Self::PostgresPool(pool, health) => Executor::PostgresPool(pool, health),
             Self::Postgres(connection, health) => Executor::Postgres(connection, health),
         }
-    }
-
-    /// A statement with this text, which runs here.
-    pub(in crate::store) fn query(self, sql: &'static str) -> Query<'c> {
-        Query::new(self, sql.into())
-    }
-
-    /// A statement whose text was put together from constants; values from outside are bound.
-    pub(in crate::store) fn built(self, sql: String) -> Query<'c> {
-        Query::new(self, sql.into())
     }
 }

@@ -4,11 +4,13 @@
 //! statements that differ ask [`Executor::engine`].
 
 mod arguments;
+mod engine;
 mod executor;
 mod query;
 mod row;
 
 pub(super) use arguments::{Arguments, Bind};
-pub(super) use executor::{Engine, Executor};
+pub(super) use engine::Engine;
+pub(super) use executor::Executor;
 pub(super) use query::Query;
 pub(super) use row::{Column, Row};

@@ -10,7 +10,8 @@ use sqlx::error::BoxDynError;
 use sqlx::{AssertSqlSafe, Either, Executor as _};
 
 use super::arguments::{Arguments, Bind};
-use super::executor::{Engine, Executor};
+use super::engine::Engine;
+use super::executor::Executor;
 use super::row::{Column, Row};
 use crate::store::error::StoreError;
 
@@ -31,11 +32,23 @@ pub(in crate::store) struct Query<'c> {
     failed: Option<BoxDynError>,
 }
 
+impl<'c> Executor<'c> {
+    /// A statement with this text, which runs here.
+    pub(in crate::store) fn query(self, sql: &'static str) -> Query<'c> {
+        Query::new(self, sql.into())
+    }
+
+    /// A statement whose text was put together from constants; values from outside are bound.
+    pub(in crate::store) fn built(self, sql: String) -> Query<'c> {
+        Query::new(self, sql.into())
+    }
+}
+
 /// Rows of a result, and numbers of changed rows.
 type Results<'c> = BoxStream<'c, Result<Either<u64, Row>, sqlx::Error>>;
 
 impl<'c> Query<'c> {
-    pub(super) fn new(executor: Executor<'c>, sql: Cow<'static, str>) -> Self {
+    fn new(executor: Executor<'c>, sql: Cow<'static, str>) -> Self {
         let values = Arguments::new(executor.engine());
         Self { executor, sql, values, count: 0, failed: None }
     }

@@ -9,13 +9,12 @@ use sqlx::PgConnection;
 
 use super::health::PostgresHealth;
 use crate::store::database::Executor;
+use crate::store::epoch::random_epoch;
 use crate::store::error::StoreError;
-use crate::store::event_log::random_epoch;
-use crate::store::handle::Store;
 
 /// The system identifier and the timeline, such as `7412345678901234567/00000001`. On a standby, which has no current
 /// position to write at, the function fails.
-pub(super) const IDENTITY: &str = "(SELECT system_identifier FROM pg_control_system()) || '/' || \
+pub(in crate::store) const IDENTITY: &str = "(SELECT system_identifier FROM pg_control_system()) || '/' || \
                                    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
 /// What the lock was taken with.
@@ -52,18 +51,4 @@ pub(in crate::store) async fn lock_head(
         }
     }
     Ok(LockedHead { at })
-}
-
-impl super::Postgres {
-    /// Begins a new epoch if the server has another history than the last command has seen: subscribers must not wait
-    /// for the next command.
-    pub(in crate::store) async fn watch_identity(&self, store: &Store) -> Result<(), StoreError> {
-        let identity = if self.has_identity { IDENTITY } else { "identity" };
-        let reader = Executor::PostgresPool(&self.reader, &self.health);
-        let sql = format!("SELECT identity IS NULL OR identity = {identity} FROM event_head");
-        if !reader.built(sql).fetch_value::<bool>().await? {
-            store.begin_write().await?.commit().await?;
-        }
-        Ok(())
-    }
 }

@@ -10,7 +10,7 @@ mod notifications;
 mod open;
 
 pub(in crate::store) use health::PostgresHealth;
-pub(in crate::store) use identity::lock_head;
+pub(in crate::store) use identity::{IDENTITY, lock_head};
 pub use notifications::CommitListener;
 pub(in crate::store) use open::Postgres;
 pub use open::migrate;
