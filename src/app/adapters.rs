@@ -54,7 +54,7 @@ pub(super) async fn open_authentication(
     if config.auth == Auth::None {
         return Ok(Authenticator::open(everybody(config), clock.clone()));
     }
-    let keyring = Keyring::open(store.clone(), &config.keys, &config.limits).await;
+    let keyring = Keyring::open(store.clone(), &config.keys, &config.limits, config.auth_cache).await;
     let keyring = keyring.map_err(|error| AppError::Store(config.database.to_string(), error))?;
     tasks.spawn(keyring.clone().watch(tasks.shutdown.stop.token().clone()));
     Ok(Authenticator::keys(keyring, clock.clone()))

@@ -163,7 +163,7 @@ impl Reloader {
         let state: Arc<AppState> = building.await.map_err(|panic| panic.to_string())??;
         let authenticator = match previous.authenticator.keyring() {
             Some(keyring) => {
-                let keyring = keyring.following(&config.keys, &config.limits).await;
+                let keyring = keyring.following(&config.keys, &config.limits, config.auth_cache).await;
                 let keyring = keyring.map_err(|error| format!("the keys of the database: {error}"))?;
                 previous.authenticator.with_keyring(keyring)
             }

@@ -161,7 +161,7 @@ mod tests {
                 limits: RateLimits::default(),
             }];
             let store = Store::open("sqlite::memory:").await.unwrap();
-            let keyring = Keyring::open(store, &keys, &Limits::default()).await.unwrap();
+            let keyring = Keyring::open(store, &keys, &Limits::default(), Duration::MAX).await.unwrap();
             let mut config = UpstreamConfig::new("http://127.0.0.1:9/v1".parse().unwrap());
             config.api_key = Some(Secret::new("old-upstream".to_owned()).in_file(Some(upstream)));
             let models = [ModelConfig::new("m".to_owned(), vec![config])];

@@ -114,7 +114,9 @@ impl Browsers {
     /// Checks the ticket, then the cookie: a browser reconnects to the same URL, in which the ticket is used up, with
     /// the cookie.
     pub(crate) async fn accept(&self, offered: OfferedCredential) -> Result<Option<Credential>, StoreError> {
-        if let Some(key) = offered.ticket.and_then(|ticket| self.sessions.redeem(&ticket)) {
+        if let Some(ticket) = offered.ticket
+            && let Some(key) = self.sessions.redeem(&ticket).await?
+        {
             return Ok(Some(Credential::Ticket(key)));
         }
         let Some(token) = offered.token else { return Ok(None) };

@@ -67,6 +67,8 @@ impl AuthContext {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::auth::keyring::Keyring;
     use crate::config::Limits;
@@ -76,7 +78,7 @@ mod tests {
     async fn it_is_valid_while_its_key_is_good_and_has_every_scope() {
         let store = Store::open("sqlite::memory:").await.unwrap();
         store.create_key(NewKey::new("k".into(), "secret")).await.unwrap();
-        let keyring = Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap();
+        let keyring = Keyring::open(store.clone(), &[], &Limits::default(), Duration::MAX).await.unwrap();
         let principal = keyring.find(&KeyHash::of("secret")).unwrap();
         let key = KeyHash::of("secret");
         let context = AuthContext::of_key(principal, Some(keyring.current()), key, Some(Scope::StoreRead));

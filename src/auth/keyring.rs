@@ -8,6 +8,7 @@ mod first_key;
 mod key_file;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A version that the database never has.
 const UNKNOWN_VERSION: i64 = i64::MIN;
+
+/// The beginning of the ids of configured keys.
+const CONFIGURED: &str = "config:";
 
 /// The owner of a key, and what it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,9 +103,12 @@ struct Shared {
     // std Mutex: never held across .await, and taken after `keys`.
     configured: StdMutex<Configured>,
     per_key: RateLimits,
+    /// How long keys of a database that servers share are used after its last read.
+    cache: Duration,
     // std RwLock: held to clone or replace the Arc, never across .await.
     keys: RwLock<Arc<Keys>>,
     last_read: Mutex<LastRead>,
+    freshness: Freshness,
 }
 
 type Keys = HashMap<KeyHash, Arc<Principal>>;
@@ -112,20 +119,36 @@ type Configured = Vec<(KeyHash, Arc<Principal>)>;
 struct LastRead {
     /// When it began: it has every change that was made before.
     at: Instant,
+    /// When the last read that did not fail began.
+    succeeded_at: Instant,
     version: i64,
-    failing: bool,
+}
+
+/// How current the keys of the database are, for look-ups that must not wait.
+#[derive(Debug)]
+struct Freshness {
+    /// The last read has failed.
+    failing: AtomicBool,
+    /// All reads have failed for as long as keys may be used without one.
+    outdated: AtomicBool,
 }
 
 impl Shared {
-    async fn open(store: Store, configured: &[KeyConfig], limits: &Limits) -> Result<Arc<Self>, StoreError> {
+    async fn open(
+        store: Store,
+        configured: &[KeyConfig],
+        limits: &Limits,
+        cache: Duration,
+    ) -> Result<Arc<Self>, StoreError> {
         let at = Instant::now();
         let (version, stored) = store.active_keys().await?;
         let per_key = limits.per_key;
         let configured: Configured = configured.iter().flat_map(|key| from_config(key, per_key)).collect();
         let keys = RwLock::new(Arc::new(collect(&stored, &configured, per_key)));
-        let last_read = Mutex::new(LastRead { at, version, failing: false });
+        let last_read = Mutex::new(LastRead { at, succeeded_at: at, version });
         let configured = StdMutex::new(configured);
-        Ok(Arc::new(Self { store, configured, per_key, keys, last_read }))
+        let freshness = Freshness { failing: AtomicBool::new(false), outdated: AtomicBool::new(false) };
+        Ok(Arc::new(Self { store, configured, per_key, cache, keys, last_read, freshness }))
     }
 
     fn find(&self, hash: &KeyHash) -> Option<Arc<Principal>> {
@@ -139,12 +162,18 @@ impl Shared {
 }
 
 impl Keyring {
-    /// Reads the keys of `store` and adds `configured`; a secret that is in both is the configuration's.
+    /// Reads the keys of `store` and adds `configured`; a secret that is in both is the configuration's. While a database
+    /// that servers share can't be read, its keys are used for the time `cache`.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn open(store: Store, configured: &[KeyConfig], limits: &Limits) -> Result<Self, StoreError> {
-        let shared = Shared::open(store, configured, limits).await?;
+    pub async fn open(
+        store: Store,
+        configured: &[KeyConfig],
+        limits: &Limits,
+        cache: Duration,
+    ) -> Result<Self, StoreError> {
+        let shared = Shared::open(store, configured, limits, cache).await?;
         Ok(Self { current: Arc::new(ArcSwap::new(Arc::clone(&shared))), shared })
     }
 
@@ -152,8 +181,13 @@ impl Keyring {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn following(&self, configured: &[KeyConfig], limits: &Limits) -> Result<Self, StoreError> {
-        let shared = Shared::open(self.shared.store.clone(), configured, limits).await?;
+    pub async fn following(
+        &self,
+        configured: &[KeyConfig],
+        limits: &Limits,
+        cache: Duration,
+    ) -> Result<Self, StoreError> {
+        let shared = Shared::open(self.shared.store.clone(), configured, limits, cache).await?;
         Ok(Self { shared, current: Arc::clone(&self.current) })
     }
 
@@ -179,6 +213,14 @@ impl Keyring {
     ///
     /// Concurrent callers share one read, and there is at most one in 200 ms, so a call may wait that long.
     pub async fn refresh(&self) {
+        if self.is_unread() {
+            // `watch` tries again, so that requests do not wait for a server that does not answer.
+            return;
+        }
+        self.read().await;
+    }
+
+    async fn read(&self) {
         let called = Instant::now();
         let mut last_read = self.shared.last_read.lock().await;
         if last_read.at > called {
@@ -189,15 +231,31 @@ impl Keyring {
         let renewed = self.renew(last_read.version).await;
         // Not earlier: if this future is dropped while it reads, the callers that wait must read themselves.
         last_read.at = began;
+        let Freshness { failing, outdated } = &self.shared.freshness;
         match &renewed {
-            Ok(version) => last_read.version = *version,
+            Ok(version) => (last_read.version, last_read.succeeded_at) = (*version, began),
             // Logged once, not for every key that is not found.
-            Err(error) if !last_read.failing => {
+            Err(error) if !failing.load(Ordering::Relaxed) => {
                 tracing::error!(%error, "API keys can't be read; the last ones known stay in force");
             }
             Err(_) => {}
         }
-        last_read.failing = renewed.is_err();
+        failing.store(renewed.is_err(), Ordering::Relaxed);
+        let is_outdated = self.shared.store.is_shared() && last_read.succeeded_at.elapsed() >= self.shared.cache;
+        outdated.store(renewed.is_err() && is_outdated, Ordering::Relaxed);
+    }
+
+    /// Whether a database that servers share can't be read, so that a key that is not found may be valid.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.shared.store.is_shared() && self.shared.freshness.failing.load(Ordering::Relaxed)
+    }
+
+    /// Whether `principal` has a key of a database that could not be read for so long that the key may be revoked
+    /// meanwhile.
+    #[must_use]
+    pub fn is_outdated(&self, principal: &Principal) -> bool {
+        self.shared.freshness.outdated.load(Ordering::Relaxed) && !principal.id.starts_with(CONFIGURED)
     }
 
     async fn renew(&self, known: i64) -> Result<i64, StoreError> {
@@ -240,7 +298,7 @@ impl Keyring {
     pub async fn watch(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some() {
             let shared = self.current.load_full();
-            Self { shared, current: Arc::clone(&self.current) }.refresh().await;
+            Self { shared, current: Arc::clone(&self.current) }.read().await;
         }
     }
 }
@@ -254,7 +312,7 @@ fn collect(stored: &[StoredKey], configured: &[(KeyHash, Arc<Principal>)], per_k
 /// The entries of a configured key: by its secret, and by its certificate.
 fn from_config(key: &KeyConfig, per_key: RateLimits) -> impl Iterator<Item = (KeyHash, Arc<Principal>)> {
     let principal = Arc::new(Principal {
-        id: format!("config:{}", key.name).into(),
+        id: format!("{CONFIGURED}{}", key.name).into(),
         name: key.name.as_str().into(),
         expires_at: key.expires_at,
         models: key.models.clone(),

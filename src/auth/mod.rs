@@ -8,3 +8,4 @@ pub mod context;
 pub mod keyring;
 pub mod public_reads;
 pub mod sessions;
+mod tickets;

@@ -5,16 +5,16 @@
 //! stand for the key that they were made with, and are valid as long as that key is. Only their hashes are stored, and
 //! the hash of the key only encrypted by the token.
 //!
-//! Tickets are kept in this process. Sessions are kept in the database, so that they outlive a restart.
+//! Tickets are kept in this process, or in the database if servers share it. Sessions are kept in the database, so that
+//! they outlive a restart.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use crate::bound::{Bound, Exceeded, Grant};
+use super::tickets::LocalTickets;
+use crate::bound::Exceeded;
 use crate::store::{Store, StoreError};
 use crate::wire::api_key::{KeyHash, new_token};
 
@@ -30,30 +30,13 @@ const MAX_TICKETS_OF_A_KEY: u64 = 2_500;
 const MAX_SESSIONS: u32 = 100_000;
 /// Most sessions of one key, likewise.
 const MAX_SESSIONS_OF_A_KEY: u32 = 20_000;
-/// Used tickets are removed from the queue when there are more than this, and more than unused ones.
-const MAX_USED: usize = 1_024;
 
 /// Tickets and sessions; cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
     store: Store,
-    // std Mutex: never held across .await
-    tickets: Arc<Mutex<Tickets>>,
-}
-
-struct Tickets {
-    bound: Bound,
-    waiting: HashMap<KeyHash, Ticket>,
-    /// In the order in which they expire. Used ones stay until then, or until there are many.
-    ends: VecDeque<(Instant, KeyHash)>,
-}
-
-/// An unused ticket.
-struct Ticket {
-    /// The key that it stands for.
-    key: KeyHash,
-    /// Given back on drop.
-    _place: Grant,
+    /// None: they are in the database.
+    local_tickets: Option<LocalTickets>,
 }
 
 /// Why no ticket or session was made.
@@ -77,37 +60,43 @@ impl Sessions {
     /// Without tickets, and with the sessions in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let bound = Bound::new(MAX_TICKETS, MAX_TICKETS_OF_A_KEY);
-        let tickets = Tickets { bound, waiting: HashMap::new(), ends: VecDeque::new() };
-        Self { store, tickets: Arc::new(Mutex::new(tickets)) }
+        let local = || LocalTickets::new(MAX_TICKETS, MAX_TICKETS_OF_A_KEY);
+        let local_tickets = (!store.is_shared()).then(local);
+        Self { store, local_tickets }
     }
 
     /// A ticket that stands for `key`, the hash of the key of this id, once, within [`TICKET_LIFE`].
     ///
     /// # Errors
-    /// [`SessionError::TooMany`], [`SessionError::Random`]
-    pub fn issue(&self, id: &Arc<str>, key: KeyHash) -> Result<String, SessionError> {
+    /// [`SessionError::TooMany`], [`SessionError::Random`], [`SessionError::Store`]
+    pub async fn issue(&self, id: &Arc<str>, key: KeyHash) -> Result<String, SessionError> {
         let ticket = new_token().map_err(SessionError::Random)?;
-        let now = Instant::now();
-        let mut tickets = self.tickets();
-        tickets.forget(now);
-        let place = tickets.bound.take(id, 1).map_err(SessionError::TooMany)?;
         let hash = KeyHash::of(&ticket);
-        tickets.waiting.insert(hash, Ticket { key, _place: place });
-        tickets.ends.push_back((now + TICKET_LIFE, hash));
+        let issued = match &self.local_tickets {
+            Some(tickets) => tickets.issue(id, hash, key, TICKET_LIFE),
+            None => {
+                let sealed = key.sealed(&ticket);
+                let bounds = [MAX_TICKETS, MAX_TICKETS_OF_A_KEY];
+                self.store.issue_ticket(hash, (id, &sealed), TICKET_LIFE, bounds).await?
+            }
+        };
+        issued.map_err(SessionError::TooMany)?;
         Ok(ticket)
     }
 
     /// The key that `ticket` stands for. Uses the ticket up.
-    #[must_use]
-    pub fn redeem(&self, ticket: &str) -> Option<KeyHash> {
-        let mut tickets = self.tickets();
-        tickets.forget(Instant::now());
-        tickets.waiting.remove(&KeyHash::of(ticket)).map(|ticket| ticket.key)
-    }
-
-    fn tickets(&self) -> MutexGuard<'_, Tickets> {
-        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn redeem(&self, ticket: &str) -> Result<Option<KeyHash>, StoreError> {
+        let hash = KeyHash::of(ticket);
+        match &self.local_tickets {
+            Some(tickets) => Ok(tickets.redeem(hash)),
+            None => {
+                let sealed = self.store.redeem_ticket(hash).await?;
+                Ok(sealed.and_then(|sealed| KeyHash::unseal(&sealed, ticket)))
+            }
+        }
     }
 
     /// Opens a session for `key`, which belongs to `owner`, and returns its token.
@@ -144,17 +133,6 @@ impl Sessions {
     }
 }
 
-impl Tickets {
-    fn forget(&mut self, now: Instant) {
-        while let Some((_, hash)) = self.ends.pop_front_if(|(end, _)| *end <= now) {
-            self.waiting.remove(&hash);
-        }
-        if self.ends.len() > 2 * self.waiting.len() + MAX_USED {
-            self.ends.retain(|(_, hash)| self.waiting.contains_key(hash));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,11 +149,11 @@ mod tests {
     async fn a_ticket_can_be_used_once() {
         let sessions = sessions().await;
         let key = KeyHash::of("key");
-        let ticket = sessions.issue(&one(), key).unwrap();
+        let ticket = sessions.issue(&one(), key).await.unwrap();
         assert_eq!(ticket.len(), 64, "256 bits");
-        assert!(sessions.redeem("no ticket").is_none());
-        assert!(sessions.redeem(&ticket) == Some(key));
-        assert!(sessions.redeem(&ticket).is_none());
+        assert!(sessions.redeem("no ticket").await.unwrap().is_none());
+        assert!(sessions.redeem(&ticket).await.unwrap() == Some(key));
+        assert!(sessions.redeem(&ticket).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -183,30 +161,21 @@ mod tests {
         let sessions = sessions().await;
         tokio::time::pause();
         let key = KeyHash::of("key");
-        let first = sessions.issue(&one(), key).unwrap();
+        let first = sessions.issue(&one(), key).await.unwrap();
         let mut last = String::new();
         for _ in 1..MAX_TICKETS_OF_A_KEY {
-            last = sessions.issue(&one(), key).unwrap();
+            last = sessions.issue(&one(), key).await.unwrap();
         }
         let refused = |refused| matches!(refused, Err(SessionError::TooMany(Exceeded::Share(_))));
-        assert!(refused(sessions.issue(&one(), key)));
-        let other = sessions.issue(&"other".into(), KeyHash::of("other")).unwrap();
-        assert!(sessions.redeem(&other) == Some(KeyHash::of("other")), "another key may still have tickets");
+        assert!(refused(sessions.issue(&one(), key).await));
+        let other = sessions.issue(&"other".into(), KeyHash::of("other")).await.unwrap();
+        assert!(
+            sessions.redeem(&other).await.unwrap() == Some(KeyHash::of("other")),
+            "another key may still have tickets"
+        );
         tokio::time::advance(TICKET_LIFE).await;
-        assert!(sessions.redeem(&first).is_none() && sessions.redeem(&last).is_none());
-        assert!(sessions.issue(&one(), key).is_ok());
-    }
-
-    #[tokio::test]
-    async fn used_tickets_take_no_memory() {
-        let sessions = sessions().await;
-        for _ in 0..2 * MAX_TICKETS_OF_A_KEY {
-            let ticket = sessions.issue(&one(), KeyHash::of("key")).unwrap();
-            assert!(sessions.redeem(&ticket).is_some());
-        }
-        let tickets = sessions.tickets();
-        assert!(tickets.waiting.is_empty() && tickets.ends.len() <= MAX_USED + 1, "{}", tickets.ends.len());
-        assert_eq!(tickets.bound.taken(), 0);
+        assert!(sessions.redeem(&first).await.unwrap().is_none() && sessions.redeem(&last).await.unwrap().is_none());
+        assert!(sessions.issue(&one(), key).await.is_ok());
     }
 
     #[tokio::test]

@@ -242,7 +242,6 @@ fn folder_of(file: &Path) -> PathBuf {
 
 /// The configuration of `text`, and the places of settings that are checked later.
 pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) -> (Config, Deferred) {
-    const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
     const UNKNOWN: &[(&str, UnknownParameters)] =
         &[("pass", UnknownParameters::Pass), ("refuse", UnknownParameters::Refuse)];
     let mut node = match yaml::parse(text) {
@@ -258,8 +257,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let default = Config::default();
     let (listen, tls) = listen::listeners(walk, &mut root);
     let database = database::database(walk, &mut root).unwrap_or(default.database);
-    let auth = walk.take(&mut root, "auth");
-    let auth_at = walk.origin(auth.as_ref().map_or(0, |field| field.node.line));
+    let (auth, auth_at) = auth(walk, &mut root);
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
     let local_model = walk.read(&mut root, "local_model", flag).unwrap_or(default.local_model);
     let threads = walk.read(&mut root, "threads", whole(1, 1_024)).and_then(NonZeroUsize::new);
@@ -270,7 +268,8 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         connection_age: walk.read(&mut root, "connection_age", timeout).unwrap_or(default.connection_age),
         threads: threads.unwrap_or(default.threads),
         database,
-        auth: auth.and_then(|field| walk.check(&field, choice(AUTH))).unwrap_or_default(),
+        auth: auth.0.unwrap_or_default(),
+        auth_cache: auth.1.unwrap_or(default.auth_cache),
         log_format: walk.read(&mut root, "log_format", choice(LOG_FORMATS)).unwrap_or_default(),
         limits: limits::limits(walk, &mut root),
         keys: keys::keys(walk, &mut root),
@@ -298,6 +297,21 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
     (config, Deferred { auth: auth_at, metrics: metrics_at, tls })
+}
+
+/// Reads `auth`: a mode, or `mode` and `cache`; also returns its position.
+fn auth(walk: &mut Walk, root: &mut Section) -> ((Option<Auth>, Option<Duration>), Origin) {
+    const MODES: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
+    let Some(field) = walk.take(root, "auth") else { return ((None, None), walk.origin(0)) };
+    let origin = walk.origin(field.node.line);
+    if !matches!(field.node.value, Value::Map(_)) {
+        return ((walk.check(&field, choice(MODES)), None), origin);
+    }
+    let mut section = walk.section("auth", Some(field));
+    let mode = walk.read(&mut section, "mode", choice(MODES));
+    let cache = walk.read(&mut section, "cache", duration_between(Duration::ZERO, Duration::from_secs(24 * 60 * 60)));
+    walk.finish(section);
+    ((mode, cache), origin)
 }
 
 /// Reads `metrics`; also returns the position of `listen`.

@@ -32,6 +32,9 @@ pub struct Config {
     pub database: Database,
     /// Whether requests need an API key. Default [`Auth::Keys`].
     pub auth: Auth,
+    /// While a database that servers share can't be read, its keys are used for this long after the last read, 0 s to
+    /// 24 h. Default 5 min.
+    pub auth_cache: Duration,
     /// Format of the log. Default [`LogFormat::Auto`].
     pub log_format: LogFormat,
     /// Keys from the file and the environment; those of `petstream keys create` are in the database.
@@ -88,6 +91,7 @@ impl Default for Config {
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             database: Database::default(),
             auth: Auth::default(),
+            auth_cache: Duration::from_secs(5 * 60),
             log_format: LogFormat::default(),
             keys: Vec::new(),
             limits: Limits::default(),

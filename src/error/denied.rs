@@ -22,6 +22,8 @@ pub enum Denied {
     TooManyFailures(Duration),
     /// Its key is unknown, expired or revoked; the key, masked.
     WrongKey(String),
+    /// Its key is not known, and the database of keys can't be read.
+    KeysUnread,
     /// Its key lacks this scope.
     NoScope(&'static str),
     /// It is for a host that is not certainly this machine.
@@ -42,6 +44,7 @@ impl Denied {
             Self::SeveralKeys => ApiError::several_keys(),
             Self::TooManyFailures(wait) => ApiError::too_many_failures(*wait),
             Self::WrongKey(masked) => ApiError::wrong_key(masked),
+            Self::KeysUnread => ApiError::keys_unread(),
             Self::NoScope(scope) => ApiError::no_scope(scope),
             Self::ForeignHost => ApiError::foreign_host(),
             Self::ForeignOrigin => ApiError::foreign_origin(),
@@ -54,6 +57,7 @@ impl Denied {
         let detail = api.message().to_owned();
         let problem = match self {
             Self::NoKey | Self::Malformed | Self::WrongKey(_) => Problem::unauthorized(detail),
+            Self::KeysUnread => Problem::unavailable(detail, Some(Duration::from_secs(1))),
             Self::SeveralKeys => Problem::unreadable(detail),
             Self::TooManyFailures(wait) => Problem::too_many_requests(detail, Some(*wait)),
             Self::NoScope(_) | Self::ForeignHost | Self::ForeignOrigin => Problem::forbidden(detail),

@@ -132,8 +132,9 @@ where
         Ok(authenticated) => authenticated,
         Err(Failed::Store(error)) => return Ok(Problem::from(error).into_response()),
         Err(Failed::Denied(denied)) => {
-            // A request with several keys is ambiguous; it does not count as an attempt to guess one.
-            let guessed = !matches!(denied, Denied::SeveralKeys);
+            // A request with several keys is ambiguous; it does not count as an attempt to guess one. Nor does a key that
+            // can't be checked.
+            let guessed = !matches!(denied, Denied::SeveralKeys | Denied::KeysUnread);
             let wait = if guessed { check.authenticator.throttle_failures(request.context.client).await } else { None };
             let denied = wait.map_or(denied, Denied::TooManyFailures);
             return Ok(denied.to_response(check.surface));
@@ -208,7 +209,10 @@ impl Check {
                 }
             }
         };
-        let principal = self.authenticator.find(&key).await.ok_or(Failed::Denied(otherwise))?;
+        let Some(principal) = self.authenticator.find(&key).await else {
+            let unread = self.authenticator.may_be_unread();
+            return Err(Failed::Denied(if unread { Denied::KeysUnread } else { otherwise }));
+        };
         Ok(Authenticated { auth: self.context(principal, key, self.scope()), ticket })
     }
 

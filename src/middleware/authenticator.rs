@@ -106,7 +106,13 @@ impl Authenticator {
             Ok(keyring) => keyring,
             Err(everyone) => return Some(Arc::clone(everyone)),
         };
-        keyring.find(key).filter(|principal| !principal.has_expired())
+        keyring.find(key).filter(|principal| !principal.has_expired() && !keyring.is_outdated(principal))
+    }
+
+    /// Whether a key that is not found may be valid all the same, since the database can't be read. SQLite has no other
+    /// process whose key could be missing for long.
+    pub(super) fn may_be_unread(&self) -> bool {
+        self.keyring.as_ref().is_ok_and(Keyring::is_unread)
     }
 
     /// As [`Authenticator::find_known`], and reads the database again for a key that is not known: another process may

@@ -22,6 +22,7 @@ mod postgres;
 mod seed;
 mod sessions;
 mod sqlite;
+mod tickets;
 mod transaction;
 mod usage;
 

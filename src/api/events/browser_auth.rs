@@ -21,7 +21,7 @@ pub(in crate::api) async fn ticket(
     State(events): State<Events>,
     State(auth): State<AuthContext>,
 ) -> Result<Response, Problem> {
-    let ticket = events.browsers.sessions.issue(&auth.principal().id, auth.key())?;
+    let ticket = events.browsers.sessions.issue(&auth.principal().id, auth.key()).await?;
     let body = json!({ "ticket": ticket, "expires_in": TICKET_LIFE.as_secs() });
     Ok(([(CACHE_CONTROL, NO_STORE)], Json(body)).into_response())
 }

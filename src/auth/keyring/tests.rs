@@ -9,7 +9,7 @@ async fn on_disk(folder: &tempfile::TempDir) -> Store {
 }
 
 async fn ring(store: &Store) -> Keyring {
-    Keyring::open(store.clone(), &[], &Limits::default()).await.unwrap()
+    Keyring::open(store.clone(), &[], &Limits::default(), Duration::MAX).await.unwrap()
 }
 
 fn configured(name: &str, secret: &str) -> KeyConfig {
@@ -112,7 +112,8 @@ async fn of_two_servers_that_start_at_once_one_makes_the_key_of_the_file() {
 #[tokio::test]
 async fn a_configured_key_is_enough() {
     let store = Store::open("sqlite::memory:").await.unwrap();
-    let ring = Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default()).await.unwrap();
+    let ring =
+        Keyring::open(store.clone(), &[configured("c", "secret")], &Limits::default(), Duration::MAX).await.unwrap();
     assert_eq!(ring.ensure_first(None).await.unwrap(), None);
     assert_eq!(ring.find(&KeyHash::of("secret")).unwrap().id.as_ref(), "config:c");
 }
@@ -122,7 +123,7 @@ async fn a_configured_key_takes_another_secret_and_keeps_it() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     let keys = [configured("c", "secret"), configured("d", "taken")];
     store.create_key(NewKey::new("same".into(), "secret")).await.unwrap();
-    let ring = Keyring::open(store.clone(), &keys, &Limits::default()).await.unwrap();
+    let ring = Keyring::open(store.clone(), &keys, &Limits::default(), Duration::MAX).await.unwrap();
     let name = |secret: &str| ring.find(&KeyHash::of(secret)).map(|principal| principal.name.to_string());
     assert_eq!(ring.replace("c", KeyHash::of("taken")).await, Err("d".into()));
     assert_eq!(ring.replace("c", KeyHash::of("secret")).await, Ok(false));
@@ -143,7 +144,7 @@ async fn own_limits_come_before_those_of_all_keys() {
         ..RateLimits::default()
     };
     store.create_key(NewKey { limits: own, ..NewKey::new("k".into(), "secret") }).await.unwrap();
-    let ring = Keyring::open(store, &[], &Limits { per_key, ..Limits::default() }).await.unwrap();
+    let ring = Keyring::open(store, &[], &Limits { per_key, ..Limits::default() }, Duration::MAX).await.unwrap();
     let limits = ring.find(&KeyHash::of("secret")).unwrap().limits;
     assert_eq!(limits, RateLimits { requests_per_minute: NonZeroU32::new(1), ..per_key });
 }
@@ -175,10 +176,15 @@ async fn the_keys_of_another_configuration_are_in_force_once_they_are_made_curre
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (on_disk(&folder).await, on_disk(&folder).await);
     let old =
-        Keyring::open(here, &[configured("c", "secret"), configured("d", "both")], &Limits::default()).await.unwrap();
+        Keyring::open(here, &[configured("c", "secret"), configured("d", "both")], &Limits::default(), Duration::MAX)
+            .await
+            .unwrap();
     let stop = CancellationToken::new();
     let watch = tokio::spawn(old.clone().watch(stop.clone()));
-    let new = old.following(&[configured("e", "other"), configured("d", "both")], &Limits::default()).await.unwrap();
+    let new = old
+        .following(&[configured("e", "other"), configured("d", "both")], &Limits::default(), Duration::MAX)
+        .await
+        .unwrap();
     let found = |keys: &Keyring| ["secret", "both", "other"].map(|secret| keys.find(&KeyHash::of(secret)).is_some());
     let current = || ["secret", "both", "other"].map(|secret| old.current().find(&KeyHash::of(secret)).is_some());
     assert_eq!((found(&old), found(&new), current()), ([true, true, false], [false, true, true], [true, true, false]));

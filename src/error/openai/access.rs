@@ -31,6 +31,16 @@ impl ApiError {
         Self::bad(StatusCode::BAD_REQUEST, None, "The request has more than one Authorization header.")
     }
 
+    /// The key is not known, and the database, which may have it, can't be read.
+    #[must_use]
+    pub fn keys_unread() -> Self {
+        let message = "Your API key could not be checked, as the database of keys can't be read. Please try again.";
+        let code = Some("keys_unavailable");
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message);
+        error.retry_after = Some(1_000);
+        error
+    }
+
     /// Too many failures from one address to delay the answer to another.
     #[must_use]
     pub fn too_many_failures(wait: Duration) -> Self {
