@@ -1,20 +1,17 @@
 //! The handle to Redis: calls within their bounds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, ScriptInvocation};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::{CALL_TIMEOUT, Connection};
 use super::endpoint::Endpoint;
 use super::error::{RedisError, Verdict};
 use super::observer::{CallResult, Observer};
 
-/// Longest time of a call.
-pub const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Most calls that wait for an answer at once; further ones fail with [`RedisError::Busy`].
 const MAX_CALLS: usize = 1_024;
 

@@ -2,10 +2,13 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 
+/// Longest time of a call.
+pub const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Calls in a row without an answer in time after which a connection has failed.
 const MAX_TIMEOUTS: u32 = 3;
 

@@ -20,7 +20,8 @@ mod observer;
 mod open_error;
 mod task;
 
-pub use client::{CALL_TIMEOUT, Redis, RedisState};
+pub use client::{Redis, RedisState};
+pub use connection::CALL_TIMEOUT;
 pub use error::RedisError;
 pub use observer::{CallResult, Observer, Unobserved};
 pub use open_error::OpenError;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::connection::CALL_TIMEOUT;
+
 /// Why Redis could not be reached at the start. The text names host and port, and no secret.
 #[derive(Clone, Debug)]
 pub struct OpenError {
@@ -36,7 +38,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(text) | Self::Tls(text) | Self::SignIn(text) | Self::Refused(text) => f.write_str(text),
-            Self::Slow => write!(f, "no answer within {} ms", super::client::CALL_TIMEOUT.as_millis()),
+            Self::Slow => write!(f, "no answer within {} ms", CALL_TIMEOUT.as_millis()),
         }
     }
 }

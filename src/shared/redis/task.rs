@@ -7,8 +7,8 @@ use redis::cmd;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::client::{CALL_TIMEOUT, Redis, RedisState};
-use super::connection::Connection;
+use super::client::{Redis, RedisState};
+use super::connection::{CALL_TIMEOUT, Connection};
 use super::endpoint::{Driver, Endpoint};
 use super::error::{Verdict, text};
 use super::observer::Observer;
