@@ -6,11 +6,20 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::error::{ConfigError, Origin};
 use super::secret::Secret;
+use super::value::{choice, name};
+use super::walk::{Section, Walk};
+use super::yaml::Value;
 
 const DEFAULT_PORT: u16 = 6379;
 /// What an error says instead of the text, which may hold a password.
 const EXPECTED: &str = "redis://HOST:PORT or rediss://USER:PASSWORD@HOST:PORT/DATABASE";
+
+/// Longest prefix of keys, bytes.
+const MAX_PREFIX_LEN: usize = 64;
+const ON_FAILURE: &[(&str, OnFailure)] =
+    &[("share", OnFailure::Share), ("refuse", OnFailure::Refuse), ("allow", OnFailure::Allow)];
 
 /// The Redis that replicas share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +160,71 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
+/// The section of the file. Its other settings apply also to an address of the environment or the command line.
+#[derive(Default)]
+pub(super) struct RedisSection {
+    url: Option<RedisUrl>,
+    prefix: Option<String>,
+    on_failure: OnFailure,
+}
+
+/// Reads `redis`.
+pub(super) fn redis(walk: &mut Walk, root: &mut Section) -> RedisSection {
+    let field = walk.take(root, "redis");
+    let mut section = walk.section("redis", field);
+    let written = walk.take(&mut section, "url").filter(|field| !matches!(field.node.value, Value::Invalid));
+    let url = written.and_then(|field| {
+        let parsed = field.node.value.as_text().ok_or(EXPECTED).and_then(str::parse);
+        parsed.map_err(|expected| walk.error(&field.path, field.node.line, problem(expected))).ok()
+    });
+    let settings = RedisSection {
+        url,
+        prefix: walk.read(&mut section, "prefix", prefix),
+        on_failure: walk.read(&mut section, "on_failure", choice(ON_FAILURE)).unwrap_or_default(),
+    };
+    walk.finish(section);
+    settings
+}
+
+impl RedisSection {
+    /// The settings, with the address of the variable or the flag in place of the file's; none: there is no Redis.
+    pub(super) fn with(
+        self,
+        variable: Option<&str>,
+        flag: Option<&str>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<RedisConfig> {
+        let mut url = self.url;
+        let sources = [("PETSTREAM_REDIS", variable, Origin::Environment), ("--redis", flag, Origin::CommandLine)];
+        for (path, text, origin) in sources {
+            match text.map(str::parse) {
+                None => {}
+                Some(Ok(parsed)) => url = Some(parsed),
+                Some(Err(expected)) => {
+                    errors.push(ConfigError { path: path.to_owned(), problem: problem(expected), origin });
+                }
+            }
+        }
+        let default = RedisConfig::new(url?);
+        Some(RedisConfig {
+            prefix: self.prefix.unwrap_or(default.prefix),
+            on_failure: self.on_failure,
+            url: default.url,
+        })
+    }
+}
+
+/// An error of the address, which may hold a password and is not shown.
+fn problem(expected: &str) -> String {
+    format!("expected {expected}; found something else, which is not shown, as it may hold a password")
+}
+
+fn prefix(value: &Value) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '{' | '}');
+    let prefix = name(MAX_PREFIX_LEN)(value).ok().filter(|prefix| prefix.chars().all(is_plain));
+    prefix.ok_or_else(|| format!("1 to {MAX_PREFIX_LEN} letters, digits and characters of -_.{{}}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +252,28 @@ mod tests {
         let config = RedisConfig::new("redis://:verysecret@h".parse().unwrap());
         assert_eq!(config.url.username(), None);
         assert!(!format!("{config:?}").contains("verysecret"));
+    }
+
+    #[test]
+    fn the_flag_beats_the_variable_which_beats_the_file_whose_other_settings_hold() {
+        let server = |variable, flag| {
+            let section = RedisSection {
+                url: Some("redis://file".parse().unwrap()),
+                prefix: Some("shop".to_owned()),
+                on_failure: OnFailure::Allow,
+            };
+            let mut errors = Vec::new();
+            let config = section.with(variable, flag, &mut errors).unwrap();
+            assert_eq!((&*config.prefix, config.on_failure), ("shop", OnFailure::Allow));
+            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            assert!(!errors.concat().contains("secret"), "{errors:?}");
+            (config.url.to_string(), errors.len())
+        };
+        assert_eq!(server(None, None), ("file:6379".to_owned(), 0));
+        assert_eq!(server(Some("redis://variable"), None), ("variable:6379".to_owned(), 0));
+        assert_eq!(server(Some("redis://variable"), Some("redis://flag")), ("flag:6379".to_owned(), 0));
+        assert_eq!(server(Some("secret"), Some("http://secret")), ("file:6379".to_owned(), 2));
+        assert_eq!(RedisSection::default().with(None, None, &mut Vec::new()), None);
     }
 
     #[test]

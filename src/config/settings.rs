@@ -10,6 +10,7 @@ use super::limits::Limits;
 use super::listen::{Drain, ListenAddress, ListenConfig};
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
+use super::redis::RedisConfig;
 use super::reload::{ControlSocket, ReloadMode};
 use super::trusted_proxies::TrustedProxies;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// `sqlite:PATH` or `sqlite::memory:`. Default `sqlite:petstream.db`.
     pub database: String,
+    /// The Redis that replicas share. Default none: there is one replica.
+    pub redis: Option<RedisConfig>,
     /// Whether requests need an API key. Default [`Auth::Keys`].
     pub auth: Auth,
     /// Format of the log. Default [`LogFormat::Auto`].
@@ -86,6 +89,7 @@ impl Default for Config {
             connection_age: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             database: "sqlite:petstream.db".to_owned(),
+            redis: None,
             auth: Auth::default(),
             log_format: LogFormat::default(),
             keys: Vec::new(),
