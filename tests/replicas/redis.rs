@@ -14,6 +14,7 @@ use test_support::soon;
 use test_support::tls::Authority;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::redis_server::{PASSWORD, Redis as Server};
 
@@ -39,7 +40,7 @@ async fn open(url: &str) -> Result<Client, OpenError> {
 async fn open_observed(url: &str, observer: Arc<dyn Observer>) -> Result<Client, OpenError> {
     let config = RedisConfig::new(url.parse().unwrap());
     let (redis, task) = ConnectionTask::open(&config, &system_tls().unwrap(), observer).await?;
-    Ok(Client { redis, task: tokio::spawn(task.run()) })
+    Ok(Client { redis, task: tokio::spawn(task.run(CancellationToken::new())) })
 }
 
 impl Client {
@@ -237,7 +238,7 @@ async fn rediss_is_encrypted_and_trusts_the_given_authorities_only() {
     let config = RedisConfig::new(server.url().parse().unwrap());
     let trusting = Arc::clone(authority.connector(None).config());
     let (redis, task) = ConnectionTask::open(&config, &trusting, Arc::new(Unobserved)).await.unwrap();
-    let client = Client { redis, task: tokio::spawn(task.run()) };
+    let client = Client { redis, task: tokio::spawn(task.run(CancellationToken::new())) };
     assert_eq!(client.increment("n").await, Ok(1));
     let error = open(&server.url()).await.err().expect("an unknown authority").to_string();
     assert!(error.contains("certificate") && error.contains("SSL_CERT_FILE"), "{error}");

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -67,6 +67,17 @@ impl Endpoint {
             let made = MultiplexedConnection::new_with_config(&self.sign_in, socket, config).await;
             let (connection, driver) = made.map_err(|error| sign_in_problem(&error))?;
             Ok((connection, Box::pin(driver) as Driver))
+        })
+        .await
+    }
+
+    /// Makes a connection that receives what is published.
+    pub(super) async fn subscribe(&self, channel: &str) -> Result<PubSub, Problem> {
+        within_timeout(async {
+            let socket = self.open_socket().await?;
+            let mut subscriber = PubSub::new(&self.sign_in, socket).await.map_err(|error| sign_in_problem(&error))?;
+            subscriber.subscribe(channel).await.map_err(|error| Problem::Refused(text(&error)))?;
+            Ok(subscriber)
         })
         .await
     }

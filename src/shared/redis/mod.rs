@@ -12,12 +12,14 @@
 //!
 //! Keys and channels begin with the configured prefix, see [`Redis::key`].
 
+mod backoff;
 mod client;
 mod connection;
 mod endpoint;
 mod error;
 mod observer;
 mod open_error;
+mod subscriber;
 mod task;
 
 pub use client::{Redis, RedisState};
@@ -25,4 +27,5 @@ pub use connection::CALL_TIMEOUT;
 pub use error::RedisError;
 pub use observer::{CallResult, Observer, Unobserved};
 pub use open_error::OpenError;
+pub use subscriber::{Received, Subscriber};
 pub use task::ConnectionTask;

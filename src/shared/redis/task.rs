@@ -6,7 +6,9 @@ use std::time::Duration;
 use redis::cmd;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
+use super::backoff::delay;
 use super::client::{Redis, RedisState};
 use super::connection::{CALL_TIMEOUT, Connection};
 use super::endpoint::{Driver, Endpoint};
@@ -14,15 +16,11 @@ use super::error::{Verdict, text};
 use super::observer::Observer;
 use super::open_error::{OpenError, Problem};
 use crate::config::RedisConfig;
-use crate::time::jitter;
 
 /// How long the start waits for Redis, which may be starting too.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait before the first attempt to connect again.
-const FIRST_DELAY: Duration = Duration::from_millis(50);
-/// Longest wait before the second attempt; doubled with each further one up to the longest.
-const BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// How long calls can be made after the end of the server.
+const LAST_CALLS: Duration = Duration::from_millis(100);
 /// How long the key of the probe stays, seconds.
 const PROBE_EXPIRY: u32 = 60;
 
@@ -64,8 +62,20 @@ impl ConnectionTask {
         Ok((redis.clone(), Self { redis, connection, driver }))
     }
 
-    /// Drives the connection and replaces it when it has failed, without end. Once the future is dropped, calls fail.
-    pub async fn run(self) {
+    /// Drives the connection, and replaces it when it has failed. When `stop` is cancelled, calls can be made for a
+    /// moment longer, in which other tasks give back what they hold; then all calls fail.
+    pub async fn run(self, stop: CancellationToken) {
+        let last_calls = async {
+            stop.cancelled().await;
+            sleep(LAST_CALLS).await;
+        };
+        tokio::select! {
+            () = self.keep_connected() => {}
+            () = last_calls => {}
+        }
+    }
+
+    async fn keep_connected(self) {
         let Self { redis, mut connection, mut driver } = self;
         let mut attempt = 0;
         loop {
@@ -134,31 +144,5 @@ fn refused(error: &redis::RedisError) -> Problem {
         _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => Problem::SignIn(text(error)),
         Verdict::Answered(why) | Verdict::Unusable(why) => Problem::Refused(why),
         Verdict::Lost(why) => Problem::Connect(why),
-    }
-}
-
-/// The wait before the `nth` attempt, the first being 0.
-fn delay(nth: u32) -> Duration {
-    if nth == 0 {
-        return jitter(FIRST_DELAY);
-    }
-    let longest = BACKOFF.saturating_mul(1 << (nth - 1).min(10)).min(MAX_BACKOFF);
-    longest / 2 + jitter(longest / 2)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_a_second() {
-        let ms = Duration::from_millis;
-        for (nth, min, max) in
-            [(0, 0, 50), (1, 50, 100), (2, 100, 200), (3, 200, 400), (5, 500, 1_000), (u32::MAX, 500, 1_000)]
-        {
-            let drawn: Vec<_> = (0..50).map(|_| delay(nth)).collect();
-            assert!(drawn.iter().all(|wait| (ms(min)..=ms(max)).contains(wait)), "{nth}: {drawn:?}");
-            assert!(drawn.iter().max() > drawn.iter().min(), "{nth}");
-        }
     }
 }
