@@ -14,11 +14,9 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// The name in `degraded` of a configuration that could not be read again.
-const CONFIGURATION: &str = "configuration";
-
-/// 200 while the server accepts requests, with `degraded` if the configuration was read again and has errors; 503 when the database does not answer or can't be written, and during a
-/// shutdown.
+/// 200 while the server accepts requests, with `degraded` if it does without something: the configuration was read again
+/// and has errors, or Redis can't be reached any more (it was at the start). 503 when the database does not answer or
+/// can't be written, and during a shutdown.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
     let problem = if state.shutdown.leaving.is_raised() {
         Some("shutting down")
@@ -28,9 +26,20 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, J
     } else {
         state.store.check().await.map(|fault| fault.reason())
     };
-    match problem {
-        None if state.configuration.is_valid() => (StatusCode::OK, Json(json!({ "status": "ready" }))),
-        None => (StatusCode::OK, Json(json!({ "status": "ready", "degraded": [CONFIGURATION] }))),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready", "reason": why }))),
+    if let Some(why) = problem {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready", "reason": why })));
     }
+    let mut ready = json!({ "status": "ready" });
+    let degraded = degraded(&state);
+    if !degraded.is_empty() {
+        ready["degraded"] = degraded.into();
+    }
+    (StatusCode::OK, Json(ready))
+}
+
+/// What the server does without, by name.
+fn degraded(state: &AppState) -> Vec<&'static str> {
+    let is_lost = state.redis.as_ref().is_some_and(|redis| !redis.is_up());
+    let parts = [("configuration", !state.configuration.is_valid()), ("redis", is_lost)];
+    parts.into_iter().filter_map(|(name, is_degraded)| is_degraded.then_some(name)).collect()
 }
