@@ -1,5 +1,5 @@
-//! What replicas share, against a real Redis: Debian's `redis-server`, which each test starts for itself.
+//! What replicas share, against a real Redis: Debian's `redis-server`.
 #![cfg(test)]
 
 mod redis;
-mod redis_server;
+mod shared_state;

@@ -10,13 +10,12 @@ use petstream::http::client::system_tls;
 use petstream::shared::redis::{CALL_TIMEOUT, CallResult, ConnectionTask, Observer, OpenError, Redis, RedisError};
 use petstream::shared::redis::{RedisState, Unobserved};
 use redis::{Script, cmd, pipe};
+use test_support::servers::redis::{PASSWORD, Redis as Server};
 use test_support::soon;
 use test_support::tls::Authority;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-use crate::redis_server::{PASSWORD, Redis as Server};
 
 /// What a call takes beside its timeout on a busy machine, far below a second timeout.
 const SLACK: Duration = Duration::from_millis(45);
