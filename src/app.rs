@@ -19,6 +19,7 @@ mod generation;
 mod listen;
 mod listener_address;
 mod reload;
+mod replicas;
 mod restart;
 mod running;
 mod secret_files;

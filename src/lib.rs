@@ -13,7 +13,7 @@
 //! | 5 | [`responder`] | petstore-ai, the local model |
 //! | 4 | [`petstore`] | pets, orders, inventory: a command writes state and events in one transaction |
 //! | 3 | [`auth`], [`events`], [`limiter`], [`upstream`], [`usage`] | authentication; live events; rate limits; routing, health and retries; usage records |
-//! | 2 | [`http`], [`store`], [`telemetry`] | the HTTP/1.1 transport; the database; logs and metrics |
+//! | 2 | [`http`], [`shared`], [`store`], [`telemetry`] | the HTTP/1.1 transport; what replicas share in Redis; the database; logs and metrics |
 //! | 1 | [`config`], [`time`], [`offload`] | configuration file -> typed settings; clock, timers, shutdown; a bounded pool for long computations |
 //! | 0 | [`wire`], [`bound`], `sync` | pure data and codecs, no I/O; bounds with a share for each owner; the synchronization primitives that loom replaces |
 
@@ -26,6 +26,7 @@ pub mod offload;
 pub mod time;
 
 pub mod http;
+pub mod shared;
 pub mod store;
 pub mod telemetry;
 

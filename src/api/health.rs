@@ -15,45 +15,45 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// The names in `degraded`: a configuration that could not be read again, and a database server that can't be reached.
-const CONFIGURATION: &str = "configuration";
-const POSTGRES: &str = "postgres";
-
-/// 200 while the server accepts requests, with `degraded` if the configuration was read again and has errors, or if
-/// Postgres can't be reached: completions go on without it for a while. 503 when an SQLite database does not answer or
+/// 200 while the server accepts requests, with `degraded` if it does without something: the configuration was read again
+/// and has errors, or Redis or Postgres can't be reached any more (they were at the start). 503 when an SQLite database
+/// does not answer or
 /// can't be written, and during a shutdown.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
     let database = database_fault(&state.store).await;
     let problem = match &database {
         _ if state.shutdown.leaving.is_raised() => Some("shutting down"),
         Err(reason) => Some(*reason),
-        Ok(_) => None,
+        Ok(()) => None,
     };
-    if let Some(reason) = problem {
-        let body = json!({ "status": "not ready", "reason": reason });
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(body));
+    if let Some(why) = problem {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready", "reason": why })));
     }
-    let configuration = (!state.configuration.is_valid()).then_some(CONFIGURATION);
-    let degraded: Vec<_> = configuration.into_iter().chain(database.ok().flatten()).collect();
-    let mut body = json!({ "status": "ready" });
+    let mut ready = json!({ "status": "ready" });
+    let degraded = degraded(&state);
     if !degraded.is_empty() {
-        body["degraded"] = degraded.into();
+        ready["degraded"] = degraded.into();
     }
-    (StatusCode::OK, Json(body))
+    (StatusCode::OK, Json(ready))
 }
 
-/// The name of a database that the server does without for a while; an error: why it can't do without.
-async fn database_fault(store: &Store) -> Result<Option<&'static str>, &'static str> {
-    // A server of databases may hang, and probes must not. Its state is known from the statements of the last seconds.
-    if !store.is_shared()
-        && let Err(error) = store.ping().await
-    {
+/// Why the server can't do without the database, if it can't be used.
+async fn database_fault(store: &Store) -> Result<(), &'static str> {
+    if store.is_shared() {
+        return Ok(());
+    }
+    if let Err(error) = store.ping().await {
         tracing::warn!(%error, "not ready");
         return Err("the database does not answer");
     }
-    match store.check().await {
-        Some(fault) if fault.is_degradation() => Ok(Some(POSTGRES)),
-        Some(fault) => Err(fault.reason()),
-        None => Ok(None),
-    }
+    store.check().await.map_or(Ok(()), |fault| Err(fault.reason()))
+}
+
+/// What the server does without, by name.
+fn degraded(state: &AppState) -> Vec<&'static str> {
+    let is_lost = state.redis.as_ref().is_some_and(|redis| !redis.is_up());
+    // A database server may hang, and probes must not: its state is that of the last statements.
+    let is_away = state.store.is_shared() && state.store.fault().is_some();
+    let parts = [("configuration", !state.configuration.is_valid()), ("redis", is_lost), ("postgres", is_away)];
+    parts.into_iter().filter_map(|(name, is_degraded)| is_degraded.then_some(name)).collect()
 }

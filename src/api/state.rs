@@ -13,6 +13,7 @@ use crate::completion::CompletionService;
 use crate::middleware::context::{Admitted, ConnectionContext, RequestContext};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
+use crate::shared::redis::Redis;
 use crate::store::Store;
 use crate::telemetry::configuration::ConfigurationStatus;
 use crate::telemetry::metrics::Metrics;
@@ -46,6 +47,8 @@ pub struct AppState {
     pub page: bool,
     /// The database, for the readiness probe.
     pub store: Store,
+    /// What replicas share, for the readiness probe; none: there is one replica.
+    pub redis: Option<Redis>,
     /// Reads request bodies within bounds.
     pub bodies: BodyReader,
     /// Runs long computations.

@@ -1,4 +1,5 @@
-//! Statistics of the running server: `GET /api/stats`, and the topic `stats` of event streams.
+//! Statistics of the running server: `GET /api/stats`, and the topic `stats` of event streams. They are those of one
+//! replica, which they name; `GET /api/stats?replicas=all` adds the last sample of each.
 //!
 //! The former has the samples of the last five minutes, the latter sends each new one: a client that subscribes first
 //! and then reads misses none. A sample is taken once a second; it is encoded only while there are subscribers, once
@@ -7,15 +8,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use url::form_urlencoded;
 
 use crate::events::EventHub;
 use crate::limiter::Limit;
+use crate::shared::{ReplicaId, ReplicaSample, Replicas};
 use crate::telemetry::configuration::{Configuration, ConfigurationStatus};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Source;
@@ -48,6 +53,18 @@ pub struct Sources {
     pub usage_recorder: UsageRecorder,
     /// Sends samples to subscribers.
     pub hub: EventHub,
+    /// The name of this replica.
+    pub replica: ReplicaId,
+    /// What is shared with other replicas; none: there are no others.
+    pub shared: Option<Shared>,
+}
+
+/// The samples of all replicas.
+pub struct Shared {
+    /// The other replicas, and this one.
+    pub replicas: Replicas,
+    /// Receives the sample of this replica, every second.
+    pub publish: watch::Sender<String>,
 }
 
 /// The body of `GET /api/stats`.
@@ -57,8 +74,20 @@ struct StatsBody<'a> {
     started: String,
     version: &'static str,
     samples: Vec<Sample>,
+    /// The last sample of each replica, if it was requested; null while Redis can't be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replicas: Option<Option<Vec<Map<String, Value>>>>,
     #[serde(flatten)]
     current: Current<'a>,
+}
+
+/// What a replica writes of itself for the others, which add its name.
+#[derive(Serialize)]
+struct Activity<'a> {
+    started: String,
+    version: &'static str,
+    subscribers: usize,
+    sample: Option<&'a Sample>,
 }
 
 /// The data of the event that is sent every second.
@@ -72,7 +101,12 @@ struct StatsEvent<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Current<'a> {
+    /// The name of this replica.
+    replica: &'a str,
+    /// How many there are.
+    live_replicas: u32,
     upstreams: Vec<Upstream>,
     limits: Vec<Refusals>,
     /// The newest first.
@@ -133,9 +167,15 @@ struct Recent<'a> {
     attempts: u32,
 }
 
-pub(super) async fn stats(State(stats): State<Stats>) -> Response {
+pub(super) async fn stats(State(stats): State<Stats>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    let replicas = match parameters.any(|(name, value)| (&*name, &*value) == ("replicas", "all")) {
+        true => Some(stats.replicas().await),
+        false => None,
+    };
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    (headers, stats.whole(Timestamp::now())).into_response()
+    (headers, stats.whole(Timestamp::now(), replicas)).into_response()
 }
 
 impl Stats {
@@ -156,6 +196,9 @@ impl Stats {
             seconds.tick().await;
             let now = Timestamp::now();
             let sample = self.samples.take(now);
+            if let Some(shared) = &self.sources.shared {
+                shared.publish.send_replace(json(&self.activity(Some(&sample))));
+            }
             let (entries, count) = self.sources.usage_recorder.recent(seen);
             seen = count;
             if self.sources.hub.has_ephemeral_subscribers() {
@@ -166,20 +209,38 @@ impl Stats {
         }
     }
 
-    fn whole(&self, now: Timestamp) -> String {
+    /// The last sample of each replica; none: Redis can't be reached.
+    async fn replicas(&self) -> Option<Vec<Map<String, Value>>> {
+        let Some(shared) = &self.sources.shared else {
+            let activity = json(&self.activity(self.samples.all().last()));
+            return Some(
+                read(&ReplicaSample { replica: self.sources.replica.clone(), text: activity }).into_iter().collect(),
+            );
+        };
+        let samples = shared.replicas.samples().await.ok()?;
+        Some(samples.iter().filter_map(read).collect())
+    }
+
+    fn activity<'a>(&self, sample: Option<&'a Sample>) -> Activity<'a> {
+        let (started, subscribers) = (written(self.started), self.sources.hub.subscribers());
+        Activity { started, version: env!("CARGO_PKG_VERSION"), subscribers, sample }
+    }
+
+    fn whole(&self, now: Timestamp, replicas: Option<Option<Vec<Map<String, Value>>>>) -> String {
         let (entries, _) = self.sources.usage_recorder.recent(0);
         json(&StatsBody {
             time: written(now),
             started: written(self.started),
             version: env!("CARGO_PKG_VERSION"),
             samples: self.samples.all(),
+            replicas,
             current: self.sources.current(now, &entries),
         })
     }
 }
 
 impl Sources {
-    fn current<'a>(&self, now: Timestamp, entries: &'a [Arc<UsageRecord>]) -> Current<'a> {
+    fn current<'a>(&'a self, now: Timestamp, entries: &'a [Arc<UsageRecord>]) -> Current<'a> {
         let instant = Instant::now();
         let upstreams = self.routes.get().status(instant).into_iter().map(|status| Upstream::of(status, now, instant));
         let limits = self.metrics.refusals().into_iter().map(|(label, whose, refused)| {
@@ -187,6 +248,8 @@ impl Sources {
             Refusals { limit, whose, refused }
         });
         Current {
+            replica: self.replica.as_str(),
+            live_replicas: self.shared.as_ref().map_or(1, |shared| shared.replicas.live()),
             upstreams: upstreams.collect(),
             limits: limits.collect(),
             recent: entries.iter().map(|entry| Recent::of(entry)).collect(),
@@ -243,6 +306,13 @@ impl<'a> Recent<'a> {
             attempts: entry.attempts,
         }
     }
+}
+
+/// What a replica has written, with its name; none: it is no object.
+fn read(sample: &ReplicaSample) -> Option<Map<String, Value>> {
+    let mut activity: Map<String, Value> = serde_json::from_str(&sample.text).ok()?;
+    activity.insert("replica".to_owned(), sample.replica.as_str().into());
+    Some(activity)
 }
 
 fn written(at: Timestamp) -> String {

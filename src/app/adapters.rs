@@ -76,9 +76,12 @@ pub(super) async fn open_events(
     let bound = Bound::new(subscribers as u64, config.events.subscribers_of_a_key() as u64);
     let hub = EventHub::open(log, bound).await?;
     tasks.spawn_until_disconnected(hub.clone().run(pets.commit_notifications(), shutdown.stop.token().clone()));
-    if let Some(listener) = store.commit_listener() {
+    // Redis passes on commit notifications for less.
+    if config.redis.is_none()
+        && let Some(notifications) = store.commit_notifications()
+    {
         let (commits, pets) = (pets.commit_notifications(), pets.clone());
-        tasks.spawn_until_disconnected(listener.run(commits, move |last| pets.notify_commit(last)));
+        tasks.spawn_until_disconnected(notifications.run(commits, move || pets.notify_commit()));
     }
     Ok((hub, kept))
 }

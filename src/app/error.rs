@@ -7,6 +7,7 @@ use super::listener_address::ListenerAddress;
 use crate::auth::keyring::FirstKeyError;
 use crate::http::client::TlsError;
 use crate::http::server::ServerTlsError;
+use crate::shared::redis::OpenError;
 use crate::store::StoreError;
 
 /// Why the server could not start. The text names the setting to change.
@@ -22,6 +23,8 @@ pub enum AppError {
     MetricsListen(SocketAddr, std::io::Error),
     /// The database at this address can't be used.
     Store(String, StoreError),
+    /// Redis can't be used.
+    Redis(OpenError),
     /// The first key could not be made.
     FirstKey(FirstKeyError),
     /// An upstream's TLS settings can't be used.
@@ -52,6 +55,7 @@ impl fmt::Display for AppError {
             Self::Store(address, error) => {
                 write!(f, "{error}, in {address}; `petstream restore` puts a backup in its place")
             }
+            Self::Redis(error) => error.fmt(f),
             Self::FirstKey(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Threads(error) => write!(f, "threads: {error}; raise the limit of processes or files, or set fewer"),

@@ -14,6 +14,7 @@ pub(super) fn keep_hard_settings(running: &Config, new: &mut Config) -> Vec<&'st
     keep("listen", !is_same_listener);
     keep("threads", running.threads != new.threads);
     keep("database", running.database != new.database);
+    keep("redis", running.redis != new.redis);
     keep("auth", running.auth != new.auth);
     keep("log_format", running.log_format != new.log_format);
     keep("metrics.listen", running.metrics_listen != new.metrics_listen);
@@ -25,6 +26,7 @@ pub(super) fn keep_hard_settings(running: &Config, new: &mut Config) -> Vec<&'st
     new.listen_is_default = running.listen_is_default;
     new.threads = running.threads;
     new.database.clone_from(&running.database);
+    new.redis.clone_from(&running.redis);
     new.auth = running.auth;
     new.log_format = running.log_format;
     new.metrics_listen = running.metrics_listen;
@@ -43,8 +45,7 @@ fn is_same_listener(running: &[ListenConfig], new: &[ListenConfig]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Database;
-    use crate::config::{Auth, ControlSocket, ListenAddress, LogFormat};
+    use crate::config::{Auth, ControlSocket, Database, ListenAddress, LogFormat, RedisConfig};
 
     #[test]
     fn each_hard_setting_is_named_and_kept_and_the_others_are_taken() {
@@ -54,6 +55,7 @@ mod tests {
         new.listen = vec![ListenConfig::new(ListenAddress::Unix("p.sock".into()))];
         new.threads = std::num::NonZeroUsize::new(1_000).unwrap();
         new.database = Database::at("sqlite:other.db");
+        new.redis = Some(RedisConfig::new("redis://:secret@h".parse().unwrap()));
         new.auth = Auth::None;
         new.log_format = LogFormat::Json;
         new.metrics_listen = Some(([127, 0, 0, 1], 2).into());
@@ -65,6 +67,7 @@ mod tests {
             "listen",
             "threads",
             "database",
+            "redis",
             "auth",
             "log_format",
             "metrics.listen",

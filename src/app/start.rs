@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use super::AppError;
@@ -13,6 +13,7 @@ use super::first_key::make_first_key;
 use super::generation::{CurrentServing, Generation};
 use super::listen::{InheritedSockets, Listener, Listeners};
 use super::reload::{InForce, Reloader, Shared};
+use super::replicas::{join_replicas, open_redis};
 use super::running::{Lifetime, Running};
 use super::secret_files::{self, SecretFiles};
 use super::server::Server;
@@ -26,6 +27,7 @@ use crate::config::{Auth, Config, Loaded, Sources};
 use crate::limiter::{Clock, Limiter};
 use crate::middleware::authenticator::Authenticator;
 use crate::offload::Offload;
+use crate::shared::ReplicaId;
 use crate::telemetry::configuration::ConfigurationStatus;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Shutdown;
@@ -148,6 +150,8 @@ struct Opened {
 /// Opens the adapters, and starts the tasks that keep them current.
 async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result<Opened, AppError> {
     let shutdown = tasks.shutdown.clone();
+    let (metrics, configuration) = (Metrics::new(), ConfigurationStatus::new());
+    let redis = open_redis(config, &metrics, tasks).await?;
     let store_error = |error| AppError::Store(config.database.to_string(), error);
     let store = open_store(config, tasks).await.map_err(store_error)?;
     let pets = open_pets(config, &store).await.map_err(store_error)?;
@@ -155,17 +159,24 @@ async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result
     let (hub, retention) = open_events(config, &store, &pets, tasks).await.map_err(store_error)?;
     let (usage, writer) = UsageRecorder::new(store.clone(), config.accounting.keep);
     let usage_writer = tokio::spawn(writer.run(shutdown.disconnected.token().clone()));
-    let (metrics, configuration) = (Metrics::new(), ConfigurationStatus::new());
     metrics.configuration_accepted(configuration.get().loaded_at, false);
     let routes = Routes::new(&config.models, &metrics).map_err(AppError::Tls)?;
     let routes = CurrentRoutes::new(Arc::new(routes));
     tasks.spawn_until_stop(sweep(routes.clone()));
+    let replica = ReplicaId::random();
+    let shared = redis.as_ref().map(|redis| {
+        let (publish, sample) = watch::channel(String::new());
+        let replicas = join_replicas(redis, &replica, sample, &pets, &metrics, tasks);
+        stats::Shared { replicas, publish }
+    });
     let stats = Stats::new(stats::Sources {
         metrics: metrics.clone(),
         routes: routes.clone(),
         configuration: configuration.clone(),
         usage_recorder: usage.clone(),
         hub: hub.clone(),
+        replica,
+        shared,
     });
     tasks.spawn_until_disconnected(stats.clone().run());
     let sessions = Sessions::new(store.clone());
@@ -178,6 +189,7 @@ async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result
         usage,
         offload,
         metrics,
+        redis,
         stats,
         configuration,
         routes,

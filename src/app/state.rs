@@ -17,6 +17,7 @@ use crate::events::{EventHub, Retention};
 use crate::offload::Offload;
 use crate::petstore::{Capacity, PetStore};
 use crate::responder::{MODEL, Responder};
+use crate::shared::redis::Redis;
 use crate::store::Store;
 use crate::telemetry::configuration::ConfigurationStatus;
 use crate::telemetry::metrics::Metrics;
@@ -34,6 +35,8 @@ pub(super) struct Adapters {
     pub(super) usage: UsageRecorder,
     pub(super) offload: Offload,
     pub(super) metrics: Metrics,
+    /// None: there is one replica.
+    pub(super) redis: Option<Redis>,
     pub(super) stats: Stats,
     pub(super) configuration: ConfigurationStatus,
     /// The routes in force.
@@ -92,6 +95,7 @@ pub(super) fn build(
         page: config.page,
         local_model: config.local_model,
         store: adapters.store.clone(),
+        redis: adapters.redis.clone(),
         bodies: match previous {
             Some(previous) => previous.bodies.following(&config.limits),
             None => BodyReader::new(&config.limits),

@@ -19,8 +19,8 @@ pub(super) struct Arguments {
 
 const ENVIRONMENT: &str = "\
 Environment (flags beat it, it beats the file):
-  PETSTREAM_LISTEN, PETSTREAM_CONFIG, PETSTREAM_DATABASE
-                      as --listen, --config, --database
+  PETSTREAM_LISTEN, PETSTREAM_CONFIG, PETSTREAM_DATABASE, PETSTREAM_REDIS
+                      as --listen, --config, --database, --redis
   PETSTREAM_API_KEY   one or several API keys, separated by commas
   OPENAI_BASE_URL, OPENAI_API_KEY
                       the upstream of every model that has no entry in the file;
@@ -38,6 +38,9 @@ pub(super) struct Options {
     /// sqlite:PATH, sqlite::memory: or postgres://USER:PASSWORD@HOST/DATABASE [default: sqlite:petstream.db]
     #[arg(long, value_name = "URL", global = true)]
     pub(super) database: Option<String>,
+    /// redis:// or rediss:// of what several replicas share; a password is better in PETSTREAM_REDIS [default: none]
+    #[arg(long, value_name = "URL", global = true)]
+    pub(super) redis: Option<String>,
     /// auto (text on a terminal, JSON otherwise), text or json [default: auto]
     #[arg(long, value_name = "FORMAT", global = true)]
     pub(super) log_format: Option<String>,

@@ -53,13 +53,13 @@ fn dispatch(command: Option<Command>, sources: &Sources) -> Result<(), Failure> 
 
 /// Flags, environment and working folder of this process.
 fn sources(options: Options) -> Result<Sources, Failure> {
-    let Options { config, listen, database, log_format, print_key } = options;
+    let Options { config, listen, database, redis, log_format, print_key } = options;
     let folder =
         std::env::current_dir().map_err(|error| fault(format!("the working folder can't be found: {error}")))?;
     // Text that is not Unicode is kept with replacement characters, so that the setting is refused and not ignored.
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let environment: HashMap<_, _> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-    Ok(Sources { flags: Flags { config, listen, database, log_format, print_key }, environment, folder })
+    Ok(Sources { flags: Flags { config, listen, database, redis, log_format, print_key }, environment, folder })
 }
 
 /// Reports a failure on stderr; returns the exit code.

@@ -15,6 +15,7 @@ use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
 use super::listen::{ListenAddress, ListenConfig};
 use super::models::ANY_MODEL;
+use super::redis::RedisSection;
 use super::settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};
 use super::substitute::substitute;
 use super::tls::TlsFiles;
@@ -22,7 +23,7 @@ use super::value::{address, choice, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{events, keys, limits, listen, models, petstore, reload, trusted_proxies};
+use super::{events, keys, limits, listen, models, petstore, redis, reload, trusted_proxies};
 
 /// The default configuration file with its comments, which `petstream config` prints.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
@@ -56,6 +57,8 @@ pub struct Flags {
     pub listen: Option<String>,
     /// `--database`: a database URL.
     pub database: Option<String>,
+    /// `--redis`: the URL of Redis.
+    pub redis: Option<String>,
     /// `--log-format`: `auto`, `text` or `json`.
     pub log_format: Option<String>,
     /// `--print-key`: show the secret of a first key.
@@ -148,10 +151,14 @@ pub(super) struct Deferred {
     metrics: Origin,
     /// The top-level `tls`.
     tls: Option<TlsFiles>,
+    redis: RedisSection,
 }
 
 impl Deferred {
-    const NONE: Self = Self { auth: Origin::Environment, metrics: Origin::Environment, tls: None };
+    /// Those of a file without settings, whose place is `origin`.
+    fn none(origin: &Origin) -> Self {
+        Self { auth: origin.clone(), metrics: origin.clone(), tls: None, redis: RedisSection::default() }
+    }
 }
 
 struct Read {
@@ -170,16 +177,18 @@ impl Read {
 
 fn read(sources: &Sources) -> Read {
     let (mut read, deferred) = match file_text(sources) {
-        Ok(None) => (Read::defaults(Vec::new()), Deferred::NONE),
+        Ok(None) => (Read::defaults(Vec::new()), Deferred::none(&Origin::Environment)),
         Ok(Some((path, text))) => {
             let mut walk = Walk::new(path.display().to_string(), folder_of(&sources.folder.join(&path)));
             let (config, deferred) = from_text(&text, &sources.environment, &mut walk);
             let version = Some(version_of(&text));
             (Read { config, errors: walk.errors, file: Some(path), version }, deferred)
         }
-        Err(error) => (Read::defaults(vec![error]), Deferred::NONE),
+        Err(error) => (Read::defaults(vec![error]), Deferred::none(&Origin::Environment)),
     };
     overlay(sources, deferred.tls.as_ref(), &mut read.config, &mut read.errors);
+    let variable = variable(&sources.environment, "PETSTREAM_REDIS");
+    read.config.redis = deferred.redis.with(variable, sources.flags.redis.as_deref(), &mut read.errors);
     let Config { auth: asked, listen, metrics_listen, .. } = &read.config;
     let is_metrics = |address: &ListenAddress| match (address, metrics_listen) {
         (ListenAddress::Tcp(address), Some(metrics)) => address == metrics && address.port() != 0,
@@ -248,7 +257,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         Ok(node) => node,
         Err(syntax) => {
             walk.error("", syntax.line.unwrap_or(0), format!("not valid YAML: {}", syntax.message));
-            return (Config::default(), Deferred { auth: walk.origin(0), metrics: walk.origin(0), tls: None });
+            return (Config::default(), Deferred::none(&walk.origin(0)));
         }
     };
     substitute(&mut node, "", environment, walk);
@@ -257,6 +266,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let default = Config::default();
     let (listen, tls) = listen::listeners(walk, &mut root);
     let database = database::database(walk, &mut root).unwrap_or(default.database);
+    let redis = redis::redis(walk, &mut root);
     let (auth, auth_at) = auth(walk, &mut root);
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
     let local_model = walk.read(&mut root, "local_model", flag).unwrap_or(default.local_model);
@@ -268,6 +278,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         connection_age: walk.read(&mut root, "connection_age", timeout).unwrap_or(default.connection_age),
         threads: threads.unwrap_or(default.threads),
         database,
+        redis: default.redis,
         auth: auth.0.unwrap_or_default(),
         auth_cache: auth.1.unwrap_or(default.auth_cache),
         log_format: walk.read(&mut root, "log_format", choice(LOG_FORMATS)).unwrap_or_default(),
@@ -296,7 +307,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     };
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
-    (config, Deferred { auth: auth_at, metrics: metrics_at, tls })
+    (config, Deferred { auth: auth_at, metrics: metrics_at, tls, redis })
 }
 
 /// Reads `auth`: a mode, or `mode` and `cache`; also returns its position.

@@ -22,6 +22,7 @@ mod load;
 mod models;
 mod petstore;
 mod proxies;
+mod redis;
 mod reload;
 mod secret;
 mod settings;
@@ -50,6 +51,7 @@ pub use load::{
 };
 pub use models::{ANY_MODEL, AskUsage, FirstToken, KeyHeader, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig};
 pub use petstore::{PetStoreConfig, ResponderConfig};
+pub use redis::{OnFailure, RedisConfig, RedisUrl};
 pub use reload::{ControlSocket, ReloadMode};
 pub use secret::{Secret, SecretFile, check_key_length};
 pub use settings::{AccountingConfig, Auth, Config, LogFormat, UnknownParameters};

@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::listen::{Drain, ListenAddress, ListenConfig};
 use super::models::ModelConfig;
 use super::petstore::{PetStoreConfig, ResponderConfig};
+use super::redis::RedisConfig;
 use super::reload::{ControlSocket, ReloadMode};
 use super::trusted_proxies::TrustedProxies;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// Where the database is. Default `sqlite:petstream.db`.
     pub database: Database,
+    /// The Redis that replicas share. Default none: there is one replica.
+    pub redis: Option<RedisConfig>,
     /// Whether requests need an API key. Default [`Auth::Keys`].
     pub auth: Auth,
     /// While a database that servers share can't be read, its keys are used for this long after the last read, 0 s to
@@ -90,6 +93,7 @@ impl Default for Config {
             connection_age: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             database: Database::default(),
+            redis: None,
             auth: Auth::default(),
             auth_cache: Duration::from_secs(5 * 60),
             log_format: LogFormat::default(),

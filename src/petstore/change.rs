@@ -109,7 +109,7 @@ impl Change {
         }
         let last_event = transaction.append_events(at, &events).await?;
         let notifier = notifier.clone();
-        transaction.commit_then(move || notifier.notify(last_event)).await
+        transaction.commit_then(move || notifier.committed(last_event)).await
     }
 
     /// Adds an event if a count of the inventory has changed, and one for each species that runs low by it.

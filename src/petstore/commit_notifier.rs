@@ -2,9 +2,10 @@
 
 use tokio::sync::watch;
 
-/// Holds the number of the last committed event; cheap to clone.
+/// Wakes what follows the event log; cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct CommitNotifier {
+    /// The number of the last event that this process has committed; 0 at first.
     last_event: watch::Sender<u64>,
 }
 
@@ -19,12 +20,13 @@ impl CommitNotifier {
         self.last_event.subscribe()
     }
 
-    /// Wakes the receivers, unless they were notified of this event or a later one.
-    pub(super) fn notify(&self, last_event: u64) {
-        self.last_event.send_if_modified(|last| {
-            let is_new = last_event > *last;
-            *last = last_event.max(*last);
-            is_new
-        });
+    /// A commit of this process, whose last event has this number, wakes the receivers.
+    pub(super) fn committed(&self, last_event: u64) {
+        self.last_event.send_replace(last_event);
+    }
+
+    /// A commit of another process wakes the receivers, which read the log.
+    pub(super) fn committed_elsewhere(&self) {
+        self.last_event.send_modify(|_| {});
     }
 }

@@ -38,16 +38,17 @@ impl PetStore {
         Self { capacity, ..self }
     }
 
-    /// The number of the last event that was committed through this handle or a clone of it; 0 at first. It only
-    /// grows, and a receiver may skip numbers but always sees the last. It carries no events: read the event log.
+    /// Changes after every commit that has appended events, of this process (the value is the number of its last event
+    /// then; 0 at first) and of other processes (the value stays). A receiver may miss changes, but never the last one.
+    /// It carries no events: read the event log.
     #[must_use]
     pub fn commit_notifications(&self) -> watch::Receiver<u64> {
         self.notifier.subscribe()
     }
 
-    /// Announces a commit of another process whose last event has this number. A number that was announced before has
-    /// no effect.
-    pub fn notify_commit(&self, last_event: u64) {
-        self.notifier.notify(last_event);
+    /// Announces a commit of another process. It has no number: one that is wrong could hide later commits, and the log
+    /// has the right one. So a notification too many costs one read of the log.
+    pub fn notify_commit(&self) {
+        self.notifier.committed_elsewhere();
     }
 }

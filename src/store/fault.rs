@@ -27,12 +27,6 @@ impl DatabaseFault {
             Self::Unreachable => "the database server can't be reached",
         }
     }
-
-    /// Whether the server goes on without the database for a while: completions of upstreams need none.
-    #[must_use]
-    pub const fn is_degradation(&self) -> bool {
-        matches!(self, Self::Unreachable)
-    }
 }
 
 impl fmt::Display for DatabaseFault {

@@ -30,7 +30,7 @@ pub use error::StoreError;
 pub use fault::DatabaseFault;
 pub use handle::Store;
 pub use keys::{CreateKeyError, NewKey, StoredKey};
-pub use postgres::{CommitListener, migrate};
+pub use postgres::PostgresNotifications;
 pub use sqlite::{Backup, RestoreError};
 pub(crate) use transaction::{ReadTransaction, WriteTransaction};
 pub use usage::{UsageColumn, UsageCounts, UsageGroup, UsageRow};

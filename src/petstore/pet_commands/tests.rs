@@ -195,10 +195,11 @@ async fn commits_are_notified_and_those_of_other_processes_too() {
     new_pet(&pets).await;
     assert!(notifications.has_changed().unwrap());
     assert_eq!(*notifications.borrow_and_update(), events_after(&store, 0).await.last().unwrap().seq);
-    pets.notify_commit(1);
-    assert!(!notifications.has_changed().unwrap(), "event 1 was notified before");
-    pets.notify_commit(9);
-    assert_eq!(*notifications.borrow_and_update(), 9);
+    pets.notify_commit();
+    assert!(notifications.has_changed().unwrap());
+    assert_eq!(*notifications.borrow_and_update(), 2, "the last one of this process");
+    new_pet(&pets).await;
+    assert_eq!(*notifications.borrow_and_update(), 4);
 }
 
 #[tokio::test]

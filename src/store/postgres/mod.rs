@@ -11,6 +11,5 @@ mod open;
 
 pub(in crate::store) use health::PostgresHealth;
 pub(in crate::store) use identity::{IDENTITY, lock_head};
-pub use notifications::CommitListener;
+pub use notifications::PostgresNotifications;
 pub(in crate::store) use open::Postgres;
-pub use open::migrate;

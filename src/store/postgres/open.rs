@@ -66,7 +66,7 @@ impl Postgres {
 ///
 /// # Errors
 /// [`StoreError::Server`]
-pub async fn migrate(database: &Database) -> Result<(), StoreError> {
+async fn migrate(database: &Database) -> Result<(), StoreError> {
     let options = options_of(database.direct_url.as_deref().unwrap_or(&database.url))?;
     let mut connection = connect(&options).await?;
     let error = |problem| StoreError::Server(place(&options), problem);

@@ -16,6 +16,7 @@ use super::counters::OTHER;
 use super::handle::{Metrics, State};
 use super::histogram::{Histogram, HistogramSnapshot};
 use super::model::{ModelMetrics, Tokens};
+use super::redis::RedisMetrics;
 use super::target::TargetMetrics;
 use crate::config::LOCAL_MODEL;
 use crate::telemetry::record::{Source, Terminal};
@@ -104,6 +105,19 @@ impl Exposition<'_> {
         self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
     }
 
+    /// A counter without labels.
+    fn plain_counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    /// A histogram in seconds without labels.
+    fn plain_histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        let snapshot = histogram.snapshot();
+        metric.encode_histogram::<NoLabelSet>(snapshot.sum, snapshot.count(), &snapshot.buckets, None)
+    }
+
     /// A histogram in seconds with a series for each model.
     fn model_histogram(
         &mut self,
@@ -149,11 +163,13 @@ impl Collector for State {
         tokens(&mut out, &models)?;
         upstreams(&mut out, &models)?;
         configuration(&mut out, self)?;
+        if let Some(metrics) = self.redis.get() {
+            redis(&mut out, metrics)?;
+        }
         let queue = self.usage_queue.get();
         out.plain_gauge("petstream_usage_queue_length", "Usage records that wait to be written", queue)?;
         let (name, help) = ("petstream_usage_records_dropped", "Usage records that found the queue full");
-        let mut dropped = out.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        dropped.encode_counter::<NoLabelSet, _, u64>(&self.usage_dropped.get(), None)
+        out.plain_counter(name, help, self.usage_dropped.get())
     }
 }
 
@@ -185,6 +201,23 @@ fn configuration(out: &mut Exposition<'_>, state: &State) -> fmt::Result {
     let reloads = [("applied", &state.reloads_applied), ("rejected", &state.reloads_rejected)];
     let reloads = reloads.map(|(result, count)| ([("result", result)], count.get()));
     out.counter("petstream_configuration_reloads", "How often the configuration was read again, by result", reloads)
+}
+
+fn redis(out: &mut Exposition<'_>, metrics: &RedisMetrics) -> fmt::Result {
+    let calls = metrics.calls.all().map(|(result, count)| ([("result", result.unwrap_or(OTHER))], count));
+    out.counter("petstream_redis_calls", "Calls of Redis, by result", calls)?;
+    out.plain_histogram("petstream_redis_call", "Calls of Redis that were sent", &metrics.seconds)?;
+    out.plain_gauge("petstream_redis_up", "Whether Redis can be reached: 1, or 0", metrics.up.get())?;
+    let help = "Connections to Redis in place of one that had failed";
+    out.plain_counter("petstream_redis_reconnects", help, metrics.reconnects.get())?;
+    let help = "Replicas with a heartbeat in the last five seconds, this one included";
+    out.plain_gauge("petstream_replicas", help, metrics.replicas.get())?;
+    let notifications = [("sent", &metrics.sent), ("received", &metrics.received), ("invalid", &metrics.invalid)];
+    let notifications = notifications.map(|(kind, count)| ([("kind", kind)], count.get()));
+    let help = "Commit notifications: published, of other replicas, and messages that are none";
+    out.counter("petstream_commit_notifications", help, notifications)?;
+    let help = "From the publication of a commit notification to its receipt by its sender";
+    out.plain_histogram("petstream_commit_notification_delay", help, &metrics.delay)
 }
 
 fn times(out: &mut Exposition<'_>, models: &Models) -> fmt::Result {

@@ -1,11 +1,12 @@
 //! The handle to all metrics, and what is not of a single model, route or target.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
 use super::counters::{Counter, CounterMap, Gauge, GaugeGuard, LabelMap, OTHER};
 use super::model::ModelMetrics;
+use super::redis::RedisMetrics;
 use super::route::RouteMetrics;
 
 /// Models with a label of their own.
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) configuration_loaded: Gauge,
     pub(super) reloads_applied: Counter,
     pub(super) reloads_rejected: Counter,
+    /// None without Redis.
+    pub(super) redis: OnceLock<Arc<RedisMetrics>>,
 }
 
 impl Default for State {
@@ -53,6 +56,7 @@ impl Default for State {
             configuration_loaded: Gauge::default(),
             reloads_applied: Counter::default(),
             reloads_rejected: Counter::default(),
+            redis: OnceLock::new(),
         }
     }
 }
@@ -111,6 +115,12 @@ impl Metrics {
     pub fn configuration_rejected(&self) {
         self.0.configuration_valid.set(0);
         self.0.reloads_rejected.add(1);
+    }
+
+    /// The metrics of Redis, which are written from then on.
+    #[must_use]
+    pub fn redis(&self) -> Arc<RedisMetrics> {
+        Arc::clone(self.0.redis.get_or_init(Arc::default))
     }
 
     /// Sets the number of usage records that wait to be written, and raises the number of those lost since the start.

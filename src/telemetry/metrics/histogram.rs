@@ -81,6 +81,12 @@ const CHUNK_UPPER: &[u64] = &[
 /// Time between chunks.
 pub(super) static CHUNK: Bounds = Bounds { upper: CHUNK_UPPER, divisor: MICROSECONDS };
 
+/// A call of Redis, which has 50 ms.
+pub(super) static REDIS_CALL: Bounds = Bounds {
+    upper: &[100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000],
+    divisor: MICROSECONDS,
+};
+
 /// Tokens of a request.
 pub(super) static TOKENS: Bounds = Bounds {
     upper: &[1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864],

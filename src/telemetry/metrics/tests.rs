@@ -126,6 +126,54 @@ fn recorded_values_are_in_the_exposition() {
 }
 
 #[test]
+fn redis_has_metrics_once_it_is_used() {
+    let metrics = sample_metrics();
+    let before = metrics.encode();
+    assert!(!before.contains("redis") && !before.contains("petstream_replicas") && !before.contains("notification"));
+    let redis = metrics.redis();
+    redis.called("ok", Some(Duration::from_micros(300)));
+    redis.called("down", None);
+    redis.reached(true);
+    redis.reconnected();
+    redis.replicas(3);
+    redis.notification_sent();
+    redis.notification_received();
+    redis.notification_invalid();
+    redis.notification_delay(Duration::from_millis(2));
+    for i in 0..100 {
+        redis.called(Box::leak(format!("w{i}").into_boxed_str()), None);
+    }
+    let text = metrics.encode();
+    let new: BTreeSet<_> = text.lines().filter(|line| line.starts_with("# TYPE ") && !before.contains(*line)).collect();
+    let expected = [
+        "# TYPE petstream_commit_notification_delay_seconds histogram",
+        "# TYPE petstream_commit_notifications counter",
+        "# TYPE petstream_redis_call_seconds histogram",
+        "# TYPE petstream_redis_calls counter",
+        "# TYPE petstream_redis_reconnects counter",
+        "# TYPE petstream_redis_up gauge",
+        "# TYPE petstream_replicas gauge",
+    ];
+    assert_eq!(new, BTreeSet::from(expected));
+    for (series, expected) in [
+        (r#"petstream_redis_calls_total{result="ok"}"#, 1.0),
+        (r#"petstream_redis_calls_total{result="down"}"#, 1.0),
+        (r#"petstream_redis_calls_total{result="other"}"#, 94.0),
+        ("petstream_redis_call_seconds_count", 1.0),
+        (r#"petstream_redis_call_seconds_bucket{le="0.0005"}"#, 1.0),
+        ("petstream_redis_up", 1.0),
+        ("petstream_redis_reconnects_total", 1.0),
+        ("petstream_replicas", 3.0),
+        (r#"petstream_commit_notifications_total{kind="sent"}"#, 1.0),
+        (r#"petstream_commit_notifications_total{kind="received"}"#, 1.0),
+        (r#"petstream_commit_notifications_total{kind="invalid"}"#, 1.0),
+        ("petstream_commit_notification_delay_seconds_sum", 0.002),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");
+    }
+}
+
+#[test]
 fn gauges_count_while_their_guards_exist() {
     let metrics = Metrics::new();
     let model = metrics.model("*");
