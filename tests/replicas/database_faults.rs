@@ -27,7 +27,7 @@ async fn upstream() -> Upstream {
 
 /// A configuration with keys in the database only, and the model `m` of `upstream`.
 fn with_keys(upstream: &Upstream) -> String {
-    one_model(upstream, "").replace("auth: none\n", "auth: {mode: keys}\nevents: {heartbeat: 1s, retry: 100ms}\n")
+    one_model(upstream, "").replace("auth: none\n", "auth: keys\nevents: {heartbeat: 1s, retry: 100ms}\n")
 }
 
 fn chat(key: &str) -> Request {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::replicas::{OPEN, Replicas, create_pet, create_pet_once, text};
+use crate::replicas::{OPEN, Replicas, create_pet, create_pet_once};
 use crate::writers::Writers;
 use test_support::event_stream::{Message, Stream};
 use test_support::fault_proxy::{Fault, FaultProxy};
@@ -73,7 +73,7 @@ async fn a_failover_that_lost_commits_resets_every_subscriber_and_numbers_nothin
         }
     }
     for stream in &mut streams {
-        while text(&stream.message().await.data["resource"]["description"]) != "after 2" {}
+        while stream.message().await.data["resource"]["description"] != "after 2" {}
     }
     replicas.stop().await;
 }

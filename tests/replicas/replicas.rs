@@ -17,8 +17,10 @@ pub(crate) const OPEN: &str = "auth: none\nevents: {heartbeat: 1s, retry: 100ms}
 pub(crate) struct Replicas {
     pub(crate) balancer: RoundRobin,
     replicas: Vec<Replica>,
-    /// Command line arguments.
-    arguments: Vec<String>,
+    /// Command line arguments for the database.
+    database: Vec<String>,
+    /// Those of servers only.
+    flags: Vec<String>,
 }
 
 struct Replica {
@@ -30,23 +32,29 @@ struct Replica {
 impl Replicas {
     /// Starts `count` servers at once, with this configuration and database.
     pub(crate) async fn start(count: usize, yaml: &str, database: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database]).await
+        Self::start_with(count, yaml, &["--database", database], &[]).await
+    }
+
+    /// As [`Replicas::start`]; a server that makes a key prints it.
+    pub(crate) async fn start_printing(count: usize, yaml: &str, database: &str) -> Self {
+        Self::start_with(count, yaml, &["--database", database], &["--print-key"]).await
     }
 
     /// As [`Replicas::start`], with the database in the configuration.
     pub(crate) async fn start_configured(count: usize, yaml: &str) -> Self {
-        Self::start_with(count, yaml, &[]).await
+        Self::start_with(count, yaml, &[], &[]).await
     }
 
-    async fn start_with(count: usize, yaml: &str, arguments: &[&str]) -> Self {
+    async fn start_with(count: usize, yaml: &str, database: &[&str], flags: &[&str]) -> Self {
+        let arguments = [database, flags].concat();
         let start = async || {
             let folder = Folder::with(yaml);
-            let program = Some(folder.start_with(arguments).await);
+            let program = Some(folder.start_with(&arguments).await);
             Replica { folder, program }
         };
         let replicas = join_all((0..count).map(|_| start())).await;
-        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, arguments };
+        let [database, flags] = [database, flags].map(|all| all.iter().map(|&one| one.to_owned()).collect());
+        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database, flags };
         all.balance();
         all
     }
@@ -69,11 +77,6 @@ impl Replicas {
         self.running().map(|program| program.address).collect()
     }
 
-    /// The working folder of a server.
-    pub(crate) fn folder(&self, number: usize) -> &Folder {
-        &self.replicas[number].folder
-    }
-
     /// Kills a server with SIGKILL.
     pub(crate) async fn kill(&mut self, number: usize) {
         // The balancer finds out by itself.
@@ -84,14 +87,14 @@ impl Replicas {
     pub(crate) async fn launch(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
         assert!(replica.program.is_none(), "it runs");
-        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let arguments: Vec<&str> = self.database.iter().chain(&self.flags).map(String::as_str).collect();
         replica.program = Some(replica.folder.start_with(&arguments).await);
         self.balance();
     }
 
     /// Runs a command of the executable on the database; returns its output.
     pub(crate) async fn run(&self, arguments: &[&str]) -> String {
-        let database = self.arguments.iter().map(String::as_str);
+        let database = self.database.iter().map(String::as_str);
         let arguments: Vec<&str> = arguments.iter().copied().chain(database).collect();
         let outcome = self.replicas[0].folder.run(&arguments).await;
         assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.err);
@@ -131,13 +134,10 @@ impl Replicas {
         }
     }
 
-    /// Stops all that run with SIGTERM.
-    pub(crate) async fn stop(self) {
-        for replica in self.replicas {
-            if let Some(program) = replica.program {
-                program.stop().await;
-            }
-        }
+    /// Stops all that run with SIGTERM; returns their output on stdout.
+    pub(crate) async fn stop(self) -> Vec<String> {
+        let programs = self.replicas.into_iter().filter_map(|replica| replica.program);
+        join_all(programs.map(Program::stop)).await
     }
 }
 
