@@ -17,12 +17,12 @@ use test_support::soon;
 
 #[tokio::test]
 async fn an_event_committed_before_a_crash_is_delivered_after_it() {
-    let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
+    let (folder, database) = Folder::with_database("auth: none\nevents: {retry: 100ms}\n").await;
     let program = folder.start().await;
     let (greeting, mut stream) = Stream::greeted(program.address, get("/api/events")).await;
     let cursor = greeting.connected.last_id;
     // Written by another connection: the server gets no notification, and finds it by its poll once a second.
-    let store = Store::open(&folder.database()).await.unwrap();
+    let store = Store::open(database.url()).await.unwrap();
     let event =
         NewEvent { kind: EventKind::OrderCreated, id: "x".into(), version: 1, resource: None, old: None, new: None };
     EventLog::new(store.clone()).append_alone(&[event]).await.unwrap();
@@ -50,7 +50,7 @@ async fn an_event_committed_before_a_crash_is_delivered_after_it() {
 #[tokio::test]
 async fn tailing_events_continues_after_the_last_line_through_crashes() {
     const CRASHES: usize = 3;
-    let folder = Folder::with("auth: none\nevents: {retry: 100ms}\n");
+    let (folder, _database) = Folder::with_database("auth: none\nevents: {retry: 100ms}\n").await;
     let address = quiet_port();
     let mut program = folder.start_on(address).await;
     let url = format!("http://{address}");

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::history::{Event, Key, List};
 use test_support::event_stream::seq;
+use test_support::test_database::TestDatabase;
 
 /// All committed events, and the state before the first.
 #[derive(Clone, Debug, Default)]
@@ -45,16 +46,21 @@ impl Log {
         lasts
     }
 
-    /// Reads new events from the database that a killed server has left in `folder`. It reads a copy: the first to
-    /// open a database recovers it, and that must be the next server.
-    pub(crate) async fn read_left_behind(&mut self, folder: &Path) {
+    /// Reads new events from the database that a killed server has left. Of SQLite's files in `folder` it reads a
+    /// copy: the first to open a database recovers it, and that must be the next server.
+    pub(crate) async fn read_left_behind(&mut self, database: &TestDatabase, folder: &Path) {
         let copy = tempfile::tempdir().unwrap();
-        for name in ["petstream.db", "petstream.db-wal"] {
-            if folder.join(name).exists() {
-                std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
+        let url = match database {
+            TestDatabase::Postgres(database) => database.url.clone(),
+            TestDatabase::Sqlite(_) => {
+                for name in ["petstream.db", "petstream.db-wal"] {
+                    if folder.join(name).exists() {
+                        std::fs::copy(folder.join(name), copy.path().join(name)).unwrap();
+                    }
+                }
+                format!("sqlite:{}", copy.path().join("petstream.db").display())
             }
-        }
-        let url = format!("sqlite:{}", copy.path().join("petstream.db").display());
+        };
         let store = Store::open(&url).await.unwrap();
         let log = EventLog::new(store.clone());
         let LogPage { at, events, .. } = log.read(Topics::ALL, self.head(), u32::MAX, usize::MAX).await.unwrap();

@@ -17,6 +17,7 @@ use test_support::http::Request;
 use test_support::program::{Folder, Program};
 use test_support::random::Random;
 use test_support::soon;
+use test_support::test_database::TestDatabase;
 
 /// How often the server is killed.
 const KILLS: usize = 12;
@@ -24,6 +25,7 @@ const WRITERS: usize = 5;
 
 pub(crate) struct Run {
     folder: Folder,
+    database: TestDatabase,
     program: Program,
     shared: Arc<SharedState>,
     log: Log,
@@ -73,14 +75,14 @@ impl Run {
     }
 
     async fn open(yaml: &str) -> Self {
-        let folder = Folder::with(yaml);
+        let (folder, database) = Folder::with_database(yaml).await;
         let program = folder.start().await;
         let shared = Arc::new(SharedState::new());
         shared.change(|life| life.address = Some(program.address));
         let base = snapshot::read(&shared, Topics::ALL, 100).await;
         assert!(base.iter().all(|list| seq(&list.cursor) == 0), "nothing has happened yet: {base:?}");
         let epoch = base[0].cursor.split('.').next().unwrap_or_default().to_owned();
-        Self { folder, program, shared, log: Log { epoch, base, ..Log::default() } }
+        Self { folder, database, program, shared, log: Log { epoch, base, ..Log::default() } }
     }
 
     /// Waits for the moment to kill the server: sometimes right after its start, mostly just after a write was sent.
@@ -96,14 +98,14 @@ impl Run {
 
     /// Kills the server, reads the database that it leaves, and starts another server on it.
     async fn crash(self) -> Self {
-        let Self { folder, program, shared, mut log } = self;
+        let Self { folder, database, program, shared, mut log } = self;
         // New connections wait for the next server.
         shared.change(|life| life.address = None);
         program.kill().await;
-        log.read_left_behind(folder.path()).await;
+        log.read_left_behind(&database, folder.path()).await;
         let program = folder.start().await;
         shared.change(|life| (life.address, life.generation) = (Some(program.address), life.generation + 1));
-        Self { folder, program, shared, log }
+        Self { folder, database, program, shared, log }
     }
 
     /// Reads the events committed since the last crash. All kept events are read again, and must not have changed.

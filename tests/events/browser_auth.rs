@@ -122,7 +122,7 @@ async fn the_cookie_has_the_public_path_and_secure_over_https() {
 
 #[tokio::test]
 async fn neither_tickets_nor_tokens_are_stored() {
-    let shop = Shop::open(&keys("")).await;
+    let shop = Shop::open_on_sqlite(&keys("")).await;
     let ticket = ticket(&shop).await;
     let answer = shop.ask(&Request::new("POST", "/api/events/sessions").bearer(SECRET)).await;
     let (pair, _) = cookie(answer.header("set-cookie").unwrap());

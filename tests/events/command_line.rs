@@ -124,7 +124,7 @@ async fn a_broken_stream_is_resumed_after_its_last_event() {
 
 #[tokio::test]
 async fn restore_requires_a_stopped_server_and_resets_old_cursors() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_on_sqlite(OPEN).await;
     shop.pet().await;
     let (url, cursor, head) = (shop.database(), shop.id(shop.head().await).await, shop.head().await);
     let backup = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A server with its database in a file that can be restarted, and its event log, read and written by the test.
+//! A server with a lasting database that can be restarted, and its event log, read and written by the test.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use test_support::event_stream::{Greeting, Stream, get};
 use test_support::http::{self, Request, Whole};
 use test_support::soon;
+use test_support::test_database::TestDatabase;
 
 /// A configuration without keys.
 pub(crate) const OPEN: &str = "auth: none\n";
@@ -24,6 +25,7 @@ pub(crate) struct Shop {
     pub(crate) store: Store,
     running: Running,
     yaml: String,
+    database: TestDatabase,
     folder: TempDir,
     names: AtomicU64,
 }
@@ -31,11 +33,23 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) async fn open(yaml: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let running = boot(yaml, &folder).await;
-        let store = Store::open(&database(&folder)).await.unwrap();
+        let database = TestDatabase::create(folder.path()).await;
+        Self::open_in(yaml, folder, database).await
+    }
+
+    /// On SQLite also where the environment chooses another database: its test is about SQLite's files or statements.
+    pub(crate) async fn open_on_sqlite(yaml: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = TestDatabase::sqlite(folder.path());
+        Self::open_in(yaml, folder, database).await
+    }
+
+    async fn open_in(yaml: &str, folder: TempDir, database: TestDatabase) -> Self {
+        let running = boot(yaml, &folder, &database).await;
+        let store = Store::open(database.url()).await.unwrap();
         let log = EventLog::new(store.clone());
         let (address, names) = (running.tcp_address().unwrap(), AtomicU64::new(0));
-        Self { address, log, store, running, yaml: yaml.to_owned(), folder, names }
+        Self { address, log, store, running, yaml: yaml.to_owned(), database, folder, names }
     }
 
     /// Begins to stop; streams end later.
@@ -51,11 +65,11 @@ impl Shop {
 
     /// As [`Self::restart`], with another configuration.
     pub(crate) async fn restart_with(self, yaml: String) -> Self {
-        let Self { log, store, running, folder, names, .. } = self;
+        let Self { log, store, running, database, folder, names, .. } = self;
         running.stop();
         soon("the server to stop", running.stopped()).await;
-        let running = boot(&yaml, &folder).await;
-        Self { address: running.tcp_address().unwrap(), log, store, running, yaml, folder, names }
+        let running = boot(&yaml, &folder, &database).await;
+        Self { address: running.tcp_address().unwrap(), log, store, running, yaml, database, folder, names }
     }
 
     /// Stops, and returns the folder with the database.
@@ -67,7 +81,7 @@ impl Shop {
     }
 
     pub(crate) fn database(&self) -> String {
-        database(&self.folder)
+        self.database.url().to_owned()
     }
 
     pub(crate) async fn ask(&self, request: &Request) -> Whole {
@@ -133,13 +147,10 @@ impl Shop {
     }
 }
 
-fn database(folder: &TempDir) -> String {
-    format!("sqlite:{}", folder.path().join("petstream.db").display())
-}
-
-async fn boot(yaml: &str, folder: &TempDir) -> Running {
+async fn boot(yaml: &str, folder: &TempDir, database: &TestDatabase) -> Running {
     std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
-    let flags = Flags { listen: Some("127.0.0.1:0".into()), database: Some(database(folder)), ..Flags::default() };
+    let database = Some(database.url().to_owned());
+    let flags = Flags { listen: Some("127.0.0.1:0".into()), database, ..Flags::default() };
     let sources = Sources { flags, environment: Environment::new(), folder: folder.path().to_owned() };
     let config = load(&sources).unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
     soon("the server to start", start(config, InheritedSockets::default())).await.unwrap()

@@ -195,7 +195,7 @@ async fn a_quiet_stream_shows_signs_of_life_and_its_id_moves_on() {
 
 #[tokio::test]
 async fn text_of_users_begins_no_field() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_on_sqlite(OPEN).await;
     let since = shop.id(shop.head().await).await;
     let nasty = "a\nid: x.1\r\nevent: error\rdata: {}\n\nretry: 0\n\n\u{feff}\u{2028}";
     let pet = shop.pet_described(nasty).await;

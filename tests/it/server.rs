@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use test_support::config::one_model;
 use test_support::http::{self, Connection, Request, Whole};
 use test_support::soon;
+use test_support::test_database::TestDatabase;
 use test_support::upstream::Upstream;
 use test_support::usage_records::{self, Usage};
 
@@ -28,25 +29,37 @@ pub(crate) struct Server {
     running: Running,
     /// Where its configuration comes from.
     sources: Sources,
+    database: TestDatabase,
     /// Its working folder.
     folder: TempDir,
 }
 
 impl Server {
-    /// Starts with `yaml` as its `petstream.yaml`, a database in memory, and a clock of the limits that only
-    /// [`Server::advance`] moves. It accepts connections when this returns.
+    /// Starts with `yaml` as its `petstream.yaml`, a database in memory (or the one of [`TestDatabase`]), and a clock
+    /// of the limits that only [`Server::advance`] moves. It accepts connections when this returns.
     pub(crate) async fn start(yaml: &str) -> Self {
-        Self::start_from(yaml, "sqlite::memory:", &[]).await
+        Self::start_with_files(yaml, &[]).await
     }
 
     /// As [`Server::start`], with an empty file and these environment variables.
     pub(crate) async fn start_with_environment(variables: &[(&str, &str)]) -> Self {
-        Self::start_from("", "sqlite::memory:", variables).await
+        let database = TestDatabase::create_in_memory().await;
+        Self::start_in(TempDir::new().unwrap(), "", database, variables).await
     }
 
     /// As [`Server::start`], with the database in a file, so that it can be read by the test.
     pub(crate) async fn start_on_disk(yaml: &str) -> Self {
-        Self::start_from(yaml, "sqlite:petstream.db", &[]).await
+        let folder = TempDir::new().unwrap();
+        let database = TestDatabase::create(folder.path()).await;
+        Self::start_in(folder, yaml, database, &[]).await
+    }
+
+    /// As [`Server::start_on_disk`], on SQLite also where the environment chooses another database: its test executes
+    /// statements of SQLite.
+    pub(crate) async fn start_on_sqlite(yaml: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = TestDatabase::sqlite(folder.path());
+        Self::start_in(folder, yaml, database, &[]).await
     }
 
     /// A server without keys, with one model `m` served by `upstream`.
@@ -58,7 +71,8 @@ impl Server {
     pub(crate) async fn start_with_files(yaml: &str, files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         files.iter().for_each(|(name, text)| std::fs::write(folder.path().join(name), text).unwrap());
-        Self::start_in(folder, yaml, "sqlite::memory:", &[]).await
+        let database = TestDatabase::create_in_memory().await;
+        Self::start_in(folder, yaml, database, &[]).await
     }
 
     /// As [`Server::start_with_files`], with listeners of its own: the file begins with `listen:`.
@@ -74,20 +88,11 @@ impl Server {
         std::fs::rename(new, self.folder.path().join(name)).unwrap();
     }
 
-    async fn start_from(yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
-        Self::start_in(TempDir::new().unwrap(), yaml, database, variables).await
-    }
-
-    async fn start_in(folder: TempDir, yaml: &str, database: &str, variables: &[(&str, &str)]) -> Self {
+    async fn start_in(folder: TempDir, yaml: &str, database: TestDatabase, variables: &[(&str, &str)]) -> Self {
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
-        // The working folder of the process is shared by all tests.
-        let database = match database.strip_prefix("sqlite:") {
-            Some(file) if file != ":memory:" => format!("sqlite:{}", folder.path().join(file).display()),
-            _ => database.to_owned(),
-        };
         // A file that says where to listen is obeyed.
         let listen = (!yaml.starts_with("listen:")).then(|| "127.0.0.1:0".to_owned());
-        let flags = Flags { listen, database: Some(database), print_key: true, ..Flags::default() };
+        let flags = Flags { listen, database: Some(database.url().to_owned()), print_key: true, ..Flags::default() };
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let sources = Sources { flags, environment, folder: folder.path().to_owned() };
@@ -103,6 +108,7 @@ impl Server {
             clock: hand,
             running,
             sources,
+            database,
             folder,
         }
     }
@@ -117,7 +123,7 @@ impl Server {
 
     /// The URL of the database of [`Server::start_on_disk`].
     pub(crate) fn database(&self) -> String {
-        format!("sqlite:{}", self.folder.path().join("petstream.db").display())
+        self.database.url().to_owned()
     }
 
     /// The path of a file in its working folder.
@@ -163,11 +169,9 @@ impl Server {
     /// Stops a server of [`Server::start_on_disk`]. Returns its usage records in the order in which the requests
     /// ended.
     pub(crate) async fn records(self) -> Vec<Usage> {
-        let database = self.database();
-        let folder = self.stop().await;
-        let records = usage_records::read(&database).await;
-        drop(folder);
-        records
+        self.running.stop();
+        soon("the server to stop", self.running.stopped()).await;
+        usage_records::read(self.database.url()).await
     }
 
     /// Stops it and waits for the end of its last connection. Returns its folder, which is removed when dropped.

@@ -1,5 +1,16 @@
-//! What replicas share, against a real Redis: Debian's `redis-server`.
+//! Several servers on one Postgres and one Redis, and what happens to them when one is killed or an engine fails.
+//!
+//! Needs PostgreSQL, PgBouncer and Redis of Debian's packages; `tests/run` installs them.
 #![cfg(test)]
 
+mod browsers;
+mod commit_outcome;
+mod database_faults;
+mod events;
+mod failover;
+mod kill;
 mod redis;
+mod replicas;
 mod shared_state;
+mod start;
+mod writers;

@@ -71,7 +71,7 @@ async fn count(database: &mut SqliteConnection) -> i64 {
 
 #[tokio::test]
 async fn one_session_more_ends_the_oldest_of_its_key_or_of_all() {
-    let server = Server::start_on_disk(KEYS).await;
+    let server = Server::start_on_sqlite(KEYS).await;
     let mut database = SqliteConnection::connect(&server.database()).await.unwrap();
     let first = sign_in(&server, "a").await;
     let owner: String = query_scalar("SELECT owner FROM event_sessions").fetch_one(&mut database).await.unwrap();

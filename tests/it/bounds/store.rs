@@ -55,7 +55,7 @@ async fn number(database: &mut SqliteConnection, sql: &'static str) -> i64 {
 
 #[tokio::test]
 async fn the_oldest_closed_orders_of_a_key_and_of_all_are_deleted() {
-    let server = Server::start_on_disk(&format!("{KEYS}petstore: {{orders: 200, orders_per_key: 100}}\n")).await;
+    let server = Server::start_on_sqlite(&format!("{KEYS}petstore: {{orders: 200, orders_per_key: 100}}\n")).await;
     let mut database = SqliteConnection::connect(&server.database()).await.unwrap();
     let (pet_of_open, pet) = (pet(&server).await, pet(&server).await);
     let open = order(&server, A, &pet_of_open).await;
@@ -101,7 +101,7 @@ async fn save(database: &mut SqliteConnection, next: i64, to_others: bool) {
 
 #[tokio::test]
 async fn the_oldest_answers_to_idempotency_keys_are_deleted() {
-    let server = Server::start_on_disk(KEYS).await;
+    let server = Server::start_on_sqlite(KEYS).await;
     let mut database = SqliteConnection::connect(&server.database()).await.unwrap();
     let count = "SELECT count(*) FROM idempotency_keys";
     assert_eq!([is_replayed(&server, "first").await, is_replayed(&server, "first").await], [false, true]);

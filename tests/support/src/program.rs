@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::{self, Request, Whole};
 use crate::soon;
+use crate::test_database::TestDatabase;
 
 /// The beginning of the log message that names the address of the listener.
 pub const LISTENING: &str = "listening on http://";
@@ -53,6 +54,15 @@ impl Folder {
         let folder = Self::new();
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
         folder
+    }
+
+    /// As [`Folder::with`], with a database of the kind that the environment chooses.
+    pub async fn with_database(yaml: &str) -> (Self, TestDatabase) {
+        let folder = Self::new();
+        let database = TestDatabase::create(folder.path()).await;
+        let yaml = format!("{yaml}database: '{}'\n", database.url());
+        std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
+        (folder, database)
     }
 
     pub fn path(&self) -> &Path {

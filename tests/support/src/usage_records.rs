@@ -1,8 +1,8 @@
 //! Usage records, read from the view `usage_records` with SQL of the tests.
 
-use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{FromRow, Row as _};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{ColumnIndex, Connection, Decode, FromRow, Row, Type};
 
 /// One row of the view `usage_records`.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,23 +25,31 @@ pub struct Usage {
 }
 
 // Written out: the derive would build sqlx and SQLite a second time, for the compiler.
-impl<'r> FromRow<'r, SqliteRow> for Usage {
-    fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
+impl<'r, R: Row> FromRow<'r, R> for Usage
+where
+    &'static str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        fn whole<T: TryFrom<i64>>(number: i64) -> T {
+            T::try_from(number).ok().unwrap_or_else(|| panic!("{number} is out of range"))
+        }
         Ok(Self {
             request_id: row.try_get("request_id")?,
             key_name: row.try_get("key_name")?,
             model: row.try_get("model")?,
             target: row.try_get("target")?,
-            attempts: row.try_get("attempts")?,
-            streamed: row.try_get("streamed")?,
-            prompt_tokens: row.try_get("prompt_tokens")?,
-            completion_tokens: row.try_get("completion_tokens")?,
+            attempts: whole(row.try_get("attempts")?),
+            streamed: row.try_get::<i64, _>("streamed")? != 0,
+            prompt_tokens: whole(row.try_get("prompt_tokens")?),
+            completion_tokens: whole(row.try_get("completion_tokens")?),
             source: row.try_get("source")?,
             first_token_us: row.try_get("first_token_us")?,
             duration_us: row.try_get("duration_us")?,
             terminal: row.try_get("terminal")?,
             reason: row.try_get("reason")?,
-            status: row.try_get("status")?,
+            status: whole(row.try_get("status")?),
             answered_model: row.try_get("answered_model")?,
         })
     }
@@ -49,8 +57,15 @@ impl<'r> FromRow<'r, SqliteRow> for Usage {
 
 /// All records of the database at this URL, in the order in which the requests ended.
 pub async fn read(database: &str) -> Vec<Usage> {
+    const ALL: &str = "SELECT * FROM usage_records ORDER BY at, id";
+    if database.starts_with("postgres:") {
+        let mut connection = PgConnection::connect(database).await.unwrap();
+        let rows = sqlx::query_as(ALL).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        return rows;
+    }
     let mut connection = SqliteConnection::connect(database).await.unwrap();
-    let rows = sqlx::query_as("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&mut connection).await.unwrap();
+    let rows = sqlx::query_as(ALL).fetch_all(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     rows
 }

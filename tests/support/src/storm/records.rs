@@ -1,7 +1,6 @@
-//! Usage records, read from the view `usage_records` with SQL of the tests.
+//! Usage records, in the form that the checks of a batch use.
 
-use sqlx::Row as _;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use crate::usage_records::{self, Usage};
 
 /// A usage record.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,26 +21,22 @@ pub struct Row {
 
 /// All usage records of `database`, the oldest first.
 pub async fn rows(database: &str) -> Vec<Row> {
-    let pool = SqlitePool::connect(database).await.unwrap();
-    let rows = sqlx::query("SELECT * FROM usage_records ORDER BY at, id").fetch_all(&pool).await.unwrap();
-    pool.close().await;
-    rows.iter().map(row).collect()
+    usage_records::read(database).await.into_iter().map(row).collect()
 }
 
-fn row(row: &SqliteRow) -> Row {
-    let whole = |column: &str| u64::try_from(row.get::<i64, _>(column)).unwrap();
+fn row(usage: Usage) -> Row {
     Row {
-        request_id: row.get("request_id"),
-        key: row.get("key_name"),
-        model: row.get("model"),
-        target: row.get("target"),
-        attempts: row.get("attempts"),
-        streamed: row.get("streamed"),
-        prompt: whole("prompt_tokens"),
-        completion: whole("completion_tokens"),
-        source: row.get("source"),
-        terminal: row.get("terminal"),
-        reason: row.get("reason"),
-        status: row.get("status"),
+        request_id: usage.request_id,
+        key: usage.key_name,
+        model: usage.model,
+        target: usage.target,
+        attempts: usage.attempts,
+        streamed: usage.streamed,
+        prompt: usage.prompt_tokens.into(),
+        completion: usage.completion_tokens.into(),
+        source: usage.source,
+        terminal: usage.terminal,
+        reason: usage.reason,
+        status: usage.status,
     }
 }

@@ -1,0 +1,79 @@
+//! A standby that lacks the last commits becomes the primary.
+
+use std::collections::HashMap;
+
+use crate::replicas::{OPEN, Replicas, create_pet, create_pet_once};
+use crate::writers::Writers;
+use test_support::event_stream::{Message, Stream};
+use test_support::fault_proxy::{Fault, FaultProxy};
+use test_support::servers::postgres::Cluster;
+use test_support::{becomes, soon};
+
+const COUNT: usize = 3;
+
+/// Reads a stream up to a reset; returns the events before it.
+async fn until_reset(stream: &mut Stream) -> Vec<Message> {
+    let mut before = Vec::new();
+    loop {
+        let message = stream.message().await;
+        if message.event == "stream-reset" {
+            return before;
+        }
+        before.push(message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_that_lost_commits_resets_every_subscriber_and_numbers_nothing_twice() {
+    let mut primary = Cluster::start(&[]).await;
+    primary.create_database("shop").await;
+    let proxy = FaultProxy::start(primary.address).await;
+    let replicas = Replicas::start(COUNT, OPEN, &primary.url_at(proxy.address, "shop")).await;
+    let writers = Writers::start("w", 4, replicas.balancer.address);
+    writers.progress(20).await;
+    let standby = primary.standby().await;
+    let mut streams = Vec::new();
+    for number in 0..COUNT {
+        streams.push(replicas.stream(number, "/api/events", Some("earliest")).await.1);
+    }
+    standby.cut_off().await;
+    // Committed, sent to subscribers, and lost.
+    writers.progress(20).await;
+    writers.stop().await;
+    let before = replicas.log(0).await;
+    let last = before.last().unwrap().0.clone();
+    let epoch = last.split('.').next().unwrap();
+    soon("the subscribers", async {
+        for stream in &mut streams {
+            while stream.message().await.last_id != last {}
+        }
+    })
+    .await;
+
+    proxy.set(Fault::Refuse).await;
+    proxy.reset();
+    primary.kill().await;
+    standby.promote().await;
+    proxy.redirect(standby.address);
+    proxy.set(Fault::None).await;
+    becomes(&201, async || replicas.ask(0, &create_pet_once("after")).await.status).await;
+    let mut seen: HashMap<String, String> = before.into_iter().map(|(id, data)| (id, data.to_string())).collect();
+    for stream in &mut streams {
+        assert_eq!(until_reset(stream).await, [], "nothing of the old log");
+    }
+    for number in 0..COUNT {
+        assert_eq!(replicas.ask(number, &create_pet(&format!("after {number}"))).await.status, 201);
+    }
+    for number in 0..COUNT {
+        for (id, data) in replicas.log(number).await {
+            assert_ne!(id.split('.').next(), Some(epoch), "another log has another name");
+            let data = data.to_string();
+            let same = seen.insert(id.clone(), data.clone());
+            assert!(same.is_none_or(|same| same == data), "{id} is two events");
+        }
+    }
+    for stream in &mut streams {
+        while stream.message().await.data["resource"]["description"] != "after 2" {}
+    }
+    replicas.stop().await;
+}

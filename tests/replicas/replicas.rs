@@ -1,0 +1,160 @@
+//! Servers on one database, behind a balancer.
+
+use std::net::SocketAddr;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use test_support::event_stream::{Greeting, Stream, get};
+use test_support::http::{self, Request, Whole};
+use test_support::program::{Folder, Program};
+use test_support::round_robin::RoundRobin;
+
+/// A configuration without keys, whose subscribers reconnect at once.
+pub(crate) const OPEN: &str = "auth: none\nevents: {heartbeat: 1s, retry: 100ms}\n";
+
+/// Servers on one database, each in a folder of its own.
+pub(crate) struct Replicas {
+    pub(crate) balancer: RoundRobin,
+    replicas: Vec<Replica>,
+    /// Command line arguments for the database.
+    database: Vec<String>,
+    /// Those of servers only.
+    flags: Vec<String>,
+}
+
+struct Replica {
+    folder: Folder,
+    /// None while it is killed.
+    program: Option<Program>,
+}
+
+impl Replicas {
+    /// Starts `count` servers at once, with this configuration and database.
+    pub(crate) async fn start(count: usize, yaml: &str, database: &str) -> Self {
+        Self::start_with(count, yaml, &["--database", database], &[]).await
+    }
+
+    /// As [`Replicas::start`]; a server that makes a key prints it.
+    pub(crate) async fn start_printing(count: usize, yaml: &str, database: &str) -> Self {
+        Self::start_with(count, yaml, &["--database", database], &["--print-key"]).await
+    }
+
+    /// As [`Replicas::start`], with the database in the configuration.
+    pub(crate) async fn start_configured(count: usize, yaml: &str) -> Self {
+        Self::start_with(count, yaml, &[], &[]).await
+    }
+
+    async fn start_with(count: usize, yaml: &str, database: &[&str], flags: &[&str]) -> Self {
+        let arguments = [database, flags].concat();
+        let start = async || {
+            let folder = Folder::with(yaml);
+            let program = Some(folder.start_with(&arguments).await);
+            Replica { folder, program }
+        };
+        let replicas = join_all((0..count).map(|_| start())).await;
+        let [database, flags] = [database, flags].map(|all| all.iter().map(|&one| one.to_owned()).collect());
+        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database, flags };
+        all.balance();
+        all
+    }
+
+    /// Tells the balancer which servers run.
+    fn balance(&self) {
+        self.balancer.set(self.running().map(|program| program.address).collect());
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Program> {
+        self.replicas.iter().filter_map(|replica| replica.program.as_ref())
+    }
+
+    pub(crate) fn program(&self, number: usize) -> &Program {
+        self.replicas[number].program.as_ref().expect("it runs")
+    }
+
+    /// The addresses of those that run.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.running().map(|program| program.address).collect()
+    }
+
+    /// Kills a server with SIGKILL.
+    pub(crate) async fn kill(&mut self, number: usize) {
+        // The balancer finds out by itself.
+        self.replicas[number].program.take().expect("it runs").kill().await;
+    }
+
+    /// Starts a server that was killed.
+    pub(crate) async fn launch(&mut self, number: usize) {
+        let replica = &mut self.replicas[number];
+        assert!(replica.program.is_none(), "it runs");
+        let arguments: Vec<&str> = self.database.iter().chain(&self.flags).map(String::as_str).collect();
+        replica.program = Some(replica.folder.start_with(&arguments).await);
+        self.balance();
+    }
+
+    /// Runs a command of the executable on the database; returns its output.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
+        let database = self.database.iter().map(String::as_str);
+        let arguments: Vec<&str> = arguments.iter().copied().chain(database).collect();
+        let outcome = self.replicas[0].folder.run(&arguments).await;
+        assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.err);
+        outcome.out
+    }
+
+    /// Sends a request to one server.
+    pub(crate) async fn ask(&self, number: usize, request: &Request) -> Whole {
+        http::ask(self.program(number).address, request).await
+    }
+
+    /// Opens a stream on one server, after `cursor`.
+    pub(crate) async fn stream(&self, number: usize, target: &str, cursor: Option<&str>) -> (Greeting, Stream) {
+        let request = get(target);
+        let request = match cursor {
+            Some(cursor) => request.header("last-event-id", cursor),
+            None => request,
+        };
+        Stream::greeted(self.program(number).address, request).await
+    }
+
+    /// All events that one server knows: id and data.
+    pub(crate) async fn log(&self, number: usize) -> Vec<(String, Value)> {
+        let (mut all, mut after) = (Vec::new(), "earliest".to_owned());
+        loop {
+            let request = Request::new("GET", &format!("/api/events?after={after}&wait=0&limit=1000"));
+            let answer = self.ask(number, &request).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let page = answer.json();
+            assert_eq!(page["reset"], Value::Null);
+            let events = page["events"].as_array().unwrap();
+            if events.is_empty() {
+                return all;
+            }
+            all.extend(events.iter().map(|event| (text(&event["id"]), event["data"].clone())));
+            after = text(&page["cursor"]);
+        }
+    }
+
+    /// Stops all that run with SIGTERM; returns their output on stdout.
+    pub(crate) async fn stop(self) -> Vec<String> {
+        let programs = self.replicas.into_iter().filter_map(|replica| replica.program);
+        join_all(programs.map(Program::stop)).await
+    }
+}
+
+/// The text of a JSON value.
+#[track_caller]
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+}
+
+/// `POST /api/pets` of a pet with this description.
+pub(crate) fn create_pet(description: &str) -> Request {
+    let pet = json!({"species": "FISH", "name": "Wanda", "breed": "Angelfish", "ageMonths": 3, "size": "SMALL",
+        "color": "silver", "price": "0.10", "description": description});
+    Request::new("POST", "/api/pets").header("content-type", "application/json").body(pet.to_string())
+}
+
+/// As [`create_pet`], with an idempotency key.
+pub(crate) fn create_pet_once(description: &str) -> Request {
+    create_pet(description).header("idempotency-key", &format!("\"{description}\""))
+}
