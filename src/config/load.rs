@@ -23,7 +23,7 @@ use super::value::{address, choice, flag, shown, whole};
 use super::walk::{Field, Section, Walk};
 use super::warn::warnings;
 use super::yaml::{self, Text, Value};
-use super::{events, keys, limits, listen, models, petstore, redis, reload, trusted_proxies};
+use super::{auth, events, keys, limits, listen, models, petstore, redis, reload, trusted_proxies};
 
 /// The default configuration file with its comments, which `petstream config` prints.
 pub const DEFAULT_FILE: &str = include_str!("../../deploy/petstream.yaml");
@@ -267,7 +267,7 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     let (listen, tls) = listen::listeners(walk, &mut root);
     let database = database::database(walk, &mut root).unwrap_or(default.database);
     let redis = redis::redis(walk, &mut root);
-    let (auth, auth_at) = auth(walk, &mut root);
+    let (auth, auth_at) = auth::auth(walk, &mut root);
     let (metrics_listen, metrics_at) = metrics(walk, &mut root);
     let local_model = walk.read(&mut root, "local_model", flag).unwrap_or(default.local_model);
     let threads = walk.read(&mut root, "threads", whole(1, 1_024)).and_then(NonZeroUsize::new);
@@ -279,8 +279,8 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
         threads: threads.unwrap_or(default.threads),
         database,
         redis: default.redis,
-        auth: auth.0.unwrap_or_default(),
-        auth_cache: auth.1.unwrap_or(default.auth_cache),
+        auth: auth.mode.unwrap_or_default(),
+        auth_cache: auth.cache.unwrap_or(default.auth_cache),
         log_format: walk.read(&mut root, "log_format", choice(LOG_FORMATS)).unwrap_or_default(),
         limits: limits::limits(walk, &mut root),
         keys: keys::keys(walk, &mut root),
@@ -308,21 +308,6 @@ pub(super) fn from_text(text: &str, environment: &Environment, walk: &mut Walk) 
     walk.finish(root);
     walk.errors.sort_by_key(ConfigError::line);
     (config, Deferred { auth: auth_at, metrics: metrics_at, tls, redis })
-}
-
-/// Reads `auth`: a mode, or `mode` and `cache`; also returns its position.
-fn auth(walk: &mut Walk, root: &mut Section) -> ((Option<Auth>, Option<Duration>), Origin) {
-    const MODES: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::None)];
-    let Some(field) = walk.take(root, "auth") else { return ((None, None), walk.origin(0)) };
-    let origin = walk.origin(field.node.line);
-    if !matches!(field.node.value, Value::Map(_)) {
-        return ((walk.check(&field, choice(MODES)), None), origin);
-    }
-    let mut section = walk.section("auth", Some(field));
-    let mode = walk.read(&mut section, "mode", choice(MODES));
-    let cache = walk.read(&mut section, "cache", duration_between(Duration::ZERO, Duration::from_secs(24 * 60 * 60)));
-    walk.finish(section);
-    ((mode, cache), origin)
 }
 
 /// Reads `metrics`; also returns the position of `listen`.

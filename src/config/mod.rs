@@ -6,6 +6,7 @@
 //! allowed but risky become warnings (`warn`). An error names the setting, the file and line, and a remedy; it never
 //! contains a secret. Depends on [`wire`](crate::wire) only.
 
+mod auth;
 mod base_url;
 mod database;
 mod duration;

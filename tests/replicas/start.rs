@@ -27,7 +27,8 @@ async fn one_seeds_and_one_makes_the_first_key() {
     for _ in 0..3 {
         let database = Database::create().await;
         let replicas = Replicas::start_printing(COUNT, "", &database.url).await;
-        let printed = (0..COUNT).map(|number| Box::pin(replicas.program(number).printed(|text| key_in(text).is_some())));
+        let printed =
+            (0..COUNT).map(|number| Box::pin(replicas.program(number).printed(|text| key_in(text).is_some())));
         let key = key_in(&select_all(printed).await.0).unwrap();
         let listed: Value = serde_json::from_str(&replicas.run(&["keys", "list", "--json"]).await).unwrap();
         assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");

@@ -87,7 +87,7 @@ async fn a_standby_that_was_cut_off_lacks_the_last_commits_when_it_is_promoted()
     let copy = standby.url("shop");
     execute(&mut connect(&url).await, "INSERT INTO numbers VALUES (2)").await.unwrap();
     let sum = "SELECT sum(n)::bigint FROM numbers";
-    soon("the copy", async { while number(&mut connect(&copy).await, sum).await.unwrap() < 3 {} }).await;
+    Box::pin(soon("the copy", async { while number(&mut connect(&copy).await, sum).await.unwrap() < 3 {} })).await;
     let refused = execute(&mut connect(&copy).await, "INSERT INTO numbers VALUES (3)").await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "25006");
     standby.cut_off().await;
