@@ -23,9 +23,9 @@ pub(super) async fn make_first_key(
     let Some(database) = store.path() else {
         if keyring.is_empty() {
             tracing::warn!(
-                "there is no API key, so every request but probes gets 401: `petstream keys create` makes keys in a \
-                 database that is a file; for one in memory, set PETSTREAM_API_KEY, list keys in the configuration \
-                 file, or start with --print-key"
+                "there is no API key, so every request but probes gets 401: make one with `petstream keys create`; for a \
+                 database in memory, set PETSTREAM_API_KEY, list keys in the configuration file, or start with \
+                 --print-key"
             );
         }
         return Ok(None);

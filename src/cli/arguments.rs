@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::{epoch, events, healthcheck, keys, man, restore, usage};
+use super::{copy, epoch, events, healthcheck, keys, man, restore, usage};
 
 /// An OpenAI-compatible streaming chat-completions proxy with a live pet store.
 #[derive(Parser)]
@@ -71,6 +71,8 @@ pub(super) enum Command {
     Epoch(epoch::Command),
     /// Create or update the tables of the database, as every start of a server does
     Migrate,
+    /// Move the store from a file to Postgres, while no server runs
+    Copy(copy::Command),
     /// Put a backup in the place of the database, while no server runs
     Restore(restore::Command),
     /// Ask the server of this configuration whether it is ready: exit code 0, or 1 with the reason

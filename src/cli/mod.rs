@@ -7,6 +7,7 @@
 mod arguments;
 mod check;
 mod completions;
+mod copy;
 mod database;
 mod epoch;
 mod events;

@@ -10,7 +10,7 @@ use petstream::config::{DEFAULT_FILE, Flags, Sources};
 use super::arguments::{Arguments, Command, Options};
 use super::failure::{Failure, fault, message};
 use super::output::{note, print};
-use super::{check, completions, epoch, events, healthcheck, keys, man, migrate, reload, restore, serve, usage};
+use super::{check, completions, copy, epoch, events, healthcheck, keys, man, migrate, reload, restore, serve, usage};
 
 /// Exit code for wrong usage or configuration, as in sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -43,6 +43,7 @@ fn dispatch(command: Option<Command>, sources: &Sources) -> Result<(), Failure> 
         Command::Usage(command) => usage::run(&command, sources),
         Command::Events(command) => events::run(command, sources),
         Command::Epoch(command) => epoch::run(&command, sources),
+        Command::Copy(command) => copy::run(&command),
         Command::Migrate => migrate::run(sources),
         Command::Restore(command) => restore::run(&command, sources),
         Command::Healthcheck(command) => healthcheck::run(&command, sources),

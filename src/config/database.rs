@@ -1,6 +1,7 @@
 //! The database: `database` in the file, `--database`, `PETSTREAM_DATABASE`.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::value::{name, whole};
 use super::walk::{Section, Walk};
@@ -38,6 +39,17 @@ impl Database {
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         self.url.starts_with("sqlite::memory:")
+    }
+}
+
+impl Database {
+    /// The file of an SQLite database.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        let path = self.url.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let path = path.split('?').next().filter(|path| !path.is_empty() && *path != ":memory:")?;
+        Some(PathBuf::from(path))
     }
 }
 

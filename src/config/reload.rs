@@ -43,10 +43,9 @@ impl ControlSocket {
             Self::None => None,
             Self::At(path) => Some(path.clone()),
             Self::BesideDatabase => {
-                let path = database.url.strip_prefix("sqlite:")?;
-                let path = path.strip_prefix("//").unwrap_or(path);
-                let path = path.split('?').next().filter(|path| !path.is_empty() && *path != ":memory:")?;
-                Some(PathBuf::from(format!("{path}.control")))
+                let mut path = database.file()?.into_os_string();
+                path.push(".control");
+                Some(path.into())
             }
         }
     }

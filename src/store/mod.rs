@@ -7,6 +7,7 @@
 mod availability;
 mod columns;
 mod conditions;
+mod copy;
 mod database;
 mod epoch;
 mod error;
@@ -26,6 +27,7 @@ mod tickets;
 mod transaction;
 mod usage;
 
+pub use copy::{Copied, CopyError, check_not_in_use};
 pub use error::StoreError;
 pub use fault::DatabaseFault;
 pub use handle::Store;

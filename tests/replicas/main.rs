@@ -5,6 +5,7 @@
 
 mod browsers;
 mod commit_outcome;
+mod copy;
 mod database_faults;
 mod events;
 mod failover;

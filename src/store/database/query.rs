@@ -176,6 +176,12 @@ impl<'c> Query<'c> {
         .await
     }
 
+    /// Runs the statement in a transaction; rows come as they are read, without a limit of time.
+    pub(in crate::store) fn rows(self) -> Result<BoxStream<'c, Result<Row, StoreError>>, StoreError> {
+        let rows = self.results()?.try_filter_map(async |result| Ok(result.right()));
+        Ok(rows.map_err(StoreError::from).boxed())
+    }
+
     async fn run<T>(self, read: impl AsyncFnOnce(Results<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let health = match self.executor {
             Executor::SqlitePool(_) | Executor::Sqlite(_) => return read(self.results()?).await,

@@ -11,4 +11,5 @@ mod restore;
 #[cfg(test)]
 pub(in crate::store) use migrations::migrator;
 pub(in crate::store) use open::Sqlite;
+pub(in crate::store) use restore::not_in_use;
 pub use restore::{Backup, RestoreError};

@@ -167,7 +167,7 @@ async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
 
 /// Fails if the database is open elsewhere. A connection to a database in WAL mode keeps a shared lock, with which no
 /// other connection can leave that mode.
-async fn not_in_use(target: &Path) -> Result<(), RestoreError> {
+pub(in crate::store) async fn not_in_use(target: &Path) -> Result<(), RestoreError> {
     if !target.exists() {
         return Ok(());
     }

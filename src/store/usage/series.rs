@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 const MAX_CACHED: usize = 65_536;
 
 /// Numbers that one value of Postgres's sequence stands for, as its migration says.
-const POSTGRES_BLOCK: i64 = 4_096;
+pub(in crate::store) const NUMBERS_OF_A_BLOCK: i64 = 4_096;
 
 static SERIES: LazyLock<Statements> = LazyLock::new(|| {
     // In the order of `bind`.
@@ -72,7 +72,7 @@ impl SeriesCache {
     ) -> Result<(Vec<NumberedRow<'a>>, NewSeries), StoreError> {
         let mut numbered = Vec::<NumberedRow<'_>>::with_capacity(rows.len());
         let (mut new, mut first_rows, mut key) = (HashMap::new(), Vec::new(), Vec::new());
-        let mut unused = Unused { next: 0, left: 0 };
+        let mut unused = Unused::none();
         for row in rows {
             let number = match numbered.last() {
                 // Most rows belong to the series of the row before; a comparison is cheaper than a look-up.
@@ -121,20 +121,25 @@ impl SeriesCache {
 }
 
 /// Numbers that were never used, and that no other writer uses.
-struct Unused {
+pub(super) struct Unused {
     next: i64,
     left: i64,
 }
 
 impl Unused {
-    async fn next(&mut self, connection: Executor<'_>) -> Result<i64, StoreError> {
+    /// None yet.
+    pub(super) const fn none() -> Self {
+        Self { next: 0, left: 0 }
+    }
+
+    pub(super) async fn next(&mut self, connection: Executor<'_>) -> Result<i64, StoreError> {
         if self.left == 0 {
             let (sql, left) = match connection.engine() {
                 // No other writer takes one before the transaction ends.
                 Engine::Sqlite => {
                     ("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'usage_series'", i64::MAX)
                 }
-                Engine::Postgres => ("SELECT nextval('usage_series_blocks')", POSTGRES_BLOCK),
+                Engine::Postgres => ("SELECT nextval('usage_series_blocks')", NUMBERS_OF_A_BLOCK),
             };
             (self.next, self.left) = (connection.query(sql).fetch_value().await?, left);
         }
