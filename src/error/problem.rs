@@ -233,7 +233,7 @@ impl From<StoreError> for Problem {
             tracing::warn!(%error, "the database is busy");
             return Self::unavailable("The database is busy; try again.", Some(Duration::from_secs(1)));
         }
-        if error.is_unavailable() {
+        if error.is_unreachable() {
             tracing::warn!(%error, "the database can't be reached");
             let detail = if matches!(error, StoreError::CommitUnknown) {
                 "The connection to the database was lost while it saved the change, which may have been made. Read the \

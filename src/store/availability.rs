@@ -58,8 +58,10 @@ impl Store {
 
     async fn check_and_retry(&self) {
         if let Backend::Postgres(postgres) = &*self.backend {
-            // The result is recorded by the statements.
-            let _ = self.check_identity(postgres).await;
+            if postgres.probe().await.is_ok() {
+                // A failure is recorded by the statements.
+                let _ = self.check_identity(postgres).await;
+            }
             return;
         }
         if self.check().await == Some(DatabaseFault::WriteFailed) {

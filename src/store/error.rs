@@ -16,13 +16,15 @@ pub(super) const NOT_A_DATABASE: u32 = 26;
 /// Codes of a database that can't be written, whatever the statement.
 const UNWRITABLE: [u32; 4] = [READ_ONLY, IO, FULL, CANT_OPEN];
 
-/// Codes of Postgres (<https://www.postgresql.org/docs/current/errcodes-appendix.html>) with which a statement may succeed
-/// later: no connection, a lost race, too many connections, a server that starts, stops or is no longer the primary, a
-/// full disk.
-const UNAVAILABLE: [&str; 12] =
-    ["25006", "25P03", "40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "57P01", "57P02", "57P03"];
+/// Codes of Postgres (<https://www.postgresql.org/docs/current/errcodes-appendix.html>), besides those of class 08, of a
+/// server that can't be used: no longer the primary, out of connections, starting or stopping.
+const UNREACHABLE: [&str; 5] = [READ_ONLY_SERVER, "53300", "57P01", "57P02", "57P03"];
 /// A server that can only be read.
 const READ_ONLY_SERVER: &str = "25006";
+/// Codes of a server that works, where a statement had to wait for too long or lost to another.
+const CONTENDED: [&str; 5] = ["25P03", "40001", "40P01", "55P03", "57014"];
+/// Codes of a server that is out of disk or memory.
+const EXHAUSTED: [&str; 2] = ["53100", "53200"];
 
 /// Why the database could not be opened or used.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub enum StoreError {
     Server(String, String),
     /// A database server did not answer in time.
     TimedOut,
+    /// A database server could not be reached a moment ago; it was not asked again.
+    Unreachable,
     /// The connection was lost during a commit: the changes may have been made.
     CommitUnknown,
     /// The database file was removed or replaced while it was open. Nothing was written.
@@ -52,31 +56,39 @@ impl StoreError {
     /// disk, a read-only file system, a failing disk, a moved file.
     #[must_use]
     pub fn is_unwritable(&self) -> bool {
-        matches!(self, Self::FileMoved(_)) || self.code().is_some_and(|code| UNWRITABLE.contains(&code))
+        matches!(self, Self::FileMoved(_))
+            || self.code().is_some_and(|code| UNWRITABLE.contains(&code))
+            || self.has_state(&EXHAUSTED)
     }
 
     /// Whether the database had no connection or lock free within the timeout, so that a retry may succeed.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::PoolTimedOut)) || self.code() == Some(BUSY)
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
+            || self.code() == Some(BUSY)
+            || self.has_state(&CONTENDED)
     }
 
-    /// Whether a database server could not be reached, or refused for a reason that passes. The statement changed nothing,
-    /// but for [`StoreError::CommitUnknown`].
+    /// Whether a database server could not be reached or can't be used. The statement changed nothing, but for
+    /// [`StoreError::CommitUnknown`].
     #[must_use]
-    pub fn is_unavailable(&self) -> bool {
+    pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::TimedOut | Self::CommitUnknown => true,
+            Self::TimedOut | Self::Unreachable | Self::CommitUnknown => true,
             Self::Database(
                 sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed,
             ) => true,
-            _ => self.state().is_some_and(|state| state.starts_with("08") || UNAVAILABLE.contains(&&*state)),
+            _ => self.has_state(&UNREACHABLE) || self.state().is_some_and(|state| state.starts_with("08")),
         }
     }
 
     /// Whether a server of Postgres refused to write because it is not, or no longer, the primary.
     pub(super) fn is_read_only_server(&self) -> bool {
-        self.state().is_some_and(|state| state == READ_ONLY_SERVER)
+        self.has_state(&[READ_ONLY_SERVER])
+    }
+
+    fn has_state(&self, states: &[&str]) -> bool {
+        self.state().is_some_and(|state| states.contains(&&*state))
     }
 
     /// Whether a row was refused because a unique index has one with the same values.
@@ -121,6 +133,7 @@ impl fmt::Display for StoreError {
             Self::Open(path, problem) => write!(f, "database: {}: {problem}", path.display()),
             Self::Server(place, problem) => write!(f, "database: {place}: {problem}"),
             Self::TimedOut => f.write_str("database: no answer in time"),
+            Self::Unreachable => f.write_str("database: the server can't be reached"),
             Self::CommitUnknown => f.write_str("database: the connection was lost during a commit"),
             Self::FileMoved(fault) => write!(f, "database: {fault}"),
             Self::Database(error) => write!(f, "database: {error}"),

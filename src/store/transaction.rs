@@ -86,6 +86,7 @@ async fn begin(
     beginning: impl Future<Output = Result<Transaction<'static, Postgres>, sqlx::Error>>,
     health: &PostgresHealth,
 ) -> Result<Transaction<'static, Postgres>, StoreError> {
+    health.check()?;
     // Boxed: a future of a connection to Postgres has several kilobytes.
     let begun = tokio::time::timeout(SERVER_TIMEOUT, Box::pin(beginning)).await;
     let begun = begun.map_or(Err(StoreError::TimedOut), |begun| begun.map_err(StoreError::from));
@@ -161,6 +162,10 @@ impl ReadTransaction {
 
     /// Ends the transaction.
     pub(crate) async fn end(self) -> Result<(), StoreError> {
-        self.open.commit().await
+        match self.open {
+            OpenTransaction::Sqlite(transaction) => Ok(transaction.commit().await?),
+            // Rolled back when the connection goes back to its pool: there is nothing to wait for.
+            OpenTransaction::Postgres(..) => Ok(()),
+        }
     }
 }

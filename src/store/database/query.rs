@@ -185,7 +185,11 @@ impl<'c> Query<'c> {
     async fn run<T>(self, read: impl AsyncFnOnce(Results<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let health = match self.executor {
             Executor::SqlitePool(_) | Executor::Sqlite(_) => return read(self.results()?).await,
-            Executor::PostgresPool(_, health) | Executor::Postgres(_, health) => health,
+            Executor::PostgresPool(_, health) => {
+                health.check()?;
+                health
+            }
+            Executor::Postgres(_, health) => health,
         };
         // Boxed: a future of a connection to Postgres has several kilobytes.
         let timed = tokio::time::timeout(STATEMENT_TIMEOUT, Box::pin(self.run_on_postgres(read))).await;

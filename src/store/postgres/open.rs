@@ -62,6 +62,26 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Asks the server whether it can be written, and records the answer.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(in crate::store) async fn probe(&self) -> Result<(), StoreError> {
+        let asked = tokio::time::timeout(ACQUIRE_TIMEOUT * 2, async {
+            match self.reader.acquire().await {
+                Ok(mut connection) => refuse_standby(&mut connection).await,
+                // The pool waits for a server that refuses connections as for a free connection.
+                Err(sqlx::Error::PoolTimedOut) if self.reader.size() == 0 => Err(sqlx::Error::PoolClosed),
+                Err(error) => Err(error),
+            }
+        });
+        let asked = asked.await.map_or(Err(StoreError::TimedOut), |asked| asked.map_err(StoreError::from));
+        self.health.record(&asked);
+        asked
+    }
+}
+
 /// Runs the migrations. Of several servers that start at once, one runs them, and the others wait.
 ///
 /// # Errors
@@ -71,6 +91,9 @@ async fn migrate(database: &Database) -> Result<(), StoreError> {
     let mut connection = connect(&options).await?;
     let error = |problem| StoreError::Server(place(&options), problem);
     check_server(&mut connection).await.map_err(error)?;
+    // That a table is there already is no news.
+    let quiet = sqlx::query("SET client_min_messages = warning").execute(&mut connection).await;
+    quiet.map_err(|cause| error(describe(&cause)))?;
     let migrator = migrator();
     let migrated = tokio::time::timeout(MIGRATION_TIMEOUT, migrator.run(&mut connection)).await;
     let migrated = migrated.map_err(|_| error("the migrations took longer than ten minutes".to_owned()))?;
