@@ -4,11 +4,14 @@
 #![cfg(test)]
 
 mod browsers;
+mod client;
 mod commit_outcome;
 mod database_faults;
 mod events;
 mod failover;
+mod heartbeats;
 mod kill;
+mod notifications;
 mod redis;
 mod replicas;
 mod shared_state;
