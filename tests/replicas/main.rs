@@ -13,6 +13,7 @@ mod heartbeats;
 mod kill;
 mod notifications;
 mod redis;
+mod redis_faults;
 mod replicas;
 mod shared_state;
 mod start;
