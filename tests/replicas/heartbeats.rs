@@ -98,7 +98,11 @@ async fn a_redis_that_lost_everything_knows_the_replicas_after_a_second() {
     server.restart_empty().await;
     client.is(false).await;
     client.is(true).await;
-    assert_eq!(one.replicas.live(), 2, "the last number stays");
+    let stays = |replica: &Replica| {
+        let mut changes = replica.replicas.live_changes();
+        tokio::spawn(async move { *changes.wait_for(|live| *live != 2).await.unwrap() })
+    };
+    let falls = [stays(&one), stays(&other)];
     let mut expected = vec![one.name.clone(), other.name.clone()];
     expected.sort();
     becomes(&expected, async || {
@@ -107,4 +111,10 @@ async fn a_redis_that_lost_everything_knows_the_replicas_after_a_second() {
         samples.iter().map(|sample| sample.replica.clone()).collect::<Vec<_>>()
     })
     .await;
+    // The first heartbeat after the loss finds no other, and the number does not fall.
+    assert!(falls.iter().all(|fall| !fall.is_finished()));
+    assert_eq!((one.replicas.live(), other.replicas.live()), (2, 2));
+    // One that ends is counted no longer, once the others must have sent a heartbeat.
+    other.stop().await;
+    one.knows(1).await;
 }
