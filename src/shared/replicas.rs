@@ -65,15 +65,24 @@ impl Replicas {
     }
 
     /// Sends heartbeats with the current `sample` until `stop` is cancelled; then this replica is removed at once.
-    /// Without Redis, the last number of live replicas stays.
+    /// Without Redis, the last number of live replicas stays. It also does not fall for two heartbeats after Redis has
+    /// lost the entries, since shares of limits depend on it.
     pub async fn run(self, sample: watch::Receiver<String>, stop: CancellationToken) {
         let mut beats = interval(HEARTBEAT_INTERVAL);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut complete_at = Instant::now();
+        let mut is_first = true;
         while stop.run_until_cancelled(beats.tick()).await.is_some() {
             let text = sample.borrow().clone();
             // A failure is counted and logged by the client.
-            if let Ok(live) = self.beat(&text).await {
-                let live = live.max(1);
+            if let Ok((live, is_incomplete)) = self.beat(&text).await {
+                // The first one of a replica is new to Redis, which has those of the others.
+                if is_incomplete && !is_first {
+                    complete_at = Instant::now() + 2 * HEARTBEAT_INTERVAL;
+                }
+                is_first = false;
+                let least = if Instant::now() < complete_at { self.live() } else { 1 };
+                let live = live.max(least);
                 self.0.live.send_if_modified(|last| std::mem::replace(last, live) != live);
             }
         }
@@ -104,7 +113,8 @@ impl Replicas {
         Ok(samples)
     }
 
-    async fn beat(&self, text: &str) -> Result<u32, RedisError> {
+    /// Sends a heartbeat; returns the number of live replicas, and whether others may be missing.
+    async fn beat(&self, text: &str) -> Result<(u32, bool), RedisError> {
         let text = if text.len() <= MAX_SAMPLE_LEN { text } else { "" };
         let [replicas, samples] = self.keys();
         let mut call = self.0.heartbeat.key(replicas);

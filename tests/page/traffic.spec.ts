@@ -1,3 +1,4 @@
+import { Redis } from "./support/redis.ts";
 import { KEY, LIMITED, Server } from "./support/server.ts";
 import { expect, signIn, test } from "./support/test.ts";
 import { Upstream } from "./support/upstream.ts";
@@ -121,4 +122,34 @@ test("errors of the configuration, and settings that need a restart, are shown u
   await expect(notice).toHaveText("Changed settings need a restart: threads.");
   await server.reload({});
   await expect(notice).toBeHidden();
+});
+
+test("all replicas are shown while there are several, and what is not known without Redis", async ({
+  page,
+  stoppables,
+}) => {
+  const redis = await Redis.start();
+  stoppables.push(redis);
+  const configuration = { redis: { url: redis.url } };
+  const server = await Server.start(configuration);
+  stoppables.push(server);
+  await signIn(page, `${server.url}#/traffic`);
+  const line = page.locator("#traffic-line");
+  const replicas = page.getByRole("region", { name: "Replicas" });
+  await expect(line).toContainText("running since");
+  await expect(replicas).toBeHidden();
+  const other = await Server.start(configuration);
+  await expect(line).toContainText(/, replica [0-9a-f]{16}, one of 2, running since/);
+  await expect(replicas.locator("tbody tr")).toHaveCount(2);
+  const { replica } = await other.request<{ replica: string }>("GET", "api/stats");
+  await expect(replicas.locator("tbody tr").filter({ hasText: replica })).toContainText(/0\.1\.0/);
+  await other.stop();
+  await expect(replicas).toBeHidden();
+
+  const third = await Server.start(configuration);
+  stoppables.push(third);
+  await expect(replicas.locator("tbody tr")).toHaveCount(2);
+  await redis.kill();
+  await expect(replicas).toContainText("Redis can't be reached.");
+  await expect(line).toContainText("one of 2");
 });

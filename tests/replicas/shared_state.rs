@@ -146,6 +146,8 @@ async fn a_lost_redis_degrades_and_nothing_else() {
     let (_, mut stream) = Stream::greeted(reader.address, get("/api/events?topics=pets")).await;
     assert_eq!(read(&reader, "/readyz").await, json!({"status": "ready"}));
     for is_stalled in [false, true] {
+        // The last known number stays while Redis is away.
+        becomes(&json!(2), async || live_replicas(&reader).await).await;
         if is_stalled {
             redis.pause();
         } else {
