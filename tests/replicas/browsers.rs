@@ -1,6 +1,7 @@
 //! Tickets, cookies and keys on every server.
 
 use futures_util::future::join_all;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::replicas::{Replicas, text};
 use test_support::becomes;
@@ -55,6 +56,29 @@ async fn of_servers_that_redeem_a_ticket_at_once_one_succeeds() {
         answers.sort_unstable();
         assert_eq!(answers, [200, 401, 401]);
     }
+    replicas.stop().await;
+}
+
+#[tokio::test]
+async fn unused_tickets_are_bounded_over_all_servers() {
+    let database = Database::create().await;
+    let replicas = Replicas::start(2, KEYS, &database.url).await;
+    ticket(&replicas, 0).await;
+    let mut rows = PgConnection::connect(&database.url).await.unwrap();
+    let request = Request::new("POST", "/api/events/tickets").bearer(KEY);
+    let statuses = async || [replicas.ask(0, &request).await, replicas.ask(1, &request).await];
+    let of_key = "INSERT INTO event_tickets SELECT md5(n::text), key, owner, ends_at \
+                  FROM event_tickets, generate_series(3, 2500) n";
+    sqlx::raw_sql(of_key).execute(&mut rows).await.unwrap();
+    // One is left, for whichever server is first.
+    assert_eq!(statuses().await.map(|answer| answer.status), [200, 429]);
+    let of_others = "INSERT INTO event_tickets SELECT md5(o || '-' || n), key, 'other-' || o, ends_at \
+                     FROM (SELECT * FROM event_tickets LIMIT 1) one, generate_series(1, 3) o, generate_series(1, 2500) n";
+    sqlx::raw_sql(of_others).execute(&mut rows).await.unwrap();
+    for answer in statuses().await {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{}", answer.text());
+    }
+    rows.close().await.unwrap();
     replicas.stop().await;
 }
 

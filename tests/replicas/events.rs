@@ -6,17 +6,28 @@ use tokio::task::JoinSet;
 
 use crate::replicas::{OPEN, Replicas, create_pet, text};
 use crate::writers::{Writers, assert_agree};
+use test_support::becomes;
 use test_support::event_stream::seq;
-use test_support::http;
+use test_support::http::{self, Request};
 use test_support::servers::postgres::Database;
+use test_support::servers::redis::Redis;
 
 const COUNT: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_on_one_server_is_seen_on_all_in_one_order() {
-    const CHANGES: usize = 60;
     let database = Database::create().await;
-    let replicas = Replicas::start(COUNT, OPEN, &database.url).await;
+    are_seen_in_one_order(Replicas::start(COUNT, OPEN, &database.url).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_a_change_on_one_server_is_seen_on_all_in_one_order() {
+    let (database, redis) = (Database::create().await, Redis::start().await);
+    are_seen_in_one_order(Replicas::start_with_redis(COUNT, OPEN, &database.url, &redis.url()).await).await;
+}
+
+async fn are_seen_in_one_order(replicas: Replicas) {
+    const CHANGES: usize = 60;
     let mut streams = Vec::new();
     for number in 0..COUNT {
         streams.push(replicas.stream(number, "/api/events/pets", None).await.1);
@@ -45,9 +56,35 @@ async fn a_change_on_one_server_is_seen_on_all_in_one_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_reaches_another_server_long_before_its_poll() {
-    const CHANGES: usize = 21;
     let database = Database::create().await;
     let replicas = Replicas::start(2, OPEN, &database.url).await;
+    assert_prompt(&replicas).await;
+    replicas.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_a_change_reaches_another_server_long_before_its_poll_and_without_it_again() {
+    let (database, mut redis) = (Database::create().await, Redis::start().await);
+    let replicas = Replicas::start_with_redis(2, OPEN, &database.url, &redis.url()).await;
+    assert_prompt(&replicas).await;
+    // A killed Redis delays events to the next poll, and loses none.
+    redis.kill().await;
+    let (_, mut stream) = replicas.stream(1, "/api/events/pets", None).await;
+    for number in 0..3 {
+        let description = format!("without {number}");
+        assert_eq!(replicas.ask(0, &create_pet(&description)).await.status, 201);
+        assert_eq!(stream.message().await.data["resource"]["description"], description);
+    }
+    redis.launch().await;
+    let degraded = async || replicas.ask(1, &Request::new("GET", "/readyz")).await.json()["degraded"].clone();
+    becomes(&serde_json::Value::Null, degraded).await;
+    assert_prompt(&replicas).await;
+    replicas.stop().await;
+}
+
+/// Checks how long events of one server take to a subscriber of another one.
+async fn assert_prompt(replicas: &Replicas) {
+    const CHANGES: usize = 21;
     let (_, mut stream) = replicas.stream(1, "/api/events/pets", None).await;
     let mut delays = Vec::new();
     for number in 0..CHANGES {
@@ -62,7 +99,6 @@ async fn a_change_reaches_another_server_long_before_its_poll() {
     eprintln!("from the request on one server to the event on another: {median:?}, at most {:?}", delays[CHANGES - 1]);
     // Servers poll once a second: half a second in the median without notifications.
     assert!(median < Duration::from_millis(250), "{delays:?}");
-    replicas.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

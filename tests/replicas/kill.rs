@@ -6,6 +6,7 @@ use crate::replicas::{OPEN, Replicas};
 use crate::writers::{Writers, assert_agree, tally};
 use test_support::event_stream::{Message, Seen, seq};
 use test_support::servers::postgres::Database;
+use test_support::servers::redis::Redis;
 
 const COUNT: usize = 3;
 
@@ -20,8 +21,18 @@ async fn until(stream: &mut test_support::event_stream::Stream, end: u64) -> Vec
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_loses_no_acknowledged_write_and_no_event() {
-    let (database, began) = (Database::create().await, Instant::now());
-    let mut replicas = Replicas::start(COUNT, OPEN, &database.url).await;
+    let database = Database::create().await;
+    nothing_is_lost(Replicas::start(COUNT, OPEN, &database.url).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_a_kill_loses_no_acknowledged_write_and_no_event() {
+    let (database, redis) = (Database::create().await, Redis::start().await);
+    nothing_is_lost(Replicas::start_with_redis(COUNT, OPEN, &database.url, &redis.url()).await).await;
+}
+
+async fn nothing_is_lost(mut replicas: Replicas) {
+    let began = Instant::now();
     let (greeting, mut stream) = replicas.stream(0, "/api/events", Some("earliest")).await;
     assert_eq!(greeting.connected.data["resumed"], true);
     let (_, mut lost) = replicas.stream(1, "/api/events", Some("earliest")).await;

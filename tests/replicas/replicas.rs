@@ -40,6 +40,11 @@ impl Replicas {
         Self::start_with(count, yaml, &["--database", database], &["--print-key"]).await
     }
 
+    /// As [`Replicas::start`], with a Redis beside the database.
+    pub(crate) async fn start_with_redis(count: usize, yaml: &str, database: &str, redis: &str) -> Self {
+        Self::start_with(count, yaml, &["--database", database], &["--redis", redis]).await
+    }
+
     /// As [`Replicas::start`], with the database in the configuration.
     pub(crate) async fn start_configured(count: usize, yaml: &str) -> Self {
         Self::start_with(count, yaml, &[], &[]).await

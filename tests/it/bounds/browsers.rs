@@ -34,7 +34,8 @@ async fn tickets(server: &Server, name: &str) -> (u32, u16, Option<String>) {
 
 #[tokio::test]
 async fn unused_tickets_are_bounded_for_each_key_and_in_total() {
-    let server = Server::start(KEYS).await;
+    // Those of servers that share a database: `tests/replicas`.
+    let server = Server::start_on_sqlite(KEYS).await;
     let after = Some("5".to_owned());
     for (issued, status, retry_after) in join_all(["a", "b", "c", "d"].map(|name| tickets(&server, name))).await {
         // More, if the first have expired meanwhile.

@@ -20,7 +20,7 @@ use crate::soon;
 ///
 /// Each line of its input is a job: a number and a command. `jobs/NUMBER` exists from before the process starts until
 /// it has ended, and has its process id. The system sends SIGHUP to the group when the tests end and a process of it is
-/// stopped. Processes have [`PATIENCE`] after the signal, then they get SIGKILL.
+/// stopped. Processes have [`KILL_AFTER`] after the signal, then they get SIGKILL.
 const SCRIPT: &str = r#"
 folder=$1 signal=$2
 trap '' HUP
@@ -40,7 +40,7 @@ end() {
     id=$(cat "$1") || return
     kill -s CONT "$id"
     kill -s "$signal" "$id"
-    rest=PATIENCE
+    rest=KILL_AFTER
     while [ -e "$1" ] && [ $rest -gt 0 ]; do sleep 0.02; rest=$((rest - 1)); done
     [ ! -e "$1" ] || kill -s KILL "$id"
 }
@@ -52,7 +52,7 @@ rm -rf "$folder"
 "#;
 
 /// Checks for the end of a process, every 20 ms: 10 s. Postgres kills stopped processes of its own after 5 s.
-const PATIENCE: &str = "500";
+const KILL_AFTER: &str = "500";
 
 /// A shell with the processes that it started, and their folder. Dropping it ends them.
 pub(super) struct Supervisor {
@@ -94,7 +94,7 @@ impl Supervisor {
             user.own(&folder);
         }
         let mut command = Command::new("sh");
-        command.args(["-c", &SCRIPT.replace("PATIENCE", PATIENCE), "supervisor"]).arg(&folder).arg(signal);
+        command.args(["-c", &SCRIPT.replace("KILL_AFTER", KILL_AFTER), "supervisor"]).arg(&folder).arg(signal);
         // A group of its own: Ctrl-C at a terminal ends the tests only, and then the pipe.
         command
             .current_dir(&folder)

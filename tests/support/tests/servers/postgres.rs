@@ -46,9 +46,28 @@ async fn each_test_has_its_own_database_of_one_cluster() {
         0
     );
     assert_eq!(number(&mut connection, "SELECT ('a' < 'B')::int::bigint").await.unwrap(), 1);
-    // It is removed even with open connections.
-    drop(one);
+}
+
+#[tokio::test]
+async fn a_database_of_an_earlier_test_has_neither_tables_nor_connections() {
+    let first = Database::create().await;
+    let (url, mut connection) = (first.url.clone(), connect(&first.url).await);
+    execute(&mut connection, "CREATE TABLE numbers (n bigint); CREATE SEQUENCE counter").await.unwrap();
+    drop(first);
+    // Those that became unused before it are used again first, and some rest.
+    for count in 0.. {
+        assert!(count < 100, "it is not used again");
+        let mut others = Vec::new();
+        for _ in 0..5 {
+            others.push(Database::create().await);
+        }
+        if others.iter().any(|other| other.url == url) {
+            break;
+        }
+    }
     assert!(execute(&mut connection, "SELECT 1").await.is_err());
+    let left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(number(&mut connect(&url).await, left).await.unwrap(), 0);
 }
 
 #[tokio::test]
