@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
 use super::body::ReadBody;
-use super::state::AppState;
+use super::state::{AppState, RequestState};
 use crate::bound::Grant;
 use crate::completion::Caller;
 use crate::error::ApiError;
@@ -15,11 +15,8 @@ use crate::offload::MAX_INLINE;
 use crate::wire::request::ChatRequest;
 
 /// One completion, streamed or whole. The content type is not checked: `curl -d` sends that of a form.
-pub(super) async fn complete(
-    State(app): State<Arc<AppState>>,
-    State(context): State<RequestContext<Admitted>>,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(super) async fn complete(request: Request, state: RequestState) -> Result<Response, ApiError> {
+    let RequestState { app, context } = state;
     let RequestContext { connection, client: _, record, caller: Admitted { auth, admission } } = context;
     let principal = Arc::clone(auth.principal());
     let (head, body) = request.into_parts();

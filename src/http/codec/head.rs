@@ -112,8 +112,13 @@ pub(crate) fn has_token(value: &[u8], token: &str) -> bool {
 
 /// A number of ASCII digits; none for an empty value, a sign or an overflow.
 pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// Appends a header line. Neither the name nor the value may have a line end in it.

@@ -115,7 +115,7 @@ impl ChatRequest {
     /// with `usage` requested on a stream whose client did not request it.
     #[must_use]
     pub fn forward(&self, model: Option<&str>, usage: RequestedUsage) -> ForwardedBody<'_> {
-        let mut edits = Vec::new();
+        let mut edits = Vec::with_capacity(2);
         if let Some(model) = model.filter(|model| *model != &*self.model) {
             edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
         }
