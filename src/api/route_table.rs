@@ -134,6 +134,7 @@ impl RouteTable {
         let handler = HandlerService::direct(handler, Arc::clone(&self.state));
         let service = self.stack.layer(Some(path), policy.clone(), handler);
         self.add_service(method, path, service.clone());
+        // Without `poll_ready`: the layers and the handler are always ready.
         let service = Arc::new(move |request| Box::pin(service.clone().call(request)) as ResponseFuture);
         self.direct = Some(DirectRoute { route: Route { method: method.method(), path }, service });
     }
@@ -193,10 +194,7 @@ impl RouteTable {
 ///
 /// All handlers have this one type, so that the layers in front of them are compiled once and not for every route.
 #[derive(Clone)]
-struct HandlerService {
-    handler: Arc<dyn Fn(Request, RequestState) -> HandlerFuture + Send + Sync>,
-    app: Arc<AppState>,
-}
+struct HandlerService(Arc<dyn Fn(ContextRequest<Admitted>) -> HandlerFuture + Send + Sync>);
 
 /// The future of every handler that is an `async fn`.
 type BoxedResponse = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -208,19 +206,21 @@ impl HandlerService {
         H: Handler<T, RequestState, Future = BoxedResponse>,
         T: 'static,
     {
-        let handler = move |http, state| handler.clone().call(http, state).map(Ok as fn(_) -> _);
-        Self { handler: Arc::new(handler), app }
+        Self(Arc::new(move |ContextRequest { http, context }| {
+            let state = RequestState { app: Arc::clone(&app), context };
+            handler.clone().call(http, state).map(Ok as fn(_) -> _)
+        }))
     }
 
     fn direct<F>(handler: fn(Request, RequestState) -> F, app: Arc<AppState>) -> Self
     where
         F: Future<Output = Result<Response, ApiError>> + Send + 'static,
     {
-        let handler = move |http, state| {
-            let answer = handler(http, state).map(IntoResponse::into_response);
-            (Box::pin(answer) as BoxedResponse).map(Ok as fn(_) -> _)
-        };
-        Self { handler: Arc::new(handler), app }
+        Self(Arc::new(move |ContextRequest { http, context }| {
+            let state = RequestState { app: Arc::clone(&app), context };
+            let answer: BoxedResponse = Box::pin(handler(http, state).map(IntoResponse::into_response));
+            answer.map(Ok as fn(_) -> _)
+        }))
     }
 }
 
@@ -233,7 +233,7 @@ impl Service<ContextRequest<Admitted>> for HandlerService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, ContextRequest { http, context }: ContextRequest<Admitted>) -> HandlerFuture {
-        (self.handler)(http, RequestState { app: Arc::clone(&self.app), context })
+    fn call(&mut self, request: ContextRequest<Admitted>) -> HandlerFuture {
+        (self.0)(request)
     }
 }
