@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::bound::{Bound, Grant};
 use crate::config::Limits;
 use crate::error::ApiError;
+use crate::http::codec::decimal;
 use crate::time::{TaskTimer, timeout_at};
 
 /// Initial size of a buffer, bytes.
@@ -87,7 +88,7 @@ impl BodyReader {
         if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_identity(coding)) {
             return Err(ApiError::encoded_body());
         }
-        let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let declared = headers.get(CONTENT_LENGTH).and_then(|length| decimal(length.as_bytes()));
         if declared.is_some_and(|length| length > self.limit) {
             return Err(ApiError::body_too_large(self.limit));
         }

@@ -1,12 +1,13 @@
 //! `POST /v1/chat/completions`.
 
+use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
 use super::body::ReadBody;
-use super::state::AppState;
+use super::state::{AppState, RequestState};
 use crate::bound::Grant;
 use crate::completion::Caller;
 use crate::error::ApiError;
@@ -15,19 +16,23 @@ use crate::offload::MAX_INLINE;
 use crate::wire::request::ChatRequest;
 
 /// One completion, streamed or whole. The content type is not checked: `curl -d` sends that of a form.
-pub(super) async fn complete(
-    State(app): State<Arc<AppState>>,
-    State(context): State<RequestContext<Admitted>>,
+///
+/// The future holds only what it needs, since each request has one on the heap.
+pub(super) fn complete(
     request: Request,
-) -> Result<Response, ApiError> {
+    state: RequestState,
+) -> impl Future<Output = Result<Response, ApiError>> + Send + 'static {
+    let RequestState { app, context } = state;
     let RequestContext { connection, client: _, record, caller: Admitted { auth, admission } } = context;
-    let principal = Arc::clone(auth.principal());
-    let (head, body) = request.into_parts();
-    let body = app.bodies.read(&principal.id, &head.headers, body, &connection.timer).await?;
-    let (request, memory) = parse(&app, &principal.id, body).await?;
     let ConnectionContext { deadline: ends_at, timer, .. } = connection;
-    let caller = Caller { principal, admission, headers: head.headers, record, memory, ends_at, timer };
-    app.relay.complete(caller, request)?.await
+    let principal = Arc::clone(auth.principal());
+    let (http::request::Parts { headers, .. }, body) = request.into_parts();
+    async move {
+        let body = app.bodies.read(&principal.id, &headers, body, &timer).await?;
+        let (request, memory) = parse(&app, &principal.id, body).await?;
+        let caller = Caller { principal, admission, headers, record, memory, ends_at, timer };
+        app.relay.complete(caller, request)?.await
+    }
 }
 
 /// Parses a body; a large one in the pool for long computations, so that other connections of this thread do not wait.

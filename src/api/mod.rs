@@ -46,8 +46,8 @@ use crate::wire::api_key::Scope;
 pub use body::BodyReader;
 pub use metrics::open_router;
 pub use public_path::PublicPath;
-pub use route_table::Route;
-pub use service::{ApiService, ResponseFuture};
+pub use route_table::{ResponseFuture, Route};
+pub use service::ApiService;
 pub use state::AppState;
 
 /// All routes, each behind the [`Stack`] of layers.
@@ -80,7 +80,7 @@ pub fn service(
     let page = state.page;
     let mut table = RouteTable::new(stack, state);
 
-    table.add(Post, "/v1/chat/completions", &chat, chat::complete);
+    table.add_direct(Post, "/v1/chat/completions", &chat, chat::complete);
     table.add(Get, "/v1/models", &chat, models::list);
     table.add(Get, "/v1/models/{*id}", &chat, models::retrieve);
 
@@ -114,7 +114,7 @@ pub fn service(
         table.add(Get, "/assets/{name}", &open, web::asset);
     }
 
-    let (router, routes) = table.finish();
+    let routing = table.finish();
     let refuser: Refuser<Body> = Arc::new(move |refused| request_log::refused(&metrics, refused));
-    ApiService::new(router, routes, refuser)
+    ApiService::new(routing, refuser)
 }

@@ -1,4 +1,7 @@
 //! Builds axum's router from rows of method, path, policy and handler, each behind the one stack of layers.
+//!
+//! One of the routes may be direct: its requests are nearly all requests, so they skip the router, which would clone
+//! and box services and futures for each of them.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,17 +13,17 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use futures_util::FutureExt;
 use futures_util::future::Map;
 use http::Method;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 use super::not_found::{NotFound, method_not_allowed};
 use super::state::{AppState, RequestState};
-use crate::error::Surface;
-use crate::middleware::context::{Admitted, ContextRequest};
+use crate::error::{ApiError, Surface};
+use crate::middleware::context::{Admitted, ConnectionRequest, ContextRequest};
 use crate::middleware::stack::{RoutePolicy, Stack};
 
 /// A method of a path. GET answers HEAD too.
@@ -43,7 +46,7 @@ pub(super) enum RouteMethod {
 }
 
 impl RouteMethod {
-    const fn method(self) -> Method {
+    pub(super) const fn method(self) -> Method {
         match self {
             Self::Get => Method::GET,
             Self::Post => Method::POST,
@@ -64,17 +67,47 @@ impl RouteMethod {
     }
 }
 
+/// A response up to its head.
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+/// The route whose requests skip the router; cheap to clone. The router has it too, with the same service.
+#[derive(Clone)]
+pub(super) struct DirectRoute {
+    route: Route,
+    service: Arc<dyn Fn(ConnectionRequest) -> ResponseFuture + Send + Sync>,
+}
+
+impl DirectRoute {
+    /// Whether the router would choose this route.
+    pub(super) fn matches<B>(&self, request: &http::Request<B>) -> bool {
+        *request.method() == self.route.method && request.uri().path() == self.route.path
+    }
+
+    pub(super) fn call(&self, request: ConnectionRequest) -> ResponseFuture {
+        (self.service)(request)
+    }
+}
+
+/// The router and its routes.
+pub(super) struct Routing {
+    pub(super) router: Router,
+    pub(super) direct: Option<DirectRoute>,
+    /// Every route, in the order of the table.
+    pub(super) routes: Vec<Route>,
+}
+
 /// A router that is being built.
 pub(super) struct RouteTable {
     stack: Stack,
     state: Arc<AppState>,
     routes: Vec<Route>,
     paths: BTreeMap<&'static str, MethodRouter>,
+    direct: Option<DirectRoute>,
 }
 
 impl RouteTable {
     pub(super) const fn new(stack: Stack, state: Arc<AppState>) -> Self {
-        Self { stack, state, routes: Vec::new(), paths: BTreeMap::new() }
+        Self { stack, state, routes: Vec::new(), paths: BTreeMap::new(), direct: None }
     }
 
     /// Adds a route. Each method of a path has a policy of its own; methods that the path does not have are answered
@@ -85,6 +118,33 @@ impl RouteTable {
         T: 'static,
     {
         let service = self.stack.layer(Some(path), policy.clone(), self.service(handler));
+        self.add_service(method, path, service);
+    }
+
+    /// Adds the direct route. Its handler gets the state as a whole, not by extractors, which would copy each part.
+    pub(super) fn add_direct<F>(
+        &mut self,
+        method: RouteMethod,
+        path: &'static str,
+        policy: &RoutePolicy,
+        handler: fn(Request, RequestState) -> F,
+    ) where
+        F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+    {
+        let handler = HandlerService::direct(handler, Arc::clone(&self.state));
+        let service = self.stack.layer(Some(path), policy.clone(), handler);
+        self.add_service(method, path, service.clone());
+        // Without `poll_ready`: the layers and the handler are always ready.
+        let service = Arc::new(move |request| Box::pin(service.clone().call(request)) as ResponseFuture);
+        self.direct = Some(DirectRoute { route: Route { method: method.method(), path }, service });
+    }
+
+    fn add_service<S>(&mut self, method: RouteMethod, path: &'static str, service: S)
+    where
+        S: Service<ConnectionRequest, Response = Response, Error = Infallible, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+    {
+        let service = service.map_request(ConnectionRequest::from_router_request);
         let routes = match self.paths.remove(path) {
             Some(routes) => routes,
             None => MethodRouter::new().fallback_service(self.open(Some(path), method_not_allowed)),
@@ -94,12 +154,12 @@ impl RouteTable {
     }
 
     /// The router, and its routes. All other paths are answered 404.
-    pub(super) fn finish(self) -> (Router, Vec<Route>) {
+    pub(super) fn finish(self) -> Routing {
         let not_found = NotFound::new(self.paths.keys().copied());
         let handler = move |method, uri| std::future::ready(not_found.answer(&method, &uri));
         let fallback = self.open(None, handler);
         let router = self.paths.into_iter().fold(Router::new(), |router, (path, routes)| router.route(path, routes));
-        (router.fallback_service(fallback), self.routes)
+        Routing { router: router.fallback_service(fallback), direct: self.direct, routes: self.routes }
     }
 
     /// A handler behind the layers of an open route.
@@ -117,7 +177,8 @@ impl RouteTable {
         H: Handler<T, RequestState, Future = BoxedResponse>,
         T: 'static,
     {
-        self.stack.layer(path, RoutePolicy::open(Surface::OpenAi), self.service(handler))
+        let service = self.stack.layer(path, RoutePolicy::open(Surface::OpenAi), self.service(handler));
+        service.map_request(ConnectionRequest::from_router_request)
     }
 
     fn service<H, T>(&self, handler: H) -> HandlerService
@@ -129,14 +190,11 @@ impl RouteTable {
     }
 }
 
-/// Calls an axum handler with the state of one request; cheap to clone.
+/// Calls a handler with the state of one request; cheap to clone.
 ///
 /// All handlers have this one type, so that the layers in front of them are compiled once and not for every route.
 #[derive(Clone)]
-struct HandlerService {
-    handler: Arc<dyn Fn(Request, RequestState) -> HandlerFuture + Send + Sync>,
-    app: Arc<AppState>,
-}
+struct HandlerService(Arc<dyn Fn(ContextRequest<Admitted>) -> HandlerFuture + Send + Sync>);
 
 /// The future of every handler that is an `async fn`.
 type BoxedResponse = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -148,8 +206,21 @@ impl HandlerService {
         H: Handler<T, RequestState, Future = BoxedResponse>,
         T: 'static,
     {
-        let handler = move |http, state| handler.clone().call(http, state).map(Ok as fn(_) -> _);
-        Self { handler: Arc::new(handler), app }
+        Self(Arc::new(move |ContextRequest { http, context }| {
+            let state = RequestState { app: Arc::clone(&app), context };
+            handler.clone().call(http, state).map(Ok as fn(_) -> _)
+        }))
+    }
+
+    fn direct<F>(handler: fn(Request, RequestState) -> F, app: Arc<AppState>) -> Self
+    where
+        F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+    {
+        Self(Arc::new(move |ContextRequest { http, context }| {
+            let state = RequestState { app: Arc::clone(&app), context };
+            let answer: BoxedResponse = Box::pin(handler(http, state).map(IntoResponse::into_response));
+            answer.map(Ok as fn(_) -> _)
+        }))
     }
 }
 
@@ -162,7 +233,7 @@ impl Service<ContextRequest<Admitted>> for HandlerService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, ContextRequest { http, context }: ContextRequest<Admitted>) -> HandlerFuture {
-        (self.handler)(http, RequestState { app: Arc::clone(&self.app), context })
+    fn call(&mut self, request: ContextRequest<Admitted>) -> HandlerFuture {
+        (self.0)(request)
     }
 }

@@ -1,5 +1,6 @@
 //! A completion that is no stream: read whole and checked before a status goes out.
 
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::usage_guard::{BYTES_A_TOKEN, Outcome, UsageGuard};
 use crate::error::ApiError;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::DecodedChunk;
+use crate::wire::members::{span, string_value};
 use crate::wire::request::RequestedUsage;
 
 /// Sends the request to the route's targets in turn and passes the answer on, byte for byte.
@@ -31,10 +33,10 @@ pub(super) async fn complete(
     let record = usage.record().clone();
     let ask = |target: Arc<Target>, _| async move { ask(context, &target, request).await };
     match first_success(&route, &record, &request.timer, false, ask).await {
-        Ok(((status, body, facts), mut lease)) => {
+        Ok((Answer { status, body, facts, model }, mut lease)) => {
             lease.record_success();
             usage.first_token();
-            usage.note_model(&body);
+            usage.note_model_name(model.and_then(|at| string_value(std::str::from_utf8(body.get(at)?).ok()?)));
             // An answer without text has no tokens, however long it is.
             if facts.tokens > 0 {
                 usage.count(body.len() as u64 / BYTES_A_TOKEN);
@@ -53,11 +55,16 @@ pub(super) async fn complete(
     }
 }
 
-async fn ask(
-    context: &Context,
-    target: &Arc<Target>,
-    request: &ProxyRequest,
-) -> Result<(StatusCode, Bytes, DecodedChunk), Failure> {
+/// An answer that was checked.
+struct Answer {
+    status: StatusCode,
+    body: Bytes,
+    facts: DecodedChunk,
+    /// Where in `body` the JSON of its `model` is.
+    model: Option<Range<usize>>,
+}
+
+async fn ask(context: &Context, target: &Arc<Target>, request: &ProxyRequest) -> Result<Answer, Failure> {
     let body = request.request.forward(target.model(), RequestedUsage::None);
     let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), false);
     let to_send = UpstreamRequest { body, stream: false, client: &request.client_headers };
@@ -71,8 +78,9 @@ async fn ask(
     }
     let mut memory = Memory::new(request.answer_memory.sibling());
     let body = read(&mut answer, target, request, (context.limits.answer, &mut memory)).await?;
-    let facts = check_answer(target, &body)?;
-    Ok((answer.status, memory.keep(body), facts))
+    let (facts, model) = check_answer(target, &body)?;
+    let model = model.map(|model| span(&body, model.as_bytes()));
+    Ok(Answer { status: answer.status, body: memory.keep(body), facts, model })
 }
 
 /// Reads the whole body; fails at the `idle` timeout.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::redact::{redacted, refused};
 use crate::upstream::{Failure, Refusal, Target, UpstreamResponse};
-use crate::wire::chunk::{DecodedChunk, ParsedFrame, parse_completion};
+use crate::wire::chunk::{Completion, DecodedChunk, ParsedFrame, parse_completion};
 use crate::wire::envelope::read_error;
 
 /// Most bytes of an error's body that are read.
@@ -37,11 +37,12 @@ async fn error_body(mut answer: UpstreamResponse, begin: Bytes) -> Bytes {
     if begin.is_empty() { rest } else { [begin, rest].concat().into() }
 }
 
-/// Checks a whole answer: a JSON object with choices and without an error.
-pub(super) fn check_answer(target: &Target, body: &[u8]) -> Result<DecodedChunk, Failure> {
+/// Checks a whole answer: a JSON object with choices and without an error. Returns the facts about it, and the JSON of
+/// its `model`.
+pub(super) fn check_answer<'a>(target: &Target, body: &'a [u8]) -> Result<(DecodedChunk, Option<&'a str>), Failure> {
     match parse_completion(body) {
-        Ok(ParsedFrame::Error(error)) => Err(refused(target, error)),
-        Ok(ParsedFrame::Chunk(facts)) if !facts.seen.is_empty() => Ok(facts),
+        Ok(Completion { frame: ParsedFrame::Error(error), .. }) => Err(refused(target, error)),
+        Ok(Completion { frame: ParsedFrame::Chunk(facts), model }) if !facts.seen.is_empty() => Ok((facts, model)),
         Ok(_) => Err(Failure::Empty("it is not a chat completion")),
         // Gemini's errors are lists.
         Err(_) => match serde_json::from_slice(body).ok().as_ref().and_then(read_error) {

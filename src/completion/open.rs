@@ -25,7 +25,7 @@ const SETTLE_TIME: Duration = Duration::from_millis(100);
 /// Most chunks that are held back until a token comes.
 const MAX_HELD: usize = 16;
 
-/// A stream that has begun.
+/// A stream that has begun. On the heap: it passes through the futures of all that may retry it.
 pub(super) struct Opened {
     pub(super) target: Arc<Target>,
     pub(super) body: UpstreamBody,
@@ -42,7 +42,7 @@ pub(super) struct Opened {
 
 /// Opens a stream at `target`: waits for its first token, or for [`SETTLE_TIME`] after its first event. `another`:
 /// another target can take over.
-pub(super) async fn open(target: Arc<Target>, request: &ProxyRequest, another: bool) -> Result<Opened, Failure> {
+pub(super) async fn open(target: Arc<Target>, request: &ProxyRequest, another: bool) -> Result<Box<Opened>, Failure> {
     let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), another);
     let ask = |usage| open_once(&target, request.request.forward(target.model(), usage), request);
     let mut opened = ask_for_usage(&target, request.adds_usage(&target), (&request.timer, limit), ask).await?;
@@ -50,10 +50,14 @@ pub(super) async fn open(target: Arc<Target>, request: &ProxyRequest, another: b
     Ok(opened)
 }
 
-async fn open_once(target: &Arc<Target>, body: ForwardedBody<'_>, request: &ProxyRequest) -> Result<Opened, Failure> {
+async fn open_once(
+    target: &Arc<Target>,
+    body: ForwardedBody<'_>,
+    request: &ProxyRequest,
+) -> Result<Box<Opened>, Failure> {
     let answer = target.send(&UpstreamRequest { body, stream: true, client: &request.client_headers }).await?;
     let (body, begin) = check_head(target, answer).await?;
-    let mut opened = Opened {
+    let mut opened = Box::new(Opened {
         target: Arc::clone(target),
         body,
         decoder: Decoder::new(request.frame_limit),
@@ -61,7 +65,7 @@ async fn open_once(target: &Arc<Target>, body: ForwardedBody<'_>, request: &Prox
         held: Vec::new(),
         adds_running_usage: request.adds_running_usage(target),
         memory: Memory::new(request.answer_memory.sibling()),
-    };
+    });
     opened.decoder.push(begin);
     opened.read_until(request.frame_limit, |facts| !facts.seen.is_empty()).await?;
     Ok(opened)

@@ -158,10 +158,9 @@ where
     let began = record.now();
     let mut lease = route.lease(member, began);
     let target = Arc::clone(lease.target());
-    record.facts().target = Some(Arc::clone(target.name()));
     // Overwritten at the end of the attempt, unless the client leaves before.
     let cancelled = Attempt { target: Arc::clone(target.name()), outcome: "cancelled", duration: Duration::ZERO };
-    record.facts().attempts.push(cancelled);
+    record.facts().begin_attempt(cancelled);
     let result = ask(target).await;
     if let Some(last) = record.facts().attempts.last_mut() {
         last.outcome = result.as_ref().err().map_or("ok", Failure::reason);

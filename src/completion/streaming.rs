@@ -42,7 +42,7 @@ use crate::time::{ShutdownSignal, TaskTimer};
 use crate::upstream::{Failure, Lease, Route};
 use crate::wire::sse::{DONE, KEEP_ALIVE};
 
-type Opening = Pin<Box<dyn Future<Output = Result<(Opened, Lease), Failure>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<(Box<Opened>, Lease), Failure>> + Send>>;
 
 /// Opens a stream; returns its response when the status is known, or after `hold`.
 pub(super) async fn stream(

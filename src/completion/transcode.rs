@@ -79,7 +79,8 @@ pub(super) struct StreamTranscoder {
 }
 
 impl StreamTranscoder {
-    pub(super) fn new(opened: Opened, terms: Terms, now: Instant) -> Self {
+    pub(super) fn new(opened: Box<Opened>, terms: Terms, now: Instant) -> Self {
+        let opened = *opened;
         let head = opened.held.iter().find(|(_, facts)| !facts.seen.is_empty());
         Self {
             head: head.filter(|_| terms.stop_at_budget).map(|(event, _)| event.data.clone()),

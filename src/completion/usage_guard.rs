@@ -4,6 +4,7 @@
 //! A completion ends by [`UsageGuard::finish`]. A guard that is dropped without it settles too: then the client has
 //! left, the server was shut down before the response had a head, or the task panicked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,10 +103,15 @@ impl UsageGuard {
         &self.record
     }
 
-    /// Takes the name of the model that answers from an answer or a chunk of it.
-    pub(super) fn note_model(&mut self, data: &[u8]) {
-        let model = std::str::from_utf8(data).ok().and_then(|text| string_member(text, "model"));
-        if let Some(model) = model.filter(|model| !model.is_empty()) {
+    /// Takes the name of the model that answers from a chunk of its answer.
+    pub(super) fn note_model(&mut self, chunk: &[u8]) {
+        let text = simdutf8::basic::from_utf8(chunk).ok();
+        self.note_model_name(text.and_then(|text| string_member(text, "model")));
+    }
+
+    /// Takes the name of the model that answers.
+    pub(super) fn note_model_name(&mut self, name: Option<Cow<'_, str>>) {
+        if let Some(model) = name.filter(|name| !name.is_empty()) {
             let asked = &self.model;
             let is_asked = *model == **asked;
             self.answered =

@@ -179,7 +179,7 @@ impl Check {
         };
         // A key in the request is meant for it, and takes the place of the certificate of the connection.
         let certificates = request.context.connection.certificates.as_deref().unwrap_or_default();
-        let certificates = if is_cross_site(headers) { &[] } else { certificates };
+        let certificates = if certificates.is_empty() || is_cross_site(headers) { &[] } else { certificates };
         if (anonymous.is_some() || !certificates.is_empty()) && !headers.contains_key(AUTHORIZATION) {
             let known = |key: &KeyHash| Some(self.context(self.authenticator.find_known(key)?, *key, scope));
             let anonymous = || anonymous.as_ref().map(|anonymous| AuthContext::without_key(Arc::clone(anonymous)));

@@ -1,7 +1,7 @@
 //! The context of a request, which the layers in front of a handler fill, as types.
 //!
-//! [`RequestLog`](super::request_log) makes the context from the [`ConnectionContext`]; each further layer is a
-//! service of the [`ContextRequest`] that the layer before it passes on. `authenticate` turns a `ContextRequest` into
+//! [`RequestLog`](super::request_log) takes a [`ConnectionRequest`] and makes the context from its
+//! [`ConnectionContext`]; each further layer is a service of the [`ContextRequest`] that the layer before it passes on. `authenticate` turns a `ContextRequest` into
 //! a `ContextRequest<AuthContext>`, `rate_limit` that into a `ContextRequest<Admitted>`, which is what handlers take:
 //! a route without one of the layers, or with two of them in the wrong order, does not compile.
 
@@ -18,9 +18,9 @@ use crate::wire::api_key::KeyHash;
 
 /// The context of the connection that a request came on.
 ///
-/// It is the only thing that goes through axum's router as an extension of the request: [`ConnectionContext::attach`]
-/// puts it there, and the outermost layer takes it out. A request that came without one has the default: an unknown
-/// peer, and a deadline that nothing observes.
+/// It is the only thing that goes through axum's router as an extension of the request:
+/// [`ConnectionRequest::into_router_request`] puts it there, and [`ConnectionRequest::from_router_request`] takes it
+/// out behind the router.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionContext {
     /// The address of the peer, or of the client that it names by the PROXY protocol; none behind a unix socket.
@@ -33,15 +33,29 @@ pub struct ConnectionContext {
     pub timer: TaskTimer,
 }
 
-impl ConnectionContext {
-    /// Adds it to a request that is on its way to axum's router.
-    pub fn attach<B>(self, request: &mut http::Request<B>) {
-        request.extensions_mut().insert(self);
+/// A request with the context of its connection: what the outermost layer takes.
+pub struct ConnectionRequest {
+    /// The request.
+    pub http: Request,
+    /// The connection.
+    pub connection: ConnectionContext,
+}
+
+impl ConnectionRequest {
+    /// The request for axum's router, with the context as an extension.
+    #[must_use]
+    pub fn into_router_request(self) -> Request {
+        let Self { mut http, connection } = self;
+        http.extensions_mut().insert(connection);
+        http
     }
 
-    /// Takes it from a request that axum's router has handed on.
-    pub(super) fn detach(request: &mut Request) -> Self {
-        request.extensions_mut().remove().unwrap_or_default()
+    /// The request that axum's router has handed on. One without a context gets the default: an unknown peer, and a
+    /// deadline that nothing observes.
+    #[must_use]
+    pub fn from_router_request(mut http: Request) -> Self {
+        let connection = http.extensions_mut().remove().unwrap_or_default();
+        Self { http, connection }
     }
 }
 

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -23,7 +22,7 @@ use tokio::time::Instant;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use super::context::{ConnectionContext, ContextRequest, RequestContext};
+use super::context::{ConnectionRequest, ContextRequest, RequestContext};
 use crate::config::TrustedProxies;
 use crate::error::{ApiError, FailureLabel, refused_by_engine};
 use crate::http::server::EngineRefusal;
@@ -45,6 +44,11 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The layer; cheap to clone.
 #[derive(Clone)]
 pub struct RequestLogLayer {
+    shared: Arc<Shared>,
+}
+
+/// What the requests of a route share. One allocation, since the service is cloned for each of them.
+struct Shared {
     metrics: Metrics,
     route: Arc<RouteMetrics>,
     trusted: Arc<TrustedProxies>,
@@ -56,7 +60,7 @@ impl RequestLogLayer {
     #[must_use]
     pub fn new(metrics: Metrics, route: Option<&str>, trusted: Arc<TrustedProxies>) -> Self {
         let route = metrics.route(route);
-        Self { metrics, route, trusted }
+        Self { shared: Arc::new(Shared { metrics, route, trusted }) }
     }
 }
 
@@ -64,25 +68,18 @@ impl<S> Layer<S> for RequestLogLayer {
     type Service = RequestLog<S>;
 
     fn layer(&self, inner: S) -> RequestLog<S> {
-        RequestLog {
-            metrics: self.metrics.clone(),
-            route: Arc::clone(&self.route),
-            trusted: Arc::clone(&self.trusted),
-            inner,
-        }
+        RequestLog { shared: Arc::clone(&self.shared), inner }
     }
 }
 
 /// The service; see the module.
 #[derive(Clone)]
 pub struct RequestLog<S> {
-    metrics: Metrics,
-    route: Arc<RouteMetrics>,
-    trusted: Arc<TrustedProxies>,
+    shared: Arc<Shared>,
     inner: S,
 }
 
-impl<S> Service<Request> for RequestLog<S>
+impl<S> Service<ConnectionRequest> for RequestLog<S>
 where
     S: Service<ContextRequest, Response = Response, Error = Infallible>,
 {
@@ -94,10 +91,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        let connection = ConnectionContext::detach(&mut request);
+    fn call(&mut self, request: ConnectionRequest) -> Self::Future {
+        let ConnectionRequest { http: request, connection } = request;
+        let Shared { metrics, route, trusted } = &*self.shared;
         let record = Record::begin(request_id(), connection.timer.clone());
-        let client = client(&self.trusted, connection.peer, request.headers());
+        let client = client(trusted, connection.peer, request.headers());
         record.facts().client = client;
         let line = LogLine {
             method: request.method().clone(),
@@ -106,8 +104,8 @@ where
             failure: None,
             record: record.clone(),
             complete: false,
-            route: Arc::clone(&self.route),
-            _in_flight: self.metrics.request_begins(),
+            route: Arc::clone(route),
+            _in_flight: metrics.request_begins(),
         };
         let request =
             ContextRequest { http: request, context: RequestContext { connection, client, record, caller: () } };
@@ -275,6 +273,7 @@ impl HttpBody for LoggedBody {
 
 #[cfg(test)]
 mod tests {
+    use axum::extract::Request;
     use futures_util::{FutureExt, stream};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
@@ -289,7 +288,7 @@ mod tests {
             let body = Body::from_stream(stream::iter(["a", "b"].map(Ok::<_, Infallible>)));
             Ok::<_, Infallible>(body.into_response())
         });
-        let request = Request::get(path).body(Body::empty()).unwrap();
+        let request = ConnectionRequest::from_router_request(Request::get(path).body(Body::empty()).unwrap());
         RequestLogLayer::new(metrics.clone(), route, Arc::default()).layer(handler).oneshot(request).await.unwrap()
     }
 

@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::response::Response;
 use tower::{Layer, Service};
 
 use super::authenticate::{AuthPolicy, AuthenticateLayer};
 use super::authenticator::Authenticator;
-use super::context::{Admitted, ContextRequest};
+use super::context::{Admitted, ConnectionRequest, ContextRequest};
 use super::cors::Cors;
 use super::origin_check::OriginCheckLayer;
 use super::rate_limit::{RateLimitLayer, RateLimitPolicy};
@@ -93,7 +92,7 @@ impl Stack {
         route: Option<&str>,
         policy: RoutePolicy,
         handler: H,
-    ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send + 'static>
+    ) -> impl Service<ConnectionRequest, Response = Response, Error = Infallible, Future: Send + 'static>
     + Clone
     + Send
     + Sync

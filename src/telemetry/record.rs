@@ -135,6 +135,14 @@ pub struct Facts {
     pub failure: Option<Arc<str>>,
 }
 
+impl Facts {
+    /// Adds an attempt, whose target serves the request as far as is known now.
+    pub fn begin_attempt(&mut self, attempt: Attempt) {
+        self.target = Some(Arc::clone(&attempt.target));
+        self.attempts.push(attempt);
+    }
+}
+
 impl Record {
     /// The record of a request that has just arrived; `timer` is that of the task that serves it.
     #[must_use]

@@ -9,17 +9,41 @@ use std::ops::Range;
 use super::scan::string_end;
 
 /// The largest number of texts in a template.
-const MAX_TEXTS: usize = 4;
+pub(super) const MAX_TEXTS: usize = 4;
 /// The longest frame that becomes a template, bytes. A template is kept as long as the stream.
 const MAX_BYTES: usize = 2 * 1024;
 
 /// A string in a frame that may differ from frame to frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TextSpan {
     /// Its position, without the quotes.
     pub(super) at: Range<usize>,
     /// Whether it is generated text. It then matters whether it is empty, since a token is counted only for text.
     pub(super) is_generated: bool,
+}
+
+/// The texts of a frame in order, as far as a template can have them. On the stack: there is one for every frame that is
+/// parsed in full.
+#[derive(Debug, Default)]
+pub(super) struct TextSpans {
+    /// The first `count` are set.
+    first: [TextSpan; MAX_TEXTS],
+    /// The number of all texts, which may be greater than [`MAX_TEXTS`].
+    count: usize,
+}
+
+impl TextSpans {
+    pub(super) fn push(&mut self, span: TextSpan) {
+        if let Some(place) = self.first.get_mut(self.count) {
+            *place = span;
+        }
+        self.count += 1;
+    }
+
+    /// All texts; none where there are too many for a template.
+    fn all(&self) -> Option<&[TextSpan]> {
+        self.first.get(..self.count)
+    }
 }
 
 /// A frame's bytes without its texts.
@@ -52,8 +76,9 @@ impl FrameTemplate {
     /// The template of a well-formed frame with these texts, in order. None when it has no texts, too many, or is too
     /// long.
     #[must_use]
-    pub(super) fn new(frame: &str, spans: &[TextSpan]) -> Option<Self> {
-        if spans.is_empty() || spans.len() > MAX_TEXTS || frame.len() > MAX_BYTES {
+    pub(super) fn new(frame: &str, spans: &TextSpans) -> Option<Self> {
+        let spans = spans.all()?;
+        if spans.is_empty() || frame.len() > MAX_BYTES {
             return None;
         }
         let (mut fixed, mut texts, mut from) = (Vec::with_capacity(frame.len()), Vec::with_capacity(spans.len()), 0);
@@ -100,7 +125,9 @@ mod tests {
             let start = frame.find(&format!("\"{key}\":\"")).unwrap() + key.len() + 4;
             TextSpan { at: start..start + frame[start..].find('"').unwrap(), is_generated }
         });
-        FrameTemplate::new(frame, &texts.collect::<Vec<_>>())
+        let mut spans = TextSpans::default();
+        texts.for_each(|text| spans.push(text));
+        FrameTemplate::new(frame, &spans)
     }
 
     #[test]

@@ -68,7 +68,12 @@ pub(crate) fn string_member<'a>(text: &'a str, key: &str) -> Option<Cow<'a, str>
         }
         Ok(())
     });
-    let value = found?;
+    string_value(found?)
+}
+
+/// The decoded string that is `value`; none for another value.
+#[must_use]
+pub(crate) fn string_value(value: &str) -> Option<Cow<'_, str>> {
     let plain = value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'));
     plain.map_or_else(|| serde_json::from_str(value).ok().map(Cow::Owned), |text| Some(Cow::Borrowed(text)))
 }
@@ -90,7 +95,8 @@ pub(crate) fn elements(text: &str) -> Result<Vec<&str>, Malformed> {
 
 /// The range of `part`, which is a slice of `whole`, in `whole`.
 #[must_use]
-pub(crate) fn span(whole: &str, part: &str) -> Range<usize> {
+pub(crate) fn span(whole: impl AsRef<[u8]>, part: impl AsRef<[u8]>) -> Range<usize> {
+    let (whole, part) = (whole.as_ref(), part.as_ref());
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
 }

@@ -252,7 +252,12 @@ impl Connection {
     /// Whether another request can be sent: nothing is left of the last one, and according to the operating system the
     /// server has neither sent anything since nor closed the connection.
     pub(super) fn is_usable(&mut self) -> bool {
-        !self.write_closed && self.unsent.is_none() && self.read_buffer.is_empty() && self.is_clean()
+        self.is_done() && self.is_clean()
+    }
+
+    /// Whether nothing is left of the last request and its response, as far as they were received.
+    pub(super) fn is_done(&self) -> bool {
+        !self.write_closed && self.unsent.is_none() && self.read_buffer.is_empty()
     }
 
     /// Whether nothing has arrived that belongs to no request. The session tickets of a new TLS connection may still be

@@ -55,13 +55,13 @@ impl Client {
         request: impl Fn() -> Request,
         read_headers: impl Fn(StatusCode, &[Header<'_>]) -> H,
     ) -> Result<Response<H>, Error> {
-        while let Some(mut connection) = self.pool.take() {
-            let sent = Instant::now();
+        let mut sent = Instant::now();
+        while let Some(mut connection) = self.pool.take(sent) {
             let is_early = || Instant::now() - sent < STALE_WITHIN;
             match connection.send(request(), &read_headers).await {
                 Ok(head) if head.status == StatusCode::REQUEST_TIMEOUT && is_early() => break,
                 Ok(head) => return Ok(self.response(head, connection)),
-                Err(failed) if failed.unsent => {}
+                Err(failed) if failed.unsent => sent = Instant::now(),
                 Err(failed) if failed.safe_to_retry && is_early() => break,
                 Err(failed) => return Err(failed.error),
             }

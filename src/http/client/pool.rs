@@ -28,12 +28,12 @@ struct Idle {
 }
 
 impl Pool {
-    /// A connection that is not too old. Whether it is still usable is checked right before a request is written to it
+    /// A connection that is not too old `now`. Whether it is still usable is checked right before a request is written to it
     /// ([`Connection::send`]): an earlier check would be out of date by then.
-    pub(super) fn take(&self) -> Option<Box<Connection>> {
+    pub(super) fn take(&self, now: Instant) -> Option<Box<Connection>> {
         loop {
             let idle = self.pop()?;
-            if Instant::now() - idle.since < MAX_IDLE_TIME
+            if now.saturating_duration_since(idle.since) < MAX_IDLE_TIME
                 && let Some(connection) = idle.connection.move_here()
             {
                 return Some(connection);
@@ -50,9 +50,10 @@ impl Pool {
         idle.pop()
     }
 
-    /// Keeps a connection whose response has been read to the end.
-    pub(super) fn put(&self, mut connection: Box<Connection>) {
-        if !connection.is_usable() {
+    /// Keeps a connection whose response has been read to the end. Whether the server has closed it or sends more is not
+    /// asked here but when it is taken or swept: that takes a system call, and the answer would be out of date by then.
+    pub(super) fn put(&self, connection: Box<Connection>) {
+        if !connection.is_done() {
             return;
         }
         let mut idle = self.idle();

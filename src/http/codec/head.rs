@@ -112,15 +112,22 @@ pub(crate) fn has_token(value: &[u8], token: &str) -> bool {
 
 /// A number of ASCII digits; none for an empty value, a sign or an overflow.
 pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// Appends a header line. Neither the name nor the value may have a line end in it.
 pub(crate) fn write_header(out: &mut bytes::BytesMut, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
-    }
+    // Not in a loop: separators of a known length are stored, not copied.
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

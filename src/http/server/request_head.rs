@@ -191,11 +191,12 @@ fn is_authority(value: &[u8]) -> bool {
 
 /// Unreserved characters, sub-delimiters and percent-encoded ones. No comma: it may separate two hosts.
 fn is_name(name: &[u8]) -> bool {
-    let mut rest = name;
-    while let [first, behind @ ..] = rest {
-        rest = match (first, behind) {
-            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => behind,
-            (byte, behind) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte) => behind,
+    let mut at = 0;
+    while let Some(byte) = name.get(at) {
+        at += match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => 1,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => 1,
+            b'%' if name.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) => 3,
             _ => return false,
         };
     }

@@ -65,12 +65,23 @@ impl LineBuffer {
 
     /// Writes a member that is an address, if there is one; `prefix` as of a string.
     fn address_member(&mut self, prefix: &[u8], address: Option<IpAddr>) {
-        if let Some(address) = address {
-            self.line.extend_from_slice(prefix);
-            // A vector takes all that is written to it.
-            let _ = write!(self.line, "{address}");
-            self.line.push(b'"');
+        let Some(address) = address else { return };
+        self.line.extend_from_slice(prefix);
+        match address {
+            IpAddr::V4(address) => {
+                let [first, others @ ..] = address.octets();
+                self.integer(first);
+                for octet in others {
+                    self.line.push(b'.');
+                    self.integer(octet);
+                }
+            }
+            IpAddr::V6(address) => {
+                // A vector takes all that is written to it.
+                let _ = write!(self.line, "{address}");
+            }
         }
+        self.line.push(b'"');
     }
 
     /// Writes attempts as `a:unreachable:2ms b:ok:31ms`.

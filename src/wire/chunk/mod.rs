@@ -16,7 +16,7 @@ mod usage;
 pub use super::scan::Malformed;
 pub use choice_set::ChoiceSet;
 pub use decoded_chunk::{DecodedChunk, Usage};
-pub use parser::{ChunkParser, ParsedFrame, parse_completion};
+pub use parser::{ChunkParser, Completion, ParsedFrame, parse_completion};
 pub(crate) use repair::{Repair, last_chunk, push_repaired};
 pub(crate) use tool_calls::ToolCallNumbering;
 

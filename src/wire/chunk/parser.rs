@@ -3,7 +3,7 @@
 use super::decoded_chunk::DecodedChunk;
 use super::reader::Reader;
 use crate::wire::envelope::{ErrorBody, read_error};
-use crate::wire::frame_template::{FrameTemplate, TextSpan};
+use crate::wire::frame_template::{FrameTemplate, TextSpans};
 use crate::wire::scan::{Malformed, Scanner};
 
 /// The data of a frame, parsed.
@@ -80,7 +80,7 @@ impl ChunkParser {
     }
 
     /// Reads a frame in full; returns also where its generated texts are.
-    fn read(&mut self, text: &str) -> Result<(ParsedFrame, Vec<TextSpan>), Malformed> {
+    fn read(&mut self, text: &str) -> Result<(ParsedFrame, TextSpans), Malformed> {
         let mut reader = Reader::default();
         let mut scanner = Scanner::resume(text, self.head.len());
         if self.head.is_empty() || !text.starts_with(&self.head) {
@@ -99,18 +99,34 @@ impl ChunkParser {
     }
 }
 
+/// A whole completion, parsed.
+#[derive(Debug, PartialEq)]
+pub struct Completion<'a> {
+    /// What it is. `[DONE]` is none.
+    pub frame: ParsedFrame,
+    /// The JSON of its `model`, if it has that member; of several the first.
+    pub model: Option<&'a str>,
+}
+
 /// Parses a whole completion. Its choices have a `message` where those of a chunk have a `delta`; everything else is as
 /// in [`ChunkParser::parse`].
 ///
 /// # Errors
 /// [`Malformed`] when `body` is no JSON object in UTF-8.
-pub fn parse_completion(body: &[u8]) -> Result<ParsedFrame, Malformed> {
+pub fn parse_completion(body: &[u8]) -> Result<Completion<'_>, Malformed> {
     let text = simdutf8::basic::from_utf8(body).map_err(|_| Malformed)?;
     let mut reader = Reader::for_completion();
-    let mut scanner = Scanner::new(text);
-    scanner.object(|scanner, key| reader.member(scanner, &key))?;
+    let (mut scanner, mut model) = (Scanner::new(text), None);
+    scanner.object(|scanner, key| {
+        if key == "model" {
+            let value = scanner.value()?;
+            model.get_or_insert(value);
+            return Ok(());
+        }
+        reader.member(scanner, &key)
+    })?;
     scanner.end()?;
-    Ok(classify(text, &reader))
+    Ok(Completion { frame: classify(text, &reader), model })
 }
 
 /// An object with an error is an error, whatever else is in it. Without an array of `choices`, an object in another

@@ -2,7 +2,7 @@
 
 use super::decoded_chunk::{DecodedChunk, Usage};
 use super::usage::read_usage;
-use crate::wire::frame_template::TextSpan;
+use crate::wire::frame_template::{TextSpan, TextSpans};
 use crate::wire::quirks::is_generated_text;
 use crate::wire::scan::{Malformed, Scanner};
 
@@ -22,7 +22,7 @@ pub(super) struct Reader {
     is_completion: bool,
     pub(super) chunk: DecodedChunk,
     /// The texts that differ from chunk to chunk, in order.
-    pub(super) texts: Vec<TextSpan>,
+    pub(super) texts: TextSpans,
     /// Whether there is an `error` other than null in the frame or in a choice, or a `finish_reason` of `error`.
     pub(super) has_error: bool,
     /// Whether a member was read that matters.

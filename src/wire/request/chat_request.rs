@@ -115,14 +115,12 @@ impl ChatRequest {
     /// with `usage` requested on a stream whose client did not request it.
     #[must_use]
     pub fn forward(&self, model: Option<&str>, usage: RequestedUsage) -> ForwardedBody<'_> {
-        let mut edits = Vec::new();
-        if let Some(model) = model.filter(|model| *model != &*self.model) {
-            edits.push((self.model_at.clone(), serde_json::Value::from(model).to_string()));
-        }
-        if self.stream && !self.include_usage && usage != RequestedUsage::None {
-            edits.push(self.usage_edit.apply(usage));
-        }
-        edited(&self.body, edits)
+        let renamed = model
+            .filter(|model| *model != &*self.model)
+            .map(|model| (self.model_at.clone(), serde_json::Value::from(model).to_string()));
+        let asks_for_usage = self.stream && !self.include_usage && usage != RequestedUsage::None;
+        let asking = asks_for_usage.then(|| self.usage_edit.apply(usage));
+        edited(&self.body, [renamed, asking].into_iter().flatten().collect())
     }
 }
 

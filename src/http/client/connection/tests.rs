@@ -7,6 +7,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -135,7 +136,7 @@ fn a_connection_that_moves_to_another_runtime_keeps_its_received_data() {
         if poisoned {
             server.write_all(RESPONSE).unwrap();
         }
-        let mut connection = second.block_on(async { pool.take().unwrap() });
+        let mut connection = second.block_on(async { pool.take(Instant::now()).unwrap() });
         if poisoned {
             second.block_on(arrived(&connection));
             assert!(second.block_on(connection.send(request(), &no_headers)).is_err_and(|failed| failed.unsent));
@@ -208,7 +209,7 @@ async fn a_sweep_drops_closed_connections_and_those_with_data_and_keeps_the_orde
         }
     };
     let expected: Vec<_> = servers.iter().step_by(2).rev().map(|server| server.peer_addr().unwrap()).collect();
-    let found: Vec<_> = (0..20).map(|_| ports(pool.take())).collect();
+    let found: Vec<_> = (0..20).map(|_| ports(pool.take(Instant::now()))).collect();
     assert_eq!(found, expected);
-    assert!(pool.take().is_none());
+    assert!(pool.take(Instant::now()).is_none());
 }
