@@ -10,7 +10,9 @@ use test_support::http::{Connection, Request};
 use test_support::servers::postgres::Database;
 
 const KEY: &str = "sk-petstream-test-0123456789";
-const KEYS: &str = "keys: [{name: page, key: sk-petstream-test-0123456789}]\n";
+const OTHER_KEY: &str = "sk-petstream-other-0123456789";
+const KEYS: &str = "keys: [{name: page, key: sk-petstream-test-0123456789}, \
+                    {name: other, key: sk-petstream-other-0123456789}]\n";
 const COUNT: usize = 3;
 
 async fn ticket(replicas: &Replicas, number: usize) -> String {
@@ -65,17 +67,17 @@ async fn unused_tickets_are_bounded_over_all_servers() {
     let replicas = Replicas::start(2, KEYS, &database.url).await;
     ticket(&replicas, 0).await;
     let mut rows = PgConnection::connect(&database.url).await.unwrap();
-    let request = Request::new("POST", "/api/events/tickets").bearer(KEY);
-    let statuses = async || [replicas.ask(0, &request).await, replicas.ask(1, &request).await];
+    let request = |key: &str| Request::new("POST", "/api/events/tickets").bearer(key);
+    let answers = async |key: &str| [replicas.ask(0, &request(key)).await, replicas.ask(1, &request(key)).await];
     let of_key = "INSERT INTO event_tickets SELECT md5(n::text), key, owner, ends_at \
                   FROM event_tickets, generate_series(3, 2500) n";
     sqlx::raw_sql(of_key).execute(&mut rows).await.unwrap();
     // One is left, for whichever server is first.
-    assert_eq!(statuses().await.map(|answer| answer.status), [200, 429]);
+    assert_eq!(answers(KEY).await.map(|answer| answer.status), [200, 429]);
     let of_others = "INSERT INTO event_tickets SELECT md5(o || '-' || n), key, 'other-' || o, ends_at \
                      FROM (SELECT * FROM event_tickets LIMIT 1) one, generate_series(1, 3) o, generate_series(1, 2500) n";
     sqlx::raw_sql(of_others).execute(&mut rows).await.unwrap();
-    for answer in statuses().await {
+    for answer in answers(OTHER_KEY).await {
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{}", answer.text());
     }
     rows.close().await.unwrap();
