@@ -76,10 +76,13 @@ struct StatsBody<'a> {
     samples: Vec<Sample>,
     /// The last sample of each replica, if it was requested; null while Redis can't be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
-    replicas: Option<Option<Vec<Map<String, Value>>>>,
+    replicas: Option<ReplicaList>,
     #[serde(flatten)]
     current: Current<'a>,
 }
+
+/// The last sample of each replica; none: Redis can't be reached.
+type ReplicaList = Option<Vec<Map<String, Value>>>;
 
 /// What a replica writes of itself for the others, which add its name.
 #[derive(Serialize)]
@@ -169,11 +172,8 @@ struct Recent<'a> {
 
 pub(super) async fn stats(State(stats): State<Stats>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    let mut parameters = form_urlencoded::parse(query.as_bytes());
-    let replicas = match parameters.any(|(name, value)| (&*name, &*value) == ("replicas", "all")) {
-        true => Some(stats.replicas().await),
-        false => None,
-    };
+    let has_all = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "replicas" && value == "all");
+    let replicas = if has_all { Some(stats.replicas().await) } else { None };
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, stats.whole(Timestamp::now(), replicas)).into_response()
 }
@@ -210,7 +210,7 @@ impl Stats {
     }
 
     /// The last sample of each replica; none: Redis can't be reached.
-    async fn replicas(&self) -> Option<Vec<Map<String, Value>>> {
+    async fn replicas(&self) -> ReplicaList {
         let Some(shared) = &self.sources.shared else {
             let activity = json(&self.activity(self.samples.all().last()));
             return Some(
@@ -226,7 +226,7 @@ impl Stats {
         Activity { started, version: env!("CARGO_PKG_VERSION"), subscribers, sample }
     }
 
-    fn whole(&self, now: Timestamp, replicas: Option<Option<Vec<Map<String, Value>>>>) -> String {
+    fn whole(&self, now: Timestamp, replicas: Option<ReplicaList>) -> String {
         let (entries, _) = self.sources.usage_recorder.recent(0);
         json(&StatsBody {
             time: written(now),

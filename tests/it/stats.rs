@@ -62,14 +62,33 @@ async fn only_keys_with_the_scope_can_read_statistics_without_a_rate_limit() {
     }
     for _ in 0..3 {
         let stats = stats(&server).await;
-        let expected =
-            ["configuration", "limits", "recent", "samples", "started", "subscribers", "time", "upstreams", "version"];
+        let expected = [
+            "configuration",
+            "limits",
+            "liveReplicas",
+            "recent",
+            "replica",
+            "samples",
+            "started",
+            "subscribers",
+            "time",
+            "upstreams",
+            "version",
+        ];
         assert_eq!(names(&stats), expected);
         assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!((stats["replica"].as_str().unwrap().len(), &stats["liveReplicas"]), (16, &json!(1)));
         let [started, time] =
             ["started", "time"].map(|name| stats[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
         assert!(started <= time);
     }
+    // Without Redis, this one is all.
+    let request = Request::new("GET", "/api/stats?replicas=all").bearer(WATCHER);
+    let all = server.ask(&request).await.json();
+    let replicas = all["replicas"].as_array().unwrap();
+    assert_eq!(replicas.len(), 1);
+    assert_eq!(names(&replicas[0]), ["replica", "sample", "started", "subscribers", "version"]);
+    assert_eq!((&replicas[0]["replica"], &replicas[0]["started"]), (&all["replica"], &all["started"]));
     server.stop().await;
 }
 

@@ -6,52 +6,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use petstream::config::RedisConfig;
-use petstream::http::client::system_tls;
-use petstream::shared::redis::{CALL_TIMEOUT, CallResult, ConnectionTask, Observer, OpenError, Redis, RedisError};
-use petstream::shared::redis::{RedisState, Unobserved};
+use petstream::shared::redis::{CALL_TIMEOUT, CallResult, ConnectionTask, Observer, RedisError, Unobserved};
 use redis::{Script, cmd, pipe};
 use test_support::servers::redis::{PASSWORD, Redis as Server};
-use test_support::soon;
 use test_support::tls::Authority;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+
+use crate::client::{Client, open, open_observed};
 
 /// What a call takes beside its timeout on a busy machine, far below a second timeout.
 const SLACK: Duration = Duration::from_millis(45);
-
-/// A client and its task, which ends with it.
-struct Client {
-    redis: Redis,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn open(url: &str) -> Result<Client, OpenError> {
-    open_observed(url, Arc::new(Unobserved)).await
-}
-
-async fn open_observed(url: &str, observer: Arc<dyn Observer>) -> Result<Client, OpenError> {
-    let config = RedisConfig::new(url.parse().unwrap());
-    let (redis, task) = ConnectionTask::open(&config, &system_tls().unwrap(), observer).await?;
-    Ok(Client { redis, task: tokio::spawn(task.run(CancellationToken::new())) })
-}
-
-impl Client {
-    async fn increment(&self, key: &str) -> Result<u64, RedisError> {
-        self.redis.call(cmd("INCR").arg(self.redis.key(key))).await
-    }
-
-    async fn is(&self, up: bool) {
-        let mut state = self.redis.state();
-        soon("the state of Redis", state.wait_for(|state| (*state == RedisState::Up) == up)).await.unwrap();
-    }
-}
 
 /// Counts calls by result, and reconnects.
 #[derive(Default)]
@@ -236,8 +200,7 @@ async fn rediss_is_encrypted_and_trusts_the_given_authorities_only() {
     let server = Server::start_with_tls(&authority).await;
     let config = RedisConfig::new(server.url().parse().unwrap());
     let trusting = Arc::clone(authority.connector(None).config());
-    let (redis, task) = ConnectionTask::open(&config, &trusting, Arc::new(Unobserved)).await.unwrap();
-    let client = Client { redis, task: tokio::spawn(task.run(CancellationToken::new())) };
+    let client = Client::start(ConnectionTask::open(&config, &trusting, Arc::new(Unobserved)).await.unwrap());
     assert_eq!(client.increment("n").await, Ok(1));
     let error = open(&server.url()).await.err().expect("an unknown authority").to_string();
     assert!(error.contains("certificate") && error.contains("SSL_CERT_FILE"), "{error}");

@@ -1,6 +1,7 @@
 //! The tests of each row, and the declarations of its numbers.
 
 mod clients;
+mod replicas;
 mod store;
 mod upstreams;
 
@@ -43,6 +44,7 @@ pub(super) fn drivers() -> Vec<Driver> {
         store::pets(),
         upstreams::upstreams(),
         upstreams::records(),
+        replicas::redis(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -62,7 +62,19 @@ export interface Configuration {
   readonly needsRestart: readonly string[];
 }
 
+/** The last sample of a replica. Another version of the server may leave parts out. */
+export interface Replica {
+  readonly replica: string;
+  readonly started?: string;
+  readonly version?: string;
+  readonly subscribers?: number;
+  readonly sample?: Sample | null;
+}
+
 interface CurrentStats {
+  /** The name of the replica that answers, and the number of replicas. */
+  readonly replica: string;
+  readonly liveReplicas: number;
   readonly upstreams: readonly Upstream[];
   readonly limits: readonly Refusals[];
   readonly recent: readonly RecentRequest[];
@@ -72,6 +84,8 @@ interface CurrentStats {
 type Tick = CurrentStats & { readonly sample: Sample };
 type StatsSnapshot = CurrentStats & {
   readonly samples: readonly Sample[];
+  /** Null while Redis can't be reached. */
+  readonly replicas: readonly Replica[] | null;
   readonly started: string;
   readonly version: string;
 };
@@ -89,7 +103,16 @@ const SILENCE_TIMEOUT = 5_000;
 export class Stats {
   samples: Sample[] = [];
   recent: RecentRequest[] = [];
-  current: Omit<CurrentStats, "recent"> = { upstreams: [], limits: [], subscribers: 0, configuration: null };
+  current: Omit<CurrentStats, "recent"> = {
+    replica: "",
+    liveReplicas: 1,
+    upstreams: [],
+    limits: [],
+    subscribers: 0,
+    configuration: null,
+  };
+  /** None while they are not known. */
+  replicas: readonly Replica[] = [];
   server: { readonly started: string; readonly version: string } | null = null;
   /** Why the last request failed. */
   error: string | null = null;
@@ -109,7 +132,9 @@ export class Stats {
     this.unlisten = model?.listen("stats", (data) => this.tick(data as Tick)) ?? (() => {});
     void this.load();
     this.timer = setInterval(() => {
-      if (Date.now() - this.lastTick > SILENCE_TIMEOUT && this.isVisible()) void this.load();
+      // Ticks have the activity of one replica.
+      const isIncomplete = this.current.liveReplicas > 1 || Date.now() - this.lastTick > SILENCE_TIMEOUT;
+      if (isIncomplete && this.isVisible()) void this.load();
     }, POLL_INTERVAL);
   }
 
@@ -131,7 +156,8 @@ export class Stats {
     if (this.isLoading) return;
     this.isLoading = true;
     try {
-      const snapshot = await this.session.json<StatsSnapshot>("api/stats");
+      const snapshot = await this.session.json<StatsSnapshot>("api/stats?replicas=all");
+      this.replicas = snapshot.replicas ?? [];
       this.server = { started: snapshot.started, version: snapshot.version };
       this.error = null;
       this.merge(snapshot, snapshot.samples);

@@ -1,6 +1,6 @@
 import { arrange, h } from "../dom.ts";
-import { duration, humanize, number, time } from "../format.ts";
-import type { RecentRequest, Refusals, Upstream } from "./data.ts";
+import { dateTime, duration, humanize, number, time } from "../format.ts";
+import type { RecentRequest, Refusals, Replica, Upstream } from "./data.ts";
 
 type Cells = readonly (string | Node)[];
 
@@ -61,6 +61,32 @@ class Table<T> {
 
 function badge(text: string, tone: "good" | "busy" | "bad" | "plain", title = ""): HTMLElement {
   return h("span", { class: "badge", "data-tone": tone, title: title || null, text });
+}
+
+export function replicas(): Table<Replica> {
+  const columns = [
+    "Replica",
+    "Version",
+    "Running since",
+    "Requests a second",
+    "Streams",
+    "Tokens out a second",
+    "Event streams",
+  ];
+  const none = "What the other replicas do is not known: Redis can't be reached.";
+  return new Table("Replicas", "replicas", columns, 3, none, ({ replica, version, started, subscribers, sample }) => {
+    const shown = (value: number | undefined): string => (value === undefined ? "–" : number(value));
+    const cells = [
+      replica,
+      version ?? "–",
+      started === undefined ? "–" : dateTime(started),
+      shown(sample?.requests),
+      shown(sample?.streams),
+      shown(sample?.completionTokens),
+      shown(subscribers),
+    ];
+    return { name: replica, cells };
+  });
 }
 
 export function upstreams(): Table<Upstream> {

@@ -5,7 +5,7 @@ import { type Context, throttleToFrames, type View } from "../view.ts";
 import { CHARTS, Chart } from "./charts.ts";
 import { ConfigurationNotice } from "./configuration.ts";
 import { Stats } from "./data.ts";
-import { limits, recent, upstreams } from "./tables.ts";
+import { limits, recent, replicas, upstreams } from "./tables.ts";
 
 /** The proxy's statistics, second by second. */
 export const traffic: View = {
@@ -23,7 +23,7 @@ export const traffic: View = {
       return () => {};
     }
     const charts = CHARTS.map((spec) => new Chart(spec));
-    const tables = { upstreams: upstreams(), limits: limits(), recent: recent() };
+    const tables = { replicas: replicas(), upstreams: upstreams(), limits: limits(), recent: recent() };
     const summary = h("p", { class: "muted", id: "traffic-line", text: "Loading…" });
     const notice = new ConfigurationNotice();
     root.append(
@@ -32,19 +32,24 @@ export const traffic: View = {
       h("div", { class: "charts" }, ...charts.map(({ element }) => element)),
       h("div", { class: "pair" }, tables.upstreams.element, tables.limits.element),
       tables.recent.element,
+      tables.replicas.element,
     );
     const draw = (): void => {
       for (const chart of charts) chart.draw(stats.samples);
       tables.upstreams.draw(stats.current.upstreams);
       tables.limits.draw(stats.current.limits.filter(({ refused }) => refused > 0));
       tables.recent.draw(stats.recent);
+      const { liveReplicas } = stats.current;
+      tables.replicas.element.hidden = liveReplicas < 2;
+      tables.replicas.draw(stats.replicas);
       notice.draw(stats.current.configuration);
       const { server, error, current } = stats;
       if (error !== null) setText(summary, error);
       else if (server !== null) {
+        const which = liveReplicas < 2 ? "" : `, replica ${current.replica}, one of ${liveReplicas}`;
         setText(
           summary,
-          `petstream ${server.version}, running since ${dateTime(server.started)} · ${count(current.subscribers, "event stream")}`,
+          `petstream ${server.version}${which}, running since ${dateTime(server.started)} · ${count(current.subscribers, "event stream")}`,
         );
       }
     };

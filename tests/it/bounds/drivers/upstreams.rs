@@ -96,10 +96,12 @@ pub(super) fn records() -> Vec<Driver> {
                 ("24 outcomes", Constant("src/telemetry/metrics/target.rs", "const MAX_OUTCOMES: usize = 24;")),
                 ("16 pairs", Constant("src/telemetry/metrics/handle.rs", "const MAX_REFUSALS: usize = 16;")),
                 ("8 reasons", Constant("src/telemetry/metrics/handle.rs", "const MAX_ENGINE_REFUSALS: usize = 8;")),
+                ("8 results", Constant("src/telemetry/metrics/redis.rs", "const MAX_RESULTS: usize = 8;")),
             ],
             &[
                 ("src/telemetry/metrics/tests.rs", "each_label_has_a_bounded_number_of_values_and_one_for_all_others"),
                 ("src/telemetry/metrics/tests.rs", "the_number_of_series_is_bounded"),
+                ("src/telemetry/metrics/tests.rs", "redis_has_metrics_once_it_is_used"),
             ],
         ),
         driver(
