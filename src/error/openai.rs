@@ -11,7 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::bound::Exceeded;
-use crate::limiter::{Limit, RateLimited};
+use crate::limiter::{Cause, Limit, RateLimited};
 use crate::offload::OffloadError;
 use crate::responder::ResponderError;
 use crate::upstream::{Deadline, Failure, Refusal};
@@ -240,6 +240,13 @@ impl From<ResponderError> for ApiError {
 
 impl From<&RateLimited> for ApiError {
     fn from(limited: &RateLimited) -> Self {
+        if limited.cause == Cause::Unavailable {
+            let code = Some("rate_limits_unavailable");
+            let text = limited.to_string();
+            let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, text);
+            error.retry_after = limited.retry_after.map(whole_ms);
+            return error;
+        }
         let kind = if limited.what == Limit::Tokens { "tokens" } else { "requests" };
         let mut error =
             Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
