@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 mod client;
+mod exchange;
 mod heartbeats;
+mod leases;
 mod notifications;
 mod redis;
 mod shared_state;
