@@ -110,7 +110,10 @@ impl fmt::Display for RateLimited {
             Limit::Streams => "concurrent streams",
         };
         if self.cause == Cause::Unavailable {
-            return write!(f, "The rate limits of {owner} on {what} can't be checked at the moment. Please try again soon.");
+            return write!(
+                f,
+                "The rate limits of {owner} on {what} can't be checked at the moment. Please try again soon."
+            );
         }
         match self.retry_after {
             None => {

@@ -161,7 +161,7 @@ async fn a_redis_that_hangs_or_is_gone_is_not_waited_for() {
         if hangs {
             server.resume();
         } else {
-            server.restart().await;
+            server.launch().await;
         }
         for replica in &replicas {
             replica.is("shared").await;

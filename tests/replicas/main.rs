@@ -5,6 +5,7 @@ mod client;
 mod exchange;
 mod heartbeats;
 mod leases;
+mod limits;
 mod notifications;
 mod redis;
 mod shared_state;

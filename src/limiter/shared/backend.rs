@@ -55,12 +55,7 @@ impl RedisBackend {
         Self { redis, script: Script::new(SCRIPT), boot }
     }
 
-    async fn exchange(
-        &self,
-        replica: &str,
-        boot: bool,
-        exchanges: &[(&str, &Exchange)],
-    ) -> Result<Answer, RedisError> {
+    async fn exchange(&self, replica: &str, boot: bool, exchanges: &[(&str, &Exchange)]) -> Result<Answer, RedisError> {
         if boot {
             // The time of Redis, by which all replicas judge the age.
             let (seconds, micros): (u64, u64) = self.redis.call(&cmd("TIME")).await?;
@@ -104,7 +99,8 @@ fn parse(values: &[Value], exchanges: usize) -> Option<Answer> {
     }
     let boot = Option::<u64>::from_redis_value_ref(boot).ok()?;
     let (seconds, micros) = <(u64, u64)>::from_redis_value_ref(time).ok()?;
-    let reply = |value| <(i64, i64, String, i64)>::from_redis_value_ref(value).ok().and_then(|reply| Reply::new(&reply));
+    let reply =
+        |value| <(i64, i64, String, i64)>::from_redis_value_ref(value).ok().and_then(|reply| Reply::new(&reply));
     let replies = replies.iter().map(reply).collect::<Option<_>>()?;
     Some(Answer { boot, now: seconds * 1_000_000 + micros, replies })
 }

@@ -14,7 +14,7 @@ use super::backend::Answer;
 use super::lease::{Begun, Purpose};
 use super::mode::Mode;
 use super::scope::Scope;
-use super::shared_limits::SharedLimits;
+use super::shared_limits::{RECOVERY, SharedLimits};
 use crate::shared::redis::RedisError;
 
 /// Time between two reports of what is held and owed.
@@ -30,8 +30,6 @@ const MAX_DUE: usize = 5_000;
 const MAX_RECOVERED: usize = 20_000;
 /// An answer that takes longer is an outage: requests stop waiting before their own time is over.
 const SLOW: Duration = Duration::from_millis(40);
-/// Time after a loss of data in which replicas report what was used: each notices the loss within a tick.
-const RECOVERY: Duration = Duration::from_millis(1_500);
 
 /// See the module.
 pub struct ExchangeTask {

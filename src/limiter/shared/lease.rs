@@ -26,7 +26,7 @@ const PERMIT_SPACING: u64 = 20 * MS;
 /// A piece is what is spent in so many seconds.
 const PIECE_SECONDS: u64 = 2;
 /// All replicas together hold at most one part in so many of a limit.
-const PARTS: u64 = 8;
+pub(super) const PARTS: u64 = 8;
 const MS: u64 = 1_000_000;
 
 /// See the module. Times are nanoseconds of the limiter's clock.
@@ -216,6 +216,11 @@ impl Lease {
         self.known.map_or(0, |known| if self.regains { known.refilled(self.limit, now).used } else { known.used })
     }
 
+    /// Whether the shared state was seen so lately that a replica that was busy meanwhile has used little.
+    pub(super) fn knows_use(&self, now: u64) -> bool {
+        self.known.is_some_and(|known| now < known.at.saturating_add(VALID))
+    }
+
     /// Begins an exchange. `open` is the number of permits in use.
     pub(super) fn begin(&mut self, purpose: Purpose, number: u64, replicas: u64, open: u64, now: u64) -> Begun {
         self.lapse(now);
@@ -318,7 +323,13 @@ impl Lease {
         let held = u64::try_from(self.held).unwrap_or(0);
         let is_idle = now.saturating_sub(self.spent_at) >= IDLE;
         match self.regains {
-            true if is_idle => if held > 1 { held } else { 0 },
+            true if is_idle => {
+                if held > 1 {
+                    held
+                } else {
+                    0
+                }
+            }
             false if is_idle || self.scarce => held,
             // Estimates were larger than what was used, or many streams have ended.
             _ if held > piece.saturating_mul(2) => held - piece,
@@ -330,9 +341,7 @@ impl Lease {
     fn wait_for(&self, missing: u64, now: u64) -> Option<Duration> {
         let spacing = Duration::from_nanos(self.not_before.saturating_sub(now));
         let known = self.known.filter(|known| self.regains && now < known.at.saturating_add(FRESH));
-        let over = known.map_or(0, |known| {
-            known.refilled(self.limit, now).used + units(missing) - units(self.limit)
-        });
+        let over = known.map_or(0, |known| known.refilled(self.limit, now).used + units(missing) - units(self.limit));
         let wait = time_to_gain(over, self.limit).max(spacing);
         (!wait.is_zero()).then_some(wait)
     }

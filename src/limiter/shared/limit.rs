@@ -73,7 +73,7 @@ impl SharedLimit {
             Verdict::Unknown => {
                 let (limits, scope) = (self.limits.clone(), Arc::clone(&self.scope));
                 Err(Stop::Unknown(Missing { limits, scope, tokens }))
-            },
+            }
         }
     }
 

@@ -18,11 +18,11 @@ mod exchange;
 mod exchanger;
 mod lease;
 mod limit;
+mod mode;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod model_backend;
-mod mode;
 mod open;
 mod outage;
 mod pace;

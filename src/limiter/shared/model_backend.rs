@@ -89,7 +89,8 @@ impl ModelBackend {
             if boot {
                 began.get_or_insert(now);
             }
-            let replies = exchanges.iter().map(|(name, exchange)| model.exchange(name, replica, exchange, now)).collect();
+            let replies =
+                exchanges.iter().map(|(name, exchange)| model.exchange(name, replica, exchange, now)).collect();
             Answer { boot: *began, now, replies }
         };
         if fault == Fault::LosesAnswers {

@@ -17,31 +17,40 @@ pub(super) struct Outage {
     counted: Level,
 }
 
+/// What a share is of.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// Tokens a minute, of all replicas.
+    pub(super) limit: u64,
+    /// Units of it that are used, as far as is known. A new outage begins with a share that is as much used.
+    pub(super) used: i128,
+    /// The share is one of so many parts.
+    pub(super) parts: u64,
+    /// Whether the share stays as it was at the beginning of the outage.
+    pub(super) stays: bool,
+}
+
 /// The share of a limit, a minute: the limit divided by the number of replicas, and at least one.
 pub(super) fn share_of(limit: u64, replicas: u64) -> u64 {
     (limit / replicas.max(1)).max(1)
 }
 
 impl Outage {
-    /// Takes `tokens` of the share of `limit` among `replicas`. In a new outage the share is as much used as the whole
-    /// limit was: `used` units.
-    pub(super) fn take(
-        &mut self,
-        tokens: u64,
-        number: u64,
-        (limit, used, replicas): (u64, i128, u64),
-        now: u64,
-    ) -> Result<(), Duration> {
-        let limit = share_of(limit, replicas);
-        if self.number != number {
+    /// Takes `tokens` of the share.
+    pub(super) fn take(&mut self, tokens: u64, number: u64, terms: &Terms, now: u64) -> Result<(), Duration> {
+        let is_new = self.number != number;
+        if is_new {
             let uncounted = self.uncounted(now);
-            let counted = used / i128::from(replicas.max(1));
+            let counted = terms.used / i128::from(terms.parts.max(1));
             self.number = number;
             self.counted = Level { used: counted, at: now };
             self.share = Level { used: counted + uncounted, at: now };
         }
-        self.limit = limit;
+        if is_new || !terms.stays {
+            self.limit = share_of(terms.limit, terms.parts);
+        }
         self.refill(now);
+        let limit = self.limit;
         let over = self.share.used + units(tokens) - units(limit);
         if over > 0 {
             return Err(time_to_gain(over, limit));

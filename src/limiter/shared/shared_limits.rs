@@ -11,13 +11,15 @@ use tokio::time::{Instant, timeout_at};
 use super::super::clock::Clock;
 use super::backend::Backend;
 use super::exchange::VERSION;
-use super::lease::Spend;
+use super::lease::{PARTS, Spend};
 use super::mode::{CurrentMode, Mode};
-use super::outage::share_of;
+use super::outage::{Terms, share_of};
 use super::scope::Scope;
 use crate::config::OnFailure;
 use crate::telemetry::metrics::LeaseMetrics;
 
+/// Time after a loss of data in which replicas report what was used: each notices the loss within a second.
+pub(super) const RECOVERY: Duration = Duration::from_millis(1_500);
 /// Most limits that wait for an exchange at once. Requests that would need one more are refused.
 const MAX_QUEUED: usize = 4_096;
 
@@ -118,7 +120,7 @@ impl SharedLimits {
         let mode = self.mode();
         let mut lease = scope.lease();
         let spend = lease.spend(tokens, now);
-        let (number, share_only) = match (mode, spend) {
+        let (number, recovers) = match (mode, spend) {
             (_, Spend::Done) => {
                 if let Some(open) = scope.open() {
                     open.fetch_add(1, Ordering::AcqRel);
@@ -138,8 +140,8 @@ impl SharedLimits {
             (Mode::Recovery(number), _) => (number, true),
         };
         let replicas = match self.0.on_failure {
-            OnFailure::Allow if !share_only => 1,
-            OnFailure::Refuse if !share_only => return self.unavailable(),
+            OnFailure::Allow if !recovers => 1,
+            OnFailure::Refuse if !recovers => return self.unavailable(),
             OnFailure::Share | OnFailure::Allow | OnFailure::Refuse => self.replicas(),
         };
         let limit = lease.limit();
@@ -151,9 +153,11 @@ impl SharedLimits {
             }
             lease.note_unreported();
         } else {
-            let used = lease.used(now);
-            if let Err(wait) = lease.outage.take(tokens, number, (limit, used, replicas), now) {
-                return Verdict::UsedUp(wait);
+            // While others report what they used, a replica that can't know of it admits little.
+            let parts = if recovers && !lease.knows_use(now) { replicas.saturating_mul(PARTS) } else { replicas };
+            let terms = Terms { limit, used: lease.used(now), parts, stays: recovers };
+            if let Err(wait) = lease.outage.take(tokens, number, &terms, now) {
+                return Verdict::UsedUp(if recovers { wait.min(RECOVERY) } else { wait });
             }
         }
         self.list(scope, &mut lease.listed);

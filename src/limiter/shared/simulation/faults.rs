@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::super::model_backend::Fault;
 use super::super::mode::Mode;
+use super::super::model_backend::Fault;
 use super::world::{Ideal, Seed, World, limits, take};
 use crate::config::{OnFailure, RateLimits};
 use crate::limiter::Cause;
@@ -92,6 +92,29 @@ async fn data_that_redis_has_lost_is_reported_again() {
         traffic(&world, all, own, &ideal, &mut draw, 20_000).await;
         let bound = limit / 8 + limit / 60 + 3;
         assert!(ideal.over() <= bound, "seed {seed}: {} beyond {limit}, bound {bound}", ideal.over());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_has_not_used_a_key_admits_an_eighth_while_lost_data_is_reported() {
+    for limit in [8, 100, 2_400] {
+        let world = World::new(3, NONE, OnFailure::Share).await;
+        let (own, ideal) = (limits(limit as u32, 0, 0), Ideal::full(limit));
+        while world.replicas[0].request("a", own).await.is_ok() {
+            ideal.spend(1);
+        }
+        world.server.flush();
+        let flushed = Instant::now();
+        while flushed.elapsed() < Duration::from_secs(5) {
+            for replica in &world.replicas[1..] {
+                while replica.request("a", own).await.is_ok() {
+                    ideal.spend(1);
+                }
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        let bound = limit / 8 + limit / 60 + 3;
+        assert!(ideal.over() <= bound, "{} beyond {limit}, bound {bound}", ideal.over());
     }
 }
 

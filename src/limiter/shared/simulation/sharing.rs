@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::world::{Ideal, Seed, World, limits, take};
 use crate::config::{OnFailure, RateLimits};
-use crate::limiter::LimitOwner;
+use crate::limiter::{Cause, LimitOwner};
 
 const NONE: RateLimits = RateLimits { requests_per_minute: None, tokens_per_minute: None, concurrent_streams: None };
 
@@ -209,6 +209,18 @@ async fn other_limits_take_effect_and_what_is_used_stays_used() {
         Ok(_) => None,
     };
     assert_eq!(refused.unwrap().owner, LimitOwner::Total);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_would_need_more_exchanges_than_can_wait_are_refused() {
+    let world = World::new(1, NONE, OnFailure::Share).await;
+    let names: Vec<_> = (0..4_200).map(|key| format!("key {key}")).collect();
+    let all = names.iter().map(|name| world.replicas[0].request(name, limits(60, 0, 0)));
+    let refused: Vec<_> = join_all(all).await.into_iter().filter_map(Result::err).collect();
+    // The causes of 429 and 503.
+    assert!(refused.iter().all(|limited| limited.cause == Cause::Unavailable && limited.retry_after.is_some()));
+    assert_eq!(refused.len(), 4_200 - 4_096);
+    assert!(world.replicas[0].request("key 4199", limits(60, 0, 0)).await.is_ok(), "a moment later");
 }
 
 #[tokio::test(start_paused = true)]
