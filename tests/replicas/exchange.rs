@@ -1,6 +1,6 @@
 //! The script of shared limits against its model in Rust, which the simulations use: the same answers, bit by bit.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the client of Redis uses the rest")]
 #[path = "../../src/limiter/shared/exchange.rs"]
 mod exchange;
 #[path = "../../src/limiter/shared/model.rs"]

@@ -31,7 +31,7 @@ async fn traffic(world: &World, replicas: &[usize], own: RateLimits, ideal: &Ide
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_redis_admits_no_more_than_the_limit() {
-    for seed in 0..16 {
+    for seed in 0..8 {
         let mut draw = Seed(seed);
         let limit = 100 + draw.below(3_000);
         let world = World::new(3, NONE, OnFailure::Share).await;
@@ -52,7 +52,7 @@ async fn an_outage_of_redis_admits_no_more_than_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_is_cut_off_admits_its_share_only() {
-    for seed in 0..16 {
+    for seed in 0..8 {
         let mut draw = Seed(seed);
         let limit = 90 + draw.below(3_000);
         let world = World::new(3, NONE, OnFailure::Share).await;
@@ -74,7 +74,7 @@ async fn a_replica_that_is_cut_off_admits_its_share_only() {
 
 #[tokio::test(start_paused = true)]
 async fn data_that_redis_has_lost_is_reported_again() {
-    for seed in 0..24 {
+    for seed in 0..12 {
         let mut draw = Seed(seed);
         let limit = 60 + draw.below(6_000);
         let world = World::new(3, NONE, OnFailure::Share).await;

