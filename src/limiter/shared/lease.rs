@@ -54,6 +54,8 @@ pub(super) struct Lease {
     /// Whether the limit is so small that pieces are single tokens.
     scarce: bool,
     demand: Demand,
+    /// The number of exchanges that took over what was demanded.
+    round: u64,
     /// Whether an exchange is queued.
     pub(super) queued: bool,
     /// Whether an exchange is under way.
@@ -120,6 +122,7 @@ impl Lease {
             piece: 1,
             scarce: true,
             demand: Demand::default(),
+            round: 0,
             queued: false,
             under_way: false,
             listed: false,
@@ -204,11 +207,18 @@ impl Lease {
         self.piece >= 4 && left * 4 <= self.piece && !self.queued && !self.under_way && self.wait_for(1, now).is_none()
     }
 
-    /// Notes that a request waits for `tokens`.
-    pub(super) fn demand(&mut self, tokens: u64) {
-        let missing = tokens.saturating_sub(u64::try_from(self.held).unwrap_or(0)).max(1);
-        let least = if self.demand.most == 0 { missing } else { self.demand.least.min(missing) };
-        self.demand = Demand { least, most: self.demand.most.saturating_add(missing) };
+    /// Notes that a request waits for `tokens`, until [`Lease::undemand`] with the number that this returns.
+    pub(super) fn demand(&mut self, tokens: u64) -> u64 {
+        let least = if self.demand.most == 0 { tokens } else { self.demand.least.min(tokens) };
+        self.demand = Demand { least, most: self.demand.most.saturating_add(tokens) };
+        self.round
+    }
+
+    /// The request does not wait any more. What an exchange was begun with is not changed by it.
+    pub(super) fn undemand(&mut self, tokens: u64, round: u64) {
+        if self.round == round {
+            self.demand.most = self.demand.most.saturating_sub(tokens);
+        }
     }
 
     /// Units that are used of the shared limit, as far as is known, with what all replicas hold.
@@ -243,12 +253,13 @@ impl Lease {
         }
         let held = u64::try_from(self.held).unwrap_or(0);
         let demand = std::mem::take(&mut self.demand);
+        self.round += 1;
         let most = match purpose {
             Purpose::Leave | Purpose::Recover => 0,
             _ if now < self.not_before => 0,
             // Without a request that waits, only a piece of which a part was spent is filled up.
             Purpose::Take if demand.most == 0 && (!fills || held * 4 > piece) => 0,
-            Purpose::Take => demand.most.max(piece.saturating_sub(held)),
+            Purpose::Take => demand.most.max(piece).saturating_sub(held),
         };
         let floor = match (purpose, self.known) {
             (Purpose::Recover, Some(known)) if self.regains => known.refilled(self.limit, now).used as f64 / 1_000.0,
@@ -262,7 +273,7 @@ impl Lease {
             regains: self.regains,
             held: held.saturating_add(open),
             delta: if self.regains { charge.saturating_sub_unsigned(returned) } else { 0 },
-            least: demand.least.max(1),
+            least: demand.least.saturating_sub(held).max(1),
             most,
             floor,
         };

@@ -244,14 +244,18 @@ impl Missing {
     /// Waits for the exchange until `deadline`. False: there is none, or no answer in time.
     pub(in crate::limiter) async fn exchanged(&self, deadline: Instant) -> bool {
         let Self { limits, scope, tokens } = self;
+        if limits.mode() != Mode::Shared {
+            return false;
+        }
         // Before the queue: no answer is missed.
         let answered = scope.answered().notified();
-        let is_queued = {
+        let (is_queued, round) = {
             let mut lease = scope.lease();
-            lease.demand(*tokens);
-            std::mem::replace(&mut lease.queued, true)
+            let round = lease.demand(*tokens);
+            (std::mem::replace(&mut lease.queued, true), round)
         };
-        let can_wait = limits.mode() == Mode::Shared && (is_queued || limits.enqueue(scope));
-        can_wait && timeout_at(deadline, answered).await.is_ok()
+        let is_answered = (is_queued || limits.enqueue(scope)) && timeout_at(deadline, answered).await.is_ok();
+        scope.lease().undemand(*tokens, round);
+        is_answered
     }
 }
