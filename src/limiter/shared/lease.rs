@@ -334,13 +334,8 @@ impl Lease {
         let held = u64::try_from(self.held).unwrap_or(0);
         let is_idle = now.saturating_sub(self.spent_at) >= IDLE;
         match self.regains {
-            true if is_idle => {
-                if held > 1 {
-                    held
-                } else {
-                    0
-                }
-            }
+            true if is_idle && held > 1 => held,
+            true if is_idle => 0,
             false if is_idle || self.scarce => held,
             // Estimates were larger than what was used, or many streams have ended.
             _ if held > piece.saturating_mul(2) => held - piece,
