@@ -34,13 +34,16 @@ impl<T: Send + 'static> Blocked<T> {
 async fn repeat<T>(mut stop: Stop, mut attempt: impl FnMut(bool) -> Result<T, Stop>) -> Result<T, RateLimited> {
     let deadline = Instant::now() + MAX_WAIT;
     loop {
-        let may_wait = match stop {
+        let missing = match stop {
             Stop::Limited(limited) => return Err(limited),
-            Stop::Unknown(missing) => missing.exchanged(deadline).await,
+            Stop::Unknown(missing) => missing,
         };
+        let may_wait = missing.exchanged(deadline).await;
         stop = match attempt(may_wait) {
             Ok(value) => return Ok(value),
             Err(stop) => stop,
         };
+        // Not before the attempt, which spends what was kept for it.
+        drop(missing);
     }
 }

@@ -54,6 +54,9 @@ pub(super) struct Lease {
     /// Whether the limit is so small that pieces are single tokens.
     scarce: bool,
     demand: Demand,
+    /// Tokens that requests wait for, also after the exchange that granted them: they are not given back as idle before
+    /// the requests have run.
+    awaited: u64,
     /// The number of exchanges that took over what was demanded.
     round: u64,
     /// Whether an exchange is queued.
@@ -122,6 +125,7 @@ impl Lease {
             piece: 1,
             scarce: true,
             demand: Demand::default(),
+            awaited: 0,
             round: 0,
             queued: false,
             under_way: false,
@@ -205,6 +209,16 @@ impl Lease {
     pub(super) fn is_low(&self, now: u64) -> bool {
         let left = u64::try_from(self.held).unwrap_or(0);
         self.piece >= 4 && left * 4 <= self.piece && !self.queued && !self.under_way && self.wait_for(1, now).is_none()
+    }
+
+    /// Keeps `tokens` for a request that has to wait, until [`Lease::unawait`].
+    pub(super) fn await_tokens(&mut self, tokens: u64) {
+        self.awaited = self.awaited.saturating_add(tokens);
+    }
+
+    /// The request has spent the tokens, or needs them no more.
+    pub(super) fn unawait(&mut self, tokens: u64) {
+        self.awaited = self.awaited.saturating_sub(tokens);
     }
 
     /// Notes that a request waits for `tokens`, until [`Lease::undemand`] with the number that this returns.
@@ -331,7 +345,7 @@ impl Lease {
 
     /// Tokens to give back. One token that lies idle is not worth an exchange: it lapses. A permit is.
     fn surplus(&self, piece: u64, now: u64) -> u64 {
-        let held = u64::try_from(self.held).unwrap_or(0);
+        let held = u64::try_from(self.held).unwrap_or(0).saturating_sub(self.awaited);
         let is_idle = now.saturating_sub(self.spent_at) >= IDLE;
         match self.regains {
             true if is_idle && held > 1 => held,

@@ -72,7 +72,7 @@ impl SharedLimit {
             Verdict::Unavailable => Err(self.limited(tokens, Some(UNAVAILABLE), Cause::Unavailable, now)),
             Verdict::Unknown => {
                 let (limits, scope) = (self.limits.clone(), Arc::clone(&self.scope));
-                Err(Stop::Unknown(Missing { limits, scope, tokens }))
+                Err(Stop::Unknown(Missing::new(limits, scope, tokens)))
             }
         }
     }

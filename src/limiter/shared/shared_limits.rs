@@ -233,14 +233,25 @@ impl SharedLimits {
     }
 }
 
-/// The tokens of a limit that only an exchange can tell of.
+/// The tokens of a limit that only an exchange can tell of. While it exists, they are kept for the request.
 pub(in crate::limiter) struct Missing {
-    pub(super) limits: SharedLimits,
-    pub(super) scope: Arc<Scope>,
-    pub(super) tokens: u64,
+    limits: SharedLimits,
+    scope: Arc<Scope>,
+    tokens: u64,
+}
+
+impl Drop for Missing {
+    fn drop(&mut self) {
+        self.scope.lease().unawait(self.tokens);
+    }
 }
 
 impl Missing {
+    pub(super) fn new(limits: SharedLimits, scope: Arc<Scope>, tokens: u64) -> Self {
+        scope.lease().await_tokens(tokens);
+        Self { limits, scope, tokens }
+    }
+
     /// Waits for the exchange until `deadline`. False: there is none, or no answer in time.
     pub(in crate::limiter) async fn exchanged(&self, deadline: Instant) -> bool {
         let Self { limits, scope, tokens } = self;

@@ -48,6 +48,30 @@ async fn no_more_streams_run_at_once_than_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn streams_of_more_keys_than_are_reported_in_a_second_stay_counted() {
+    let world = World::new(2, NONE, OnFailure::Share).await;
+    let own = limits(0, 0, 1);
+    let mut streams = Vec::new();
+    for key in 0..12_000 {
+        let admission = world.replicas[0].request(&format!("key {key}"), own).await.unwrap();
+        let allotment = take(&admission, true, 0).await;
+        streams.push(allotment.unwrap_or_else(|limited| panic!("key {key}: {limited:?}")));
+        if key % 1_000 == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let (before, began) = (world.server.calls(), Instant::now());
+    sleep(Duration::from_secs(20)).await;
+    let calls = world.server.calls() - before;
+    let most = 5_000 * (began.elapsed().as_secs() as usize + 1);
+    assert!(calls <= most, "{calls} exchanges in 20 seconds");
+    for key in (0..12_000).step_by(97) {
+        let admission = world.replicas[1].request(&format!("key {key}"), own).await.unwrap();
+        assert!(take(&admission, true, 0).await.is_err(), "key {key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_stream_after_the_other_is_admitted_on_any_replica() {
     let world = World::new(3, NONE, OnFailure::Share).await;
     let own = limits(0, 0, 1);
