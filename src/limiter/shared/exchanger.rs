@@ -111,7 +111,7 @@ impl ExchangeTask {
         first.append(&mut last);
         let owed = first.iter().map(|scope| scope.lease().owed()).sum();
         limits.0.metrics.in_use(first.len(), owed);
-        limits.0.metrics.mode_is(limits.mode().place());
+        limits.0.metrics.mode_is(limits.mode().place(), limits.outages());
         limits.put_back(first);
     }
 

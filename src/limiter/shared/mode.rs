@@ -45,6 +45,11 @@ impl CurrentMode {
         }
     }
 
+    /// The number of outages so far, the one of before the first answer not counted.
+    pub(super) fn outages(&self) -> u64 {
+        self.packed.load(Ordering::Acquire) >> 2
+    }
+
     /// Only one task changes it. An outage and the recovery after it have the same number.
     pub(super) fn set(&self, shared: bool, recovery: bool) {
         let packed = self.packed.load(Ordering::Acquire);

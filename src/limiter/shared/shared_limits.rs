@@ -94,6 +94,12 @@ impl SharedLimits {
         self.0.mode.get()
     }
 
+    /// The number of times that Redis did not answer in time, or had lost its data, after it had answered once.
+    #[must_use]
+    pub fn outages(&self) -> u64 {
+        self.0.mode.outages()
+    }
+
     /// Sets the number of live replicas as last known, this one included. It is never less than one.
     pub fn set_replicas(&self, live: u32) {
         self.0.replicas.store(u64::from(live.max(1)), Ordering::Relaxed);

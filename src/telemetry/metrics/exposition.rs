@@ -238,6 +238,8 @@ fn shared_limits(out: &mut Exposition<'_>, leases: &LeaseMetrics) -> fmt::Result
     out.plain_gauge("petstream_lease_owed_tokens", help, leases.owed.get())?;
     let help = "Limits of which this replica holds, owes or knows something, as of the last second";
     out.plain_gauge("petstream_leases", help, leases.listed.get())?;
+    let help = "Times that limits were not shared: Redis did not answer within 40 ms, or had lost its data";
+    out.plain_counter("petstream_limits_outages", help, leases.outages.get() as u64)?;
     let is_now = |(mode, name)| ([("mode", name)], i64::from(leases.mode.get() == mode));
     let modes = (0..).zip(LeaseMetrics::MODES).map(is_now);
     out.gauge("petstream_limits_mode", "Whether limits are shared by all replicas now: 1 for the mode", modes)

@@ -20,6 +20,8 @@ pub struct LeaseMetrics {
     pub(super) owed: Gauge,
     /// Limits of which something is held, owed or known to be used.
     pub(super) listed: Gauge,
+    /// Times that Redis did not answer in time, or had lost its data.
+    pub(super) outages: Gauge,
     /// The place of the mode in [`LeaseMetrics::MODES`].
     pub(super) mode: Gauge,
 }
@@ -50,8 +52,9 @@ impl LeaseMetrics {
         self.owed.set(usize::try_from(owed).unwrap_or(usize::MAX));
     }
 
-    /// Sets the mode: its place in [`LeaseMetrics::MODES`].
-    pub fn mode_is(&self, mode: usize) {
+    /// Sets the mode, its place in [`LeaseMetrics::MODES`], and the number of outages so far.
+    pub fn mode_is(&self, mode: usize, outages: u64) {
         self.mode.set(mode);
+        self.outages.set(usize::try_from(outages).unwrap_or(usize::MAX));
     }
 }

@@ -20,6 +20,14 @@ pub(super) fn redis() -> Vec<Driver> {
             ],
         ),
         driver(
+            "exchanges of limits with Redis in the background, each second",
+            [("5,000", Constant("src/limiter/shared/exchanger.rs", "const MAX_DUE: usize = 5_000;"))],
+            &[(
+                "src/limiter/shared/simulation/streams.rs",
+                "streams_of_more_keys_than_are_reported_in_a_second_stay_counted",
+            )],
+        ),
+        driver(
             "calls of Redis that wait for an answer; the time of each",
             [
                 ("1,024", Constant("src/shared/redis/client.rs", "const MAX_CALLS: usize = 1_024;")),
