@@ -13,7 +13,7 @@ use super::first_key::make_first_key;
 use super::generation::{CurrentServing, Generation};
 use super::listen::{InheritedSockets, Listener, Listeners};
 use super::reload::{InForce, Reloader, Shared};
-use super::replicas::{join_replicas, open_redis};
+use super::replicas::{join_replicas, open_limiter, open_redis, share_limits};
 use super::running::{Lifetime, Running};
 use super::secret_files::{self, SecretFiles};
 use super::server::Server;
@@ -24,7 +24,7 @@ use super::{config_watch, control};
 use crate::api::stats::{self, Stats};
 use crate::auth::sessions::Sessions;
 use crate::config::{Auth, Config, Loaded, Sources};
-use crate::limiter::{Clock, Limiter};
+use crate::limiter::{Clock, SharedLimits};
 use crate::middleware::authenticator::Authenticator;
 use crate::offload::Offload;
 use crate::shared::ReplicaId;
@@ -89,14 +89,14 @@ async fn begin(start: Start) -> Result<Running, AppError> {
     preload(config.page);
     let tasks = BackgroundTasks::default();
     let shutdown = tasks.shutdown.clone();
-    let Opened { adapters, authenticator, usage_writer } = open(&config, &clock, &tasks).await?;
+    let Opened { adapters, authenticator, usage_writer, limits } = open(&config, &clock, &tasks).await?;
     let store = adapters.store.clone();
     let keyring = authenticator.keyring().cloned();
 
     // The first generation.
     let generation = Generation {
         state: state::build(&config, &adapters, adapters.routes.get(), None)?,
-        limiter: Limiter::new(config.limits.total, clock),
+        limiter: open_limiter(config.limits.total, clock, limits).await,
         authenticator,
     };
     let files = SecretFiles::new(generation.authenticator.keyring(), &config.keys, &generation.state.routes);
@@ -145,13 +145,17 @@ struct Opened {
     adapters: Adapters,
     authenticator: Authenticator,
     usage_writer: JoinHandle<()>,
+    /// None without Redis.
+    limits: Option<SharedLimits>,
 }
 
 /// Opens the adapters, and starts the tasks that keep them current.
 async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result<Opened, AppError> {
     let shutdown = tasks.shutdown.clone();
     let (metrics, configuration) = (Metrics::new(), ConfigurationStatus::new());
-    let redis = open_redis(config, &metrics, tasks).await?;
+    let (redis, replica) = (open_redis(config, &metrics, tasks).await?, ReplicaId::random());
+    let share = |redis| share_limits(redis, &replica, config, clock, &metrics, tasks);
+    let limits = redis.as_ref().map(share);
     let store_error = |error| AppError::Store(config.database.to_string(), error);
     let store = open_store(config, tasks).await.map_err(store_error)?;
     let pets = open_pets(config, &store).await.map_err(store_error)?;
@@ -163,10 +167,9 @@ async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result
     let routes = Routes::new(&config.models, &metrics).map_err(AppError::Tls)?;
     let routes = CurrentRoutes::new(Arc::new(routes));
     tasks.spawn_until_stop(sweep(routes.clone()));
-    let replica = ReplicaId::random();
-    let shared = redis.as_ref().map(|redis| {
+    let shared = redis.as_ref().zip(limits.clone()).map(|(redis, limits)| {
         let (publish, sample) = watch::channel(String::new());
-        let replicas = join_replicas(redis, &replica, sample, &pets, &metrics, tasks);
+        let replicas = join_replicas(redis, &replica, sample, &pets, limits, &metrics, tasks);
         stats::Shared { replicas, publish }
     });
     let stats = Stats::new(stats::Sources {
@@ -196,7 +199,7 @@ async fn open(config: &Config, clock: &Clock, tasks: &BackgroundTasks) -> Result
         retention,
         shutdown,
     };
-    Ok(Opened { adapters, authenticator, usage_writer })
+    Ok(Opened { adapters, authenticator, usage_writer, limits })
 }
 
 /// Initializes in the background what takes long, so that neither the start nor the first requests wait for all of it.

@@ -13,6 +13,7 @@ use super::usage_guard::UsageGuard;
 use super::{buffered, local, model_name, streaming};
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::limiter::{Blocked, RateLimited};
 use crate::responder::MODEL;
 use crate::upstream::Route;
 use crate::wire::request::{ChatRequest, InvalidRequest};
@@ -66,12 +67,21 @@ impl CompletionService {
             Model::Local(local) => &local.metrics,
             Model::Remote(route) => route.metrics(),
         };
-        let usage = UsageGuard::open(context, &caller, &request, metrics).map_err(|limited| {
-            context.metrics.refused(limited.reason(), limited.owner.name());
-            ApiError::from(&limited)
-        })?;
-        caller.ends_at.end_with_client();
-        let mut response = self.respond(usage, model, ProxyRequest::new(context, caller, request));
+        let mut response = match caller.admission.take(request.stream, tokens_estimate(&request)) {
+            Ok(allotment) => {
+                let usage = UsageGuard::new(context, &caller, &request, metrics, allotment);
+                self.respond(usage, model, caller, request)
+            }
+            Err(Blocked::Limited(limited)) => return Err(self.refused(&limited)),
+            Err(Blocked::Pending(allotment)) => {
+                let metrics = Arc::clone(metrics);
+                Box::pin(async move {
+                    let allotment = allotment.await.map_err(|limited| self.refused(&limited))?;
+                    let usage = UsageGuard::new(context, &caller, &request, &metrics, allotment);
+                    self.respond(usage, model, caller, request).await
+                })
+            }
+        };
         // A stream that has begun ends with an error frame instead.
         Ok(poll_fn(move |cx| {
             if context.abort.is_raised() {
@@ -81,8 +91,21 @@ impl CompletionService {
         }))
     }
 
+    fn refused(&self, limited: &RateLimited) -> ApiError {
+        self.0.metrics.refused(limited.reason(), limited.owner.name());
+        ApiError::from(limited)
+    }
+
     /// On the heap: the futures differ in size, and the largest would be copied with every request.
-    fn respond<'a>(&'a self, usage: Box<UsageGuard>, model: Model<'a>, request: Box<ProxyRequest>) -> Responding<'a> {
+    fn respond<'a>(
+        &'a self,
+        usage: Box<UsageGuard>,
+        model: Model<'a>,
+        caller: Caller,
+        request: ChatRequest,
+    ) -> Responding<'a> {
+        caller.ends_at.end_with_client();
+        let request = ProxyRequest::new(&self.0, caller, request);
         match (model, request.request.stream) {
             (Model::Local(local), _) => Box::pin(local::complete(&self.0, &local.responder, usage, request)),
             (Model::Remote(route), true) => Box::pin(streaming::stream(&self.0, usage, route, request)),
@@ -100,4 +123,10 @@ impl CompletionService {
             }
         }
     }
+}
+
+/// The tokens that a completion is expected to take at most.
+fn tokens_estimate(request: &ChatRequest) -> u64 {
+    let most = request.max_tokens.unwrap_or(0).saturating_mul(request.n);
+    request.prompt_estimate.saturating_add(most)
 }

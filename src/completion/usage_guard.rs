@@ -16,7 +16,7 @@ use super::model_name;
 use super::usage_counter::UsageCounter;
 use crate::auth::keyring::Principal;
 use crate::error::ApiError;
-use crate::limiter::{RateLimited, Reservation, StreamPermit};
+use crate::limiter::{Allotment, Reservation, StreamPermit};
 use crate::telemetry::metrics::{FinishedCompletion, GaugeGuard, ModelMetrics};
 use crate::telemetry::record::{Record, Terminal};
 use crate::time::{ResponseDeadline, ShutdownSignal};
@@ -71,17 +71,15 @@ pub(super) enum Outcome<'a> {
 }
 
 impl UsageGuard {
-    /// Takes a permit if this is a stream, and reserves an estimate of the tokens.
-    pub(super) fn open(
+    /// A guard of what the limits have allotted to `request`.
+    pub(super) fn new(
         context: &Context,
         caller: &Caller,
         request: &ChatRequest,
         metrics: &Arc<ModelMetrics>,
-    ) -> Result<Box<Self>, RateLimited> {
-        let permit = if request.stream { Some(caller.admission.stream()?) } else { None };
-        let most = request.max_tokens.unwrap_or(0).saturating_mul(request.n);
-        let reservation = caller.admission.reserve(request.prompt_estimate.saturating_add(most))?;
-        Ok(Box::new(Self {
+        Allotment { permit, reservation }: Allotment,
+    ) -> Box<Self> {
+        Box::new(Self {
             record: caller.record.clone(),
             usage_recorder: context.usage_recorder.clone(),
             metrics: Arc::clone(metrics),
@@ -96,7 +94,7 @@ impl UsageGuard {
             counter: UsageCounter::new(request),
             status: CLIENT_CLOSED_REQUEST,
             answered: None,
-        }))
+        })
     }
 
     pub(super) const fn record(&self) -> &Record {

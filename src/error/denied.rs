@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::openai::{ApiError, FailureLabel};
 use super::problem::Problem;
 use super::surface::Surface;
-use crate::limiter::RateLimited;
+use crate::limiter::{Cause, RateLimited};
 
 /// Why a request is refused before it reaches its handler.
 #[derive(Clone, Debug)]
@@ -61,6 +61,9 @@ impl Denied {
             Self::SeveralKeys => Problem::unreadable(detail),
             Self::TooManyFailures(wait) => Problem::too_many_requests(detail, Some(*wait)),
             Self::NoScope(_) | Self::ForeignHost | Self::ForeignOrigin => Problem::forbidden(detail),
+            Self::RateLimited(limited) if limited.cause == Cause::Unavailable => {
+                Problem::unavailable(detail, limited.retry_after)
+            }
             Self::RateLimited(limited) => Problem::too_many_requests(detail, limited.retry_after),
         };
         let mut response = problem.into_response();

@@ -11,7 +11,6 @@ use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::bound::Exceeded;
-use crate::limiter::{Limit, RateLimited};
 use crate::offload::OffloadError;
 use crate::responder::ResponderError;
 use crate::upstream::{Deadline, Failure, Refusal};
@@ -235,20 +234,6 @@ impl From<ResponderError> for ApiError {
                 Self::internal()
             }
         }
-    }
-}
-
-impl From<&RateLimited> for ApiError {
-    fn from(limited: &RateLimited) -> Self {
-        let kind = if limited.what == Limit::Tokens { "tokens" } else { "requests" };
-        let mut error =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
-        match limited.retry_after {
-            Some(wait) => error.retry_after = Some(whole_ms(wait)),
-            // A stream may end at any time, so a retry can succeed; a request over the whole limit never fits.
-            None => error.should_retry = Some(false),
-        }
-        error
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::blocked::Blocked;
 use super::quota::{Quota, tighter};
-use super::rate_limited::RateLimited;
 use super::reservation::Reservation;
+use super::shared::Stop;
 use super::state::LimitState;
 use super::stream_permit::StreamPermit;
 
@@ -16,21 +17,32 @@ pub struct Admission {
     pub(super) requests: Option<Quota>,
 }
 
+/// What a completion has taken of the limits.
+pub struct Allotment {
+    /// The permit of a stream.
+    pub permit: Option<StreamPermit>,
+    /// Its tokens.
+    pub reservation: Reservation,
+}
+
 impl Admission {
-    /// A permit for one more stream.
+    /// Takes a permit for a `stream`, and reserves `tokens`, to be settled when the real number is known.
     ///
     /// # Errors
-    /// [`RateLimited`] by the key's or the total number of streams at once.
-    pub fn stream(&self) -> Result<StreamPermit, RateLimited> {
-        StreamPermit::take(&self.key, &self.total)
+    /// [`RateLimited`](super::RateLimited) by the key's or the total number of streams at once or tokens a minute; with
+    /// no `retry_after` if that many tokens can never fit.
+    pub fn take(&self, stream: bool, tokens: u64) -> Result<Allotment, Blocked<Allotment>> {
+        self.try_take(stream, tokens, true).map_err(|stop| {
+            let this = self.clone();
+            Blocked::new(stop, move |may_wait| this.try_take(stream, tokens, may_wait))
+        })
     }
 
-    /// Reserves `tokens`, to be settled when the real number is known.
-    ///
-    /// # Errors
-    /// [`RateLimited`] by the key's or the total tokens a minute; with no `retry_after` if that many can never fit.
-    pub fn reserve(&self, tokens: u64) -> Result<Reservation, RateLimited> {
-        Reservation::take(&self.key, &self.total, tokens)
+    fn try_take(&self, stream: bool, tokens: u64, may_wait: bool) -> Result<Allotment, Stop> {
+        // If tokens are refused, the permit is given back by its drop.
+        let permit = if stream { Some(StreamPermit::take(&self.key, &self.total, may_wait)?) } else { None };
+        let reservation = Reservation::take(&self.key, &self.total, tokens, may_wait)?;
+        Ok(Allotment { permit, reservation })
     }
 
     /// Requests left after this one; the tighter of the key's and the total.

@@ -3,42 +3,27 @@
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use super::level::{Level, time_to_gain, tokens_up, units};
 use super::quota::Quota;
-use super::rate_limited::{Limit, LimitOwner, RateLimited};
-
-/// One token, in the unit of levels. With nanoseconds in a minute as the unit, a bucket of N tokens a minute gains
-/// exactly N units a nanosecond: no rounding, ever.
-const TOKEN: i128 = 60_000_000_000;
+use super::rate_limited::{Cause, Limit, LimitOwner, RateLimited};
 
 /// See the module. More may be used than its limit: what exceeds the estimate is paid with time.
 pub(super) struct Bucket {
     limit: NonZeroU64,
     /// Kept when the limit changes, so that what is reserved under the old one is settled under the new.
     // std Mutex: never held across .await
-    state: Arc<Mutex<State>>,
-}
-
-pub(super) struct State {
-    /// Units missing from a full bucket; [`TOKEN`] of them are a token.
-    pub(super) used: i128,
-    /// Nanoseconds of the clock at which that was so.
-    at: u64,
+    level: Arc<Mutex<Level>>,
 }
 
 impl Bucket {
     pub(super) fn full(limit: NonZeroU64, now: u64) -> Self {
-        Self { limit, state: Arc::new(Mutex::new(State { used: 0, at: now })) }
+        Self { limit, level: Arc::new(Mutex::new(Level { used: 0, at: now })) }
     }
 
     /// The same bucket under another limit: what is used up stays used up.
     pub(super) fn with_limit(&self, limit: NonZeroU64) -> Self {
-        Self { limit, state: Arc::clone(&self.state) }
-    }
-
-    pub(super) const fn limit(&self) -> NonZeroU64 {
-        self.limit
+        Self { limit, level: Arc::clone(&self.level) }
     }
 
     pub(super) fn is_full(&self, now: u64) -> bool {
@@ -50,21 +35,14 @@ impl Bucket {
         Quota {
             limit: self.limit.get(),
             remaining: self.limit.get().saturating_sub(tokens_up(missing)),
-            reset: self.time_to_gain(missing),
+            reset: time_to_gain(missing, self.limit.get()),
         }
     }
 
-    pub(super) fn refilled(&self, now: u64) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let gained = i128::from(now.saturating_sub(state.at)) * i128::from(self.limit.get());
-        state.used = (state.used - gained).max(0);
-        state.at = state.at.max(now);
-        state
-    }
-
-    fn time_to_gain(&self, units: i128) -> Duration {
-        let nanos = u128::try_from(units).unwrap_or(0).div_ceil(u128::from(self.limit.get()));
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    pub(super) fn refilled(&self, now: u64) -> MutexGuard<'_, Level> {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        level.refill(self.limit.get(), now);
+        level
     }
 
     /// Why `tokens` can't be taken when `used` is used, if they can't. Even a request for no tokens waits until the
@@ -80,18 +58,8 @@ impl Bucket {
             limit: self.limit.get(),
             used: tokens_up(used),
             requested: tokens,
-            retry_after: (tokens <= self.limit.get()).then(|| self.time_to_gain(over)),
+            retry_after: (tokens <= self.limit.get()).then(|| time_to_gain(over, self.limit.get())),
+            cause: Cause::UsedUp,
         })
     }
-}
-
-/// Tokens in units.
-pub(super) fn units(tokens: u64) -> i128 {
-    i128::from(tokens) * TOKEN
-}
-
-/// Whole tokens, rounded up.
-fn tokens_up(units: i128) -> u64 {
-    let token = TOKEN.unsigned_abs();
-    u64::try_from(u128::try_from(units).unwrap_or(0).div_ceil(token)).unwrap_or(u64::MAX)
 }

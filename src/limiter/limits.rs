@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::admission::Admission;
+use super::blocked::Blocked;
 use super::clock::Clock;
 use super::quota::tighter;
-use super::rate_limited::{LimitOwner, RateLimited};
+use super::quotas::{Account, Quotas};
+use super::rate_limited::LimitOwner;
+use super::shared::{SharedLimits, Stop};
 use super::state::LimitState;
 use crate::config::RateLimits;
 
@@ -32,11 +35,23 @@ struct Shared {
 }
 
 impl Limiter {
-    /// A limiter with nothing used; `total` holds for all keys together.
+    /// A limiter of this process alone, with nothing used; `total` holds for all keys together.
     #[must_use]
     pub fn new(total: RateLimits, clock: Clock) -> Self {
-        let total = Arc::new(LimitState::new(LimitOwner::Total, total, clock.clone()));
-        let unlimited = Arc::new(LimitState::new(LimitOwner::Key, RateLimits::default(), clock.clone()));
+        Self::with_quotas(total, clock, Quotas::Local)
+    }
+
+    /// A limiter whose limits hold for all replicas together.
+    #[must_use]
+    pub fn shared(total: RateLimits, clock: Clock, limits: SharedLimits) -> Self {
+        Self::with_quotas(total, clock, Quotas::Shared(limits))
+    }
+
+    fn with_quotas(total: RateLimits, clock: Clock, quotas: Quotas) -> Self {
+        let account = Account { owner: LimitOwner::Total, id: "".into(), quotas };
+        let total = Arc::new(LimitState::new(account.clone(), total, clock.clone()));
+        let account = Account { owner: LimitOwner::Key, ..account };
+        let unlimited = Arc::new(LimitState::new(account, RateLimits::default(), clock.clone()));
         let shared = Shared { clock, unlimited, keys: RwLock::default(), purge_at: AtomicUsize::new(FIRST_PURGE) };
         Self { total, shared: Arc::new(shared) }
     }
@@ -54,14 +69,30 @@ impl Limiter {
     /// request, what the key has used up counts against the new ones.
     ///
     /// # Errors
-    /// [`RateLimited`] by the key's or the total limit of requests.
-    pub fn request(&self, id: &Arc<str>, limits: RateLimits) -> Result<Admission, RateLimited> {
+    /// [`RateLimited`](super::RateLimited) by the key's or the total limit of requests.
+    pub fn request(&self, id: &Arc<str>, limits: RateLimits) -> Result<Admission, Blocked<Admission>> {
         let key = self.key(id, limits);
+        self.charge(&key, true).map_err(|stop| {
+            let this = self.clone();
+            Blocked::new(stop, move |may_wait| this.charge(&key, may_wait))
+        })
+    }
+
+    fn charge(&self, key: &Arc<LimitState>, may_wait: bool) -> Result<Admission, Stop> {
         let now = self.shared.clock.nanos();
-        let own = key.request(now)?;
-        let shared = self.total.request(now)?;
+        let own = key.request(now, may_wait)?;
+        let shared = match self.total.request(now, may_wait) {
+            Ok(shared) => shared,
+            Err(stop) => {
+                if let Stop::Unknown(_) = stop {
+                    // The attempt is repeated. A request that the total refuses stays charged to its key.
+                    key.take_back_request();
+                }
+                return Err(stop);
+            }
+        };
         let requests = tighter(own, shared);
-        Ok(Admission { key, total: Arc::clone(&self.total), requests })
+        Ok(Admission { key: Arc::clone(key), total: Arc::clone(&self.total), requests })
     }
 
     /// An admission for a request that is not charged: only the total limits its streams and tokens.
@@ -85,7 +116,11 @@ impl Limiter {
         let state = match keys.get(id) {
             Some(state) if *state.limits() == limits => return Arc::clone(state),
             Some(old) => old.with_limits(limits),
-            None => LimitState::new(LimitOwner::Key, limits, self.shared.clock.clone()),
+            None => {
+                let quotas = self.total.account().quotas.clone();
+                let account = Account { owner: LimitOwner::Key, id: Arc::clone(id), quotas };
+                LimitState::new(account, limits, self.shared.clock.clone())
+            }
         };
         let state = Arc::new(state);
         keys.insert(Arc::clone(id), Arc::clone(&state));

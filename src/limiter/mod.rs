@@ -4,25 +4,33 @@
 //! share. A request that only the total refuses still counts against its key, as refused requests do with OpenAI.
 //! Open streams are counted without a limit too; otherwise limits that are not set cost nothing. Time comes from a [`Clock`] that is passed in.
 //!
-//! State is held by this process: several replicas each grant the whole limit.
+//! State is held by this process, or shared by all replicas, see `shared`.
 
 mod admission;
+mod blocked;
 mod bucket;
 mod clock;
+mod level;
 mod limits;
 mod quota;
+mod quotas;
 mod rate_limited;
+mod requests;
 mod reservation;
+mod shared;
 mod state;
 mod stream_permit;
 mod streams;
+mod tokens;
 
-pub use admission::Admission;
+pub use admission::{Admission, Allotment};
+pub use blocked::Blocked;
 pub use clock::Clock;
 pub use limits::Limiter;
 pub use quota::Quota;
-pub use rate_limited::{Limit, LimitOwner, RateLimited};
+pub use rate_limited::{Cause, Limit, LimitOwner, RateLimited};
 pub use reservation::Reservation;
+pub use shared::{ExchangeTask, Mode, SharedLimits};
 pub use stream_permit::StreamPermit;
 
 #[cfg(test)]

@@ -61,6 +61,15 @@ impl LimitOwner {
     }
 }
 
+/// Why a limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It is used up.
+    UsedUp,
+    /// The state that replicas share can't be reached, and the configuration does not let replicas go on without it.
+    Unavailable,
+}
+
 /// A refusal: the limit that is used up, and when it can be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimited {
@@ -76,6 +85,8 @@ pub struct RateLimited {
     pub requested: u64,
     /// Time until the request fits; none: it never fits.
     pub retry_after: Option<Duration>,
+    /// Whether it is used up, or unknown.
+    pub cause: Cause,
 }
 
 impl RateLimited {
@@ -98,6 +109,12 @@ impl fmt::Display for RateLimited {
             Limit::Tokens => "tokens per min (TPM)",
             Limit::Streams => "concurrent streams",
         };
+        if self.cause == Cause::Unavailable {
+            return write!(
+                f,
+                "The rate limits of {owner} on {what} can't be checked at the moment. Please try again soon."
+            );
+        }
         match self.retry_after {
             None => {
                 write!(f, "Request too large for {owner} on {what}: Limit {limit}, Requested {requested}. ")?;

@@ -1,13 +1,8 @@
 //! The permit of one stream, of its key's limit and of the total.
 
-use std::time::Duration;
-
-use super::rate_limited::{Limit, RateLimited};
+use super::shared::Stop;
 use super::state::LimitState;
 use super::streams::Place;
-
-/// The `retry-after` of a refused stream: when another one ends is unknown.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The permit of one open stream, given back by its drop.
 pub struct StreamPermit {
@@ -16,21 +11,11 @@ pub struct StreamPermit {
 }
 
 impl StreamPermit {
-    pub(super) fn take(key: &LimitState, total: &LimitState) -> Result<Self, RateLimited> {
+    pub(super) fn take(key: &LimitState, total: &LimitState, may_wait: bool) -> Result<Self, Stop> {
+        let now = total.clock().nanos();
         // If the total refuses, the key's place is given back by its drop.
-        let own = place(key)?;
-        let shared = place(total)?;
+        let own = key.streams().take(now, may_wait)?;
+        let shared = total.streams().take(now, may_wait)?;
         Ok(Self { _key: own, _total: shared })
     }
-}
-
-fn place(state: &LimitState) -> Result<Place, RateLimited> {
-    state.streams().take().map_err(|full| RateLimited {
-        what: Limit::Streams,
-        owner: state.owner(),
-        limit: u64::from(full.limit),
-        used: u64::from(full.open),
-        requested: 1,
-        retry_after: Some(RETRY_AFTER),
-    })
 }

@@ -30,6 +30,25 @@ fn id(name: &str) -> Arc<str> {
     Arc::from(name)
 }
 
+/// The refusal by a limit of this process.
+fn refusal<T, B>(result: Result<T, Blocked<B>>) -> RateLimited {
+    match result {
+        Err(Blocked::Limited(limited)) => limited,
+        Err(Blocked::Pending(_)) => panic!("it waits"),
+        Ok(_) => panic!("it is admitted"),
+    }
+}
+
+impl Admission {
+    fn stream(&self) -> Result<StreamPermit, Blocked<Allotment>> {
+        self.take(true, 0).map(|allotment| allotment.permit.unwrap())
+    }
+
+    fn reserve(&self, tokens: u64) -> Result<Reservation, Blocked<Allotment>> {
+        self.take(false, tokens).map(|allotment| allotment.reservation)
+    }
+}
+
 const NONE: RateLimits = RateLimits { requests_per_minute: None, tokens_per_minute: None, concurrent_streams: None };
 
 #[test]
@@ -38,7 +57,7 @@ fn a_burst_may_use_a_whole_minute_and_the_limit_refills_evenly() {
     let (key, own) = (id("a"), limits(3, 0, 0));
     let left: Vec<_> = (0..3).map(|_| limiter.request(&key, own).ok().unwrap().requests().unwrap().remaining).collect();
     assert_eq!(left, [2, 1, 0]);
-    let refused = limiter.request(&key, own).err().unwrap();
+    let refused = refusal(limiter.request(&key, own));
     assert_eq!((refused.what, refused.owner, refused.limit, refused.used), (Limit::Requests, LimitOwner::Key, 3, 3));
     assert_eq!(refused.retry_after, Some(Duration::from_secs(20)));
     clock.advance(Duration::from_millis(19_999));
@@ -53,12 +72,12 @@ fn the_total_holds_for_all_keys_and_a_key_over_its_limit_takes_nothing_from_it()
     let (limiter, _clock) = limiter(limits(3, 0, 0));
     assert!(limiter.request(&id("a"), limits(1, 0, 0)).is_ok());
     for _ in 0..10 {
-        assert_eq!(limiter.request(&id("a"), limits(1, 0, 0)).err().unwrap().owner, LimitOwner::Key);
+        assert_eq!(refusal(limiter.request(&id("a"), limits(1, 0, 0))).owner, LimitOwner::Key);
     }
     assert!(limiter.request(&id("b"), NONE).is_ok());
     let last = limiter.request(&id("b"), NONE).ok().unwrap();
     assert_eq!(last.requests().unwrap().remaining, 0);
-    assert_eq!(limiter.request(&id("c"), NONE).err().unwrap().owner, LimitOwner::Total);
+    assert_eq!(refusal(limiter.request(&id("c"), NONE)).owner, LimitOwner::Total);
 }
 
 #[test]
@@ -70,7 +89,7 @@ fn tokens_are_reserved_and_settled() {
     assert_eq!(admission.tokens().unwrap(), Quota { limit: 600, remaining: 500, reset: Duration::from_secs(10) });
     // More was used than reserved: the bucket is in debt, and even a request for no tokens has to wait.
     admission.reserve(500).ok().unwrap().settle(800);
-    let refused = admission.reserve(0).err().unwrap();
+    let refused = refusal(admission.reserve(0));
     assert_eq!(
         (refused.owner, refused.used, refused.retry_after),
         (LimitOwner::Key, 900, Some(Duration::from_secs(30)))
@@ -84,7 +103,7 @@ fn tokens_are_reserved_and_settled() {
 fn a_reservation_larger_than_the_limit_has_no_retry_after() {
     let (limiter, _clock) = limiter(limits(0, 100, 0));
     let admission = limiter.request(&id("a"), limits(0, 600, 0)).ok().unwrap();
-    let refused = admission.reserve(101).err().unwrap();
+    let refused = refusal(admission.reserve(101));
     assert_eq!((refused.owner, refused.retry_after), (LimitOwner::Total, None));
     assert!(refused.to_string().starts_with("Request too large for this server on tokens per min (TPM): Limit 100"));
     assert_eq!(admission.tokens().unwrap().remaining, 100, "a refusal takes nothing");
@@ -104,13 +123,13 @@ fn permits_are_freed_by_their_drop_and_a_refusal_by_the_total_keeps_none() {
     let a = limiter.request(&id("a"), limits(0, 0, 1)).ok().unwrap();
     let b = limiter.request(&id("b"), NONE).ok().unwrap();
     let first = a.stream().ok().unwrap();
-    let refused = a.stream().err().unwrap();
+    let refused = refusal(a.stream());
     assert_eq!((refused.owner, refused.limit, refused.used), (LimitOwner::Key, 1, 1));
     let _second = b.stream().ok().unwrap();
-    assert_eq!(b.stream().err().unwrap().owner, LimitOwner::Total);
+    assert_eq!(refusal(b.stream()).owner, LimitOwner::Total);
     drop(first);
     let _third = b.stream().ok().unwrap();
-    assert_eq!(a.stream().err().unwrap().owner, LimitOwner::Total);
+    assert_eq!(refusal(a.stream()).owner, LimitOwner::Total);
     drop(_third);
     assert!(a.stream().is_ok(), "the refusal left the key's own place free");
 }

@@ -15,12 +15,12 @@ use bytes::Bytes;
 use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt};
 
 use super::context::{Admitted, ContextRequest};
 use crate::auth::context::AuthContext;
 use crate::error::{Denied, Surface};
-use crate::limiter::{Admission, Limit, Limiter, Quota, RateLimited};
+use crate::limiter::{Admission, Blocked, Cause, Limit, Limiter, Quota, RateLimited};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::go_duration::write_go_duration;
 
@@ -91,11 +91,12 @@ pub struct RateLimit<S> {
 
 impl<S> Service<ContextRequest<AuthContext>> for RateLimit<S>
 where
-    S: Service<ContextRequest<Admitted>, Response = Response, Error = Infallible>,
+    S: Service<ContextRequest<Admitted>, Response = Response, Error = Infallible, Future: Send + 'static>,
+    S: Clone + Send + 'static,
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<RateLimitFuture<S::Future>, Ready<Result<Response, Infallible>>>;
+    type Future = Either<RateLimitFuture<S::Future>, Either<Ready<Result<Response, Infallible>>, PendingResponse>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -107,7 +108,14 @@ where
             let principal = request.context.caller.principal();
             match limiter.request(&principal.id, principal.limits) {
                 Ok(admission) => (admission.clone(), Some(admission)),
-                Err(limited) => return Either::Right(ready(Ok(self.policy.refuse(&limited)))),
+                Err(Blocked::Limited(limited)) => {
+                    return Either::Right(Either::Left(ready(Ok(self.policy.refuse(&limited)))));
+                }
+                Err(Blocked::Pending(admission)) => {
+                    // The service that was polled ready stays behind: only a clone can be called later.
+                    let (policy, inner) = (Arc::clone(&self.policy), self.inner.clone());
+                    return Either::Right(Either::Right(Box::pin(policy.admit(admission, request, inner))));
+                }
             }
         } else {
             (limiter.unmetered(), None)
@@ -117,11 +125,39 @@ where
     }
 }
 
+/// A response that waits for Redis first. On the heap: it is rare, and would make the future of every request larger.
+type PendingResponse = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+/// An admission that Redis has to tell of.
+type PendingAdmission = Pin<Box<dyn Future<Output = Result<Admission, RateLimited>> + Send>>;
+
 impl RateLimitPolicy {
+    /// Waits for the admission, then for the response.
+    async fn admit<S>(
+        self: Arc<Self>,
+        admission: PendingAdmission,
+        request: ContextRequest<AuthContext>,
+        inner: S,
+    ) -> Result<Response, Infallible>
+    where
+        S: Service<ContextRequest<Admitted>, Response = Response, Error = Infallible>,
+    {
+        let admission = match admission.await {
+            Ok(admission) => admission,
+            Err(limited) => return Ok(self.refuse(&limited)),
+        };
+        let reported = admission.clone();
+        let request = request.with_caller(|auth| Admitted { auth, admission });
+        let Ok(mut response) = inner.oneshot(request).await;
+        write_headers(response.headers_mut(), &reported);
+        Ok(response)
+    }
+
     fn refuse(&self, limited: &RateLimited) -> Response {
         self.metrics.refused(limited.reason(), limited.owner.name());
         let mut response = Denied::RateLimited(limited.clone()).to_response(self.surface);
-        write_quotas(response.headers_mut(), [(&REQUESTS, Some(refused(limited)))]);
+        if limited.cause == Cause::UsedUp {
+            write_quotas(response.headers_mut(), [(&REQUESTS, Some(refused(limited)))]);
+        }
         response
     }
 }

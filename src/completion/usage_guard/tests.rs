@@ -43,7 +43,8 @@ pub(in crate::completion) async fn guard(abort: &ShutdownSignal) -> (Box<UsageGu
     let rules = RequestRules { json_depth: 8, unknown: UnknownMembers::Pass, local_model: None };
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
     let request = ChatRequest::parse(body.into(), &rules).unwrap();
-    (UsageGuard::open(&context, &caller, &request, &metrics.model("m")).ok().unwrap(), usage_recorder)
+    let allotment = caller.admission.take(request.stream, 0).ok().unwrap();
+    (UsageGuard::new(&context, &caller, &request, &metrics.model("m"), allotment), usage_recorder)
 }
 
 /// How the one completion that was recorded ended, and its status.

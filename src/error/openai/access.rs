@@ -1,10 +1,11 @@
-//! Failures of authentication, authorization and the check of origins.
+//! Failures of authentication, authorization, the check of origins and rate limits.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::ApiError;
+use super::{ApiError, whole_ms};
+use crate::limiter::{Cause, Limit, RateLimited};
 
 impl ApiError {
     /// No `Authorization` header.
@@ -78,5 +79,26 @@ impl ApiError {
         let message = "This server asks for no keys, so it takes no requests from pages of other origins. List the \
                        origin in cors.allow_origins, or ask for keys (auth: keys).";
         Self::bad(StatusCode::FORBIDDEN, Some("origin_not_allowed"), message)
+    }
+}
+
+impl From<&RateLimited> for ApiError {
+    fn from(limited: &RateLimited) -> Self {
+        if limited.cause == Cause::Unavailable {
+            let code = Some("rate_limits_unavailable");
+            let text = limited.to_string();
+            let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, text);
+            error.retry_after = limited.retry_after.map(whole_ms);
+            return error;
+        }
+        let kind = if limited.what == Limit::Tokens { "tokens" } else { "requests" };
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, kind, Some("rate_limit_exceeded"), limited.to_string());
+        match limited.retry_after {
+            Some(wait) => error.retry_after = Some(whole_ms(wait)),
+            // A stream may end at any time, so a retry can succeed; a request over the whole limit never fits.
+            None => error.should_retry = Some(false),
+        }
+        error
     }
 }

@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::counters::OTHER;
 use super::handle::{Metrics, State};
 use super::histogram::{Histogram, HistogramSnapshot};
+use super::leases::LeaseMetrics;
 use super::model::{ModelMetrics, Tokens};
 use super::redis::RedisMetrics;
 use super::target::TargetMetrics;
@@ -166,6 +167,9 @@ impl Collector for State {
         if let Some(metrics) = self.redis.get() {
             redis(&mut out, metrics)?;
         }
+        if let Some(leases) = self.leases.get() {
+            shared_limits(&mut out, leases)?;
+        }
         let queue = self.usage_queue.get();
         out.plain_gauge("petstream_usage_queue_length", "Usage records that wait to be written", queue)?;
         let (name, help) = ("petstream_usage_records_dropped", "Usage records that found the queue full");
@@ -218,6 +222,27 @@ fn redis(out: &mut Exposition<'_>, metrics: &RedisMetrics) -> fmt::Result {
     out.counter("petstream_commit_notifications", help, notifications)?;
     let help = "From the publication of a commit notification to its receipt by its sender";
     out.plain_histogram("petstream_commit_notification_delay", help, &metrics.delay)
+}
+
+fn shared_limits(out: &mut Exposition<'_>, leases: &LeaseMetrics) -> fmt::Result {
+    let help = "Exchanges with the limits in Redis, each of one limit";
+    out.plain_counter("petstream_lease_exchanges", help, leases.exchanges.get())?;
+    let by_kind = |(kind, count): (Option<&'static str>, u64)| ([("limit", kind.unwrap_or(OTHER))], count);
+    let help = "Requests, tokens and streams that were taken of the limits in Redis";
+    out.counter("petstream_lease_taken", help, leases.taken.all().map(by_kind))?;
+    let help = "Requests, tokens and streams that were given back to the limits in Redis";
+    out.counter("petstream_lease_returned", help, leases.returned.all().map(by_kind))?;
+    let help = "Requests refused because Redis did not answer";
+    out.plain_counter("petstream_lease_unavailable", help, leases.unavailable.get())?;
+    let help = "Tokens that streams have used beyond what was taken for them, as of the last second";
+    out.plain_gauge("petstream_lease_owed_tokens", help, leases.owed.get())?;
+    let help = "Limits of which this replica holds, owes or knows something, as of the last second";
+    out.plain_gauge("petstream_leases", help, leases.listed.get())?;
+    let help = "Times that limits were not shared: Redis did not answer within 40 ms, or had lost its data";
+    out.plain_counter("petstream_limits_outages", help, leases.outages.get() as u64)?;
+    let is_now = |(mode, name)| ([("mode", name)], i64::from(leases.mode.get() == mode));
+    let modes = (0..).zip(LeaseMetrics::MODES).map(is_now);
+    out.gauge("petstream_limits_mode", "Whether limits are shared by all replicas now: 1 for the mode", modes)
 }
 
 fn times(out: &mut Exposition<'_>, models: &Models) -> fmt::Result {

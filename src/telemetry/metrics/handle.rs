@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 
 use super::counters::{Counter, CounterMap, Gauge, GaugeGuard, LabelMap, OTHER};
+use super::leases::LeaseMetrics;
 use super::model::ModelMetrics;
 use super::redis::RedisMetrics;
 use super::route::RouteMetrics;
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) refusals: CounterMap<(&'static str, &'static str), MAX_REFUSALS>,
     pub(super) engine_refusals: CounterMap<&'static str, MAX_ENGINE_REFUSALS>,
     pub(super) models: LabelMap<ModelMetrics>,
+    /// None unless replicas share limits.
+    pub(super) leases: OnceLock<Arc<LeaseMetrics>>,
     pub(super) usage_dropped: Counter,
     pub(super) usage_queue: Gauge,
     /// Whether the configuration had no errors when it was read last.
@@ -50,6 +53,7 @@ impl Default for State {
             refusals: CounterMap::default(),
             engine_refusals: CounterMap::default(),
             models: LabelMap::new(MAX_MODELS),
+            leases: OnceLock::new(),
             usage_dropped: Counter::default(),
             usage_queue: Gauge::default(),
             configuration_valid: Gauge::default(),
@@ -90,6 +94,12 @@ impl Metrics {
     /// Counts a request that was refused by a limit, by the kind of limit and its owner.
     pub fn refused(&self, limit: &'static str, whose: &'static str) {
         self.0.refusals.counter((limit, whose)).add(1);
+    }
+
+    /// The metrics of limits that replicas share; exposed from the first call on.
+    #[must_use]
+    pub fn leases(&self) -> Arc<LeaseMetrics> {
+        Arc::clone(self.0.leases.get_or_init(Arc::default))
     }
 
     /// Counts a request that the HTTP engine refused before it reached a route.

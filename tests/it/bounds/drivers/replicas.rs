@@ -6,6 +6,28 @@ use super::{Driver, driver};
 pub(super) fn redis() -> Vec<Driver> {
     vec![
         driver(
+            "limits that wait for an exchange with Redis; the wait of a request for it",
+            [
+                ("4,096", Constant("src/limiter/shared/shared_limits.rs", "const MAX_QUEUED: usize = 4_096;")),
+                ("50 ms", Constant("src/limiter/blocked.rs", "const MAX_WAIT: Duration = Duration::from_millis(50);")),
+            ],
+            &[
+                (
+                    "src/limiter/shared/simulation/sharing.rs",
+                    "requests_that_would_need_more_exchanges_than_can_wait_are_refused",
+                ),
+                ("src/limiter/shared/simulation/faults.rs", "a_redis_that_hangs_is_waited_for_once"),
+            ],
+        ),
+        driver(
+            "exchanges of limits with Redis in the background, each second",
+            [("5,000", Constant("src/limiter/shared/exchanger.rs", "const MAX_DUE: usize = 5_000;"))],
+            &[(
+                "src/limiter/shared/simulation/streams.rs",
+                "streams_of_more_keys_than_are_reported_in_a_second_stay_counted",
+            )],
+        ),
+        driver(
             "calls of Redis that wait for an answer; the time of each",
             [
                 ("1,024", Constant("src/shared/redis/client.rs", "const MAX_CALLS: usize = 1_024;")),
