@@ -23,6 +23,8 @@ use super::sqlite::Sqlite;
 
 /// Time between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// The same while Postgres can't be reached and requests are refused for it.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 impl Store {
     /// The last known reason for which writes fail.
@@ -51,8 +53,18 @@ impl Store {
 
     /// Checks the files, or the server, every two seconds until `stop` is cancelled.
     pub async fn watch(self, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(CHECK_INTERVAL)).await.is_some() {
+        while stop.run_until_cancelled(self.pause()).await.is_some() {
             self.check_and_retry().await;
+        }
+    }
+
+    /// Waits until the next check is due.
+    async fn pause(&self) {
+        let due = tokio::time::sleep(CHECK_INTERVAL);
+        let Backend::Postgres(postgres) = &*self.backend else { return due.await };
+        tokio::select! {
+            () = due => {}
+            () = postgres.health.refused() => tokio::time::sleep(RETRY_INTERVAL).await,
         }
     }
 

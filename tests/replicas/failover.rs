@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::replicas::{OPEN, Replicas, create_pet, create_pet_once};
+use crate::replicas::{OPEN, Replicas, create_pet_once};
 use crate::writers::Writers;
 use test_support::event_stream::{Message, Stream};
 use test_support::fault_proxy::{Fault, FaultProxy};
@@ -62,7 +62,8 @@ async fn a_failover_that_lost_commits_resets_every_subscriber_and_numbers_nothin
         assert_eq!(until_reset(stream).await, [], "nothing of the old log");
     }
     for number in 0..COUNT {
-        assert_eq!(replicas.ask(number, &create_pet(&format!("after {number}"))).await.status, 201);
+        let create = create_pet_once(&format!("after {number}"));
+        becomes(&201, async || replicas.ask(number, &create).await.status).await;
     }
     for number in 0..COUNT {
         for (id, data) in replicas.log(number).await {

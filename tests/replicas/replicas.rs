@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use test_support::becomes;
 use test_support::event_stream::{Greeting, Stream, get};
 use test_support::http::{self, Request, Whole};
 use test_support::program::{Folder, Program};
@@ -124,6 +125,9 @@ impl Replicas {
     /// All events that one server knows: id and data.
     pub(crate) async fn log(&self, number: usize) -> Vec<(String, Value)> {
         let (mut all, mut after) = (Vec::new(), "earliest".to_owned());
+        // A server that has lost its database tries it again after a moment.
+        let newest = Request::new("GET", "/api/inventory");
+        becomes(&200, async || self.ask(number, &newest).await.status).await;
         loop {
             let request = Request::new("GET", &format!("/api/events?after={after}&wait=0&limit=1000"));
             let answer = self.ask(number, &request).await;

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::store::error::StoreError;
@@ -16,6 +17,8 @@ pub(in crate::store) struct PostgresHealth {
     pooled: bool,
     // std Mutex: never held across .await
     state: Mutex<State>,
+    /// Notified when requests begin to be refused.
+    refuses: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +33,11 @@ struct State {
 
 impl PostgresHealth {
     pub(super) const fn new(pooled: bool) -> Self {
-        Self { pooled, state: Mutex::new(State { unreachable_since: None, failures: 0, refused_at: None }) }
+        Self {
+            pooled,
+            state: Mutex::new(State { unreachable_since: None, failures: 0, refused_at: None }),
+            refuses: Notify::const_new(),
+        }
     }
 
     pub(in crate::store) const fn is_pooled(&self) -> bool {
@@ -43,12 +50,19 @@ impl PostgresHealth {
     }
 
     /// Fails if several statements could not reach the server, so that requests do not wait for it one after the other. It
-    /// is tried every two seconds.
+    /// is tried again five times a second.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`]
     pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
         if self.state().failures >= MAX_FAILURES { Err(StoreError::Unreachable) } else { Ok(()) }
+    }
+
+    /// Waits until requests are refused without asking the server.
+    pub(in crate::store) async fn refused(&self) {
+        while self.check().is_ok() {
+            self.refuses.notified().await;
+        }
     }
 
     /// Whether a connection that was made at `connected` may lead to a server that is no longer the primary.
@@ -68,6 +82,9 @@ impl PostgresHealth {
             return;
         }
         state.failures = if error.is_some() { state.failures.saturating_add(1) } else { 0 };
+        if state.failures == MAX_FAILURES {
+            self.refuses.notify_one();
+        }
         if state.unreachable_since.is_some() == error.is_some() {
             return;
         }

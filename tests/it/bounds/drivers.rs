@@ -44,6 +44,7 @@ pub(super) fn drivers() -> Vec<Driver> {
         store::pets(),
         upstreams::upstreams(),
         upstreams::records(),
+        replicas::limits(),
         replicas::redis(),
     ];
     all.into_iter().flatten().collect()

@@ -3,7 +3,8 @@
 use super::Number::Constant;
 use super::{Driver, driver};
 
-pub(super) fn redis() -> Vec<Driver> {
+/// Rate limits.
+pub(super) fn limits() -> Vec<Driver> {
     vec![
         driver(
             "limits that wait for an exchange with Redis; the wait of a request for it",
@@ -27,6 +28,12 @@ pub(super) fn redis() -> Vec<Driver> {
                 "streams_of_more_keys_than_are_reported_in_a_second_stay_counted",
             )],
         ),
+    ]
+}
+
+/// The connection, heartbeats and notifications.
+pub(super) fn redis() -> Vec<Driver> {
+    vec![
         driver(
             "calls of Redis that wait for an answer; the time of each",
             [
