@@ -86,7 +86,8 @@ class Engine:
             self._process.wait(TIMEOUT)
 
     def close(self) -> None:
-        self.stop(signal.SIGQUIT)
+        # nginx would wait for its streams on other signals; Postgres, for its clients.
+        self.stop(signal.SIGINT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
