@@ -9,11 +9,20 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from petstream import TIMEOUT, eventually
+import podman_compose
+import yaml
+
+from petstream import REPOSITORY, TIMEOUT, eventually
 
 # Of Postgres and Redis. In URLs, so letters and digits only.
 PASSWORD = "3f9c0d5b7a1e4862"
 _ADMIN_PATHS = os.pathsep.join(["/usr/sbin", "/usr/local/sbin"])
+
+
+def replica_services() -> dict:
+    """The services of deploy/compose.replicas.yaml, with its variables replaced as podman-compose does it."""
+    parsed = yaml.safe_load((REPOSITORY / "deploy/compose.replicas.yaml").read_text())
+    return podman_compose.rec_subs(parsed, {"POSTGRES_PASSWORD": PASSWORD, "REDIS_PASSWORD": PASSWORD})["services"]
 
 
 def free_port() -> int:
@@ -125,10 +134,11 @@ class Postgres(Engine):
 
 
 class Redis(Engine):
-    """A server started by a command such as that of a container; `configure` changes it to have a port."""
+    """A server started by the command of its container in deploy/compose.replicas.yaml, on a port of its own."""
 
-    def __init__(self, command: list[str]):
+    def __init__(self):
         super().__init__()
+        command = replica_services()["redis"]["command"]
         lines = f"\nport {self.port}\nbind 127.0.0.1\nappendonly no\n"
         changed = [word.replace("\nappendonly no\n", lines) for word in command]
         assert changed != command, "the command has no line `appendonly no`"

@@ -10,11 +10,10 @@ import threading
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 
-import podman_compose
 import pytest
 import yaml
 
-from engines import PASSWORD, Nginx, Postgres, Redis, free_port
+from engines import Nginx, Postgres, Redis, free_port
 from peers import Streams, Upstream, complete, get
 from petstream import BINARY, KEY, REPOSITORY, TIMEOUT, eventually
 from roots import Server
@@ -23,13 +22,6 @@ DEPLOY = REPOSITORY / "deploy"
 NGINX = (DEPLOY / "nginx.conf").read_text()
 CONFIGURATION = (DEPLOY / "petstream.replicas.yaml").read_text()
 COUNT = 3
-
-
-def services() -> dict:
-    """The services of the compose file, with its variables replaced as podman-compose does it."""
-    text = yaml.safe_load((DEPLOY / "compose.replicas.yaml").read_text())
-    variables = {"POSTGRES_PASSWORD": PASSWORD, "REDIS_PASSWORD": PASSWORD}
-    return podman_compose.rec_subs(text, variables)["services"]
 
 
 class Replica(Server):
@@ -78,7 +70,7 @@ class Installation:
         self.upstream = upstream
         self.postgres = Postgres()
         stack.callback(self.postgres.close)
-        self.redis = Redis(services()["redis"]["command"])
+        self.redis = Redis()
         stack.callback(self.redis.close)
         self.engines = {"PETSTREAM_DATABASE": self.postgres.url, "PETSTREAM_REDIS": self.redis.url}
         self.folder, self.replicas = folder, []
