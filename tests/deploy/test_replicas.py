@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 import pytest
 import yaml
 
-from engines import Nginx, Postgres, Redis, free_port
+from engines import Nginx, Postgres, Redis, free_port, program
 from peers import Streams, Upstream, complete, get
 from petstream import BINARY, KEY, REPOSITORY, TIMEOUT, eventually
 from roots import Server
@@ -221,8 +221,10 @@ def test_completions_go_on_without_redis_and_without_postgres(installation):
     installation.postgres.stop(signal.SIGINT)
     eventually(lambda: replica.readiness() == (200, ["redis", "postgres"]))
     assert complete(installation.url, "without-engines").count("data: [DONE]") == 1
-    refused = request(installation.url, "GET", "/api/pets")
-    assert refused.status == 503 and refused.headers["retry-after"], refused.text
+    question = {"model": "petstore-ai", "messages": [{"role": "user", "content": "List all pets"}]}
+    for method, path, body in (("GET", "/api/pets", None), ("POST", "/v1/chat/completions", question)):
+        refused = request(installation.url, method, path, body)
+        assert refused.status == 503 and refused.headers["retry-after"], refused.text
     installation.redis.start()
     installation.postgres.start()
     for replica in installation.replicas:
@@ -231,6 +233,23 @@ def test_completions_go_on_without_redis_and_without_postgres(installation):
     # Records of the completions meanwhile have waited.
     count = "SELECT count(*) FROM usage_records WHERE model = 'without-engines'"
     eventually(lambda: installation.postgres.psql(count) == "2")
+
+
+def test_a_dump_is_restored_and_a_new_epoch_follows(installation):
+    installation.postgres.psql("CREATE DATABASE copy")
+    url = f"{installation.postgres.url.rsplit('/', 1)[0]}/copy"
+    run = lambda *arguments: installation.command(*arguments, "--database", url)  # noqa: E731
+    run("migrate")
+    run("keys", "create", "--name", "before")
+    dump = str(installation.postgres.folder / "dump")
+    installation.postgres.run(program("pg_dump"), "-Fc", "-f", dump, url)
+    epoch = installation.postgres.psql("SELECT epoch FROM event_head", database="copy")
+    run("keys", "create", "--name", "after")
+    installation.postgres.run(program("pg_restore"), "--clean", "--if-exists", "--dbname", url, dump)
+    names = [key["name"] for key in json.loads(run("keys", "list", "--json"))]
+    assert names == ["before"]
+    assert run("epoch", "rotate").strip() == installation.postgres.psql("SELECT epoch FROM event_head", database="copy")
+    assert installation.postgres.psql("SELECT epoch FROM event_head", database="copy") != epoch
 
 
 class Breaking:
