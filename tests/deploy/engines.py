@@ -25,10 +25,18 @@ def replica_services() -> dict:
     return podman_compose.rec_subs(parsed, {"POSTGRES_PASSWORD": PASSWORD, "REDIS_PASSWORD": PASSWORD})["services"]
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+class Port:
+    """A port of loopback that stays reserved until it is closed, also while its server does not run."""
+
+    def __init__(self):
+        # Servers set the same option, and so may bind the port beside a socket that does not listen.
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self.number = self._socket.getsockname()[1]
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def program(name: str) -> str:
@@ -44,7 +52,8 @@ class Engine:
     """A server with a folder of its own, which belongs to its user and is removed in the end."""
 
     def __init__(self):
-        self.port = free_port()
+        self._port = Port()
+        self.port = self._port.number
         # Postgres refuses to run as root.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self.folder = Path(tempfile.mkdtemp(prefix="petstream-engine-"))
@@ -97,6 +106,7 @@ class Engine:
     def close(self) -> None:
         # nginx would wait for its streams on other signals; Postgres, for its clients.
         self.stop(signal.SIGINT)
+        self._port.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

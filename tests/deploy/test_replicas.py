@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 import pytest
 import yaml
 
-from engines import Nginx, Postgres, Redis, free_port, program
+from engines import Nginx, Port, Postgres, Redis, program
 from peers import Streams, Upstream, complete, get
 from petstream import BINARY, KEY, REPOSITORY, TIMEOUT, eventually
 from roots import Server
@@ -28,7 +28,8 @@ class Replica(Server):
     """petstream with the configuration of the compose file; it keeps its port when it is started again."""
 
     def __init__(self, folder, upstream_port: int, engines: dict[str, str]):
-        self.port, self.metrics_port = free_port(), free_port()
+        self._ports = [Port(), Port()]
+        self.port, self.metrics_port = (port.number for port in self._ports)
         folder.mkdir()
         text = CONFIGURATION.replace("172.30.40.2", "127.0.0.1").replace("0.0.0.0:9400", f"127.0.0.1:{self.metrics_port}")
         upstreams = [{"base_url": f"http://127.0.0.1:{upstream_port}/v1"}]
@@ -43,6 +44,11 @@ class Replica(Server):
 
     def _find(self) -> int | None:
         return self.process.pid if self.process.poll() is None else None
+
+    def close(self) -> None:
+        self.kill()
+        for port in self._ports:
+            port.close()
 
     def in_flight(self) -> int:
         """Streams that this replica serves."""
@@ -76,7 +82,7 @@ class Installation:
         self.folder, self.replicas = folder, []
         for number in range(COUNT):
             self.replicas.append(Replica(folder / str(number), upstream.port, self.engines))
-            stack.callback(self.replicas[-1].kill)
+            stack.callback(self.replicas[-1].close)
         self.nginx = stack.enter_context(balancer([replica.port for replica in self.replicas]))
         self.url = self.nginx.url
 
