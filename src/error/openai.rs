@@ -229,6 +229,7 @@ impl From<ResponderError> for ApiError {
             }
             ResponderError::Invalid(invalid) => Self::from(invalid),
             ResponderError::Offload(not_done) => Self::from(not_done),
+            ResponderError::Store(error) if error.is_busy() || error.is_unreachable() => Self::database_away(&error),
             error @ (ResponderError::Store(_) | ResponderError::Tokenizer(_)) => {
                 tracing::error!(%error, "the local model can't answer");
                 Self::internal()

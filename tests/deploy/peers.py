@@ -82,6 +82,10 @@ class Upstream:
         """Lets all streams go on to their ends."""
         self._loop.call_soon_threadsafe(self._released.set)
 
+    def hold(self) -> None:
+        """Lets later streams wait again."""
+        self._loop.call_soon_threadsafe(self._released.clear)
+
     def close(self) -> None:
         async def end() -> None:
             self._released.set()

@@ -18,11 +18,19 @@ from times import drain_of
 
 MANIFESTS = REPOSITORY / "deploy/kubernetes"
 SERVICE_MONITOR = json.loads((REPOSITORY / "fixtures/kubernetes/servicemonitor.schema.json").read_text())
-RENDERED = ["base", "overlays/monitored", "overlays/sidecar"]
+RENDERED = ["base", "overlays/monitored", "overlays/sidecar", "overlays/replicas", "overlays/replicas-trial"]
+# Those whose image needs no other server to run.
+ALONE = RENDERED[:3]
 # The oldest version that docs/DEPLOYMENT.md promises, and a current one.
 VERSIONS = ["1.30", "1.37"]
 # Made by hand, outside of the manifests.
 SECRET = "petstream"
+# What an entry of the Secret may be.
+ENTRIES = {
+    "PETSTREAM_API_KEY": KEY,
+    "PETSTREAM_DATABASE": "postgres://petstream:password@db.example:5432/petstream",
+    "PETSTREAM_REDIS": "rediss://:password@redis.example:6379",
+}
 SIZES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -45,7 +53,8 @@ def of_kind(resources: list[dict], kind: str) -> list[dict]:
 
 
 def pods(resources: list[dict]) -> list[dict]:
-    return [deployment["spec"]["template"] for deployment in of_kind(resources, "Deployment")]
+    owners = of_kind(resources, "Deployment") + of_kind(resources, "StatefulSet")
+    return [owner["spec"]["template"] for owner in owners]
 
 
 def containers(pod: dict) -> list[dict]:
@@ -60,6 +69,12 @@ def petstream_of(resources: list[dict]) -> dict:
 
 def configuration_of(resources: list[dict]) -> str:
     return of_kind(resources, "ConfigMap")[0]["data"]["petstream.yaml"]
+
+
+def environment_of(container: dict) -> dict[str, str]:
+    """The variables of a container, those of the Secret included."""
+    own = {entry["name"]: entry.get("value") or ENTRIES[entry["valueFrom"]["secretKeyRef"]["key"]] for entry in container["env"]}
+    return {"PETSTREAM_API_KEY": KEY} | own
 
 
 def size(text: str) -> int:
@@ -139,6 +154,10 @@ def test_what_the_standard_forbids_is_found():
     assert with_change(lambda spec, own: spec["volumes"].append(host)) == ["volume h"]
 
 
+def templates_of(owner: dict) -> list[str]:
+    return [template["metadata"]["name"] for template in owner["spec"].get("volumeClaimTemplates", [])]
+
+
 def test_names_that_resources_refer_to_exist(resources):
     maps = {made["metadata"]["name"] for made in of_kind(resources, "ConfigMap")}
     claims = {made["metadata"]["name"] for made in of_kind(resources, "PersistentVolumeClaim")}
@@ -150,15 +169,18 @@ def test_names_that_resources_refer_to_exist(resources):
 
     for pod in pods(resources):
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
+        templates = {name for owner in of_kind(resources, "StatefulSet") for name in templates_of(owner)}
         for volume in volumes.values():
             assert volume.get("configMap", {}).get("name") in {None} | maps
             assert volume.get("persistentVolumeClaim", {}).get("claimName") in {None} | claims
         for container in containers(pod):
-            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= set(volumes)
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= set(volumes) | templates
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 assert container.get(probe, {}).get("httpGet", {}).get("port") in {None} | ports
             for source in container.get("envFrom", []):
                 assert source["secretRef"]["name"] == SECRET
+            for source in (entry["valueFrom"] for entry in container.get("env", []) if "valueFrom" in entry):
+                assert source["secretKeyRef"]["name"] == SECRET
     services = of_kind(resources, "Service")
     for service in services:
         assert selects(service["spec"]["selector"])
@@ -168,6 +190,13 @@ def test_names_that_resources_refer_to_exist(resources):
         matching = [made for made in services if wanted.items() <= made["metadata"]["labels"].items()]
         names = {port["name"] for service in matching for port in service["spec"]["ports"]}
         assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= names
+    for scaler in of_kind(resources, "HorizontalPodAutoscaler"):
+        names = {made["metadata"]["name"] for made in of_kind(resources, scaler["spec"]["scaleTargetRef"]["kind"])}
+        assert scaler["spec"]["scaleTargetRef"]["name"] in names
+    for budget in of_kind(resources, "PodDisruptionBudget"):
+        assert selects(budget["spec"]["selector"]["matchLabels"])
+    for owner in of_kind(resources, "StatefulSet"):
+        assert owner["spec"]["serviceName"] in {service["metadata"]["name"] for service in services}
     for policy in of_kind(resources, "NetworkPolicy"):
         assert selects(policy["spec"]["podSelector"]["matchLabels"])
         for rule in policy["spec"]["ingress"]:
@@ -177,9 +206,8 @@ def test_names_that_resources_refer_to_exist(resources):
 def test_petstream_accepts_the_configuration_in_the_environment_of_its_container(resources, tmp_path):
     text = configuration_of(resources)
     (tmp_path / "petstream.yaml").write_text(text)
-    environment = {entry["name"]: entry["value"] for entry in petstream_of(resources)["env"]}
+    environment = environment_of(petstream_of(resources))
     assert environment.pop("PETSTREAM_CONFIG") == "/etc/petstream/petstream.yaml"
-    environment["PETSTREAM_API_KEY"] = KEY
     result = subprocess.run([BINARY, "check"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (result.returncode, result.stdout, result.stderr) == (0, "OK (petstream.yaml)\n", "")
     # The example of an upstream, without its number signs.
@@ -206,6 +234,7 @@ def test_times_and_sizes_of_the_configuration_fit_the_pod(resources):
     assert ports == open_to_the_pod
 
 
+@pytest.mark.parametrize("resources", ALONE, indirect=True)
 def test_the_image_runs_as_the_manifest_says(resources, machine, tmp_path):
     """The container of the pod, with its configuration, variables and memory: its probes succeed."""
     root = next((root for root in machine[0] if root.name == "container"), None)
@@ -214,7 +243,7 @@ def test_the_image_runs_as_the_manifest_says(resources, machine, tmp_path):
     (tmp_path / "petstream.yaml").write_text(configuration_of(resources))
     os.chmod(tmp_path, 0o755)
     container = petstream_of(resources)
-    environment = {entry["name"]: entry["value"] for entry in container["env"]} | {"PETSTREAM_API_KEY": KEY}
+    environment = environment_of(container)
     memory = int(os.environ.get("DEPLOY_MEMORY_MIB", size(container["resources"]["limits"]["memory"]) // 2**20))
     files = {Path(tmp_path): "/etc/petstream"}
     with root.start(files, environment, memory=memory, network="none") as server:
@@ -230,3 +259,42 @@ def test_the_image_runs_as_the_manifest_says(resources, machine, tmp_path):
             assert server.execute("healthcheck", "--url", url).returncode == 0
         server.terminate()
         assert server.wait() == 0
+
+
+def test_replicas_have_one_database_and_one_redis_and_migrate_before_they_start():
+    for folder in ("overlays/replicas", "overlays/replicas-trial"):
+        resources = render(folder)
+        deployment = next(made for made in of_kind(resources, "Deployment") if made["metadata"]["name"] == "petstream")
+        spec = deployment["spec"]["template"]["spec"]
+        migrate, server = spec["initContainers"][0], petstream_of(resources)
+        assert (migrate["image"], migrate["args"], migrate["env"]) == (server["image"], ["migrate"], server["env"])
+        # Not optional: a pod without these entries of the Secret does not start.
+        required = {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in server["env"] if "valueFrom" in entry}
+        assert required == {name: {"name": SECRET, "key": name} for name in ("PETSTREAM_DATABASE", "PETSTREAM_REDIS")}
+        assert of_kind(resources, "PersistentVolumeClaim") == []
+        assert not any("persistentVolumeClaim" in volume for volume in spec["volumes"])
+        # The autoscaler owns the number, and no rollout takes one away before another is ready.
+        assert "replicas" not in deployment["spec"]
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+        assert spec["topologySpreadConstraints"]
+        scaler = of_kind(resources, "HorizontalPodAutoscaler")[0]["spec"]
+        assert scaler["minReplicas"] >= 3
+        # Pools of four for reading and writing, with one more replica in a rollout; Postgres allows 97 by default.
+        assert (scaler["maxReplicas"] + 1) * 8 <= 90
+        ports = {port["port"] for policy in of_kind(resources, "NetworkPolicy") for rule in policy["spec"].get("egress", [])
+                 for port in rule["ports"]}
+        assert {5432, 6379} <= ports
+
+
+def test_the_trial_has_the_servers_that_its_urls_name_and_the_redis_of_the_compose_file():
+    resources = render("overlays/replicas-trial")
+    services = {made["metadata"]["name"]: made["spec"]["ports"][0]["port"] for made in of_kind(resources, "Service")}
+    text = (MANIFESTS / "overlays/replicas-trial/kustomization.yaml").read_text()
+    named = dict(re.findall(r"@([a-z-]+):(\d+)", text))
+    assert {name: str(port) for name, port in services.items() if name != "petstream"} == named
+    redis = next(made for pod in pods(resources) for made in containers(pod) if made["name"] == "redis")
+    compose = yaml.safe_load((REPOSITORY / "deploy/compose.replicas.yaml").read_text())["services"]
+    assert redis["command"] == [word.replace("$$", "$") for word in compose["redis"]["command"]]
+    images = {made["name"]: made["image"] for pod in pods(resources) for made in containers(pod)}
+    for name in ("redis", "postgres"):
+        assert compose[name]["image"].endswith(f":-{images[name]}}}")

@@ -15,6 +15,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from engines import Redis
 from peers import complete, get
 from petstream import REPOSITORY, eventually
 
@@ -31,11 +32,22 @@ VARIABLES = {"$__rate_interval": "5m"}
 
 
 @pytest.fixture(scope="module")
-def scraped(servers) -> dict[str, set[str]]:
+def redis():
+    made = Redis()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def scraped(servers, redis) -> dict[str, set[str]]:
     """The labels of each series name of a server on which everything has happened that has a metric."""
     upstreams = [{"base_url": f"http://127.0.0.1:{port}/v1"} for port in (1, 2)]
     server = servers(
-        {"limits": {"total": {"tokens_per_minute": 2_000}}, "models": [{"name": "m", "upstreams": upstreams}]}
+        {
+            "limits": {"total": {"tokens_per_minute": 2_000}},
+            "models": [{"name": "m", "upstreams": upstreams}],
+            "redis": {"url": redis.url},
+        }
     )
 
     def refused() -> bool:

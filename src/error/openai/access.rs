@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::{ApiError, whole_ms};
 use crate::limiter::{Cause, Limit, RateLimited};
+use crate::store::StoreError;
 
 impl ApiError {
     /// No `Authorization` header.
@@ -40,6 +41,16 @@ impl ApiError {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message);
         error.retry_after = Some(1_000);
         error
+    }
+
+    /// The database that the local model answers from is busy or can't be reached.
+    pub(super) fn database_away(error: &StoreError) -> Self {
+        tracing::warn!(%error, "the local model can't read the database");
+        let message = "The database can't be read at present. Please try again.";
+        let code = Some("database_unavailable");
+        let mut answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message);
+        answer.retry_after = Some(1_000);
+        answer
     }
 
     /// Too many failures from one address to delay the answer to another.
