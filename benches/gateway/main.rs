@@ -9,6 +9,7 @@
 mod clients;
 mod clock;
 mod completions;
+mod engines;
 mod event_api;
 mod events;
 mod gateways;

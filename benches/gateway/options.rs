@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::engines::{Engine, SharedEngines};
 use crate::gateways::Kind;
 use crate::result::Result;
 use crate::upstream::Dialect;
@@ -30,6 +31,10 @@ pub(crate) struct Options {
     /// was built with this benchmark.
     #[arg(long, value_name = "LABEL=PATH")]
     petstream: Vec<String>,
+    /// Where petstream keeps its state. With several, it is measured with each. postgres+redis needs Debian's packages
+    /// postgresql and redis-server.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite", value_name = "ENGINE,…")]
+    engine: Vec<Engine>,
     /// The form of the chunks that the upstream sends.
     #[arg(long, value_enum, default_value_t = Dialect::Openai)]
     pub(crate) dialect: Dialect,
@@ -78,12 +83,26 @@ impl Options {
             }
         }
         if wanted("petstream") {
-            kinds.extend(self.petstreams()?);
+            kinds.extend(self.on_engines(&self.petstreams()?)?);
         }
         if wanted("stub") {
             kinds.push(Kind::Stub);
         }
         Ok((kinds, left_out))
+    }
+
+    /// Each build with each engine, named by both where there are several engines.
+    fn on_engines(&self, petstreams: &[Kind]) -> Result<Vec<Kind>> {
+        let is_shared = self.engine.contains(&Engine::PostgresRedis);
+        let engines = if is_shared { Some(SharedEngines::start()?) } else { None };
+        let of_engine = |engine: &Engine| {
+            let (name, engines) = match engine {
+                Engine::Sqlite => ("", None),
+                Engine::PostgresRedis => (" postgres+redis", engines.clone()),
+            };
+            petstreams.iter().map(move |kind| kind.clone().on_engines(name, engines.clone()))
+        };
+        Ok(self.engine.iter().flat_map(of_engine).collect())
     }
 
     fn petstreams(&self) -> Result<Vec<Kind>> {

@@ -12,6 +12,13 @@ use super::handle::Store;
 use super::transaction::{ReadTransaction, WriteTransaction};
 use crate::wire::event::{Cursor, Epoch, EventKind, LastSeqs, Topic, Topics};
 
+/// The columns of an event. They are named, here and for other tables, so that a prepared statement stays valid when the
+/// server of a later version adds a column.
+const EVENT_COLUMNS: &str = "seq, topic, kind, resource_id, version, at, body, prev_pets, prev_orders, prev_inventory, \
+                             prev_notifications";
+/// The columns of the state of the log.
+const HEAD_COLUMNS: &str = "epoch, head, pruned, last_pets, last_orders, last_inventory, last_notifications";
+
 /// An event before it has a number.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
@@ -73,7 +80,8 @@ impl WriteTransaction {
     /// Appends events of the change that this transaction makes; returns the number of the last one.
     pub(crate) async fn append_events(&mut self, at: Timestamp, events: &[NewEvent]) -> Result<u64, StoreError> {
         let mut connection = self.connection();
-        let query = connection.again().query("UPDATE event_head SET head = head + $1 RETURNING *");
+        let sql = format!("UPDATE event_head SET head = head + $1 RETURNING {HEAD_COLUMNS}");
+        let query = connection.again().built(sql);
         let row = query.bind(events.len() as i64).fetch_one().await?;
         let position = position_of(&row)?;
         let mut lasts = position.lasts;
@@ -106,7 +114,7 @@ async fn insert(
 ) -> Result<(), StoreError> {
     let [pets, orders, inventory, notifications] = prev.0.map(u64::cast_signed);
     connection
-        .query("INSERT INTO events VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+        .built(format!("INSERT INTO events ({EVENT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"))
         .bind(seq.cast_signed())
         .bind(event.kind.topic().name())
         .bind(event.kind.name())
@@ -242,7 +250,7 @@ async fn page(
     to: u64,
     (limit, max_bytes): (u32, usize),
 ) -> Result<Vec<LoggedEvent>, StoreError> {
-    let mut query = executor.query("SELECT * FROM events WHERE seq > ");
+    let mut query = executor.built(format!("SELECT {EVENT_COLUMNS} FROM events WHERE seq > "));
     query.push_bind(after.cast_signed()).push(" AND seq <= ").push_bind(to.cast_signed());
     if topics != Topics::ALL {
         query.push(" AND topic IN (");
@@ -269,7 +277,7 @@ fn length(events: &[LoggedEvent]) -> usize {
 }
 
 async fn select_position(executor: Executor<'_>) -> Result<LogPosition, StoreError> {
-    position_of(&executor.query("SELECT * FROM event_head").fetch_one().await?)
+    position_of(&executor.built(format!("SELECT {HEAD_COLUMNS} FROM event_head")).fetch_one().await?)
 }
 
 fn position_of(row: &Row) -> Result<LogPosition, StoreError> {

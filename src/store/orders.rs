@@ -11,6 +11,8 @@ use super::transaction::{ReadTransaction, WriteTransaction};
 use crate::wire::resource::money;
 use crate::wire::resource::order::{Order, OrderFilter, OrderPage, OrderStatus};
 
+const COLUMNS: &str = "id, pet_id, status, price_e4, currency, created_at, updated_at, version";
+
 impl Store {
     pub(crate) async fn order(&self, id: Uuid) -> Result<Option<Order>, StoreError> {
         select_order(self.reader(), id).await
@@ -26,7 +28,7 @@ impl ReadTransaction {
         after: Option<Uuid>,
     ) -> Result<OrderPage, StoreError> {
         let limit = limit.max(1);
-        let mut query = self.connection().query("SELECT * FROM orders WHERE true");
+        let mut query = self.connection().built(format!("SELECT {COLUMNS} FROM orders WHERE true"));
         push_names(&mut query, "status", OrderStatus::ALL, &filter.status, OrderStatus::name);
         for (condition, id) in [("pet_id = ", filter.pet), ("id > ", after)] {
             if let Some(id) = id {
@@ -126,7 +128,7 @@ fn clamped(count: u64) -> i64 {
 }
 
 async fn select_order(executor: Executor<'_>, id: Uuid) -> Result<Option<Order>, StoreError> {
-    let query = executor.query("SELECT * FROM orders WHERE id = $1").bind(id.to_string());
+    let query = executor.built(format!("SELECT {COLUMNS} FROM orders WHERE id = $1")).bind(id.to_string());
     query.fetch_optional().await?.as_ref().map(order_of).transpose()
 }
 

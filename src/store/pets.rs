@@ -4,6 +4,7 @@ mod query;
 
 use uuid::Uuid;
 
+use self::query::COLUMNS;
 use super::columns::Columns;
 use super::database::{Executor, Query, Row};
 use super::error::StoreError;
@@ -129,7 +130,7 @@ impl WriteTransaction {
 }
 
 async fn select_pet(executor: Executor<'_>, id: Uuid) -> Result<Option<Pet>, StoreError> {
-    let query = executor.query("SELECT * FROM pets WHERE id = $1").bind(id.to_string());
+    let query = executor.built(format!("SELECT {COLUMNS} FROM pets WHERE id = $1")).bind(id.to_string());
     query.fetch_optional().await?.as_ref().map(pet_of).transpose()
 }
 

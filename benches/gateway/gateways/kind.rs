@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::gateway::Gateway;
 use super::{nginx, petstream};
+use crate::engines::SharedEngines;
 use crate::machine::program_version;
 use crate::result::Result;
 use crate::tls::Certificate;
@@ -14,7 +15,7 @@ use crate::tls::Certificate;
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// A build of petstream.
-    Petstream { label: String, program: String },
+    Petstream { label: String, program: String, engines: Option<SharedEngines> },
     /// nginx; with its module nchan, which serves event streams, where that is installed.
     Nginx { program: String, nchan: Option<String> },
     /// No gateway: clients connect to the upstream.
@@ -27,7 +28,15 @@ impl Kind {
         if !program.is_file() {
             return Err(format!("{}: there is no such program", program.display()).into());
         }
-        Ok(Self::Petstream { label: label.to_owned(), program: program.display().to_string() })
+        Ok(Self::Petstream { label: label.to_owned(), program: program.display().to_string(), engines: None })
+    }
+
+    /// The same gateway with these engines, whose name is added to its own.
+    pub(crate) fn on_engines(self, name: &str, engines: Option<SharedEngines>) -> Self {
+        match self {
+            Self::Petstream { label, program, .. } => Self::Petstream { label: label + name, program, engines },
+            other => other,
+        }
     }
 
     /// nginx, if it is installed.
@@ -82,7 +91,10 @@ impl Kind {
         let folder = TempDir::with_prefix("petstream-bench-")?;
         tls.map_or(Ok(()), |certificate| certificate.write(folder.path()))?;
         let started = match self {
-            Self::Petstream { program, .. } => petstream::start(folder, program, upstream, keys, tls),
+            Self::Petstream { program, engines, .. } => {
+                let state = engines.as_ref().map(SharedEngines::configuration).unwrap_or_default();
+                petstream::start(folder, program, (upstream, &state), keys, tls)
+            }
             Self::Nginx { program, nchan } => nginx::start(folder, program, nchan.as_deref(), upstream, tls),
             Self::Stub => Ok(Gateway::none(upstream, folder)),
         };

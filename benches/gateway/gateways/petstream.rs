@@ -19,12 +19,12 @@ const LIMITS: &str = "{requests_per_minute: 1000000000, tokens_per_minute: 10000
 pub(super) fn start(
     folder: TempDir,
     program: &str,
-    upstream: &str,
+    (upstream, state): (&str, &str),
     keys: &[String],
     certificate: Option<&Certificate>,
 ) -> Result<Gateway> {
     let address = free_address()?;
-    let mut text = configuration(&address, upstream, keys)?;
+    let mut text = configuration(&address, upstream, keys)? + state;
     if certificate.is_some() {
         writeln!(text, "tls: {{cert: {CERTIFICATE_FILE}, key: {KEY_FILE}}}")?;
     }

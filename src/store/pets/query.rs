@@ -7,6 +7,10 @@ use crate::wire::resource::money;
 use crate::wire::resource::page::PageKey;
 use crate::wire::resource::pet::{Gender, Size, Species, Status};
 
+/// The columns of a pet.
+pub(super) const COLUMNS: &str = "id, species, name, breed, age_months, size, color, gender, good_with_kids, price_e4, currency, \
+                       description, status, created_at, updated_at, version";
+
 /// Counts the pets that match the filter.
 pub(super) fn count<'c>(executor: Executor<'c>, filter: &PetFilter) -> Query<'c> {
     let mut query = executor.query("SELECT count(*) FROM pets WHERE true");
@@ -22,7 +26,7 @@ pub(super) fn page<'c>(
     after: Option<&PageKey>,
     limit: i64,
 ) -> Query<'c> {
-    let mut query = executor.query("SELECT * FROM pets WHERE true");
+    let mut query = executor.built(format!("SELECT {COLUMNS} FROM pets WHERE true"));
     push_filter(&mut query, filter);
     if let Some(after) = after {
         push_after(&mut query, sort, after);

@@ -207,6 +207,8 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error
     }
 }
 
+const CHECK_TLS: &str = "check sslmode and sslrootcert in the URL, and the certificate of the server";
+
 /// Describes why a server can't be used, and what to do.
 fn describe(error: &sqlx::Error) -> String {
     let code = error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
@@ -216,7 +218,9 @@ fn describe(error: &sqlx::Error) -> String {
         (Some("42501"), _) => "let this user create tables in the schema",
         (Some("53300"), _) => "raise max_connections, or lower database.read_connections and write_connections",
         (Some("57P03"), _) => "it is starting or stopping; try again",
-        (None, sqlx::Error::Tls(_)) => "check sslmode and sslrootcert in the URL",
+        (None, sqlx::Error::Tls(_)) => CHECK_TLS,
+        // As rustls reports a certificate that it does not accept.
+        (None, sqlx::Error::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => CHECK_TLS,
         (None, sqlx::Error::Io(_)) => "is it running, and can it be reached from here?",
         _ => "see the log of the server",
     };
