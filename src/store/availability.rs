@@ -8,6 +8,10 @@
 //! A database that can't be written for another reason (full disk, read-only file system) fails at each attempt.
 //! Attempts are not refused, since the next one may succeed; the fault is kept for health checks, and a write is tried
 //! every two seconds.
+//!
+//! Postgres is asked every two seconds whether it can be written, and whether its history is that of the last command.
+//! While requests are refused because it can't be reached, it is asked again 200 ms after each failure; one attempt lasts
+//! up to ten seconds, in which the pool connects again and again.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -53,8 +53,8 @@ impl Store {
             }
             Backend::Postgres(postgres) => {
                 let mut transaction = begin(postgres.writer.begin_with(BEGIN_WRITE), &postgres.health).await?;
-                let head = lock_head(&mut transaction, &postgres.health, postgres.has_identity).await?;
-                (OpenTransaction::Postgres(transaction, Arc::clone(&postgres.health)), head.at)
+                let at = lock_head(&mut transaction, &postgres.health, postgres.has_identity).await?;
+                (OpenTransaction::Postgres(transaction, Arc::clone(&postgres.health)), at)
             }
         };
         Ok(WriteTransaction { store: self.clone(), open, at })
@@ -94,6 +94,15 @@ async fn begin(
     begun
 }
 
+/// What an error means at a commit. An error of the server itself says that nothing was committed. One that means a lost
+/// connection does not, even if it came as an answer: a pooler sends it in the server's place.
+fn commit_error(error: StoreError) -> StoreError {
+    match &error {
+        StoreError::Database(sqlx::Error::Database(_)) if !error.is_unreachable() => error,
+        _ => StoreError::CommitUnknown,
+    }
+}
+
 impl OpenTransaction {
     fn connection(&mut self) -> Executor<'_> {
         match self {
@@ -106,12 +115,9 @@ impl OpenTransaction {
         match self {
             Self::Sqlite(transaction) => Ok(transaction.commit().await?),
             Self::Postgres(transaction, health) => {
-                let committed = match tokio::time::timeout(SERVER_TIMEOUT, Box::pin(transaction.commit())).await {
-                    Ok(Ok(())) => Ok(()),
-                    // The server has answered: nothing was committed.
-                    Ok(Err(error @ sqlx::Error::Database(_))) => Err(error.into()),
-                    Ok(Err(_)) | Err(_) => Err(StoreError::CommitUnknown),
-                };
+                let answer = tokio::time::timeout(SERVER_TIMEOUT, Box::pin(transaction.commit())).await;
+                let committed = answer.map_or(Err(StoreError::TimedOut), |answer| answer.map_err(StoreError::from));
+                let committed = committed.map_err(commit_error);
                 health.record(&committed);
                 committed
             }

@@ -50,7 +50,7 @@ impl PostgresHealth {
     }
 
     /// Fails if several statements could not reach the server, so that requests do not wait for it one after the other. It
-    /// is tried again five times a second.
+    /// is tried again in the background.
     ///
     /// # Errors
     /// [`StoreError::Unreachable`]

@@ -17,18 +17,13 @@ use crate::store::error::StoreError;
 pub(in crate::store) const IDENTITY: &str = "(SELECT system_identifier FROM pg_control_system()) || '/' || \
                                    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 
-/// What the lock was taken with.
-pub(in crate::store) struct LockedHead {
-    /// Time of the server after the wait for the lock: it orders commands of servers whose clocks differ.
-    pub(in crate::store) at: Timestamp,
-}
-
-/// Waits until all commands before have ended, and begins a new epoch if the server has another history.
+/// Waits until all commands before have ended, and begins a new epoch if the server has another history. Returns the time
+/// of the server after the wait: it orders commands of servers whose clocks differ.
 pub(in crate::store) async fn lock_head(
     connection: &mut PgConnection,
     health: &PostgresHealth,
     has_identity: bool,
-) -> Result<LockedHead, StoreError> {
+) -> Result<Timestamp, StoreError> {
     // The time is read after the lock was taken, not before the wait.
     let identity = if has_identity { IDENTITY } else { "identity" };
     let sql = format!(
@@ -50,5 +45,5 @@ pub(in crate::store) async fn lock_head(
             tracing::warn!("Postgres has failed over: events begin a new epoch, and subscribers read everything again");
         }
     }
-    Ok(LockedHead { at })
+    Ok(at)
 }

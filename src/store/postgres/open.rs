@@ -46,7 +46,7 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Server`], whose text names the server and what to do, without the password.
     pub(in crate::store) async fn open(database: &Database) -> Result<Self, StoreError> {
-        let options = options(&database.url)?;
+        let options = options_of(&database.url)?;
         let direct = database.direct_url.as_deref().map_or_else(|| Ok(options.clone()), options_of)?;
         migrate(database).await?;
         let mut connection = connect(&direct).await?;
@@ -109,11 +109,6 @@ fn options_of(url: &str) -> Result<PgConnectOptions, StoreError> {
     })?;
     let options = options.extra_float_digits(None).application_name("petstream");
     Ok(options.disable_statement_logging())
-}
-
-fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    // Prepared statements with names do not outlive a transaction in older poolers; `Query` uses none there.
-    options_of(url)
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
