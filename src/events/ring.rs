@@ -123,7 +123,10 @@ impl Ring {
     /// if they exceed 32 KiB.
     pub(super) fn read(&self, epoch: &Arc<Epoch>, after: u64, topics: Topics, max: usize) -> RingRead {
         if !Arc::ptr_eq(epoch, &self.epoch) {
-            return RingRead::Replaced(self.epoch(), self.reset(ResetReason::OtherEpoch));
+            // The same name: the log lost its last events, and its next command will begin another epoch.
+            let is_shorter = **epoch == *self.epoch;
+            let reason = if is_shorter { ResetReason::BeyondHead } else { ResetReason::OtherEpoch };
+            return RingRead::Replaced(self.epoch(), self.reset(reason));
         }
         // A reader of the log may be ahead of the ring.
         if after >= self.head() {
@@ -175,6 +178,22 @@ mod tests {
         assert_eq!((ring.events.len(), ring.base, ring.head()), (4_096, 904, 5_000));
         assert!(matches!(ring.read(&ring.epoch(), 903, Topics::ALL, 1), RingRead::Behind));
         assert!(matches!(ring.read(&ring.epoch(), 904, Topics::ALL, 1), RingRead::Events { to: 905, .. }));
+    }
+
+    #[test]
+    fn a_reader_of_a_log_that_lost_events_or_was_replaced_learns_which() {
+        let reason = |at: LogPosition| {
+            let mut ring = Ring::new(epoch(), 0, 0);
+            (0..3).for_each(|_| add(&mut ring, 0));
+            let before = ring.epoch();
+            assert!(ring.follow(&at, Vec::new()));
+            let RingRead::Replaced(_, reset) = ring.read(&before, 3, Topics::ALL, 1) else { panic!("a reset") };
+            assert_eq!(reset.cursor, Cursor { epoch: at.epoch, seq: at.head });
+            reset.reason
+        };
+        let shorter = LogPosition { epoch: epoch(), head: 2, pruned: 0, lasts: LastSeqs::default() };
+        assert_eq!(reason(shorter.clone()), ResetReason::BeyondHead);
+        assert_eq!(reason(LogPosition { epoch: "f".parse().unwrap(), ..shorter }), ResetReason::OtherEpoch);
     }
 
     #[test]
