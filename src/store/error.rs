@@ -64,9 +64,12 @@ impl StoreError {
     /// Whether the database had no connection or lock free within the timeout, so that a retry may succeed.
     #[must_use]
     pub fn is_busy(&self) -> bool {
+        self.is_pool_timeout() || self.code() == Some(BUSY) || self.has_state(&CONTENDED)
+    }
+
+    /// Whether no connection was free, and none could be made, within the timeout.
+    pub(super) const fn is_pool_timeout(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
-            || self.code() == Some(BUSY)
-            || self.has_state(&CONTENDED)
     }
 
     /// Whether a database server could not be reached or can't be used. The statement changed nothing, but for

@@ -1,6 +1,7 @@
 //! Whether Postgres can be reached.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -9,6 +10,8 @@ use crate::store::error::StoreError;
 
 /// Statements in a row that fail before others are not sent any more: one connection may be lost for itself.
 const MAX_FAILURES: u32 = 3;
+/// Longest wait for a free connection, or for a new one.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the last statements have shown.
 #[derive(Debug)]
@@ -21,8 +24,10 @@ pub(in crate::store) struct PostgresHealth {
     refuses: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// When a statement has reached the server last.
+    reached_at: Instant,
     /// Since when no statement has reached the server; `None`: it can be reached.
     unreachable_since: Option<Instant>,
     /// Number of statements that have not reached it since the last one that has.
@@ -32,12 +37,10 @@ struct State {
 }
 
 impl PostgresHealth {
-    pub(super) const fn new(pooled: bool) -> Self {
-        Self {
-            pooled,
-            state: Mutex::new(State { unreachable_since: None, failures: 0, refused_at: None }),
-            refuses: Notify::const_new(),
-        }
+    /// The health of a server that was just reached.
+    pub(super) fn new(pooled: bool) -> Self {
+        let state = State { reached_at: Instant::now(), unreachable_since: None, failures: 0, refused_at: None };
+        Self { pooled, state: Mutex::new(state), refuses: Notify::new() }
     }
 
     pub(in crate::store) const fn is_pooled(&self) -> bool {
@@ -72,14 +75,20 @@ impl PostgresHealth {
 
     /// Records the result of a statement, and logs a change.
     pub(in crate::store) fn record<T>(&self, done: &Result<T, StoreError>) {
-        let error = done.as_ref().err().filter(|error| error.is_unreachable());
         let mut state = self.state();
-        if error.is_some_and(StoreError::is_read_only_server) {
-            state.refused_at = Some(Instant::now());
-        }
-        // A wait for a free connection that timed out says nothing about the server.
-        if done.as_ref().is_err_and(StoreError::is_busy) {
+        let now = Instant::now();
+        let waited = done.as_ref().is_err_and(StoreError::is_pool_timeout);
+        if waited && now - state.reached_at < ACQUIRE_TIMEOUT {
+            // All connections were in use, and others have reached the server meanwhile.
             return;
+        }
+        // The pool waits for a server that refuses connections as for a free connection.
+        let error = done.as_ref().err().filter(|error| waited || error.is_unreachable());
+        if error.is_some_and(StoreError::is_read_only_server) {
+            state.refused_at = Some(now);
+        }
+        if error.is_none() {
+            state.reached_at = now;
         }
         state.failures = if error.is_some() { state.failures.saturating_add(1) } else { 0 };
         if state.failures == MAX_FAILURES {
@@ -88,7 +97,7 @@ impl PostgresHealth {
         if state.unreachable_since.is_some() == error.is_some() {
             return;
         }
-        state.unreachable_since = error.map(|_| Instant::now());
+        state.unreachable_since = error.map(|_| now);
         drop(state);
         match error {
             Some(error) => tracing::error!(%error, "Postgres can't be used; it is tried again"),
@@ -98,5 +107,29 @@ impl PostgresHealth {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waited() -> Result<(), StoreError> {
+        Err(sqlx::Error::PoolTimedOut.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_a_connection_are_failures_once_nothing_reached_the_server_meanwhile() {
+        let health = PostgresHealth::new(false);
+        tokio::time::advance(ACQUIRE_TIMEOUT / 2).await;
+        health.record(&Ok(()));
+        tokio::time::advance(ACQUIRE_TIMEOUT / 2).await;
+        (0..10).for_each(|_| health.record(&waited()));
+        assert!(health.check().is_ok() && health.unreachable_since().is_none(), "others have reached it");
+        tokio::time::advance(ACQUIRE_TIMEOUT / 2).await;
+        (0..3).for_each(|_| health.record(&waited()));
+        assert!(health.check().is_err() && health.unreachable_since().is_some());
+        health.record(&Ok(()));
+        assert!(health.check().is_ok() && health.unreachable_since().is_none());
     }
 }

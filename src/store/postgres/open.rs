@@ -11,14 +11,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::Instant;
 
-use super::health::PostgresHealth;
+use super::health::{ACQUIRE_TIMEOUT, PostgresHealth};
 use super::identity::IDENTITY;
 use super::migrations::migrator;
 use crate::config::Database;
 use crate::store::error::StoreError;
 
-/// Longest wait for a free connection, or for a new one.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most connections of one kind, unless configured.
 const DEFAULT_CONNECTIONS: u32 = 4;
 /// A connection that was idle for longer is tested before use.
@@ -71,8 +69,6 @@ impl Postgres {
         let asked = tokio::time::timeout(ACQUIRE_TIMEOUT * 2, async {
             match self.reader.acquire().await {
                 Ok(mut connection) => refuse_standby(&mut connection).await,
-                // The pool waits for a server that refuses connections as for a free connection.
-                Err(sqlx::Error::PoolTimedOut) if self.reader.size() == 0 => Err(sqlx::Error::PoolClosed),
                 Err(error) => Err(error),
             }
         });
