@@ -14,8 +14,8 @@ use crate::sync::{AtomicBool, CancellationToken, WaitForCancellationFutureOwned}
 /// The signals of a shutdown, in the order in which they are raised. Clones share them.
 ///
 /// 1. `leaving` is raised by the process at SIGTERM. The server is not ready any more, and still accepts connections.
-/// 2. `stop` is raised by the server, `drain.delay` later. The listeners and idle connections close, tasks that only
-///    prepare for later requests end; event streams and polls end within `events.shutdown_window`.
+/// 2. `stop` is raised by the server, `drain.delay` later. The listeners close, and idle connections soon after; tasks that
+///    only prepare for later requests end; event streams and polls end within `events.shutdown_window`.
 /// 3. `skip_drain` is raised by the process at a second signal: running requests are not waited for any longer.
 /// 4. `abort` is raised by the server, `drain.for` after `stop`, or at `skip_drain`. Completions end with an
 ///    error frame, event streams and polls end; connections that are left one second later are closed.

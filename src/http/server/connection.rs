@@ -24,6 +24,10 @@ use crate::time::TaskTimer;
 
 /// Timeout of the head of a request that has not been received when the connection is asked to finish.
 const FINAL_HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// As above, for the next request of a connection that is idle. Proxies send requests on idle connections without a
+/// look at them, and do not repeat a POST: one that is in use gets its next request within this time, and learns from
+/// its response that it was the last.
+const FINAL_IDLE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Most steps of one poll, so that a client that pipelines requests, or sends a body byte by byte, does not starve
 /// other connections.
 const MAX_STEPS_PER_POLL: usize = 64;
@@ -123,12 +127,12 @@ where
     pub fn finish(&mut self) {
         self.keep_alive = false;
         match self.state {
-            // A request that the socket has received already is served.
-            State::ReadingHead if self.received_request && self.read_buffer.is_empty() => {
-                self.head_deadline = Instant::now();
-            }
             // A request may be in transit.
-            State::ReadingHead => self.head_deadline = self.head_deadline.min(Instant::now() + FINAL_HEAD_TIMEOUT),
+            State::ReadingHead => {
+                let is_idle = self.received_request && self.read_buffer.is_empty();
+                let timeout = if is_idle { FINAL_IDLE_TIMEOUT } else { FINAL_HEAD_TIMEOUT };
+                self.head_deadline = self.head_deadline.min(Instant::now() + timeout);
+            }
             State::SkippingBody(_) => self.state = State::Closing { unread: true },
             _ => {}
         }
