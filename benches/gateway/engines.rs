@@ -18,9 +18,32 @@ pub(crate) enum Engine {
     /// Postgres, and limits that Redis shares.
     #[value(name = "postgres+redis")]
     PostgresRedis,
+    /// The same, shared by three servers: for live events and commands.
+    Replicas,
 }
 
-/// The servers of [`Engine::PostgresRedis`], which all gateways of a measurement use; each has a database and names of its
+impl Engine {
+    /// Whether it needs [`SharedEngines`].
+    pub(crate) const fn is_shared(self) -> bool {
+        !matches!(self, Self::Sqlite)
+    }
+
+    /// The number of servers.
+    pub(crate) const fn servers(self) -> usize {
+        if matches!(self, Self::Replicas) { 3 } else { 1 }
+    }
+
+    /// What is added to the name of a gateway.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::PostgresRedis => " postgres+redis",
+            Self::Replicas => " replicas",
+        }
+    }
+}
+
+/// The databases of the engines that are shared, which all gateways of a measurement use; each has a database and names of its
 /// own. They end with the last handle.
 #[derive(Clone)]
 pub(crate) struct SharedEngines(Arc<Inner>);

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 
 use crate::result::Result;
 use crate::subscribers::Plan;
-use crate::workload::EventWorkload;
+use crate::workload::{CommandWorkload, EventWorkload};
+use crate::writers;
 
 /// How events are read and published.
 #[derive(Clone, Debug)]
@@ -46,16 +47,17 @@ impl EventApi {
         }
     }
 
-    pub(crate) fn plan(&self, address: &str, workload: &EventWorkload) -> Result<Plan> {
+    /// The plan of subscribers at these servers, at least one.
+    pub(crate) fn plan(&self, addresses: Vec<String>, workload: &EventWorkload) -> Result<Plan> {
         let (publish, body) = match self.publish {
             Publish::Pet => {
-                let id = first_pet(address, &self.headers)?;
+                let id = first_pet(&addresses[0], &self.headers)?;
                 (format!("PATCH /api/pets/{id}"), r#"{"description":"{note}"}"#.to_owned())
             }
             Publish::Message => ("POST /publish".to_owned(), MESSAGE.to_owned()),
         };
         Ok(Plan {
-            address: address.to_owned(),
+            addresses,
             headers: self.headers.clone(),
             events: self.events.to_owned(),
             greeting: self.greeting.to_owned(),
@@ -63,6 +65,16 @@ impl EventApi {
             body,
             workload: workload.clone(),
         })
+    }
+}
+
+impl EventApi {
+    /// The plan of writers at these servers, at least one.
+    pub(crate) fn commands(&self, addresses: Vec<String>, workload: &CommandWorkload) -> Result<writers::Plan> {
+        let id = first_pet(&addresses[0], &self.headers)?;
+        let body = format!(r#"{{"description":"{}"}}"#, writers::NOTE);
+        let (command, headers) = (format!("PATCH /api/pets/{id}"), self.headers.clone());
+        Ok(writers::Plan { addresses, headers, command, body, workload: workload.clone() })
     }
 }
 

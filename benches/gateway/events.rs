@@ -35,7 +35,7 @@ pub(crate) fn measure(kind: &Kind, upstream: &str, workload: &EventWorkload, key
 
 fn measure_gateway(gateway: &Gateway, workload: &EventWorkload) -> Result<Measurement> {
     let event_api = gateway.event_api.as_ref().ok_or("it has no events")?;
-    let plan = event_api.plan(&gateway.address, workload)?;
+    let plan = event_api.plan(gateway.addresses(), workload)?;
     let processes = gateway.processes();
     let empty = memory(&processes)?;
     let mut clients = Worker::start_clients(Role::Subscribers, &plan)?;

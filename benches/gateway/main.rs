@@ -2,12 +2,13 @@
 //! no gateway at all are measured one after the other under the same load; for live events, petstream and nchan.
 //!
 //! Three processes share the machine: the upstream ([`upstream`]), the gateway ([`gateways`]) and the clients
-//! ([`clients`] or [`subscribers`]), which check every stream that they read. Upstream and clients are this program
+//! ([`clients`], [`subscribers`] or [`writers`]), which check every stream that they read. Upstream and clients are this program
 //! started again in another [`Role`], so that their processor time is not counted as the gateway's. [`options`] lists
 //! the command line, [`report`] the output.
 
 mod clients;
 mod clock;
+mod commands;
 mod completions;
 mod engines;
 mod event_api;
@@ -29,6 +30,7 @@ mod tls;
 mod upstream;
 mod worker;
 mod workload;
+mod writers;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Some(Role::Upstream) => upstream::run(),
         Some(Role::Clients) => clients::run(),
         Some(Role::Subscribers) => subscribers::run(),
+        Some(Role::Writers) => writers::run(),
         None => run::run(&Options::parse()),
     };
     match done {

@@ -20,8 +20,8 @@ pub(crate) struct Options {
     /// How often each gateway is measured with each workload. Default: 3, or 1 with --tiny.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Which of burst, batched, paced, short, plain, hold, handshakes, events, idle, rest. Default: all; handshakes only
-    /// with --tls, events, idle and rest only without.
+    /// Which of burst, batched, paced, short, plain, hold, handshakes, events, idle, commands, rest. Default: all;
+    /// handshakes only with --tls, events, idle, commands and rest only without.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     workloads: Vec<String>,
     /// Which of petstream, nginx (nchan for events), stub (no gateway). Default: all.
@@ -31,8 +31,8 @@ pub(crate) struct Options {
     /// was built with this benchmark.
     #[arg(long, value_name = "LABEL=PATH")]
     petstream: Vec<String>,
-    /// Where petstream keeps its state. With several, it is measured with each. postgres+redis needs Debian's packages
-    /// postgresql and redis-server.
+    /// Where petstream keeps its state. With several, it is measured with each. replicas: three servers on Postgres and
+    /// Redis, for events, idle and commands. All but sqlite need Debian's packages postgresql and redis-server.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite", value_name = "ENGINE,…")]
     engine: Vec<Engine>,
     /// The form of the chunks that the upstream sends.
@@ -93,14 +93,11 @@ impl Options {
 
     /// Each build with each engine, named by both where there are several engines.
     fn on_engines(&self, petstreams: &[Kind]) -> Result<Vec<Kind>> {
-        let is_shared = self.engine.contains(&Engine::PostgresRedis);
+        let is_shared = self.engine.iter().any(|engine| engine.is_shared());
         let engines = if is_shared { Some(SharedEngines::start()?) } else { None };
         let of_engine = |engine: &Engine| {
-            let (name, engines) = match engine {
-                Engine::Sqlite => ("", None),
-                Engine::PostgresRedis => (" postgres+redis", engines.clone()),
-            };
-            petstreams.iter().map(move |kind| kind.clone().on_engines(name, engines.clone()))
+            let (engine, engines) = (*engine, engines.clone().filter(|_| engine.is_shared()));
+            petstreams.iter().map(move |kind| kind.clone().on_engine(engine, engines.clone()))
         };
         Ok(self.engine.iter().flat_map(of_engine).collect())
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::result::Result;
 use crate::table::{Grid, Section};
-use crate::workload::{EventWorkload, Workload};
-use crate::{completions, events, rest};
+use crate::workload::{CommandWorkload, EventWorkload, Workload};
+use crate::{commands, completions, events, rest};
 
 /// All results.
 #[derive(Serialize)]
@@ -23,6 +23,7 @@ pub(crate) struct Report {
     pub(crate) left_out: Vec<String>,
     pub(crate) chat: Vec<Section<Workload, completions::Measurement>>,
     pub(crate) events: Vec<Section<EventWorkload, events::Measurement>>,
+    pub(crate) commands: Vec<Section<CommandWorkload, commands::Measurement>>,
     pub(crate) rest: Vec<Section<&'static str, rest::Measurement>>,
 }
 
@@ -73,6 +74,10 @@ impl Report {
             ("Delay of a token; of plain, the whole answer: p50 / p99 / p99.9, µs", self.delays()),
             ("First token: p50 / p99 / p99.9, µs", self.firsts()),
             ("Live events; those of nginx are its module nchan's", self.events_table()),
+            (
+                "Commands: how many a second, the gateway's processor time for each, and the time until its answer",
+                self.commands_table(),
+            ),
             ("At rest", self.rest_table()),
         ] {
             if !grid.is_empty() {
@@ -87,7 +92,8 @@ impl Report {
         let chat = self.chat.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
         let events = self.events.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
         let rest = self.rest.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
-        let mut names = chat.chain(events).chain(rest);
+        let commands = self.commands.iter().flat_map(|section| section.rounds.iter().map(|(name, _)| name));
+        let mut names = chat.chain(events).chain(commands).chain(rest);
         names.next().map(String::as_str)
     }
 
@@ -140,6 +146,19 @@ impl Report {
             for (title, value) in columns {
                 grid.column(title.to_owned(), |gateway| section.with_ratio(gateway, base, value));
             }
+        }
+        grid
+    }
+
+    fn commands_table(&self) -> Grid {
+        let mut grid = Grid::of(&self.commands);
+        let base = self.base();
+        for section in &self.commands {
+            let name = &section.workload.name;
+            grid.column(format!("{name}: a second"), |gateway| section.with_ratio(gateway, base, |one| Some(one.rate)));
+            grid.column("µs/command".to_owned(), |gateway| section.with_ratio(gateway, base, |one| Some(one.cost)));
+            let title = "answer p50 / p99 / p99.9, µs".to_owned();
+            grid.column(title, |gateway| section.percentiles(gateway, |one| one.commands.time));
         }
         grid
     }

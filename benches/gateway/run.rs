@@ -13,8 +13,8 @@ use crate::result::Result;
 use crate::table::Section;
 use crate::tls::Certificate;
 use crate::worker::{Worker, write_line};
-use crate::workload::{HANDSHAKES, Workload, event_workloads, workloads};
-use crate::{completions, events, rest};
+use crate::workload::{COMMANDS, HANDSHAKES, Workload, command_workloads, event_workloads, workloads};
+use crate::{commands, completions, events, rest};
 
 /// File descriptors that a process needs besides its connections.
 const OWN_FILES: u64 = 1_000;
@@ -22,7 +22,7 @@ const OWN_FILES: u64 = 1_000;
 pub(crate) fn run(options: &Options) -> Result<()> {
     let (kinds, mut left_out) = options.kinds()?;
     if options.tls {
-        left_out.push("events, idle and rest are measured without --tls: left out".to_owned());
+        left_out.push("events, idle, commands and rest are measured without --tls: left out".to_owned());
     }
     left_out.iter().for_each(|line| print_progress(line));
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
@@ -39,11 +39,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         left_out,
         chat: Vec::new(),
         events: Vec::new(),
+        commands: Vec::new(),
         rest: Vec::new(),
     };
     let certificate = if options.tls { Some(Certificate::generate()?) } else { None };
-    for workload in selected_workloads(options) {
-        let rounds = rounds(&kinds, options.rounds(), &workload.name, |kind| {
+    let with_completions: Vec<_> = kinds.iter().filter(|kind| kind.is_single()).cloned().collect();
+    for workload in selected_workloads(options).into_iter().filter(|_| !with_completions.is_empty()) {
+        let rounds = rounds(&with_completions, options.rounds(), &workload.name, |kind| {
             completions::measure(kind, &upstream, &workload, &keys, certificate.as_ref())
         })?;
         report.chat.push(Section { workload, rounds });
@@ -59,7 +61,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         })?;
         report.events.push(Section { workload, rounds });
     }
-    let with_program: Vec<_> = kinds.iter().filter(|kind| kind.program().is_some()).cloned().collect();
+    let with_store: Vec<_> = kinds.iter().filter(|kind| kind.has_store()).cloned().collect();
+    let measures_commands = options.runs(COMMANDS) && !options.tls && !with_store.is_empty();
+    for workload in command_workloads(options.tiny).into_iter().filter(|_| measures_commands) {
+        let rounds = rounds(&with_store, options.rounds(), &workload.name, |kind| {
+            commands::measure(kind, &upstream, &workload, &keys)
+        })?;
+        report.commands.push(Section { workload, rounds });
+    }
+    let with_program: Vec<_> =
+        kinds.iter().filter(|kind| kind.program().is_some() && kind.is_single()).cloned().collect();
     if options.runs(rest::NAME) && !options.tls && !with_program.is_empty() {
         let rounds = rounds(&with_program, options.rounds(), rest::NAME, |kind| rest::measure(kind, &upstream, &keys))?;
         report.rest.push(Section { workload: rest::NAME, rounds });

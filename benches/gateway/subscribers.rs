@@ -27,7 +27,8 @@ const MARK: &[u8] = b"\"description\":\"#";
 /// The instructions, read from stdin.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Plan {
-    pub(crate) address: String,
+    /// The servers: subscribers take them in turn, events are published at the first one.
+    pub(crate) addresses: Vec<String>,
     /// Header lines of every request, each with its line end.
     pub(crate) headers: String,
     /// The path of the event stream.
@@ -75,11 +76,11 @@ async fn measure(plan: Plan) -> Result<()> {
     let (plan, opening) = (Rc::new(plan), Rc::new(Semaphore::new(MAX_OPENING)));
     let (failed, mut failures) = mpsc::unbounded_channel();
     let mut subscribing = JoinSet::new();
-    for _ in 0..plan.workload.subscribers {
+    for number in 0..plan.workload.subscribers {
         let (plan, opening) = (Rc::clone(&plan), Rc::clone(&opening));
         subscribing.spawn_local(async move {
             let _permit = opening.acquire().await?;
-            Subscriber::subscribe(&plan).await
+            Subscriber::subscribe(&plan, number).await
         });
     }
     let subscribed = subscribing.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
@@ -123,9 +124,10 @@ async fn measure(plan: Plan) -> Result<()> {
 }
 
 impl Subscriber {
-    async fn subscribe(plan: &Plan) -> Result<Self> {
-        let mut connection = Connection::open(&plan.address, None).await?;
-        let (events, address, headers) = (&plan.events, &plan.address, &plan.headers);
+    async fn subscribe(plan: &Plan, number: usize) -> Result<Self> {
+        let address = &plan.addresses[number % plan.addresses.len()];
+        let mut connection = Connection::open(address, None).await?;
+        let (events, headers) = (&plan.events, &plan.headers);
         let request = format!("GET {events} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n{headers}\r\n");
         let status = connection.ask(request.as_bytes()).await?;
         if status != 200 {
@@ -170,15 +172,15 @@ async fn publish(plan: Rc<Plan>) -> Result<()> {
     if plan.workload.events == 0 {
         return Ok(());
     }
-    let mut connection = Connection::open(&plan.address, None).await?;
+    let address = &plan.addresses[0];
+    let mut connection = Connection::open(address, None).await?;
     let began = Instant::now();
     for index in 0..plan.workload.events {
         sleep_until(began + Duration::from_micros(plan.workload.gap * index as u64)).await;
         let body = plan.body.replace("{note}", &format!("#{index:06}@{:0DIGITS$}", now()));
         let request = format!(
-            "{} HTTP/1.1\r\nhost: {}\r\n{}content-length: {}\r\n\r\n{body}",
+            "{} HTTP/1.1\r\nhost: {address}\r\n{}content-length: {}\r\n\r\n{body}",
             plan.publish,
-            plan.address,
             plan.headers,
             body.len()
         );

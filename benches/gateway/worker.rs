@@ -18,6 +18,8 @@ pub(crate) enum Role {
     Clients,
     /// The subscribers of live events; their plan comes on stdin.
     Subscribers,
+    /// The clients that send commands; their plan comes on stdin.
+    Writers,
 }
 
 impl Role {
@@ -26,11 +28,13 @@ impl Role {
             Self::Upstream => "upstream",
             Self::Clients => "clients",
             Self::Subscribers => "subscribers",
+            Self::Writers => "writers",
         }
     }
 
     pub(crate) fn from_argument(argument: &str) -> Option<Self> {
-        [Self::Upstream, Self::Clients, Self::Subscribers].into_iter().find(|role| role.argument() == argument)
+        let all = [Self::Upstream, Self::Clients, Self::Subscribers, Self::Writers];
+        all.into_iter().find(|role| role.argument() == argument)
     }
 }
 

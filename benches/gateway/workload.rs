@@ -47,6 +47,26 @@ pub(crate) struct EventWorkload {
     pub(crate) gap: u64,
 }
 
+/// A load of commands, which change the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CommandWorkload {
+    pub(crate) name: String,
+    /// Connections, each with one command at a time.
+    pub(crate) writers: usize,
+    /// Commands per connection, one after the other.
+    pub(crate) commands: usize,
+}
+
+/// The name of the workloads of commands on the command line.
+pub(crate) const COMMANDS: &str = "commands";
+
+/// The workloads of commands.
+pub(crate) fn command_workloads(tiny: bool) -> Vec<CommandWorkload> {
+    let workload =
+        |writers, commands| CommandWorkload { name: format!("{COMMANDS}, {writers} writers"), writers, commands };
+    if tiny { vec![workload(4, 5)] } else { vec![workload(1, 400), workload(8, 150), workload(32, 50)] }
+}
+
 impl Workload {
     /// The request body. It sets the upstream's number of tokens, their rate, and the size of its writes.
     pub(crate) fn request_body(&self) -> String {

@@ -30,6 +30,8 @@ pub(crate) struct Gateway {
     pub(crate) certificate: Option<String>,
     /// How live events are read and published, where the gateway serves them.
     pub(crate) event_api: Option<EventApi>,
+    /// Further servers on the same state.
+    pub(super) replicas: Vec<Self>,
     /// None where clients connect to the upstream.
     pub(super) child: Option<Child>,
     /// The command that stops the gateway, where killing `child` would leave its workers behind.
@@ -41,13 +43,14 @@ impl Gateway {
     /// Stands for no gateway: its address is that of the upstream.
     pub(super) fn none(upstream: &str, folder: TempDir) -> Self {
         let (address, ready) = (upstream.to_owned(), Duration::ZERO);
-        Self { address, ready, certificate: None, event_api: None, child: None, stop: None, folder }
+        let (replicas, child) = (Vec::new(), None);
+        Self { address, ready, certificate: None, event_api: None, replicas, child, stop: None, folder }
     }
 
     pub(super) fn started(address: String, certificate: Option<&Certificate>, folder: TempDir, child: Child) -> Self {
         let certificate = certificate.map(|certificate| certificate.pem.clone());
         let (ready, child) = (Duration::ZERO, Some(child));
-        Self { address, ready, certificate, event_api: None, child, stop: None, folder }
+        Self { address, ready, certificate, event_api: None, replicas: Vec::new(), child, stop: None, folder }
     }
 
     /// Waits until it answers. The error has the log.
@@ -71,9 +74,15 @@ impl Gateway {
         Ok(began.elapsed())
     }
 
-    /// The process ids of the gateway and its descendants; empty where there is no gateway.
+    /// The addresses of all servers.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        std::iter::once(self).chain(&self.replicas).map(|server| server.address.clone()).collect()
+    }
+
+    /// The process ids of all servers and their descendants; empty where there is no gateway.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        self.child.as_ref().map_or_else(Vec::new, |child| procfs::process_tree(child.id()))
+        let servers = std::iter::once(self).chain(&self.replicas);
+        servers.filter_map(|server| server.child.as_ref()).flat_map(|child| procfs::process_tree(child.id())).collect()
     }
 
     /// Waits until the gateway uses next to no processor time, so that work of its start is not measured.

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::gateway::Gateway;
 use super::{nginx, petstream};
-use crate::engines::SharedEngines;
+use crate::engines::{Engine, SharedEngines};
 use crate::machine::program_version;
 use crate::result::Result;
 use crate::tls::Certificate;
@@ -15,7 +15,7 @@ use crate::tls::Certificate;
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// A build of petstream.
-    Petstream { label: String, program: String, engines: Option<SharedEngines> },
+    Petstream { label: String, program: String, engines: Option<SharedEngines>, servers: usize },
     /// nginx; with its module nchan, which serves event streams, where that is installed.
     Nginx { program: String, nchan: Option<String> },
     /// No gateway: clients connect to the upstream.
@@ -28,13 +28,16 @@ impl Kind {
         if !program.is_file() {
             return Err(format!("{}: there is no such program", program.display()).into());
         }
-        Ok(Self::Petstream { label: label.to_owned(), program: program.display().to_string(), engines: None })
+        let (label, program) = (label.to_owned(), program.display().to_string());
+        Ok(Self::Petstream { label, program, engines: None, servers: 1 })
     }
 
-    /// The same gateway with these engines, whose name is added to its own.
-    pub(crate) fn on_engines(self, name: &str, engines: Option<SharedEngines>) -> Self {
+    /// The same gateway on this engine, whose name is added to its own; `engines` where it is shared.
+    pub(crate) fn on_engine(self, engine: Engine, engines: Option<SharedEngines>) -> Self {
         match self {
-            Self::Petstream { label, program, .. } => Self::Petstream { label: label + name, program, engines },
+            Self::Petstream { label, program, .. } => {
+                Self::Petstream { label: label + engine.suffix(), program, engines, servers: engine.servers() }
+            }
             other => other,
         }
     }
@@ -66,6 +69,16 @@ impl Kind {
         }
     }
 
+    /// Whether it is one server, which completions and the workload without clients are measured with.
+    pub(crate) fn is_single(&self) -> bool {
+        !matches!(self, Self::Petstream { servers: 2.., .. })
+    }
+
+    /// Whether it has the store, which commands change.
+    pub(crate) fn has_store(&self) -> bool {
+        matches!(self, Self::Petstream { .. })
+    }
+
     /// Whether it has the local model.
     pub(crate) fn has_local_model(&self) -> bool {
         matches!(self, Self::Petstream { .. })
@@ -91,9 +104,15 @@ impl Kind {
         let folder = TempDir::with_prefix("petstream-bench-")?;
         tls.map_or(Ok(()), |certificate| certificate.write(folder.path()))?;
         let started = match self {
-            Self::Petstream { program, engines, .. } => {
+            Self::Petstream { program, engines, servers, .. } => {
                 let state = engines.as_ref().map(SharedEngines::configuration).unwrap_or_default();
-                petstream::start(folder, program, (upstream, &state), keys, tls)
+                let mut first = petstream::start(folder, program, (upstream, &state), keys, tls)?;
+                let further = (1..*servers).map(|_| {
+                    let folder = TempDir::with_prefix("petstream-bench-")?;
+                    petstream::start(folder, program, (upstream, &state), keys, tls)
+                });
+                first.replicas = further.collect::<Result<_>>()?;
+                Ok(first)
             }
             Self::Nginx { program, nchan } => nginx::start(folder, program, nchan.as_deref(), upstream, tls),
             Self::Stub => Ok(Gateway::none(upstream, folder)),
