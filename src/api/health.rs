@@ -17,8 +17,7 @@ pub(super) async fn healthz() -> Json<Value> {
 
 /// 200 while the server accepts requests, with `degraded` if it does without something: the configuration was read again
 /// and has errors, or Redis or Postgres can't be reached any more (they were at the start). 503 when an SQLite database
-/// does not answer or
-/// can't be written, and during a shutdown.
+/// does not answer or can't be written, and during a shutdown.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
     let database = database_fault(&state.store).await;
     let problem = match &database {

@@ -27,6 +27,7 @@ pub fn open_router(state: Arc<AppState>) -> Router {
 }
 
 pub(super) async fn metrics(State(state): State<Arc<AppState>>) -> Response {
+    state.metrics.database(state.store.fault().is_none());
     state.metrics.usage_records(state.usage_recorder.len(), state.usage_recorder.dropped());
     // OpenMetrics only: the older text format has no `info`, and its readers accept this one too.
     ([(CONTENT_TYPE, Metrics::MEDIA_TYPE)], state.metrics.encode()).into_response()

@@ -34,6 +34,12 @@ fn chat(key: &str) -> Request {
     Request::chat(&request(&json!({}))).bearer(key)
 }
 
+/// Whether the metrics of a replica say that its database can be used.
+async fn is_up(replicas: &Replicas, number: usize, key: &str) -> bool {
+    let metrics = replicas.ask(number, &Request::new("GET", "/metrics").bearer(key)).await;
+    metrics.text().lines().any(|line| line == "petstream_database_up 1")
+}
+
 #[track_caller]
 fn assert_unavailable(answer: &Whole) {
     assert_eq!(answer.status, 503, "{}", answer.text());
@@ -46,9 +52,11 @@ async fn completions_go_on_while_postgres_is_away_and_everything_afterwards() {
     let (mut cluster, upstream) = (Cluster::start(&[]).await, upstream().await);
     let url = cluster.create_database("shop").await;
     let replicas = Replicas::start(2, &with_keys(&upstream), &url).await;
-    let key = replicas.run(&["keys", "create", "--name", "alice"]).await.trim_end().to_owned();
+    let create = ["keys", "create", "--name", "alice", "--scopes", "chat,store:write,stats"];
+    let key = replicas.run(&create).await.trim_end().to_owned();
     for number in 0..2 {
         becomes(&200, async || replicas.ask(number, &chat(&key)).await.status).await;
+        assert!(is_up(&replicas, number, &key).await);
     }
     cluster.shut_down().await;
     for number in 0..2 {
@@ -58,6 +66,7 @@ async fn completions_go_on_while_postgres_is_away_and_everything_afterwards() {
         }
         let probe = replicas.ask(number, &Request::new("GET", "/readyz")).await;
         assert_eq!((probe.status, &probe.json()["degraded"]), (200, &json!(["postgres"])), "{}", probe.text());
+        assert!(!is_up(&replicas, number, &key).await);
     }
     cluster.launch().await;
     for number in 0..2 {

@@ -170,6 +170,8 @@ impl Collector for State {
         if let Some(leases) = self.leases.get() {
             shared_limits(&mut out, leases)?;
         }
+        let help = "Whether the database can be read and written: 1, or 0";
+        out.plain_gauge("petstream_database_up", help, self.database_up.get())?;
         let queue = self.usage_queue.get();
         out.plain_gauge("petstream_usage_queue_length", "Usage records that wait to be written", queue)?;
         let (name, help) = ("petstream_usage_records_dropped", "Usage records that found the queue full");

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) leases: OnceLock<Arc<LeaseMetrics>>,
     pub(super) usage_dropped: Counter,
     pub(super) usage_queue: Gauge,
+    /// Whether the database can be used.
+    pub(super) database_up: Gauge,
     /// Whether the configuration had no errors when it was read last.
     pub(super) configuration_valid: Gauge,
     /// Seconds since 1970 at which the configuration in force was read.
@@ -56,6 +58,7 @@ impl Default for State {
             leases: OnceLock::new(),
             usage_dropped: Counter::default(),
             usage_queue: Gauge::default(),
+            database_up: Gauge::default(),
             configuration_valid: Gauge::default(),
             configuration_loaded: Gauge::default(),
             reloads_applied: Counter::default(),
@@ -131,6 +134,11 @@ impl Metrics {
     #[must_use]
     pub fn redis(&self) -> Arc<RedisMetrics> {
         Arc::clone(self.0.redis.get_or_init(Arc::default))
+    }
+
+    /// Sets whether the database can be used.
+    pub fn database(&self, is_up: bool) {
+        self.0.database_up.set(usize::from(is_up));
     }
 
     /// Sets the number of usage records that wait to be written, and raises the number of those lost since the start.

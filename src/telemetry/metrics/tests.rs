@@ -71,6 +71,7 @@ fn every_name_and_type_is_as_documented() {
         "petstream_configuration_last_success_timestamp_seconds gauge",
         "petstream_configuration_reloads counter",
         "petstream_configuration_valid gauge",
+        "petstream_database_up gauge",
         "petstream_limit_refusals counter",
         "petstream_requests counter",
         "petstream_requests_in_flight gauge",
