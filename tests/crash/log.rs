@@ -1,6 +1,7 @@
-//! The committed events, read from the database while no server runs.
+//! The committed events, read from the database: while no server runs, or all the time where several do.
 
 use std::path::Path;
+use std::time::Duration;
 
 use petstream::store::Store;
 use petstream::store::event_log::{EventLog, LogPage, LoggedEvent};
@@ -10,6 +11,9 @@ use serde_json::Value;
 use crate::history::{Event, Key, List};
 use test_support::event_stream::seq;
 use test_support::test_database::TestDatabase;
+
+/// Time between two reads of a log that is followed. A server keeps more events than are written meanwhile.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(20);
 
 /// All committed events, and the state before the first.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +55,7 @@ impl Log {
     pub(crate) async fn read_left_behind(&mut self, database: &TestDatabase, folder: &Path) {
         let copy = tempfile::tempdir().unwrap();
         let url = match database {
-            TestDatabase::Postgres(database) => database.url.clone(),
+            TestDatabase::Postgres(_) | TestDatabase::PostgresRedis(..) => database.url().to_owned(),
             TestDatabase::Sqlite(_) => {
                 for name in ["petstream.db", "petstream.db-wal"] {
                     if folder.join(name).exists() {
@@ -62,9 +66,13 @@ impl Log {
             }
         };
         let store = Store::open(&url).await.unwrap();
-        let log = EventLog::new(store.clone());
-        let LogPage { at, events, .. } = log.read(Topics::ALL, self.head(), u32::MAX, usize::MAX).await.unwrap();
+        self.read_new(&EventLog::new(store.clone())).await;
         store.close().await;
+    }
+
+    /// Reads new events.
+    async fn read_new(&mut self, log: &EventLog) {
+        let LogPage { at, events, .. } = log.read(Topics::ALL, self.head(), u32::MAX, usize::MAX).await.unwrap();
         assert!(at.pruned <= self.head() && at.head >= self.head(), "unread events are gone: {at:?}, {}", self.head());
         at.epoch.as_str().clone_into(&mut self.epoch);
         for event in events {
@@ -84,6 +92,33 @@ impl Log {
             self.events.push(Event::new(id, event["data"].clone()));
         }
         events.is_empty()
+    }
+}
+
+/// Reads new events all the time: servers that run delete old ones.
+pub(crate) struct Follower {
+    log: Log,
+    events: EventLog,
+    store: Store,
+}
+
+impl Follower {
+    pub(crate) async fn open(database: &TestDatabase, log: Log) -> Self {
+        let store = Store::open(database.url()).await.unwrap();
+        Self { log, events: EventLog::new(store.clone()), store }
+    }
+
+    /// Follows the log until `over`, and returns it up to its end.
+    pub(crate) async fn follow(mut self, over: tokio_util::sync::CancellationToken) -> Log {
+        loop {
+            let is_over = over.is_cancelled();
+            self.log.read_new(&self.events).await;
+            if is_over {
+                self.store.close().await;
+                return self.log;
+            }
+            let _ = tokio::time::timeout(FOLLOW_INTERVAL, over.cancelled()).await;
+        }
     }
 }
 

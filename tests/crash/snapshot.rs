@@ -1,5 +1,7 @@
 //! Reads the current state from lists, page by page.
 
+use std::net::SocketAddr;
+
 use petstream::wire::event::{Topic, Topics};
 use serde_json::Value;
 
@@ -25,6 +27,11 @@ pub(crate) async fn read(shared: &SharedState, topics: Topics, limit: usize) -> 
             return lists;
         }
     }
+}
+
+/// Reads the lists of `topics` from one server, which runs.
+pub(crate) async fn read_at(server: SocketAddr, topics: Topics, limit: usize) -> Vec<List> {
+    attempt(&mut Connection::open(server).await, topics, limit).await.expect("the server runs")
 }
 
 async fn attempt(connection: &mut Connection, topics: Topics, limit: usize) -> Option<Vec<List>> {

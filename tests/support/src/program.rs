@@ -60,9 +60,20 @@ impl Folder {
     pub async fn with_database(yaml: &str) -> (Self, TestDatabase) {
         let folder = Self::new();
         let database = TestDatabase::create(folder.path()).await;
-        let yaml = format!("{yaml}database: '{}'\n", database.url());
-        std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
+        folder.configure(yaml, &database);
         (folder, database)
+    }
+
+    /// A folder of another server on the same database.
+    pub fn on(database: &TestDatabase, yaml: &str) -> Self {
+        let folder = Self::new();
+        folder.configure(yaml, database);
+        folder
+    }
+
+    fn configure(&self, yaml: &str, database: &TestDatabase) {
+        let yaml = format!("{yaml}database: '{}'\n{}", database.url(), database.shared());
+        std::fs::write(self.path().join("petstream.yaml"), yaml).unwrap();
     }
 
     pub fn path(&self) -> &Path {

@@ -1,9 +1,12 @@
-//! A Redis server of a single test.
+//! Redis: one server for the tests of a process, with a prefix of its own for each test, and servers of single tests that
+//! can be killed, paused and made read-only.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::TcpSocket;
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use super::ready;
 use super::supervisor::{Job, Supervisor};
@@ -13,6 +16,26 @@ use crate::tls::Authority;
 
 /// The password of [`Redis::start_with_password`]. Programs must not show it.
 pub const PASSWORD: &str = "redis-secret-7d793037";
+
+/// The server that [`Namespace::create`] uses. It ends with the process.
+static SHARED: OnceCell<Redis> = OnceCell::const_new();
+static NAMESPACES: AtomicUsize = AtomicUsize::new(0);
+
+/// Names of a test in the shared server.
+pub struct Namespace {
+    /// The URL of the server.
+    pub url: String,
+    /// What the names begin with.
+    pub prefix: String,
+}
+
+impl Namespace {
+    /// Names that no other test uses.
+    pub async fn create() -> Self {
+        let server = SHARED.get_or_init(Redis::start).await;
+        Self { url: server.url(), prefix: format!("test_{}", NAMESPACES.fetch_add(1, Ordering::Relaxed)) }
+    }
+}
 
 /// A Redis server. It keeps data in memory only, except for [`Redis::restart`].
 pub struct Redis {
