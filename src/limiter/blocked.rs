@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::rate_limited::RateLimited;
-use super::shared::Stop;
+use super::shared::{Missing, Stop};
 
 /// Longest time that a request waits for Redis.
 const MAX_WAIT: Duration = Duration::from_millis(50);
@@ -33,6 +33,9 @@ impl<T: Send + 'static> Blocked<T> {
 
 async fn repeat<T>(mut stop: Stop, mut attempt: impl FnMut(bool) -> Result<T, Stop>) -> Result<T, RateLimited> {
     let deadline = Instant::now() + MAX_WAIT;
+    // What was kept for this request of each limit, until it has what it needs of all: while it waits for one, it must
+    // not lose another.
+    let mut kept: Vec<Missing> = Vec::new();
     loop {
         let missing = match stop {
             Stop::Limited(limited) => return Err(limited),
@@ -43,7 +46,7 @@ async fn repeat<T>(mut stop: Stop, mut attempt: impl FnMut(bool) -> Result<T, St
             Ok(value) => return Ok(value),
             Err(stop) => stop,
         };
-        // Not before the attempt, which spends what was kept for it.
-        drop(missing);
+        kept.retain(|other| !other.is_of_same_limit(&missing));
+        kept.push(missing);
     }
 }

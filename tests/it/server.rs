@@ -1,4 +1,5 @@
-//! The server in the process of the tests, on a free port.
+//! The server in the process of the tests, on a free port; or several on one database behind a balancer, where the
+//! environment says so ([`TestDatabase`]).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,21 +13,27 @@ use tempfile::TempDir;
 
 use test_support::config::one_model;
 use test_support::http::{self, Connection, Request, Whole};
+use test_support::round_robin::RoundRobin;
 use test_support::soon;
 use test_support::test_database::TestDatabase;
 use test_support::upstream::Upstream;
 use test_support::usage_records::{self, Usage};
 
-/// A running server.
+/// A running server, or several behind a balancer.
 pub(crate) struct Server {
-    /// The address of its first TCP listener; of port 0 if there is none.
+    /// The address of its first TCP listener, of port 0 if there is none; of several servers, the balancer's.
     pub(crate) address: SocketAddr,
-    /// The address of its metrics listener, if it has one.
+    /// The address of its metrics listener, if it has one; of several servers, the first one's.
     pub(crate) metrics: Option<SocketAddr>,
     /// The secret of the first key, which it creates where there is no key.
     pub(crate) first_key: Option<String>,
-    clock: FakeRelativeClock,
+    /// None where limits follow the clock of Redis.
+    clock: Option<FakeRelativeClock>,
+    /// The first server.
     running: Running,
+    further: Vec<Running>,
+    /// In front of several servers.
+    _balancer: Option<RoundRobin>,
     /// Where its configuration comes from.
     sources: Sources,
     database: TestDatabase,
@@ -89,6 +96,7 @@ impl Server {
     }
 
     async fn start_in(folder: TempDir, yaml: &str, database: TestDatabase, variables: &[(&str, &str)]) -> Self {
+        let yaml = &format!("{yaml}{}", database.shared());
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
         // A file that says where to listen is obeyed.
         let listen = (!yaml.starts_with("listen:")).then(|| "127.0.0.1:0".to_owned());
@@ -96,17 +104,33 @@ impl Server {
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let sources = Sources { flags, environment, folder: folder.path().to_owned() };
-        let config = read(&sources);
-        let (clock, hand) = Clock::fake();
-        let mut running =
-            soon("the server to start", start_with(config, InheritedSockets::default(), clock)).await.unwrap();
+        // One that listens on addresses of its own stays alone.
+        let count = if yaml.starts_with("listen:") { 1 } else { database.replicas() };
+        let (clock, hand) = if database.shared().is_empty() {
+            let (clock, hand) = Clock::fake();
+            (clock, Some(hand))
+        } else {
+            (Clock::real(), None)
+        };
+        let mut all = Vec::new();
+        for _ in 0..count {
+            let starting = start_with(read(&sources), InheritedSockets::default(), clock.clone());
+            all.push(soon("the server to start", starting).await.unwrap());
+        }
+        let addresses: Vec<_> = all.iter().filter_map(Running::tcp_address).collect();
+        let balancer = if count > 1 { Some(RoundRobin::start(addresses.clone()).await) } else { None };
+        let further = all.split_off(1);
+        let mut running = all.pop().expect("at least one server");
         let first_key = running.first_key.take();
+        let address = balancer.as_ref().map(|balancer| balancer.address).or_else(|| addresses.first().copied());
         Self {
-            address: running.tcp_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
+            address: address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
             metrics: running.metrics_address,
             first_key,
             clock: hand,
             running,
+            further,
+            _balancer: balancer,
             sources,
             database,
             folder,
@@ -115,10 +139,41 @@ impl Server {
 
     /// Puts `yaml` in force as its `petstream.yaml`. Returns the settings that need a restart.
     pub(crate) async fn reload(&self, yaml: &str) -> Vec<String> {
-        self.replace_file("petstream.yaml", yaml);
-        let report = soon("the reload", self.running.reloader().apply(read(&self.sources))).await;
-        assert_eq!(report.errors, [""; 0]);
-        report.needs_restart
+        self.replace_file("petstream.yaml", &format!("{yaml}{}", self.database.shared()));
+        let mut needs_restart = Vec::new();
+        for running in self.all() {
+            let report = soon("the reload", running.reloader().apply(read(&self.sources))).await;
+            assert_eq!(report.errors, [""; 0]);
+            needs_restart = report.needs_restart;
+        }
+        needs_restart
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Running> {
+        std::iter::once(&self.running).chain(&self.further)
+    }
+
+    /// The metrics of all servers, one page after the other: their series add up.
+    #[allow(dead_code, reason = "only the tests with faults look at all of them")]
+    pub(crate) async fn all_metrics(&self) -> String {
+        let mut pages = String::new();
+        for running in self.all() {
+            let listener = running.metrics_address.expect("a listener for metrics");
+            pages.push_str(http::ask(listener, &Request::new("GET", "/metrics")).await.text());
+        }
+        pages
+    }
+
+    /// Whether all servers share their limits.
+    #[allow(dead_code, reason = "as above")]
+    pub(crate) const fn shares_limits(&self) -> bool {
+        matches!(self.database, TestDatabase::PostgresRedis(..))
+    }
+
+    /// The number of servers.
+    #[allow(dead_code, reason = "as above")]
+    pub(crate) const fn replicas(&self) -> usize {
+        1 + self.further.len()
     }
 
     /// The URL of the database of [`Server::start_on_disk`].
@@ -138,7 +193,7 @@ impl Server {
 
     /// Moves the clock of the limits.
     pub(crate) fn advance(&self, by: Duration) {
-        self.clock.advance(by);
+        self.clock.as_ref().expect("a test of limits that are the server's own").advance(by);
     }
 
     /// A connection to it.
@@ -158,27 +213,35 @@ impl Server {
 
     /// Begins to stop it.
     pub(crate) fn begin_stop(&self) {
-        self.running.stop();
+        self.all().for_each(Running::stop);
     }
 
     /// Ends the wait for running requests, and for the delay before.
     pub(crate) fn skip_drain(&self) {
-        self.running.shutdown().skip_drain.raise();
+        self.all().for_each(|running| running.shutdown().skip_drain.raise());
     }
 
     /// Stops a server of [`Server::start_on_disk`]. Returns its usage records in the order in which the requests
     /// ended.
     pub(crate) async fn records(self) -> Vec<Usage> {
-        self.running.stop();
-        soon("the server to stop", self.running.stopped()).await;
-        usage_records::read(self.database.url()).await
+        let Self { running, further, database, .. } = self;
+        stop_all(running, further).await;
+        usage_records::read(database.url()).await
     }
 
     /// Stops it and waits for the end of its last connection. Returns its folder, which is removed when dropped.
     pub(crate) async fn stop(self) -> TempDir {
-        self.running.stop();
-        soon("the server to stop", self.running.stopped()).await;
-        self.folder
+        let Self { running, further, folder, .. } = self;
+        stop_all(running, further).await;
+        folder
+    }
+}
+
+async fn stop_all(first: Running, further: Vec<Running>) {
+    let all = [first].into_iter().chain(further);
+    for running in all {
+        running.stop();
+        soon("the server to stop", running.stopped()).await;
     }
 }
 

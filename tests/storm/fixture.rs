@@ -1,9 +1,10 @@
 //! The server, its upstreams, and the measurements after a batch.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::server::Server;
-use test_support::http::{self, Connection, Piece, Request};
+use test_support::http::{Connection, Piece, Request};
 use test_support::random::Random;
 use test_support::storm::attempts::AttemptLog;
 use test_support::storm::check::Case;
@@ -21,6 +22,8 @@ const CLIENTS: usize = 32;
 const OF_KEY: usize = 17;
 /// Limit of concurrent streams of all keys together.
 const OF_ALL: usize = 26;
+/// Longest time for which a server holds a part of a shared limit that it does not need, with some slack.
+const HELD_BY_OTHERS: Duration = Duration::from_secs(15);
 /// Tokens per minute; the clock of the limits is paused.
 const TOKENS: u64 = 1_000_000_000_000;
 
@@ -68,51 +71,69 @@ impl Fixture {
                 }
             }
         };
-        let page = tokio::time::timeout(std::time::Duration::from_secs(15), quiet).await;
+        let page = tokio::time::timeout(Duration::from_secs(15), quiet).await;
         page.map_err(|_elapsed| last)
     }
 
     async fn page(&self) -> String {
-        let listener = self.server.metrics.unwrap();
-        http::ask(listener, &Request::new("GET", "/metrics")).await.text().to_owned()
+        self.server.all_metrics().await
     }
 
     /// Opens as many streams as the limits allow; returns violations of their number.
     pub(crate) async fn permits(&mut self) -> Vec<String> {
-        let alice = self.open_all(Key::Alice).await;
-        let bob = self.open_all(Key::Bob).await;
-        let mut found = levels::permits("alice", OF_KEY, alice.len());
-        found.extend(levels::permits("bob beside alice", OF_ALL - OF_KEY, bob.len()));
-        drop((alice, bob));
-        found.extend(self.quiet().await.err().unwrap_or_default());
-        let bob = self.open_all(Key::Bob).await;
-        found.extend(levels::permits("bob", OF_KEY, bob.len()));
+        let outages = levels::outages(&self.page().await);
+        let alice = self.open_all(Key::Alice, OF_KEY).await;
+        let beside = self.open_all(Key::Bob, OF_ALL - OF_KEY).await;
+        let opened = [alice.len(), beside.len()];
+        drop((alice, beside));
+        let mut found = self.quiet().await.err().unwrap_or_default();
+        let bob = self.open_all(Key::Bob, OF_KEY).await;
+        // Redis shares the processors with everything else here, and may answer too late.
+        let outages = levels::outages(&self.page().await) - outages;
+        eprintln!("{outages} times limits were not shared while permits were counted");
+        found.extend(levels::permits("alice", OF_KEY, opened[0], outages > 0));
+        // What alice has too many is missing here.
+        if outages == 0 {
+            found.extend(levels::permits("bob beside alice", OF_ALL - OF_KEY, opened[1], false));
+        }
+        found.extend(levels::permits("bob", OF_KEY, bob.len(), outages > 0));
         drop(bob);
         self.attempt_log.all_over().await;
         self.attempt_log.clear();
         found
     }
 
-    /// Opens streams that stay open until one is refused.
-    async fn open_all(&mut self, key: Key) -> Vec<Connection> {
-        let mut open = Vec::new();
+    /// Opens streams that stay open until one is refused. Where servers share a limit, another one may hold a part of it
+    /// for a moment: then a refusal is final once `most` are open, and each server has refused another one.
+    async fn open_all(&mut self, key: Key, most: usize) -> Vec<Connection> {
+        let (began, mut open, mut refusals) = (Instant::now(), Vec::new(), 0);
+        let (shared, servers) = (self.server.shares_limits(), self.server.replicas());
         loop {
             self.next += 1;
             let mut connection = self.server.connect().await;
             let mut answer = connection.ask(&client::request(&Plan::held(self.next, key))).await;
-            if answer.status() == 429 {
+            if answer.status() == 200 {
+                assert!(matches!(answer.piece().await, Piece::Data(_)));
+                open.push(connection);
+                refusals = 0;
+                continue;
+            }
+            refusals += 1;
+            if !shared || (open.len() >= most && refusals >= servers) || began.elapsed() > HELD_BY_OTHERS {
                 return open;
             }
-            assert!(matches!(answer.piece().await, Piece::Data(_)));
-            open.push(connection);
         }
     }
 
-    /// The token budget of all keys together: limit and remaining.
-    pub(crate) async fn budget(&self) -> (u64, u64) {
+    /// The token budget of all keys together: limit and remaining. None where servers share it: it follows the clock of
+    /// Redis, which does not stand still.
+    pub(crate) async fn budget(&self) -> Option<(u64, u64)> {
+        if self.server.shares_limits() {
+            return None;
+        }
         let ask = Request::new("GET", "/v1/models").bearer(Key::Alice.secret());
         let answer = self.server.ask(&ask).await;
-        (TOKENS, answer.header("x-ratelimit-remaining-tokens").unwrap().parse().unwrap())
+        Some((TOKENS, answer.header("x-ratelimit-remaining-tokens").unwrap().parse().unwrap()))
     }
 
     /// Every usage record in the database.

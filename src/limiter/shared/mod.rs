@@ -34,4 +34,5 @@ mod simulation;
 pub use exchanger::ExchangeTask;
 pub(super) use limit::{SharedLimit, Stop};
 pub use mode::Mode;
+pub(super) use shared_limits::Missing;
 pub use shared_limits::SharedLimits;

@@ -258,6 +258,11 @@ impl Missing {
         Self { limits, scope, tokens }
     }
 
+    /// Whether both are of one limit.
+    pub(in crate::limiter) fn is_of_same_limit(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.scope, &other.scope)
+    }
+
     /// Waits for the exchange until `deadline`. False: there is none, or no answer in time.
     pub(in crate::limiter) async fn exchanged(&self, deadline: Instant) -> bool {
         let Self { limits, scope, tokens } = self;

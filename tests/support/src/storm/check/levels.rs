@@ -67,10 +67,17 @@ pub fn counters(page: &str, rows: &[Row]) -> Vec<String> {
     found
 }
 
-/// As many streams as the limit allows must have been opened.
-pub fn permits(whose: &str, limit: usize, opened: usize) -> Vec<String> {
-    let wrong = opened != limit;
-    wrong.then(|| format!("{whose} may open {limit} streams, and could open {opened}")).into_iter().collect()
+/// As many streams as the limit allows must have been opened. Where servers lost touch with each other meanwhile
+/// (`outages`), each of them may have opened its share again.
+pub fn permits(whose: &str, limit: usize, opened: usize, outages: bool) -> Vec<String> {
+    let most = if outages { 2 * limit } else { limit };
+    let wrong = !(limit..=most).contains(&opened);
+    wrong.then(|| format!("{whose} may open {limit} to {most} streams, and could open {opened}")).into_iter().collect()
+}
+
+/// How often limits were not shared, of all servers.
+pub fn outages(page: &str) -> u64 {
+    series(page, "petstream_limits_outages_total").map(|(_, value)| value.parse::<u64>().unwrap_or(u64::MAX)).sum()
 }
 
 /// While the clock of the limits is paused, the tokens taken from a budget must equal those in the records.

@@ -267,9 +267,11 @@ fn resources_above_their_level_are_reported() {
         let without = lines(&|line| (!line.contains(name)).then(|| line.to_owned()));
         assert_eq!(levels::gauges(&without).len(), 1, "no {name}");
     }
-    assert_eq!(levels::permits("alice", 16, 16), [""; 0]);
-    assert_eq!(levels::permits("alice", 16, 15).len(), 1);
-    assert_eq!(levels::permits("alice", 16, 17).len(), 1);
+    assert_eq!(levels::permits("alice", 16, 16, false), [""; 0]);
+    assert_eq!(levels::permits("alice", 16, 15, true).len(), 1);
+    assert_eq!(levels::permits("alice", 16, 17, false).len(), 1);
+    assert_eq!(levels::permits("alice", 16, 32, true), [""; 0]);
+    assert_eq!(levels::permits("alice", 16, 33, true).len(), 1);
     assert_eq!(levels::memory(1 << 30, (1 << 30) + levels::GROWTH), [""; 0]);
     assert_eq!(levels::memory(1 << 30, (1 << 30) + levels::GROWTH + 1).len(), 1);
     assert!(levels::resident().is_none_or(|bytes| bytes > 1 << 20));
