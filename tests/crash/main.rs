@@ -117,9 +117,11 @@ fn untried(outcome: &Outcome) -> Vec<String> {
         asked != "earliest" && event_stream::seq(asked) < *head
     };
     let pages = |step: &Step| matches!(step, Step::Read(lists) if lists.iter().any(|list| list.pages > 1));
+    // One server of several has a part of the streams only.
+    let cuts = if test_database::replicas() == 1 { 8 } else { 3 };
     let wanted = [
         ("events by the hundred", outcome.log.events.len() > 300),
-        ("streams that are cut", outcome.steps(|step| *step == Step::Cut) > 8),
+        ("streams that are cut", outcome.steps(|step| *step == Step::Cut) > cuts),
         ("a subscriber that disconnects", outcome.steps(|step| *step == Step::Left) > 0),
         ("a subscriber that reconnects to missed events", outcome.steps(behind) > 3),
         ("a list of several pages", outcome.steps(pages) > 0),

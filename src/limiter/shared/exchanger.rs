@@ -111,7 +111,6 @@ impl ExchangeTask {
         first.append(&mut last);
         let owed = first.iter().map(|scope| scope.lease().owed()).sum();
         limits.0.metrics.in_use(first.len(), owed);
-        limits.0.metrics.mode_is(limits.mode().place(), limits.outages());
         limits.put_back(first);
     }
 
@@ -142,7 +141,7 @@ impl ExchangeTask {
                 biased;
                 answer = &mut call => answer,
                 () = sleep(SLOW) => {
-                    inner.mode.set(false, false);
+                    limits.set_mode(false, false);
                     begun.iter().for_each(|(scope, _)| scope.answered().notify_waiters());
                     while let Ok(scope) = self.queue.try_recv() {
                         scope.dismiss();
@@ -171,7 +170,7 @@ impl ExchangeTask {
     }
 
     fn fail(&self, begun: &[(Arc<Scope>, Begun)], now: u64) {
-        self.limits.0.mode.set(false, false);
+        self.limits.set_mode(false, false);
         for (scope, begun) in begun {
             scope.finish(begun, None, false, now);
             self.note_use(scope, now);
@@ -187,7 +186,6 @@ impl ExchangeTask {
     /// Decides from an answer whether limits are shared, and returns whether what was granted counts.
     fn judge(&mut self, answer: &Answer, now: u64) -> bool {
         let limits = self.limits.clone();
-        let mode = &limits.0.mode;
         self.is_lost = answer.boot.is_none();
         let Some(boot) = answer.boot else {
             self.recover(now, RECOVERY);
@@ -204,18 +202,18 @@ impl ExchangeTask {
             }
         }
         if now < self.recovers_until || !left.is_zero() || (limits.mode() != Mode::Shared && !self.due.is_empty()) {
-            mode.set(false, true);
+            limits.set_mode(false, true);
             return false;
         }
         let counts = limits.mode() == Mode::Shared;
-        mode.set(true, false);
+        limits.set_mode(true, false);
         counts
     }
 
     /// Begins or continues to report what was used before Redis lost its data.
     fn recover(&mut self, now: u64, time: Duration) {
         self.recovers_until = now + u64::try_from(time.as_nanos()).unwrap_or(0);
-        self.limits.0.mode.set(false, true);
+        self.limits.set_mode(false, true);
         self.due.clear();
         self.collect();
     }

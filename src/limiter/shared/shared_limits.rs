@@ -105,6 +105,12 @@ impl SharedLimits {
         self.0.replicas.store(u64::from(live.max(1)), Ordering::Relaxed);
     }
 
+    /// Changes the mode: see [`CurrentMode::set`].
+    pub(super) fn set_mode(&self, shared: bool, recovery: bool) {
+        self.0.mode.set(shared, recovery);
+        self.0.metrics.mode_is(self.mode().place(), self.outages());
+    }
+
     pub(super) fn replicas(&self) -> u64 {
         self.0.replicas.load(Ordering::Relaxed)
     }

@@ -75,6 +75,11 @@ pub fn permits(whose: &str, limit: usize, opened: usize, outages: bool) -> Vec<S
     wrong.then(|| format!("{whose} may open {limit} to {most} streams, and could open {opened}")).into_iter().collect()
 }
 
+/// Whether all servers share their limits now, or none does.
+pub fn shares_limits(page: &str) -> bool {
+    series(page, "petstream_limits_mode").all(|(labels, value)| labels.contains("shared") == (value == "1"))
+}
+
 /// How often limits were not shared, of all servers.
 pub fn outages(page: &str) -> u64 {
     series(page, "petstream_limits_outages_total").map(|(_, value)| value.parse::<u64>().unwrap_or(u64::MAX)).sum()
