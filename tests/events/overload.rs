@@ -17,7 +17,7 @@ async fn sent_away(shop: &Shop, request: Request) -> Duration {
 
 #[tokio::test]
 async fn a_subscriber_over_the_limit_gets_a_stream_with_retry_only() {
-    let shop = Shop::open("auth: none\nevents: {subscribers: 1}\n").await;
+    let shop = Shop::open_alone("auth: none\nevents: {subscribers: 1}\n").await;
     let (_, stream) = shop.stream("/api/events").await;
     let waits = [sent_away(&shop, get("/api/events")).await, sent_away(&shop, get("/api/events/pets")).await];
     for wait in waits {
@@ -44,7 +44,7 @@ async fn a_subscriber_over_the_limit_gets_a_stream_with_retry_only() {
 #[tokio::test]
 async fn a_ticket_of_a_refused_stream_still_sets_the_cookie() {
     let key = "key-0123456789abcdef";
-    let shop = Shop::open(&format!("keys: [{{name: k, key: {key}}}]\nevents: {{subscribers: 1}}\n")).await;
+    let shop = Shop::open_alone(&format!("keys: [{{name: k, key: {key}}}]\nevents: {{subscribers: 1}}\n")).await;
     let (_, stream) = Stream::greeted(shop.address, get("/api/events").bearer(key)).await;
     let ticket = shop.ask(&Request::new("POST", "/api/events/tickets").bearer(key)).await.json();
     let target = format!("/api/events?ticket={}", ticket["ticket"].as_str().unwrap());
@@ -58,7 +58,8 @@ async fn a_ticket_of_a_refused_stream_still_sets_the_cookie() {
 
 #[tokio::test]
 async fn an_event_stream_over_the_rate_limit_gets_retry_only() {
-    let shop = Shop::open("keys: [{name: k, key: key-0123456789abcdef, limits: {requests_per_minute: 1}}]\n").await;
+    let shop =
+        Shop::open_alone("keys: [{name: k, key: key-0123456789abcdef, limits: {requests_per_minute: 1}}]\n").await;
     let key = "key-0123456789abcdef";
     let _first = Stream::open(shop.address, get("/api/events").bearer(key)).await;
     assert!(sent_away(&shop, get("/api/events").bearer(key)).await >= Duration::from_secs(1));
@@ -68,7 +69,7 @@ async fn an_event_stream_over_the_rate_limit_gets_retry_only() {
 
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_closed() {
-    let shop = Shop::open("auth: none\nlimits: {write_idle: 500ms}\nevents: {subscribers: 1}\n").await;
+    let shop = Shop::open_alone("auth: none\nlimits: {write_idle: 500ms}\nevents: {subscribers: 1}\n").await;
     let since = shop.id(shop.head().await).await;
     let resource = Some(serde_json::json!({ "text": "x".repeat(100_000) }));
     let event = petstream::store::event_log::NewEvent {
@@ -101,7 +102,7 @@ async fn a_reader_that_takes_nothing_is_closed() {
 /// Two keys, and the limit of both.
 async fn shared(events: &str) -> Shop {
     let keys = format!("keys: [{{name: one, key: {ONE}}}, {{name: other, key: {OTHER}}}]");
-    Shop::open(&format!("{keys}\nevents: {{{events}}}\n")).await
+    Shop::open_alone(&format!("{keys}\nevents: {{{events}}}\n")).await
 }
 
 const ONE: &str = "sk-one-0123456789";

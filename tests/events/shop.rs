@@ -1,4 +1,5 @@
-//! A server with a lasting database that can be restarted, and its event log, read and written by the test.
+//! A server with a lasting database that can be restarted, or several on one database behind a balancer where the
+//! environment says so ([`TestDatabase`]), and the event log, read and written by the test.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 use test_support::event_stream::{Greeting, Stream, get};
 use test_support::http::{self, Request, Whole};
+use test_support::round_robin::RoundRobin;
 use test_support::soon;
 use test_support::test_database::TestDatabase;
 
@@ -20,11 +22,16 @@ use test_support::test_database::TestDatabase;
 pub(crate) const OPEN: &str = "auth: none\n";
 
 pub(crate) struct Shop {
+    /// Of several servers, the balancer's.
     pub(crate) address: SocketAddr,
     pub(crate) log: EventLog,
     pub(crate) store: Store,
-    running: Running,
+    running: Vec<Running>,
+    /// In front of several servers.
+    _balancer: Option<RoundRobin>,
     yaml: String,
+    /// The number of servers.
+    count: usize,
     database: TestDatabase,
     folder: TempDir,
     names: AtomicU64,
@@ -34,27 +41,36 @@ impl Shop {
     pub(crate) async fn open(yaml: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let database = TestDatabase::create(folder.path()).await;
-        Self::open_in(yaml, folder, database).await
+        let count = database.replicas();
+        Self::open_in(yaml, folder, (database, count)).await
+    }
+
+    /// One server, also where the environment chooses several: its test is about something that each server has for
+    /// itself, such as a bound, a limit of this process or its statistics.
+    pub(crate) async fn open_alone(yaml: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = TestDatabase::create(folder.path()).await;
+        Self::open_in(yaml, folder, (database, 1)).await
     }
 
     /// On SQLite also where the environment chooses another database: its test is about SQLite's files or statements.
     pub(crate) async fn open_on_sqlite(yaml: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let database = TestDatabase::sqlite(folder.path());
-        Self::open_in(yaml, folder, database).await
+        Self::open_in(yaml, folder, (database, 1)).await
     }
 
-    async fn open_in(yaml: &str, folder: TempDir, database: TestDatabase) -> Self {
-        let running = boot(yaml, &folder, &database).await;
+    async fn open_in(yaml: &str, folder: TempDir, (database, count): (TestDatabase, usize)) -> Self {
+        let (running, balancer) = boot(yaml, &folder, &database, count).await;
         let store = Store::open(database.url()).await.unwrap();
         let log = EventLog::new(store.clone());
-        let (address, names) = (running.tcp_address().unwrap(), AtomicU64::new(0));
-        Self { address, log, store, running, yaml: yaml.to_owned(), database, folder, names }
+        let (address, names, yaml) = (entry(&running, balancer.as_ref()), AtomicU64::new(0), yaml.to_owned());
+        Self { address, log, store, running, _balancer: balancer, yaml, count, database, folder, names }
     }
 
     /// Begins to stop; streams end later.
     pub(crate) fn stop(&self) {
-        self.running.stop();
+        self.running.iter().for_each(Running::stop);
     }
 
     /// Stops, and starts again over the same database, on another port.
@@ -65,17 +81,16 @@ impl Shop {
 
     /// As [`Self::restart`], with another configuration.
     pub(crate) async fn restart_with(self, yaml: String) -> Self {
-        let Self { log, store, running, database, folder, names, .. } = self;
-        running.stop();
-        soon("the server to stop", running.stopped()).await;
-        let running = boot(&yaml, &folder, &database).await;
-        Self { address: running.tcp_address().unwrap(), log, store, running, yaml, database, folder, names }
+        let Self { log, store, running, count, database, folder, names, .. } = self;
+        stop_all(running).await;
+        let (running, balancer) = boot(&yaml, &folder, &database, count).await;
+        let address = entry(&running, balancer.as_ref());
+        Self { address, log, store, running, _balancer: balancer, yaml, count, database, folder, names }
     }
 
     /// Stops, and returns the folder with the database.
     pub(crate) async fn stopped(self) -> TempDir {
-        self.running.stop();
-        soon("the server to stop", self.running.stopped()).await;
+        stop_all(self.running).await;
         self.store.close().await;
         self.folder
     }
@@ -147,11 +162,35 @@ impl Shop {
     }
 }
 
-async fn boot(yaml: &str, folder: &TempDir, database: &TestDatabase) -> Running {
-    std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
-    let database = Some(database.url().to_owned());
-    let flags = Flags { listen: Some("127.0.0.1:0".into()), database, ..Flags::default() };
-    let sources = Sources { flags, environment: Environment::new(), folder: folder.path().to_owned() };
-    let config = load(&sources).unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
-    soon("the server to start", start(config, InheritedSockets::default())).await.unwrap()
+async fn boot(
+    yaml: &str,
+    folder: &TempDir,
+    database: &TestDatabase,
+    count: usize,
+) -> (Vec<Running>, Option<RoundRobin>) {
+    let yaml = format!("{yaml}{}", database.shared());
+    std::fs::write(folder.path().join("petstream.yaml"), &yaml).unwrap();
+    let mut running = Vec::new();
+    for _ in 0..count {
+        let database = Some(database.url().to_owned());
+        let flags = Flags { listen: Some("127.0.0.1:0".into()), database, ..Flags::default() };
+        let sources = Sources { flags, environment: Environment::new(), folder: folder.path().to_owned() };
+        let config = load(&sources).unwrap_or_else(|errors| panic!("{errors:#?}\n{yaml}")).config;
+        running.push(soon("the server to start", start(config, InheritedSockets::default())).await.unwrap());
+    }
+    let addresses = running.iter().filter_map(Running::tcp_address).collect();
+    let balancer = if count > 1 { Some(RoundRobin::start(addresses).await) } else { None };
+    (running, balancer)
+}
+
+/// Where clients connect to.
+fn entry(running: &[Running], balancer: Option<&RoundRobin>) -> SocketAddr {
+    balancer.map_or_else(|| running[0].tcp_address().unwrap(), |balancer| balancer.address)
+}
+
+async fn stop_all(all: Vec<Running>) {
+    all.iter().for_each(Running::stop);
+    for running in all {
+        soon("the server to stop", running.stopped()).await;
+    }
 }

@@ -37,7 +37,7 @@ fn ask(question: &str) -> Request {
 
 #[tokio::test]
 async fn statistics_arrive_every_second_without_an_id_between_events() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_alone(OPEN).await;
     let (greeting, mut stream) = shop.stream("/api/events?topics=pets,stats").await;
     let first = stats(&mut stream).await;
     assert!(!first.has_id && first.last_id == greeting.connected.last_id);
@@ -67,7 +67,7 @@ async fn statistics_arrive_every_second_without_an_id_between_events() {
 
 #[tokio::test]
 async fn statistics_are_not_logged_replayed_or_sent_to_other_streams() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_alone(OPEN).await;
     let (greeting, mut stream) = shop.stream("/api/events/stats").await;
     let (_, mut other) = shop.stream("/api/events").await;
     let mut told = vec![stats(&mut stream).await, stats(&mut stream).await];
@@ -91,7 +91,7 @@ async fn statistics_are_not_logged_replayed_or_sent_to_other_streams() {
 
 #[tokio::test]
 async fn an_ended_request_is_reported_once() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_alone(OPEN).await;
     let (_, mut stream) = shop.stream("/api/events?topics=stats").await;
     stats(&mut stream).await;
     let answer = shop.ask(&ask("List dogs")).await;
@@ -115,7 +115,7 @@ async fn an_ended_request_is_reported_once() {
 
 #[tokio::test]
 async fn a_subscriber_that_catches_up_receives_ephemeral_events() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_alone(OPEN).await;
     for _ in 0..3 {
         shop.pet().await;
     }
@@ -132,7 +132,7 @@ async fn a_subscriber_that_catches_up_receives_ephemeral_events() {
 
 #[tokio::test]
 async fn only_keys_with_the_scope_receive_statistics() {
-    let shop = Shop::open(KEYS).await;
+    let shop = Shop::open_alone(KEYS).await;
     for target in ["/api/events?topics=pets,stats", "/api/events/stats"] {
         let refused = refused(&shop, get(target).bearer("sk-shop-0123456789")).await;
         assert_eq!((refused.status, refused.header("content-type")), (403, Some("application/problem+json")));
@@ -151,7 +151,7 @@ async fn only_keys_with_the_scope_receive_statistics() {
 
 #[tokio::test]
 async fn public_reads_do_not_include_statistics() {
-    let shop = Shop::open("petstore: {public_reads: true}\n").await;
+    let shop = Shop::open_alone("petstore: {public_reads: true}\n").await;
     shop.stream("/api/events").await;
     assert_eq!(refused(&shop, get("/api/events?topics=pets,stats")).await.status, 403);
     assert_eq!(shop.get("/api/stats").await.status, 401);
@@ -159,7 +159,7 @@ async fn public_reads_do_not_include_statistics() {
 
 #[tokio::test]
 async fn pages_of_events_contain_no_statistics() {
-    let shop = Shop::open(OPEN).await;
+    let shop = Shop::open_alone(OPEN).await;
     for target in
         ["/api/events?topics=pets,stats&wait=0", "/api/events?topics=stats&after=e.1", "/api/events/stats?wait=0"]
     {
