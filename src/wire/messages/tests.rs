@@ -1,5 +1,6 @@
 //! Tests of the codec: golden streams, whole answers, errors.
 
+mod properties;
 mod requests;
 
 use bytes::BytesMut;

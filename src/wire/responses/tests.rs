@@ -1,5 +1,6 @@
 //! Tests of the codec: golden streams, whole answers, errors.
 
+mod properties;
 mod requests;
 
 use bytes::BytesMut;
@@ -79,7 +80,8 @@ fn text_and_refusal_are_parts_of_one_message() {
         of_chunks(&[delta(r#"{"content":"a"}"#), delta(r#"{"refusal":"b"}"#), delta(r#"{"content":"c"}"#)]).unwrap();
     let events = accumulate::events(&out);
     let output = &events.last().unwrap().1["response"]["output"];
-    let parts: Vec<_> = output[0]["content"].as_array().unwrap().iter().map(|part| part["type"].as_str().unwrap()).collect();
+    let parts: Vec<_> =
+        output[0]["content"].as_array().unwrap().iter().map(|part| part["type"].as_str().unwrap()).collect();
     assert_eq!((output.as_array().unwrap().len(), parts), (1, vec!["output_text", "refusal", "output_text"]));
     assert_eq!(accumulate::responses(&out).text, "abc");
 }

@@ -28,4 +28,6 @@ pub(super) use json::{Array, EMPTY, JoinedText, Object, inside, quoted_json};
 #[cfg(test)]
 pub(super) mod accumulate;
 #[cfg(test)]
+pub(super) mod chat_streams;
+#[cfg(test)]
 pub(super) mod stream_fixtures;
