@@ -198,7 +198,7 @@ impl MessageStream {
         while let Some(entry) = self.waiting.first_entry() {
             let is_next = *entry.key() == self.next_call && !entry.get().name.is_empty();
             let is_free = !matches!(self.open, Some(Block::Call(end)) if !end.is_complete());
-            if !all && !(is_next && is_free) {
+            if !(all || is_next && is_free) {
                 return;
             }
             let (number, call) = entry.remove_entry();

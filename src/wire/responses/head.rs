@@ -62,9 +62,8 @@ impl ResponseHead {
         for name in ["safety_identifier", "prompt_cache_key", "user"] {
             after.raw(name, or_null(name));
         }
-        let bare = |mut object: Object| object.finish().trim_start_matches('{').trim_end_matches('}').to_owned();
-        let [before, after] = [before, after].map(bare);
-        Ok(Self { key: key.to_owned(), before, after: one_line(&(after + "}")), created })
+        let [before, after] = [before, after].map(|mut object| one_line(bare(&object.finish())));
+        Ok(Self { key: key.to_owned(), before, after: after + "}", created })
     }
 
     /// The id of the response.
@@ -97,9 +96,13 @@ impl ResponseHead {
         changing.raw("output", state.output);
         changing.raw("usage", &state.usage.map_or_else(|| "null".to_owned(), usage_json));
         let changing = changing.finish();
-        let changing = &changing[1..changing.len() - 1];
-        ["{", &self.before, ",", changing, ",", &self.after].concat()
+        ["{", &self.before, ",", bare(&changing), ",", &self.after].concat()
     }
+}
+
+/// An object without its braces.
+fn bare(object: &str) -> &str {
+    object.strip_prefix('{').and_then(|object| object.strip_suffix('}')).unwrap_or_default()
 }
 
 /// JSON without line ends, which would end a line of an event. In well-formed JSON they are only between tokens.

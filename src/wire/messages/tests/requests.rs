@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::wire::messages::MessagesRequest;
 use crate::wire::request::{InvalidRequest, RequestRules, UnknownMembers};
 
-const RULES: RequestRules =
+pub(super) const RULES: RequestRules =
     RequestRules { json_depth: 32, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
 
 fn parse(body: &str) -> Result<MessagesRequest, InvalidRequest> {
