@@ -13,7 +13,7 @@ fn parse(body: &str) -> Result<MessagesRequest, InvalidRequest> {
 }
 
 /// A request with further members; they replace its own.
-fn with(more: Value) -> String {
+fn with(more: &Value) -> String {
     let mut body = json!({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]});
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
@@ -22,17 +22,17 @@ fn with(more: Value) -> String {
 }
 
 /// The chat request that such a request becomes.
-fn chat(more: Value) -> Value {
+fn chat(more: &Value) -> Value {
     let text = parse(&with(more)).unwrap().to_chat().unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-fn messages(messages: Value) -> Value {
-    chat(json!({ "messages": messages }))["messages"].clone()
+fn messages(messages: &Value) -> Value {
+    chat(&json!({ "messages": messages }))["messages"].clone()
 }
 
 /// Code and parameter of the error of such a request.
-fn refused(more: Value) -> (Option<&'static str>, Option<String>) {
+fn refused(more: &Value) -> (Option<&'static str>, Option<String>) {
     let body = with(more);
     let error = parse(&body).and_then(|request| request.to_chat()).expect_err(&body);
     (error.code, error.param)
@@ -48,7 +48,7 @@ fn routing_and_limits_get_what_they_need() {
     let renamed = String::from_utf8(request.forward(Some("n")).to_vec()).unwrap();
     assert_eq!(renamed, body.replace(r#""m""#, r#""n""#));
     let image = json!([{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"A".repeat(9000)}}]}]);
-    assert_eq!(parse(&with(json!({ "messages": image }))).unwrap().prompt_estimate, 1_004);
+    assert_eq!(parse(&with(&json!({ "messages": image }))).unwrap().prompt_estimate, 1_004);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_is_wrong_is_named() {
         (json!({"model":"petstore-ai","temperature":1.5}), "decimal_above_max_value", "temperature"),
         (json!({"model":"petstore-ai","foo":1}), "unknown_parameter", "foo"),
     ] {
-        assert_eq!(refused(more.clone()), (Some(code), Some(param.to_owned())), "{more}");
+        assert_eq!(refused(&more), (Some(code), Some(param.to_owned())), "{more}");
     }
     for body in [
         r#"{"model":"m","model":"n","max_tokens":1,"messages":[{"role":"user","content":"a"}]}"#,
@@ -104,13 +104,13 @@ fn what_has_no_counterpart_is_named() {
         (content(json!({"type":"image","source":{"type":"file","file_id":"f"}})), "messages[0].content[0].source.type"),
         (content(json!({"type":"text","text":"a","new":1})), "messages[0].content[0].new"),
     ] {
-        assert_eq!(refused(more.clone()), (Some("unsupported_parameter"), Some(param.to_owned())), "{more}");
+        assert_eq!(refused(&more), (Some("unsupported_parameter"), Some(param.to_owned())), "{more}");
     }
 }
 
 #[test]
 fn parameters_are_translated() {
-    let found = chat(json!({
+    let found = chat(&json!({
         "system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},{"type":"text","text":"b\n"}],
         "stream":true,"temperature":0.5,"top_p":0.25,"stop_sequences":["x"],"metadata":{"user_id":"u"},
         "thinking":{"type":"enabled","budget_tokens":1024},"service_tier":"standard_only",
@@ -131,13 +131,13 @@ fn parameters_are_translated() {
         "user":"u","service_tier":"default",
     });
     assert_eq!(found, expected);
-    assert_eq!(chat(json!({"tool_choice":{"type":"any"}}))["tool_choice"], "required");
-    assert_eq!(chat(json!({"tools":[],"stop_sequences":[]})), chat(json!({})));
+    assert_eq!(chat(&json!({"tool_choice":{"type":"any"}}))["tool_choice"], "required");
+    assert_eq!(chat(&json!({"tools":[],"stop_sequences":[]})), chat(&json!({})));
 }
 
 #[test]
 fn results_of_tools_come_before_the_rest_of_a_users_message() {
-    let found = messages(json!([
+    let found = messages(&json!([
         {"role":"assistant","content":[{"type":"text","text":"I'll "},{"type":"text","text":"look."},
             {"type":"tool_use","id":"t1","name":"f","input":{"a":"\"x\""}},{"type":"tool_use","id":"t2","name":"g","input":{}}]},
         {"role":"user","content":[{"type":"text","text":"And?"},
@@ -155,12 +155,12 @@ fn results_of_tools_come_before_the_rest_of_a_users_message() {
     ]);
     assert_eq!(found, expected);
     let only_results = json!([{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}]);
-    assert_eq!(messages(only_results), json!([{"role":"tool","tool_call_id":"t","content":""}]));
+    assert_eq!(messages(&only_results), json!([{"role":"tool","tool_call_id":"t","content":""}]));
 }
 
 #[test]
 fn images_documents_and_thinking_are_translated() {
-    let found = messages(json!([
+    let found = messages(&json!([
         {"role":"system","content":"s"},
         {"role":"user","content":[{"type":"text","text":"a"},
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAA="}},
@@ -189,7 +189,7 @@ fn members_that_may_name_other_models_are_found() {
         (json!({"tools":[{"type":"advisor_20260301","name":"advisor","model":"x"}]}), Some("tools[0].model")),
         (json!({"tools":[{"name":"f","input_schema":{"properties":{"model":{}}}}]}), None),
     ] {
-        assert_eq!(parse(&with(more.clone())).unwrap().other_models.as_deref(), path, "{more}");
+        assert_eq!(parse(&with(&more)).unwrap().other_models.as_deref(), path, "{more}");
     }
 }
 

@@ -11,7 +11,7 @@ fn parse(body: &str) -> Result<ResponsesRequest, InvalidRequest> {
 }
 
 /// A request with further members; they replace its own.
-fn with(more: Value) -> String {
+fn with(more: &Value) -> String {
     let mut body = json!({"model":"m","input":"Hi"});
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
@@ -20,17 +20,17 @@ fn with(more: Value) -> String {
 }
 
 /// The chat request that such a request becomes.
-fn chat(more: Value) -> Value {
+fn chat(more: &Value) -> Value {
     let text = parse(&with(more)).unwrap().to_chat().unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-fn messages(input: Value) -> Value {
-    chat(json!({ "input": input }))["messages"].clone()
+fn messages(input: &Value) -> Value {
+    chat(&json!({ "input": input }))["messages"].clone()
 }
 
 /// Code and parameter of the error of such a request.
-fn refused(more: Value) -> (Option<&'static str>, Option<String>) {
+fn refused(more: &Value) -> (Option<&'static str>, Option<String>) {
     let body = with(more);
     let error = parse(&body).and_then(|request| request.to_chat()).expect_err(&body);
     (error.code, error.param)
@@ -46,7 +46,7 @@ fn routing_and_limits_get_what_they_need() {
     let renamed = String::from_utf8(request.forward(Some("n")).to_vec()).unwrap();
     assert_eq!(renamed, body.replace(r#""m""#, r#""n""#));
     let image = json!([{"role":"user","content":[{"type":"input_image","image_url":"A".repeat(9000)}]}]);
-    assert_eq!(parse(&with(json!({ "input": image }))).unwrap().prompt_estimate, 1_004);
+    assert_eq!(parse(&with(&json!({ "input": image }))).unwrap().prompt_estimate, 1_004);
     let continued = parse(r#"{"model":"m","previous_response_id":"r"}"#).unwrap();
     assert_eq!(continued.prompt_estimate, 0);
 }
@@ -72,7 +72,7 @@ fn what_is_wrong_is_named() {
         (json!({"model":"petstore-ai","temperature":2.5}), "decimal_above_max_value", "temperature"),
         (json!({"model":"petstore-ai","foo":1}), "unknown_parameter", "foo"),
     ] {
-        assert_eq!(refused(more.clone()), (Some(code), Some(param.to_owned())), "{more}");
+        assert_eq!(refused(&more), (Some(code), Some(param.to_owned())), "{more}");
     }
     for body in [r#"{"model":"m","input":"a","input":"b"}"#, r#"{"model":"m","Input":"a"}"#, r#"{"model":"m""#, "[]"] {
         assert!(parse(body).is_err(), "{body}");
@@ -100,13 +100,13 @@ fn what_has_no_counterpart_is_named() {
             "input[0].content[0].file_id",
         ),
     ] {
-        assert_eq!(refused(more.clone()), (Some("unsupported_parameter"), Some(param.to_owned())), "{more}");
+        assert_eq!(refused(&more), (Some("unsupported_parameter"), Some(param.to_owned())), "{more}");
     }
 }
 
 #[test]
 fn parameters_are_translated() {
-    let found = chat(json!({
+    let found = chat(&json!({
         "instructions":"a","stream":true,"max_output_tokens":9,"temperature":0.5,"top_p":0.25,"store":true,
         "metadata":{"k":"v"},"background":false,"truncation":"disabled","include":["reasoning.encrypted_content"],
         "tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":true}],
@@ -126,16 +126,16 @@ fn parameters_are_translated() {
         "reasoning_effort":"low","prompt_cache_key":"k","safety_identifier":"s","service_tier":"flex","user":"u",
     });
     assert_eq!(found, expected);
-    assert_eq!(chat(json!({"tools":[],"tool_choice":"auto","parallel_tool_calls":true})), chat(json!({})));
+    assert_eq!(chat(&json!({"tools":[],"tool_choice":"auto","parallel_tool_calls":true})), chat(&json!({})));
     let allowed = json!({"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"f"}]});
     let expected = json!({"type":"allowed_tools","allowed_tools":{"mode":"required",
         "tools":[{"type":"function","function":{"name":"f"}}]}});
-    assert_eq!(chat(json!({"tool_choice":allowed}))["tool_choice"], expected);
+    assert_eq!(chat(&json!({"tool_choice":allowed}))["tool_choice"], expected);
 }
 
 #[test]
 fn items_become_messages() {
-    let found = messages(json!([
+    let found = messages(&json!([
         {"role":"developer","content":"d"},
         {"type":"message","role":"user","content":[{"type":"input_text","text":"a"},
             {"type":"input_image","image_url":"https://a/b.png","detail":"low"},
@@ -172,7 +172,7 @@ fn items_become_messages() {
 #[test]
 fn the_answer_repeats_the_request() {
     let request =
-        parse(&with(json!({"instructions":"i","temperature":0.5,"metadata":{"k":"v"},"text":{"verbosity":"low"}})));
+        parse(&with(&json!({"instructions":"i","temperature":0.5,"metadata":{"k":"v"},"text":{"verbosity":"low"}})));
     let head = request.unwrap().head("n", 5).unwrap();
     let whole = crate::wire::responses::response(&head, br#"{"choices":[]}"#, 6).unwrap();
     let whole: Value = serde_json::from_str(&whole).unwrap();
@@ -192,6 +192,6 @@ fn members_that_may_name_other_models_are_found() {
         (json!({"tools":[{"type":"image_generation","model":"x"}]}), Some("tools[0].model")),
         (json!({"tools":[{"type":"function","name":"f","parameters":{"properties":{"model":{}}}}]}), None),
     ] {
-        assert_eq!(parse(&with(more.clone())).unwrap().other_models.as_deref(), path, "{more}");
+        assert_eq!(parse(&with(&more)).unwrap().other_models.as_deref(), path, "{more}");
     }
 }
