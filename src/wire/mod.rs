@@ -5,6 +5,9 @@
 //! | module | contents |
 //! |---|---|
 //! | [`request`] | a chat-completions request: parsed, checked, forwarded |
+//! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions and back |
+//! | [`responses`] | OpenAI's responses: requests, answers, streams; to chat completions |
+//! | [`translation`] | what both translations share |
 //! | [`chunk`] | chunks of a completion: parsed, repaired |
 //! | [`chat`] | chunks and completions of the local model |
 //! | [`quirks`] | where providers differ from OpenAI's API |
@@ -27,9 +30,12 @@ pub mod forwarded;
 mod frame_template;
 pub mod go_duration;
 pub mod members;
+pub mod messages;
 pub mod quirks;
 pub mod request;
 pub mod resource;
+pub mod responses;
 pub mod scan;
 pub mod sse;
 pub mod tokens;
+pub mod translation;

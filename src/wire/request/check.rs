@@ -31,7 +31,7 @@ pub(super) struct StreamOptions<'a> {
     pub(super) sets_continuous: bool,
 }
 
-pub(super) fn model(value: Option<&str>) -> Result<Arc<str>, InvalidRequest> {
+pub(in crate::wire) fn model(value: Option<&str>) -> Result<Arc<str>, InvalidRequest> {
     let model = string("model", value.ok_or_else(InvalidRequest::no_model)?)?;
     if model.is_empty() {
         return Err(InvalidRequest::no_model());
@@ -45,7 +45,7 @@ pub(super) fn model(value: Option<&str>) -> Result<Arc<str>, InvalidRequest> {
 
 /// Reads `stream`, strictly: petstream and the upstream must agree on it, so that what only some servers take for a
 /// boolean is rejected.
-pub(super) fn stream(value: Option<&str>) -> Result<bool, InvalidRequest> {
+pub(in crate::wire) fn stream(value: Option<&str>) -> Result<bool, InvalidRequest> {
     value.map_or(Ok(false), |value| values::boolean("stream", value))
 }
 

@@ -97,7 +97,7 @@ impl UsageEdit {
 }
 
 /// `body`, which is UTF-8, with each range replaced. Ranges do not overlap.
-pub(super) fn edited(body: &Bytes, mut edits: Vec<(Range<usize>, String)>) -> ForwardedBody<'_> {
+pub(in crate::wire) fn edited(body: &Bytes, mut edits: Vec<(Range<usize>, String)>) -> ForwardedBody<'_> {
     if edits.is_empty() {
         return ForwardedBody::Whole(Cow::Borrowed(body));
     }

@@ -38,7 +38,7 @@ impl InvalidRequest {
 
     /// The body nests deeper than `limit`.
     #[must_use]
-    pub(super) fn too_deep(limit: usize) -> Self {
+    pub(in crate::wire) fn too_deep(limit: usize) -> Self {
         Self {
             code: None,
             param: None,
@@ -48,25 +48,25 @@ impl InvalidRequest {
 
     /// `model` is absent, null or empty.
     #[must_use]
-    pub(super) fn no_model() -> Self {
+    pub(in crate::wire) fn no_model() -> Self {
         Self { code: None, param: None, message: "you must provide a model parameter".to_owned() }
     }
 
     /// A required parameter is absent or null.
     #[must_use]
-    pub(super) fn missing(param: impl Display) -> Self {
+    pub(in crate::wire) fn missing(param: impl Display) -> Self {
         Self::new("missing_required_parameter", &param, format!("Missing required parameter: '{param}'."))
     }
 
     /// A parameter is repeated: which of its values counts differs between servers.
     #[must_use]
-    pub(super) fn repeated(param: impl Display) -> Self {
+    pub(in crate::wire) fn repeated(param: impl Display) -> Self {
         Self::new("duplicate_parameter", &param, format!("Duplicate parameter: '{param}' stands more than once."))
     }
 
     /// A parameter whose name some servers take for `known`.
     #[must_use]
-    pub(super) fn misspelt(param: &str, known: impl Display) -> Self {
+    pub(in crate::wire) fn misspelt(param: &str, known: impl Display) -> Self {
         let param = quoted(param);
         let message = format!("Unknown parameter: '{param}'. Some servers take it for '{known}': use that name.");
         Self::new("unknown_parameter", param, message)
@@ -84,21 +84,32 @@ impl InvalidRequest {
 
     /// A parameter that OpenAI's API does not define.
     #[must_use]
-    pub(super) fn unknown(param: &str) -> Self {
+    pub(in crate::wire) fn unknown(param: &str) -> Self {
         let param = quoted(param);
         Self::new("unknown_parameter", &param, format!("Unknown parameter: '{param}'."))
     }
 
+    /// A parameter that has no counterpart in the API that the model's upstream speaks.
+    #[must_use]
+    pub(in crate::wire) fn untranslatable(param: impl Display) -> Self {
+        let param = param.to_string();
+        let message = format!(
+            "Unsupported parameter: '{param}' is not supported with this model: its upstream speaks another API, which \
+             has no counterpart for it."
+        );
+        Self::new("unsupported_parameter", param, message)
+    }
+
     /// A value of the wrong JSON type. `expected` has its article: `a string`.
     #[must_use]
-    pub(super) fn wrong_type(param: impl Display, expected: &str, found: &str) -> Self {
+    pub(in crate::wire) fn wrong_type(param: impl Display, expected: &str, found: &str) -> Self {
         let message = format!("Invalid type for '{param}': expected {expected}, but got {} instead.", type_name(found));
         Self::new("invalid_type", param, message)
     }
 
     /// An array without elements.
     #[must_use]
-    pub(super) fn empty_array(param: impl Display) -> Self {
+    pub(in crate::wire) fn empty_array(param: impl Display) -> Self {
         let message = format!(
             "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
         );
@@ -107,7 +118,7 @@ impl InvalidRequest {
 
     /// An array with too many elements.
     #[must_use]
-    pub(super) fn long_array(param: impl Display, max: usize, found: usize) -> Self {
+    pub(in crate::wire) fn long_array(param: impl Display, max: usize, found: usize) -> Self {
         let message = format!(
             "Invalid '{param}': array too long. Expected an array with maximum length {max}, but got an array with \
              length {found} instead."
@@ -117,7 +128,7 @@ impl InvalidRequest {
 
     /// A string that is too long. Lengths are in characters.
     #[must_use]
-    pub(super) fn long_string(param: impl Display, max: usize, found: usize) -> Self {
+    pub(in crate::wire) fn long_string(param: impl Display, max: usize, found: usize) -> Self {
         let message = format!(
             "Invalid '{param}': string too long. Expected a string with maximum length {max}, but got a string with \
              length {found} instead."
@@ -127,7 +138,7 @@ impl InvalidRequest {
 
     /// An object with too many members.
     #[must_use]
-    pub(super) fn many_members(param: impl Display, max: usize, found: usize) -> Self {
+    pub(in crate::wire) fn many_members(param: impl Display, max: usize, found: usize) -> Self {
         let message = format!(
             "Invalid '{param}': too many properties. Expected an object with at most {max} properties, but got an \
              object with {found} properties instead."
@@ -137,7 +148,7 @@ impl InvalidRequest {
 
     /// A string that is none of the `supported` ones.
     #[must_use]
-    pub(super) fn value(param: impl Display, found: &str, supported: &[&str]) -> Self {
+    pub(in crate::wire) fn value(param: impl Display, found: &str, supported: &[&str]) -> Self {
         let list = match supported {
             [all @ .., last] if !all.is_empty() => format!("'{}', and '{last}'", all.join("', '")),
             other => format!("'{}'", other.join("', '")),
@@ -148,13 +159,13 @@ impl InvalidRequest {
 
     /// Two parameters that exclude each other.
     #[must_use]
-    pub(super) fn conflict(param: impl Display, message: &str) -> Self {
+    pub(in crate::wire) fn conflict(param: impl Display, message: &str) -> Self {
         Self { code: None, param: Some(param.to_string()), message: message.to_owned() }
     }
 
     /// A number out of its range.
     #[must_use]
-    pub(super) fn out_of_range(
+    pub(in crate::wire) fn out_of_range(
         param: impl Display,
         kind: NumberKind,
         side: RangeSide,
@@ -180,12 +191,12 @@ impl InvalidRequest {
 }
 
 /// The beginning of a client's own text, enough to recognise it.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::wire) fn quoted(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NumberKind {
+pub(in crate::wire) enum NumberKind {
     Integer,
     /// A number with or without a fraction.
     Decimal,
@@ -199,7 +210,7 @@ impl std::fmt::Display for NumberKind {
 
 /// The side of its range on which a number lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RangeSide {
+pub(in crate::wire) enum RangeSide {
     Above,
     Below,
 }

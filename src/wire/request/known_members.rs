@@ -102,10 +102,14 @@ impl<'a> KnownMembers<'a> {
 }
 
 /// How deep nested parameters are searched for models. Deeper ones count as naming a model.
-const MAX_LEVELS: usize = 8;
+pub(in crate::wire) const MAX_LEVELS: usize = 8;
 
 /// The path of the first member within the value at `path` that may name a model.
-fn nested_model(scanner: &mut Scanner<'_>, path: &str, levels: usize) -> Result<Option<Box<str>>, Malformed> {
+pub(in crate::wire) fn nested_model(
+    scanner: &mut Scanner<'_>,
+    path: &str,
+    levels: usize,
+) -> Result<Option<Box<str>>, Malformed> {
     let mut found = None;
     match scanner.peek() {
         Some(b'{' | b'[') if levels == 0 => {

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 /// A path. Borrows its parent; it is formatted only when an error is reported.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Path<'p> {
+pub(in crate::wire) struct Path<'p> {
     parent: &'p dyn Parent,
     step: Step<'p>,
 }
@@ -21,11 +21,11 @@ enum Step<'p> {
 }
 
 impl<'p> Path<'p> {
-    pub(super) const fn member<P: Display + fmt::Debug>(parent: &'p P, name: &'p str) -> Self {
+    pub(in crate::wire) const fn member<P: Display + fmt::Debug>(parent: &'p P, name: &'p str) -> Self {
         Self { parent, step: Step::Member(name) }
     }
 
-    pub(super) const fn element<P: Display + fmt::Debug>(parent: &'p P, index: usize) -> Self {
+    pub(in crate::wire) const fn element<P: Display + fmt::Debug>(parent: &'p P, index: usize) -> Self {
         Self { parent, step: Step::Element(index) }
     }
 }

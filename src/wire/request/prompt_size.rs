@@ -15,7 +15,7 @@ pub(super) const TOKENS_PER_FILE: u64 = 5_000;
 
 /// The size of a prompt, as far as it has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct PromptSize {
+pub(in crate::wire) struct PromptSize {
     /// Bytes of text with JSON's escapes decoded.
     text_bytes: u64,
     /// Tokens of messages and media, which have a fixed number each.
@@ -23,33 +23,33 @@ pub(super) struct PromptSize {
 }
 
 impl PromptSize {
-    pub(super) const fn tokens(self) -> u64 {
+    pub(in crate::wire) const fn tokens(self) -> u64 {
         (self.text_bytes / BYTES_PER_TOKEN).saturating_add(self.fixed_tokens)
     }
 
     /// Adds a message without its text.
-    pub(super) const fn add_message(&mut self) {
+    pub(in crate::wire) const fn add_message(&mut self) {
         self.fixed_tokens += TOKENS_PER_MESSAGE;
     }
 
-    pub(super) const fn add_bytes(&mut self, bytes: usize) {
+    pub(in crate::wire) const fn add_bytes(&mut self, bytes: usize) {
         self.text_bytes += bytes as u64;
     }
 
     /// Adds a value: a string's decoded text, the JSON of anything else.
-    pub(super) fn add_value(&mut self, json: &str) {
+    pub(in crate::wire) fn add_value(&mut self, json: &str) {
         let string = Scanner::new(json).string().ok().flatten();
         self.add_bytes(string.map_or(json.len(), |(_, bytes)| bytes));
     }
 
     /// Adds values that may be absent or null.
-    pub(super) fn add_values<'a>(&mut self, all: impl IntoIterator<Item = Option<&'a str>>) {
+    pub(in crate::wire) fn add_values<'a>(&mut self, all: impl IntoIterator<Item = Option<&'a str>>) {
         for json in all.into_iter().flatten().filter(|json| *json != "null") {
             self.add_value(json);
         }
     }
 
-    pub(super) const fn add_media(&mut self, media: Media) {
+    pub(in crate::wire) const fn add_media(&mut self, media: Media) {
         self.fixed_tokens += match media {
             Media::Image => TOKENS_PER_IMAGE,
             Media::Audio => TOKENS_PER_AUDIO,
@@ -60,7 +60,7 @@ impl PromptSize {
 
 /// A content part that is not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Media {
+pub(in crate::wire) enum Media {
     Image,
     Audio,
     /// A file or a video.
@@ -69,7 +69,7 @@ pub(super) enum Media {
 
 impl Media {
     /// The media of a content part by its `type`, as OpenAI and other servers name them; none for text.
-    pub(super) fn of_type(kind: &str) -> Option<Self> {
+    pub(in crate::wire) fn of_type(kind: &str) -> Option<Self> {
         match kind {
             "image_url" | "input_image" | "image" | "image_pil" | "image_embeds" => Some(Self::Image),
             "input_audio" | "audio_url" | "audio" | "audio_embeds" => Some(Self::Audio),

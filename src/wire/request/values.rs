@@ -10,11 +10,11 @@ use super::param::folded;
 use crate::wire::scan::{Malformed, Scanner};
 
 /// The value unless it is `null`, which equals absent for optional parameters.
-pub(super) fn present(value: Option<&str>) -> Option<&str> {
+pub(in crate::wire) fn present(value: Option<&str>) -> Option<&str> {
     value.filter(|value| *value != "null")
 }
 
-pub(super) fn string<'a>(param: impl Display, value: &'a str) -> Result<Cow<'a, str>, InvalidRequest> {
+pub(in crate::wire) fn string<'a>(param: impl Display, value: &'a str) -> Result<Cow<'a, str>, InvalidRequest> {
     if !value.starts_with('"') {
         return Err(InvalidRequest::wrong_type(param, "a string", value));
     }
@@ -32,7 +32,7 @@ pub(crate) fn decode_string(value: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str(value).map(Cow::Owned).ok()
 }
 
-pub(super) fn boolean(param: impl Display, value: &str) -> Result<bool, InvalidRequest> {
+pub(in crate::wire) fn boolean(param: impl Display, value: &str) -> Result<bool, InvalidRequest> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -41,7 +41,7 @@ pub(super) fn boolean(param: impl Display, value: &str) -> Result<bool, InvalidR
 }
 
 /// An integer from `min` to `max`, written without a fraction and an exponent.
-pub(super) fn integer(param: impl Display, value: &str, min: i64, max: i64) -> Result<i64, InvalidRequest> {
+pub(in crate::wire) fn integer(param: impl Display, value: &str, min: i64, max: i64) -> Result<i64, InvalidRequest> {
     if !is_number(value) || !is_integer(value) {
         return Err(InvalidRequest::wrong_type(param, "an integer", value));
     }
@@ -50,7 +50,7 @@ pub(super) fn integer(param: impl Display, value: &str, min: i64, max: i64) -> R
 
 /// An integer as lenient servers read it: a fraction of zero and an exponent are accepted (`100.0`, `1e3`). A number
 /// beyond 64 bits becomes the nearest `i64`.
-pub(super) fn lenient_integer(param: impl Display, value: &str) -> Result<i64, InvalidRequest> {
+pub(in crate::wire) fn lenient_integer(param: impl Display, value: &str) -> Result<i64, InvalidRequest> {
     let wrong = || InvalidRequest::wrong_type(&param, "an integer", value);
     if !is_number(value) {
         return Err(wrong());
@@ -65,7 +65,12 @@ pub(super) fn lenient_integer(param: impl Display, value: &str) -> Result<i64, I
 }
 
 /// As [`lenient_integer`], from `min` to `max`.
-pub(super) fn lenient_integer_in(param: impl Display, value: &str, min: i64, max: i64) -> Result<i64, InvalidRequest> {
+pub(in crate::wire) fn lenient_integer_in(
+    param: impl Display,
+    value: &str,
+    min: i64,
+    max: i64,
+) -> Result<i64, InvalidRequest> {
     let number = lenient_integer(&param, value)?;
     in_range(param, value, Some(number), min, max)
 }
@@ -84,7 +89,7 @@ fn in_range(param: impl Display, value: &str, number: Option<i64>, min: i64, max
 }
 
 /// A number from `min` to `max`.
-pub(super) fn decimal(param: impl Display, value: &str, min: i32, max: i32) -> Result<(), InvalidRequest> {
+pub(in crate::wire) fn decimal(param: impl Display, value: &str, min: i32, max: i32) -> Result<(), InvalidRequest> {
     let number = if is_number(value) { value.parse::<f64>().ok() } else { None };
     let Some(number) = number else { return Err(InvalidRequest::wrong_type(param, "a decimal", value)) };
     let out =
@@ -99,7 +104,7 @@ pub(super) fn decimal(param: impl Display, value: &str, min: i32, max: i32) -> R
 }
 
 /// Checks that a value is an object; its members are not read.
-pub(super) fn object(param: impl Display, value: &str) -> Result<(), InvalidRequest> {
+pub(in crate::wire) fn object(param: impl Display, value: &str) -> Result<(), InvalidRequest> {
     if value.starts_with('{') { Ok(()) } else { Err(InvalidRequest::wrong_type(param, "an object", value)) }
 }
 
@@ -137,7 +142,7 @@ pub(crate) fn pick<'a, const N: usize>(
 ///
 /// # Errors
 /// [`InvalidRequest`] when `value` is no object, and the first error of `each`.
-pub(super) fn each_member<'a>(
+pub(in crate::wire) fn each_member<'a>(
     param: impl Display,
     value: &'a str,
     mut each: impl FnMut(Cow<'a, str>, &'a str) -> Result<(), InvalidRequest>,
@@ -180,7 +185,7 @@ pub(crate) fn is_empty(value: &str) -> bool {
 }
 
 /// Ends a scan: a scanner's callback can only return [`Malformed`], so the error itself is put into `invalid`.
-pub(super) fn stop(invalid: &mut Option<InvalidRequest>, error: InvalidRequest) -> Malformed {
+pub(in crate::wire) fn stop(invalid: &mut Option<InvalidRequest>, error: InvalidRequest) -> Malformed {
     *invalid = Some(error);
     Malformed
 }

@@ -1,0 +1,67 @@
+//! Any chat stream, split anywhere, says the same as a stream of messages. Any body that is translated is a valid request for chat.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::requests::RULES;
+use super::{COUNTED, translated};
+use crate::wire::messages::MessagesRequest;
+use crate::wire::request::{ChatRequest, RequestRules};
+use crate::wire::translation::accumulate::{self, Answer};
+use crate::wire::translation::chat_streams::chat_stream;
+use crate::wire::translation::stream_fixtures::{ChatEvent, chat_events};
+
+proptest! {
+    #[test]
+    fn a_stream_of_messages_says_what_the_chat_stream_says(stream in chat_stream()) {
+        let events = chat_events(stream.pieces.iter().map(Vec::as_slice));
+        let refuses = events.iter().any(|event| matches!(event, ChatEvent::Chunk(data) if data.contains("\"refusal\"")));
+        let finish = match &*stream.answer.finish {
+            "length" => "max_tokens",
+            "content_filter" => "refusal",
+            _ if refuses => "refusal",
+            _ if !stream.answer.calls.is_empty() => "tool_use",
+            _ => "end_turn",
+        };
+        let usage = stream.answer.usage.or(Some((COUNTED.input, COUNTED.output)));
+        let expected = Answer { finish: finish.to_owned(), usage, ..stream.answer };
+        prop_assert_eq!(accumulate::messages(&translated(events).unwrap()), expected);
+    }
+}
+
+/// A request with most of what is translated.
+const BODY: &str = concat!(
+    r#"{"model":"m","max_tokens":9,"stream":true,"system":[{"type":"text","text":"a\n"}],"message"#,
+    r#"s":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image","source":{"type":"#,
+    r#""base64","media_type":"image/png","data":"AA"}}]},{"role":"assistant","content":[{"type":""#,
+    r#"tool_use","id":"t","name":"f","input":{"a":"\"x"}}]},{"role":"user","content":[{"type":"to"#,
+    r#"ol_result","tool_use_id":"t","content":"x"}]}],"tools":[{"name":"f","input_schema":{}}],"t"#,
+    r#"ool_choice":{"type":"auto"},"metadata":{"user_id":"u"}}"#,
+);
+
+/// Changes of a body that may make it invalid, or mean something else.
+fn changed(body: &str) -> impl Strategy<Value = String> {
+    let parts = vec!["", "{", "}", "[", "]", "\"", ",", ":", "null", "\\", "1", "{}", "[]", "\"a\"", "true", "\n"];
+    let body = body.to_owned();
+    (any::<Index>(), 0..12_usize, select(parts)).prop_map(move |(at, length, part)| {
+        let bytes = body.as_bytes();
+        let start = at.index(bytes.len());
+        let end = (start + length).min(bytes.len());
+        String::from_utf8_lossy(&[&bytes[..start], part.as_bytes(), &bytes[end..]].concat()).into_owned()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #[test]
+    fn what_is_translated_is_a_chat_request(body in changed(BODY)) {
+        if let Ok(request) = MessagesRequest::parse(body.into(), &RULES)
+            && let Ok(chat) = request.to_chat()
+        {
+            let rules = RequestRules { local_model: None, ..RULES };
+            let parsed = ChatRequest::parse(chat.clone().into(), &rules);
+            prop_assert!(parsed.is_ok(), "{parsed:?} {chat}");
+            prop_assert_eq!(parsed.unwrap().stream, request.stream);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Reads the chat streams of `fixtures/translation` for tests of the codecs.
+
+use bytes::Bytes;
+
+use crate::wire::envelope::ErrorBody;
+use crate::wire::sse::Decoder;
+
+/// An event of a chat stream.
+#[derive(Debug)]
+pub(in crate::wire) enum ChatEvent {
+    Chunk(String),
+    Failure(ErrorBody),
+    Done,
+}
+
+/// The names of the streams.
+pub(in crate::wire) const NAMES: [&str; 10] = [
+    "text",
+    "reasoning",
+    "tools",
+    "tools_interleaved",
+    "refusal",
+    "length",
+    "filtered",
+    "no_usage",
+    "stop_sequence",
+    "failure",
+];
+
+/// The contents of a file beside the streams.
+pub(in crate::wire) fn fixture(name: &str) -> String {
+    let path = format!("{}/fixtures/translation/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The events of a chat stream that arrives in pieces.
+pub(in crate::wire) fn chat_events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<ChatEvent> {
+    let mut decoder = Decoder::new(1 << 20);
+    let mut events = Vec::new();
+    for piece in pieces {
+        decoder.push(Bytes::copy_from_slice(piece));
+        while let Some(event) = decoder.next_event().unwrap() {
+            let text = String::from_utf8(event.data.to_vec()).unwrap();
+            let error = |text: &str| {
+                let value = serde_json::from_str(text).unwrap();
+                crate::wire::envelope::read_error(&value)
+            };
+            events.push(match &*text {
+                "[DONE]" => ChatEvent::Done,
+                text if text.starts_with("{\"error\"") => ChatEvent::Failure(error(text).unwrap()),
+                _ => ChatEvent::Chunk(text),
+            });
+        }
+    }
+    events
+}
