@@ -5,6 +5,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`request`] | a chat-completions request: parsed, checked, forwarded |
+//! | [`operation`] | the operations on models: chat, completions, embeddings |
 //! | [`chunk`] | chunks of a completion: parsed, repaired |
 //! | [`chat`] | chunks and completions of the local model |
 //! | [`quirks`] | where providers differ from OpenAI's API |
@@ -27,6 +28,7 @@ pub mod forwarded;
 mod frame_template;
 pub mod go_duration;
 pub mod members;
+pub mod operation;
 pub mod quirks;
 pub mod request;
 pub mod resource;

@@ -1,4 +1,4 @@
-//! Parsing a request, and its body for an upstream.
+//! A request of any operation, and its body for an upstream; parsing one of chat completions.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,44 +8,47 @@ use bytes::Bytes;
 use super::check;
 use super::forwarded_body::{ForwardedBody, RequestedUsage, UsageEdit, edited};
 use super::invalid_request::InvalidRequest;
-use super::known_members::{KnownMembers, ReadError};
+use super::known_members::KnownMembers;
 use super::messages;
 use super::param::Param;
 use super::prompt_size::PromptSize;
 use super::rules::{Checks, RequestRules, UnknownMembers};
 use crate::wire::byte_order_mark::without_mark;
-use crate::wire::members::{nests_deeper_than, span};
+use crate::wire::members::span;
+use crate::wire::operation::Operation;
 
 /// A request that passed all checks, with what routing, limits and accounting need of it.
 ///
 /// ```
-/// use petstream::wire::request::{ChatRequest, RequestRules, RequestedUsage, UnknownMembers};
+/// use petstream::wire::request::{InferenceRequest, RequestRules, RequestedUsage, UnknownMembers};
 ///
 /// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
 /// let body = r#"{"model":"big","stream":true,"messages":[{"role":"user","content":"Hello!"}],"top_k":3}"#;
-/// let request = ChatRequest::parse(body.into(), &rules).expect("a valid request");
+/// let request = InferenceRequest::chat(body.into(), &rules).expect("a valid request");
 /// assert_eq!((&*request.model, request.stream, request.n, request.max_tokens), ("big", true, 1, None));
 ///
 /// // Forwarded as it came, but for the model's name and for the usage that petstream wants to know.
 /// let forwarded = request.forward(Some("big-v2"), RequestedUsage::Final).to_vec();
 /// assert!(forwarded.starts_with(br#"{"stream_options":{"include_usage":true},"model":"big-v2","stream":true"#));
 ///
-/// let invalid = ChatRequest::parse(r#"{"model":"big"}"#.into(), &rules).unwrap_err();
+/// let invalid = InferenceRequest::chat(r#"{"model":"big"}"#.into(), &rules).unwrap_err();
 /// assert_eq!(invalid.message, "Missing required parameter: 'messages'.");
 /// ```
 #[derive(Clone, Debug)]
-pub struct ChatRequest {
+pub struct InferenceRequest {
+    /// The operation that is asked for.
+    pub operation: Operation,
     /// A JSON object in UTF-8.
-    body: Bytes,
+    pub(super) body: Bytes,
     /// The requested model; 1 to 256 characters.
     pub model: Arc<str>,
-    model_at: Range<usize>,
+    pub(super) model_at: Range<usize>,
     /// Whether the client requested a stream; default false.
     pub stream: bool,
     /// Whether the client requested usage on its stream; default false.
     pub include_usage: bool,
-    usage_edit: UsageEdit,
-    /// The number of choices, 1 to 128; default 1.
+    pub(super) usage_edit: UsageEdit,
+    /// The number of choices; default 1.
     pub n: u64,
     /// The largest number of tokens of a choice; none where the client set no limit.
     pub max_tokens: Option<u64>,
@@ -55,21 +58,27 @@ pub struct ChatRequest {
     pub other_models: Option<Box<str>>,
 }
 
-impl ChatRequest {
-    /// Parses and checks a body; a UTF-8 byte-order mark before it is removed. Takes about a millisecond a megabyte.
+impl InferenceRequest {
+    /// Parses and checks the body of a request of `operation`; a UTF-8 byte-order mark before it is removed.
     ///
     /// # Errors
     /// [`InvalidRequest`] for the first thing that is wrong.
-    pub fn parse(body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
+    pub fn parse(operation: Operation, body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
+        match operation {
+            Operation::Chat => Self::chat(body, rules),
+            Operation::Completions => super::completions::parse(body, rules),
+            Operation::Embeddings => super::embeddings::parse(body, rules),
+        }
+    }
+
+    /// Parses and checks the body of a request of chat completions; a UTF-8 byte-order mark before it is removed. Takes about a millisecond a megabyte.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] for the first thing that is wrong.
+    pub fn chat(body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
         let body = without_mark(body);
         let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-        let members = KnownMembers::read(text, rules).map_err(|error| match error {
-            ReadError::Invalid(invalid) => invalid,
-            ReadError::Malformed if nests_deeper_than(&body, rules.json_depth) => {
-                InvalidRequest::too_deep(rules.json_depth)
-            }
-            ReadError::Malformed => InvalidRequest::unreadable(),
-        })?;
+        let members = KnownMembers::read(text, rules).map_err(|error| error.of(&body, rules))?;
         let model = check::model(members.get(Param::Model))?;
         let strict = rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model);
         let checks = if strict { Checks::OpenAi } else { Checks::Routing };
@@ -82,6 +91,7 @@ impl ChatRequest {
         let list = members.raw(Param::Messages).ok_or_else(|| InvalidRequest::missing("messages"))?;
         let prompt = members.plain_prompt.map_or_else(|| messages::check(list, checks), Ok)?;
         Ok(Self {
+            operation: Operation::Chat,
             model_at: members.get(Param::Model).map(|value| span(text, value)).unwrap_or_default(),
             usage_edit: UsageEdit::new(text, members.raw(Param::StreamOptions), &options),
             prompt_estimate: estimate(&members, prompt),
@@ -101,10 +111,10 @@ impl ChatRequest {
         &self.body
     }
 
-    /// The members that OpenAI's API defines. Reads the body again.
+    /// The members of a request of chat completions that OpenAI's API defines. Reads the body again.
     ///
     /// # Errors
-    /// [`InvalidRequest`], but never for a body that [`ChatRequest::parse`] accepted.
+    /// [`InvalidRequest`], but never for a body that [`InferenceRequest::chat`] accepted.
     pub fn members(&self) -> Result<KnownMembers<'_>, InvalidRequest> {
         let text = simdutf8::basic::from_utf8(&self.body).map_err(|_| InvalidRequest::unreadable())?;
         let rules = RequestRules { json_depth: usize::MAX, unknown: UnknownMembers::Pass, local_model: None };
