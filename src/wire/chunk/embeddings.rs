@@ -11,7 +11,7 @@ use crate::wire::scan::{Malformed, Scanner};
 /// ```
 /// use petstream::wire::chunk::{ParsedFrame, parse_embeddings};
 ///
-/// let answer = br#"{"data":[{"index":0,"embedding":[0.5,-1e-3]}],"model":"e","usage":{"prompt_tokens":2,"total_tokens":2}}"#;
+/// let answer = br#"{"data":[{"embedding":[0.5,-1e-3]}],"model":"e","usage":{"prompt_tokens":2,"total_tokens":2}}"#;
 /// let parsed = parse_embeddings(answer)?;
 /// let ParsedFrame::Chunk(facts) = parsed.frame else { panic!("no embeddings") };
 /// assert_eq!((facts.usage.map(|usage| usage.prompt_tokens), parsed.model), (Some(2), Some("\"e\"")));

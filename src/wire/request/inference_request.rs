@@ -1,20 +1,14 @@
-//! A request of any operation, and its body for an upstream; parsing one of chat completions.
+//! A request of any operation, and its body for an upstream.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::check;
 use super::forwarded_body::{ForwardedBody, RequestedUsage, UsageEdit, edited};
 use super::invalid_request::InvalidRequest;
 use super::known_members::KnownMembers;
-use super::messages;
-use super::param::Param;
-use super::prompt_size::PromptSize;
-use super::rules::{Checks, RequestRules, UnknownMembers};
-use crate::wire::byte_order_mark::without_mark;
-use crate::wire::members::span;
+use super::rules::{RequestRules, UnknownMembers};
 use crate::wire::operation::Operation;
 
 /// A request that passed all checks, with what routing, limits and accounting need of it.
@@ -59,52 +53,6 @@ pub struct InferenceRequest {
 }
 
 impl InferenceRequest {
-    /// Parses and checks the body of a request of `operation`; a UTF-8 byte-order mark before it is removed.
-    ///
-    /// # Errors
-    /// [`InvalidRequest`] for the first thing that is wrong.
-    pub fn parse(operation: Operation, body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
-        match operation {
-            Operation::Chat => Self::chat(body, rules),
-            Operation::Completions => super::completions::parse(body, rules),
-            Operation::Embeddings => super::embeddings::parse(body, rules),
-        }
-    }
-
-    /// Parses and checks the body of a request of chat completions; a UTF-8 byte-order mark before it is removed. Takes about a millisecond a megabyte.
-    ///
-    /// # Errors
-    /// [`InvalidRequest`] for the first thing that is wrong.
-    pub fn chat(body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
-        let body = without_mark(body);
-        let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-        let members = KnownMembers::read(text, rules).map_err(|error| error.of(&body, rules))?;
-        let model = check::model(members.get(Param::Model))?;
-        let strict = rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model);
-        let checks = if strict { Checks::OpenAi } else { Checks::Routing };
-        let stream = check::stream(members.get(Param::Stream))?;
-        let options = check::stream_options(members.get(Param::StreamOptions), stream, checks)?;
-        let counts = check::counts(&members, checks)?;
-        if checks == Checks::OpenAi {
-            check::parameters(&members)?;
-        }
-        let list = members.raw(Param::Messages).ok_or_else(|| InvalidRequest::missing("messages"))?;
-        let prompt = members.plain_prompt.map_or_else(|| messages::check(list, checks), Ok)?;
-        Ok(Self {
-            operation: Operation::Chat,
-            model_at: members.get(Param::Model).map(|value| span(text, value)).unwrap_or_default(),
-            usage_edit: UsageEdit::new(text, members.raw(Param::StreamOptions), &options),
-            prompt_estimate: estimate(&members, prompt),
-            other_models: members.other_models,
-            model,
-            stream,
-            include_usage: options.include_usage,
-            n: counts.n,
-            max_tokens: counts.max_tokens,
-            body,
-        })
-    }
-
     /// The client's body without its byte-order mark.
     #[must_use]
     pub const fn body(&self) -> &Bytes {
@@ -132,10 +80,4 @@ impl InferenceRequest {
         let asking = asks_for_usage.then(|| self.usage_edit.apply(usage));
         edited(&self.body, [renamed, asking].into_iter().flatten().collect())
     }
-}
-
-/// The tokens of the messages, of the tools and of the response's schema.
-fn estimate(members: &KnownMembers<'_>, mut prompt: PromptSize) -> u64 {
-    prompt.add_values([Param::Tools, Param::Functions, Param::ResponseFormat].map(|param| members.get(param)));
-    prompt.tokens()
 }

@@ -7,6 +7,7 @@
 //! No JSON tree is built: values are slices of the body, and members that are not known are skipped. Time and memory
 //! are linear in the body, about a millisecond a megabyte. [`InferenceRequest::parse`] is the entry point.
 
+mod chat;
 mod check;
 mod completions;
 mod embeddings;
@@ -18,6 +19,7 @@ mod known_members;
 mod messages;
 mod named_members;
 mod param;
+mod parse;
 mod path;
 mod prompt_size;
 mod rules;
