@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use petstream::wire::chunk::{ChunkParser, ParsedFrame};
 use petstream::wire::event::{Epoch, EventKind, LastSeqs, Topics};
 use petstream::wire::event_frame::{EncodedEvent, EventParts};
-use petstream::wire::request::{ChatRequest, RequestRules, UnknownMembers};
+use petstream::wire::request::{InferenceRequest, RequestRules, UnknownMembers};
 use petstream::wire::sse::Decoder;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -92,7 +92,7 @@ fn requests(group: &mut BenchmarkGroup<'_, WallTime>) -> Outcome {
         let messages = vec![turn; turns].join(",");
         let body = format!(r#"{{"model":"gpt-4o","stream":true,"temperature":0.7,"messages":[{messages}]}}"#);
         let body = Bytes::from(body);
-        let parse = || ChatRequest::parse(black_box(body.clone()), &RULES);
+        let parse = || InferenceRequest::chat(black_box(body.clone()), &RULES);
         expect(name, parse().is_ok_and(|request| request.stream && &*request.model == "gpt-4o"))?;
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(name, |bench| bench.iter(parse));

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use petstream::store::Store;
 use petstream::telemetry::record::{Source, Terminal};
 use petstream::usage::{UsageRecord, UsageRecorder};
+use petstream::wire::operation::Operation;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,7 @@ fn entry(at: &str, key: &str, model: &str) -> UsageRecord {
         request_id: None,
         key_id: format!("config:{key}").into(),
         key: key.into(),
+        operation: if model == "e" { Operation::Embeddings } else { Operation::Chat },
         model: model.into(),
         target: Some("t".into()),
         attempts: 1,

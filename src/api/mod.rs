@@ -4,9 +4,9 @@
 //! the log line are handled by the [`Stack`] of layers, according to the policy in the route's row.
 
 mod body;
-mod chat;
 pub mod events;
 mod health;
+mod inference;
 mod inventory;
 mod json_body;
 mod me;
@@ -80,7 +80,9 @@ pub fn service(
     let page = state.page;
     let mut table = RouteTable::new(stack, state);
 
-    table.add_direct(Post, "/v1/chat/completions", &chat, chat::complete);
+    table.add_direct(Post, "/v1/chat/completions", &chat, inference::chat);
+    table.add_whole(Post, "/v1/completions", &chat, inference::completion);
+    table.add_whole(Post, "/v1/embeddings", &chat, inference::embeddings);
     table.add(Get, "/v1/models", &chat, models::list);
     table.add(Get, "/v1/models/{*id}", &chat, models::retrieve);
 

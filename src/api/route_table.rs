@@ -121,6 +121,21 @@ impl RouteTable {
         self.add_service(method, path, service);
     }
 
+    /// Adds a route whose handler gets the state as a whole, as that of the direct route.
+    pub(super) fn add_whole<F>(
+        &mut self,
+        method: RouteMethod,
+        path: &'static str,
+        policy: &RoutePolicy,
+        handler: fn(Request, RequestState) -> F,
+    ) where
+        F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+    {
+        let handler = HandlerService::direct(handler, Arc::clone(&self.state));
+        let service = self.stack.layer(Some(path), policy.clone(), handler);
+        self.add_service(method, path, service);
+    }
+
     /// Adds the direct route. Its handler gets the state as a whole, not by extractors, which would copy each part.
     pub(super) fn add_direct<F>(
         &mut self,

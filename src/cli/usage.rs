@@ -34,8 +34,8 @@ pub(super) struct Command {
     /// Up to when: a UTC day, which is included, or a moment, which is not [default: no end]
     #[arg(long, value_name = "WHEN", value_parser = until)]
     until: Option<Timestamp>,
-    /// Columns to group by, in this order: some of key, model, answered (the model that
-    /// answered), day, separated by commas
+    /// Columns to group by, in this order: some of key, operation, model, answered (the model
+    /// that answered), day, separated by commas
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = column, default_value = "key,model,day")]
     by: Vec<UsageColumn>,
     /// Print JSON
@@ -84,6 +84,7 @@ fn as_json(groups: &[UsageGroup], total: &UsageCounts) -> String {
             object.insert("key_id".to_owned(), json!(id));
             object.insert("key".to_owned(), json!(name));
         }
+        object.extend(group.operation.iter().map(|operation| ("operation".to_owned(), json!(operation))));
         object.extend(group.model.iter().map(|model| ("model".to_owned(), json!(model))));
         object.extend(group.answered.iter().map(|model| ("answered_model".to_owned(), json!(model))));
         object.extend(group.day.iter().map(|day| ("day".to_owned(), json!(day))));
@@ -98,12 +99,14 @@ fn as_json(groups: &[UsageGroup], total: &UsageCounts) -> String {
 fn as_table(groups: &[UsageGroup], total: &UsageCounts, by: &[UsageColumn]) -> String {
     let title = |column: &UsageColumn| match column {
         UsageColumn::Key => "KEY".to_owned(),
+        UsageColumn::Operation => "OPERATION".to_owned(),
         UsageColumn::Model => "MODEL".to_owned(),
         UsageColumn::Answered => "ANSWERED".to_owned(),
         UsageColumn::Day => "DAY".to_owned(),
     };
     let cell = |group: &UsageGroup, column: &UsageColumn| match column {
         UsageColumn::Key => group.key.as_ref().map(|(_, name)| printable(name)).unwrap_or_default(),
+        UsageColumn::Operation => group.operation.as_deref().map(printable).unwrap_or_default(),
         UsageColumn::Model => group.model.as_deref().map(printable).unwrap_or_default(),
         UsageColumn::Answered => group.answered.iter().flatten().map(|model| printable(model)).collect(),
         UsageColumn::Day => group.day.map(|day| day.to_string()).unwrap_or_default(),
@@ -151,10 +154,11 @@ fn printable(text: &str) -> String {
 fn column(text: &str) -> Result<UsageColumn, String> {
     match text.trim() {
         "key" => Ok(UsageColumn::Key),
+        "operation" => Ok(UsageColumn::Operation),
         "model" => Ok(UsageColumn::Model),
         "answered" => Ok(UsageColumn::Answered),
         "day" => Ok(UsageColumn::Day),
-        _ => Err("expected some of key, model, answered, day".to_owned()),
+        _ => Err("expected some of key, operation, model, answered, day".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A completion that is no stream: read whole and checked before a status goes out.
+//! An answer that is no stream: read whole and checked before a status goes out.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::DecodedChunk;
 use crate::wire::members::{span, string_value};
+use crate::wire::operation::Operation;
 use crate::wire::request::RequestedUsage;
 
 /// Sends the request to the route's targets in turn and passes the answer on, byte for byte.
@@ -35,7 +36,9 @@ pub(super) async fn complete(
     match first_success(&route, &record, &request.timer, false, ask).await {
         Ok((Answer { status, body, facts, model }, mut lease)) => {
             lease.record_success();
-            usage.first_token();
+            if request.request.operation != Operation::Embeddings {
+                usage.first_token();
+            }
             usage.note_model_name(model.and_then(|at| string_value(std::str::from_utf8(body.get(at)?).ok()?)));
             // An answer without text has no tokens, however long it is.
             if facts.tokens > 0 {
@@ -48,7 +51,7 @@ pub(super) async fn complete(
             Ok(response_head::json(status, body))
         }
         Err(failure) => {
-            let error = ApiError::from(&failure);
+            let error = ApiError::of_upstream(&failure, request.request.operation);
             usage.finish(Outcome::UpstreamFailed(&failure, &error));
             Err(error)
         }
@@ -67,7 +70,8 @@ struct Answer {
 async fn ask(context: &Context, target: &Arc<Target>, request: &ProxyRequest) -> Result<Answer, Failure> {
     let body = request.request.forward(target.model(), RequestedUsage::None);
     let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), false);
-    let to_send = UpstreamRequest { body, stream: false, client: &request.client_headers };
+    let to_send =
+        UpstreamRequest { operation: request.request.operation, body, stream: false, client: &request.client_headers };
     let mut answer = within(&request.timer, limit, pin!(target.send(&to_send))).await?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
@@ -78,7 +82,7 @@ async fn ask(context: &Context, target: &Arc<Target>, request: &ProxyRequest) ->
     }
     let mut memory = Memory::new(request.answer_memory.sibling());
     let body = read(&mut answer, target, request, (context.limits.answer, &mut memory)).await?;
-    let (facts, model) = check_answer(target, &body)?;
+    let (facts, model) = check_answer(target, request.request.operation, &body)?;
     let model = model.map(|model| span(&body, model.as_bytes()));
     Ok(Answer { status: answer.status, body: memory.keep(body), facts, model })
 }

@@ -1,6 +1,6 @@
 //! The choices of a stream: which have begun and ended, and which chunks have to wait for others.
 
-use crate::wire::chunk::{ChoiceSet, DecodedChunk, Repair};
+use crate::wire::chunk::{ChoiceSet, ChoiceShape, DecodedChunk, Repair};
 use crate::wire::sse::Event;
 
 /// Most chunks that are held back until the choices before theirs have begun.
@@ -15,6 +15,8 @@ const MAX_HELD_BYTES: usize = 256 * 1024;
 pub(super) struct Choices {
     /// Number of choices that the client requested.
     wanted: u64,
+    /// Whether the first delta of a choice has a role.
+    has_roles: bool,
     /// Choices that came from the upstream.
     seen: ChoiceSet,
     finished: ChoiceSet,
@@ -30,8 +32,8 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    pub(super) fn new(wanted: u64) -> Self {
-        Self { wanted, ..Self::default() }
+    pub(super) fn new(wanted: u64, shape: ChoiceShape) -> Self {
+        Self { wanted, has_roles: shape != ChoiceShape::Text, ..Self::default() }
     }
 
     /// A chunk came from the upstream.
@@ -99,12 +101,13 @@ impl Choices {
 
     /// The changes that a chunk needs before it goes to the client.
     pub(super) fn repair(&self, facts: &DecodedChunk, hide_usage: bool) -> Repair {
+        let without_role = facts.seen.difference(self.begun).difference(facts.roles);
         Repair {
             cut_usage: hide_usage && (facts.null_usage || facts.has_usage),
             cut_error: facts.null_error,
             add_choices: !facts.has_choices,
             cut_role: facts.roles.intersection(self.begun),
-            add_role: facts.seen.difference(self.begun).difference(facts.roles),
+            add_role: if self.has_roles { without_role } else { ChoiceSet::default() },
             fix_finish_reason: facts.nonstandard_finish,
             number_tool_calls: facts.tool_call_without_index,
         }
@@ -135,7 +138,7 @@ mod tests {
     /// Passes chunks of these choices on. Returns choice and position of arrival (kept as the size of the event) in
     /// the order of output.
     fn through(wanted: u64, arrivals: &[u64]) -> Vec<(u64, usize)> {
-        let mut choices = Choices::new(wanted);
+        let mut choices = Choices::new(wanted, ChoiceShape::Delta);
         let mut out = Vec::new();
         for (place, index) in arrivals.iter().enumerate() {
             if choices.must_wait(&facts(*index)) {

@@ -10,11 +10,12 @@ use crate::bound::{Bound, Grant};
 use crate::config::{Config, Limits};
 use crate::limiter::Admission;
 use crate::responder::{MODEL, Responder};
-use crate::telemetry::metrics::{Metrics, ModelMetrics};
+use crate::telemetry::metrics::{Metrics, OperationMetrics};
 use crate::telemetry::record::Record;
 use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
 use crate::upstream::Routes;
 use crate::usage::UsageRecorder;
+use crate::wire::operation::Operation;
 
 /// The services that completions are built from.
 pub struct CompletionParts {
@@ -52,7 +53,7 @@ pub(super) struct Context {
 #[derive(Clone)]
 pub(super) struct LocalModel {
     pub(super) responder: Responder,
-    pub(super) metrics: Arc<ModelMetrics>,
+    pub(super) metrics: Arc<OperationMetrics>,
 }
 
 impl Context {
@@ -61,7 +62,10 @@ impl Context {
         let CompletionParts { responder, routes, usage_recorder, metrics, abort } = parts;
         let (total, share) = (config.limits.answers_total, config.limits.answers_of_a_key());
         Self {
-            local: responder.map(|responder| LocalModel { responder, metrics: metrics.model(MODEL) }),
+            local: responder.map(|responder| LocalModel {
+                responder,
+                metrics: Arc::clone(metrics.model(MODEL).operation(Operation::Chat)),
+            }),
             routes,
             usage_recorder,
             metrics,

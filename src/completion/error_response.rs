@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::redact::{redacted, refused};
 use crate::upstream::{Failure, Refusal, Target, UpstreamResponse};
-use crate::wire::chunk::{Completion, DecodedChunk, ParsedFrame, parse_completion};
+use crate::wire::chunk::{ChoiceShape, Completion, DecodedChunk, ParsedFrame, parse_completion, parse_embeddings};
 use crate::wire::envelope::read_error;
+use crate::wire::operation::Operation;
 
 /// Most bytes of an error's body that are read.
 const MAX_ERROR_LEN: usize = 64 * 1024;
@@ -23,8 +24,13 @@ pub(super) async fn refusal(target: &Target, answer: UpstreamResponse) -> Failur
 }
 
 /// Reads JSON that came instead of a stream: `begin` and what follows. It is an error, or a whole answer.
-pub(super) async fn no_stream(target: &Target, answer: UpstreamResponse, begin: Bytes) -> Failure {
-    match check_answer(target, &error_body(answer, begin).await) {
+pub(super) async fn no_stream(
+    target: &Target,
+    operation: Operation,
+    answer: UpstreamResponse,
+    begin: Bytes,
+) -> Failure {
+    match check_answer(target, operation, &error_body(answer, begin).await) {
         Err(refused @ Failure::Refused(_)) => refused,
         _ => Failure::Malformed("it is a whole answer although a stream was asked for"),
     }
@@ -37,13 +43,26 @@ async fn error_body(mut answer: UpstreamResponse, begin: Bytes) -> Bytes {
     if begin.is_empty() { rest } else { [begin, rest].concat().into() }
 }
 
-/// Checks a whole answer: a JSON object with choices and without an error. Returns the facts about it, and the JSON of
-/// its `model`.
-pub(super) fn check_answer<'a>(target: &Target, body: &'a [u8]) -> Result<(DecodedChunk, Option<&'a str>), Failure> {
-    match parse_completion(body) {
+/// Checks a whole answer: a JSON object with choices, or with embeddings, and without an error. Returns the facts about
+/// it, and the JSON of its `model`.
+pub(super) fn check_answer<'a>(
+    target: &Target,
+    operation: Operation,
+    body: &'a [u8],
+) -> Result<(DecodedChunk, Option<&'a str>), Failure> {
+    let (parsed, is_empty) = match operation {
+        Operation::Embeddings => (parse_embeddings(body), "it has no embeddings"),
+        Operation::Chat => (parse_completion(body, ChoiceShape::Message), "it is not a chat completion"),
+        Operation::Completions => (parse_completion(body, ChoiceShape::Text), "it is not a completion"),
+    };
+    match parsed {
         Ok(Completion { frame: ParsedFrame::Error(error), .. }) => Err(refused(target, error)),
-        Ok(Completion { frame: ParsedFrame::Chunk(facts), model }) if !facts.seen.is_empty() => Ok((facts, model)),
-        Ok(_) => Err(Failure::Empty("it is not a chat completion")),
+        Ok(Completion { frame: ParsedFrame::Chunk(facts), model })
+            if !facts.seen.is_empty() || operation == Operation::Embeddings =>
+        {
+            Ok((facts, model))
+        }
+        Ok(_) => Err(Failure::Empty(is_empty)),
         // Gemini's errors are lists.
         Err(_) => match serde_json::from_slice(body).ok().as_ref().and_then(read_error) {
             Some(error) => Err(refused(target, Some(error))),

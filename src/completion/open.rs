@@ -15,7 +15,8 @@ use super::timeouts::Limit;
 use super::usage_fallback::ask_for_usage;
 use crate::time::timeout_at;
 use crate::upstream::{Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
-use crate::wire::chunk::{ChunkParser, DecodedChunk};
+use crate::wire::chunk::{ChoiceShape, ChunkParser, DecodedChunk};
+use crate::wire::operation::Operation;
 use crate::wire::request::ForwardedBody;
 use crate::wire::sse::{Decoder, Event};
 
@@ -55,13 +56,20 @@ async fn open_once(
     body: ForwardedBody<'_>,
     request: &ProxyRequest,
 ) -> Result<Box<Opened>, Failure> {
-    let answer = target.send(&UpstreamRequest { body, stream: true, client: &request.client_headers }).await?;
-    let (body, begin) = check_head(target, answer).await?;
+    let answer = target
+        .send(&UpstreamRequest {
+            operation: request.request.operation,
+            body,
+            stream: true,
+            client: &request.client_headers,
+        })
+        .await?;
+    let (body, begin) = check_head(target, request.request.operation, answer).await?;
     let mut opened = Box::new(Opened {
         target: Arc::clone(target),
         body,
         decoder: Decoder::new(request.frame_limit),
-        parser: ChunkParser::default(),
+        parser: ChunkParser::new(ChoiceShape::of_chunks(request.request.operation)),
         held: Vec::new(),
         adds_running_usage: request.adds_running_usage(target),
         memory: Memory::new(request.answer_memory.sibling()),
@@ -137,7 +145,11 @@ impl Opened {
 
 /// Checks that the body can be a stream of events: by its first bytes, and by its content type where they are
 /// ambiguous. Returns the body and the bytes read from it.
-async fn check_head(target: &Target, mut answer: UpstreamResponse) -> Result<(UpstreamBody, Bytes), Failure> {
+async fn check_head(
+    target: &Target,
+    operation: Operation,
+    mut answer: UpstreamResponse,
+) -> Result<(UpstreamBody, Bytes), Failure> {
     if !answer.status.is_success() {
         return Err(Box::pin(refusal(target, answer)).await);
     }
@@ -147,7 +159,7 @@ async fn check_head(target: &Target, mut answer: UpstreamResponse) -> Result<(Up
     let (kind, begin) = sniff(&mut answer.body).await?;
     match (kind, answer.media) {
         (Kind::Events, _) | (Kind::Other, Media::Events) => Ok((answer.body, begin)),
-        (Kind::Json, _) => Err(Box::pin(no_stream(target, answer, begin)).await),
+        (Kind::Json, _) => Err(Box::pin(no_stream(target, operation, answer, begin)).await),
         (Kind::Other, _) => Err(Failure::Malformed("it is no event stream")),
     }
 }

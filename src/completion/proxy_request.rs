@@ -7,11 +7,11 @@ use super::context::{Caller, Context};
 use crate::bound::Grant;
 use crate::time::{ResponseDeadline, TaskTimer};
 use crate::upstream::Target;
-use crate::wire::request::{ChatRequest, RequestedUsage};
+use crate::wire::request::{InferenceRequest, RequestedUsage};
 
 /// See the module.
 pub(super) struct ProxyRequest {
-    pub(super) request: ChatRequest,
+    pub(super) request: InferenceRequest,
     pub(super) client_headers: HeaderMap,
     /// The memory of the request's body.
     #[expect(dead_code, reason = "given back by its drop")]
@@ -27,7 +27,7 @@ pub(super) struct ProxyRequest {
 }
 
 impl ProxyRequest {
-    pub(super) fn new(context: &Context, caller: Caller, request: ChatRequest) -> Box<Self> {
+    pub(super) fn new(context: &Context, caller: Caller, request: InferenceRequest) -> Box<Self> {
         Box::new(Self {
             request,
             client_headers: caller.headers,

@@ -40,6 +40,7 @@ use crate::error::ApiError;
 use crate::telemetry::record::Terminal;
 use crate::time::{ShutdownSignal, TaskTimer};
 use crate::upstream::{Failure, Lease, Route};
+use crate::wire::operation::Operation;
 use crate::wire::sse::{DONE, KEEP_ALIVE};
 
 type Opening = Pin<Box<dyn Future<Output = Result<(Box<Opened>, Lease), Failure>> + Send>>;
@@ -53,6 +54,7 @@ pub(super) async fn stream(
 ) -> Result<Response, ApiError> {
     let now = request.timer.now();
     let held_until = now + context.hold;
+    let operation = request.request.operation;
     let times = StreamTimes::new(context.heartbeat, request.ends_at.clone(), now);
     let terms = Terms::of(&request, context.limits.stop_at_budget);
     let (timer, arrival, record) = (request.timer.clone(), request.arrival, usage.record().clone());
@@ -62,6 +64,7 @@ pub(super) async fn stream(
     });
     let mut stream = ProxiedStream {
         state: State::Opening { opening, terms, arrival },
+        operation,
         usage: Some(usage),
         times,
         timer,
@@ -70,7 +73,7 @@ pub(super) async fn stream(
         polled: PollState::None,
     };
     if let Err(failure) = poll_fn(|cx| stream.poll_held(cx, held_until)).await {
-        let error = ApiError::from(&failure);
+        let error = ApiError::of_upstream(&failure, operation);
         stream.settle(Outcome::UpstreamFailed(&failure, &error));
         return Err(error);
     }
@@ -83,6 +86,7 @@ pub(super) async fn stream(
 /// The body of the response.
 struct ProxiedStream {
     state: State,
+    operation: Operation,
     /// None once the stream has ended.
     usage: Option<Box<UsageGuard>>,
     times: StreamTimes,
@@ -208,7 +212,7 @@ impl ProxiedStream {
         }
         let error = match end {
             End::Done => None,
-            End::Failed(failure) => Some(ApiError::from(failure)),
+            End::Failed(failure) => Some(ApiError::of_upstream(failure, self.operation)),
             End::Shutdown => Some(ApiError::shutting_down()),
             End::BudgetUsedUp => Some(ApiError::budget_used_up()),
         };

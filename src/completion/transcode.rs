@@ -16,7 +16,7 @@ use super::proxy_request::ProxyRequest;
 use super::timeouts::longest_silence;
 use super::usage_guard::UsageGuard;
 use crate::upstream::{Failure, Target, UpstreamBody};
-use crate::wire::chunk::{ChunkParser, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
+use crate::wire::chunk::{ChoiceShape, ChunkParser, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
 
 /// Chunks that are searched for the name of the model: the first one of Azure has none.
@@ -28,6 +28,7 @@ pub(super) struct Terms {
     /// The client did not request usage: usage that petstream requested is removed.
     hide_usage: bool,
     choices: u64,
+    shape: ChoiceShape,
     /// End the stream when its key's tokens are used up.
     stop_at_budget: bool,
 }
@@ -35,7 +36,8 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) const fn of(request: &ProxyRequest, stop_at_budget: bool) -> Self {
         let request = &request.request;
-        Self { hide_usage: !request.include_usage, choices: request.n, stop_at_budget }
+        let shape = ChoiceShape::of_chunks(request.operation);
+        Self { hide_usage: !request.include_usage, choices: request.n, shape, stop_at_budget }
     }
 }
 
@@ -95,7 +97,7 @@ impl StreamTranscoder {
             frames: FrameBuffer::default(),
             waiting_since: None,
             last_data: now,
-            choices: Choices::new(terms.choices),
+            choices: Choices::new(terms.choices, terms.shape),
             calls: ToolCallNumbering::default(),
             adds_running_usage: opened.adds_running_usage,
             memory: opened.memory,
@@ -130,7 +132,7 @@ impl StreamTranscoder {
     fn finish_choices(&mut self) {
         let Some(head) = self.head.take() else { return };
         for index in self.choices.unfinished().iter() {
-            if let Some(chunk) = last_chunk(&head, index) {
+            if let Some(chunk) = last_chunk(&head, self.terms.shape, index) {
                 push_frame(self.frames.write(), chunk.as_bytes());
             }
         }

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::telemetry::metrics::IntervalHistogram;
 use crate::telemetry::record::Source;
 use crate::wire::chunk::Usage;
-use crate::wire::request::ChatRequest;
+use crate::wire::request::InferenceRequest;
 
 /// Largest count that is accepted from an upstream, for a prompt, or for a completion whose request sets no maximum.
 /// No model has a context of this length; a smaller bound could be wrong because of hidden reasoning tokens.
@@ -32,7 +32,7 @@ pub(super) struct UsageCounter {
 }
 
 impl UsageCounter {
-    pub(super) fn new(request: &ChatRequest) -> Self {
+    pub(super) fn new(request: &InferenceRequest) -> Self {
         let asked = request.max_tokens.map(|tokens| tokens.saturating_mul(request.n));
         Self {
             prompt_estimate: request.prompt_estimate,

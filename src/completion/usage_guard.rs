@@ -17,14 +17,15 @@ use super::usage_counter::UsageCounter;
 use crate::auth::keyring::Principal;
 use crate::error::ApiError;
 use crate::limiter::{Allotment, Reservation, StreamPermit};
-use crate::telemetry::metrics::{FinishedCompletion, GaugeGuard, ModelMetrics};
+use crate::telemetry::metrics::{FinishedCompletion, GaugeGuard, OperationMetrics};
 use crate::telemetry::record::{Record, Terminal};
 use crate::time::{ResponseDeadline, ShutdownSignal};
 use crate::upstream::Failure;
 use crate::usage::{UsageRecord, UsageRecorder};
 use crate::wire::chunk::Usage;
 use crate::wire::members::string_member;
-use crate::wire::request::ChatRequest;
+use crate::wire::operation::Operation;
+use crate::wire::request::InferenceRequest;
 
 /// A token of English prose or code is about four bytes: OpenAI's own rule of thumb.
 pub(super) const BYTES_A_TOKEN: u64 = 4;
@@ -39,8 +40,9 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub(super) struct UsageGuard {
     record: Record,
     usage_recorder: UsageRecorder,
-    metrics: Arc<ModelMetrics>,
+    metrics: Arc<OperationMetrics>,
     principal: Arc<Principal>,
+    operation: Operation,
     model: Arc<str>,
     streamed: bool,
     deadline: ResponseDeadline,
@@ -75,8 +77,8 @@ impl UsageGuard {
     pub(super) fn new(
         context: &Context,
         caller: &Caller,
-        request: &ChatRequest,
-        metrics: &Arc<ModelMetrics>,
+        request: &InferenceRequest,
+        metrics: &Arc<OperationMetrics>,
         Allotment { permit, reservation }: Allotment,
     ) -> Box<Self> {
         Box::new(Self {
@@ -84,6 +86,7 @@ impl UsageGuard {
             usage_recorder: context.usage_recorder.clone(),
             metrics: Arc::clone(metrics),
             principal: Arc::clone(&caller.principal),
+            operation: request.operation,
             model: Arc::clone(&request.model),
             streamed: request.stream,
             deadline: caller.ends_at.clone(),
@@ -247,6 +250,7 @@ impl UsageGuard {
             request_id: Some(Arc::clone(self.record.id())),
             key_id: Arc::clone(&self.principal.id),
             key: Arc::clone(&self.principal.name),
+            operation: self.operation,
             model: Arc::clone(&self.model),
             target,
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),

@@ -13,6 +13,7 @@ use super::secret::{self, Secret, SecretSetting};
 use super::value::{self, base_url, choice, name, shown_text, whole};
 use super::walk::{Field, Section, Walk, join};
 use super::yaml::{Text, Value};
+use crate::wire::operation::{Operation, Operations};
 
 /// Name of the built-in model; no upstream may take it.
 pub const LOCAL_MODEL: &str = "petstore-ai";
@@ -56,6 +57,8 @@ pub struct UpstreamConfig {
     pub api_key: Option<Secret>,
     /// The header of the key. Default [`KeyHeader::Authorization`].
     pub api_key_header: KeyHeader,
+    /// The operations that it serves. Default: chat alone.
+    pub apis: Operations,
     /// The name of the model at the upstream; none: the one that the client sent.
     pub model: Option<String>,
     /// PEM file of certificate authorities to trust instead of the system's.
@@ -79,6 +82,7 @@ impl UpstreamConfig {
             base_url,
             api_key: None,
             api_key_header: KeyHeader::default(),
+            apis: Operations::default(),
             model: None,
             ca_file: None,
             timeouts: Timeouts::default(),
@@ -214,6 +218,7 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
         SecretSetting::Absent | SecretSetting::Reported => None,
     };
     let api_key_header = walk.read(&mut section, "api_key_header", choice(KEY_HEADERS)).unwrap_or_default();
+    let apis = apis(walk, &mut section);
     let model = walk.read(&mut section, "model", name(MAX_MODEL_LEN));
     let ca_file = secret::certificates(walk, &mut section, "ca_file");
     let section_of_timeouts = walk.take(&mut section, "timeouts");
@@ -227,6 +232,7 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
         base_url: base_url?,
         api_key,
         api_key_header,
+        apis,
         model,
         ca_file,
         timeouts,
@@ -234,6 +240,16 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
         weight,
         priority,
     })
+}
+
+fn apis(walk: &mut Walk, section: &mut Section) -> Operations {
+    const APIS: &[(&str, Operation)] = &{
+        let [chat, completions, embeddings] = Operation::ALL;
+        [(chat.name(), chat), (completions.name(), completions), (embeddings.name(), embeddings)]
+    };
+    let fields = walk.list(section, "apis", "the list is empty; leave it out for chat alone");
+    let Some(fields) = fields else { return Operations::default() };
+    fields.iter().filter_map(|field| walk.check(field, choice(APIS))).collect()
 }
 
 fn timeouts(walk: &mut Walk, path: &str, field: Option<Field>) -> Timeouts {

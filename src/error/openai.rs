@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod access;
+mod upstream;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -13,8 +14,8 @@ use http::{HeaderValue, StatusCode};
 use crate::bound::Exceeded;
 use crate::offload::OffloadError;
 use crate::responder::ResponderError;
-use crate::upstream::{Deadline, Failure, Refusal};
 use crate::wire::envelope::{Envelope, ErrorBody};
+use crate::wire::operation::Operation;
 use crate::wire::request::InvalidRequest;
 use crate::wire::sse::push_frame;
 
@@ -22,10 +23,6 @@ use crate::wire::sse::push_frame;
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Milliseconds, read by the SDKs before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// Longest part of an upstream's message that is passed on, characters.
-const MAX_MESSAGE_LEN: usize = 2_000;
-/// Longest part of its type, code and parameter, characters.
-const MAX_CODE_LEN: usize = 200;
 
 /// A failure in the form for clients of `/v1`.
 #[derive(Clone, Debug)]
@@ -67,6 +64,18 @@ impl ApiError {
         let model: String = model.chars().take(256).collect();
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         Self::bad(StatusCode::NOT_FOUND, Some("model_not_found"), message).param("model")
+    }
+
+    /// A model that does not serve the operation; `others` do. A 400, since proxies take a 404 for a failure of the
+    /// whole deployment.
+    #[must_use]
+    pub fn not_served(model: &str, operation: Operation, others: &[&str]) -> Self {
+        let model: String = model.chars().take(256).collect();
+        let names = others.join("`, `");
+        let hint = if others.is_empty() { String::new() } else { format!(" These models do: `{names}`.") };
+        let message =
+            format!("The model `{model}` does not serve {} (/v1/{}).{hint}", operation.name(), operation.path());
+        Self::bad(StatusCode::BAD_REQUEST, Some("unsupported_api"), message).param("model")
     }
 
     /// A request that the HTTP engine refuses. Its connection closes.
@@ -238,107 +247,9 @@ impl From<ResponderError> for ApiError {
     }
 }
 
-impl From<&Failure> for ApiError {
-    fn from(failure: &Failure) -> Self {
-        let bad = |code, message: &str| Self::new(StatusCode::BAD_GATEWAY, "server_error", Some(code), message);
-        match failure {
-            Failure::Unreachable(_) => bad("upstream_unreachable", "The upstream can't be reached."),
-            Failure::Unanswered | Failure::Closed => {
-                bad("upstream_closed", "The upstream closed the connection before its answer was complete.")
-            }
-            Failure::Malformed(what) | Failure::Empty(what) => {
-                bad("upstream_malformed", &format!("The upstream's answer can't be understood: {what}."))
-            }
-            Failure::Timeout(deadline) => {
-                let what = match deadline {
-                    Deadline::Connect => "The upstream did not accept the connection in time.",
-                    Deadline::FirstToken => "The upstream did not begin to answer in time.",
-                    Deadline::Idle => "The upstream fell silent in the middle of its answer.",
-                    Deadline::Total => "The upstream did not finish its answer in time.",
-                };
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout"), what)
-            }
-            Failure::AllEjected { wait, .. } => {
-                let mut error = Self::overloaded();
-                error.retry_after = Some(whole_ms(*wait).max(1_000));
-                error
-            }
-            Failure::NoMemory(exceeded) => Self::from(*exceeded),
-            Failure::Refused(refusal) => Self::refused(refusal),
-        }
-    }
-}
-
-impl ApiError {
-    /// The parts of an upstream's error response that are passed to the client.
-    fn refused(refusal: &Refusal) -> Self {
-        let said = refusal.error.as_ref();
-        let text: Option<String> = said.map(|error| error.message.chars().take(MAX_MESSAGE_LEN).collect());
-        let status = refusal.effective_status();
-        let mut error = match status.as_u16() {
-            // A client would take a 401 for a failure of its own key, and the message is about the operator's account.
-            401 | 402 | 403 | 407 => {
-                let message = "The upstream refused the credentials or the account that this server has for it.";
-                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_auth"), message);
-            }
-            300..=399 => return Self::from(&Failure::Malformed("it is a redirect, which is never followed")),
-            // A mistake of the configuration does not help the client, and may reveal internals.
-            _ if refusal.is_misconfigured() => {
-                let message = "The upstream can't be asked for this model as this server is set up.";
-                return Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), message);
-            }
-            400 | 404 | 409 | 413 | 422 => {
-                let text = text.unwrap_or_else(|| format!("The upstream refused the request with status {status}."));
-                Self::bad(status, None, text)
-            }
-            429 => {
-                let text = text.unwrap_or_else(|| "The upstream's rate limit is reached.".to_owned());
-                Self::new(status, "requests", Some("rate_limit_exceeded"), text)
-            }
-            408 | 504 => return Self::from(&Failure::Timeout(Deadline::FirstToken)),
-            503 | 529 => {
-                let text = text.unwrap_or_else(|| "The upstream is overloaded.".to_owned());
-                let code = Some("server_is_overloaded");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, text)
-            }
-            _ => {
-                let text = text.unwrap_or_else(|| "The upstream failed.".to_owned());
-                Self::new(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_error"), text)
-            }
-        };
-        // A 5xx is about the upstream's internals; other errors are meant for the client.
-        let meant = refusal.status.is_success() || !refusal.status.is_server_error();
-        if refusal.is_overflow() {
-            error.body.code = Some("context_length_exceeded".to_owned());
-            error.body.param = Some("messages".to_owned());
-        } else if let Some(said) = said.filter(|_| meant) {
-            error.body.param = said.param.as_deref().map(short);
-            // A number is a status; SDKs expect a word.
-            let is_number = |code: &&str| {
-                code.starts_with(|first: char| first == '-' || first.is_ascii_digit()) && code.parse::<f64>().is_ok()
-            };
-            let word = said.code.as_deref().filter(|code| !is_number(code));
-            error.body.code = word.map(short).or(error.body.code);
-            if !said.kind.is_empty() {
-                error.body.kind = short(&said.kind);
-            }
-        }
-        error.retry_after = refusal.retry_after.map(whole_ms);
-        if error.body.code.as_deref() == Some("insufficient_quota") {
-            error.should_retry = Some(false);
-        }
-        error
-    }
-}
-
 /// A wait in milliseconds, rounded up, since a client that returns too early is refused again. At least 1.
 fn whole_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
-}
-
-/// An upstream's type, code or parameter, truncated.
-fn short(text: &str) -> String {
-    text.chars().take(MAX_CODE_LEN).collect()
 }
 
 impl IntoResponse for ApiError {

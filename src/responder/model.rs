@@ -12,7 +12,7 @@ use super::tokenizer::TokenizerLoader;
 use super::{answer, task, truncate};
 use crate::offload::Offload;
 use crate::petstore::PetStore;
-use crate::wire::request::ChatRequest;
+use crate::wire::request::InferenceRequest;
 use crate::wire::resource::vocabulary::Vocabulary;
 use crate::wire::tokens::{Piece, Tokenizer};
 
@@ -30,14 +30,14 @@ const OFFLOAD_NAME_COUNT: usize = 2_000;
 /// use petstream::petstore::PetStore;
 /// use petstream::responder::{MODEL, Responder};
 /// use petstream::store::Store;
-/// use petstream::wire::request::{ChatRequest, RequestRules, UnknownMembers};
+/// use petstream::wire::request::{InferenceRequest, RequestRules, UnknownMembers};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let store = Store::open("sqlite::memory:").await.unwrap();
 /// let model = Responder::new(PetStore::new(store), Offload::new(false));
 /// let body = format!(r#"{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "How many dogs?"}}]}}"#);
 /// let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Refuse, local_model: Some(MODEL) };
-/// let request = ChatRequest::parse(body.into(), &rules).unwrap();
+/// let request = InferenceRequest::chat(body.into(), &rules).unwrap();
 /// let completion = model.complete(&"key-id".into(), &request).await.unwrap();
 /// let text: String = completion.choices[0].pieces.iter().map(|piece| piece.text.as_str()).collect();
 /// assert_eq!(text, "There are 0 available dogs.");
@@ -85,7 +85,7 @@ impl Responder {
     /// [`ResponderError::Unsupported`] for a parameter that this model does not support, [`ResponderError::Store`] if
     /// the database fails, [`ResponderError::Offload`] if the offload pool's queue is full,
     /// [`ResponderError::Tokenizer`] if the tokenizer can't be loaded.
-    pub async fn complete(&self, caller: &Arc<str>, request: &ChatRequest) -> Result<Completion, ResponderError> {
+    pub async fn complete(&self, caller: &Arc<str>, request: &InferenceRequest) -> Result<Completion, ResponderError> {
         let tokenizer = self.tokenizer.get().await?;
         let vocabulary = self.pets.vocabulary().await?;
         let offloaded = request.body().len() > OFFLOAD_BODY_LEN || vocabulary.names.len() > OFFLOAD_NAME_COUNT;
@@ -124,7 +124,7 @@ struct ParsedRequest {
 
 fn parse(
     tokenizer: Tokenizer,
-    request: &ChatRequest,
+    request: &InferenceRequest,
     vocabulary: &Vocabulary,
 ) -> Result<ParsedRequest, ResponderError> {
     let given = request.members()?;

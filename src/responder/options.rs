@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::error::ResponderError;
 use crate::wire::request::{
-    ChatRequest, InvalidRequest, KnownMembers, Param, decode_string, each_element, is_empty, pick,
+    InferenceRequest, InvalidRequest, KnownMembers, Param, decode_string, each_element, is_empty, pick,
 };
 
 /// The parameters that shape the answer.
@@ -28,7 +28,7 @@ pub(super) struct Options {
 ///
 /// # Errors
 /// [`ResponderError::Unsupported`] with the first parameter that this model does not support.
-pub(super) fn read_options(request: &ChatRequest, given: &KnownMembers<'_>) -> Result<Options, ResponderError> {
+pub(super) fn read_options(request: &InferenceRequest, given: &KnownMembers<'_>) -> Result<Options, ResponderError> {
     reject_unsupported(given)?;
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Ok(Options {

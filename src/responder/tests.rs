@@ -11,7 +11,7 @@ use super::*;
 use crate::offload::Offload;
 use crate::petstore::PetStore;
 use crate::store::Store;
-use crate::wire::request::{ChatRequest, RequestRules, UnknownMembers};
+use crate::wire::request::{InferenceRequest, RequestRules, UnknownMembers};
 use crate::wire::resource::filter::{PetFilter, Sort};
 use crate::wire::resource::pet::{Gender, Pet, Size, Species, Status};
 use crate::wire::tokens::Tokenizer;
@@ -30,13 +30,13 @@ async fn complete(responder: &Responder, request: Value) -> Result<Completion, R
 }
 
 /// A request, with some message if `request` has none. Its ranges are not checked.
-pub(super) fn parsed(mut request: Value) -> ChatRequest {
+pub(super) fn parsed(mut request: Value) -> InferenceRequest {
     request["model"] = json!("m");
     if request["messages"].is_null() {
         request["messages"] = json!([{"role": "user", "content": "hi"}]);
     }
     let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some(MODEL) };
-    ChatRequest::parse(request.to_string().into(), &rules).unwrap()
+    InferenceRequest::chat(request.to_string().into(), &rules).unwrap()
 }
 
 fn text(completion: &Completion) -> String {

@@ -66,7 +66,17 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "usage_series",
-        texts: &["key_id", "key_name", "model", "target", "source", "terminal", "reason", "answered_model"],
+        texts: &[
+            "key_id",
+            "key_name",
+            "model",
+            "target",
+            "source",
+            "terminal",
+            "reason",
+            "answered_model",
+            "operation",
+        ],
         numbers: &["series", "day", "attempts", "streamed", "status"],
     },
     Table {

@@ -22,7 +22,7 @@ pub use counters::GaugeGuard;
 pub use handle::Metrics;
 pub use histogram::IntervalHistogram;
 pub use leases::LeaseMetrics;
-pub use model::{FinishedCompletion, ModelMetrics};
+pub use model::{FinishedCompletion, ModelMetrics, OperationMetrics};
 pub use redis::RedisMetrics;
 pub use route::RouteMetrics;
 pub use snapshot::{Distribution, MetricsSnapshot};

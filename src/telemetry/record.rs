@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::time::TaskTimer;
+use crate::wire::operation::Operation;
 
 /// The source of token counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub struct Facts {
     pub client: Option<IpAddr>,
     /// Name of the key.
     pub key: Option<Arc<str>>,
+    /// The operation that was asked for; none: the request is for no model.
+    pub operation: Option<Operation>,
     /// Requested model.
     pub model: Option<Arc<str>>,
     /// The target that served it.

@@ -123,6 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::wire::operation::Operation;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn a_sample_covers_one_second_and_its_percentiles_ten() {
         let metrics = Metrics::new();
-        let model = metrics.model("m");
+        let model = metrics.model("m").operation(Operation::Chat).clone();
         let samples = Samples::new(metrics);
         let none = Percentiles { p50: None, p99: None };
         let stream = model.stream_begins();

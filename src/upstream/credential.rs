@@ -12,6 +12,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, H
 
 use crate::config::{BaseUrl, KeyHeader, Secret, SecretFile};
 use crate::http::codec::write_header;
+use crate::wire::operation::Operation;
 
 /// The API key of a target; it can be replaced at run time.
 pub struct UpstreamCredential {
@@ -24,7 +25,8 @@ pub struct UpstreamCredential {
 
 /// What is the same in all requests, whatever the key.
 struct ConstantRequest {
-    target: Box<str>,
+    /// Path and query, by [`Operation`].
+    targets: [Box<str>; Operation::ALL.len()],
     authority: Box<str>,
     key_header: KeyHeader,
 }
@@ -33,18 +35,20 @@ struct Current {
     key: Option<Secret>,
     /// The previous key, which late responses may still quote.
     previous: Option<Secret>,
-    /// The constant part of the head of requests for a stream.
-    stream_head: Bytes,
-    /// The constant part of the head of requests for a JSON response.
-    json_head: Bytes,
+    /// The constant part of the head of requests for a stream, by [`Operation`].
+    stream_heads: Heads,
+    /// The constant part of the head of requests for a JSON response, by [`Operation`].
+    json_heads: Heads,
 }
+
+type Heads = [Bytes; Operation::ALL.len()];
 
 impl UpstreamCredential {
     /// A credential for requests to `base_url`.
     pub(super) fn new(base_url: &BaseUrl, key: Option<Secret>, key_header: KeyHeader) -> Self {
         let file = key.as_ref().and_then(Secret::file).cloned();
         let request = ConstantRequest {
-            target: base_url.request_target("chat/completions").into(),
+            targets: Operation::ALL.map(|operation| base_url.request_target(operation.path()).into()),
             authority: base_url.authority().into(),
             key_header,
         };
@@ -93,23 +97,24 @@ impl UpstreamCredential {
     }
 
     /// Writes the constant part of the head.
-    pub(super) fn write_head(&self, stream: bool, out: &mut BytesMut) {
+    pub(super) fn write_head(&self, operation: Operation, stream: bool, out: &mut BytesMut) {
         let current = self.current.load();
-        out.extend_from_slice(if stream { &current.stream_head } else { &current.json_head });
+        let heads = if stream { &current.stream_heads } else { &current.json_heads };
+        out.extend_from_slice(&heads[operation as usize]);
     }
 }
 
 impl Current {
     fn new(request: &ConstantRequest, key: Option<Secret>, previous: Option<Secret>) -> Self {
-        let head = |accept| request.head(key.as_ref(), accept);
-        Self { stream_head: head("text/event-stream"), json_head: head("application/json"), key, previous }
+        let heads = |accept| request.targets.each_ref().map(|target| request.head(target, key.as_ref(), accept));
+        Self { stream_heads: heads("text/event-stream"), json_heads: heads("application/json"), key, previous }
     }
 }
 
 impl ConstantRequest {
-    /// Encodes the part of the head that is the same for all requests with this `accept`.
-    fn head(&self, key: Option<&Secret>, accept: &'static str) -> Bytes {
-        let mut head = BytesMut::from(&*format!("POST {} HTTP/1.1\r\n", self.target));
+    /// Encodes the part of the head that is the same for all requests to `target` with this `accept`.
+    fn head(&self, target: &str, key: Option<&Secret>, accept: &'static str) -> Bytes {
+        let mut head = BytesMut::from(&*format!("POST {target} HTTP/1.1\r\n"));
         let agent = concat!("petstream/", env!("CARGO_PKG_VERSION"));
         let headers = [
             (HOST, &*self.authority),
@@ -151,7 +156,7 @@ mod tests {
     fn heads(credential: &UpstreamCredential) -> [String; 2] {
         [true, false].map(|stream| {
             let mut head = BytesMut::new();
-            credential.write_head(stream, &mut head);
+            credential.write_head(Operation::Chat, stream, &mut head);
             String::from_utf8(head.to_vec()).unwrap()
         })
     }

@@ -23,7 +23,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Pause after a first rate limit that names no time. Doubled pauses are at most [`Ejection::max`].
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(1);
 
-/// The health of one target.
+/// The health of one target; clones share it.
+#[derive(Clone)]
 pub(super) struct Health {
     rules: Ejection,
     // std Mutex: never held across .await

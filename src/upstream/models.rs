@@ -67,7 +67,7 @@ impl RemoteModels {
     }
 
     fn target(routes: &Routes) -> Option<&Arc<Target>> {
-        routes.catch_all().and_then(|route| route.targets().next())
+        routes.catch_all().and_then(|model| model.all().targets().next())
     }
 
     /// The list. If the upstream does not send it in time, the last list that was received, or an empty one.

@@ -2,10 +2,13 @@
 
 use http::HeaderMap;
 
+use crate::wire::operation::Operation;
 use crate::wire::request::ForwardedBody;
 
-/// A chat completion request to a target.
+/// A request to a target.
 pub struct UpstreamRequest<'a> {
+    /// The operation, which decides the path.
+    pub operation: Operation,
     /// The body.
     pub body: ForwardedBody<'a>,
     /// Whether a stream is requested.

@@ -15,8 +15,9 @@ use super::target::{self, Target};
 use crate::config::{Ejection, ModelConfig, Retries, UpstreamConfig};
 use crate::http::client::TlsError;
 use crate::telemetry::metrics::{GaugeGuard, ModelMetrics, TargetMetrics};
+use crate::wire::operation::{Operation, Operations};
 
-/// A model and the targets that serve it.
+/// A model and the targets that serve it, or those of them that serve one operation.
 pub struct Route {
     /// The model's name in requests; `*` for the route of all names without a route of their own.
     pub name: String,
@@ -29,8 +30,11 @@ pub struct Route {
     current_weights: Mutex<Vec<i64>>,
 }
 
+#[derive(Clone)]
 pub(super) struct Member {
     pub(super) target: Arc<Target>,
+    /// The operations that it serves.
+    apis: Operations,
     weight: NonZeroU32,
     priority: u32,
     pub(super) in_flight: Arc<AtomicU32>,
@@ -96,6 +100,23 @@ impl Route {
                 .map_or_else(|| RetryBudget::new(model.retries), |route| route.budget.with_rules(model.retries)),
             metrics,
         })
+    }
+
+    /// The route of the members that serve `operation`: this one if all do, none if no one does. It shares their load,
+    /// health and connections, and the retry budget.
+    pub(super) fn serving(self: &Arc<Self>, operation: Operation) -> Option<Arc<Self>> {
+        let members: Vec<_> = self.members.iter().filter(|member| member.apis.contains(operation)).cloned().collect();
+        if members.is_empty() || members.len() == self.members.len() {
+            return (!members.is_empty()).then(|| Arc::clone(self));
+        }
+        Some(Arc::new(Self {
+            name: self.name.clone(),
+            current_weights: Mutex::new(vec![0; members.len()]),
+            members,
+            rules: self.rules,
+            budget: self.budget.with_rules(self.rules),
+            metrics: Arc::clone(&self.metrics),
+        }))
     }
 
     /// The targets, in the order of the configuration file.
@@ -244,6 +265,7 @@ impl Member {
         let metrics = metrics.target(&name);
         Ok(Self {
             target: Target::new(upstream, name)?,
+            apis: upstream.apis,
             weight: upstream.weight,
             priority: upstream.priority,
             in_flight: Arc::default(),
@@ -257,6 +279,7 @@ impl Member {
     fn following(&self, upstream: &UpstreamConfig, ejection: Ejection) -> Result<Self, TlsError> {
         Ok(Self {
             target: Target::following(&self.target, upstream)?,
+            apis: upstream.apis,
             weight: upstream.weight,
             priority: upstream.priority,
             in_flight: Arc::clone(&self.in_flight),

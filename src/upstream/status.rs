@@ -56,7 +56,7 @@ impl Routes {
     #[must_use]
     pub fn status(&self, now: Instant) -> Vec<TargetStatus> {
         let named = self.names().iter().filter_map(|name| self.find(name));
-        named.chain(self.catch_all()).flat_map(|route| route.status(now)).collect()
+        named.chain(self.catch_all()).flat_map(|model| model.all().status(now)).collect()
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
         let [two, three, four, one] =
             [(2, "#b"), (3, "#a"), (4, "#a"), (1, "")].map(|(port, model)| format!("127.0.0.1:{port}/v1{model}"));
         assert_eq!(names, [("b", &*two), ("a", &*three), ("a", &*four), ("*", &*one)]);
-        let route = routes.find("a").unwrap();
+        let route = routes.find("a").unwrap().all();
         let third = || {
             let third = routes.status(Instant::now()).swap_remove(1);
             (third.state, third.in_flight, third.failures)

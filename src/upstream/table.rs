@@ -10,15 +10,50 @@ use super::target::Target;
 use crate::config::{ANY_MODEL, ModelConfig};
 use crate::http::client::TlsError;
 use crate::telemetry::metrics::Metrics;
+use crate::wire::operation::{Operation, Operations};
 
 /// The routing table.
 #[derive(Default)]
 pub struct Routes {
-    by_name: HashMap<String, Arc<Route>>,
-    /// The route `*`.
-    catch_all: Option<Arc<Route>>,
+    by_name: HashMap<String, ModelRoutes>,
+    /// Those of `*`.
+    catch_all: Option<ModelRoutes>,
     /// Configured names, in the order of the configuration file.
     names: Vec<String>,
+}
+
+/// The routes of a model: one for each operation that some target of it serves.
+pub struct ModelRoutes {
+    /// The route of all targets, whatever they serve.
+    all: Arc<Route>,
+    /// Indexed by [`Operation`]. Targets that serve several operations are shared, and so is the route of operations
+    /// that every target serves.
+    by_operation: [Option<Arc<Route>>; Operation::ALL.len()],
+}
+
+impl ModelRoutes {
+    fn new(all: Route) -> Self {
+        let all = Arc::new(all);
+        Self { by_operation: Operation::ALL.map(|operation| all.serving(operation)), all }
+    }
+
+    /// The route of all targets, whatever they serve.
+    #[must_use]
+    pub const fn all(&self) -> &Arc<Route> {
+        &self.all
+    }
+
+    /// The route of the targets that serve `operation`, if there are any.
+    #[must_use]
+    pub const fn serving(&self, operation: Operation) -> Option<&Arc<Route>> {
+        self.by_operation[operation as usize].as_ref()
+    }
+
+    /// The operations that some target serves.
+    #[must_use]
+    pub fn apis(&self) -> Operations {
+        Operation::ALL.into_iter().filter(|operation| self.serving(*operation).is_some()).collect()
+    }
 }
 
 impl Routes {
@@ -38,9 +73,10 @@ impl Routes {
     pub fn following(&self, models: &[ModelConfig], metrics: &Metrics) -> Result<Self, TlsError> {
         let mut routes = Self::default();
         for model in models {
-            let previous = if model.name == ANY_MODEL { self.catch_all() } else { self.by_name.get(&model.name) };
-            let route = Route::following(previous.map(Arc::as_ref), model, metrics.model(&model.name))?;
-            let route = Arc::new(route);
+            let previous =
+                if model.name == ANY_MODEL { self.catch_all.as_ref() } else { self.by_name.get(&model.name) };
+            let previous = previous.map(|model| &*model.all);
+            let route = ModelRoutes::new(Route::following(previous, model, metrics.model(&model.name))?);
             if model.name == ANY_MODEL {
                 routes.catch_all = Some(route);
             } else {
@@ -51,9 +87,9 @@ impl Routes {
         Ok(routes)
     }
 
-    /// The route of `model`: its own, or `*`.
+    /// The routes of `model`: its own, or those of `*`.
     #[must_use]
-    pub fn find(&self, model: &str) -> Option<&Arc<Route>> {
+    pub fn find(&self, model: &str) -> Option<&ModelRoutes> {
         self.by_name.get(model).or(self.catch_all.as_ref())
     }
 
@@ -63,15 +99,15 @@ impl Routes {
         &self.names
     }
 
-    /// The route `*`, for all names without a route of their own.
+    /// The routes of `*`, for all names without routes of their own.
     #[must_use]
-    pub const fn catch_all(&self) -> Option<&Arc<Route>> {
+    pub const fn catch_all(&self) -> Option<&ModelRoutes> {
         self.catch_all.as_ref()
     }
 
     /// The targets of all routes.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.by_name.values().chain(&self.catch_all).flat_map(|route| route.targets())
+        self.by_name.values().chain(&self.catch_all).flat_map(|model| model.all.targets())
     }
 }
 

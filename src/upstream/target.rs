@@ -102,7 +102,7 @@ impl Target {
         })
     }
 
-    /// Posts a chat completion and waits for the head of the response.
+    /// Posts a request and waits for the head of the response.
     ///
     /// # Errors
     /// [`Failure`], but never [`Failure::Refused`]: a response of any status is returned.
@@ -121,7 +121,7 @@ impl Target {
     }
 
     fn write_head(&self, request: &UpstreamRequest<'_>, out: &mut BytesMut) {
-        self.credential.write_head(request.stream, out);
+        self.credential.write_head(request.operation, request.stream, out);
         for name in &FORWARDED_HEADERS {
             if let Some(value) = request.client.get(name) {
                 write_header(out, name.as_str(), value.as_bytes());

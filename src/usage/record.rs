@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::store::UsageRow;
 use crate::telemetry::record::{Source, Terminal};
+use crate::wire::operation::Operation;
 
 /// Longest text of a record, bytes. Clients choose the model's name and upstreams an error's code, and a queue is
 /// bounded only if each record is.
@@ -23,6 +24,8 @@ pub struct UsageRecord {
     pub key_id: Arc<str>,
     /// The name of the key.
     pub key: Arc<str>,
+    /// The operation that was asked for.
+    pub operation: Operation,
     /// The requested model; truncated after 256 bytes, as all texts here.
     pub model: Arc<str>,
     /// The last target that was tried; `None` if it failed before.
@@ -69,6 +72,7 @@ impl UsageRecord {
             request_id: self.request_id.as_ref(),
             key_id: &self.key_id,
             key: &self.key,
+            operation: self.operation.name(),
             model: &self.model,
             target: self.target.as_deref(),
             attempts: self.attempts,

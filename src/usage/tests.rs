@@ -77,6 +77,7 @@ fn record() -> UsageRecord {
         request_id: Some("req_1".into()),
         key_id: "config:k".into(),
         key: "k".into(),
+        operation: crate::wire::operation::Operation::Chat,
         model: "m".into(),
         target: Some("t".into()),
         attempts: 1,

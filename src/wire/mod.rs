@@ -5,9 +5,10 @@
 //! | module | contents |
 //! |---|---|
 //! | [`request`] | a chat-completions request: parsed, checked, forwarded |
-//! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions and back |
+//! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions |
 //! | [`responses`] | OpenAI's responses: requests, answers, streams; to chat completions |
 //! | [`translation`] | what both translations share |
+//! | [`operation`] | the operations on models: chat, completions, embeddings |
 //! | [`chunk`] | chunks of a completion: parsed, repaired |
 //! | [`chat`] | chunks and completions of the local model |
 //! | [`quirks`] | where providers differ from OpenAI's API |
@@ -31,6 +32,7 @@ mod frame_template;
 pub mod go_duration;
 pub mod members;
 pub mod messages;
+pub mod operation;
 pub mod quirks;
 pub mod request;
 pub mod resource;

@@ -18,6 +18,7 @@ mod limits;
 mod listeners;
 mod me;
 mod metrics;
+mod operations;
 mod origin_check;
 mod other_models;
 mod page;

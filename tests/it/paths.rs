@@ -23,7 +23,7 @@ async fn a_byte_order_mark_before_json_is_skipped() {
 #[tokio::test]
 async fn unknown_paths_and_methods() {
     let server = Server::start("auth: none\n").await;
-    for (method, path) in [("POST", "/v1/x"), ("GET", "/v1"), ("GET", "/v1/"), ("POST", "/v1/completions")] {
+    for (method, path) in [("POST", "/v1/x"), ("GET", "/v1"), ("GET", "/v1/"), ("POST", "/v1/moderations")] {
         let message = format!("Invalid URL ({method} {path})");
         let answer = server.ask(&Request::new(method, path)).await;
         assert_is(&answer, (404, BAD, None, None, &message), path);
@@ -36,8 +36,12 @@ async fn unknown_paths_and_methods() {
     let problem = server.ask(&Request::new("GET", "/api/pets/")).await;
     assert_eq!((problem.status, problem.header("content-type")), (404, Some("application/problem+json")));
     assert_eq!(problem.json()["detail"], "There is nothing here. Did you mean /api/pets?");
-    let cases =
-        [("GET", "/v1/chat/completions", "POST"), ("POST", "/v1/models", "GET"), ("DELETE", "/v1/models/m", "GET")];
+    let cases = [
+        ("GET", "/v1/embeddings", "POST"),
+        ("GET", "/v1/chat/completions", "POST"),
+        ("POST", "/v1/models", "GET"),
+        ("DELETE", "/v1/models/m", "GET"),
+    ];
     for (method, path, allowed) in cases {
         let answer = server.ask(&Request::new(method, path)).await;
         assert_is(&answer, (405, BAD, Some("method_not_supported"), None, ""), path);

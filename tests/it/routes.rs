@@ -49,8 +49,10 @@ const fn unchecked(method: &'static str, path: &'static str) -> Row {
 }
 
 /// The table. A route of the server that is not here, or one here that the server does not have, fails a test.
-const ROWS: [Row; 27] = [
+const ROWS: [Row; 29] = [
     row("POST", "/v1/chat/completions", OpenAi, With("chat"), true),
+    row("POST", "/v1/completions", OpenAi, With("chat"), true),
+    row("POST", "/v1/embeddings", OpenAi, With("chat"), true),
     row("GET", "/v1/models", OpenAi, With("chat"), true),
     row("GET", "/v1/models/{*id}", OpenAi, With("chat"), true),
     row("GET", "/api/pets", Problem, With("store:read"), true),

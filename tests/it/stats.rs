@@ -113,6 +113,7 @@ async fn recent_requests_are_listed_newest_first_without_content() {
         "id",
         "key",
         "model",
+        "operation",
         "promptTokens",
         "reason",
         "source",
@@ -126,6 +127,7 @@ async fn recent_requests_are_listed_newest_first_without_content() {
     let usage = &asked.json()["usage"];
     for (name, value) in [
         ("key", json!("alice")),
+        ("operation", json!("chat")),
         ("model", json!("petstore-ai")),
         ("target", json!("petstore-ai")),
         ("streamed", json!(false)),

@@ -1,7 +1,7 @@
 //! Chat requests: the body that is forwarded is the client's, but for the model's name and for usage.
 
 use bytes::Bytes;
-use petstream::wire::request::{ChatRequest, ForwardedBody, RequestRules, RequestedUsage, UnknownMembers};
+use petstream::wire::request::{InferenceRequest, ForwardedBody, RequestRules, RequestedUsage, UnknownMembers};
 
 use crate::reference::json::members;
 
@@ -47,12 +47,12 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn parse(data: &[u8]) -> Option<ChatRequest> {
-    ChatRequest::parse(Bytes::copy_from_slice(data), &RULES).ok()
+fn parse(data: &[u8]) -> Option<InferenceRequest> {
+    InferenceRequest::chat(Bytes::copy_from_slice(data), &RULES).ok()
 }
 
 /// The body that an upstream gets.
-fn forwarded(request: &ChatRequest, model: Option<&str>, usage: RequestedUsage) -> Bytes {
+fn forwarded(request: &InferenceRequest, model: Option<&str>, usage: RequestedUsage) -> Bytes {
     match request.forward(model, usage) {
         ForwardedBody::Whole(body) => body.into_owned(),
         ForwardedBody::Segments(segments) => segments.concat().into(),

@@ -15,6 +15,7 @@ use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::time::TaskTimer;
 use crate::upstream::Routes;
+use crate::wire::operation::Operation;
 use crate::wire::request::{RequestRules, UnknownMembers};
 
 /// The guard of a completion, and where its record goes.
@@ -42,9 +43,12 @@ pub(in crate::completion) async fn guard(abort: &ShutdownSignal) -> (Box<UsageGu
     };
     let rules = RequestRules { json_depth: 8, unknown: UnknownMembers::Pass, local_model: None };
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
-    let request = ChatRequest::parse(body.into(), &rules).unwrap();
+    let request = InferenceRequest::chat(body.into(), &rules).unwrap();
     let allotment = caller.admission.take(request.stream, 0).ok().unwrap();
-    (UsageGuard::new(&context, &caller, &request, &metrics.model("m"), allotment), usage_recorder)
+    (
+        UsageGuard::new(&context, &caller, &request, metrics.model("m").operation(Operation::Chat), allotment),
+        usage_recorder,
+    )
 }
 
 /// How the one completion that was recorded ended, and its status.

@@ -9,7 +9,10 @@ use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Version, description, SQL. A file that was released never changes: the database keeps its checksum.
-const FILES: &[(i64, &str, &str)] = &[(1, "schema", include_str!("migrations/0001_schema.sql"))];
+const FILES: &[(i64, &str, &str)] = &[
+    (1, "schema", include_str!("migrations/0001_schema.sql")),
+    (2, "operation", include_str!("migrations/0002_operation.sql")),
+];
 
 /// All migrations, for a run over an open database.
 pub(super) fn migrator() -> Migrator {

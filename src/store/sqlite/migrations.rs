@@ -28,6 +28,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "0008" sealed_sessions;
     "0009" makers;
     "0010" answered_model;
+    "0011" operation;
 };
 
 /// All migrations, for a run over an open database.

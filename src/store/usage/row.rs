@@ -21,6 +21,8 @@ pub struct UsageRow<'a> {
     pub key_id: &'a str,
     /// Name of the key.
     pub key: &'a str,
+    /// The operation that was asked for: `chat`, `completions` or `embeddings`.
+    pub operation: &'static str,
     /// The requested model.
     pub model: &'a str,
     /// The target that served the request, if one did.
@@ -62,6 +64,7 @@ impl UsageRow<'_> {
             && self.attempts == other.attempts
             && self.key_id == other.key_id
             && self.key == other.key
+            && self.operation == other.operation
             && self.model == other.model
             && self.target == other.target
             && self.terminal == other.terminal
@@ -78,7 +81,7 @@ impl UsageRow<'_> {
         key.extend_from_slice(&self.attempts.to_le_bytes());
         key.extend_from_slice(&self.status.to_le_bytes());
         key.push(self.streamed.into());
-        let texts = [self.key_id, self.key, self.model, self.terminal].map(Some);
+        let texts = [self.key_id, self.key, self.operation, self.model, self.terminal].map(Some);
         for text in texts.into_iter().chain([self.target, self.source, self.reason, self.answered]) {
             // Lengths come first, so that two texts differ from one. `None` has a length that no text has.
             let length = text.map_or(usize::MAX, str::len);

@@ -33,6 +33,7 @@ static SERIES: LazyLock<Statements> = LazyLock::new(|| {
         "reason",
         "status",
         "answered_model",
+        "operation",
     ];
     Statements::new("usage_series", columns, "")
 });
@@ -162,7 +163,8 @@ fn bind(values: &mut Arguments, (series, row): NumberedRow<'_>) -> Result<(), Bo
     values.add(row.terminal)?;
     values.add_optional_text(row.reason)?;
     values.add(i64::from(row.status))?;
-    values.add_optional_text(row.answered)
+    values.add_optional_text(row.answered)?;
+    values.add_text(row.operation)
 }
 
 #[cfg(test)]

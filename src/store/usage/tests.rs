@@ -24,6 +24,7 @@ fn row<'a>(at: &str, key: &'a str, model: &'a str) -> UsageRow<'a> {
         request_id: Some(&REQUEST),
         key_id: key,
         key,
+        operation: "chat",
         model,
         target: Some("t"),
         attempts: 1,
@@ -126,6 +127,18 @@ async fn totals_can_be_grouped_by_the_model_that_answered() {
 }
 
 #[tokio::test]
+async fn totals_can_be_grouped_by_the_operation() {
+    let store = store().await;
+    let rows = ["embeddings", "chat", "embeddings"]
+        .map(|operation| UsageRow { operation, ..row("2026-01-01T00:00:00Z", "k", "m") });
+    store.record_usage(&rows).await.unwrap();
+    let groups = store.usage(None, None, &[UsageColumn::Operation]).await.unwrap();
+    let shown: Vec<_> = groups.iter().map(|group| (group.operation.as_deref(), group.counts.requests)).collect();
+    assert_eq!(shown, [(Some("chat"), 1), (Some("embeddings"), 2)]);
+    assert_eq!(series(&store).await, 2);
+}
+
+#[tokio::test]
 async fn keys_with_the_same_name_are_separate_groups() {
     let store = store().await;
     let rows = ["config:k", "0198"].map(|id| UsageRow { key: "k", ..row("2026-01-01T00:00:00Z", id, "m") });
@@ -178,7 +191,12 @@ async fn endings_and_sources_are_counted() {
 #[tokio::test]
 async fn every_column_is_written() {
     let store = store().await;
-    let written = UsageRow { reason: Some("why"), terminal: "failed", ..row("2026-01-01T00:00:00.0019Z", "k", "m") };
+    let written = UsageRow {
+        operation: "embeddings",
+        reason: Some("why"),
+        terminal: "failed",
+        ..row("2026-01-01T00:00:00.0019Z", "k", "m")
+    };
     store.record_usage(std::slice::from_ref(&written)).await.unwrap();
     let row = sqlx::query("SELECT * FROM usage_records").fetch_one(&store.sqlite().reader).await.unwrap();
     let text = |column: &str| row.get::<Option<String>, _>(column);
@@ -193,6 +211,7 @@ async fn every_column_is_written() {
         ("terminal", "failed"),
         ("reason", "why"),
         ("answered_model", "m-2026"),
+        ("operation", "embeddings"),
     ] {
         assert_eq!(text(column).as_deref(), Some(expected), "{column}");
     }

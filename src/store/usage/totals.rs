@@ -16,6 +16,8 @@ pub enum UsageColumn {
     Key,
     /// The requested model.
     Model,
+    /// The operation that was asked for.
+    Operation,
     /// The model that the answer names.
     Answered,
     /// The UTC day on which requests ended.
@@ -52,6 +54,8 @@ pub struct UsageGroup {
     pub key: Option<(String, String)>,
     /// The requested model, if grouped by it.
     pub model: Option<String>,
+    /// The operation that was asked for, if grouped by it.
+    pub operation: Option<String>,
     /// The model that the answer names, if grouped by it; `Some(None)` if there was no answer or it names none.
     pub answered: Option<Option<String>>,
     /// The UTC day, if grouped by day.
@@ -104,12 +108,14 @@ pub(super) fn totals_sql(by: &[UsageColumn]) -> String {
     let selected = |column: &UsageColumn| match column {
         UsageColumn::Key => "key_name, key_id, ".to_owned(),
         UsageColumn::Model => "model, ".to_owned(),
+        UsageColumn::Operation => "operation, ".to_owned(),
         UsageColumn::Answered => "answered_model, ".to_owned(),
         UsageColumn::Day => format!("at / {DAY_MILLIS} AS day, "),
     };
     let name = |column: &UsageColumn| match column {
         UsageColumn::Key => "key_name, key_id",
         UsageColumn::Model => "model",
+        UsageColumn::Operation => "operation",
         UsageColumn::Answered => "answered_model",
         UsageColumn::Day => "day",
     };
@@ -161,6 +167,7 @@ fn group_of(row: &Row, by: &[UsageColumn]) -> Result<UsageGroup, StoreError> {
         match column {
             UsageColumn::Key => group.key = Some((row.get("key_id")?, row.get("key_name")?)),
             UsageColumn::Model => group.model = Some(row.get("model")?),
+            UsageColumn::Operation => group.operation = Some(row.get("operation")?),
             UsageColumn::Answered => group.answered = Some(row.get("answered_model")?),
             UsageColumn::Day => group.day = Some(day(row.get("day")?)?),
         }

@@ -14,6 +14,7 @@ use tracing::{Event, Level};
 
 use super::request_line::{RequestLine, TARGET, whole_ms};
 use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
+use crate::wire::operation::Operation;
 use crate::wire::scan::find_special;
 
 /// Capacity that a buffer keeps between lines, bytes.
@@ -41,7 +42,7 @@ impl LineBuffer {
 
     /// Formats the line of a request: the fields of its event, in the same order.
     pub(super) fn request(&mut self, request: &RequestLine<'_>) {
-        let Facts { client, key, model, target, source, terminal, .. } = request.facts;
+        let Facts { client, key, operation, model, target, source, terminal, .. } = request.facts;
         self.begin(Level::INFO);
         self.string_member(b",\"message\":\"request\",\"request_id\":\"", Some(request.request_id));
         self.string_member(b",\"method\":\"", Some(request.method));
@@ -51,6 +52,7 @@ impl LineBuffer {
         self.decimal(request.ms());
         self.address_member(b",\"client\":\"", *client);
         self.string_member(b",\"key\":\"", key.as_deref());
+        self.string_member(b",\"operation\":\"", operation.map(Operation::name));
         self.string_member(b",\"model\":\"", model.as_deref());
         self.string_member(b",\"upstream\":\"", target.as_deref());
         self.attempts(&request.facts.attempts);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::telemetry::record::{Attempt, Facts, Terminal};
+use crate::wire::operation::Operation;
 
 /// The line's `target`, which is part of the interface: filters of `RUST_LOG` name it.
 pub(super) const TARGET: &str = "petstream::layer::observe";
@@ -28,7 +29,7 @@ pub struct RequestLine<'a> {
 impl RequestLine<'_> {
     /// Emits it as an event, for subscribers other than the log of JSON.
     pub(super) fn event(&self) {
-        let Facts { client, key, model, target, attempts, source, terminal, .. } = self.facts;
+        let Facts { client, key, operation, model, target, attempts, source, terminal, .. } = self.facts;
         tracing::info!(
             target: TARGET,
             // A field with this name, since a message would be formatted.
@@ -40,6 +41,7 @@ impl RequestLine<'_> {
             ms = self.ms(),
             client = client.map(tracing::field::display),
             key = key.as_deref(),
+            operation = operation.map(Operation::name),
             model = model.as_deref(),
             upstream = target.as_deref(),
             attempts = (!attempts.is_empty()).then(|| format_attempts(attempts)),

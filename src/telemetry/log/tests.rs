@@ -13,6 +13,7 @@ use super::json::BUFFER;
 use super::line_buffer::LineBuffer;
 use super::*;
 use crate::telemetry::record::{Attempt, Facts, Source, Terminal};
+use crate::wire::operation::Operation;
 
 /// Keeps what is written; clones share it.
 #[derive(Clone, Default)]
@@ -76,6 +77,7 @@ fn the_line_of_a_request_equals_its_event() {
     let full = Facts {
         client: Some("2001:db8::7".parse().unwrap()),
         key: Some("k".into()),
+        operation: Some(Operation::Embeddings),
         model: Some("a \"model\"\n".into()),
         target: Some("b".into()),
         attempts: vec![attempt("a", "unreachable", 2), attempt("b\t", "ok", 31)],

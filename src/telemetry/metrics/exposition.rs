@@ -16,11 +16,12 @@ use super::counters::OTHER;
 use super::handle::{Metrics, State};
 use super::histogram::{Histogram, HistogramSnapshot};
 use super::leases::LeaseMetrics;
-use super::model::{ModelMetrics, Tokens};
+use super::model::{ModelMetrics, OperationMetrics, Tokens};
 use super::redis::RedisMetrics;
 use super::target::TargetMetrics;
 use crate::config::LOCAL_MODEL;
 use crate::telemetry::record::{Source, Terminal};
+use crate::wire::operation::Operation;
 
 /// Size of the text of a server with a few models, bytes.
 const INITIAL_CAPACITY: usize = 16 << 10;
@@ -119,26 +120,32 @@ impl Exposition<'_> {
         metric.encode_histogram::<NoLabelSet>(snapshot.sum, snapshot.count(), &snapshot.buckets, None)
     }
 
-    /// A histogram in seconds with a series for each model.
+    /// A histogram in seconds with a series for each operation of a model.
     fn model_histogram(
         &mut self,
         name: &str,
         help: &str,
         models: &Models,
-        of: fn(&ModelMetrics) -> &Histogram,
+        of: fn(&OperationMetrics) -> &Histogram,
     ) -> fmt::Result {
-        let series = models.iter().map(|(model, metrics)| (gen_ai_labels(model), of(metrics).snapshot()));
+        let series = operations(models)
+            .map(|(model, operation, metrics)| (gen_ai_labels(model, operation), of(metrics).snapshot()));
         self.histogram(name, help, Some(&Unit::Seconds), series)
     }
 }
 
 type Models = [(Arc<str>, Arc<ModelMetrics>)];
 
+/// The operations of all models, each with the name of its model.
+fn operations(models: &Models) -> impl Iterator<Item = (&Arc<str>, Operation, &Arc<OperationMetrics>)> {
+    models.iter().flat_map(|(model, metrics)| metrics.operations().map(move |(name, metrics)| (model, name, metrics)))
+}
+
 /// The labels that the conventions require for every `gen_ai_*` metric.
-fn gen_ai_labels(model: &str) -> Labels<'_, 3> {
+fn gen_ai_labels(model: &str, operation: Operation) -> Labels<'_, 3> {
     // The provider whose API is spoken; that of the model is not known.
     let provider = if model == LOCAL_MODEL { "petstream" } else { "openai" };
-    [(MODEL, model), ("gen_ai_operation_name", "chat"), ("gen_ai_provider_name", provider)]
+    [(MODEL, model), ("gen_ai_operation_name", operation.convention_name()), ("gen_ai_provider_name", provider)]
 }
 
 /// Adds a label.
@@ -150,8 +157,8 @@ fn with_label<'a, const N: usize>(
     labels.into_iter().chain([(name, value)]).collect()
 }
 
-/// The tokens of a model, by the value of the label `gen_ai_token_type`.
-fn token_types(metrics: &ModelMetrics) -> [(&'static str, &Tokens); 2] {
+/// The tokens of an operation, by the value of the label `gen_ai_token_type`.
+fn token_types(metrics: &OperationMetrics) -> [(&'static str, &Tokens); 2] {
     [("input", &metrics.prompt), ("output", &metrics.completion)]
 }
 
@@ -248,12 +255,14 @@ fn shared_limits(out: &mut Exposition<'_>, leases: &LeaseMetrics) -> fmt::Result
 }
 
 fn times(out: &mut Exposition<'_>, models: &Models) -> fmt::Result {
-    let streams = models.iter().map(|(model, metrics)| ([(MODEL, &**model)], metrics.streams.get()));
+    let streams = models.iter().map(|(model, metrics)| {
+        ([(MODEL, &**model)], metrics.operations().map(|(_, metrics)| metrics.streams.get()).sum::<i64>())
+    });
     out.gauge("petstream_streams_in_flight", "Streams up to the last byte of their answer", streams)?;
-    let ended = models.iter().flat_map(|(model, metrics)| {
+    let ended = operations(models).flat_map(|(model, operation, metrics)| {
         let states = Terminal::ALL.into_iter().zip(&metrics.durations);
         states.map(move |(state, histogram)| {
-            (with_label(gen_ai_labels(model), "terminal", state.name()), state, histogram)
+            (with_label(gen_ai_labels(model, operation), "terminal", state.name()), state, histogram)
         })
     });
     // Most of these states are rare, so a series is written only when it has a value.
@@ -272,16 +281,20 @@ fn times(out: &mut Exposition<'_>, models: &Models) -> fmt::Result {
 }
 
 fn tokens(out: &mut Exposition<'_>, models: &Models) -> fmt::Result {
-    let each =
-        || models.iter().flat_map(|(model, metrics)| token_types(metrics).map(|(kind, tokens)| (model, kind, tokens)));
-    let usage = each().map(|(model, kind, tokens)| {
-        (with_label(gen_ai_labels(model), TOKEN_TYPE, kind), tokens.of_request.snapshot())
+    let usage = operations(models).flat_map(|(model, operation, metrics)| {
+        token_types(metrics).map(|(kind, tokens)| {
+            (with_label(gen_ai_labels(model, operation), TOKEN_TYPE, kind), tokens.of_request.snapshot())
+        })
     });
     out.histogram("gen_ai_client_token_usage", "Tokens of a request", None, usage)?;
-    let sources = each().flat_map(|(model, kind, tokens)| {
-        let sources = Source::ALL.into_iter().zip(&tokens.by_source);
-        sources.map(move |(source, counter)| {
-            ([(MODEL, &**model), (TOKEN_TYPE, kind), ("source", source.name())], counter.get())
+    let sources = models.iter().flat_map(|(model, metrics)| {
+        ["input", "output"].into_iter().enumerate().flat_map(move |(at, kind)| {
+            Source::ALL.into_iter().map(move |source| {
+                let of_operation =
+                    |metrics: &OperationMetrics| token_types(metrics)[at].1.by_source[source as usize].get();
+                let count: u64 = metrics.operations().map(|(_, metrics)| of_operation(metrics)).sum();
+                ([(MODEL, &**model), (TOKEN_TYPE, kind), ("source", source.name())], count)
+            })
         })
     });
     out.counter("petstream_tokens", "Tokens, by where their count comes from", sources)

@@ -1,12 +1,13 @@
-//! Metrics of the completions of one model.
+//! Metrics of the requests to one model, by operation.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::counters::{Counter, Gauge, GaugeGuard, LabelMap};
 use super::histogram::{CHUNK, DURATION, FIRST_TOKEN, Histogram, IntervalHistogram, PER_TOKEN, TOKENS};
 use super::target::TargetMetrics;
 use crate::telemetry::record::{Source, Terminal};
+use crate::wire::operation::Operation;
 
 /// Upstreams of one model with a label of their own.
 const MAX_TARGETS: usize = 64;
@@ -26,13 +27,21 @@ pub struct FinishedCompletion<'a> {
     pub source: Option<Source>,
     /// The times between the stream's chunks; empty without a stream.
     pub intervals: &'a IntervalHistogram,
-    /// Tokens of the completion that were given to [`ModelMetrics::progress`].
+    /// Tokens of the completion that were given to [`OperationMetrics::progress`].
     pub reported_tokens: u64,
 }
 
 /// The metrics of one model; using them takes no lock.
 #[derive(Debug)]
 pub struct ModelMetrics {
+    /// Indexed by [`Operation`]. None until the model serves a request of the operation; chat is there from the start.
+    operations: [OnceLock<Arc<OperationMetrics>>; Operation::ALL.len()],
+    pub(super) targets: LabelMap<TargetMetrics>,
+}
+
+/// The metrics of one operation of a model; using them takes no lock.
+#[derive(Debug)]
+pub struct OperationMetrics {
     pub(super) streams: Gauge,
     pub(super) durations: [Histogram; Terminal::ALL.len()],
     pub(super) first_token: Histogram,
@@ -42,7 +51,6 @@ pub struct ModelMetrics {
     pub(super) completion: Tokens,
     /// Tokens of completions, those of running streams included.
     pub(super) tokens_so_far: Counter,
-    pub(super) targets: LabelMap<TargetMetrics>,
 }
 
 /// Tokens of prompts, or of completions.
@@ -67,6 +75,35 @@ impl Tokens {
 
 impl Default for ModelMetrics {
     fn default() -> Self {
+        let metrics = Self { operations: Default::default(), targets: LabelMap::new(MAX_TARGETS) };
+        metrics.operation(Operation::Chat);
+        metrics
+    }
+}
+
+impl ModelMetrics {
+    /// The metrics of an operation.
+    pub fn operation(&self, operation: Operation) -> &Arc<OperationMetrics> {
+        self.operations[operation as usize].get_or_init(Arc::default)
+    }
+
+    /// The operations that were used.
+    pub(super) fn operations(&self) -> impl Iterator<Item = (Operation, &Arc<OperationMetrics>)> {
+        Operation::ALL
+            .into_iter()
+            .zip(&self.operations)
+            .filter_map(|(operation, metrics)| Some((operation, metrics.get()?)))
+    }
+
+    /// The metrics of the upstream `name`, as `host:port/path#model`. Takes a lock: call it once, at the start.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Arc<TargetMetrics> {
+        self.targets.get(name)
+    }
+}
+
+impl Default for OperationMetrics {
+    fn default() -> Self {
         Self {
             streams: Gauge::default(),
             durations: std::array::from_fn(|_| Histogram::new(&DURATION)),
@@ -76,12 +113,11 @@ impl Default for ModelMetrics {
             prompt: Tokens::default(),
             completion: Tokens::default(),
             tokens_so_far: Counter::default(),
-            targets: LabelMap::new(MAX_TARGETS),
         }
     }
 }
 
-impl ModelMetrics {
+impl OperationMetrics {
     /// Counts a stream as in flight until the guard is dropped, which should happen at the end of the response body.
     pub fn stream_begins(&self) -> GaugeGuard {
         self.streams.increment()
@@ -114,11 +150,5 @@ impl ModelMetrics {
         {
             self.per_token.observe_time(mean);
         }
-    }
-
-    /// The metrics of the upstream `name`, as `host:port/path#model`. Takes a lock: call it once, at the start.
-    #[must_use]
-    pub fn target(&self, name: &str) -> Arc<TargetMetrics> {
-        self.targets.get(name)
     }
 }

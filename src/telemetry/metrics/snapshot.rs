@@ -41,7 +41,8 @@ impl Metrics {
             first_token: Distribution::new(&FIRST_TOKEN),
             interval: Distribution::new(&CHUNK),
         };
-        for (_, model) in self.0.models.all() {
+        let models = self.0.models.all();
+        for (_, model) in models.iter().flat_map(|(_, model)| model.operations()) {
             snapshot.ended += model.durations.iter().map(|histogram| histogram.snapshot().count()).sum::<u64>();
             snapshot.streams += u64::try_from(model.streams.get()).unwrap_or(0);
             snapshot.prompt_tokens += model.prompt.by_source.iter().map(Counter::get).sum::<u64>();
@@ -95,11 +96,12 @@ mod tests {
     use super::*;
     use crate::telemetry::metrics::{FinishedCompletion, IntervalHistogram};
     use crate::telemetry::record::{Source, Terminal};
+    use crate::wire::operation::Operation;
 
     #[test]
     fn quantiles_are_interpolated_within_their_bucket() {
         let metrics = Metrics::new();
-        let model = metrics.model("m");
+        let model = metrics.model("m").operation(Operation::Chat).clone();
         let before = metrics.snapshot().first_token;
         assert_eq!(before.quantile(0.5), None);
         // Ten in the bucket from 20 to 40 ms, ten in that from 250 to 500 ms.
@@ -117,14 +119,14 @@ mod tests {
     #[test]
     fn a_quantile_beyond_every_bound_is_the_last_bound() {
         let metrics = Metrics::new();
-        metrics.model("m").first_token(Duration::from_secs(1_000));
+        metrics.model("m").operation(Operation::Chat).first_token(Duration::from_secs(1_000));
         assert_eq!(metrics.snapshot().first_token.quantile(0.5), Some(120_000.0));
     }
 
     #[test]
     fn a_snapshot_sums_over_models_and_includes_running_streams() {
         let metrics = Metrics::new();
-        let (one, other) = (metrics.model("a"), metrics.model("b"));
+        let [one, other] = ["a", "b"].map(|name| metrics.model(name).operation(Operation::Chat).clone());
         let _stream = one.stream_begins();
         let mut intervals = IntervalHistogram::default();
         intervals.record(Duration::from_millis(30));

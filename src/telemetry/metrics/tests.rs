@@ -9,6 +9,7 @@ use http::Method;
 use super::handle::MAX_ROUTES;
 use super::*;
 use crate::telemetry::record::{Source, Terminal};
+use crate::wire::operation::Operation;
 
 fn finished(intervals: &IntervalHistogram) -> FinishedCompletion<'_> {
     FinishedCompletion {
@@ -26,16 +27,17 @@ fn finished(intervals: &IntervalHistogram) -> FinishedCompletion<'_> {
 fn sample_metrics() -> Metrics {
     let metrics = Metrics::new();
     let model = metrics.model("gpt-4o-mini");
+    let chat = model.operation(Operation::Chat);
     let mut intervals = IntervalHistogram::default();
     (0..4).for_each(|_| intervals.record(Duration::from_millis(30)));
-    model.first_token(Duration::from_millis(300));
-    model.finished(&finished(&intervals));
-    model.finished(&FinishedCompletion {
+    chat.first_token(Duration::from_millis(300));
+    chat.finished(&finished(&intervals));
+    chat.finished(&FinishedCompletion {
         terminal: Terminal::ClientGone,
         source: Some(Source::Counted),
         ..finished(&IntervalHistogram::default())
     });
-    model.finished(&FinishedCompletion {
+    chat.finished(&FinishedCompletion {
         terminal: Terminal::Refused,
         source: None,
         ..finished(&IntervalHistogram::default())
@@ -178,9 +180,10 @@ fn redis_has_metrics_once_it_is_used() {
 fn gauges_count_while_their_guards_exist() {
     let metrics = Metrics::new();
     let model = metrics.model("*");
+    let chat = model.operation(Operation::Chat);
     let exposed = |series: &str| value(&metrics.encode(), series);
     let streams = r#"petstream_streams_in_flight{gen_ai_request_model="*"}"#;
-    let (first, second, request) = (model.stream_begins(), model.stream_begins(), metrics.request_begins());
+    let (first, second, request) = (chat.stream_begins(), chat.stream_begins(), metrics.request_begins());
     assert_eq!((exposed(streams), exposed("petstream_requests_in_flight")), (Some(2.0), Some(1.0)));
     drop((first, request));
     assert_eq!((exposed(streams), exposed("petstream_requests_in_flight")), (Some(1.0), Some(0.0)));
@@ -247,6 +250,26 @@ fn the_local_model_is_its_own_provider() {
 }
 
 #[test]
+fn operations_have_series_of_their_own_and_common_totals() {
+    let metrics = Metrics::new();
+    let model = metrics.model("m");
+    let none = IntervalHistogram::default();
+    for operation in [Operation::Chat, Operation::Embeddings] {
+        model.operation(operation).finished(&finished(&none));
+    }
+    let text = metrics.encode();
+    for operation in ["chat", "embeddings"] {
+        let labels =
+            format!(r#"gen_ai_request_model="m",gen_ai_operation_name="{operation}",gen_ai_provider_name="openai""#);
+        let count = format!(r#"gen_ai_server_request_duration_seconds_count{{{labels},terminal="completed"}}"#);
+        assert_eq!(value(&text, &count), Some(1.0), "{operation}");
+    }
+    assert!(!text.contains("text_completion"), "an operation without requests has no series");
+    let tokens = r#"petstream_tokens_total{gen_ai_request_model="m",gen_ai_token_type="input",source="exact"}"#;
+    assert_eq!(value(&text, tokens), Some(2.0 * finished(&none).prompt_tokens as f64));
+}
+
+#[test]
 fn completions_without_intervals_have_no_time_per_token() {
     let metrics = Metrics::new();
     let model = metrics.model("m");
@@ -259,7 +282,7 @@ fn completions_without_intervals_have_no_time_per_token() {
         FinishedCompletion { terminal: Terminal::Failed, ..finished(&intervals) },
         finished(&IntervalHistogram::default()),
     ] {
-        model.finished(&odd);
+        model.operation(Operation::Chat).finished(&odd);
     }
     let labels = r#"{gen_ai_request_model="m",gen_ai_operation_name="chat",gen_ai_provider_name="openai"}"#;
     let count = format!("gen_ai_server_time_per_output_token_seconds_count{labels}");

@@ -80,3 +80,33 @@ async fn the_only_target_is_never_ejected() {
     assert_eq!(pick(&route), 0);
     assert_eq!(route.pick(&[0], Instant::now()), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_route_of_an_operation_has_its_targets_and_shares_their_state() {
+    let serving = |operations: &[Operation]| UpstreamConfig {
+        apis: operations.iter().copied().collect(),
+        ..UpstreamConfig::new("http://127.0.0.1:9/v1".parse().unwrap())
+    };
+    let upstreams = vec![
+        serving(&[Operation::Chat]),
+        serving(&[Operation::Embeddings]),
+        serving(&[Operation::Chat, Operation::Embeddings]),
+    ];
+    let ejection = Ejection { failures: 1, ..Ejection::default() };
+    let model = ModelConfig { name: "m".into(), upstreams, retries: Retries::default(), ejection };
+    let all = Arc::new(Route::new(&model, Metrics::new().model("m")).unwrap());
+    let [chat, embeddings] = [Operation::Chat, Operation::Embeddings].map(|operation| all.serving(operation).unwrap());
+    assert!(all.serving(Operation::Completions).is_none());
+    let names = |route: &Route| route.targets().map(|target| Arc::clone(target.name())).collect::<Vec<_>>();
+    let [a, b, c] = <[_; 3]>::try_from(names(&all)).unwrap();
+    assert_eq!((names(&chat), names(&embeddings)), (vec![a, c.clone()], vec![b, c]));
+    // The second target of both is the same one: its load and its ejection are known to both.
+    let busy = chat.lease(1, Instant::now());
+    assert_eq!((pick(&embeddings), all.members[2].in_flight.load(Ordering::Relaxed)), (0, 1));
+    drop(busy);
+    embeddings.lease(1, Instant::now()).record_attempt_failure(&Failure::Closed, Instant::now());
+    assert_eq!((pick(&chat), pick(&chat)), (0, 0));
+    // All targets of the model serve the operation: it needs no route of its own.
+    let only = route(&[(1, 0), (1, 0)]);
+    assert!(Arc::ptr_eq(&only, &only.serving(Operation::Chat).unwrap()));
+}

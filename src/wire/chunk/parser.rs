@@ -1,7 +1,7 @@
 //! The parser of a stream's frames, and that of a whole completion.
 
 use super::decoded_chunk::DecodedChunk;
-use super::reader::Reader;
+use super::reader::{ChoiceShape, Reader};
 use crate::wire::envelope::{ErrorBody, read_error};
 use crate::wire::frame_template::{FrameTemplate, TextSpans};
 use crate::wire::scan::{Malformed, Scanner};
@@ -37,6 +37,7 @@ pub enum ParsedFrame {
 /// ```
 #[derive(Debug, Default)]
 pub struct ChunkParser {
+    shape: ChoiceShape,
     /// The beginning of the last chunk that was read from its beginning, up to the value of `choices`. Empty when it is
     /// too long or holds a member that matters.
     pub(super) head: String,
@@ -53,6 +54,12 @@ pub(super) const MAX_HEAD: usize = 1024;
 const MAX_MISSES: u8 = 8;
 
 impl ChunkParser {
+    /// A parser for a stream whose choices have this shape.
+    #[must_use]
+    pub fn new(shape: ChoiceShape) -> Self {
+        Self { shape, ..Self::default() }
+    }
+
     /// Parses the data of one frame.
     ///
     /// # Errors
@@ -81,7 +88,7 @@ impl ChunkParser {
 
     /// Reads a frame in full; returns also where its generated texts are.
     fn read(&mut self, text: &str) -> Result<(ParsedFrame, TextSpans), Malformed> {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(self.shape);
         let mut scanner = Scanner::resume(text, self.head.len());
         if self.head.is_empty() || !text.starts_with(&self.head) {
             scanner = Scanner::new(text);
@@ -108,14 +115,13 @@ pub struct Completion<'a> {
     pub model: Option<&'a str>,
 }
 
-/// Parses a whole completion. Its choices have a `message` where those of a chunk have a `delta`; everything else is as
-/// in [`ChunkParser::parse`].
+/// Parses a whole completion, whose choices have this shape. Everything else is as in [`ChunkParser::parse`].
 ///
 /// # Errors
 /// [`Malformed`] when `body` is no JSON object in UTF-8.
-pub fn parse_completion(body: &[u8]) -> Result<Completion<'_>, Malformed> {
+pub fn parse_completion(body: &[u8], shape: ChoiceShape) -> Result<Completion<'_>, Malformed> {
     let text = simdutf8::basic::from_utf8(body).map_err(|_| Malformed)?;
-    let mut reader = Reader::for_completion();
+    let mut reader = Reader::new(shape);
     let (mut scanner, mut model) = (Scanner::new(text), None);
     scanner.object(|scanner, key| {
         if key == "model" {
@@ -146,6 +152,6 @@ fn classify(text: &str, reader: &Reader) -> ParsedFrame {
     }
 }
 
-fn error_of(text: &str) -> Option<ErrorBody> {
+pub(super) fn error_of(text: &str) -> Option<ErrorBody> {
     serde_json::from_str(text).ok().as_ref().and_then(read_error)
 }

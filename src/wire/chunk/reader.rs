@@ -3,6 +3,7 @@
 use super::decoded_chunk::{DecodedChunk, Usage};
 use super::usage::read_usage;
 use crate::wire::frame_template::{TextSpan, TextSpans};
+use crate::wire::operation::Operation;
 use crate::wire::quirks::is_generated_text;
 use crate::wire::scan::{Malformed, Scanner};
 
@@ -14,12 +15,35 @@ const MAX_TEXT_DEPTH: u8 = 5;
 const FINISH_REASONS: [&str; 5] =
     [r#""stop""#, r#""length""#, r#""tool_calls""#, r#""content_filter""#, r#""function_call""#];
 
+/// The member of a choice that holds its text. Only this one is read: some servers repeat the text so far in a
+/// `message` beside the `delta`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChoiceShape {
+    /// `delta`, of a chunk of a chat completion.
+    #[default]
+    Delta,
+    /// `message`, of a whole chat completion.
+    Message,
+    /// `text`, of a text completion, whole or a chunk.
+    Text,
+}
+
+impl ChoiceShape {
+    /// That of the chunks of a stream of this operation.
+    #[must_use]
+    pub const fn of_chunks(operation: Operation) -> Self {
+        match operation {
+            Operation::Completions => Self::Text,
+            Operation::Chat | Operation::Embeddings => Self::Delta,
+        }
+    }
+}
+
 /// The facts read from a frame so far.
 #[derive(Default)]
 pub(super) struct Reader {
-    /// Whether it is a whole completion, with a `message` in each choice. Of a chunk only the `delta` is read: some
-    /// servers repeat the text so far in a `message` beside it.
-    is_completion: bool,
+    /// Where the text of a choice is.
+    shape: ChoiceShape,
     pub(super) chunk: DecodedChunk,
     /// The texts that differ from chunk to chunk, in order.
     pub(super) texts: TextSpans,
@@ -32,8 +56,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn for_completion() -> Self {
-        Self { is_completion: true, ..Self::default() }
+    pub(super) fn new(shape: ChoiceShape) -> Self {
+        Self { shape, ..Self::default() }
     }
 
     /// Reads the value of a member of the frame.
@@ -111,8 +135,11 @@ impl Reader {
             match &*key {
                 "index" => index = scanner.value()?.parse().unwrap_or(0),
                 "finish_reason" => finished = self.is_finish(scanner.value()?),
-                "delta" if !self.is_completion => self.delta(scanner, &mut content)?,
-                "message" if self.is_completion => self.delta(scanner, &mut content)?,
+                "delta" if self.shape == ChoiceShape::Delta => self.delta(scanner, &mut content)?,
+                "message" if self.shape == ChoiceShape::Message => self.delta(scanner, &mut content)?,
+                "text" if self.shape == ChoiceShape::Text => {
+                    content.has_text |= self.text(scanner, TextKind::Generated, 0)?;
+                }
                 // Moonshot puts usage here.
                 "usage" => self.add_usage(read_usage(scanner.value()?)),
                 "error" => self.has_error |= scanner.value()? != "null",

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 
 use super::choice_set::ChoiceSet;
 use super::decoded_chunk::DecodedChunk;
+use super::reader::ChoiceShape;
 use super::tool_calls::ToolCallNumbering;
 use crate::wire::members::{Member, apply_edits, elements, members, span};
 use crate::wire::quirks::finish_reason;
@@ -173,16 +174,16 @@ fn remove_members(text: &str, removed: impl Fn(&Member<'_>) -> bool) -> String {
     kept
 }
 
-/// A chunk that finishes choice `index` with `length`. Its id, model, time and other members are those of `chunk`. None
+/// A chunk of this shape that finishes choice `index` with `length`. Its id, model, time and other members are those of `chunk`. None
 /// when `chunk` is no JSON object.
 #[must_use]
-pub(crate) fn last_chunk(chunk: &[u8], index: u64) -> Option<String> {
+pub(crate) fn last_chunk(chunk: &[u8], shape: ChoiceShape, index: u64) -> Option<String> {
     let text = std::str::from_utf8(chunk).ok()?;
     let all = members(text).ok()?;
     let edit = |member: &Member<'_>| match &*member.key {
         "choices" => {
-            let choices =
-                format!("[{{\"index\":{index},\"delta\":{{}},\"logprobs\":null,\"finish_reason\":\"length\"}}]");
+            let empty = if shape == ChoiceShape::Text { "\"text\":\"\"" } else { "\"delta\":{}" };
+            let choices = format!("[{{\"index\":{index},{empty},\"logprobs\":null,\"finish_reason\":\"length\"}}]");
             Some((span(text, member.value), choices))
         }
         "usage" => Some((span(text, member.value), "null".to_owned())),

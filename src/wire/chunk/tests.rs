@@ -10,7 +10,7 @@ fn parse(data: &[u8]) -> Result<ParsedFrame, Malformed> {
 }
 
 fn completion(body: &[u8]) -> Result<ParsedFrame, Malformed> {
-    parse_completion(body).map(|completion| completion.frame)
+    parse_completion(body, ChoiceShape::Message).map(|completion| completion.frame)
 }
 
 fn choices(all: &[u64]) -> ChoiceSet {
@@ -252,4 +252,32 @@ fn frames_that_are_no_json_objects_are_malformed() {
         assert_eq!(parse(text), Err(Malformed), "{}", String::from_utf8_lossy(text));
     }
     assert_eq!(parse(b" [DONE] "), Ok(ParsedFrame::Done));
+}
+
+#[test]
+fn the_text_of_a_text_completion_is_found() {
+    let mut parser = ChunkParser::new(ChoiceShape::Text);
+    let chunk = |text: &str, reason: &str| {
+        format!(
+            "{{\"id\":\"c\",\"object\":\"text_completion\",\"choices\":[{{\"text\":\"{text}\",\"index\":0,\"logprobs\":null,\
+             \"finish_reason\":{reason}}}],\"usage\":null}}"
+        )
+    };
+    let mut facts = |text: &str, reason: &str| match parser.parse(chunk(text, reason).as_bytes()) {
+        Ok(ParsedFrame::Chunk(facts)) => (facts.tokens, facts.finished.len(), facts.null_usage),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(facts("a", "null"), (1, 0, true));
+    // Equal to the template of the chunk before, then not.
+    assert_eq!(facts("bcd \\n", "null"), (1, 0, true));
+    assert_eq!(facts("", "null"), (0, 0, true));
+    assert_eq!(facts("", "\"length\""), (0, 1, true));
+    // Each operation has its own member.
+    assert_eq!(
+        parse(chunk("a", "null").as_bytes())
+            .map(|frame| matches!(frame, ParsedFrame::Chunk(facts) if facts.tokens == 0)),
+        Ok(true)
+    );
+    let last = last_chunk(chunk("a", "null").as_bytes(), ChoiceShape::Text, 3).unwrap();
+    assert!(last.contains(r#""choices":[{"index":3,"text":"","logprobs":null,"finish_reason":"length"}]"#), "{last}");
 }

@@ -1,4 +1,4 @@
-//! Anthropic's messages API: requests, answers, streams, and their translation to chat completions and back.
+//! Anthropic's messages API: requests, answers, streams, and their translation to chat completions.
 //!
 //! Source of shapes: Anthropic's API reference, "Messages" and "Streaming messages", and the types of its SDKs.
 //! <https://platform.claude.com/docs/en/api/messages>

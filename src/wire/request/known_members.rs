@@ -6,6 +6,7 @@ use super::param::{Param, folded, holds_parameters, names_models};
 use super::prompt_size::{PromptSize, plain_messages};
 use super::rules::{RequestRules, UnknownMembers};
 use super::values::{present, stop};
+use crate::wire::members::nests_deeper_than;
 use crate::wire::scan::{Malformed, Scanner};
 
 /// The members of a request that OpenAI's API defines, as slices of the body.
@@ -90,14 +91,20 @@ impl<'a> KnownMembers<'a> {
             return Err(ReadError::Invalid(InvalidRequest::unknown(key)));
         }
         let value = scanner.value()?;
-        if self.other_models.is_none() && value != "null" {
-            if names_models(name) {
-                self.other_models = Some(name.into());
-            } else if holds_parameters(name) {
-                self.other_models = nested_model(&mut Scanner::new(value), name, MAX_LEVELS)?;
-            }
+        if self.other_models.is_none() {
+            self.other_models = other_model(name, value)?;
         }
         Ok(())
+    }
+}
+
+/// The path at which the top-level member `name` may name other models than `model`, if it may.
+pub(super) fn other_model(name: &str, value: &str) -> Result<Option<Box<str>>, Malformed> {
+    match name {
+        _ if value == "null" => Ok(None),
+        _ if names_models(name) => Ok(Some(name.into())),
+        _ if holds_parameters(name) => nested_model(&mut Scanner::new(value), name, MAX_LEVELS),
+        _ => Ok(None),
     }
 }
 
@@ -146,7 +153,16 @@ pub(super) enum ReadError {
 }
 
 impl ReadError {
-    fn stop(self, invalid: &mut Option<InvalidRequest>) -> Malformed {
+    /// The error for the client that sent `body`.
+    pub(super) fn of(self, body: &[u8], rules: &RequestRules) -> InvalidRequest {
+        match self {
+            Self::Invalid(invalid) => invalid,
+            Self::Malformed if nests_deeper_than(body, rules.json_depth) => InvalidRequest::too_deep(rules.json_depth),
+            Self::Malformed => InvalidRequest::unreadable(),
+        }
+    }
+
+    pub(super) fn stop(self, invalid: &mut Option<InvalidRequest>) -> Malformed {
         match self {
             Self::Malformed => Malformed,
             Self::Invalid(error) => stop(invalid, error),

@@ -1,26 +1,32 @@
-//! A chat-completions request: parsed once, checked, and forwarded with the bytes that the client sent.
+//! A request of a model: parsed once, checked, and forwarded with the bytes that the client sent.
 //!
-//! Source of shapes and ranges: OpenAI's API reference, "Create chat completion".
+//! Source of shapes and ranges: OpenAI's API reference, "Create chat completion", "Create completion" and
+//! "Create embeddings".
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 //!
 //! No JSON tree is built: values are slices of the body, and members that are not known are skipped. Time and memory
-//! are linear in the body, about a millisecond a megabyte. [`ChatRequest::parse`] is the entry point.
+//! are linear in the body, about a millisecond a megabyte. [`InferenceRequest::parse`] is the entry point.
 
-mod chat_request;
+mod chat;
 mod check;
+mod completions;
+mod embeddings;
 mod forwarded_body;
+mod inference_request;
 mod invalid_request;
 mod json_type;
 mod known_members;
 mod messages;
+mod named_members;
 mod param;
+mod parse;
 mod path;
 mod prompt_size;
 mod rules;
 mod values;
 
-pub use chat_request::ChatRequest;
 pub use forwarded_body::{ForwardedBody, RequestedUsage};
+pub use inference_request::InferenceRequest;
 pub use invalid_request::InvalidRequest;
 pub use known_members::KnownMembers;
 pub use param::Param;

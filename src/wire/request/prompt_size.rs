@@ -1,5 +1,8 @@
 //! An estimate of a prompt's tokens: limits reserve it, and usage records use it when the upstream reports no count.
 
+use super::invalid_request::InvalidRequest;
+use super::path::Path;
+use super::values::each_element;
 use crate::wire::scan::{Malformed, Scanner};
 
 /// Bytes of text in a token: OpenAI's rule of thumb for English prose and code.
@@ -56,6 +59,53 @@ impl PromptSize {
             Media::File => TOKENS_PER_FILE,
         };
     }
+}
+
+/// The inputs of completions and embeddings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inputs {
+    /// How many there are.
+    pub(super) count: u64,
+    /// Their tokens: exact where they are given as tokens, otherwise an estimate.
+    pub(super) tokens: u64,
+}
+
+/// Measures a `prompt` or an `input`: a string, an array of strings, an array of tokens, or an array of arrays of
+/// tokens. The first element decides which.
+pub(super) fn inputs(param: &str, value: &str) -> Result<Inputs, InvalidRequest> {
+    const EXPECTED: &str = "one of a string, an array of strings, an array of tokens or an array of arrays of tokens";
+    let mut text = PromptSize::default();
+    if value.starts_with('"') {
+        text.add_value(value);
+        return Ok(Inputs { count: 1, tokens: text.tokens() });
+    }
+    let (mut first, mut tokens) = (None, 0_u64);
+    let count = each_element(param, EXPECTED, value, |at, element| {
+        let kind = *first.get_or_insert(element.as_bytes()[0]);
+        match kind {
+            b'"' if element.starts_with('"') => text.add_value(element),
+            b'"' => return Err(InvalidRequest::wrong_type(Path::element(&param, at), "a string", element)),
+            b'[' => {
+                let path = Path::element(&param, at);
+                let found = each_element(path, "an array of tokens", element, |at, token| {
+                    is_token(Path::element(&path, at), token)
+                })?;
+                tokens = tokens.saturating_add(found as u64);
+            }
+            _ => {
+                is_token(Path::element(&param, at), element)?;
+                tokens = tokens.saturating_add(1);
+            }
+        }
+        Ok(())
+    })?;
+    let Some(kind) = first else { return Err(InvalidRequest::empty_array(param)) };
+    let count = if matches!(kind, b'"' | b'[') { count as u64 } else { 1 };
+    Ok(Inputs { count, tokens: text.tokens().saturating_add(tokens) })
+}
+
+fn is_token(path: Path<'_>, value: &str) -> Result<(), InvalidRequest> {
+    if value.as_bytes()[0].is_ascii_digit() { Ok(()) } else { Err(InvalidRequest::wrong_type(path, "a token", value)) }
 }
 
 /// A content part that is not text.

@@ -13,12 +13,12 @@ const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 /// OpenAI's ranges hold for the model `m` only.
 const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: Some("m") };
 
-fn parse(body: &str) -> Result<ChatRequest, InvalidRequest> {
-    ChatRequest::parse(Bytes::copy_from_slice(body.as_bytes()), &RULES)
+fn parse(body: &str) -> Result<InferenceRequest, InvalidRequest> {
+    InferenceRequest::chat(Bytes::copy_from_slice(body.as_bytes()), &RULES)
 }
 
 /// The body that an upstream gets.
-fn forwarded(request: &ChatRequest, model: Option<&str>, ask: RequestedUsage) -> String {
+fn forwarded(request: &InferenceRequest, model: Option<&str>, ask: RequestedUsage) -> String {
     let forwarded = request.forward(model, ask);
     let all = String::from_utf8(forwarded.to_vec()).unwrap();
     assert_eq!(all.len(), forwarded.len());
@@ -165,8 +165,8 @@ fn null_equals_absent_and_unknown_parameters_pass_unless_strict() {
     );
     let request = parse(&body).unwrap();
     assert_eq!((request.stream, request.n, request.include_usage), (false, 1, false));
-    let strict =
-        ChatRequest::parse(Bytes::from(body), &RequestRules { unknown: UnknownMembers::Refuse, ..RULES }).unwrap_err();
+    let strict = InferenceRequest::chat(Bytes::from(body), &RequestRules { unknown: UnknownMembers::Refuse, ..RULES })
+        .unwrap_err();
     assert_eq!((strict.code, strict.message.as_str()), (Some("unknown_parameter"), "Unknown parameter: 'top_k'."));
 }
 
@@ -177,7 +177,7 @@ fn nesting_beyond_the_limit_is_rejected() {
     // The body, its list of messages, and a message.
     let body = format!(r#"{{"model":"m",{MESSAGES}}}"#);
     for (deepest, good) in [(1, false), (2, false), (3, true)] {
-        let parsed = ChatRequest::parse(Bytes::from(body.clone()), &RequestRules { json_depth: deepest, ..RULES });
+        let parsed = InferenceRequest::chat(Bytes::from(body.clone()), &RequestRules { json_depth: deepest, ..RULES });
         assert_eq!(parsed.is_ok(), good, "{deepest}");
     }
 }

@@ -48,9 +48,9 @@ def test_a_model_that_does_not_exist(ask, stream):
 
 def test_a_path_that_does_not_exist(client):
     with pytest.raises(openai.NotFoundError) as caught:
-        client.embeddings.create(model="petstore-ai", input="dogs")
+        client.moderations.create(input="dogs")
     assert error_of(caught.value) == (404, "invalid_request_error", None, None)
-    assert caught.value.body["message"] == "Invalid URL (POST /v1/embeddings)"
+    assert caught.value.body["message"] == "Invalid URL (POST /v1/moderations)"
 
 
 @pytest.mark.parametrize("stream", [False, True])

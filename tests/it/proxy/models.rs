@@ -26,7 +26,7 @@ async fn ids(server: &Server) -> Vec<String> {
     let models = list["data"].as_array().unwrap();
     for model in models {
         let keys: Vec<_> = model.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, ["id", "object", "created", "owned_by"]);
+        assert_eq!(keys, ["id", "object", "created", "owned_by", "apis"]);
         assert_eq!(model["object"], "model");
         assert!(model["created"].is_u64() && model["owned_by"].is_string(), "{model}");
     }
@@ -53,7 +53,10 @@ async fn lists_are_merged_and_cached() {
     // Some SDKs encode the name, others don't.
     for path in ["/v1/models/far/away:1", "/v1/models/far%2Faway%3A1"] {
         let far = server.ask(&Request::new("GET", path)).await.json();
-        assert_eq!(far, json!({"id": "far/away:1", "object": "model", "created": 5, "owned_by": "somebody"}));
+        assert_eq!(
+            far,
+            json!({"id": "far/away:1", "object": "model", "created": 5, "owned_by": "somebody", "apis": ["chat"]})
+        );
     }
     assert_eq!(upstream.requests().len(), 1, "one look, then the cache");
     let asked = upstream.request(1).await;

@@ -26,7 +26,12 @@ impl Request {
 
     /// `POST /v1/chat/completions` with this body.
     pub fn chat(body: &Value) -> Self {
-        Self::new("POST", "/v1/chat/completions").header("content-type", "application/json").body(body.to_string())
+        Self::post("/v1/chat/completions", body)
+    }
+
+    /// POST with this body.
+    pub fn post(target: &str, body: &Value) -> Self {
+        Self::new("POST", target).header("content-type", "application/json").body(body.to_string())
     }
 
     /// Adds a header line.

@@ -9,6 +9,7 @@ use sqlx::{ColumnIndex, Connection, Decode, FromRow, Row, Type};
 pub struct Usage {
     pub request_id: Option<String>,
     pub key_name: String,
+    pub operation: String,
     pub model: String,
     pub target: Option<String>,
     pub attempts: u32,
@@ -38,6 +39,7 @@ where
         Ok(Self {
             request_id: row.try_get("request_id")?,
             key_name: row.try_get("key_name")?,
+            operation: row.try_get("operation")?,
             model: row.try_get("model")?,
             target: row.try_get("target")?,
             attempts: whole(row.try_get("attempts")?),

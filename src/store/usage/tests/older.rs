@@ -47,6 +47,11 @@ async fn records_of_older_versions_are_kept_as_they_were() {
             .await
             .unwrap();
     assert_eq!(answered, [None, None, None, None, None, Some("m-2026".to_owned())]);
+    let operations: Vec<String> = sqlx::query_scalar("SELECT DISTINCT operation FROM usage_records")
+        .fetch_all(&store.sqlite().reader)
+        .await
+        .unwrap();
+    assert_eq!(operations, ["chat"]);
     let mut steps = Vec::new();
     while total(&store).await.requests > 0 {
         steps.push(store.delete_usage_before("2026-02-01T00:00:00Z".parse().unwrap(), 2).await.unwrap());

@@ -53,7 +53,7 @@ fn parsing_takes_time_linear_in_the_body() {
             let rules = RequestRules { json_depth: SIZE, unknown, local_model };
             let steps = |body: &str| {
                 let body = Bytes::copy_from_slice(body.as_bytes());
-                steps::of(|| ChatRequest::parse(body, &rules).and_then(|request| request.members().map(|_| ()))).0
+                steps::of(|| InferenceRequest::chat(body, &rules).and_then(|request| request.members().map(|_| ()))).0
             };
             for ((kind, small), (_, large)) in kinds(SIZE).into_iter().zip(kinds(4 * SIZE)) {
                 let (few, many) = (steps(&small), steps(&large));

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A request for an upstream's model, with `more` added.
-fn for_upstream(more: &str) -> Result<ChatRequest, InvalidRequest> {
+fn for_upstream(more: &str) -> Result<InferenceRequest, InvalidRequest> {
     parse(&format!(r#"{{"model":"other",{MESSAGES},{more}}}"#))
 }
 
@@ -74,7 +74,7 @@ fn messages_of_other_shapes_are_forwarded() {
         assert!(parse(&body.replace("other", "m")).is_err(), "{messages}: OpenAI's types hold for the local model");
         let refuse = RequestRules { unknown: UnknownMembers::Refuse, ..RULES };
         assert!(
-            ChatRequest::parse(Bytes::from(body), &refuse).is_err(),
+            InferenceRequest::chat(Bytes::from(body), &refuse).is_err(),
             "{messages}: and where unknown members are refused"
         );
     }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::{RULES, translated};
-use crate::wire::request::{ChatRequest, RequestRules};
+use crate::wire::operation::Operation;
+use crate::wire::request::{InferenceRequest, RequestRules};
 use crate::wire::responses::ResponsesRequest;
 use crate::wire::translation::accumulate::{self, Answer};
 use crate::wire::translation::chat_streams::chat_stream;
@@ -58,7 +59,7 @@ proptest! {
             && let Ok(chat) = request.to_chat()
         {
             let rules = RequestRules { local_model: None, ..RULES };
-            let parsed = ChatRequest::parse(chat.clone().into(), &rules);
+            let parsed = InferenceRequest::parse(Operation::Chat, chat.clone().into(), &rules);
             prop_assert!(parsed.is_ok(), "{parsed:?} {chat}");
             prop_assert_eq!(parsed.unwrap().stream, request.stream);
         }
