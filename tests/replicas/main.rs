@@ -9,6 +9,7 @@ mod commit_outcome;
 mod copy;
 mod database_faults;
 mod events;
+mod exhausted;
 mod failover;
 mod heartbeats;
 mod kill;

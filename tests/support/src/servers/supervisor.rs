@@ -156,6 +156,20 @@ impl Supervisor {
         let code = self.start(command, &log).await.ended().await;
         assert_eq!(code, 0, "{command:?}: {}", std::fs::read_to_string(log).unwrap());
     }
+
+    /// Sets the soft limit of the size of files for a process and its children, as their user, who needs no rights for it.
+    pub(super) fn limit_files(&self, job: &Job, limit: &str) {
+        // It first: then its new children have the limit.
+        for id in std::iter::once(job.id).chain(children(job.id)) {
+            let mut command = Command::new("prlimit");
+            // It complains of processes that have ended meanwhile.
+            command.args(["--pid", &id.to_string(), &format!("--fsize={limit}:")]).stderr(Stdio::null());
+            if let Some(user) = &self.user {
+                user.run(&mut command);
+            }
+            assert!(command.status().unwrap().success() || !is_running(id), "prlimit of process {id}");
+        }
+    }
 }
 
 impl Drop for Supervisor {
