@@ -5,6 +5,7 @@
 
 mod browsers;
 mod client;
+mod clocks;
 mod commit_outcome;
 mod copy;
 mod database_faults;

@@ -20,47 +20,80 @@ pub(crate) struct Replicas {
     replicas: Vec<Replica>,
     /// Command line arguments for the database.
     database: Vec<String>,
-    /// Those of servers only.
-    flags: Vec<String>,
 }
 
 struct Replica {
     folder: Folder,
+    setup: Setup,
     /// None while it is killed.
     program: Option<Program>,
+}
+
+/// What one server has for itself.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    /// Further command line arguments.
+    flags: Vec<String>,
+    /// Seconds that its clock is ahead.
+    ahead: i64,
+}
+
+impl Setup {
+    /// A server with a Redis.
+    pub(crate) fn with_redis(url: &str) -> Self {
+        Self { flags: vec!["--redis".to_owned(), url.to_owned()], ahead: 0 }
+    }
+
+    /// As before, with a clock that is ahead by so many seconds.
+    pub(crate) fn ahead(self, seconds: i64) -> Self {
+        Self { ahead: seconds, ..self }
+    }
+
+    async fn start(&self, folder: &Folder, database: &[String]) -> Program {
+        let arguments: Vec<&str> = database.iter().chain(&self.flags).map(String::as_str).collect();
+        if self.ahead == 0 {
+            folder.start_with(&arguments).await
+        } else {
+            folder.start_ahead(self.ahead, &arguments).await
+        }
+    }
 }
 
 impl Replicas {
     /// Starts `count` servers at once, with this configuration and database.
     pub(crate) async fn start(count: usize, yaml: &str, database: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database], &[]).await
+        Self::start_each(yaml, database, vec![Setup::default(); count]).await
     }
 
     /// As [`Replicas::start`]; a server that makes a key prints it.
     pub(crate) async fn start_printing(count: usize, yaml: &str, database: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database], &["--print-key"]).await
+        let setup = Setup { flags: vec!["--print-key".to_owned()], ahead: 0 };
+        Self::start_each(yaml, database, vec![setup; count]).await
     }
 
     /// As [`Replicas::start`], with a Redis beside the database.
     pub(crate) async fn start_with_redis(count: usize, yaml: &str, database: &str, redis: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database], &["--redis", redis]).await
+        Self::start_each(yaml, database, vec![Setup::with_redis(redis); count]).await
     }
 
     /// As [`Replicas::start`], with the database in the configuration.
     pub(crate) async fn start_configured(count: usize, yaml: &str) -> Self {
-        Self::start_with(count, yaml, &[], &[]).await
+        Self::start_with(yaml, Vec::new(), vec![Setup::default(); count]).await
     }
 
-    async fn start_with(count: usize, yaml: &str, database: &[&str], flags: &[&str]) -> Self {
-        let arguments = [database, flags].concat();
-        let start = async || {
+    /// As [`Replicas::start`], one server for each setup.
+    pub(crate) async fn start_each(yaml: &str, database: &str, setups: Vec<Setup>) -> Self {
+        Self::start_with(yaml, vec!["--database".to_owned(), database.to_owned()], setups).await
+    }
+
+    async fn start_with(yaml: &str, database: Vec<String>, setups: Vec<Setup>) -> Self {
+        let start = async |setup: Setup| {
             let folder = Folder::with(yaml);
-            let program = Some(folder.start_with(&arguments).await);
-            Replica { folder, program }
+            let program = Some(setup.start(&folder, &database).await);
+            Replica { folder, setup, program }
         };
-        let replicas = join_all((0..count).map(|_| start())).await;
-        let [database, flags] = [database, flags].map(|all| all.iter().map(|&one| one.to_owned()).collect());
-        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database, flags };
+        let replicas = join_all(setups.into_iter().map(start)).await;
+        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database };
         all.balance();
         all
     }
@@ -93,8 +126,7 @@ impl Replicas {
     pub(crate) async fn launch(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
         assert!(replica.program.is_none(), "it runs");
-        let arguments: Vec<&str> = self.database.iter().chain(&self.flags).map(String::as_str).collect();
-        replica.program = Some(replica.folder.start_with(&arguments).await);
+        replica.program = Some(replica.setup.start(&replica.folder, &self.database).await);
         self.balance();
     }
 
