@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod browsers;
+mod callers;
 mod client;
 mod clocks;
 mod commit_outcome;
@@ -16,6 +17,7 @@ mod heartbeats;
 mod kill;
 mod leases;
 mod limits;
+mod matrix;
 mod notifications;
 mod redis;
 mod redis_faults;
@@ -23,4 +25,5 @@ mod replicas;
 mod script;
 mod shared_state;
 mod start;
+mod subscribers;
 mod writers;

@@ -20,6 +20,8 @@ pub(crate) struct Replicas {
     replicas: Vec<Replica>,
     /// Command line arguments for the database.
     database: Vec<String>,
+    /// The API key of requests.
+    key: Option<&'static str>,
 }
 
 struct Replica {
@@ -93,13 +95,31 @@ impl Replicas {
             Replica { folder, setup, program }
         };
         let replicas = join_all(setups.into_iter().map(start)).await;
-        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database };
+        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database, key: None };
         all.balance();
         all
     }
 
+    /// Sends requests with this API key.
+    pub(crate) fn with_key(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    fn authorized(&self, request: &Request) -> Request {
+        match self.key {
+            Some(key) => request.clone().bearer(key),
+            None => request.clone(),
+        }
+    }
+
+    /// Tells the balancer to leave out a server, as one with health checks does, until the next start of one.
+    pub(crate) fn leave_out(&self, number: usize) {
+        let others = self.replicas.iter().enumerate().filter(|(other, _)| *other != number);
+        self.balancer.set(others.filter_map(|(_, replica)| Some(replica.program.as_ref()?.address)).collect());
+    }
+
     /// Tells the balancer which servers run.
-    fn balance(&self) {
+    pub(crate) fn balance(&self) {
         self.balancer.set(self.running().map(|program| program.address).collect());
     }
 
@@ -122,7 +142,13 @@ impl Replicas {
         self.replicas[number].program.take().expect("it runs").kill().await;
     }
 
-    /// Starts a server that was killed.
+    /// Stops a server with SIGTERM, which the balancer knows before.
+    pub(crate) async fn terminate(&mut self, number: usize) {
+        self.leave_out(number);
+        self.replicas[number].program.take().expect("it runs").stop().await;
+    }
+
+    /// Starts a server that was killed or stopped.
     pub(crate) async fn launch(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
         assert!(replica.program.is_none(), "it runs");
@@ -141,7 +167,7 @@ impl Replicas {
 
     /// Sends a request to one server.
     pub(crate) async fn ask(&self, number: usize, request: &Request) -> Whole {
-        http::ask(self.program(number).address, request).await
+        http::ask(self.program(number).address, &self.authorized(request)).await
     }
 
     /// Opens a stream on one server, after `cursor`.
@@ -151,7 +177,7 @@ impl Replicas {
             Some(cursor) => request.header("last-event-id", cursor),
             None => request,
         };
-        Stream::greeted(self.program(number).address, request).await
+        Stream::greeted(self.program(number).address, self.authorized(&request)).await
     }
 
     /// All events that one server knows: id and data.

@@ -1,0 +1,338 @@
+//! Three servers with their engines and clients, and the faults that hit them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::fault::{COMPLETIONS, EVENTS, Fault, WRITES, share};
+use super::{Engine, LIMIT, REPLICAS, Row};
+use crate::callers::{Callers, Ideal};
+use crate::replicas::{Replicas, Setup, create_pet_once};
+use crate::subscribers::Subscribers;
+use crate::writers::{Writers, Written, assert_agree, create, tally};
+use test_support::event_stream::seq;
+use test_support::fault_proxy::{self, FaultProxy, Side};
+use test_support::frames::answer;
+use test_support::http::Request;
+use test_support::servers::postgres::Cluster;
+use test_support::servers::redis::Redis;
+use test_support::upstream::{Script, Upstream};
+use test_support::{becomes, soon};
+
+/// The key of everything that is not limited.
+const KEY: &str = "sk-petstream-test-0123456789";
+const LIMITED_KEY: &str = "sk-petstream-limited-0123456789";
+/// Answers of limited callers in a fault: a second and more.
+const ANSWERS: usize = 100;
+/// Changes during a fault.
+const CHANGES: usize = 20;
+
+/// The servers, what they share, and their clients.
+pub(super) struct Run {
+    began: Instant,
+    cluster: Cluster,
+    redis: Option<Redis>,
+    /// One for each server, in front of Redis.
+    proxies: Vec<FaultProxy>,
+    replicas: Replicas,
+    /// The upstream of callers without a limit, and that of those with one.
+    _open_upstream: Upstream,
+    upstream: Upstream,
+    writers: Writers,
+    subscribers: Subscribers,
+    open: Callers,
+    limited: Callers,
+    ideal: Ideal,
+    /// Pets of probes.
+    probed: Vec<Written>,
+}
+
+async fn upstream() -> Upstream {
+    let upstream = Upstream::start([]).await;
+    upstream.answer_otherwise(Script::json(200, &answer("hello")));
+    upstream
+}
+
+fn yaml(open: &Upstream, limited: &Upstream) -> String {
+    let model = |name: &str, upstream: &Upstream| {
+        format!("  - {{name: {name}, retries: {{same_target: 0}}, upstreams: [{{base_url: '{}'}}]}}\n", upstream.url())
+    };
+    format!(
+        "page: false\nevents: {{heartbeat: 1s, retry: 100ms}}\nkeys:\n  \
+         - {{name: open, key: {KEY}, scopes: [chat, 'store:read', 'store:write', stats]}}\n  \
+         - {{name: limited, key: {LIMITED_KEY}, limits: {{requests_per_minute: {LIMIT}}}}}\nmodels:\n{}{}",
+        model("open", open),
+        model("limited", limited)
+    )
+}
+
+impl Run {
+    pub(super) async fn start(engine: Engine) -> Self {
+        let began = Instant::now();
+        let cluster = Cluster::start(&[]).await;
+        let url = cluster.create_database("shop").await;
+        let (open_upstream, upstream) = (upstream().await, upstream().await);
+        let (mut redis, mut proxies, mut setups) = (None, Vec::new(), vec![Setup::default(); REPLICAS]);
+        if engine == Engine::PostgresAndRedis {
+            let server = Redis::start().await;
+            for setup in &mut setups {
+                let proxy = FaultProxy::start(server.address).await;
+                *setup = Setup::with_redis(&server.url_at(proxy.address));
+                proxies.push(proxy);
+            }
+            redis = Some(server);
+        }
+        let replicas = Replicas::start_each(&yaml(&open_upstream, &upstream), &url, setups).await.with_key(KEY);
+        let server = replicas.balancer.address;
+        let mut run = Self {
+            began,
+            cluster,
+            redis,
+            proxies,
+            writers: Writers::start_slow("w", 3, server, KEY),
+            subscribers: Subscribers::start(3, server, KEY),
+            open: Callers::start(2, server, "open", KEY),
+            limited: Callers::start(3, server, "limited", LIMITED_KEY),
+            replicas,
+            _open_upstream: open_upstream,
+            upstream,
+            ideal: Ideal::new(LIMIT),
+            probed: Vec::new(),
+        };
+        run.settle().await;
+        run.probe(&[0, 1, 2]).await;
+        let _ = (run.open.take(), run.limited.take());
+        run.over();
+        run
+    }
+
+    /// Waits until limits are shared by all servers, and used up.
+    async fn settle(&self) {
+        if self.redis.is_some() {
+            for number in 0..REPLICAS {
+                self.says(number, r#"petstream_limits_mode{mode="shared"} 1"#).await;
+                self.says(number, "petstream_replicas 3").await;
+            }
+            self.limited.limited().await;
+        }
+    }
+
+    /// Waits until the metrics of a server have this line.
+    async fn says(&self, number: usize, line: &str) {
+        let says = async || self.metrics(number).await.lines().any(|found| found == line);
+        becomes(&true, says).await;
+    }
+
+    async fn metrics(&self, number: usize) -> String {
+        self.replicas.ask(number, &Request::new("GET", "/metrics")).await.text().to_owned()
+    }
+
+    /// Waits until a server says that it does without these engines.
+    async fn degraded(&self, number: usize, engines: &[&str]) {
+        let degraded =
+            async || self.replicas.ask(number, &Request::new("GET", "/readyz")).await.json()["degraded"].clone();
+        becomes(&json!(engines), degraded).await;
+    }
+
+    /// How often a limit was not shared, by all servers since their starts.
+    async fn outages(&self) -> Vec<u64> {
+        let mut all = Vec::new();
+        for number in 0..REPLICAS {
+            let metrics = self.metrics(number).await;
+            let value = metrics.lines().find_map(|line| line.strip_prefix("petstream_limits_outages_total "));
+            all.push(value.map_or(0, |value| value.parse::<f64>().unwrap() as u64));
+        }
+        all
+    }
+
+    /// Requests beyond the limit since the last call.
+    fn over(&mut self) -> f64 {
+        let times: Vec<Instant> = self.upstream.requests().iter().map(|request| request.at).collect();
+        self.ideal.over(&times)
+    }
+
+    /// Changes something on each of these servers. Returns how long it took until all were acknowledged, and how long at
+    /// most an event took to the next one.
+    async fn probe(&mut self, servers: &[usize]) -> (Duration, Duration) {
+        let (began, mut writes, mut events) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+        for (place, &from) in servers.iter().enumerate() {
+            let to = servers[(place + 1) % servers.len()];
+            let description = format!("probe {}", self.probed.len());
+            let request = create_pet_once(&description).bearer(KEY);
+            let address = self.replicas.program(from).address;
+            let until_written = soon("a probe", create(description.clone(), &request, address));
+            if place == 0 {
+                // The first may have to wait for Postgres.
+                self.probed.push(until_written.await);
+                writes = began.elapsed();
+                continue;
+            }
+            let (_, mut stream) = self.replicas.stream(to, "/api/events/pets", None).await;
+            let sent = Instant::now();
+            self.probed.push(until_written.await);
+            writes = writes.max(sent.elapsed());
+            while stream.message().await.data["resource"]["description"] != description.as_str() {}
+            events = events.max(sent.elapsed());
+        }
+        (writes, events)
+    }
+
+    /// Lets one fault happen, and waits until everything is as before.
+    pub(super) async fn suffer(&mut self, fault: Fault, target: usize) -> Row {
+        let before = self.outages().await;
+        let during = self.inject(fault, target).await;
+        let after = self.probe(&[0, 1, 2]).await;
+        self.settle().await;
+        self.writers.progress(CHANGES).await;
+        let [open, limited] = [self.open.take(), self.limited.take()];
+        for answers in [&open, &limited] {
+            assert_eq!(answers.failed, [""; 0], "{fault:?}");
+            assert!(answers.lost == 0 || fault.is_of_replica(), "{fault:?}: {answers:?}");
+        }
+        // On a busy machine, Redis may not answer in time without a fault of its own.
+        let outages = self.outages().await;
+        let others = outages.iter().zip(before).filter(|(after, before)| *after > before).count();
+        let others = if fault.most_over() > 0.0 { 0 } else { others };
+        let over = self.over();
+        Row {
+            fault,
+            over: self.redis.is_some().then_some(over),
+            most_over: fault.most_over() + others as f64 * share(),
+            writes: during.0.max(after.0),
+            events: during.1.max(after.1),
+            completions: open.longest.max(limited.longest),
+        }
+    }
+
+    /// Lets a fault happen and end. Returns what probes at the servers that it does not hit have measured meanwhile.
+    async fn inject(&mut self, fault: Fault, target: usize) -> (Duration, Duration) {
+        let others: Vec<usize> = (0..REPLICAS).filter(|number| *number != target).collect();
+        let mut during = (Duration::ZERO, Duration::ZERO);
+        match fault {
+            Fault::PostgresRestart => {
+                self.cluster.shut_down().await;
+                self.all_degraded("postgres").await;
+                self.cluster.launch().await;
+            }
+            Fault::PostgresKill => {
+                self.cluster.kill().await;
+                self.cluster.launch().await;
+            }
+            Fault::PostgresStall => {
+                self.cluster.pause();
+                self.open.answered(ANSWERS).await;
+                self.cluster.resume();
+            }
+            Fault::NotificationsLost => {
+                self.lose_notifications().await;
+                during = self.probe(&[0, 1, 2]).await;
+            }
+            Fault::ReplicaKill => {
+                self.replicas.kill(target).await;
+                during = self.probe(&others).await;
+                self.writers.progress(CHANGES).await;
+                self.replicas.launch(target).await;
+            }
+            Fault::ReplicaPause => {
+                self.replicas.leave_out(target);
+                self.replicas.program(target).signal("STOP").await;
+                during = self.probe(&others).await;
+                self.writers.progress(CHANGES).await;
+                self.replicas.program(target).signal("CONT").await;
+                self.replicas.balance();
+            }
+            Fault::ReplicaRestart => {
+                self.replicas.terminate(target).await;
+                during = self.probe(&others).await;
+                self.replicas.launch(target).await;
+            }
+            _ => during = self.inject_into_redis(fault, target).await,
+        }
+        during
+    }
+
+    async fn inject_into_redis(&mut self, fault: Fault, target: usize) -> (Duration, Duration) {
+        let mut redis = self.redis.take().expect("faults of Redis are drawn with it only");
+        match fault {
+            Fault::RedisRestart => redis.restart().await,
+            Fault::RedisRestartEmpty => redis.kill().await,
+            Fault::RedisFlush => assert_eq!(redis.command(&["FLUSHALL"]).await, "OK"),
+            Fault::RedisScriptFlush => assert_eq!(redis.command(&["SCRIPT", "FLUSH"]).await, "OK"),
+            Fault::RedisStall => redis.pause(),
+            Fault::RedisOneWay => {
+                for proxy in &self.proxies {
+                    proxy.set(fault_proxy::Fault::StallTo(Side::Client)).await;
+                }
+            }
+            _ => {
+                self.proxies[target].set(fault_proxy::Fault::Refuse).await;
+                self.proxies[target].reset();
+            }
+        }
+        match fault {
+            Fault::RedisRestartEmpty | Fault::RedisStall | Fault::RedisOneWay => self.all_degraded("redis").await,
+            Fault::RedisCutOff => self.degraded(target, &["redis"]).await,
+            _ => {}
+        }
+        let during = self.probe(&[0, 1, 2]).await;
+        self.limited.answered(ANSWERS).await;
+        match fault {
+            Fault::RedisRestartEmpty => redis.launch().await,
+            Fault::RedisStall => redis.resume(),
+            Fault::RedisOneWay | Fault::RedisCutOff => {
+                for proxy in &self.proxies {
+                    proxy.set(fault_proxy::Fault::None).await;
+                }
+            }
+            _ => {}
+        }
+        self.redis = Some(redis);
+        during
+    }
+
+    async fn all_degraded(&self, engine: &str) {
+        for number in 0..REPLICAS {
+            self.degraded(number, &[engine]).await;
+        }
+    }
+
+    /// Closes all connections for notifications.
+    async fn lose_notifications(&self) {
+        if let Some(redis) = &self.redis {
+            assert_eq!(redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await, REPLICAS.to_string());
+        } else {
+            let listen = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+            assert_eq!(self.cluster.psql(listen).await, REPLICAS.to_string());
+        }
+    }
+
+    /// Checks what was measured.
+    pub(super) fn check(&self, row: &Row) {
+        let fault = row.fault;
+        // One is what has come back between a request and its arrival at the upstream.
+        assert!(row.over.is_none_or(|over| over <= row.most_over + 1.0), "{fault:?}: {:?}", row.over);
+        assert!(row.writes <= WRITES, "{fault:?}: {:?}", row.writes);
+        assert!(row.events <= EVENTS, "{fault:?}: {:?}", row.events);
+        assert!(fault.is_of_replica() || row.completions <= COMPLETIONS, "{fault:?}: {:?}", row.completions);
+    }
+
+    /// Stops the clients, and checks what they and the servers have seen. Returns a summary.
+    pub(super) async fn end(self) -> String {
+        let Self { replicas, writers, subscribers, open, limited, mut probed, .. } = self;
+        let mut written = writers.stop().await;
+        open.stop().await;
+        limited.stop().await;
+        written.append(&mut probed);
+        let log = replicas.log(0).await;
+        for number in 1..REPLICAS {
+            assert_eq!(replicas.log(number).await, log, "replica {number}");
+        }
+        assert_agree(&written, &log);
+        let ids: Vec<String> = log.iter().map(|(id, _)| id.clone()).collect();
+        for seen in subscribers.until(seq(ids.last().unwrap())).await {
+            assert_eq!(seen, ids, "each event once and in order");
+        }
+        replicas.stop().await;
+        tally(&written, self.began)
+    }
+}
