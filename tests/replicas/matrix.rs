@@ -16,8 +16,6 @@ use fault::Fault;
 use run::Run;
 
 const REPLICAS: usize = 3;
-/// Requests a minute of the limited key.
-const LIMIT: u32 = 240;
 
 /// What the servers share.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -20,6 +20,7 @@ pub(crate) struct Replicas {
     replicas: Vec<Replica>,
     /// Command line arguments for the database.
     database: Vec<String>,
+    yaml: String,
     /// The API key of requests.
     key: Option<&'static str>,
 }
@@ -95,7 +96,13 @@ impl Replicas {
             Replica { folder, setup, program }
         };
         let replicas = join_all(setups.into_iter().map(start)).await;
-        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database, key: None };
+        let all = Self {
+            balancer: RoundRobin::start(Vec::new()).await,
+            replicas,
+            database,
+            yaml: yaml.to_owned(),
+            key: None,
+        };
         all.balance();
         all
     }
@@ -129,6 +136,19 @@ impl Replicas {
 
     pub(crate) fn program(&self, number: usize) -> &Program {
         self.replicas[number].program.as_ref().expect("it runs")
+    }
+
+    /// The numbers of those that run.
+    pub(crate) fn numbers(&self) -> Vec<usize> {
+        (0..self.replicas.len()).filter(|number| self.replicas[*number].program.is_some()).collect()
+    }
+
+    /// Starts one more, with the setup of the first.
+    pub(crate) async fn add(&mut self) {
+        let (folder, setup) = (Folder::with(&self.yaml), self.replicas[0].setup.clone());
+        let program = Some(setup.start(&folder, &self.database).await);
+        self.replicas.push(Replica { folder, setup, program });
+        self.balance();
     }
 
     /// The addresses of those that run.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Engine, LIMIT, REPLICAS};
+use super::{Engine, REPLICAS};
+use crate::load::LIMIT;
 
 /// One fault. Those of a replica hit one that is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]

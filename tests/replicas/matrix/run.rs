@@ -5,23 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::fault::{COMPLETIONS, EVENTS, Fault, WRITES, share};
-use super::{Engine, LIMIT, REPLICAS, Row};
-use crate::callers::{Callers, Ideal};
+use super::{Engine, REPLICAS, Row};
+use crate::load::{KEY, Load, Upstreams, outages};
 use crate::replicas::{Replicas, Setup, create_pet_once};
-use crate::subscribers::Subscribers;
-use crate::writers::{Writers, Written, assert_agree, create, tally};
-use test_support::event_stream::seq;
+use crate::writers::{Written, create};
 use test_support::fault_proxy::{self, FaultProxy, Side};
-use test_support::frames::answer;
 use test_support::http::Request;
 use test_support::servers::postgres::Cluster;
 use test_support::servers::redis::Redis;
-use test_support::upstream::{Script, Upstream};
 use test_support::{becomes, soon};
 
-/// The key of everything that is not limited.
-const KEY: &str = "sk-petstream-test-0123456789";
-const LIMITED_KEY: &str = "sk-petstream-limited-0123456789";
 /// Answers of limited callers in a fault: a second and more.
 const ANSWERS: usize = 100;
 /// Changes during a fault.
@@ -29,49 +22,21 @@ const CHANGES: usize = 20;
 
 /// The servers, what they share, and their clients.
 pub(super) struct Run {
-    began: Instant,
     cluster: Cluster,
     redis: Option<Redis>,
     /// One for each server, in front of Redis.
     proxies: Vec<FaultProxy>,
     replicas: Replicas,
-    /// The upstream of callers without a limit, and that of those with one.
-    _open_upstream: Upstream,
-    upstream: Upstream,
-    writers: Writers,
-    subscribers: Subscribers,
-    open: Callers,
-    limited: Callers,
-    ideal: Ideal,
+    load: Load,
     /// Pets of probes.
     probed: Vec<Written>,
 }
 
-async fn upstream() -> Upstream {
-    let upstream = Upstream::start([]).await;
-    upstream.answer_otherwise(Script::json(200, &answer("hello")));
-    upstream
-}
-
-fn yaml(open: &Upstream, limited: &Upstream) -> String {
-    let model = |name: &str, upstream: &Upstream| {
-        format!("  - {{name: {name}, retries: {{same_target: 0}}, upstreams: [{{base_url: '{}'}}]}}\n", upstream.url())
-    };
-    format!(
-        "page: false\nevents: {{heartbeat: 1s, retry: 100ms}}\nkeys:\n  \
-         - {{name: open, key: {KEY}, scopes: [chat, 'store:read', 'store:write', stats]}}\n  \
-         - {{name: limited, key: {LIMITED_KEY}, limits: {{requests_per_minute: {LIMIT}}}}}\nmodels:\n{}{}",
-        model("open", open),
-        model("limited", limited)
-    )
-}
-
 impl Run {
     pub(super) async fn start(engine: Engine) -> Self {
-        let began = Instant::now();
         let cluster = Cluster::start(&[]).await;
         let url = cluster.create_database("shop").await;
-        let (open_upstream, upstream) = (upstream().await, upstream().await);
+        let upstreams = Upstreams::start().await;
         let (mut redis, mut proxies, mut setups) = (None, Vec::new(), vec![Setup::default(); REPLICAS]);
         if engine == Engine::PostgresAndRedis {
             let server = Redis::start().await;
@@ -82,49 +47,21 @@ impl Run {
             }
             redis = Some(server);
         }
-        let replicas = Replicas::start_each(&yaml(&open_upstream, &upstream), &url, setups).await.with_key(KEY);
-        let server = replicas.balancer.address;
-        let mut run = Self {
-            began,
-            cluster,
-            redis,
-            proxies,
-            writers: Writers::start_slow("w", 3, server, KEY),
-            subscribers: Subscribers::start(3, server, KEY),
-            open: Callers::start(2, server, "open", KEY),
-            limited: Callers::start(3, server, "limited", LIMITED_KEY),
-            replicas,
-            _open_upstream: open_upstream,
-            upstream,
-            ideal: Ideal::new(LIMIT),
-            probed: Vec::new(),
-        };
+        let replicas = Replicas::start_each(&upstreams.yaml(), &url, setups).await.with_key(KEY);
+        let load = Load::start(upstreams, replicas.balancer.address);
+        let mut run = Self { cluster, redis, proxies, replicas, load, probed: Vec::new() };
         run.settle().await;
         run.probe(&[0, 1, 2]).await;
-        let _ = (run.open.take(), run.limited.take());
-        run.over();
+        run.load.answers();
+        run.load.over();
         run
     }
 
     /// Waits until limits are shared by all servers, and used up.
     async fn settle(&self) {
         if self.redis.is_some() {
-            for number in 0..REPLICAS {
-                self.says(number, r#"petstream_limits_mode{mode="shared"} 1"#).await;
-                self.says(number, "petstream_replicas 3").await;
-            }
-            self.limited.limited().await;
+            self.load.settle(&self.replicas, &[0, 1, 2]).await;
         }
-    }
-
-    /// Waits until the metrics of a server have this line.
-    async fn says(&self, number: usize, line: &str) {
-        let says = async || self.metrics(number).await.lines().any(|found| found == line);
-        becomes(&true, says).await;
-    }
-
-    async fn metrics(&self, number: usize) -> String {
-        self.replicas.ask(number, &Request::new("GET", "/metrics")).await.text().to_owned()
     }
 
     /// Waits until a server says that it does without these engines.
@@ -132,23 +69,6 @@ impl Run {
         let degraded =
             async || self.replicas.ask(number, &Request::new("GET", "/readyz")).await.json()["degraded"].clone();
         becomes(&json!(engines), degraded).await;
-    }
-
-    /// How often a limit was not shared, by all servers since their starts.
-    async fn outages(&self) -> Vec<u64> {
-        let mut all = Vec::new();
-        for number in 0..REPLICAS {
-            let metrics = self.metrics(number).await;
-            let value = metrics.lines().find_map(|line| line.strip_prefix("petstream_limits_outages_total "));
-            all.push(value.map_or(0, |value| value.parse::<f64>().unwrap() as u64));
-        }
-        all
-    }
-
-    /// Requests beyond the limit since the last call.
-    fn over(&mut self) -> f64 {
-        let times: Vec<Instant> = self.upstream.requests().iter().map(|request| request.at).collect();
-        self.ideal.over(&times)
     }
 
     /// Changes something on each of these servers. Returns how long it took until all were acknowledged, and how long at
@@ -179,28 +99,25 @@ impl Run {
 
     /// Lets one fault happen, and waits until everything is as before.
     pub(super) async fn suffer(&mut self, fault: Fault, target: usize) -> Row {
-        let before = self.outages().await;
+        let before = outages(&self.replicas, &[0, 1, 2]).await;
         let during = self.inject(fault, target).await;
         let after = self.probe(&[0, 1, 2]).await;
         self.settle().await;
-        self.writers.progress(CHANGES).await;
-        let [open, limited] = [self.open.take(), self.limited.take()];
-        for answers in [&open, &limited] {
-            assert_eq!(answers.failed, [""; 0], "{fault:?}");
-            assert!(answers.lost == 0 || fault.is_of_replica(), "{fault:?}: {answers:?}");
-        }
+        self.load.writers.progress(CHANGES).await;
+        let answers = self.load.answers();
+        assert!(answers.lost == 0 || fault.is_of_replica(), "{fault:?}: {answers:?}");
         // On a busy machine, Redis may not answer in time without a fault of its own.
-        let outages = self.outages().await;
+        let outages = outages(&self.replicas, &[0, 1, 2]).await;
         let others = outages.iter().zip(before).filter(|(after, before)| *after > before).count();
         let others = if fault.most_over() > 0.0 { 0 } else { others };
-        let over = self.over();
+        let over = self.load.over();
         Row {
             fault,
             over: self.redis.is_some().then_some(over),
             most_over: fault.most_over() + others as f64 * share(),
             writes: during.0.max(after.0),
             events: during.1.max(after.1),
-            completions: open.longest.max(limited.longest),
+            completions: answers.longest,
         }
     }
 
@@ -220,7 +137,7 @@ impl Run {
             }
             Fault::PostgresStall => {
                 self.cluster.pause();
-                self.open.answered(ANSWERS).await;
+                self.load.open.answered(ANSWERS).await;
                 self.cluster.resume();
             }
             Fault::NotificationsLost => {
@@ -230,14 +147,14 @@ impl Run {
             Fault::ReplicaKill => {
                 self.replicas.kill(target).await;
                 during = self.probe(&others).await;
-                self.writers.progress(CHANGES).await;
+                self.load.writers.progress(CHANGES).await;
                 self.replicas.launch(target).await;
             }
             Fault::ReplicaPause => {
                 self.replicas.leave_out(target);
                 self.replicas.program(target).signal("STOP").await;
                 during = self.probe(&others).await;
-                self.writers.progress(CHANGES).await;
+                self.load.writers.progress(CHANGES).await;
                 self.replicas.program(target).signal("CONT").await;
                 self.replicas.balance();
             }
@@ -275,7 +192,7 @@ impl Run {
             _ => {}
         }
         let during = self.probe(&[0, 1, 2]).await;
-        self.limited.answered(ANSWERS).await;
+        self.load.limited.answered(ANSWERS).await;
         match fault {
             Fault::RedisRestartEmpty => redis.launch().await,
             Fault::RedisStall => redis.resume(),
@@ -298,11 +215,16 @@ impl Run {
 
     /// Closes all connections for notifications.
     async fn lose_notifications(&self) {
+        // Each replica has one, or gets it soon after an earlier fault.
         if let Some(redis) = &self.redis {
+            let subscribed = format!("petstream:commits\n{REPLICAS}");
+            becomes(&subscribed, async || redis.command(&["PUBSUB", "NUMSUB", "petstream:commits"]).await).await;
             assert_eq!(redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await, REPLICAS.to_string());
         } else {
-            let listen = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
-            assert_eq!(self.cluster.psql(listen).await, REPLICAS.to_string());
+            let listeners = "FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+            self.cluster.becomes(&REPLICAS.to_string(), &format!("SELECT count(*) {listeners}")).await;
+            let close = format!("SELECT count(pg_terminate_backend(pid)) {listeners}");
+            assert_eq!(self.cluster.psql(&close).await, REPLICAS.to_string());
         }
     }
 
@@ -316,23 +238,10 @@ impl Run {
         assert!(fault.is_of_replica() || row.completions <= COMPLETIONS, "{fault:?}: {:?}", row.completions);
     }
 
-    /// Stops the clients, and checks what they and the servers have seen. Returns a summary.
+    /// Ends the clients, and checks what they and the servers have seen. Returns a summary.
     pub(super) async fn end(self) -> String {
-        let Self { replicas, writers, subscribers, open, limited, mut probed, .. } = self;
-        let mut written = writers.stop().await;
-        open.stop().await;
-        limited.stop().await;
-        written.append(&mut probed);
-        let log = replicas.log(0).await;
-        for number in 1..REPLICAS {
-            assert_eq!(replicas.log(number).await, log, "replica {number}");
-        }
-        assert_agree(&written, &log);
-        let ids: Vec<String> = log.iter().map(|(id, _)| id.clone()).collect();
-        for seen in subscribers.until(seq(ids.last().unwrap())).await {
-            assert_eq!(seen, ids, "each event once and in order");
-        }
-        replicas.stop().await;
-        tally(&written, self.began)
+        let (summary, _) = self.load.end(&self.replicas, self.probed).await;
+        self.replicas.stop().await;
+        summary
     }
 }
