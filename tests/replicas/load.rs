@@ -16,6 +16,9 @@ use test_support::upstream::{Script, Upstream};
 /// The key of everything that is not limited.
 pub(crate) const KEY: &str = "sk-petstream-test-0123456789";
 const LIMITED_KEY: &str = "sk-petstream-limited-0123456789";
+/// The key whose streams at once are limited, to [`STREAMS`].
+pub(crate) const STREAMS_KEY: &str = "sk-petstream-streams-0123456789";
+pub(crate) const STREAMS: usize = 6;
 /// Requests a minute of the limited key.
 pub(crate) const LIMIT: u32 = 240;
 
@@ -42,21 +45,23 @@ async fn upstream() -> Upstream {
     upstream
 }
 
+/// The entry of a model in the configuration.
+pub(crate) fn model(name: &str, upstream: &Upstream) -> String {
+    format!("  - {{name: {name}, retries: {{same_target: 0}}, upstreams: [{{base_url: '{}'}}]}}\n", upstream.url())
+}
+
 impl Upstreams {
     pub(crate) async fn start() -> Self {
         Self { open: upstream().await, limited: upstream().await }
     }
 
-    /// The configuration of servers.
+    /// The configuration of servers; further models may follow it.
     pub(crate) fn yaml(&self) -> String {
-        let model = |name: &str, upstream: &Upstream| {
-            let url = upstream.url();
-            format!("  - {{name: {name}, retries: {{same_target: 0}}, upstreams: [{{base_url: '{url}'}}]}}\n")
-        };
         format!(
             "page: false\nevents: {{heartbeat: 1s, retry: 100ms}}\ndrain: {{delay: 200ms}}\nkeys:\n  \
              - {{name: open, key: {KEY}, scopes: [chat, 'store:read', 'store:write', stats]}}\n  \
-             - {{name: limited, key: {LIMITED_KEY}, limits: {{requests_per_minute: {LIMIT}}}}}\nmodels:\n{}{}",
+             - {{name: limited, key: {LIMITED_KEY}, limits: {{requests_per_minute: {LIMIT}}}}}\n  \
+             - {{name: streams, key: {STREAMS_KEY}, limits: {{concurrent_streams: {STREAMS}}}}}\nmodels:\n{}{}",
             model("open", &self.open),
             model("limited", &self.limited)
         )

@@ -20,6 +20,8 @@ mod limits;
 mod load;
 mod matrix;
 mod notifications;
+mod pause;
+mod rates;
 mod redis;
 mod redis_faults;
 mod replicas;
