@@ -83,7 +83,8 @@ async fn a_server_that_stands_still_for_ten_seconds_frees_its_permits_and_contin
         streams.extend(begin_all(replicas.program(number).address, STREAMS / COUNT).await);
     }
     assert_used_up(&replicas, &[0, 1, 2]).await;
-    (load.answers(), load.over());
+    load.answers();
+    load.over();
 
     replicas.leave_out(PAUSED);
     replicas.program(PAUSED).signal("STOP").await;
