@@ -30,20 +30,34 @@ pub(super) enum Fault {
     RedisStall,
     /// Answers of Redis do not arrive.
     RedisOneWay,
+    /// It has no memory left, and refuses the script (OOM).
+    RedisFull,
+    /// It is a replica of another Redis that is not there (READONLY), as after a failover.
+    RedisReadOnly,
     /// One replica does not reach Redis.
     RedisCutOff,
 }
 
 use Fault::{
-    NotificationsLost, PostgresKill, PostgresRestart, PostgresStall, RedisCutOff, RedisFlush, RedisOneWay,
-    RedisRestart, RedisRestartEmpty, RedisScriptFlush, RedisStall, ReplicaKill, ReplicaPause, ReplicaRestart,
+    NotificationsLost, PostgresKill, PostgresRestart, PostgresStall, RedisCutOff, RedisFlush, RedisFull, RedisOneWay,
+    RedisReadOnly, RedisRestart, RedisRestartEmpty, RedisScriptFlush, RedisStall, ReplicaKill, ReplicaPause,
+    ReplicaRestart,
 };
 
 /// Those of all engines.
 const ALL: [Fault; 7] =
     [PostgresRestart, PostgresKill, PostgresStall, NotificationsLost, ReplicaKill, ReplicaPause, ReplicaRestart];
-const OF_REDIS: [Fault; 7] =
-    [RedisRestart, RedisRestartEmpty, RedisFlush, RedisScriptFlush, RedisStall, RedisOneWay, RedisCutOff];
+const OF_REDIS: [Fault; 9] = [
+    RedisRestart,
+    RedisRestartEmpty,
+    RedisFlush,
+    RedisScriptFlush,
+    RedisStall,
+    RedisOneWay,
+    RedisFull,
+    RedisReadOnly,
+    RedisCutOff,
+];
 
 /// Longest time until each replica acknowledges a change, from the end of a fault of Postgres, or from the begin of
 /// another one at the replicas that it does not hit.
@@ -72,7 +86,7 @@ impl Fault {
         // All replicas are busy, and know what was used.
         let away = limit / 8.0 + rate;
         match self {
-            RedisRestart | RedisStall | RedisOneWay | RedisFlush => away,
+            RedisRestart | RedisStall | RedisOneWay | RedisFull | RedisReadOnly | RedisFlush => away,
             // Away, and then without its data.
             RedisRestartEmpty => 2.0 * away,
             RedisCutOff => share(),

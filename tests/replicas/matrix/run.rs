@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fault::{COMPLETIONS, EVENTS, Fault, WRITES, share};
 use super::{Engine, REPLICAS, Row};
-use crate::load::{KEY, Load, Upstreams, outages};
+use crate::load::{KEY, Load, Upstreams, outages, says};
 use crate::replicas::{Replicas, Setup, create_pet_once};
 use crate::writers::{Written, create};
 use test_support::fault_proxy::{self, FaultProxy, Side};
@@ -176,6 +176,8 @@ impl Run {
             Fault::RedisFlush => assert_eq!(redis.command(&["FLUSHALL"]).await, "OK"),
             Fault::RedisScriptFlush => assert_eq!(redis.command(&["SCRIPT", "FLUSH"]).await, "OK"),
             Fault::RedisStall => redis.pause(),
+            Fault::RedisFull => redis.refuse_writes(true).await,
+            Fault::RedisReadOnly => read_only(&redis, true).await,
             Fault::RedisOneWay => {
                 for proxy in &self.proxies {
                     proxy.set(fault_proxy::Fault::StallTo(Side::Client)).await;
@@ -189,6 +191,11 @@ impl Run {
         match fault {
             Fault::RedisRestartEmpty | Fault::RedisStall | Fault::RedisOneWay => self.all_degraded("redis").await,
             Fault::RedisCutOff => self.degraded(target, &["redis"]).await,
+            Fault::RedisFull | Fault::RedisReadOnly => {
+                for number in 0..REPLICAS {
+                    says(&self.replicas, number, r#"petstream_limits_mode{mode="outage"} 1"#).await;
+                }
+            }
             _ => {}
         }
         let during = self.probe(&[0, 1, 2]).await;
@@ -196,6 +203,8 @@ impl Run {
         match fault {
             Fault::RedisRestartEmpty => redis.launch().await,
             Fault::RedisStall => redis.resume(),
+            Fault::RedisFull => redis.refuse_writes(false).await,
+            Fault::RedisReadOnly => read_only(&redis, false).await,
             Fault::RedisOneWay | Fault::RedisCutOff => {
                 for proxy in &self.proxies {
                     proxy.set(fault_proxy::Fault::None).await;
@@ -244,4 +253,10 @@ impl Run {
         self.replicas.stop().await;
         summary
     }
+}
+
+/// Makes it a replica of a server that is not there, or a primary again.
+async fn read_only(redis: &Redis, is_read_only: bool) {
+    let primary = if is_read_only { ["127.0.0.1", "1"] } else { ["NO", "ONE"] };
+    assert_eq!(redis.command(&["REPLICAOF", primary[0], primary[1]]).await, "OK");
 }
