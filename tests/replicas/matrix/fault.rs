@@ -71,7 +71,7 @@ impl Fault {
     pub(super) fn all(engine: Engine) -> Vec<Self> {
         match engine {
             Engine::Postgres => ALL.to_vec(),
-            Engine::PostgresAndRedis => [ALL, OF_REDIS].concat(),
+            Engine::PostgresAndRedis => ALL.into_iter().chain(OF_REDIS).collect(),
         }
     }
 
