@@ -59,9 +59,6 @@ const OF_REDIS: [Fault; 9] = [
     RedisCutOff,
 ];
 
-/// Longest time until each replica acknowledges a change, from the end of a fault of Postgres, or from the begin of
-/// another one at the replicas that it does not hit.
-pub(super) const WRITES: Duration = Duration::from_secs(5);
 /// Longest time until a change on one replica is seen on another: the poll, and as much for a busy machine.
 pub(super) const EVENTS: Duration = Duration::from_secs(2);
 /// Longest time for a completion at a replica that is not hit itself.
@@ -78,6 +75,17 @@ impl Fault {
     /// Whether it hits a replica itself: requests to it are lost.
     pub(super) const fn is_of_replica(self) -> bool {
         matches!(self, ReplicaKill | ReplicaPause | ReplicaRestart)
+    }
+
+    /// Longest time until each replica acknowledges a change, from the end of a fault of Postgres, or from the begin of
+    /// another one at the replicas that it does not hit.
+    pub(super) const fn longest_wait(self) -> Duration {
+        match self {
+            // It may hold the lock of all changes for 3 s, and then once more for another change of its, which waited for
+            // the lock; further ones have waited for too long by then. A second is for a busy machine.
+            ReplicaPause => Duration::from_secs(7),
+            _ => Duration::from_secs(5),
+        }
     }
 
     /// How many requests are admitted beyond the limit at most.

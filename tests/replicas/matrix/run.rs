@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::fault::{COMPLETIONS, EVENTS, Fault, WRITES, share};
+use super::fault::{COMPLETIONS, EVENTS, Fault, share};
 use super::{Engine, REPLICAS, Row};
 use crate::load::{KEY, Load, Upstreams, outages, says};
 use crate::replicas::{Replicas, Setup, create_pet_once};
@@ -242,7 +242,7 @@ impl Run {
         let fault = row.fault;
         // One is what has come back between a request and its arrival at the upstream.
         assert!(row.over.is_none_or(|over| over <= row.most_over + 1.0), "{fault:?}: {:?}", row.over);
-        assert!(row.writes <= WRITES, "{fault:?}: {:?}", row.writes);
+        assert!(row.writes <= fault.longest_wait(), "{fault:?}: {:?}", row.writes);
         assert!(row.events <= EVENTS, "{fault:?}: {:?}", row.events);
         assert!(fault.is_of_replica() || row.completions <= COMPLETIONS, "{fault:?}: {:?}", row.completions);
     }
