@@ -6,10 +6,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::replicas::{create_pet_once, text};
 use test_support::http::{Connection, Request};
 use test_support::soon;
+
+/// Longest wait for an answer: then the request is repeated, since its server may stand still. A change may wait for others
+/// for 5 s.
+const PATIENCE: Duration = Duration::from_secs(7);
 
 /// Running writers.
 pub(crate) struct Writers {
@@ -94,11 +99,8 @@ async fn write(
 pub(crate) async fn create(description: String, request: &Request, server: SocketAddr) -> Written {
     let (mut lost, mut refused) = (0, 0);
     loop {
-        let answer = match Connection::open_unless_gone(server).await {
-            Some(mut connection) => connection.ask_unless_gone(request).await,
-            None => None,
-        };
-        let Some(answer) = answer else {
+        let asked = async { Connection::open_unless_gone(server).await?.ask_unless_gone(request).await };
+        let Some(answer) = timeout(PATIENCE, asked).await.ok().flatten() else {
             lost += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
