@@ -18,7 +18,8 @@ use test_support::{becomes, soon};
 const COUNT: usize = 2;
 const OF_SERVERS: &str = "application_name = 'petstream'";
 
-/// Takes every connection of a cluster that ordinary roles may have, also those of the servers.
+/// Takes every connection of a cluster that ordinary roles may have, also those of the servers. Those of superusers must
+/// suffice for the attempts of others too, which are refused only once they have one.
 async fn take_connections(cluster: &Cluster, url: &str) -> Vec<PgConnection> {
     let mut taken = Vec::new();
     let taking = async {
@@ -48,7 +49,10 @@ async fn degraded(replicas: &Replicas, number: usize) -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_without_a_free_connection_is_one_that_is_away() {
-    let (cluster, upstream) = (Cluster::start(&[("max_connections", "30")]).await, upstream().await);
+    let (cluster, upstream) = (
+        Cluster::start(&[("max_connections", "40"), ("superuser_reserved_connections", "12")]).await,
+        upstream().await,
+    );
     let url = cluster.create_database("shop").await;
     let yaml = one_model(&upstream, "");
     let replicas = Replicas::start(COUNT, &yaml, &url).await;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::Answer;
 use super::lease::{Begun, Purpose};
-use super::mode::{Mode, SLOW};
+use super::mode::Mode;
 use super::scope::Scope;
 use super::shared_limits::{RECOVERY, SharedLimits};
 use crate::shared::redis::RedisError;
@@ -28,6 +28,9 @@ const BATCH: usize = 256;
 const MAX_DUE: usize = 5_000;
 /// The same while what was used is reported after a loss of data.
 const MAX_RECOVERED: usize = 20_000;
+
+/// An answer that takes longer is an outage: requests stop waiting before their own time is over.
+const SLOW: Duration = Duration::from_millis(40);
 
 /// See the module.
 pub struct ExchangeTask {

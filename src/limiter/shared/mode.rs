@@ -1,12 +1,8 @@
 //! Whether limits are shared at the moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
-
-/// An answer that takes longer is an outage: requests stop waiting before their own time is over.
-pub(super) const SLOW: Duration = Duration::from_millis(40);
 
 /// Whether limits are shared at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

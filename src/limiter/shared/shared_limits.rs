@@ -12,7 +12,7 @@ use super::super::clock::Clock;
 use super::backend::Backend;
 use super::exchange::VERSION;
 use super::lease::{PARTS, Spend};
-use super::mode::{CurrentMode, Mode, SLOW};
+use super::mode::{CurrentMode, Mode};
 use super::outage::{Terms, share_of};
 use super::scope::Scope;
 use crate::config::OnFailure;
@@ -263,8 +263,8 @@ impl Missing {
         Arc::ptr_eq(&self.scope, &other.scope)
     }
 
-    /// Waits for the exchange until `deadline`. False: there is none, or no answer in time. A wait as long as that of the
-    /// exchange itself is an outage, which the exchange may notice later on a busy machine.
+    /// Waits for the exchange until `deadline`. False: there is none, or no answer in time, which is an outage: on a busy
+    /// machine the exchange notices it later.
     pub(in crate::limiter) async fn exchanged(&self, deadline: Instant) -> bool {
         let Self { limits, scope, tokens } = self;
         if limits.mode() != Mode::Shared {
@@ -278,11 +278,8 @@ impl Missing {
             (std::mem::replace(&mut lease.queued, true), round)
         };
         let mut is_answered = is_queued || limits.enqueue(scope);
-        let began = Instant::now();
         if is_answered && timeout_at(deadline, answered).await.is_err() {
-            if began.elapsed() >= SLOW {
-                limits.0.mode.begin_outage();
-            }
+            limits.0.mode.begin_outage();
             is_answered = false;
         }
         scope.lease().undemand(*tokens, round);
