@@ -159,8 +159,7 @@ impl Supervisor {
 
     /// Sets the soft limit of the size of files for a process and its children, as their user, who needs no rights for it.
     pub(super) fn limit_files(&self, job: &Job, limit: &str) {
-        // It first: then its new children have the limit.
-        for id in std::iter::once(job.id).chain(children(job.id)) {
+        let set = |id: u32| {
             let mut command = Command::new("prlimit");
             // It complains of processes that have ended meanwhile.
             command.args(["--pid", &id.to_string(), &format!("--fsize={limit}:")]).stderr(Stdio::null());
@@ -168,7 +167,10 @@ impl Supervisor {
                 user.run(&mut command);
             }
             assert!(command.status().unwrap().success() || !is_running(id), "prlimit of process {id}");
-        }
+        };
+        // It first: children that it starts from then on have the limit.
+        set(job.id);
+        children(job.id).into_iter().for_each(set);
     }
 }
 
