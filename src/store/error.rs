@@ -81,13 +81,24 @@ impl StoreError {
             Self::Database(
                 sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed,
             ) => true,
-            _ => self.has_state(&UNREACHABLE) || self.state().is_some_and(|state| state.starts_with("08")),
+            _ => {
+                self.has_state(&UNREACHABLE)
+                    || self.state().is_some_and(|state| state.starts_with("08"))
+                    || self.is_panic()
+            }
         }
     }
 
     /// Whether a server of Postgres refused to write because it is not, or no longer, the primary.
     pub(super) fn is_read_only_server(&self) -> bool {
         self.has_state(&[READ_ONLY_SERVER])
+    }
+
+    /// Whether a server of Postgres ended by this error, such as one without space for its log: it may have committed.
+    fn is_panic(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        let error = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+        error.is_some_and(|error| error.severity() == sqlx::postgres::PgSeverity::Panic)
     }
 
     fn has_state(&self, states: &[&str]) -> bool {

@@ -16,21 +16,21 @@ use test_support::upstream::{Script, Upstream};
 use test_support::{becomes, usage_records};
 
 /// Longest time for an answer while the database hangs.
-const BOUND: Duration = Duration::from_secs(15);
+pub(crate) const BOUND: Duration = Duration::from_secs(15);
 
 /// An upstream that answers every completion.
-async fn upstream() -> Upstream {
+pub(crate) async fn upstream() -> Upstream {
     let upstream = Upstream::start([]).await;
     upstream.answer_otherwise(Script::json(200, &answer("hello")));
     upstream
 }
 
 /// A configuration with keys in the database only, and the model `m` of `upstream`.
-fn with_keys(upstream: &Upstream) -> String {
+pub(crate) fn with_keys(upstream: &Upstream) -> String {
     one_model(upstream, "").replace("auth: none\n", "auth: keys\nevents: {heartbeat: 1s, retry: 100ms}\n")
 }
 
-fn chat(key: &str) -> Request {
+pub(crate) fn chat(key: &str) -> Request {
     Request::chat(&request(&json!({}))).bearer(key)
 }
 
@@ -41,7 +41,7 @@ async fn is_up(replicas: &Replicas, number: usize, key: &str) -> bool {
 }
 
 #[track_caller]
-fn assert_unavailable(answer: &Whole) {
+pub(crate) fn assert_unavailable(answer: &Whole) {
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert!(answer.header("retry-after").is_some(), "{}", answer.text());

@@ -173,6 +173,28 @@ async fn a_redis_that_hangs_or_is_gone_is_not_waited_for() {
     }
 }
 
+#[tokio::test]
+async fn a_request_without_an_answer_in_time_is_decided_as_in_an_outage() {
+    let server = Redis::start().await;
+    let client = open(&server.url()).await.unwrap();
+    for (on_failure, is_admitted) in [(OnFailure::Share, true), (OnFailure::Allow, true), (OnFailure::Refuse, false)] {
+        let (clock, metrics) = (Clock::real(), Metrics::new());
+        let (limits, task) =
+            SharedLimits::open(client.redis.clone(), &ReplicaId::random(), on_failure, clock.clone(), metrics.leases());
+        let mut task = std::pin::pin!(task.run(CancellationToken::new()));
+        tokio::select! {
+            () = &mut task => panic!("it has ended"),
+            () = soon("shared limits", limits.ready()) => {}
+        }
+        // The task gets no processor from here on, and does not notice by itself that there is no answer.
+        let limiter = Limiter::shared(NONE, clock, limits.clone());
+        let own = RateLimits { requests_per_minute: NonZeroU32::new(3), ..NONE };
+        let Err(Blocked::Pending(admission)) = limiter.request(&"a".into(), own) else { panic!("Redis has to tell") };
+        assert_eq!(admission.await.is_ok(), is_admitted, "{on_failure:?}");
+        assert_eq!((limits.outages(), limits.mode()), (1, Mode::Outage(1)));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_permits_of_a_replica_that_was_killed_are_free_within_six_seconds() {
     let server = Redis::start().await;

@@ -4,21 +4,30 @@
 #![cfg(test)]
 
 mod browsers;
+mod callers;
 mod client;
+mod clocks;
 mod commit_outcome;
 mod copy;
 mod database_faults;
 mod events;
+mod exhausted;
 mod failover;
 mod heartbeats;
 mod kill;
 mod leases;
 mod limits;
+mod load;
+mod matrix;
 mod notifications;
+mod pause;
+mod rates;
 mod redis;
 mod redis_faults;
 mod replicas;
+mod scaling;
 mod script;
 mod shared_state;
 mod start;
+mod subscribers;
 mod writers;

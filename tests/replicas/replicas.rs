@@ -20,53 +20,113 @@ pub(crate) struct Replicas {
     replicas: Vec<Replica>,
     /// Command line arguments for the database.
     database: Vec<String>,
-    /// Those of servers only.
-    flags: Vec<String>,
+    yaml: String,
+    /// The API key of requests.
+    key: Option<&'static str>,
 }
 
 struct Replica {
     folder: Folder,
+    setup: Setup,
     /// None while it is killed.
     program: Option<Program>,
+}
+
+/// What one server has for itself.
+#[derive(Clone, Default)]
+pub(crate) struct Setup {
+    /// Further command line arguments.
+    flags: Vec<String>,
+    /// Seconds that its clock is ahead.
+    ahead: i64,
+}
+
+impl Setup {
+    /// A server with a Redis.
+    pub(crate) fn with_redis(url: &str) -> Self {
+        Self { flags: vec!["--redis".to_owned(), url.to_owned()], ahead: 0 }
+    }
+
+    /// As before, with a clock that is ahead by so many seconds.
+    pub(crate) fn ahead(self, seconds: i64) -> Self {
+        Self { ahead: seconds, ..self }
+    }
+
+    async fn start(&self, folder: &Folder, database: &[String]) -> Program {
+        let arguments: Vec<&str> = database.iter().chain(&self.flags).map(String::as_str).collect();
+        if self.ahead == 0 {
+            folder.start_with(&arguments).await
+        } else {
+            folder.start_ahead(self.ahead, &arguments).await
+        }
+    }
 }
 
 impl Replicas {
     /// Starts `count` servers at once, with this configuration and database.
     pub(crate) async fn start(count: usize, yaml: &str, database: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database], &[]).await
+        Self::start_each(yaml, database, vec![Setup::default(); count]).await
     }
 
     /// As [`Replicas::start`]; a server that makes a key prints it.
     pub(crate) async fn start_printing(count: usize, yaml: &str, database: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database], &["--print-key"]).await
+        let setup = Setup { flags: vec!["--print-key".to_owned()], ahead: 0 };
+        Self::start_each(yaml, database, vec![setup; count]).await
     }
 
     /// As [`Replicas::start`], with a Redis beside the database.
     pub(crate) async fn start_with_redis(count: usize, yaml: &str, database: &str, redis: &str) -> Self {
-        Self::start_with(count, yaml, &["--database", database], &["--redis", redis]).await
+        Self::start_each(yaml, database, vec![Setup::with_redis(redis); count]).await
     }
 
     /// As [`Replicas::start`], with the database in the configuration.
     pub(crate) async fn start_configured(count: usize, yaml: &str) -> Self {
-        Self::start_with(count, yaml, &[], &[]).await
+        Self::start_with(yaml, Vec::new(), vec![Setup::default(); count]).await
     }
 
-    async fn start_with(count: usize, yaml: &str, database: &[&str], flags: &[&str]) -> Self {
-        let arguments = [database, flags].concat();
-        let start = async || {
+    /// As [`Replicas::start`], one server for each setup.
+    pub(crate) async fn start_each(yaml: &str, database: &str, setups: Vec<Setup>) -> Self {
+        Self::start_with(yaml, vec!["--database".to_owned(), database.to_owned()], setups).await
+    }
+
+    async fn start_with(yaml: &str, database: Vec<String>, setups: Vec<Setup>) -> Self {
+        let start = async |setup: Setup| {
             let folder = Folder::with(yaml);
-            let program = Some(folder.start_with(&arguments).await);
-            Replica { folder, program }
+            let program = Some(setup.start(&folder, &database).await);
+            Replica { folder, setup, program }
         };
-        let replicas = join_all((0..count).map(|_| start())).await;
-        let [database, flags] = [database, flags].map(|all| all.iter().map(|&one| one.to_owned()).collect());
-        let all = Self { balancer: RoundRobin::start(Vec::new()).await, replicas, database, flags };
+        let replicas = join_all(setups.into_iter().map(start)).await;
+        let all = Self {
+            balancer: RoundRobin::start(Vec::new()).await,
+            replicas,
+            database,
+            yaml: yaml.to_owned(),
+            key: None,
+        };
         all.balance();
         all
     }
 
+    /// Sends requests with this API key.
+    pub(crate) fn with_key(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    fn authorized(&self, request: &Request) -> Request {
+        match self.key {
+            Some(key) => request.clone().bearer(key),
+            None => request.clone(),
+        }
+    }
+
+    /// Tells the balancer to leave out a server, as one with health checks does, until the next start of one.
+    pub(crate) fn leave_out(&self, number: usize) {
+        let others = self.replicas.iter().enumerate().filter(|(other, _)| *other != number);
+        self.balancer.set(others.filter_map(|(_, replica)| Some(replica.program.as_ref()?.address)).collect());
+    }
+
     /// Tells the balancer which servers run.
-    fn balance(&self) {
+    pub(crate) fn balance(&self) {
         self.balancer.set(self.running().map(|program| program.address).collect());
     }
 
@@ -76,6 +136,19 @@ impl Replicas {
 
     pub(crate) fn program(&self, number: usize) -> &Program {
         self.replicas[number].program.as_ref().expect("it runs")
+    }
+
+    /// The numbers of those that run.
+    pub(crate) fn numbers(&self) -> Vec<usize> {
+        (0..self.replicas.len()).filter(|number| self.replicas[*number].program.is_some()).collect()
+    }
+
+    /// Starts one more, with the setup of the first.
+    pub(crate) async fn add(&mut self) {
+        let (folder, setup) = (Folder::with(&self.yaml), self.replicas[0].setup.clone());
+        let program = Some(setup.start(&folder, &self.database).await);
+        self.replicas.push(Replica { folder, setup, program });
+        self.balance();
     }
 
     /// The addresses of those that run.
@@ -89,12 +162,17 @@ impl Replicas {
         self.replicas[number].program.take().expect("it runs").kill().await;
     }
 
-    /// Starts a server that was killed.
+    /// Stops a server with SIGTERM, which the balancer knows before.
+    pub(crate) async fn terminate(&mut self, number: usize) {
+        self.leave_out(number);
+        self.replicas[number].program.take().expect("it runs").stop().await;
+    }
+
+    /// Starts a server that was killed or stopped.
     pub(crate) async fn launch(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
         assert!(replica.program.is_none(), "it runs");
-        let arguments: Vec<&str> = self.database.iter().chain(&self.flags).map(String::as_str).collect();
-        replica.program = Some(replica.folder.start_with(&arguments).await);
+        replica.program = Some(replica.setup.start(&replica.folder, &self.database).await);
         self.balance();
     }
 
@@ -109,7 +187,7 @@ impl Replicas {
 
     /// Sends a request to one server.
     pub(crate) async fn ask(&self, number: usize, request: &Request) -> Whole {
-        http::ask(self.program(number).address, request).await
+        http::ask(self.program(number).address, &self.authorized(request)).await
     }
 
     /// Opens a stream on one server, after `cursor`.
@@ -119,7 +197,7 @@ impl Replicas {
             Some(cursor) => request.header("last-event-id", cursor),
             None => request,
         };
-        Stream::greeted(self.program(number).address, request).await
+        Stream::greeted(self.program(number).address, self.authorized(&request)).await
     }
 
     /// All events that one server knows: id and data.

@@ -64,7 +64,7 @@ async fn a_server_that_starts_later_adds_nothing() {
 }
 
 /// What the migration of a later version may do: it only extends.
-const LATER: [&str; 4] = [
+pub(crate) const LATER: [&str; 4] = [
     "ALTER TABLE pets ADD COLUMN nickname TEXT",
     "ALTER TABLE events ADD COLUMN note TEXT",
     "CREATE TABLE later (id BIGINT PRIMARY KEY)",

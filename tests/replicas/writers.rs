@@ -6,10 +6,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::replicas::{create_pet_once, text};
-use test_support::http::Connection;
+use test_support::http::{Connection, Request};
 use test_support::soon;
+
+/// Longest wait for an answer: then the request is repeated, since its server may stand still. A change may wait for others
+/// for 5 s.
+const PATIENCE: Duration = Duration::from_secs(7);
 
 /// Running writers.
 pub(crate) struct Writers {
@@ -36,10 +41,25 @@ pub(crate) struct Written {
 impl Writers {
     /// Starts so many writers, whose pets have this name in their descriptions.
     pub(crate) fn start(name: &str, count: usize, server: SocketAddr) -> Self {
+        Self::start_with(name, count, server, Duration::ZERO, |request| request)
+    }
+
+    /// As [`Writers::start`], with an API key, and with a pause after each write, for tests that take long.
+    pub(crate) fn start_slow(name: &str, count: usize, server: SocketAddr, key: &'static str) -> Self {
+        Self::start_with(name, count, server, Duration::from_millis(40), move |request| request.bearer(key))
+    }
+
+    fn start_with(
+        name: &str,
+        count: usize,
+        server: SocketAddr,
+        pause: Duration,
+        add: impl Fn(Request) -> Request + Copy + Send + 'static,
+    ) -> Self {
         let (stop, written) = (watch::Sender::new(false), watch::Sender::new(0));
         let mut writers = JoinSet::new();
         for writer in 0..count {
-            writers.spawn(write(format!("{name}-{writer}"), server, stop.subscribe(), written.clone()));
+            writers.spawn(write(format!("{name}-{writer}"), server, (pause, add), stop.subscribe(), written.clone()));
         }
         Self { writers, stop, written }
     }
@@ -60,27 +80,27 @@ impl Writers {
 async fn write(
     writer: String,
     server: SocketAddr,
+    (pause, add): (Duration, impl Fn(Request) -> Request),
     stop: watch::Receiver<bool>,
     written: watch::Sender<usize>,
 ) -> Vec<Written> {
     let mut all = Vec::new();
     while !*stop.borrow() {
-        all.push(create(&format!("{writer}-{}", all.len()), server).await);
+        let description = format!("{writer}-{}", all.len());
+        let request = add(create_pet_once(&description));
+        all.push(create(description, &request, server).await);
         written.send_modify(|written| *written += 1);
+        tokio::time::sleep(pause).await;
     }
     all
 }
 
-/// Creates one pet, whatever happens meanwhile. Each request has a connection of its own: the next server answers it.
-async fn create(description: &str, server: SocketAddr) -> Written {
-    let request = create_pet_once(description);
+/// Creates the pet of a request, whatever happens meanwhile. Each request has a connection of its own: the next server answers it.
+pub(crate) async fn create(description: String, request: &Request, server: SocketAddr) -> Written {
     let (mut lost, mut refused) = (0, 0);
     loop {
-        let answer = match Connection::open_unless_gone(server).await {
-            Some(mut connection) => connection.ask_unless_gone(&request).await,
-            None => None,
-        };
-        let Some(answer) = answer else {
+        let asked = async { Connection::open_unless_gone(server).await?.ask_unless_gone(request).await };
+        let Some(answer) = timeout(PATIENCE, asked).await.ok().flatten() else {
             lost += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
@@ -89,7 +109,7 @@ async fn create(description: &str, server: SocketAddr) -> Written {
             201 => {
                 let replayed = answer.header("idempotency-replayed") == Some("true");
                 let id = text(&answer.json()["id"]);
-                return Written { description: description.to_owned(), id, lost, refused, replayed };
+                return Written { description, id, lost, refused, replayed };
             }
             503 => {
                 assert!(answer.header("retry-after").is_some(), "{}", answer.text());

@@ -28,6 +28,7 @@ const BATCH: usize = 256;
 const MAX_DUE: usize = 5_000;
 /// The same while what was used is reported after a loss of data.
 const MAX_RECOVERED: usize = 20_000;
+
 /// An answer that takes longer is an outage: requests stop waiting before their own time is over.
 const SLOW: Duration = Duration::from_millis(40);
 

@@ -50,15 +50,23 @@ impl CurrentMode {
         self.packed.load(Ordering::Acquire) >> 2
     }
 
-    /// Only one task changes it. An outage and the recovery after it have the same number.
+    /// An outage and the recovery after it have the same number.
     pub(super) fn set(&self, shared: bool, recovery: bool) {
-        let packed = self.packed.load(Ordering::Acquire);
-        let was_shared = packed & 3 == 2;
-        let number = (packed >> 2) + u64::from(was_shared && !shared);
-        let mode = if shared { 2 } else { u64::from(recovery) };
-        let new = number << 2 | mode;
-        if new != packed {
-            self.packed.store(new, Ordering::Release);
+        self.change(|packed| {
+            let number = (packed >> 2) + u64::from(is_shared(packed) && !shared);
+            number << 2 | if shared { 2 } else { u64::from(recovery) }
+        });
+    }
+
+    /// Begins an outage, if limits are shared.
+    pub(super) fn begin_outage(&self) {
+        self.change(|packed| if is_shared(packed) { ((packed >> 2) + 1) << 2 } else { packed });
+    }
+
+    /// The exchanges and the requests change it at the same time.
+    fn change(&self, change: impl Fn(u64) -> u64) {
+        let other = |packed| Some(change(packed)).filter(|new| *new != packed);
+        if self.packed.try_update(Ordering::AcqRel, Ordering::Acquire, other).is_ok() {
             self.changed.notify_waiters();
         }
     }
@@ -73,4 +81,8 @@ impl CurrentMode {
             changed.await;
         }
     }
+}
+
+const fn is_shared(packed: u64) -> bool {
+    packed & 3 == 2
 }

@@ -269,7 +269,8 @@ impl Missing {
         Arc::ptr_eq(&self.scope, &other.scope)
     }
 
-    /// Waits for the exchange until `deadline`. False: there is none, or no answer in time.
+    /// Waits for the exchange until `deadline`. False: there is none, or no answer in time, which is an outage: on a busy
+    /// machine the exchange notices it later.
     pub(in crate::limiter) async fn exchanged(&self, deadline: Instant) -> bool {
         let Self { limits, scope, tokens } = self;
         if limits.mode() != Mode::Shared {
@@ -282,7 +283,11 @@ impl Missing {
             let round = lease.demand(*tokens);
             (std::mem::replace(&mut lease.queued, true), round)
         };
-        let is_answered = (is_queued || limits.enqueue(scope)) && timeout_at(deadline, answered).await.is_ok();
+        let mut is_answered = is_queued || limits.enqueue(scope);
+        if is_answered && timeout_at(deadline, answered).await.is_err() {
+            limits.0.mode.begin_outage();
+            is_answered = false;
+        }
         scope.lease().undemand(*tokens, round);
         is_answered
     }

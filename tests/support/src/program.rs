@@ -117,6 +117,16 @@ impl Folder {
         Program::started(command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments)).await
     }
 
+    /// As [`Folder::start_with`], with a system clock that is ahead by so many seconds. The monotonic clock is as it is.
+    /// Needs Debian's libfaketime.
+    pub async fn start_ahead(&self, seconds: i64, arguments: &[&str]) -> Program {
+        let mut command = self.command(&executable());
+        // The loader replaces `$LIB` by the system's folder of libraries.
+        command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1").env("FAKETIME", format!("{seconds:+}"));
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DISABLE_SHM", "1");
+        Program::started(command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments)).await
+    }
+
     /// As [`Folder::start`], after running this line in the shell.
     pub async fn start_after(&self, line: &str) -> Program {
         let script = format!("{line}; exec \"$0\" --listen 127.0.0.1:0 --log-format json");

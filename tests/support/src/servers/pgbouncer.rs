@@ -21,9 +21,14 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// Starts one in front of `cluster`, with this many server connections per database.
     pub async fn start(cluster: &Cluster, connections: usize) -> Self {
+        Self::start_at(cluster.address, connections).await
+    }
+
+    /// As [`PgBouncer::start`], in front of the server or the proxy at this address.
+    pub async fn start_at(server: SocketAddr, connections: usize) -> Self {
         let (supervisor, port) = (Supervisor::new("KILL"), bound_socket(ANY_PORT));
         let address = port.local_addr().unwrap();
-        let (number, server) = (address.port(), cluster.address.port());
+        let (number, server) = (address.port(), server.port());
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {number}\nunix_socket_dir =\nauth_type = plain\nauth_file = users.txt\n\

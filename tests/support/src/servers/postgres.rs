@@ -94,15 +94,20 @@ fn unused() -> MutexGuard<'static, VecDeque<String>> {
 impl Cluster {
     /// Starts a cluster with these settings beside the defaults.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        Self::create(settings, None).await
+        Self::create(settings, None, &[]).await
+    }
+
+    /// As [`Cluster::start`], with the smallest files of the write-ahead log: of 1 MiB.
+    pub async fn start_with_short_files(settings: &[(&str, &str)]) -> Self {
+        Self::create(settings, None, &["--wal-segsize=1"]).await
     }
 
     /// Starts a cluster that accepts connections with TLS only. Its URLs verify the certificate of `authority`.
     pub async fn start_with_tls(authority: &Authority) -> Self {
-        Self::create(&[("ssl", "on")], Some(authority)).await
+        Self::create(&[("ssl", "on")], Some(authority), &[]).await
     }
 
-    async fn create(settings: &[(&str, &str)], authority: Option<&Authority>) -> Self {
+    async fn create(settings: &[(&str, &str)], authority: Option<&Authority>, flags: &[&str]) -> Self {
         let (supervisor, programs) = (Supervisor::new("QUIT"), programs());
         let (data, password) = (supervisor.folder().join("data"), supervisor.folder().join("password"));
         supervisor.write(&password, PASSWORD);
@@ -112,7 +117,7 @@ impl Cluster {
         let locale = ["-E", "UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en"].map(PathBuf::from);
         let command: Vec<&str> =
             initdb.iter().chain(&place).chain(&locale).map(|word| word.to_str().unwrap()).collect();
-        supervisor.run(&command).await;
+        supervisor.run(&[&command, flags].concat()).await;
 
         let host = if authority.is_some() { "hostssl" } else { "host" };
         // Cleartext passwords, on loopback: SCRAM takes 4,096 hashes for each connection.
@@ -174,6 +179,18 @@ impl Cluster {
     /// Continues after [`Cluster::pause`].
     pub fn resume(&self) {
         self.job.as_ref().expect("it runs").resume();
+    }
+
+    /// Lets no file grow beyond so many bytes, for its running processes and for those that they start. A write that would
+    /// exceed it is cut as on a full disk. None ends it.
+    pub fn limit_files(&self, bytes: Option<usize>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        self.supervisor.limit_files(self.job.as_ref().expect("it runs"), &limit);
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) {
+        self.job.take().expect("it runs").ended().await;
     }
 
     /// Starts a standby, which has a copy of the data and receives every further commit.

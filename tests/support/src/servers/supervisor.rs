@@ -156,6 +156,22 @@ impl Supervisor {
         let code = self.start(command, &log).await.ended().await;
         assert_eq!(code, 0, "{command:?}: {}", std::fs::read_to_string(log).unwrap());
     }
+
+    /// Sets the soft limit of the size of files for a process and its children, as their user, who needs no rights for it.
+    pub(super) fn limit_files(&self, job: &Job, limit: &str) {
+        let set = |id: u32| {
+            let mut command = Command::new("prlimit");
+            // It complains of processes that have ended meanwhile.
+            command.args(["--pid", &id.to_string(), &format!("--fsize={limit}:")]).stderr(Stdio::null());
+            if let Some(user) = &self.user {
+                user.run(&mut command);
+            }
+            assert!(command.status().unwrap().success() || !is_running(id), "prlimit of process {id}");
+        };
+        // It first: children that it starts from then on have the limit.
+        set(job.id);
+        children(job.id).into_iter().for_each(set);
+    }
 }
 
 impl Drop for Supervisor {
