@@ -19,9 +19,6 @@ use test_support::storm::upstream::Upstream;
 
 /// Concurrent clients: more than the limits of streams.
 const CLIENTS: usize = 32;
-/// The same where servers share limits: a request that Redis answers too late, because everything else here has the
-/// processors, is refused and meets no fault.
-const FEWER_CLIENTS: usize = 12;
 /// Limit of concurrent streams per key.
 const OF_KEY: usize = 17;
 /// Limit of concurrent streams of all keys together.
@@ -49,6 +46,7 @@ impl Fixture {
         let steady = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
         let shaky = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
         let server = Server::start_on_disk(&file(&steady, &shaky)).await;
+        assert!(server.replicas() == 1 || server.shares_limits(), "the limits of several servers need Redis");
         Self { server, attempt_log, steady, shaky, next: 0 }
     }
 
@@ -56,8 +54,7 @@ impl Fixture {
     pub(crate) async fn storm(&mut self, seed: u64, count: usize) -> Vec<Case> {
         let ids = self.next..self.next + count;
         self.next += count;
-        let clients = if self.server.shares_limits() { FEWER_CLIENTS } else { CLIENTS };
-        traffic::run(self.server.address, &self.attempt_log, &mut self.shaky, ids, clients, Random::new(seed)).await
+        traffic::run(self.server.address, &self.attempt_log, &mut self.shaky, ids, CLIENTS, Random::new(seed)).await
     }
 
     /// Waits until nothing is in flight and every record is written. Returns the metrics, or the violations in them

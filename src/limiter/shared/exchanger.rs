@@ -28,7 +28,6 @@ const BATCH: usize = 256;
 const MAX_DUE: usize = 5_000;
 /// The same while what was used is reported after a loss of data.
 const MAX_RECOVERED: usize = 20_000;
-
 /// An answer that takes longer is an outage: requests stop waiting before their own time is over.
 const SLOW: Duration = Duration::from_millis(40);
 
@@ -112,6 +111,8 @@ impl ExchangeTask {
         first.append(&mut last);
         let owed = first.iter().map(|scope| scope.lease().owed()).sum();
         limits.0.metrics.in_use(first.len(), owed);
+        // Requests change it too: of two changes at once, the earlier one may have been reported last.
+        limits.report_mode();
         limits.put_back(first);
     }
 

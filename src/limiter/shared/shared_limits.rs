@@ -108,6 +108,17 @@ impl SharedLimits {
     /// Changes the mode: see [`CurrentMode::set`].
     pub(super) fn set_mode(&self, shared: bool, recovery: bool) {
         self.0.mode.set(shared, recovery);
+        self.report_mode();
+    }
+
+    /// Begins an outage, if limits are shared.
+    fn begin_outage(&self) {
+        self.0.mode.begin_outage();
+        self.report_mode();
+    }
+
+    /// Writes the mode to the metrics.
+    pub(super) fn report_mode(&self) {
         self.0.metrics.mode_is(self.mode().place(), self.outages());
     }
 
@@ -285,7 +296,7 @@ impl Missing {
         };
         let mut is_answered = is_queued || limits.enqueue(scope);
         if is_answered && timeout_at(deadline, answered).await.is_err() {
-            limits.0.mode.begin_outage();
+            limits.begin_outage();
             is_answered = false;
         }
         scope.lease().undemand(*tokens, round);

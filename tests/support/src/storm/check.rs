@@ -26,12 +26,9 @@ impl Case {
         self.attempts.last()
     }
 
-    /// Whether a limit of the server refused it, so that it was not admitted: it is used up, or what other servers use of
-    /// it was not known in time.
+    /// Whether a limit of the server refused it, so that it was not admitted.
     pub fn is_limited(&self) -> bool {
-        let refusals = [(429, "rate_limit_exceeded"), (503, "rate_limits_unavailable")];
-        let Ending::Failed(code) = &self.observed.ending else { return false };
-        refusals.iter().any(|(status, reason)| self.observed.status == Some(*status) && code == reason)
+        self.observed.status == Some(429) && self.observed.ending == Ending::Failed("rate_limit_exceeded".to_owned())
     }
 
     /// The chunks that a client must receive of a complete answer.
