@@ -188,11 +188,6 @@ impl Cluster {
         self.supervisor.limit_files(self.job.as_ref().expect("it runs"), &limit);
     }
 
-    /// Waits until it has ended by itself.
-    pub async fn ended(&mut self) {
-        self.job.take().expect("it runs").ended().await;
-    }
-
     /// Starts a standby, which has a copy of the data and receives every further commit.
     pub async fn standby(&self) -> Self {
         let (supervisor, programs) = (Supervisor::new("QUIT"), self.programs.clone());
