@@ -154,7 +154,7 @@ async fn a_key_of_another_process_works_at_its_first_use_and_a_revoked_one_not_f
 
 #[tokio::test]
 async fn repeated_failures_are_delayed_and_valid_keys_never_are() {
-    let server = Server::start(KEYS).await;
+    let server = Server::start_alone(KEYS).await;
     for _ in 0..20 {
         assert_eq!(server.ask(&models()).await.status, 401);
     }
@@ -187,7 +187,7 @@ async fn repeated_failures_are_delayed_and_valid_keys_never_are() {
 
 #[tokio::test]
 async fn the_queue_of_delayed_failures_is_bounded() {
-    let server = Server::start(KEYS).await;
+    let server = Server::start_alone(KEYS).await;
     let mut connections = Vec::new();
     for _ in 0..400 {
         connections.push(server.connect().await);

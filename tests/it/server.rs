@@ -48,6 +48,14 @@ impl Server {
         Self::start_with_files(yaml, &[]).await
     }
 
+    /// As [`Server::start`], one server also where the environment chooses several: its test is about something that each
+    /// server has for itself.
+    #[allow(dead_code, reason = "only the tests of the proxy need it")]
+    pub(crate) async fn start_alone(yaml: &str) -> Self {
+        let database = TestDatabase::create_in_memory().await;
+        Self::start_several(TempDir::new().unwrap(), yaml, (database, 1), &[]).await
+    }
+
     /// As [`Server::start`], with an empty file and these environment variables.
     pub(crate) async fn start_with_environment(variables: &[(&str, &str)]) -> Self {
         let database = TestDatabase::create_in_memory().await;
@@ -96,6 +104,17 @@ impl Server {
     }
 
     async fn start_in(folder: TempDir, yaml: &str, database: TestDatabase, variables: &[(&str, &str)]) -> Self {
+        // One that listens on addresses of its own stays alone.
+        let count = if yaml.starts_with("listen:") { 1 } else { database.replicas() };
+        Self::start_several(folder, yaml, (database, count), variables).await
+    }
+
+    async fn start_several(
+        folder: TempDir,
+        yaml: &str,
+        (database, count): (TestDatabase, usize),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let yaml = &format!("{yaml}{}", database.shared());
         std::fs::write(folder.path().join("petstream.yaml"), yaml).unwrap();
         // A file that says where to listen is obeyed.
@@ -104,8 +123,6 @@ impl Server {
         let environment: Environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let sources = Sources { flags, environment, folder: folder.path().to_owned() };
-        // One that listens on addresses of its own stays alone.
-        let count = if yaml.starts_with("listen:") { 1 } else { database.replicas() };
         let (clock, hand) = if database.shared().is_empty() {
             let (clock, hand) = Clock::fake();
             (clock, Some(hand))

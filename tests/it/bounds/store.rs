@@ -138,7 +138,7 @@ async fn a_page_has_at_most_100_pets_or_orders() {
 
 #[tokio::test]
 async fn the_last_100_completions_are_listed() {
-    let server = Server::start("auth: none\n").await;
+    let server = Server::start_alone("auth: none\n").await;
     let mut ids = Vec::new();
     for _ in 0..105 {
         let mut body = test_support::frames::request(&json!({}));
