@@ -47,6 +47,14 @@ async fn a_client_that_leaves_frees_its_upstream_connection_whatever_stands_behi
     }
 }
 
+/// The metric while another request is in flight beside that for the metrics.
+const BUSY: &str = "petstream_requests_in_flight 2";
+
+async fn in_flight(server: &Server) -> String {
+    let page = server.ask(&Request::new("GET", "/metrics")).await;
+    page.text().lines().find(|line| line.starts_with("petstream_requests_in_flight ")).unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_an_event_stream_frees_its_place_whatever_stands_behind_its_request() {
     let server = Server::start(&format!("auth: none\n{SILENT}")).await;
@@ -57,7 +65,9 @@ async fn a_client_that_leaves_an_event_stream_frees_its_place_whatever_stands_be
             client.send(&Request::new("GET", target)).await;
             client.send_raw(&bytes).await;
             if target.ends_with("wait=60") {
-                becomes(&503, place).await;
+                // Asked for before, the place could be taken from this client.
+                becomes(&BUSY.to_owned(), async || in_flight(&server).await).await;
+                assert_eq!(place().await, 503);
             } else {
                 client.answer().await.piece().await;
                 assert_eq!(place().await, 503);
@@ -75,11 +85,8 @@ async fn a_client_that_leaves_an_event_stream_frees_its_place_whatever_stands_be
 async fn a_client_that_leaves_within_its_body_is_no_longer_in_flight() {
     let upstream = Upstream::start([]).await;
     let server = Server::start(&format!("{}limits: {{body_read: 1h}}\n", one_model(&upstream, ""))).await;
-    let in_flight = async || {
-        let page = server.ask(&Request::new("GET", "/metrics")).await;
-        page.text().lines().find(|line| line.starts_with("petstream_requests_in_flight ")).unwrap().to_owned()
-    };
-    let (idle, busy) = ("petstream_requests_in_flight 1".to_owned(), "petstream_requests_in_flight 2".to_owned());
+    let in_flight = async || in_flight(&server).await;
+    let (idle, busy) = ("petstream_requests_in_flight 1".to_owned(), BUSY.to_owned());
     for body in [&b"content-length: 1000000\r\n\r\n{"[..], b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n"] {
         let mut client = server.connect().await;
         client.send_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n").await;

@@ -50,7 +50,6 @@ impl Server {
 
     /// As [`Server::start`], one server also where the environment chooses several: its test is about something that each
     /// server has for itself.
-    #[allow(dead_code, reason = "only the tests of the proxy need it")]
     pub(crate) async fn start_alone(yaml: &str) -> Self {
         let database = TestDatabase::create_in_memory().await;
         Self::start_several(TempDir::new().unwrap(), yaml, (database, 1), &[]).await
