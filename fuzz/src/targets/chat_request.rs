@@ -1,7 +1,7 @@
 //! Chat requests: the body that is forwarded is the client's, but for the model's name and for usage.
 
 use bytes::Bytes;
-use petstream::wire::request::{InferenceRequest, ForwardedBody, RequestRules, RequestedUsage, UnknownMembers};
+use petstream::wire::request::{ForwardedBody, InferenceRequest, RequestRules, RequestedUsage, UnknownMembers};
 
 use crate::reference::json::members;
 
