@@ -1,7 +1,7 @@
 //! Chunks of chat streams, one on each line of the input. The parser's result equals that of a slow reader on
 //! serde_json, both for a new parser and for one that has parsed other frames and so takes short cuts.
 
-use petstream::wire::chunk::{ChunkParser, DecodedChunk, Malformed, ParsedFrame, Usage, parse_completion};
+use petstream::wire::chunk::{ChoiceShape, ChunkParser, DecodedChunk, Malformed, ParsedFrame, Usage, parse_completion};
 use petstream::wire::envelope::read_error;
 use petstream::wire::quirks::is_generated_text;
 
@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
             let expected = expected(&frame);
             assert_eq!(ChunkParser::default().parse(&frame), expected, "a new parser");
             assert_eq!(parser.parse(&frame), expected, "a parser of other frames");
-            let completion = parse_completion(&frame).map(|completion| completion.frame);
+            let completion = parse_completion(&frame, ChoiceShape::Message).map(|completion| completion.frame);
             assert_eq!(completion, read(&frame, "message"), "parsed as a whole completion");
         }
     }
