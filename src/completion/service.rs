@@ -49,8 +49,7 @@ impl CompletionService {
         Self(Context::new(config, parts, Some(&self.0)))
     }
 
-    /// Admits one request; the future resolves to its response, or to an error if it fails before the first
-    /// byte.
+    /// Admits one request; the future resolves to its response, or to an error if it fails before the first byte.
     ///
     /// # Errors
     /// [`ApiError`] when there is no such model for the caller, or a limit of streams or tokens refuses it.

@@ -4,7 +4,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`request`] | a chat-completions request: parsed, checked, forwarded |
+//! | [`request`] | requests of chat completions, completions, embeddings: parsed, checked, forwarded |
 //! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions |
 //! | [`responses`] | OpenAI's responses: requests, answers, streams; to chat completions |
 //! | [`translation`] | what both translations share |

@@ -67,10 +67,8 @@ impl Postgres {
     /// [`StoreError`]
     pub(in crate::store) async fn probe(&self) -> Result<(), StoreError> {
         let asked = tokio::time::timeout(ACQUIRE_TIMEOUT * 2, async {
-            match self.reader.acquire().await {
-                Ok(mut connection) => refuse_standby(&mut connection).await,
-                Err(error) => Err(error),
-            }
+            let mut connection = self.reader.acquire().await?;
+            refuse_standby(&mut connection).await
         });
         let asked = asked.await.map_or(Err(StoreError::TimedOut), |asked| asked.map_err(StoreError::from));
         self.health.record(&asked);

@@ -2,9 +2,8 @@
 //! for clients. One pass checks that a frame is well-formed JSON in UTF-8 and picks up the few members that matter; no
 //! tree is built.
 //!
-//! Source: OpenAI's API reference, "The chat completion chunk object", "The chat completion object",
-//! "The completion object" and "The embedding object"; what providers
-//! do otherwise is listed in [`super::quirks`].
+//! Source: OpenAI's API reference, "The chat completion chunk object", "The chat completion object", "The
+//! completion object" and "The embedding object"; what providers do otherwise is listed in [`super::quirks`].
 
 mod choice_set;
 mod decoded_chunk;

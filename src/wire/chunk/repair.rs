@@ -174,8 +174,8 @@ fn remove_members(text: &str, removed: impl Fn(&Member<'_>) -> bool) -> String {
     kept
 }
 
-/// A chunk of this shape that finishes choice `index` with `length`. Its id, model, time and other members are those of `chunk`. None
-/// when `chunk` is no JSON object.
+/// A chunk of this shape that finishes choice `index` with `length`. Its id, model, time and other members are those of
+/// `chunk`. None when `chunk` is no JSON object.
 #[must_use]
 pub(crate) fn last_chunk(chunk: &[u8], shape: ChoiceShape, index: u64) -> Option<String> {
     let text = std::str::from_utf8(chunk).ok()?;

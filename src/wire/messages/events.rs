@@ -2,7 +2,7 @@
 
 use crate::wire::envelope::read_error;
 use crate::wire::scan::{Malformed, Scanner};
-use crate::wire::translation::{NativeEvent, TokenCounts};
+use crate::wire::translation::{NativeEvent, TokenCounts, usage_of};
 
 /// Classifies the events of one stream in order.
 ///
@@ -66,18 +66,6 @@ impl EventScanner {
         counts.read_messages(usage);
         NativeEvent::Usage(*counts)
     }
-}
-
-fn usage_of(message: &str) -> Option<&str> {
-    let mut usage = None;
-    let scanned = Scanner::new(message).object(|scanner, key| {
-        let value = scanner.value()?;
-        if key == "usage" {
-            usage = Some(value);
-        }
-        Ok(())
-    });
-    usage.filter(|_| scanned.is_ok())
 }
 
 /// A delta with text in it. Signatures and citations are not generated text.

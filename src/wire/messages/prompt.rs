@@ -1,12 +1,13 @@
 //! Checks the shape of the messages, and estimates the prompt's tokens.
 
-use crate::wire::request::{InvalidRequest, Media, Path, PromptSize, decode_string, each_element, pick, present};
-use crate::wire::translation::Body;
+use crate::wire::request::{
+    InvalidRequest, Media, NamedMembers, Path, PromptSize, decode_string, each_element, pick, present,
+};
 
 const NAME: &str = "messages";
 
 /// An estimate of the tokens of the system prompt, the messages (`list`), the tools and the answer's schema.
-pub(super) fn estimate(list: &str, members: &Body<'_>) -> Result<u64, InvalidRequest> {
+pub(super) fn estimate(list: &str, members: &NamedMembers<'_>) -> Result<u64, InvalidRequest> {
     let mut size = PromptSize::default();
     let count = each_element(NAME, "an array of objects", list, |at, message| {
         let path = Path::element(&NAME, at);

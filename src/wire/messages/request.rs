@@ -10,11 +10,10 @@ use super::to_chat::to_chat;
 use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::span;
 use crate::wire::request::{
-    ForwardedBody, InvalidRequest, MAX_LEVELS, RequestRules, UnknownMembers, check_model, check_stream, decimal,
-    decode_string, each_element, edited, integer, nested_model, object, pick,
+    ForwardedBody, InvalidRequest, NamedMembers, RequestRules, UnknownMembers, check_model, check_stream, decimal,
+    edited, integer, object, rename,
 };
-use crate::wire::scan::Scanner;
-use crate::wire::translation::Body;
+use crate::wire::translation::models_of_tools;
 
 /// The members that the API defines.
 const MEMBERS: &[&str] = &[
@@ -84,7 +83,7 @@ impl MessagesRequest {
     fn read(body: Bytes, rules: &RequestRules, generates: bool) -> Result<Self, InvalidRequest> {
         let body = without_mark(body);
         let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-        let members = Body::read(text, MEMBERS, rules)?;
+        let members = NamedMembers::read(text, MEMBERS, rules)?;
         let model = check_model(members.get("model"))?;
         if rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model) {
             if let Some(unknown) = &members.unknown {
@@ -104,7 +103,7 @@ impl MessagesRequest {
             model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
             max_tokens: max_tokens.and_then(|number| u64::try_from(number).ok()),
             other_models: match members.other_models.clone() {
-                None => other_models(&members)?,
+                None => models_of_tools(&members, |kind| kind.is_none_or(|kind| kind == "custom"))?,
                 some => some,
             },
             prompt_estimate,
@@ -124,9 +123,7 @@ impl MessagesRequest {
     /// it is given.
     #[must_use]
     pub fn forward(&self, model: Option<&str>) -> ForwardedBody<'_> {
-        let renamed = model
-            .filter(|model| *model != &*self.model)
-            .map(|model| (self.model_at.clone(), serde_json::Value::from(model).to_string()));
+        let renamed = rename(&self.model, &self.model_at, model);
         edited(&self.body, renamed.into_iter().collect())
     }
 
@@ -138,31 +135,12 @@ impl MessagesRequest {
     pub fn to_chat(&self) -> Result<String, InvalidRequest> {
         let text = simdutf8::basic::from_utf8(&self.body).map_err(|_| InvalidRequest::unreadable())?;
         let rules = RequestRules { json_depth: usize::MAX, unknown: UnknownMembers::Pass, local_model: None };
-        to_chat(&Body::read(text, MEMBERS, &rules)?)
+        to_chat(&NamedMembers::read(text, MEMBERS, &rules)?)
     }
 }
 
-/// The path of the first tool of the server's own that may use another model.
-fn other_models(members: &Body<'_>) -> Result<Option<Box<str>>, InvalidRequest> {
-    let Some(tools) = members.get("tools").filter(|tools| tools.starts_with('[')) else { return Ok(None) };
-    let mut found = None;
-    each_element("tools", "an array of objects", tools, |at, tool| {
-        if found.is_some() || !tool.starts_with('{') {
-            return Ok(());
-        }
-        let [kind] = pick(format_args!("tools[{at}]"), tool, &["type"])?;
-        // The schema of a client's tool may well have a property `model`.
-        if kind.and_then(decode_string).is_some_and(|kind| kind != "custom") {
-            found = nested_model(&mut Scanner::new(tool), &format!("tools[{at}]"), MAX_LEVELS)
-                .map_err(|_| InvalidRequest::unreadable())?;
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
 /// Enforces the API's ranges.
-fn check_ranges(members: &Body<'_>) -> Result<(), InvalidRequest> {
+fn check_ranges(members: &NamedMembers<'_>) -> Result<(), InvalidRequest> {
     for name in ["temperature", "top_p"] {
         members.get(name).map_or(Ok(()), |value| decimal(name, value, 0, 1))?;
     }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::wire::translation::accumulate::{self, Answer};
-use crate::wire::translation::stream_fixtures::{ChatEvent, NAMES, chat_events, fixture};
+use crate::wire::translation::stream_fixtures::{ChatEvent, assert_goldens};
 use crate::wire::translation::{TokenCounts, TranslationError};
 
 const COUNTED: TokenCounts = TokenCounts { input: 2, cached: 0, cache_written: 0, output: 1, reasoning: 0 };
@@ -48,13 +48,7 @@ fn call(index: &str, id: &str, name: &str, arguments: &str) -> String {
 
 #[test]
 fn chat_streams_become_the_golden_streams() {
-    for name in NAMES {
-        let chat = fixture(&format!("{name}.chat"));
-        for size in [1, 7, chat.len()] {
-            let out = translated(chat_events(chat.as_bytes().chunks(size))).unwrap();
-            assert_eq!(String::from_utf8_lossy(&out), fixture(&format!("{name}.messages")), "{name}");
-        }
-    }
+    assert_goldens("messages", |events| translated(events).unwrap());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use super::chat_messages::{push_messages, push_system};
 use crate::wire::request::{
-    InvalidRequest, Path, boolean, decode_string, each_element, integer, object, pick, present, string,
+    InvalidRequest, NamedMembers, Path, boolean, decode_string, each_element, integer, object, pick, present, string,
 };
-use crate::wire::translation::{Array, Body, Object, refuse_others, refuse_others_of};
+use crate::wire::translation::{Array, Object, refuse_others, refuse_untranslatable};
 
 /// The members that are translated, or left out without a change of what is asked.
 const SUPPORTED: &[&str] = &[
@@ -28,8 +28,8 @@ const SUPPORTED: &[&str] = &[
 ];
 
 /// The body of the chat request.
-pub(super) fn to_chat(members: &Body<'_>) -> Result<String, InvalidRequest> {
-    members.refuse_untranslatable(SUPPORTED)?;
+pub(super) fn to_chat(members: &NamedMembers<'_>) -> Result<String, InvalidRequest> {
+    refuse_untranslatable(members, SUPPORTED)?;
     context_management(members.get("context_management"))?;
     let mut messages = Array::default();
     push_system(&mut messages, "system", members.get("system"))?;
@@ -61,7 +61,7 @@ pub(super) fn to_chat(members: &Body<'_>) -> Result<String, InvalidRequest> {
     if let Some(metadata) = members.get("metadata") {
         let path = Path::member(&"metadata", "user_id");
         let [user] = pick("metadata", metadata, &["user_id"])?;
-        refuse_others_of("metadata", metadata, &["user_id"])?;
+        refuse_others("metadata", metadata, &["user_id"])?;
         if let Some(user) = present(user) {
             string(path, user)?;
             chat.raw("user", user);
@@ -81,7 +81,7 @@ pub(super) fn to_chat(members: &Body<'_>) -> Result<String, InvalidRequest> {
 /// Thinking is never sent to a chat upstream that did not generate it, so edits that remove it have no effect.
 fn context_management(value: Option<&str>) -> Result<(), InvalidRequest> {
     let Some(value) = value else { return Ok(()) };
-    refuse_others_of("context_management", value, &["edits"])?;
+    refuse_others("context_management", value, &["edits"])?;
     let [edits] = pick("context_management", value, &["edits"])?;
     let Some(edits) = present(edits) else { return Ok(()) };
     each_element("context_management.edits", "an array of objects", edits, |at, edit| {
@@ -130,7 +130,7 @@ fn push_tool_choice(chat: &mut Object, choice: &str) -> Result<(), InvalidReques
     const NAME: &str = "tool_choice";
     let names = ["type", "name", "disable_parallel_tool_use"];
     let [kind, name, sequential] = pick(NAME, choice, &names)?;
-    refuse_others_of(NAME, choice, &names)?;
+    refuse_others(NAME, choice, &names)?;
     let kind = present(kind).ok_or_else(|| InvalidRequest::missing("tool_choice.type"))?;
     match &*string("tool_choice.type", kind)? {
         "auto" => chat.text(NAME, "auto"),
@@ -153,11 +153,11 @@ fn push_tool_choice(chat: &mut Object, choice: &str) -> Result<(), InvalidReques
 }
 
 /// The schema of the answer, and the effort. `output_format` is the format's older place.
-fn push_output_config(chat: &mut Object, members: &Body<'_>) -> Result<(), InvalidRequest> {
+fn push_output_config(chat: &mut Object, members: &NamedMembers<'_>) -> Result<(), InvalidRequest> {
     let mut format = members.get("output_format").map(|format| ("output_format", format));
     if let Some(config) = members.get("output_config") {
         let [effort, newer] = pick("output_config", config, &["effort", "format"])?;
-        refuse_others_of("output_config", config, &["effort", "format"])?;
+        refuse_others("output_config", config, &["effort", "format"])?;
         if let Some(effort) = present(effort) {
             string("output_config.effort", effort)?;
             chat.raw("reasoning_effort", effort);
@@ -166,7 +166,7 @@ fn push_output_config(chat: &mut Object, members: &Body<'_>) -> Result<(), Inval
     }
     let Some((path, format)) = format else { return Ok(()) };
     let [kind, schema] = pick(path, format, &["type", "schema"])?;
-    refuse_others_of(path, format, &["type", "schema"])?;
+    refuse_others(path, format, &["type", "schema"])?;
     if kind.and_then(decode_string).as_deref() != Some("json_schema") {
         return Err(InvalidRequest::untranslatable(format_args!("{path}.type")));
     }

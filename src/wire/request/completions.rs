@@ -15,7 +15,7 @@ use crate::wire::members::span;
 use crate::wire::operation::Operation;
 
 /// The members that OpenAI's API defines.
-const MEMBERS: [&str; 18] = [
+const MEMBERS: &[&str] = &[
     "model",
     "prompt",
     "best_of",
@@ -43,7 +43,7 @@ const MAX_CHOICES: i64 = 128;
 pub(super) fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, InvalidRequest> {
     let body = without_mark(body);
     let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-    let members = NamedMembers::read(text, &MEMBERS, rules).map_err(|error| error.of(&body, rules))?;
+    let members = NamedMembers::read(text, MEMBERS, rules)?;
     let model = check::model(members.get("model"))?;
     let checks = if rules.unknown == UnknownMembers::Refuse { Checks::OpenAi } else { Checks::Routing };
     let stream = check::stream(members.get("stream"))?;

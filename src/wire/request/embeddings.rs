@@ -14,13 +14,13 @@ use crate::wire::members::span;
 use crate::wire::operation::Operation;
 
 /// The members that OpenAI's API defines, and `stream`, which is refused.
-const MEMBERS: [&str; 6] = ["model", "input", "dimensions", "encoding_format", "user", "stream"];
+const MEMBERS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user", "stream"];
 
 /// Parses and checks a body; a UTF-8 byte-order mark before it is removed.
 pub(super) fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, InvalidRequest> {
     let body = without_mark(body);
     let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-    let members = NamedMembers::read(text, &MEMBERS, rules).map_err(|error| error.of(&body, rules))?;
+    let members = NamedMembers::read(text, MEMBERS, rules)?;
     let model = check::model(members.get("model"))?;
     if check::stream(members.get("stream"))? {
         return Err(InvalidRequest::conflict("stream", "Embeddings are not streamed."));

@@ -96,6 +96,16 @@ impl UsageEdit {
     }
 }
 
+/// The edit that replaces the requested model, whose JSON is at `at`, by `model`; none where it is the same.
+pub(in crate::wire) fn rename(
+    requested: &str,
+    at: &Range<usize>,
+    model: Option<&str>,
+) -> Option<(Range<usize>, String)> {
+    let model = model.filter(|model| *model != requested)?;
+    Some((at.clone(), serde_json::Value::from(model).to_string()))
+}
+
 /// `body`, which is UTF-8, with each range replaced. Ranges do not overlap.
 pub(in crate::wire) fn edited(body: &Bytes, mut edits: Vec<(Range<usize>, String)>) -> ForwardedBody<'_> {
     if edits.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::forwarded_body::{ForwardedBody, RequestedUsage, UsageEdit, edited};
+use super::forwarded_body::{ForwardedBody, RequestedUsage, UsageEdit, edited, rename};
 use super::invalid_request::InvalidRequest;
 use super::known_members::KnownMembers;
 use super::rules::{RequestRules, UnknownMembers};
@@ -73,9 +73,7 @@ impl InferenceRequest {
     /// with `usage` requested on a stream whose client did not request it.
     #[must_use]
     pub fn forward(&self, model: Option<&str>, usage: RequestedUsage) -> ForwardedBody<'_> {
-        let renamed = model
-            .filter(|model| *model != &*self.model)
-            .map(|model| (self.model_at.clone(), serde_json::Value::from(model).to_string()));
+        let renamed = rename(&self.model, &self.model_at, model);
         let asks_for_usage = self.stream && !self.include_usage && usage != RequestedUsage::None;
         let asking = asks_for_usage.then(|| self.usage_edit.apply(usage));
         edited(&self.body, [renamed, asking].into_iter().flatten().collect())

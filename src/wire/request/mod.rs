@@ -35,13 +35,13 @@ pub(crate) use values::{decode_string, each_element, is_empty, pick};
 
 // Parts that the requests of other APIs share.
 pub(super) use check::{model as check_model, stream as check_stream};
-pub(super) use forwarded_body::edited;
+pub(super) use forwarded_body::{edited, rename};
 pub(super) use invalid_request::quoted;
 pub(super) use known_members::{MAX_LEVELS, nested_model};
-pub(super) use param::{folded, holds_parameters, names_models};
+pub(super) use named_members::NamedMembers;
 pub(super) use path::Path;
 pub(super) use prompt_size::{Media, PromptSize};
-pub(super) use values::{boolean, decimal, each_member, integer, object, present, stop, string};
+pub(super) use values::{boolean, decimal, each_member, integer, object, present, string};
 
 #[cfg(test)]
 mod tests;

@@ -1,29 +1,33 @@
-//! The members of a request of an operation beside chat: those that are named, as slices of the body.
+//! The members of a body of any API but chat completions: those that are named, as slices of the body.
 
-use super::invalid_request::InvalidRequest;
+use super::invalid_request::{InvalidRequest, quoted};
 use super::known_members::{ReadError, other_model};
 use super::param::folded;
 use super::rules::{RequestRules, UnknownMembers};
 use super::values::present;
 use crate::wire::scan::{Malformed, Scanner};
 
-/// The members of a request under the names that OpenAI's API defines for its operation.
-pub(super) struct NamedMembers<'a, const N: usize> {
-    names: &'static [&'static str; N],
-    values: [Option<&'a str>; N],
+/// The members of a body under the names that its API defines; of others only names are kept.
+#[derive(Debug)]
+pub(in crate::wire) struct NamedMembers<'a> {
+    names: &'static [&'static str],
+    /// One for each name.
+    values: Vec<Option<&'a str>>,
+    /// The first member that the API does not define and that is not null.
+    pub(in crate::wire) unknown: Option<Box<str>>,
     /// The path of the first member that may name other models than `model`.
-    pub(super) other_models: Option<Box<str>>,
+    pub(in crate::wire) other_models: Option<Box<str>>,
 }
 
-impl<'a, const N: usize> NamedMembers<'a, N> {
+impl<'a> NamedMembers<'a> {
     /// Reads a body. A named member that is repeated is invalid, and so is one under a name that some servers take for
     /// it.
-    pub(super) fn read(
+    pub(in crate::wire) fn read(
         text: &'a str,
-        names: &'static [&'static str; N],
+        names: &'static [&'static str],
         rules: &RequestRules,
-    ) -> Result<Self, ReadError> {
-        let mut members = Self { names, values: [None; N], other_models: None };
+    ) -> Result<Self, InvalidRequest> {
+        let mut members = Self { names, values: vec![None; names.len()], unknown: None, other_models: None };
         let mut invalid = None;
         // The body's own object is one level.
         let mut scanner = Scanner::new(text).with_max_depth(rules.json_depth.saturating_sub(1));
@@ -33,7 +37,7 @@ impl<'a, const N: usize> NamedMembers<'a, N> {
         });
         match scanned.and_then(|()| scanner.end()) {
             Ok(()) => Ok(members),
-            Err(Malformed) => Err(invalid.map_or(ReadError::Malformed, ReadError::Invalid)),
+            Err(Malformed) => Err(invalid.unwrap_or_else(|| ReadError::Malformed.of(text.as_bytes(), rules))),
         }
     }
 
@@ -56,19 +60,30 @@ impl<'a, const N: usize> NamedMembers<'a, N> {
         if unknown == UnknownMembers::Refuse {
             return Err(ReadError::Invalid(InvalidRequest::unknown(key)));
         }
+        if value != "null" {
+            self.unknown.get_or_insert_with(|| quoted(key).into());
+        }
         if self.other_models.is_none() {
             self.other_models = other_model(name, value)?;
         }
         Ok(())
     }
 
-    /// The JSON of a member; none where it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    /// The JSON of a member, without white space around it. None where it is absent or null.
+    pub(in crate::wire) fn get(&self, name: &str) -> Option<&'a str> {
         present(self.raw(name))
     }
 
     /// As [`NamedMembers::get`], but `null` is returned.
-    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
-        self.position(name).and_then(|at| self.values[at])
+    pub(in crate::wire) fn raw(&self, name: &str) -> Option<&'a str> {
+        let at = self.position(name);
+        debug_assert!(at.is_some(), "'{name}' is not among the names that were read");
+        self.values[at?]
+    }
+
+    /// The first member that is set and is not `supported`.
+    pub(in crate::wire) fn beyond(&self, supported: &[&str]) -> Option<&str> {
+        let set = self.names.iter().filter(|name| self.get(name).is_some());
+        set.copied().find(|name| !supported.contains(name)).or(self.unknown.as_deref())
     }
 }

@@ -78,7 +78,7 @@ const MAX_NAME: usize = 32;
 /// The name that a case-insensitive reader takes `key` for, or one that takes NUL for the end of a string. Go's
 /// `encoding/json` folds ASCII, `ſ` (U+017F) to `s` and the Kelvin sign (U+212A) to `k`. None where nothing is folded,
 /// and for keys longer than [`MAX_NAME`].
-pub(in crate::wire) fn folded(key: &str) -> Option<String> {
+pub(super) fn folded(key: &str) -> Option<String> {
     if key.bytes().all(|byte| matches!(byte, 1..=b'@' | b'['..=b'\x7f')) {
         return None;
     }
@@ -98,7 +98,7 @@ pub(in crate::wire) fn folded(key: &str) -> Option<String> {
 
 /// Whether a top-level member selects models or their providers beside `model`: with OpenRouter, LiteLLM, the AI
 /// gateways of Vercel and Portkey, LM Studio, or servers of adapters.
-pub(in crate::wire) fn names_models(key: &str) -> bool {
+pub(super) fn names_models(key: &str) -> bool {
     matches!(
         key,
         "adapter"
@@ -128,7 +128,7 @@ pub(in crate::wire) fn names_models(key: &str) -> bool {
 }
 
 /// Whether servers read `model` and the members of [`names_models`] within this member, too.
-pub(in crate::wire) fn holds_parameters(key: &str) -> bool {
+pub(super) fn holds_parameters(key: &str) -> bool {
     matches!(
         key,
         "extra_body"

@@ -7,7 +7,7 @@ use super::head::{error_members, failure_code};
 use crate::wire::envelope::read_error;
 use crate::wire::members::{apply_edits, members, span};
 use crate::wire::scan::{Malformed, Scanner};
-use crate::wire::translation::{NativeEvent, Object, TokenCounts, quoted_json};
+use crate::wire::translation::{NativeEvent, Object, TokenCounts, quoted_json, usage_of};
 
 /// The longest response object of `response.created` that is kept for an event of failure, bytes.
 const MAX_KEPT: usize = 64 * 1024;
@@ -81,7 +81,9 @@ impl EventScanner {
                 self.response = found.response.filter(|json| json.len() <= MAX_KEPT).map(str::to_owned);
                 NativeEvent::Other
             }
-            "response.completed" | "response.incomplete" => NativeEvent::Done(found.response.and_then(usage_of)),
+            "response.completed" | "response.incomplete" => {
+                NativeEvent::Done(found.response.and_then(usage_of).and_then(TokenCounts::read))
+            }
             "response.failed" => NativeEvent::Failed(read(found.response.unwrap_or(data))),
             "error" => NativeEvent::Failed(read(data)),
             _ => NativeEvent::Other,
@@ -105,18 +107,6 @@ impl EventScanner {
 /// The error of an event: in its `error`, or the event itself.
 fn read(json: &str) -> Option<crate::wire::envelope::ErrorBody> {
     serde_json::from_str(json).ok().as_ref().and_then(read_error)
-}
-
-fn usage_of(response: &str) -> Option<TokenCounts> {
-    let mut usage = None;
-    let scanned = Scanner::new(response).object(|scanner, key| {
-        let value = scanner.value()?;
-        if key == "usage" {
-            usage = TokenCounts::read(value);
-        }
-        Ok(())
-    });
-    usage.filter(|_| scanned.is_ok())
 }
 
 /// The object with other values of members that it has.

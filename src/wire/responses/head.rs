@@ -1,8 +1,8 @@
 //! The response object.
 
 use super::tools::returned_tools;
-use crate::wire::request::{InvalidRequest, pick, present};
-use crate::wire::translation::{Body, Object, TokenCounts, quoted_json};
+use crate::wire::request::{InvalidRequest, NamedMembers, pick, present};
+use crate::wire::translation::{Object, TokenCounts, quoted_json};
 
 /// The members of a response that are known before it is generated.
 #[derive(Clone, Debug)]
@@ -38,7 +38,12 @@ impl State<'_> {
 
 impl ResponseHead {
     /// `key` is what ids are made of, `created` a Unix time in seconds.
-    pub(super) fn new(members: &Body<'_>, key: &str, model: &str, created: i64) -> Result<Self, InvalidRequest> {
+    pub(super) fn new(
+        members: &NamedMembers<'_>,
+        key: &str,
+        model: &str,
+        created: i64,
+    ) -> Result<Self, InvalidRequest> {
         let or_null = |name| members.get(name).unwrap_or("null");
         let mut before = Object::new();
         before.text("id", &format!("resp_{key}")).raw("object", "\"response\"");

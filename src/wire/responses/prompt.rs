@@ -1,12 +1,11 @@
 //! Checks the shape of the input, and estimates the prompt's tokens.
 
-use crate::wire::request::{InvalidRequest, Media, Path, PromptSize, decode_string, each_element, pick};
-use crate::wire::translation::Body;
+use crate::wire::request::{InvalidRequest, Media, NamedMembers, Path, PromptSize, decode_string, each_element, pick};
 
 const TYPE: &str = "one of a string or array of objects";
 
 /// An estimate of the tokens of the instructions, the input, the tools and the answer's schema.
-pub(super) fn estimate(members: &Body<'_>) -> Result<u64, InvalidRequest> {
+pub(super) fn estimate(members: &NamedMembers<'_>) -> Result<u64, InvalidRequest> {
     let mut size = PromptSize::default();
     let others = ["conversation", "previous_response_id", "prompt"];
     match members.get("input") {

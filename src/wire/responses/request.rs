@@ -11,11 +11,10 @@ use super::to_chat::to_chat;
 use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::span;
 use crate::wire::request::{
-    ForwardedBody, InvalidRequest, MAX_LEVELS, RequestRules, UnknownMembers, boolean, check_model, check_stream,
-    decimal, decode_string, each_element, edited, integer, nested_model, object, pick, string,
+    ForwardedBody, InvalidRequest, NamedMembers, RequestRules, UnknownMembers, boolean, check_model, check_stream,
+    decimal, edited, integer, object, rename, string,
 };
-use crate::wire::scan::Scanner;
-use crate::wire::translation::Body;
+use crate::wire::translation::models_of_tools;
 
 /// The members that the API defines.
 pub(super) const MEMBERS: &[&str] = &[
@@ -86,7 +85,7 @@ impl ResponsesRequest {
     pub fn parse(body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
         let body = without_mark(body);
         let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-        let members = Body::read(text, MEMBERS, rules)?;
+        let members = NamedMembers::read(text, MEMBERS, rules)?;
         let model = check_model(members.get("model"))?;
         if rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model) {
             if let Some(unknown) = &members.unknown {
@@ -108,7 +107,7 @@ impl ResponsesRequest {
             previous_response_id: previous.map(Into::into),
             prompt_estimate: prompt::estimate(&members)?,
             other_models: match members.other_models.clone() {
-                None => other_models(&members)?,
+                None => models_of_tools(&members, |kind| matches!(kind, Some("function" | "custom")))?,
                 some => some,
             },
             model,
@@ -126,9 +125,7 @@ impl ResponsesRequest {
     /// it is given.
     #[must_use]
     pub fn forward(&self, model: Option<&str>) -> ForwardedBody<'_> {
-        let renamed = model
-            .filter(|model| *model != &*self.model)
-            .map(|model| (self.model_at.clone(), serde_json::Value::from(model).to_string()));
+        let renamed = rename(&self.model, &self.model_at, model);
         edited(&self.body, renamed.into_iter().collect())
     }
 
@@ -151,34 +148,15 @@ impl ResponsesRequest {
         ResponseHead::new(&self.members()?, &id, model, created)
     }
 
-    pub(super) fn members(&self) -> Result<Body<'_>, InvalidRequest> {
+    pub(super) fn members(&self) -> Result<NamedMembers<'_>, InvalidRequest> {
         let text = simdutf8::basic::from_utf8(&self.body).map_err(|_| InvalidRequest::unreadable())?;
         let rules = RequestRules { json_depth: usize::MAX, unknown: UnknownMembers::Pass, local_model: None };
-        Body::read(text, MEMBERS, &rules)
+        NamedMembers::read(text, MEMBERS, &rules)
     }
 }
 
-/// The path of the first tool of the server's own that may use another model.
-fn other_models(members: &Body<'_>) -> Result<Option<Box<str>>, InvalidRequest> {
-    let Some(tools) = members.get("tools").filter(|tools| tools.starts_with('[')) else { return Ok(None) };
-    let mut found = None;
-    each_element("tools", "an array of objects", tools, |at, tool| {
-        if found.is_some() || !tool.starts_with('{') {
-            return Ok(());
-        }
-        let [kind] = pick(format_args!("tools[{at}]"), tool, &["type"])?;
-        // The schema of a client's function may well have a property `model`.
-        if kind.and_then(decode_string).is_none_or(|kind| !matches!(&*kind, "function" | "custom")) {
-            found = nested_model(&mut Scanner::new(tool), &format!("tools[{at}]"), MAX_LEVELS)
-                .map_err(|_| InvalidRequest::unreadable())?;
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
 /// Enforces the API's types and ranges.
-fn check_types(members: &Body<'_>) -> Result<(), InvalidRequest> {
+fn check_types(members: &NamedMembers<'_>) -> Result<(), InvalidRequest> {
     let all = |names: &[&'static str], check: &dyn Fn(&str, &str) -> Result<(), InvalidRequest>| {
         names.iter().try_for_each(|name| members.get(name).map_or(Ok(()), |value| check(name, value)))
     };

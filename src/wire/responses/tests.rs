@@ -7,13 +7,10 @@ use bytes::BytesMut;
 use serde_json::Value;
 
 use super::*;
-use crate::wire::request::{RequestRules, UnknownMembers};
 use crate::wire::translation::TranslationError;
 use crate::wire::translation::accumulate;
-use crate::wire::translation::stream_fixtures::{ChatEvent, NAMES, chat_events, fixture};
-
-const RULES: RequestRules =
-    RequestRules { json_depth: 32, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
+use crate::wire::translation::request_fixtures::RULES;
+use crate::wire::translation::stream_fixtures::{ChatEvent, assert_goldens};
 
 /// The head of the answer to a small request, with fixed ids.
 fn head() -> ResponseHead {
@@ -54,13 +51,7 @@ fn delta(delta: &str) -> String {
 
 #[test]
 fn chat_streams_become_the_golden_streams() {
-    for name in NAMES {
-        let chat = fixture(&format!("{name}.chat"));
-        for size in [1, 7, chat.len()] {
-            let out = translated(chat_events(chat.as_bytes().chunks(size))).unwrap();
-            assert_eq!(String::from_utf8_lossy(&out), fixture(&format!("{name}.responses")), "{name}");
-        }
-    }
+    assert_goldens("responses", |events| translated(events).unwrap());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use super::chat_messages::push_input;
 use super::tools::{push_tool_choice, translate_tools};
 use crate::wire::request::{
-    InvalidRequest, Path, boolean, decode_string, each_element, integer, object, pick, present, string,
+    InvalidRequest, NamedMembers, Path, boolean, decode_string, each_element, integer, object, pick, present, string,
 };
-use crate::wire::translation::{Array, Body, Object, refuse_others_of};
+use crate::wire::translation::{Array, Object, refuse_others, refuse_untranslatable};
 
 /// The members that are translated, or left out without a change of what is asked.
 const SUPPORTED: &[&str] = &[
@@ -37,8 +37,8 @@ const SUPPORTED: &[&str] = &[
 ];
 
 /// The body of the chat request.
-pub(super) fn to_chat(members: &Body<'_>) -> Result<String, InvalidRequest> {
-    members.refuse_untranslatable(SUPPORTED)?;
+pub(super) fn to_chat(members: &NamedMembers<'_>) -> Result<String, InvalidRequest> {
+    refuse_untranslatable(members, SUPPORTED)?;
     refuse_values(members)?;
     let mut messages = Array::default();
     if let Some(instructions) = members.get("instructions") {
@@ -82,7 +82,7 @@ pub(super) fn to_chat(members: &Body<'_>) -> Result<String, InvalidRequest> {
 }
 
 /// Fails for members of which only some values can be translated.
-fn refuse_values(members: &Body<'_>) -> Result<(), InvalidRequest> {
+fn refuse_values(members: &NamedMembers<'_>) -> Result<(), InvalidRequest> {
     let refuse = |name: &str| Err(InvalidRequest::untranslatable(name));
     if members.get("background").map_or(Ok(false), |value| boolean("background", value))? {
         return refuse("background");
@@ -113,7 +113,7 @@ fn refuse_values(members: &Body<'_>) -> Result<(), InvalidRequest> {
 fn push_text(chat: &mut Object, text: Option<&str>) -> Result<(), InvalidRequest> {
     let Some(text) = text else { return Ok(()) };
     let [format, verbosity] = pick("text", text, &["format", "verbosity"])?;
-    refuse_others_of("text", text, &["format", "verbosity"])?;
+    refuse_others("text", text, &["format", "verbosity"])?;
     if let Some(verbosity) = present(verbosity) {
         string("text.verbosity", verbosity)?;
         chat.raw("verbosity", verbosity);
@@ -121,7 +121,7 @@ fn push_text(chat: &mut Object, text: Option<&str>) -> Result<(), InvalidRequest
     let Some(format) = present(format) else { return Ok(()) };
     let names = ["type", "name", "description", "schema", "strict"];
     let [kind, name, description, schema, strict] = pick("text.format", format, &names)?;
-    refuse_others_of("text.format", format, &names)?;
+    refuse_others("text.format", format, &names)?;
     let kind = present(kind).ok_or_else(|| InvalidRequest::missing("text.format.type"))?;
     let translated = match &*string("text.format.type", kind)? {
         "text" => return Ok(()),
@@ -148,7 +148,7 @@ fn push_text(chat: &mut Object, text: Option<&str>) -> Result<(), InvalidRequest
 fn push_reasoning(chat: &mut Object, reasoning: Option<&str>) -> Result<(), InvalidRequest> {
     let Some(reasoning) = reasoning else { return Ok(()) };
     let [effort, context] = pick("reasoning", reasoning, &["effort", "context"])?;
-    refuse_others_of("reasoning", reasoning, &["effort", "summary", "generate_summary", "context"])?;
+    refuse_others("reasoning", reasoning, &["effort", "summary", "generate_summary", "context"])?;
     if context.and_then(decode_string).is_some_and(|context| context != "auto") {
         return Err(InvalidRequest::untranslatable("reasoning.context"));
     }

@@ -1,7 +1,7 @@
 //! Translates tools and the choice of them, and gives them the form in which an answer returns them.
 
 use crate::wire::request::{InvalidRequest, Path, each_element, object, pick, present, string};
-use crate::wire::translation::{Array, Object, refuse_others, refuse_others_of};
+use crate::wire::translation::{Array, Object, refuse_others};
 
 const MEMBERS: [&str; 5] = ["type", "name", "description", "parameters", "strict"];
 
@@ -77,7 +77,7 @@ pub(super) fn push_tool_choice(chat: &mut Object, choice: &str, has_tools: bool)
         return Ok(());
     }
     let [kind, name, mode, tools] = pick(NAME, choice, &["type", "name", "mode", "tools"])?;
-    refuse_others_of(NAME, choice, &["type", "name", "mode", "tools"])?;
+    refuse_others(NAME, choice, &["type", "name", "mode", "tools"])?;
     let kind = present(kind).ok_or_else(|| InvalidRequest::missing("tool_choice.type"))?;
     match &*string("tool_choice.type", kind)? {
         "function" => {

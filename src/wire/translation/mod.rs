@@ -5,13 +5,14 @@
 //! copied into the client's JSON without being decoded.
 
 mod arguments;
-mod body;
 mod calls;
 mod chat_answer;
 mod error;
 mod frame;
 mod json;
 mod native;
+mod tools;
+mod untranslatable;
 mod usage;
 
 pub use chat_answer::{ChatDelta, FinishReason, ReasoningMember, ToolCallDelta, read_chunk, read_completion};
@@ -20,14 +21,18 @@ pub use native::NativeEvent;
 pub use usage::TokenCounts;
 
 pub(super) use arguments::ArgumentsEnd;
-pub(super) use body::{Body, refuse_others, refuse_others_of};
 pub(super) use calls::CallNumbers;
 pub(super) use frame::push_event;
 pub(super) use json::{Array, EMPTY, JoinedText, Object, inside, quoted_json};
+pub(super) use tools::models_of_tools;
+pub(super) use untranslatable::{refuse_others, refuse_untranslatable};
+pub(super) use usage::usage_of;
 
 #[cfg(test)]
 pub(super) mod accumulate;
 #[cfg(test)]
 pub(super) mod chat_streams;
+#[cfg(test)]
+pub(super) mod request_fixtures;
 #[cfg(test)]
 pub(super) mod stream_fixtures;

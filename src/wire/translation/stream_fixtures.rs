@@ -1,6 +1,6 @@
 //! Reads the chat streams of `fixtures/translation` for tests of the codecs.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::wire::envelope::ErrorBody;
 use crate::wire::sse::Decoder;
@@ -14,7 +14,7 @@ pub(in crate::wire) enum ChatEvent {
 }
 
 /// The names of the streams.
-pub(in crate::wire) const NAMES: [&str; 10] = [
+const NAMES: [&str; 10] = [
     "text",
     "reasoning",
     "tools",
@@ -28,9 +28,20 @@ pub(in crate::wire) const NAMES: [&str; 10] = [
 ];
 
 /// The contents of a file beside the streams.
-pub(in crate::wire) fn fixture(name: &str) -> String {
+fn fixture(name: &str) -> String {
     let path = format!("{}/fixtures/translation/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Compares what each chat stream becomes, in whatever pieces it arrives, with the golden stream of this `api`.
+pub(in crate::wire) fn assert_goldens(api: &str, translated: impl Fn(Vec<ChatEvent>) -> BytesMut) {
+    for name in NAMES {
+        let chat = fixture(&format!("{name}.chat"));
+        for size in [1, 7, chat.len()] {
+            let out = translated(chat_events(chat.as_bytes().chunks(size)));
+            assert_eq!(String::from_utf8_lossy(&out), fixture(&format!("{name}.{api}")), "{name}");
+        }
+    }
 }
 
 /// The events of a chat stream that arrives in pieces.

@@ -78,6 +78,19 @@ fn set(count: &mut u64, value: &str) -> bool {
     value.parse().map(|number| *count = number).is_ok()
 }
 
+/// The JSON of the `usage` of a message or a response; the last one where it is repeated.
+pub(in crate::wire) fn usage_of(answer: &str) -> Option<&str> {
+    let mut usage = None;
+    let scanned = Scanner::new(answer).object(|scanner, key| {
+        let value = scanner.value()?;
+        if key == "usage" {
+            usage = Some(value);
+        }
+        Ok(())
+    });
+    usage.filter(|_| scanned.is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,5 @@
--- The operation that a request asked for: chat, completions, embeddings. Versions that know nothing of it serve chat alone, and
--- may run beside this one.
+-- The operation that a request asked for: chat, completions, embeddings. Earlier versions, which may run beside this one,
+-- serve chat alone.
 ALTER TABLE usage_series ADD COLUMN operation TEXT NOT NULL DEFAULT 'chat';
 
 DROP VIEW usage_records;

@@ -1,15 +1,13 @@
-//! Any chat stream, split anywhere, says the same as a stream of messages. Any body that is translated is a valid request for chat.
+//! Any chat stream, split anywhere, says the same as a stream of messages. Any body that is
+//! translated is a valid request for chat.
 
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
 
-use super::requests::RULES;
 use super::{COUNTED, translated};
 use crate::wire::messages::MessagesRequest;
-use crate::wire::operation::Operation;
-use crate::wire::request::{InferenceRequest, RequestRules};
 use crate::wire::translation::accumulate::{self, Answer};
 use crate::wire::translation::chat_streams::chat_stream;
+use crate::wire::translation::request_fixtures::{RULES, assert_chat_request, changed};
 use crate::wire::translation::stream_fixtures::{ChatEvent, chat_events};
 
 proptest! {
@@ -40,18 +38,6 @@ const BODY: &str = concat!(
     r#"ool_choice":{"type":"auto"},"metadata":{"user_id":"u"}}"#,
 );
 
-/// Changes of a body that may make it invalid, or mean something else.
-fn changed(body: &str) -> impl Strategy<Value = String> {
-    let parts = vec!["", "{", "}", "[", "]", "\"", ",", ":", "null", "\\", "1", "{}", "[]", "\"a\"", "true", "\n"];
-    let body = body.to_owned();
-    (any::<Index>(), 0..12_usize, select(parts)).prop_map(move |(at, length, part)| {
-        let bytes = body.as_bytes();
-        let start = at.index(bytes.len());
-        let end = (start + length).min(bytes.len());
-        String::from_utf8_lossy(&[&bytes[..start], part.as_bytes(), &bytes[end..]].concat()).into_owned()
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
     #[test]
@@ -59,10 +45,7 @@ proptest! {
         if let Ok(request) = MessagesRequest::parse(body.into(), &RULES)
             && let Ok(chat) = request.to_chat()
         {
-            let rules = RequestRules { local_model: None, ..RULES };
-            let parsed = InferenceRequest::parse(Operation::Chat, chat.clone().into(), &rules);
-            prop_assert!(parsed.is_ok(), "{parsed:?} {chat}");
-            prop_assert_eq!(parsed.unwrap().stream, request.stream);
+            assert_chat_request(&chat, request.stream)?;
         }
     }
 }

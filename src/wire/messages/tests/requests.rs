@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::wire::messages::MessagesRequest;
-use crate::wire::request::{InvalidRequest, RequestRules, UnknownMembers};
-
-pub(super) const RULES: RequestRules =
-    RequestRules { json_depth: 32, unknown: UnknownMembers::Pass, local_model: Some("petstore-ai") };
+use crate::wire::request::InvalidRequest;
+use crate::wire::translation::request_fixtures::{self, RULES};
 
 fn parse(body: &str) -> Result<MessagesRequest, InvalidRequest> {
     MessagesRequest::parse(body.to_owned().into(), &RULES)
@@ -14,11 +12,7 @@ fn parse(body: &str) -> Result<MessagesRequest, InvalidRequest> {
 
 /// A request with further members; they replace its own.
 fn with(more: &Value) -> String {
-    let mut body = json!({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]});
-    for (key, value) in more.as_object().unwrap() {
-        body[key] = value.clone();
-    }
-    body.to_string()
+    request_fixtures::with(json!({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}), more)
 }
 
 /// The chat request that such a request becomes.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::RULES;
 use crate::wire::request::InvalidRequest;
 use crate::wire::responses::ResponsesRequest;
+use crate::wire::translation::request_fixtures::{self, RULES};
 
 fn parse(body: &str) -> Result<ResponsesRequest, InvalidRequest> {
     ResponsesRequest::parse(body.to_owned().into(), &RULES)
@@ -12,11 +12,7 @@ fn parse(body: &str) -> Result<ResponsesRequest, InvalidRequest> {
 
 /// A request with further members; they replace its own.
 fn with(more: &Value) -> String {
-    let mut body = json!({"model":"m","input":"Hi"});
-    for (key, value) in more.as_object().unwrap() {
-        body[key] = value.clone();
-    }
-    body.to_string()
+    request_fixtures::with(json!({"model":"m","input":"Hi"}), more)
 }
 
 /// The chat request that such a request becomes.
