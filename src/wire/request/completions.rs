@@ -36,7 +36,7 @@ const MEMBERS: &[&str] = &[
     "user",
 ];
 
-/// The largest `n` and the largest `best_of`.
+/// The largest `n`, the largest `best_of`, and the most choices of a stream.
 const MAX_CHOICES: i64 = 128;
 
 /// Parses and checks a body; a UTF-8 byte-order mark before it is removed.
@@ -59,6 +59,11 @@ pub(super) fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceReques
     let of_choice = max_tokens.and_then(positive);
     let generated = positive(n.max(best_of)).unwrap_or(1);
     let n = positive(n).unwrap_or(1).saturating_mul(prompts);
+    if stream && n > MAX_CHOICES.unsigned_abs() {
+        // Which choices of a stream have begun and ended is known of so many.
+        let text = format!("A stream has at most {MAX_CHOICES} choices: 'n' for each prompt. Here are {n}.");
+        return Err(InvalidRequest::conflict("prompt", &text));
+    }
     Ok(InferenceRequest {
         operation: Operation::Completions,
         model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
@@ -106,6 +111,18 @@ mod tests {
         let body = r#"{"model":"m","prompt":["a","b"],"n":2,"best_of":3,"max_tokens":10}"#;
         let request = parsed(body).unwrap();
         assert_eq!((request.n, request.max_tokens), (4, Some(15)), "3 x 2 x 10 tokens");
+    }
+
+    #[test]
+    fn a_stream_has_at_most_128_choices() {
+        let body = |prompts: usize, stream: bool| {
+            format!(r#"{{"model":"m","prompt":{:?},"n":2,"stream":{stream}}}"#, vec!["a"; prompts])
+        };
+        assert_eq!(parsed(&body(64, true)).unwrap().n, 128);
+        assert_eq!(parsed(&body(65, false)).unwrap().n, 130);
+        let refused = parsed(&body(65, true)).unwrap_err();
+        assert_eq!(refused.param.as_deref(), Some("prompt"));
+        assert!(refused.message.contains("at most 128 choices") && refused.message.ends_with("Here are 130."));
     }
 
     #[test]
