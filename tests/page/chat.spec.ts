@@ -35,6 +35,17 @@ async function ask(page: Page, text: string): Promise<void> {
 const answer = (page: Page) => page.locator(".message.assistant").last();
 const fact = (page: Page, name: string) => answer(page).locator(`[data-fact="${name}"]`);
 
+test("models that do not chat are not offered", async ({ page, stoppables }) => {
+  const serving = (name: string, apis: string[]) => ({
+    name,
+    upstreams: [{ base_url: "http://127.0.0.1:9/v1", apis }],
+  });
+  const server = await Server.start({ models: [serving("m", ["completions", "chat"]), serving("e", ["embeddings"])] });
+  stoppables.push(server);
+  await open(page, server, "m");
+  await expect(page.getByLabel("Model").getByRole("option")).toHaveText(["petstore-ai", "m"]);
+});
+
 test("the local model's answer is streamed and its timing, usage and finish reason are shown", async ({
   page,
   server,

@@ -40,10 +40,10 @@ interface Chunk {
   error?: unknown;
 }
 
-/** The models that the key may use. */
+/** The models that the key may use and that chat. */
 export async function models(session: Session): Promise<string[]> {
-  const { data } = await session.json<{ data: readonly { id: string }[] }>("v1/models");
-  return data.map(({ id }) => id);
+  const { data } = await session.json<{ data: readonly { id: string; apis: readonly string[] }[] }>("v1/models");
+  return data.filter(({ apis }) => apis.includes("chat")).map(({ id }) => id);
 }
 
 /**
