@@ -79,7 +79,7 @@ fn entry(at: &str, key: &str, model: &str) -> UsageRecord {
         request_id: None,
         key_id: format!("config:{key}").into(),
         key: key.into(),
-        operation: if model == "e" { Operation::Embeddings } else { Operation::Chat },
+        operation: Operation::Chat,
         model: model.into(),
         target: Some("t".into()),
         attempts: 1,
@@ -129,6 +129,27 @@ bob    petstore-ai  2026-02-01         2       0            1            200    
 TOTAL                                  5       1            1            500              12425      2        1        1          1
 ";
     assert_eq!(shop.table(&[]), expected);
+}
+
+#[tokio::test]
+async fn operations_are_groups_of_their_own() {
+    let embeddings = UsageRecord {
+        operation: Operation::Embeddings,
+        completion_tokens: 0,
+        ..entry("2026-02-01T12:00:00Z", "bob", "e")
+    };
+    let shop = Shop::with(some().into_iter().chain([embeddings]).collect()).await;
+    let expected = "\
+OPERATION   REQUESTS  FAILED  CLIENT GONE  PROMPT TOKENS  COMPLETION TOKENS  EXACT  RUNNING  COUNTED  ESTIMATED
+chat               5       1            1            500              12425      2        1        1          1
+embeddings         1       0            0            100                  0      1        0        0          0
+TOTAL              6       1            1            600              12425      3        1        1          1
+";
+    assert_eq!(shop.table(&["--by", "operation"]), expected);
+    let json = shop.json(&["--by", "operation"]);
+    let groups = json["data"].as_array().unwrap();
+    let operations: Vec<&Value> = groups.iter().map(|group| &group["operation"]).collect();
+    assert_eq!(operations, ["chat", "embeddings"]);
 }
 
 #[tokio::test]
