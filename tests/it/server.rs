@@ -165,31 +165,9 @@ impl Server {
         needs_restart
     }
 
-    fn all(&self) -> impl Iterator<Item = &Running> {
+    /// All servers.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Running> {
         std::iter::once(&self.running).chain(&self.further)
-    }
-
-    /// The metrics of all servers, one page after the other: their series add up.
-    #[allow(dead_code, reason = "only the tests with faults look at all of them")]
-    pub(crate) async fn all_metrics(&self) -> String {
-        let mut pages = String::new();
-        for running in self.all() {
-            let listener = running.metrics_address.expect("a listener for metrics");
-            pages.push_str(http::ask(listener, &Request::new("GET", "/metrics")).await.text());
-        }
-        pages
-    }
-
-    /// Whether all servers share their limits.
-    #[allow(dead_code, reason = "as above")]
-    pub(crate) const fn shares_limits(&self) -> bool {
-        matches!(self.database, TestDatabase::PostgresRedis(..))
-    }
-
-    /// The number of servers.
-    #[allow(dead_code, reason = "as above")]
-    pub(crate) const fn replicas(&self) -> usize {
-        1 + self.further.len()
     }
 
     /// The URL of the database of [`Server::start_on_disk`].

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::server::Server;
-use test_support::http::{Connection, Piece, Request};
+use test_support::http::{self, Connection, Piece, Request};
 use test_support::random::Random;
-use test_support::soon;
 use test_support::storm::attempts::AttemptLog;
 use test_support::storm::check::Case;
 use test_support::storm::check::levels;
@@ -16,6 +15,7 @@ use test_support::storm::records::Row;
 use test_support::storm::records::rows;
 use test_support::storm::traffic;
 use test_support::storm::upstream::Upstream;
+use test_support::{soon, test_database};
 
 /// Concurrent clients: more than the limits of streams.
 const CLIENTS: usize = 32;
@@ -46,7 +46,8 @@ impl Fixture {
         let steady = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
         let shaky = [Upstream::start(&attempt_log).await, Upstream::start(&attempt_log).await];
         let server = Server::start_on_disk(&file(&steady, &shaky)).await;
-        assert!(server.replicas() == 1 || server.shares_limits(), "the limits of several servers need Redis");
+        let alone = server.all().count() == 1;
+        assert!(alone || test_database::shares_limits(), "the limits of several servers need Redis");
         Self { server, attempt_log, steady, shaky, next: 0 }
     }
 
@@ -77,8 +78,14 @@ impl Fixture {
         page.map_err(|_elapsed| last)
     }
 
+    /// The metrics of all servers, one page after the other: their series add up.
     async fn page(&self) -> String {
-        self.server.all_metrics().await
+        let mut pages = String::new();
+        for running in self.server.all() {
+            let listener = running.metrics_address.expect("a listener for metrics");
+            pages.push_str(http::ask(listener, &Request::new("GET", "/metrics")).await.text());
+        }
+        pages
     }
 
     /// How often limits were not shared so far, as soon as they are.
@@ -122,7 +129,7 @@ impl Fixture {
     /// for a moment: then a refusal is final once `most` are open, and each server has refused another one.
     async fn open_all(&mut self, key: Key, most: usize) -> Vec<Connection> {
         let (began, mut open, mut refusals) = (Instant::now(), Vec::new(), 0);
-        let (shared, servers) = (self.server.shares_limits(), self.server.replicas());
+        let (shared, servers) = (test_database::shares_limits(), self.server.all().count());
         loop {
             self.next += 1;
             let mut connection = self.server.connect().await;
@@ -143,7 +150,7 @@ impl Fixture {
     /// The token budget of all keys together: limit and remaining. None where servers share it: it follows the clock of
     /// Redis, which does not stand still.
     pub(crate) async fn budget(&self) -> Option<(u64, u64)> {
-        if self.server.shares_limits() {
+        if test_database::shares_limits() {
             return None;
         }
         let ask = Request::new("GET", "/v1/models").bearer(Key::Alice.secret());

@@ -72,6 +72,11 @@ impl TestDatabase {
     }
 }
 
+/// Whether the servers of a test share their limits, in Redis.
+pub fn shares_limits() -> bool {
+    std::env::var(ENGINE).as_deref() == Ok("postgres+redis")
+}
+
 /// The number of servers that the environment chooses.
 pub fn replicas() -> usize {
     let chosen = std::env::var(REPLICAS).unwrap_or_else(|_| "1".to_owned());
