@@ -72,9 +72,10 @@ impl Run {
         }
         let over = CancellationToken::new();
         let following = arena.follow(&over).await;
-        for _ in 0..KILLS {
+        for number in 0..KILLS {
             arena.live(&mut random).await;
-            arena.crash(&mut random).await;
+            let victims = arena.draw(number, &mut random);
+            arena.crash(victims, &mut random).await;
         }
         arena.live(&mut random).await;
         arena.shared.change(|life| life.settled = true);
@@ -148,12 +149,20 @@ impl Run {
         tokio::time::sleep(Duration::from_micros(moment as u64)).await;
     }
 
-    /// Kills a server, sometimes two of several, and starts others in their folders. Of a single one it reads the database
-    /// in between.
-    async fn crash(&mut self, random: &mut Random) {
+    /// The servers to kill: one of several, two of them every fourth time.
+    fn draw(&self, number: usize, random: &mut Random) -> BTreeSet<usize> {
         let count = self.servers.len();
-        let (first, second) = (random.below(count), random.percent(25).then(|| random.below(count)));
-        let victims = BTreeSet::from_iter([first].into_iter().chain(second));
+        if count == 1 {
+            return BTreeSet::from([0]);
+        }
+        let first = random.below(count);
+        let second = number.is_multiple_of(4).then(|| (first + 1) % count);
+        [first].into_iter().chain(second).collect()
+    }
+
+    /// Kills servers, and starts others in their folders. Of a single one it reads the database in between.
+    async fn crash(&mut self, victims: BTreeSet<usize>, random: &mut Random) {
+        let count = self.servers.len();
         let programs: Vec<_> = victims.iter().filter_map(|victim| self.servers[*victim].program.take()).collect();
         if programs.len() == count {
             // New connections wait for the next server.
