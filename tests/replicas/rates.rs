@@ -91,7 +91,7 @@ async fn calls(replicas: &Replicas, number: usize) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_a_thousand_requests_a_second_redis_is_called_for_one_in_twenty_at_most() {
+async fn under_load_redis_is_called_at_most_fifty_times_a_second() {
     let (database, redis, upstream) = (Database::create().await, Redis::start().await, upstream(2).await);
     let all = "{requests_per_minute: 1000000, tokens_per_minute: 100000000, concurrent_streams: 1000}";
     let yaml = format!("{}page: false\nlimits: {{total: {all}, per_key: {all}}}\n", one_model(&upstream, ""));
@@ -126,7 +126,8 @@ async fn at_a_thousand_requests_a_second_redis_is_called_for_one_in_twenty_at_mo
     made -= before;
     let (rate, each) = (requests as f64 / seconds, made as f64 / requests as f64);
     eprintln!("{requests} requests, {rate:.0} a second, on {SERVERS} servers: {made} calls of Redis, {each:.4} each");
-    // Calls depend on time more than on requests: a busy machine, which has fewer requests, makes no more of them.
+    // One for twenty requests at the rate that is asked for. Calls depend on time more than on requests: a busy machine,
+    // which has fewer requests, makes no more of them.
     assert!(made as f64 <= 0.05 * f64::from(RATE) * seconds, "{made} calls, {requests} requests in {seconds:.1} s");
     replicas.stop().await;
 }

@@ -99,7 +99,11 @@ impl Run {
 
     /// Lets one fault happen, and waits until everything is as before.
     pub(super) async fn suffer(&mut self, fault: Fault, target: usize) -> Row {
-        let before = outages(&self.replicas, &[0, 1, 2]).await;
+        let mut before = outages(&self.replicas, &[0, 1, 2]).await;
+        if matches!(fault, Fault::ReplicaKill | Fault::ReplicaRestart) {
+            // Another process will count.
+            before[target] = 0;
+        }
         let during = self.inject(fault, target).await;
         let after = self.probe(&[0, 1, 2]).await;
         self.settle().await;
