@@ -8,7 +8,7 @@ use super::error::{ConfigError, Origin};
 use super::limits::{RateLimits, rates};
 use super::models::MAX_MODEL_LEN;
 use super::secret::{self, Found, SecretFile, SecretSetting};
-use super::value::{moment, name, shown_text};
+use super::value::{moment, name};
 use super::walk::{Field, Section, Walk, join, nearest};
 use super::yaml::Value;
 
@@ -39,29 +39,32 @@ pub struct KeyConfig {
 /// Reads `keys`.
 pub(super) fn keys(walk: &mut Walk, root: &mut Section) -> Vec<KeyConfig> {
     let mut keys: Vec<KeyConfig> = Vec::new();
+    // Where each was read: errors show no name, which may be the value of a variable.
+    let mut places: Vec<String> = Vec::new();
     for field in walk.list(root, "keys", "").unwrap_or_default() {
         let (path, line) = (field.path.clone(), field.node.line);
         let Some(key) = key(walk, field) else { continue };
-        if let Some(problem) = clash(&keys, &key) {
-            walk.error(&path, line, problem);
+        if let Some((other, problem)) = clash(&keys, &key) {
+            walk.error(&path, line, format!("{} has {problem}", places[other]));
         }
         keys.push(key);
+        places.push(path);
     }
     keys
 }
 
-/// The problem if the name or the secret of `key` is used already.
-fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<String> {
-    if keys.iter().any(|other| other.name == key.name) {
-        return Some(format!("another key is named {}; choose another name", shown_text(&key.name)));
+/// The index of a key that has the name or the secret of `key` already, and what it has.
+fn clash(keys: &[KeyConfig], key: &KeyConfig) -> Option<(usize, &'static str)> {
+    let find = |same: &dyn Fn(&KeyConfig) -> bool| keys.iter().position(same);
+    if let Some(other) = find(&|other| other.name == key.name) {
+        return Some((other, "the same name; choose another name"));
     }
-    if let Some(same) = keys.iter().find(|other| other.hash == key.hash) {
-        return Some(format!("the key {} has the same secret; choose another", shown_text(&same.name)));
+    if let Some(other) = find(&|other| other.hash == key.hash) {
+        return Some((other, "the same secret; choose another"));
     }
     let has = |other: &KeyConfig, hash| other.hash == hash || other.certificate == Some(hash);
-    let same =
-        keys.iter().find(|other| key.certificate.is_some_and(|hash| has(other, hash)) || has(other, key.hash))?;
-    Some(format!("the key {} has the same certificate; choose another", shown_text(&same.name)))
+    let other = find(&|other| key.certificate.is_some_and(|hash| has(other, hash)) || has(other, key.hash))?;
+    Some((other, "the same certificate; choose another"))
 }
 
 fn key(walk: &mut Walk, field: Field) -> Option<KeyConfig> {
@@ -148,6 +151,7 @@ fn scope(value: &Value) -> Result<Scope, String> {
 
 /// Adds the comma-separated keys of `PETSTREAM_API_KEY`, named `env-1`, `env-2`, …, with all scopes.
 pub(super) fn from_environment(list: &str, keys: &mut Vec<KeyConfig>, errors: &mut Vec<ConfigError>) {
+    let configured = keys.len();
     let secrets = list.split(',').map(str::trim).filter(|secret| !secret.is_empty());
     for (index, text) in secrets.enumerate() {
         let key = KeyConfig {
@@ -161,7 +165,11 @@ pub(super) fn from_environment(list: &str, keys: &mut Vec<KeyConfig>, errors: &m
             limits: RateLimits::default(),
         };
         let checked = secret::check_characters(text).and_then(|()| secret::check_key_length(text));
-        let problem = checked.err().or_else(|| clash(keys, &key));
+        let clash = clash(keys, &key).map(|(other, problem)| match &keys[other].name {
+            name if other >= configured => format!("{name} has {problem}"),
+            _ => format!("a key of the configuration file has {problem}"),
+        });
+        let problem = checked.err().or(clash);
         match problem {
             Some(problem) => errors.push(ConfigError {
                 path: "PETSTREAM_API_KEY".to_owned(),

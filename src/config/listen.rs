@@ -134,7 +134,7 @@ pub(super) fn listeners(walk: &mut Walk, root: &mut Section) -> (Option<Vec<List
         let (path, line) = (field.path.clone(), field.node.line);
         let Some(listener) = listener(walk, field, tls.as_ref()) else { continue };
         if listeners.iter().any(|other| other.address.clashes_with(&listener.address)) {
-            walk.error(&path, line, format!("{} is listed twice; keep one", listener.address));
+            walk.error(&path, line, "the address is listed twice; keep one");
         }
         listeners.push(listener);
     }
@@ -194,7 +194,7 @@ fn with_tls(listener: ListenConfig, tls: Option<&TlsFiles>) -> ListenConfig {
 /// A relative path of the file is relative to the file's folder.
 fn beside_the_file(walk: &Walk, address: ListenAddress) -> ListenAddress {
     match address {
-        ListenAddress::Unix(path) => ListenAddress::Unix(walk.resolve(&path.to_string_lossy()).0),
+        ListenAddress::Unix(path) => ListenAddress::Unix(walk.in_folder(path)),
         other => other,
     }
 }

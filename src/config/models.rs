@@ -10,7 +10,7 @@ use super::environment::{Environment, variable};
 use super::error::{ConfigError, Origin};
 use super::failover::{Ejection, Retries, ejection, retries};
 use super::secret::{self, Secret, SecretSetting};
-use super::value::{self, base_url, choice, name, shown_text, whole};
+use super::value::{self, base_url, choice, name, whole};
 use super::walk::{Field, Section, Walk, join};
 use super::yaml::{Text, Value};
 use crate::wire::operation::{Operation, Operations};
@@ -170,17 +170,20 @@ impl Default for Timeouts {
 /// Reads `models`. With the local model, no other has its name.
 pub(super) fn models(walk: &mut Walk, root: &mut Section, local_model: bool) -> Vec<ModelConfig> {
     let mut models: Vec<ModelConfig> = Vec::new();
+    // Where each was read: errors show no name, which may be the value of a variable.
+    let mut places: Vec<String> = Vec::new();
     for field in walk.list(root, "models", "").unwrap_or_default() {
-        let (path, line) = (join(&field.path, "name"), field.node.line);
+        let (place, line) = (field.path.clone(), field.node.line);
+        let path = join(&place, "name");
         let Some(model) = model(walk, field) else { continue };
         if local_model && model.name == LOCAL_MODEL {
             let problem =
                 format!("{LOCAL_MODEL} is the built-in model; choose another name, or set local_model: false");
             walk.error(&path, line, problem);
-        } else if models.iter().any(|other| other.name == model.name) {
-            let problem = format!("another model is named {}; put all its upstreams there", shown_text(&model.name));
-            walk.error(&path, line, problem);
+        } else if let Some(other) = models.iter().position(|other| other.name == model.name) {
+            walk.error(&path, line, format!("{} has the same name; put all upstreams there", places[other]));
         }
+        places.push(place);
         models.push(model);
     }
     models

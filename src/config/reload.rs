@@ -62,7 +62,7 @@ pub(super) fn control(walk: &mut Walk, root: &mut Section) -> ControlSocket {
     if written == "none" {
         return ControlSocket::None;
     }
-    let (path, shown) = walk.resolve(&written);
+    let Some((path, shown)) = walk.resolve(&field.node.value) else { return ControlSocket::default() };
     if path.as_os_str().len() > MAX_SOCKET_LEN {
         let problem = format!("{shown} is longer than the {MAX_SOCKET_LEN} bytes of a socket's path; choose another");
         walk.error(&field.path, field.node.line, problem);

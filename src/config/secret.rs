@@ -112,10 +112,8 @@ pub(super) fn read(walk: &mut Walk, section: &mut Section, literal: &'static str
         }
         return SecretSetting::Reported;
     };
-    let file = from_file.then(|| {
-        let (file, shown) = walk.resolve(text);
-        SecretFile { path: file, shown, setting: field.path.clone() }
-    });
+    let named = from_file.then(|| walk.resolve(&field.node.value)).flatten();
+    let file = named.map(|(path, shown)| SecretFile { path, shown, setting: field.path.clone() });
     let text = match &file {
         Some(file) => file.read().map(|secret| secret.reveal().to_owned()),
         None => check_characters(text).map(|()| text.to_owned()),
@@ -170,8 +168,8 @@ pub fn check_key_length(secret: &str) -> Result<(), String> {
 /// Reads the path of a PEM file at `key`; checks that it can be read and contains a certificate.
 pub(super) fn certificates(walk: &mut Walk, section: &mut Section, key: &'static str) -> Option<PathBuf> {
     let field = walk.take(section, key)?;
-    let written = walk.check(&field, name(4096))?;
-    let (path, shown) = walk.resolve(&written);
+    walk.check(&field, name(4096))?;
+    let (path, shown) = walk.resolve(&field.node.value)?;
     let problem = match std::fs::read(&path) {
         Ok(text) if text.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----") => return Some(path),
         Ok(_) => format!("{shown} holds no certificate; expected a PEM file"),

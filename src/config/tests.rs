@@ -125,7 +125,7 @@ PETSTREAM_LISTEN: expected ADDRESS:PORT such as 127.0.0.1:4000 or [::1]:4000, un
                     (command line)
 PETSTREAM_API_KEY: key 1: the secret is shorter than 4 characters; `petstream keys create` makes a good one \
                     (environment)
-PETSTREAM_API_KEY: key 3: the key \"env-2\" has the same secret; choose another (environment)
+PETSTREAM_API_KEY: key 3: env-2 has the same secret; choose another (environment)
 OPENAI_API_KEY: the secret has characters other than visible ASCII (a blank, a line break?); correct it (environment)
 OPENAI_BASE_URL: expected a URL such as https://api.openai.com/v1, found \"api.openai.com\" (environment)
 ";

@@ -90,8 +90,8 @@ pub(super) fn tls_files(walk: &mut Walk, field: Field) -> Option<TlsFiles> {
 /// Reads the path of a PEM file at `key`, and checks that the file has a part of this kind.
 fn pem_file(walk: &mut Walk, section: &mut Section, key: &'static str, kind: &str) -> Option<PemFile> {
     let field = walk.take(section, key)?;
-    let written = walk.check(&field, name(4096))?;
-    let (path, shown) = walk.resolve(&written);
+    walk.check(&field, name(4096))?;
+    let (path, shown) = walk.resolve(&field.node.value)?;
     let file = PemFile { path, shown, setting: field.path.clone() };
     let marker = format!("{kind}-----");
     let problem = match file.read() {

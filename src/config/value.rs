@@ -31,6 +31,14 @@ impl Value {
         }
     }
 
+    /// The text with its variables as the file has them, `${NAME}`, if it is one.
+    pub(super) fn as_written(&self) -> Option<&str> {
+        match self {
+            Self::Text(Text { text, written }) => Some(written.as_ref().unwrap_or(text)),
+            _ => None,
+        }
+    }
+
     /// The number, if it is one. The value of a variable is a text, which is parsed.
     fn as_number<T: FromStr>(&self, of: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
         match self {

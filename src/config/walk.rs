@@ -44,10 +44,16 @@ impl Walk {
         Self { file, folder, errors: Vec::new(), known: BTreeSet::new() }
     }
 
-    /// Resolves a path of the file; also returns it relative to the working folder, for errors.
-    pub(super) fn resolve(&self, path: &str) -> (PathBuf, String) {
+    /// Resolves a path of the file; none if `value` is not a text. Also returns it relative to the working folder, for
+    /// errors, with variables as they are written: a value in the place of a path may be a secret.
+    pub(super) fn resolve(&self, value: &Value) -> Option<(PathBuf, String)> {
         let beside = Path::new(&self.file).parent().unwrap_or(Path::new(""));
-        (self.folder.join(path), beside.join(path).display().to_string())
+        Some((self.in_folder(value.as_text()?), beside.join(value.as_written()?).display().to_string()))
+    }
+
+    /// The path of the file `path`, which is relative to the folder of the configuration.
+    pub(super) fn in_folder(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(path)
     }
 
     /// The place of `line`; 0 is the whole file.
