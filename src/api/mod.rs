@@ -33,7 +33,7 @@ use self::route_table::RouteMethod::{Delete, Get, Patch, Post, Put};
 use self::route_table::RouteTable;
 use crate::auth::public_reads::anonymous;
 use crate::config::{AllowOrigins, TrustedProxies};
-use crate::error::Surface::{OpenAi, Problem};
+use crate::error::Surface::{Anthropic, OpenAi, Problem};
 use crate::http::server::Refuser;
 use crate::limiter::Limiter;
 use crate::middleware::authenticate::AuthPolicy;
@@ -68,6 +68,7 @@ pub fn service(
     };
     let open = RoutePolicy::open(OpenAi);
     let chat = metered(OpenAi, Scope::Chat);
+    let messages = metered(Anthropic, Scope::Chat);
     let read = reads(None);
     let write = metered(Problem, Scope::StoreWrite);
     let streams = RoutePolicy { event_source: true, ..reads(Some(state.events.browsers().clone())) };
@@ -83,6 +84,9 @@ pub fn service(
     table.add_direct(Post, "/v1/chat/completions", &chat, inference::chat);
     table.add_whole(Post, "/v1/completions", &chat, inference::completion);
     table.add_whole(Post, "/v1/embeddings", &chat, inference::embeddings);
+    table.add_whole(Post, "/v1/responses", &chat, inference::response);
+    table.add_whole(Post, "/v1/messages", &messages, inference::message);
+    table.add_whole(Post, "/v1/messages/count_tokens", &messages, inference::count_tokens);
     table.add(Get, "/v1/models", &chat, models::list);
     table.add(Get, "/v1/models/{*id}", &chat, models::retrieve);
 

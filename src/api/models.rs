@@ -60,8 +60,7 @@ pub(super) async fn retrieve(
 
 async fn all(state: &AppState) -> Vec<ListedModel> {
     let mut seen = HashSet::new();
-    let chat = [Operation::Chat].into_iter().collect();
-    let local = state.local_model.then(|| listed(model(MODEL, "petstream"), chat)).into_iter();
+    let local = state.local_model.then(|| listed(model(MODEL, "petstream"), Operations::CHAT)).into_iter();
     let names = state.routes.names().iter();
     let configured = names.filter_map(|name| Some(listed(model(name, "upstream"), state.routes.find(name)?.apis())));
     let remote = state.remote_models.list().await;

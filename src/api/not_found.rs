@@ -22,6 +22,7 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     match Surface::of_path(uri.path()) {
         Surface::Problem => Problem::method_not_allowed().into_response(),
         Surface::OpenAi => ApiError::method_not_allowed(method.as_str(), uri.path()).into_response(),
+        Surface::Anthropic => ApiError::method_not_allowed(method.as_str(), uri.path()).into_anthropic(),
     }
 }
 
@@ -60,6 +61,7 @@ impl NotFound {
                 Problem::not_found(detail).into_response()
             }
             Surface::OpenAi => ApiError::no_path(method.as_str(), path, suggestion.as_deref()).into_response(),
+            Surface::Anthropic => ApiError::no_path(method.as_str(), path, suggestion.as_deref()).into_anthropic(),
         }
     }
 

@@ -73,6 +73,7 @@ pub(super) fn build(
         responder: config.local_model.then(|| Responder::new(pets.clone(), adapters.offload.clone())),
         routes: Arc::clone(&routes),
         usage_recorder: adapters.usage.clone(),
+        offload: adapters.offload.clone(),
         metrics: adapters.metrics.clone(),
         abort: adapters.shutdown.abort.clone(),
     };

@@ -20,8 +20,9 @@ use crate::error::ApiError;
 use crate::upstream::{Failure, Route, Target, UpstreamRequest, UpstreamResponse};
 use crate::wire::chunk::DecodedChunk;
 use crate::wire::members::{span, string_value};
-use crate::wire::operation::Operation;
+use crate::wire::operation::{Operation, Resource};
 use crate::wire::request::RequestedUsage;
+use crate::wire::translation::TokenCounts;
 
 /// Sends the request to the route's targets in turn and passes the answer on, byte for byte.
 pub(super) async fn complete(
@@ -34,9 +35,9 @@ pub(super) async fn complete(
     let record = usage.record().clone();
     let ask = |target: Arc<Target>, _| async move { ask(context, &target, request).await };
     match first_success(&route, &record, &request.timer, false, ask).await {
-        Ok((Answer { status, body, facts, model }, mut lease)) => {
+        Ok((Answer { status, body, translated, facts, model }, mut lease)) => {
             lease.record_success();
-            if request.request.operation != Operation::Embeddings {
+            if request.operation != Operation::Embeddings {
                 usage.first_token();
             }
             usage.note_model_name(model.and_then(|at| string_value(std::str::from_utf8(body.get(at)?).ok()?)));
@@ -48,10 +49,10 @@ pub(super) async fn complete(
                 usage.report(reported, true);
             }
             usage.finish(Outcome::Completed);
-            Ok(response_head::json(status, body))
+            Ok(response_head::json(status, translated.unwrap_or(body)))
         }
         Err(failure) => {
-            let error = ApiError::of_upstream(&failure, request.request.operation);
+            let error = ApiError::of_upstream(&failure, request.operation);
             usage.finish(Outcome::UpstreamFailed(&failure, &error));
             Err(error)
         }
@@ -61,7 +62,10 @@ pub(super) async fn complete(
 /// An answer that was checked.
 struct Answer {
     status: StatusCode,
+    /// As the upstream sent it.
     body: Bytes,
+    /// What the client gets instead of it.
+    translated: Option<Bytes>,
     facts: DecodedChunk,
     /// Where in `body` the JSON of its `model` is.
     model: Option<Range<usize>>,
@@ -70,8 +74,12 @@ struct Answer {
 async fn ask(context: &Context, target: &Arc<Target>, request: &ProxyRequest) -> Result<Answer, Failure> {
     let body = request.request.forward(target.model(), RequestedUsage::None);
     let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), false);
-    let to_send =
-        UpstreamRequest { operation: request.request.operation, body, stream: false, client: &request.client_headers };
+    let to_send = UpstreamRequest {
+        resource: Resource::Answer(request.request.operation),
+        body,
+        stream: false,
+        client: &request.client_headers,
+    };
     let mut answer = within(&request.timer, limit, pin!(target.send(&to_send))).await?;
     if !answer.status.is_success() {
         let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
@@ -84,7 +92,22 @@ async fn ask(context: &Context, target: &Arc<Target>, request: &ProxyRequest) ->
     let body = read(&mut answer, target, request, (context.limits.answer, &mut memory)).await?;
     let (facts, model) = check_answer(target, request.request.operation, &body)?;
     let model = model.map(|model| span(&body, model.as_bytes()));
-    Ok(Answer { status: answer.status, body: memory.keep(body), facts, model })
+    let translated = translated(request, &body, &mut memory)?;
+    let body = if translated.is_some() { body } else { memory.keep(body) };
+    Ok(Answer { status: answer.status, body, translated, facts, model })
+}
+
+/// The answer in the API of the client's request, if that is another one.
+fn translated(request: &ProxyRequest, body: &Bytes, memory: &mut Memory) -> Result<Option<Bytes>, Failure> {
+    let Some(translation) = &request.translation else { return Ok(None) };
+    let output = body.len() as u64 / BYTES_A_TOKEN;
+    let counted = TokenCounts { input: request.request.prompt_estimate, output, ..TokenCounts::default() };
+    let answer = translation
+        .whole(body, counted)
+        .map_err(|_| Failure::Malformed("it can't be translated to the API of the request"))?;
+    // Both are in memory until the upstream's is dropped.
+    memory.hold(body.len() + answer.len())?;
+    Ok(Some(memory.keep(answer)))
 }
 
 /// Reads the whole body; fails at the `idle` timeout.

@@ -9,13 +9,13 @@ use crate::auth::keyring::Principal;
 use crate::bound::{Bound, Grant};
 use crate::config::{Config, Limits};
 use crate::limiter::Admission;
+use crate::offload::Offload;
 use crate::responder::{MODEL, Responder};
-use crate::telemetry::metrics::{Metrics, OperationMetrics};
+use crate::telemetry::metrics::{Metrics, ModelMetrics};
 use crate::telemetry::record::Record;
 use crate::time::{ResponseDeadline, ShutdownSignal, TaskTimer};
 use crate::upstream::Routes;
 use crate::usage::UsageRecorder;
-use crate::wire::operation::Operation;
 
 /// The services that completions are built from.
 pub struct CompletionParts {
@@ -25,6 +25,8 @@ pub struct CompletionParts {
     pub routes: Arc<Routes>,
     /// Takes the usage records.
     pub usage_recorder: UsageRecorder,
+    /// Translates large requests.
+    pub offload: Offload,
     /// The process's metrics.
     pub metrics: Metrics,
     /// Ends running completions with an error; their connections must be polled when it is raised.
@@ -38,6 +40,7 @@ pub(super) struct Context {
     pub(super) local: Option<LocalModel>,
     pub(super) routes: Arc<Routes>,
     pub(super) usage_recorder: UsageRecorder,
+    pub(super) offload: Offload,
     pub(super) metrics: Metrics,
     /// Bounds the memory of upstreams' answers.
     pub(super) answers: Bound,
@@ -53,21 +56,19 @@ pub(super) struct Context {
 #[derive(Clone)]
 pub(super) struct LocalModel {
     pub(super) responder: Responder,
-    pub(super) metrics: Arc<OperationMetrics>,
+    pub(super) metrics: Arc<ModelMetrics>,
 }
 
 impl Context {
     /// `previous` is what the memory of answers is shared with.
     pub(super) fn new(config: &Config, parts: CompletionParts, previous: Option<&Self>) -> Self {
-        let CompletionParts { responder, routes, usage_recorder, metrics, abort } = parts;
+        let CompletionParts { responder, routes, usage_recorder, offload, metrics, abort } = parts;
         let (total, share) = (config.limits.answers_total, config.limits.answers_of_a_key());
         Self {
-            local: responder.map(|responder| LocalModel {
-                responder,
-                metrics: Arc::clone(metrics.model(MODEL).operation(Operation::Chat)),
-            }),
+            local: responder.map(|responder| LocalModel { responder, metrics: metrics.model(MODEL) }),
             routes,
             usage_recorder,
+            offload,
             metrics,
             answers: previous
                 .map_or_else(|| Bound::new(total, share), |before| before.answers.with_limits(total, share)),

@@ -8,7 +8,9 @@ use super::redact::{redacted, refused};
 use crate::upstream::{Failure, Refusal, Target, UpstreamResponse};
 use crate::wire::chunk::{ChoiceShape, Completion, DecodedChunk, ParsedFrame, parse_completion, parse_embeddings};
 use crate::wire::envelope::read_error;
+use crate::wire::messages::parse_message;
 use crate::wire::operation::Operation;
+use crate::wire::responses::parse_response;
 
 /// Most bytes of an error's body that are read.
 const MAX_ERROR_LEN: usize = 64 * 1024;
@@ -54,6 +56,8 @@ pub(super) fn check_answer<'a>(
         Operation::Embeddings => (parse_embeddings(body), "it has no embeddings"),
         Operation::Chat => (parse_completion(body, ChoiceShape::Message), "it is not a chat completion"),
         Operation::Completions => (parse_completion(body, ChoiceShape::Text), "it is not a completion"),
+        Operation::Responses => (parse_response(body), "it is not a response"),
+        Operation::Messages => (parse_message(body), "it is not a message"),
     };
     match parsed {
         Ok(Completion { frame: ParsedFrame::Error(error), .. }) => Err(refused(target, error)),

@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::context::Context;
 use super::local_stream::{LocalStream, completion_tokens};
+use super::local_writer::LocalWriter;
 use super::memory::Memory;
 use super::proxy_request::ProxyRequest;
 use super::response_head;
@@ -22,11 +23,10 @@ pub(super) async fn complete(
     context: &Context,
     responder: &Responder,
     mut usage: Box<UsageGuard>,
-    request: Box<ProxyRequest>,
+    mut request: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
-    let chat = &request.request;
     usage.record().facts().target = Some(MODEL.into());
-    let completion = match responder.complete(usage.key_id(), chat).await {
+    let completion = match responder.complete(usage.key_id(), &request.request).await {
         Ok(completion) => completion,
         Err(error) => {
             let error = ApiError::from(error);
@@ -34,17 +34,28 @@ pub(super) async fn complete(
             return Err(error);
         }
     };
-    let head = CompletionHead::new(&chat.model);
-    if chat.stream {
+    let head = CompletionHead::new(&request.request.model);
+    if request.request.stream {
         usage.begin();
-        return Ok(response_head::stream(LocalStream::new(context, usage, completion, &head, chat.include_usage)));
+        // The whole answer is in memory already.
+        let format = request.take_format(usize::MAX);
+        let writer = LocalWriter::new(&head, request.request.include_usage, format);
+        return Ok(response_head::stream(LocalStream::new(context, usage, completion, writer)));
     }
     let tokens = completion_tokens(&completion);
     if let Some(rate) = context.tokens_per_second {
         tokio::time::sleep(Duration::from_secs_f64(1.0 / rate).saturating_mul(tokens)).await;
     }
     let texts: Vec<_> = completion.choices.iter().map(|choice| (text(choice), choice.finish_reason)).collect();
+    let counted = Usage { prompt_tokens: completion.prompt_tokens.into(), completion_tokens: tokens.into() };
     let body = Bytes::from(chat::completion(&head, &texts, &chat::usage(completion.prompt_tokens, tokens)));
+    let translated = request.translation.as_ref().map_or(Ok(body.clone()), |to| to.whole(&body, counted.into()));
+    let Ok(body) = translated else {
+        tracing::error!("an answer of the local model can't be translated");
+        let error = ApiError::internal();
+        usage.finish(Outcome::NotGenerated(&error));
+        return Err(error);
+    };
     let mut memory = Memory::new(request.answer_memory.sibling());
     if let Err(failure) = memory.hold(body.len()) {
         let error = ApiError::from(&failure);
@@ -52,7 +63,7 @@ pub(super) async fn complete(
         return Err(error);
     }
     usage.first_token();
-    usage.count_exactly(Usage { prompt_tokens: completion.prompt_tokens.into(), completion_tokens: tokens.into() });
+    usage.count_exactly(counted);
     usage.finish(Outcome::Completed);
     Ok(response_head::json(StatusCode::OK, memory.keep(body)))
 }

@@ -12,15 +12,14 @@ use tokio::time::{Instant, Sleep};
 
 use super::context::Context;
 use super::frame_buffer::BATCH;
+use super::local_writer::LocalWriter;
 use super::unwind::EndableStream;
 use super::usage_guard::{Outcome, UsageGuard};
 use crate::error::ApiError;
 use crate::responder::Completion;
 use crate::telemetry::record::Terminal;
 use crate::time::ShutdownSignal;
-use crate::wire::chat::{self, ChunkWriter, CompletionHead};
 use crate::wire::chunk::Usage;
-use crate::wire::sse::{DONE, KEEP_ALIVE};
 
 /// Tokens of all choices.
 pub(super) fn completion_tokens(completion: &Completion) -> u32 {
@@ -32,8 +31,7 @@ pub(super) struct LocalStream {
     /// None once the stream has ended.
     usage: Option<Box<UsageGuard>>,
     completion: Completion,
-    writer: ChunkWriter,
-    include_usage: bool,
+    writer: LocalWriter,
     /// End the stream when its key's tokens are used up.
     stop_at_budget: bool,
     /// The index of the next piece, and of its choice.
@@ -92,19 +90,12 @@ impl Pace {
 }
 
 impl LocalStream {
-    pub(super) fn new(
-        context: &Context,
-        usage: Box<UsageGuard>,
-        completion: Completion,
-        head: &CompletionHead,
-        include_usage: bool,
-    ) -> Self {
+    pub(super) fn new(context: &Context, usage: Box<UsageGuard>, completion: Completion, writer: LocalWriter) -> Self {
         let interval = context.tokens_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
         Self {
             usage: Some(usage),
             completion,
-            writer: ChunkWriter::new(head, include_usage),
-            include_usage,
+            writer,
             stop_at_budget: context.limits.stop_at_budget,
             piece: 0,
             choice: 0,
@@ -118,10 +109,7 @@ impl LocalStream {
     /// Ends the stream: the last frames, and the settlement.
     fn end(&mut self, out: &mut BytesMut, failed: Option<(Terminal, &ApiError)>) {
         self.count();
-        if let Some((_, error)) = failed {
-            error.push_frame(out);
-        }
-        out.extend_from_slice(DONE);
+        self.writer.end(failed.map(|(_, error)| error), out);
         if let Some(usage) = self.usage.take() {
             usage.finish(match failed {
                 Some((terminal, error)) => Outcome::Ended(terminal, error),
@@ -156,10 +144,8 @@ impl LocalStream {
                 self.next_choice(Stage::Last);
             }
             Stage::Last => {
-                if self.include_usage {
-                    let usage = chat::usage(self.completion.prompt_tokens, completion_tokens(&self.completion));
-                    self.writer.usage(out, &usage);
-                }
+                let completion = &self.completion;
+                self.writer.usage(out, completion.prompt_tokens, completion_tokens(completion));
                 self.end(out, None);
             }
         }
@@ -228,7 +214,7 @@ impl Body for LocalStream {
             if pace.next.as_mut().poll(cx).is_pending() {
                 ready!(pace.next_heartbeat.as_mut().poll(cx));
                 pace.sent(Instant::now());
-                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(KEEP_ALIVE)))));
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(this.writer.heartbeat())))));
             }
             let now = Instant::now();
             due = pace.tokens_due(now);

@@ -7,12 +7,14 @@
 
 mod buffered;
 mod choices;
+mod client_format;
 mod context;
 mod error_response;
-mod event_kind;
+mod event_reader;
 mod frame_buffer;
 mod local;
 mod local_stream;
+mod local_writer;
 mod memory;
 mod model_name;
 mod open;
@@ -25,7 +27,9 @@ mod sniff;
 mod stream_times;
 mod streaming;
 mod timeouts;
+mod token_count;
 mod transcode;
+mod translation;
 mod unwind;
 mod usage_counter;
 mod usage_fallback;

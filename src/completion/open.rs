@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::error_response::{no_stream, refusal};
-use super::event_kind::{EventKind, classify};
+use super::event_reader::{EventKind, EventReader};
 use super::memory::Memory;
 use super::proxy_request::ProxyRequest;
 use super::sniff::{Kind, sniff};
@@ -15,8 +15,8 @@ use super::timeouts::Limit;
 use super::usage_fallback::ask_for_usage;
 use crate::time::timeout_at;
 use crate::upstream::{Failure, Media, Target, UpstreamBody, UpstreamRequest, UpstreamResponse};
-use crate::wire::chunk::{ChoiceShape, ChunkParser, DecodedChunk};
-use crate::wire::operation::Operation;
+use crate::wire::chunk::DecodedChunk;
+use crate::wire::operation::{Operation, Resource};
 use crate::wire::request::ForwardedBody;
 use crate::wire::sse::{Decoder, Event};
 
@@ -32,7 +32,7 @@ pub(super) struct Opened {
     pub(super) body: UpstreamBody,
     /// Holds what came with the last chunk.
     pub(super) decoder: Decoder,
-    pub(super) parser: ChunkParser,
+    pub(super) reader: EventReader,
     /// The chunks that came so far. The last one has the first token, or ends a choice; or none did within
     /// [`SETTLE_TIME`].
     pub(super) held: Vec<(Event, DecodedChunk)>,
@@ -58,7 +58,7 @@ async fn open_once(
 ) -> Result<Box<Opened>, Failure> {
     let answer = target
         .send(&UpstreamRequest {
-            operation: request.request.operation,
+            resource: Resource::Answer(request.request.operation),
             body,
             stream: true,
             client: &request.client_headers,
@@ -69,7 +69,7 @@ async fn open_once(
         target: Arc::clone(target),
         body,
         decoder: Decoder::new(request.frame_limit),
-        parser: ChunkParser::new(ChoiceShape::of_chunks(request.request.operation)),
+        reader: EventReader::new(request.request.operation),
         held: Vec::new(),
         adds_running_usage: request.adds_running_usage(target),
         memory: Memory::new(request.answer_memory.sibling()),
@@ -106,7 +106,7 @@ impl Opened {
     async fn read_until(&mut self, most: usize, enough: impl Fn(&DecodedChunk) -> bool) -> Result<(), Failure> {
         loop {
             while let Some(event) = self.decoder.next_event().map_err(|_| too_long())? {
-                match classify(&self.target, &event, &mut self.parser) {
+                match self.reader.classify(&self.target, &event) {
                     EventKind::Ignored => {}
                     EventKind::Done => return Err(Failure::Empty("its stream is empty")),
                     EventKind::Failure(failure) => return Err(failure),
@@ -131,7 +131,7 @@ impl Opened {
     /// The end of the body. The last event may lack its blank line; a truncated one is none.
     fn finish(&mut self, enough: impl Fn(&DecodedChunk) -> bool) -> Result<(), Failure> {
         let last = self.decoder.finish().map_err(|_| too_long())?.ok_or(Failure::Closed)?;
-        match classify(&self.target, &last, &mut self.parser) {
+        match self.reader.classify(&self.target, &last) {
             EventKind::Done => Err(Failure::Empty("its stream is empty")),
             EventKind::Failure(failure @ Failure::Refused(_)) => Err(failure),
             EventKind::Chunk(facts) if enough(&facts) => {

@@ -3,15 +3,23 @@
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use super::client_format::ClientFormat;
 use super::context::{Caller, Context};
+use super::translation::{Translated, Translation};
 use crate::bound::Grant;
 use crate::time::{ResponseDeadline, TaskTimer};
 use crate::upstream::Target;
+use crate::wire::operation::Operation;
 use crate::wire::request::{InferenceRequest, RequestedUsage};
 
 /// See the module.
 pub(super) struct ProxyRequest {
+    /// The request as upstreams get it: one for a chat completion where the client's is translated.
     pub(super) request: InferenceRequest,
+    /// The operation that the client asks for.
+    pub(super) operation: Operation,
+    /// What the answer is translated to.
+    pub(super) translation: Option<Translation>,
     pub(super) client_headers: HeaderMap,
     /// The memory of the request's body.
     #[expect(dead_code, reason = "given back by its drop")]
@@ -27,9 +35,17 @@ pub(super) struct ProxyRequest {
 }
 
 impl ProxyRequest {
-    pub(super) fn new(context: &Context, caller: Caller, request: InferenceRequest) -> Box<Self> {
+    /// A request that the client asks as `operation`.
+    pub(super) fn new(
+        context: &Context,
+        caller: Caller,
+        operation: Operation,
+        (request, translation): Translated,
+    ) -> Box<Self> {
         Box::new(Self {
             request,
+            operation,
+            translation,
             client_headers: caller.headers,
             memory: caller.memory,
             ends_at: caller.ends_at,
@@ -38,6 +54,16 @@ impl ProxyRequest {
             frame_limit: context.limits.frame,
             answer_memory: context.answers.empty_grant(&caller.principal.id),
         })
+    }
+
+    /// The format of a stream to the client, whose translation keeps at most `limit` bytes. Takes the translation.
+    pub(super) fn take_format(&mut self, limit: usize) -> ClientFormat {
+        ClientFormat::new(self.operation, self.translation.take(), limit)
+    }
+
+    /// Whether the client gets the usage of a stream.
+    pub(super) const fn shows_usage(&self) -> bool {
+        self.request.include_usage || self.translation.is_some()
     }
 
     /// Whether usage is requested from `target` although the client did not request it.

@@ -9,15 +9,16 @@ use axum::response::Response;
 
 use super::context::{Caller, CompletionParts, Context, LocalModel};
 use super::proxy_request::ProxyRequest;
-use super::usage_guard::UsageGuard;
-use super::{buffered, local, model_name, streaming};
+use super::translation::translate;
+use super::usage_guard::{Outcome, UsageGuard};
+use super::{buffered, local, model_name, streaming, token_count};
 use crate::auth::keyring::Principal;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::limiter::{Blocked, RateLimited};
 use crate::responder::MODEL;
-use crate::upstream::Route;
-use crate::wire::operation::Operation;
+use crate::upstream::{Answering, Route};
+use crate::wire::operation::Operations;
 use crate::wire::request::{InferenceRequest, InvalidRequest};
 
 /// Most models that an error names in place of one that does not serve the operation.
@@ -25,6 +26,13 @@ const MAX_SUGGESTED: usize = 5;
 
 /// A response that is being made, up to its head.
 type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'a>>;
+
+/// What answers a request.
+struct Answerer<'a> {
+    model: Model<'a>,
+    /// Whether it is asked for a chat completion, which is translated.
+    translates: bool,
+}
 
 /// What serves a model.
 enum Model<'a> {
@@ -59,26 +67,16 @@ impl CompletionService {
         request: InferenceRequest,
     ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
         let context = &self.0;
-        {
-            let mut facts = caller.record.facts();
-            facts.operation = Some(request.operation);
-            facts.model = Some(model_name::truncated(&request.model));
-        }
-        if !caller.principal.may_use(&request.model) {
-            return Err(ApiError::no_model(&request.model));
-        }
-        if let (Some(_), Some(param)) = (&caller.principal.models, &request.other_models) {
-            return Err(InvalidRequest::other_models(param).into());
-        }
-        let model = self.model(&request, &caller.principal)?;
-        let metrics = match &model {
-            Model::Local(local) => &local.metrics,
+        check_access(&caller, &request)?;
+        let answerer = self.answerer(&request, &caller.principal)?;
+        let metrics = match &answerer.model {
+            Model::Local(local) => local.metrics.operation(request.operation),
             Model::Remote(route) => route.metrics().operation(request.operation),
         };
         let mut response = match caller.admission.take(request.stream, tokens_estimate(&request)) {
             Ok(allotment) => {
                 let usage = UsageGuard::new(context, &caller, &request, metrics, allotment);
-                self.respond(usage, model, caller, request)
+                self.respond(usage, answerer, caller, request)
             }
             Err(Blocked::Limited(limited)) => return Err(self.refused(&limited)),
             Err(Blocked::Pending(allotment)) => {
@@ -86,7 +84,7 @@ impl CompletionService {
                 Box::pin(async move {
                     let allotment = allotment.await.map_err(|limited| self.refused(&limited))?;
                     let usage = UsageGuard::new(context, &caller, &request, &metrics, allotment);
-                    self.respond(usage, model, caller, request).await
+                    self.respond(usage, answerer, caller, request).await
                 })
             }
         };
@@ -99,6 +97,31 @@ impl CompletionService {
         }))
     }
 
+    /// The number of tokens of a request for a message. Nothing is generated, so there is no usage to record.
+    ///
+    /// # Errors
+    /// [`ApiError`] when there is no such model for the caller, when the request can't be translated, and when its
+    /// upstream fails.
+    pub async fn count_tokens(&self, mut caller: Caller, request: InferenceRequest) -> Result<Response, ApiError> {
+        check_access(&caller, &request)?;
+        let Answerer { model, translates } = self.answerer(&request, &caller.principal)?;
+        caller.ends_at.end_with_client();
+        let (operation, estimate) = (request.operation, request.prompt_estimate);
+        let (key, record) = (Arc::clone(&caller.principal.id), caller.record.clone());
+        let local = matches!(model, Model::Local(_)).then_some(MODEL);
+        let request = if translates {
+            translate(request, &key, (&self.0.offload, &mut caller.memory), local).await?
+        } else {
+            (request, None)
+        };
+        let request = ProxyRequest::new(&self.0, caller, operation, request);
+        match model {
+            Model::Local(local) => token_count::local(&local.responder, &key, &request).await,
+            Model::Remote(_) if translates => Ok(token_count::estimated(estimate)),
+            Model::Remote(route) => token_count::of_upstream(&self.0, &route, &record, &request).await,
+        }
+    }
+
     fn refused(&self, limited: &RateLimited) -> ApiError {
         self.0.metrics.refused(limited.reason(), limited.owner.name());
         ApiError::from(limited)
@@ -108,12 +131,41 @@ impl CompletionService {
     fn respond<'a>(
         &'a self,
         usage: Box<UsageGuard>,
-        model: Model<'a>,
+        Answerer { model, translates }: Answerer<'a>,
         caller: Caller,
         request: InferenceRequest,
     ) -> Responding<'a> {
         caller.ends_at.end_with_client();
-        let request = ProxyRequest::new(&self.0, caller, request);
+        if translates {
+            return Box::pin(self.translated(usage, model, caller, request));
+        }
+        let operation = request.operation;
+        self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, (request, None)))
+    }
+
+    /// Asks for a chat completion, and translates it.
+    async fn translated(
+        &self,
+        usage: Box<UsageGuard>,
+        model: Model<'_>,
+        mut caller: Caller,
+        request: InferenceRequest,
+    ) -> Result<Response, ApiError> {
+        let operation = request.operation;
+        let local = matches!(model, Model::Local(_)).then_some(MODEL);
+        let key = Arc::clone(usage.key_id());
+        match translate(request, &key, (&self.0.offload, &mut caller.memory), local).await {
+            Ok(translated) => {
+                self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, translated)).await
+            }
+            Err(error) => {
+                usage.finish(Outcome::NotGenerated(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn answer<'a>(&'a self, usage: Box<UsageGuard>, model: Model<'a>, request: Box<ProxyRequest>) -> Responding<'a> {
         match (model, request.request.stream) {
             (Model::Local(local), _) => Box::pin(local::complete(&self.0, &local.responder, usage, request)),
             (Model::Remote(route), true) => Box::pin(streaming::stream(&self.0, usage, route, request)),
@@ -121,29 +173,50 @@ impl CompletionService {
         }
     }
 
-    /// What serves a request.
-    fn model(&self, request: &InferenceRequest, principal: &Principal) -> Result<Model<'_>, ApiError> {
+    /// What answers a request.
+    fn answerer(&self, request: &InferenceRequest, principal: &Principal) -> Result<Answerer<'_>, ApiError> {
         let (name, operation) = (&*request.model, request.operation);
-        match &self.0.local {
-            Some(local) if name == MODEL && operation == Operation::Chat => return Ok(Model::Local(local)),
-            Some(_) if name == MODEL => return Err(self.not_served(request, principal)),
-            _ => {}
+        if let Some(local) = self.0.local.as_ref().filter(|_| name == MODEL) {
+            if !Operations::CHAT.contains(operation) {
+                return Err(self.not_served(request, principal));
+            }
+            return Ok(Answerer { model: Model::Local(local), translates: operation.becomes_chat() });
         }
         let routes = self.0.routes.find(name).ok_or_else(|| ApiError::no_model(name))?;
-        let route = routes.serving(operation).ok_or_else(|| self.not_served(request, principal))?;
-        Ok(Model::Remote(Arc::clone(route)))
+        let (route, translates) = match routes.answering(operation) {
+            Some(Answering::Native(route)) => (route, false),
+            Some(Answering::Translated(route)) => (route, true),
+            None => return Err(self.not_served(request, principal)),
+        };
+        Ok(Answerer { model: Model::Remote(Arc::clone(route)), translates })
     }
 
     /// The model does not serve the operation. The error names some models that do, of those that the key may use.
     #[cold]
     fn not_served(&self, request: &InferenceRequest, principal: &Principal) -> ApiError {
         let operation = request.operation;
-        let serves = |name: &&str| self.0.routes.find(name).is_some_and(|routes| routes.serving(operation).is_some());
+        let serves = |name: &&str| self.0.routes.find(name).is_some_and(|routes| routes.answering(operation).is_some());
         let configured = self.0.routes.names().iter().map(String::as_str).filter(serves);
-        let local = self.0.local.as_ref().filter(|_| operation == Operation::Chat).map(|_| MODEL);
+        let local = self.0.local.as_ref().filter(|_| Operations::CHAT.contains(operation)).map(|_| MODEL);
         let usable = configured.chain(local).filter(|name| principal.may_use(name));
         let others: Vec<_> = usable.take(MAX_SUGGESTED).collect();
         ApiError::not_served(&request.model, operation, &others)
+    }
+}
+
+/// Records what is asked for, and checks that the caller may use the model.
+fn check_access(caller: &Caller, request: &InferenceRequest) -> Result<(), ApiError> {
+    {
+        let mut facts = caller.record.facts();
+        facts.operation = Some(request.operation);
+        facts.model = Some(model_name::truncated(&request.model));
+    }
+    if !caller.principal.may_use(&request.model) {
+        return Err(ApiError::no_model(&request.model));
+    }
+    match (&caller.principal.models, &request.other_models) {
+        (Some(_), Some(param)) => Err(InvalidRequest::other_models(param).into()),
+        _ => Ok(()),
     }
 }
 

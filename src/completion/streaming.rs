@@ -25,8 +25,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::Instant;
 
+use super::client_format::ClientFormat;
 use super::context::Context;
-use super::memory::Memory;
 use super::open::{Opened, open};
 use super::proxy_request::ProxyRequest;
 use super::response_head;
@@ -41,7 +41,7 @@ use crate::telemetry::record::Terminal;
 use crate::time::{ShutdownSignal, TaskTimer};
 use crate::upstream::{Failure, Lease, Route};
 use crate::wire::operation::Operation;
-use crate::wire::sse::{DONE, KEEP_ALIVE};
+use crate::wire::translation::TokenCounts;
 
 type Opening = Pin<Box<dyn Future<Output = Result<(Box<Opened>, Lease), Failure>> + Send>>;
 
@@ -50,20 +50,21 @@ pub(super) async fn stream(
     context: &Context,
     usage: Box<UsageGuard>,
     route: Arc<Route>,
-    request: Box<ProxyRequest>,
+    mut request: Box<ProxyRequest>,
 ) -> Result<Response, ApiError> {
     let now = request.timer.now();
     let held_until = now + context.hold;
-    let operation = request.request.operation;
+    let operation = request.operation;
     let times = StreamTimes::new(context.heartbeat, request.ends_at.clone(), now);
     let terms = Terms::of(&request, context.limits.stop_at_budget);
+    let format = request.take_format(context.limits.answer);
     let (timer, arrival, record) = (request.timer.clone(), request.arrival, usage.record().clone());
     let opening: Opening = Box::pin(async move {
         let ask = |target, another| open(target, &request, another);
         first_success(&route, &record, &request.timer, true, ask).await
     });
     let mut stream = ProxiedStream {
-        state: State::Opening { opening, terms, arrival },
+        state: State::Opening(Box::new(OpeningStream { opening, terms, format, arrival })),
         operation,
         usage: Some(usage),
         times,
@@ -105,18 +106,28 @@ enum PollState {
 }
 
 enum State {
-    Opening { opening: Opening, terms: Terms, arrival: Instant },
+    Opening(Box<OpeningStream>),
     Streaming(Box<StreamTranscoder>, Lease),
     Ended,
+}
+
+/// A stream that has not begun. On the heap, as the one that has.
+struct OpeningStream {
+    opening: Opening,
+    terms: Terms,
+    format: ClientFormat,
+    arrival: Instant,
 }
 
 impl ProxiedStream {
     /// Polls the opening; ready when the stream is open.
     fn poll_open(&mut self, cx: &mut TaskContext<'_>, now: Instant) -> Poll<Result<(), Failure>> {
-        let State::Opening { opening, terms, arrival } = &mut self.state else { return Poll::Ready(Ok(())) };
-        let (opened, lease) = ready!(opening.as_mut().poll(cx))?;
-        self.times.set_end(opened.target.timeouts().total.map(|total| *arrival + total));
-        self.state = State::Streaming(Box::new(StreamTranscoder::new(opened, *terms, now)), lease);
+        let State::Opening(opening) = &mut self.state else { return Poll::Ready(Ok(())) };
+        let (opened, lease) = ready!(opening.opening.as_mut().poll(cx))?;
+        self.times.set_end(opened.target.timeouts().total.map(|total| opening.arrival + total));
+        let format = std::mem::replace(&mut opening.format, ClientFormat::Chunks);
+        let transcoder = StreamTranscoder::new(opened, format, opening.terms, now);
+        self.state = State::Streaming(Box::new(transcoder), lease);
         Poll::Ready(Ok(()))
     }
 
@@ -190,36 +201,45 @@ impl ProxiedStream {
                 NextTimer::Timeout(deadline) => {
                     return Poll::Ready(Some(self.end(&End::Failed(Failure::Timeout(deadline)))));
                 }
-                NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE))),
+                NextTimer::Heartbeat => return Poll::Ready(Some(Bytes::from_static(self.heartbeat()))),
                 NextTimer::At(next) => now = ready!(self.timer.poll_at(cx, next)),
             }
         }
     }
 
-    /// Ends the stream. Returns its last bytes: the frames that were received, an error frame if it failed, `[DONE]`.
-    fn end(&mut self, end: &End) -> Bytes {
-        let (mut out, mut memory) = (BytesMut::new(), None::<Memory>);
-        if let State::Streaming(transcoder, mut lease) = std::mem::replace(&mut self.state, State::Ended)
-            && let Some(usage) = &mut self.usage
-        {
-            let (rest, of_rest) = transcoder.into_output(end, usage);
-            (out, memory) = (rest, Some(of_rest));
-            match end {
-                End::Done => lease.record_success(),
-                End::Failed(failure) => lease.record_failure(failure, self.timer.now()),
-                End::Shutdown | End::BudgetUsedUp => {}
-            }
+    const fn heartbeat(&self) -> &'static [u8] {
+        match &self.state {
+            State::Opening(opening) => opening.format.heartbeat(),
+            State::Streaming(transcoder, _) => transcoder.format().heartbeat(),
+            State::Ended => ClientFormat::Chunks.heartbeat(),
         }
+    }
+
+    /// Ends the stream. Returns its last bytes: the frames that were received, and the end in the client's format.
+    fn end(&mut self, end: &End) -> Bytes {
+        let mut out = BytesMut::new();
+        let (format, reader, memory) = match (std::mem::replace(&mut self.state, State::Ended), &mut self.usage) {
+            (State::Streaming(transcoder, mut lease), Some(usage)) => {
+                match end {
+                    End::Done => lease.record_success(),
+                    End::Failed(failure) => lease.record_failure(failure, self.timer.now()),
+                    End::Shutdown | End::BudgetUsedUp => {}
+                }
+                let rest = transcoder.into_rest(end, usage);
+                out = rest.out;
+                (rest.format, Some(rest.reader), Some(rest.memory))
+            }
+            (State::Opening(opening), _) => (opening.format, None, None),
+            (_, _) => (ClientFormat::Chunks, None, None),
+        };
         let error = match end {
             End::Done => None,
             End::Failed(failure) => Some(ApiError::of_upstream(failure, self.operation)),
             End::Shutdown => Some(ApiError::shutting_down()),
             End::BudgetUsedUp => Some(ApiError::budget_used_up()),
         };
-        if let Some(error) = &error {
-            error.push_frame(&mut out);
-        }
-        out.extend_from_slice(DONE);
+        let counted = self.usage.as_ref().map(|usage| TokenCounts::from(usage.used())).unwrap_or_default();
+        format.end(reader, error.as_ref(), counted, &mut out);
         self.settle(match (end, &error) {
             (End::Failed(failure), Some(error)) => Outcome::UpstreamFailed(failure, error),
             (End::Shutdown, Some(error)) => Outcome::Ended(Terminal::Shutdown, error),

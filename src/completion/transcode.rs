@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::choices::Choices;
-use super::event_kind::{EventKind, classify};
+use super::client_format::ClientFormat;
+use super::event_reader::{EventKind, EventReader};
 use super::frame_buffer::FrameBuffer;
 use super::memory::Memory;
 use super::open::{Opened, too_long};
@@ -16,8 +17,9 @@ use super::proxy_request::ProxyRequest;
 use super::timeouts::longest_silence;
 use super::usage_guard::UsageGuard;
 use crate::upstream::{Failure, Target, UpstreamBody};
-use crate::wire::chunk::{ChoiceShape, ChunkParser, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
+use crate::wire::chunk::{ChoiceShape, DecodedChunk, ToolCallNumbering, last_chunk, push_repaired};
 use crate::wire::sse::{Decoder, Event, push_frame};
+use crate::wire::translation::TranslationError;
 
 /// Chunks that are searched for the name of the model: the first one of Azure has none.
 const CHUNKS_WITHOUT_MODEL: u8 = 4;
@@ -35,9 +37,10 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) const fn of(request: &ProxyRequest, stop_at_budget: bool) -> Self {
+        let hide_usage = !request.shows_usage();
         let request = &request.request;
         let shape = ChoiceShape::of_chunks(request.operation);
-        Self { hide_usage: !request.include_usage, choices: request.n, shape, stop_at_budget }
+        Self { hide_usage, choices: request.n, shape, stop_at_budget }
     }
 }
 
@@ -51,12 +54,25 @@ pub(super) enum End {
     BudgetUsedUp,
 }
 
+/// What remains of a stream at its end.
+pub(super) struct Rest {
+    /// Frames that were received.
+    pub(super) out: BytesMut,
+    /// Of the memory for answers.
+    pub(super) memory: Memory,
+    pub(super) format: ClientFormat,
+    pub(super) reader: EventReader,
+}
+
 /// Reads an upstream's stream and collects the client's frames.
 pub(super) struct StreamTranscoder {
     target: Arc<Target>,
     body: UpstreamBody,
     decoder: Decoder,
-    parser: ChunkParser,
+    reader: EventReader,
+    format: ClientFormat,
+    /// Why the stream can't be translated any further.
+    untranslatable: Option<TranslationError>,
     /// The chunks that opened the stream.
     first: std::vec::IntoIter<(Event, DecodedChunk)>,
     frames: FrameBuffer,
@@ -81,7 +97,7 @@ pub(super) struct StreamTranscoder {
 }
 
 impl StreamTranscoder {
-    pub(super) fn new(opened: Box<Opened>, terms: Terms, now: Instant) -> Self {
+    pub(super) fn new(opened: Box<Opened>, format: ClientFormat, terms: Terms, now: Instant) -> Self {
         let opened = *opened;
         let head = opened.held.iter().find(|(_, facts)| !facts.seen.is_empty());
         Self {
@@ -89,7 +105,9 @@ impl StreamTranscoder {
             target: opened.target,
             body: opened.body,
             decoder: opened.decoder,
-            parser: opened.parser,
+            reader: opened.reader,
+            format,
+            untranslatable: None,
             has_token: false,
             has_begun: false,
             search_model: CHUNKS_WITHOUT_MODEL,
@@ -114,9 +132,12 @@ impl StreamTranscoder {
         self.memory.keep(self.frames.take())
     }
 
-    /// The remaining bytes, and the grant for their memory. The upstream's connection is kept if the stream is
-    /// complete, otherwise closed.
-    pub(super) fn into_output(mut self, end: &End, usage: &mut UsageGuard) -> (BytesMut, Memory) {
+    pub(super) const fn format(&self) -> &ClientFormat {
+        &self.format
+    }
+
+    /// What remains. The upstream's connection is kept if the stream is complete, otherwise closed.
+    pub(super) fn into_rest(mut self, end: &End, usage: &mut UsageGuard) -> Rest {
         self.pass_held(usage);
         if matches!(end, End::BudgetUsedUp) {
             self.finish_choices();
@@ -125,12 +146,15 @@ impl StreamTranscoder {
         if matches!(end, End::Done) {
             self.body.finish();
         }
-        (BytesMut::from(rest), self.memory)
+        Rest { out: BytesMut::from(rest), memory: self.memory, format: self.format, reader: self.reader }
     }
 
-    /// Finishes every choice that has not finished, with `length` as the reason.
+    /// Finishes every choice of chunks that has not finished, with `length` as the reason.
     fn finish_choices(&mut self) {
         let Some(head) = self.head.take() else { return };
+        if !matches!(self.format, ClientFormat::Chunks) {
+            return;
+        }
         for index in self.choices.unfinished().iter() {
             if let Some(chunk) = last_chunk(&head, self.terms.shape, index) {
                 push_frame(self.frames.write(), chunk.as_bytes());
@@ -167,7 +191,7 @@ impl StreamTranscoder {
                     let gap = now - std::mem::replace(&mut self.last_data, now);
                     usage.interval(gap, now);
                     self.decoder.push(data);
-                    if let Err(failure) = self.memory.hold(self.decoder.held()) {
+                    if let Err(failure) = self.memory.hold(self.decoder.held() + self.format.held()) {
                         return Poll::Ready(Some(End::Failed(failure)));
                     }
                 }
@@ -185,8 +209,7 @@ impl StreamTranscoder {
                 // Frees the memory of the list: the stream may be silent for long from here on.
                 self.first = Vec::new().into_iter();
             }
-            self.admit(event, &facts, usage);
-            return Some(None);
+            return Some(self.admit_or_end(event, &facts, usage));
         }
         match self.decoder.next_event() {
             Ok(event) => event.map(|event| self.take(event, usage)),
@@ -196,7 +219,7 @@ impl StreamTranscoder {
 
     /// Passes one event on. Returns the end of the stream if the event ends it.
     fn take(&mut self, event: Event, usage: &mut UsageGuard) -> Option<End> {
-        match classify(&self.target, &event, &mut self.parser) {
+        match self.reader.classify(&self.target, &event) {
             EventKind::Ignored => None,
             // `[DONE]` without a token and without a finished choice: an empty answer, which is a failure.
             EventKind::Done if !self.has_token && self.choices.none_finished() => {
@@ -204,10 +227,22 @@ impl StreamTranscoder {
             }
             EventKind::Done => Some(End::Done),
             EventKind::Failure(failure) => Some(End::Failed(failure)),
-            EventKind::Chunk(facts) => {
-                self.admit(event, &facts, usage);
-                None
+            EventKind::Chunk(facts) => self.admit_or_end(event, &facts, usage),
+        }
+    }
+
+    /// Admits a chunk. Returns the end of the stream if the chunk is its last one, or can't be translated.
+    fn admit_or_end(&mut self, event: Event, facts: &DecodedChunk, usage: &mut UsageGuard) -> Option<End> {
+        let is_last = self.reader.ends_with_choice() && !facts.finished.is_empty();
+        self.admit(event, facts, usage);
+        match self.untranslatable {
+            Some(TranslationError::Malformed) => {
+                Some(End::Failed(Failure::Malformed("it can't be translated to the API of the request")))
             }
+            Some(TranslationError::TooLong) => {
+                Some(End::Failed(Failure::Malformed("it is too long to be translated to the API of the request")))
+            }
+            None => is_last.then_some(End::Done),
         }
     }
 
@@ -277,6 +312,12 @@ impl StreamTranscoder {
                 usage.first_token();
             }
         }
+        if !matches!(self.format, ClientFormat::Chunks) {
+            if self.untranslatable.is_none() {
+                self.untranslatable = self.format.write(event, self.frames.write()).err();
+            }
+            return;
+        }
         let repair = self.choices.repair(facts, hide_usage);
         self.choices.passed(facts);
         if !repair.is_nothing() {
@@ -293,7 +334,7 @@ impl StreamTranscoder {
     fn at_end(&mut self, usage: &mut UsageGuard, failure: Option<Failure>) -> End {
         // Some servers omit the blank line after their last frame. A truncated frame is no JSON and is left out.
         if let Ok(Some(event)) = self.decoder.finish()
-            && self.parser.parse(&event.data).is_ok()
+            && self.reader.is_whole(&event.data)
             && let Some(end) = self.take(event, usage)
         {
             return end;

@@ -59,7 +59,7 @@ impl UsageCounter {
     }
 
     /// The usage if the answer ended now.
-    fn used(&self) -> Usage {
+    pub(super) fn used(&self) -> Usage {
         let reported = self.usage.unwrap_or_default();
         Usage {
             prompt_tokens: if reported.prompt_tokens == 0 { self.prompt_estimate } else { reported.prompt_tokens },

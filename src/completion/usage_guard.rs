@@ -179,6 +179,11 @@ impl UsageGuard {
         self.counter.counted = self.counter.counted.saturating_add(tokens);
     }
 
+    /// The usage if the answer ended now: reported where that is known, otherwise estimated and counted.
+    pub(super) fn used(&self) -> Usage {
+        self.counter.used()
+    }
+
     /// Whether the limits have tokens for what has been sent so far; reserves more if necessary.
     pub(super) fn can_afford(&mut self) -> bool {
         let used = self.counter.total();

@@ -55,7 +55,7 @@ pub struct UpstreamConfig {
     pub base_url: BaseUrl,
     /// The key of the upstream; none: no such header.
     pub api_key: Option<Secret>,
-    /// The header of the key. Default [`KeyHeader::Authorization`].
+    /// The header of the key. Default [`KeyHeader::default_for`] its operations.
     pub api_key_header: KeyHeader,
     /// The operations that it serves. Default: chat alone.
     pub apis: Operations,
@@ -101,8 +101,17 @@ pub enum KeyHeader {
     Authorization,
     /// `api-key: KEY`, as Azure OpenAI requires.
     ApiKey,
-    /// `x-api-key: KEY`.
+    /// `x-api-key: KEY`, as Anthropic's API requires.
     XApiKey,
+}
+
+impl KeyHeader {
+    /// The header of an upstream that serves these operations: [`KeyHeader::XApiKey`] for messages alone, which is
+    /// Anthropic's API, otherwise [`KeyHeader::Authorization`].
+    #[must_use]
+    pub fn default_for(apis: Operations) -> Self {
+        if apis == Operations::from_iter([Operation::Messages]) { Self::XApiKey } else { Self::Authorization }
+    }
 }
 
 /// Whether usage is requested from the upstream for streams whose client did not request it.
@@ -220,8 +229,9 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
         SecretSetting::Found(found) => Some(Secret::new(found.text).in_file(found.file)),
         SecretSetting::Absent | SecretSetting::Reported => None,
     };
-    let api_key_header = walk.read(&mut section, "api_key_header", choice(KEY_HEADERS)).unwrap_or_default();
+    let api_key_header = walk.read(&mut section, "api_key_header", choice(KEY_HEADERS));
     let apis = apis(walk, &mut section);
+    let api_key_header = api_key_header.unwrap_or_else(|| KeyHeader::default_for(apis));
     let model = walk.read(&mut section, "model", name(MAX_MODEL_LEN));
     let ca_file = secret::certificates(walk, &mut section, "ca_file");
     let section_of_timeouts = walk.take(&mut section, "timeouts");
@@ -247,8 +257,8 @@ fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {
 
 fn apis(walk: &mut Walk, section: &mut Section) -> Operations {
     const APIS: &[(&str, Operation)] = &{
-        let [chat, completions, embeddings] = Operation::ALL;
-        [(chat.name(), chat), (completions.name(), completions), (embeddings.name(), embeddings)]
+        let [a, b, c, d, e] = Operation::ALL;
+        [(a.name(), a), (b.name(), b), (c.name(), c), (d.name(), d), (e.name(), e)]
     };
     let fields = walk.list(section, "apis", "the list is empty; leave it out for chat alone");
     let Some(fields) = fields else { return Operations::default() };

@@ -14,9 +14,9 @@ use crate::limiter::{Cause, RateLimited};
 pub enum Denied {
     /// It has no key.
     NoKey,
-    /// Its `Authorization` header holds no bearer key.
+    /// A header for the key holds none.
     Malformed,
-    /// It has more than one `Authorization` header, which is ambiguous.
+    /// It has several keys, which is ambiguous.
     SeveralKeys,
     /// Too many requests from its address had no valid key; how long to stay away.
     TooManyFailures(Duration),
@@ -50,8 +50,10 @@ impl Denied {
             Self::ForeignOrigin => ApiError::foreign_origin(),
             Self::RateLimited(limited) => ApiError::from(limited),
         };
-        if surface == Surface::OpenAi {
-            return api.into_response();
+        match surface {
+            Surface::OpenAi => return api.into_response(),
+            Surface::Anthropic => return api.into_anthropic(),
+            Surface::Problem => {}
         }
         let label = FailureLabel(api.reason().to_owned());
         let detail = api.message().to_owned();

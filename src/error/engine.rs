@@ -16,6 +16,7 @@ pub fn refused_by_engine(refused: &EngineRefusal<'_>) -> Response {
     match Surface::of_path(path(refused.target)) {
         Surface::Problem => Problem::of_engine(refused.status, message).into_response(),
         Surface::OpenAi => ApiError::of_engine(refused.status, code, message).into_response(),
+        Surface::Anthropic => ApiError::of_engine(refused.status, code, message).into_anthropic(),
     }
 }
 
@@ -56,7 +57,10 @@ mod tests {
         for target in ["/api", "/api/pets", "/api?x", "http://localhost:4000/api/pets"] {
             assert_eq!(Surface::of_path(path(target)), Surface::Problem, "{target}");
         }
-        for target in ["", "/", "/v1/models", "/apis", "http://api/v1", "/v1/api/"] {
+        for target in ["/v1/messages", "/v1/messages/count_tokens?beta=true"] {
+            assert_eq!(Surface::of_path(path(target)), Surface::Anthropic, "{target}");
+        }
+        for target in ["", "/", "/v1/models", "/v1/messages2", "/apis", "http://api/v1", "/v1/api/"] {
             assert_eq!(Surface::of_path(path(target)), Surface::OpenAi, "{target}");
         }
     }

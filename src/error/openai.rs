@@ -24,6 +24,9 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Milliseconds, read by the SDKs before `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
+/// The code of a server, or an upstream, that is overloaded.
+const OVERLOADED: &str = "server_is_overloaded";
+
 /// A failure in the form for clients of `/v1`.
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -135,7 +138,7 @@ impl ApiError {
     #[must_use]
     pub fn overloaded() -> Self {
         let message = "The server is overloaded. Please try again later.";
-        let code = Some("server_is_overloaded");
+        let code = Some(OVERLOADED);
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message);
         error.retry_after = Some(1_000);
         error
@@ -252,12 +255,17 @@ fn whole_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// Whether the server, or an upstream, is overloaded.
+    pub(super) fn is_overload(&self) -> bool {
+        self.body.code.as_deref() == Some(OVERLOADED)
+    }
+
+    /// The answer with a JSON body, and the headers that are the same in all formats.
+    pub(super) fn with_body(self, status: StatusCode, body: Vec<u8>) -> Response {
         let label = FailureLabel(self.reason().to_owned());
-        let body = Envelope { error: self.body }.to_json();
         let mut response = Response::new(Body::from(Bytes::from(body)));
-        *response.status_mut() = self.status;
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(ms) = self.retry_after {
@@ -276,6 +284,14 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(label);
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Envelope { error: self.body.clone() }.to_json();
+        let status = self.status;
+        self.with_body(status, body)
     }
 }
 

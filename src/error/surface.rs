@@ -1,10 +1,12 @@
-//! The two surfaces of the API, which differ in the format of failures.
+//! The surfaces of the API, which differ in the format of failures.
 
 /// The format of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Surface {
     /// `/v1` and everything else: OpenAI's envelope.
     OpenAi,
+    /// `/v1/messages`: Anthropic's envelope.
+    Anthropic,
     /// `/api`: problem details (RFC 9457).
     Problem,
 }
@@ -13,7 +15,11 @@ impl Surface {
     /// The surface that a path belongs to, whether or not there is a route.
     #[must_use]
     pub fn of_path(path: &str) -> Self {
-        if is_below(path, "/api") { Self::Problem } else { Self::OpenAi }
+        match path {
+            path if is_below(path, "/api") => Self::Problem,
+            path if is_below(path, "/v1/messages") => Self::Anthropic,
+            _ => Self::OpenAi,
+        }
     }
 }
 

@@ -13,12 +13,13 @@ use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use futures_util::future::Either;
-use http::header::{AUTHORIZATION, ORIGIN, SET_COOKIE};
+use http::header::{ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::{Layer, Service};
 
 use super::authenticator::Authenticator;
 use super::context::ContextRequest;
+use super::offered_key::{has_key, offered_key};
 use crate::auth::browser_credential::{Browsers, Credential, OfferedCredential};
 use crate::auth::context::AuthContext;
 use crate::auth::keyring::{Keyring, Principal};
@@ -180,21 +181,21 @@ impl Check {
         // A key in the request is meant for it, and takes the place of the certificate of the connection.
         let certificates = request.context.connection.certificates.as_deref().unwrap_or_default();
         let certificates = if certificates.is_empty() || is_cross_site(headers) { &[] } else { certificates };
-        if (anonymous.is_some() || !certificates.is_empty()) && !headers.contains_key(AUTHORIZATION) {
+        if (anonymous.is_some() || !certificates.is_empty()) && !has_key(headers) {
             let known = |key: &KeyHash| Some(self.context(self.authenticator.find_known(key)?, *key, scope));
             let anonymous = || anonymous.as_ref().map(|anonymous| AuthContext::without_key(Arc::clone(anonymous)));
             if let Some(auth) = certificates.iter().find_map(known).or_else(anonymous) {
                 return Some(auth);
             }
         }
-        let secret = if self.authenticator.requires_keys() { bearer(headers).ok()? } else { "" };
+        let secret = if self.authenticator.requires_keys() { offered_key(headers).ok()? } else { "" };
         let key = KeyHash::of(secret);
         let principal = self.authenticator.find_known(&key)?;
         Some(self.context(principal, key, scope))
     }
 
     async fn authenticate(&self, headers: &HeaderMap, offered: OfferedCredential) -> Result<Authenticated, Failed> {
-        let (key, ticket, otherwise) = match bearer(headers) {
+        let (key, ticket, otherwise) = match offered_key(headers) {
             Ok(secret) => (KeyHash::of(secret), None, Denied::WrongKey(mask(secret))),
             Err(Denied::SeveralKeys) => return Err(Failed::Denied(Denied::SeveralKeys)),
             Err(denied) => {
@@ -269,33 +270,4 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     response
-}
-
-/// The key of `Authorization: Bearer KEY`; the scheme in any case (RFC 9110, section 11.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Denied::NoKey)?.as_bytes().trim_ascii();
-    if values.next().is_some() {
-        return Err(Denied::SeveralKeys);
-    }
-    let (scheme, key) = value.split_at_checked(b"bearer ".len()).ok_or(Denied::Malformed)?;
-    let key = key.trim_ascii_start();
-    // Without a branch for each byte.
-    let is_visible = key.iter().fold(true, |all, byte| all & byte.is_ascii_graphic());
-    let is_one = scheme.eq_ignore_ascii_case(b"bearer ") && !key.is_empty() && is_visible;
-    std::str::from_utf8(key).ok().filter(|_| is_one).ok_or(Denied::Malformed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_with_two_keys_is_refused() {
-        let mut headers = HeaderMap::new();
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
-        assert_eq!(bearer(&headers).ok(), Some("a"));
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
-        assert!(matches!(bearer(&headers), Err(Denied::SeveralKeys)));
-    }
 }

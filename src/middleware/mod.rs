@@ -7,6 +7,7 @@ pub mod authenticate;
 pub mod authenticator;
 pub mod context;
 pub mod cors;
+mod offered_key;
 pub mod origin_check;
 pub mod rate_limit;
 pub mod request_log;

@@ -89,7 +89,7 @@ impl OriginCheck {
     /// The answer to a request that is refused; none for one that may pass.
     fn refuse(&self, request: &Request) -> Option<Response> {
         let surface = match request.uri().path() {
-            path if is_below(path, "/v1") => Surface::OpenAi,
+            path if is_below(path, "/v1") => Surface::of_path(path),
             path if is_below(path, "/api") || is_below(path, "/metrics") => Surface::Problem,
             _ => return None,
         };

@@ -1,10 +1,11 @@
-//! Requests a minute: 429 in the format of the route's surface, and `x-ratelimit-*` on every answer for the limits that
-//! are set.
+//! Requests a minute: 429 in the format of the route's surface, and headers on every answer for the limits that are set:
+//! `x-ratelimit-*`, or `anthropic-ratelimit-*` on that surface.
 //!
 //! Charges the request, and passes the [`Admission`] on. From it the handler, which reads the body, takes the permit
 //! of a stream, kept to the last byte of the answer, and reserves tokens.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service, ServiceExt};
 
@@ -49,12 +51,44 @@ const PER_LIMIT: usize = 3;
 /// Most bytes of the values of one limit's headers: two numbers and a duration.
 const MAX_VALUES_LEN: usize = 64;
 
-static REQUESTS: HeaderNames = HeaderNames {
+/// The headers of one surface.
+struct SurfaceHeaders {
+    requests: HeaderNames,
+    tokens: HeaderNames,
+    /// Whether the time of the reset is a moment and not a duration.
+    resets_at_moment: bool,
+}
+
+static OPENAI: SurfaceHeaders = SurfaceHeaders { requests: REQUESTS, tokens: TOKENS, resets_at_moment: false };
+
+/// Anthropic's API reference, "Rate limits", response headers.
+static ANTHROPIC: SurfaceHeaders = SurfaceHeaders {
+    requests: HeaderNames {
+        limit: HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+        remaining: HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+        reset: HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+    },
+    tokens: HeaderNames {
+        limit: HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+        remaining: HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+        reset: HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+    },
+    resets_at_moment: true,
+};
+
+const fn headers_of(surface: Surface) -> &'static SurfaceHeaders {
+    match surface {
+        Surface::Anthropic => &ANTHROPIC,
+        Surface::OpenAi | Surface::Problem => &OPENAI,
+    }
+}
+
+const REQUESTS: HeaderNames = HeaderNames {
     limit: HeaderName::from_static("x-ratelimit-limit-requests"),
     remaining: HeaderName::from_static("x-ratelimit-remaining-requests"),
     reset: HeaderName::from_static("x-ratelimit-reset-requests"),
 };
-static TOKENS: HeaderNames = HeaderNames {
+const TOKENS: HeaderNames = HeaderNames {
     limit: HeaderName::from_static("x-ratelimit-limit-tokens"),
     remaining: HeaderName::from_static("x-ratelimit-remaining-tokens"),
     reset: HeaderName::from_static("x-ratelimit-reset-tokens"),
@@ -121,7 +155,8 @@ where
             (limiter.unmetered(), None)
         };
         let request = request.with_caller(|auth| Admitted { auth, admission });
-        Either::Left(RateLimitFuture { response: self.inner.call(request), reported })
+        let surface = self.policy.surface;
+        Either::Left(RateLimitFuture { response: self.inner.call(request), reported, surface })
     }
 }
 
@@ -148,7 +183,7 @@ impl RateLimitPolicy {
         let reported = admission.clone();
         let request = request.with_caller(|auth| Admitted { auth, admission });
         let Ok(mut response) = inner.oneshot(request).await;
-        write_headers(response.headers_mut(), &reported);
+        write_headers(response.headers_mut(), self.surface, &reported);
         Ok(response)
     }
 
@@ -156,7 +191,9 @@ impl RateLimitPolicy {
         self.metrics.refused(limited.reason(), limited.owner.name());
         let mut response = Denied::RateLimited(limited.clone()).to_response(self.surface);
         if limited.cause == Cause::UsedUp {
-            write_quotas(response.headers_mut(), [(&REQUESTS, Some(refused(limited)))]);
+            let headers = headers_of(self.surface);
+            let quotas = [(&headers.requests, Some(refused(limited)))];
+            write_quotas(response.headers_mut(), headers.resets_at_moment, quotas);
         }
         response
     }
@@ -168,6 +205,7 @@ pin_project! {
         #[pin]
         response: F,
         reported: Option<Admission>,
+        surface: Surface,
     }
 }
 
@@ -178,15 +216,16 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for RateLimitFutur
         let this = self.project();
         let Ok(mut response) = ready!(this.response.poll(cx));
         if let Some(admission) = this.reported {
-            write_headers(response.headers_mut(), admission);
+            write_headers(response.headers_mut(), *this.surface, admission);
         }
         Poll::Ready(Ok(response))
     }
 }
 
 /// Adds what is left of the limits that are set.
-fn write_headers(headers: &mut HeaderMap, admission: &Admission) {
-    write_quotas(headers, [(&REQUESTS, admission.requests()), (&TOKENS, admission.tokens())]);
+fn write_headers(headers: &mut HeaderMap, surface: Surface, admission: &Admission) {
+    let SurfaceHeaders { requests, tokens, resets_at_moment } = headers_of(surface);
+    write_quotas(headers, *resets_at_moment, [(requests, admission.requests()), (tokens, admission.tokens())]);
 }
 
 fn refused(limited: &RateLimited) -> Quota {
@@ -195,7 +234,11 @@ fn refused(limited: &RateLimited) -> Quota {
 }
 
 /// Adds the headers of the limits that have a quota. The values share one allocation.
-fn write_quotas<const N: usize>(headers: &mut HeaderMap, limits: [(&HeaderNames, Option<Quota>); N]) {
+fn write_quotas<const N: usize>(
+    headers: &mut HeaderMap,
+    resets_at_moment: bool,
+    limits: [(&HeaderNames, Option<Quota>); N],
+) {
     let mut text = String::with_capacity(N * MAX_VALUES_LEN);
     let mut digits = itoa::Buffer::new();
     let ends = limits.each_ref().map(|(_, quota)| {
@@ -205,7 +248,13 @@ fn write_quotas<const N: usize>(headers: &mut HeaderMap, limits: [(&HeaderNames,
         text.push_str(digits.format(quota.remaining));
         let remaining = text.len();
         // Writing to a buffer that grows does not fail.
-        let _ = write_go_duration(&mut text, quota.reset);
+        let _ = if resets_at_moment {
+            // RFC 3339, whole seconds, rounded up.
+            let reset = Timestamp::now().as_second().saturating_add(quota.reset.as_millis().div_ceil(1_000) as i64);
+            write!(text, "{}", Timestamp::from_second(reset).unwrap_or(Timestamp::MAX))
+        } else {
+            write_go_duration(&mut text, quota.reset)
+        };
         Some([limit, remaining, text.len()])
     });
     headers.reserve(PER_LIMIT * ends.iter().flatten().count());

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::context::{ConnectionRequest, ContextRequest, RequestContext};
 use crate::config::TrustedProxies;
-use crate::error::{ApiError, FailureLabel, refused_by_engine};
+use crate::error::{ApiError, FailureLabel, Surface, refused_by_engine};
 use crate::http::server::EngineRefusal;
 use crate::telemetry::RequestLine;
 use crate::telemetry::metrics::{GaugeGuard, Metrics, RouteMetrics};
@@ -37,6 +37,8 @@ const MAX_PATH_LEN: usize = 1024;
 /// Longest part of a method that is logged, bytes.
 const MAX_METHOD_LEN: usize = 32;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header for the request's id that Anthropic's SDKs read.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
 /// The status in the log of a request whose client left before the answer was complete, as in nginx. Never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -105,6 +107,7 @@ where
             record: record.clone(),
             complete: false,
             route: Arc::clone(route),
+            surface: Surface::of_path(request.uri().path()),
             _in_flight: metrics.request_begins(),
         };
         let request =
@@ -138,6 +141,7 @@ pub fn refused(metrics: &Metrics, refused: &EngineRefusal<'_>) -> Response {
         record: Record::begin(request_id(), TaskTimer::default()),
         complete: false,
         route: metrics.route(None),
+        surface: Surface::of_path(path),
         _in_flight: metrics.request_begins(),
     };
     line.record.facts().failure = Some(refused.reason().into());
@@ -188,7 +192,8 @@ impl LogLine {
     fn attach(mut self, response: Option<Response>) -> Response {
         let mut response = response.unwrap_or_else(|| {
             tracing::error!(request_id = &**self.record.id(), path = self.path, "a handler panicked");
-            ApiError::internal().into_response()
+            let error = ApiError::internal();
+            if self.surface == Surface::Anthropic { error.into_anthropic() } else { error.into_response() }
         });
         self.status = Some(response.status());
         self.failure = response.extensions_mut().remove::<FailureLabel>().map(|label| label.0);
@@ -196,6 +201,9 @@ impl LogLine {
         let headers = response.headers_mut();
         // It is made of visible ASCII.
         if let Ok(id) = HeaderValue::from_str(self.record.id()) {
+            if self.surface == Surface::Anthropic {
+                headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+            }
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(PROCESSING_MS, HeaderValue::from(ms));
@@ -219,6 +227,7 @@ struct LogLine {
     /// Whether the body has been sent to its end.
     complete: bool,
     route: Arc<RouteMetrics>,
+    surface: Surface,
     _in_flight: GaugeGuard,
 }
 

@@ -105,6 +105,18 @@ impl Responder {
             if options.json || json { answer::to_json(&answers) } else { answer::to_markdown(&answers, partial) };
         Ok(completion(tokenizer, &text, prompt_tokens, &options))
     }
+
+    /// The tokens of a request's messages, as [`Completion::prompt_tokens`] counts them.
+    ///
+    /// # Errors
+    /// As [`Responder::complete`].
+    pub async fn count_prompt(&self, caller: &Arc<str>, request: &InferenceRequest) -> Result<u32, ResponderError> {
+        let tokenizer = self.tokenizer.get().await?;
+        let is_large = request.body().len() > OFFLOAD_BODY_LEN;
+        let request = request.clone();
+        let count = move || Ok(read_conversation(tokenizer, &request.members()?)?.prompt_tokens);
+        if is_large { self.offload.run(caller, count).await? } else { count() }
+    }
 }
 
 fn completion(tokenizer: Tokenizer, text: &str, prompt_tokens: u32, options: &Options) -> Completion {

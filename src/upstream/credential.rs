@@ -12,7 +12,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, H
 
 use crate::config::{BaseUrl, KeyHeader, Secret, SecretFile};
 use crate::http::codec::write_header;
-use crate::wire::operation::Operation;
+use crate::wire::operation::Resource;
 
 /// The API key of a target; it can be replaced at run time.
 pub struct UpstreamCredential {
@@ -25,8 +25,8 @@ pub struct UpstreamCredential {
 
 /// What is the same in all requests, whatever the key.
 struct ConstantRequest {
-    /// Path and query, by [`Operation`].
-    targets: [Box<str>; Operation::ALL.len()],
+    /// Path and query, by [`Resource::index`].
+    targets: [Box<str>; Resource::COUNT],
     authority: Box<str>,
     key_header: KeyHeader,
 }
@@ -35,20 +35,20 @@ struct Current {
     key: Option<Secret>,
     /// The previous key, which late responses may still quote.
     previous: Option<Secret>,
-    /// The constant part of the head of requests for a stream, by [`Operation`].
+    /// The constant part of the head of requests for a stream, by [`Resource::index`].
     stream_heads: Heads,
-    /// The constant part of the head of requests for a JSON response, by [`Operation`].
+    /// The constant part of the head of requests for a JSON response, by [`Resource::index`].
     json_heads: Heads,
 }
 
-type Heads = [Bytes; Operation::ALL.len()];
+type Heads = [Bytes; Resource::COUNT];
 
 impl UpstreamCredential {
     /// A credential for requests to `base_url`.
     pub(super) fn new(base_url: &BaseUrl, key: Option<Secret>, key_header: KeyHeader) -> Self {
         let file = key.as_ref().and_then(Secret::file).cloned();
         let request = ConstantRequest {
-            targets: Operation::ALL.map(|operation| base_url.request_target(operation.path()).into()),
+            targets: Resource::all().map(|resource| base_url.request_target(resource.path()).into()),
             authority: base_url.authority().into(),
             key_header,
         };
@@ -97,10 +97,10 @@ impl UpstreamCredential {
     }
 
     /// Writes the constant part of the head.
-    pub(super) fn write_head(&self, operation: Operation, stream: bool, out: &mut BytesMut) {
+    pub(super) fn write_head(&self, resource: Resource, stream: bool, out: &mut BytesMut) {
         let current = self.current.load();
         let heads = if stream { &current.stream_heads } else { &current.json_heads };
-        out.extend_from_slice(&heads[operation as usize]);
+        out.extend_from_slice(&heads[resource.index()]);
     }
 }
 
@@ -148,6 +148,7 @@ impl ConstantRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::operation::Operation;
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
@@ -156,7 +157,7 @@ mod tests {
     fn heads(credential: &UpstreamCredential) -> [String; 2] {
         [true, false].map(|stream| {
             let mut head = BytesMut::new();
-            credential.write_head(Operation::Chat, stream, &mut head);
+            credential.write_head(Resource::Answer(Operation::Chat), stream, &mut head);
             String::from_utf8(head.to_vec()).unwrap()
         })
     }

@@ -2,13 +2,13 @@
 
 use http::HeaderMap;
 
-use crate::wire::operation::Operation;
+use crate::wire::operation::Resource;
 use crate::wire::request::ForwardedBody;
 
 /// A request to a target.
 pub struct UpstreamRequest<'a> {
-    /// The operation, which decides the path.
-    pub operation: Operation,
+    /// The resource, which decides the path.
+    pub resource: Resource,
     /// The body.
     pub body: ForwardedBody<'a>,
     /// Whether a stream is requested.

@@ -31,6 +31,15 @@ pub struct ModelRoutes {
     by_operation: [Option<Arc<Route>>; Operation::ALL.len()],
 }
 
+/// How the targets of a route are asked.
+#[derive(Clone, Copy)]
+pub enum Answering<'a> {
+    /// As the client asks.
+    Native(&'a Arc<Route>),
+    /// For a chat completion, which is translated.
+    Translated(&'a Arc<Route>),
+}
+
 impl ModelRoutes {
     fn new(all: Route) -> Self {
         let all = Arc::new(all);
@@ -49,10 +58,19 @@ impl ModelRoutes {
         self.by_operation[operation as usize].as_ref()
     }
 
-    /// The operations that some target serves.
+    /// The route that answers requests of `operation`: that of the targets that serve it, or else, where the operation
+    /// can be translated to chat, that of the targets that serve chat.
+    #[must_use]
+    pub fn answering(&self, operation: Operation) -> Option<Answering<'_>> {
+        let native = self.serving(operation).map(Answering::Native);
+        let chat = || self.serving(Operation::Chat).filter(|_| operation.becomes_chat()).map(Answering::Translated);
+        native.or_else(chat)
+    }
+
+    /// The operations that are answered.
     #[must_use]
     pub fn apis(&self) -> Operations {
-        Operation::ALL.into_iter().filter(|operation| self.serving(*operation).is_some()).collect()
+        Operation::ALL.into_iter().filter(|operation| self.answering(*operation).is_some()).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use super::credential::UpstreamCredential;
@@ -16,6 +16,13 @@ use crate::config::{ANY_MODEL, AskUsage, ModelConfig, Secret, Timeouts, Upstream
 use crate::http::client::{Client, Endpoint, Request, TlsError};
 use crate::http::codec::write_header;
 use crate::wire::request::{ForwardedBody, RequestedUsage};
+
+/// The version of Anthropic's API, which every request of it has.
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// The version for clients that send none: the only one since 2023.
+const DEFAULT_ANTHROPIC_VERSION: &[u8] = b"2023-06-01";
+/// Features of Anthropic's API that are not general yet.
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// Headers of the client that are forwarded: the trace context (W3C), and nothing that identifies or authorizes the
 /// client.
@@ -121,11 +128,14 @@ impl Target {
     }
 
     fn write_head(&self, request: &UpstreamRequest<'_>, out: &mut BytesMut) {
-        self.credential.write_head(request.operation, request.stream, out);
+        self.credential.write_head(request.resource, request.stream, out);
         for name in &FORWARDED_HEADERS {
             if let Some(value) = request.client.get(name) {
                 write_header(out, name.as_str(), value.as_bytes());
             }
+        }
+        if request.resource.is_of_messages() {
+            write_messages_headers(request.client, out);
         }
         write_header(out, CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(request.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -228,6 +238,15 @@ pub(super) fn target_names(model: &ModelConfig) -> Vec<Arc<str>> {
 /// Names are written in lists that are separated by spaces.
 fn without_blanks(name: &str) -> String {
     name.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect()
+}
+
+/// Writes the headers of a request of Anthropic's API: version and features as the client sent them.
+fn write_messages_headers(client: &HeaderMap, out: &mut BytesMut) {
+    let version = client.get(ANTHROPIC_VERSION).map_or(DEFAULT_ANTHROPIC_VERSION, HeaderValue::as_bytes);
+    write_header(out, ANTHROPIC_VERSION.as_str(), version);
+    for features in client.get_all(ANTHROPIC_BETA) {
+        write_header(out, ANTHROPIC_BETA.as_str(), features.as_bytes());
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions |
 //! | [`responses`] | OpenAI's responses: requests, answers, streams; to chat completions |
 //! | [`translation`] | what both translations share |
-//! | [`operation`] | the operations on models: chat, completions, embeddings |
+//! | [`operation`] | the operations on models; [`parse_request`] parses a request of any of them |
 //! | [`chunk`] | chunks of a completion: parsed, repaired |
 //! | [`chat`] | chunks and completions of the local model |
 //! | [`quirks`] | where providers differ from OpenAI's API |
@@ -33,6 +33,7 @@ pub mod go_duration;
 pub mod members;
 pub mod messages;
 pub mod operation;
+mod parse_request;
 pub mod quirks;
 pub mod request;
 pub mod resource;
@@ -41,3 +42,5 @@ pub mod scan;
 pub mod sse;
 pub mod tokens;
 pub mod translation;
+
+pub use parse_request::parse_request;

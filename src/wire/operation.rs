@@ -10,11 +10,15 @@ pub enum Operation {
     Completions,
     /// Embeddings: `POST /v1/embeddings`.
     Embeddings,
+    /// Responses, OpenAI's newer API: `POST /v1/responses`.
+    Responses,
+    /// Messages, Anthropic's API: `POST /v1/messages`.
+    Messages,
 }
 
 impl Operation {
     /// All operations, in the order of their discriminants.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Completions, Self::Embeddings];
+    pub const ALL: [Self; 5] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
 
     /// The name in the configuration (`apis`), in logs and in usage records.
     #[must_use]
@@ -23,6 +27,8 @@ impl Operation {
             Self::Chat => "chat",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
         }
     }
 
@@ -32,14 +38,23 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 
-    /// The name in OpenTelemetry's conventions for generative AI (`gen_ai.operation.name`).
+    /// The name in OpenTelemetry's conventions for generative AI (`gen_ai.operation.name`), which allow own names where
+    /// none is defined: for responses and messages, that tell the operations apart.
     #[must_use]
     pub const fn convention_name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
         }
+    }
+
+    /// Whether its requests can be translated to requests for chat completions.
+    #[must_use]
+    pub const fn becomes_chat(self) -> bool {
+        matches!(self, Self::Responses | Self::Messages)
     }
 
     /// The path of its resource, here and at upstreams, relative to `/v1`.
@@ -49,6 +64,8 @@ impl Operation {
             Self::Chat => "chat/completions",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
         }
     }
 
@@ -56,10 +73,54 @@ impl Operation {
     #[must_use]
     pub const fn input_param(self) -> &'static str {
         match self {
-            Self::Chat => "messages",
+            Self::Chat | Self::Messages => "messages",
             Self::Completions => "prompt",
-            Self::Embeddings => "input",
+            Self::Embeddings | Self::Responses => "input",
         }
+    }
+}
+
+/// A resource of an upstream that requests are posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// An answer to a request of this operation.
+    Answer(Operation),
+    /// The number of tokens of a request for a message.
+    TokenCount,
+}
+
+impl Resource {
+    /// The number of resources.
+    pub const COUNT: usize = Operation::ALL.len() + 1;
+
+    /// All resources, in the order of [`Resource::index`].
+    #[must_use]
+    pub fn all() -> [Self; Self::COUNT] {
+        std::array::from_fn(|index| Operation::ALL.get(index).map_or(Self::TokenCount, |of| Self::Answer(*of)))
+    }
+
+    /// Its place among all resources.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Answer(operation) => operation as usize,
+            Self::TokenCount => Operation::ALL.len(),
+        }
+    }
+
+    /// Its path, relative to `/v1`.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Answer(operation) => operation.path(),
+            Self::TokenCount => "messages/count_tokens",
+        }
+    }
+
+    /// Whether it is one of Anthropic's API.
+    #[must_use]
+    pub const fn is_of_messages(self) -> bool {
+        matches!(self, Self::Answer(Operation::Messages) | Self::TokenCount)
     }
 }
 
@@ -82,6 +143,9 @@ impl Default for Operations {
 }
 
 impl Operations {
+    /// Chat, and what can be translated to it.
+    pub const CHAT: Self = Self(bit(Operation::Chat) | bit(Operation::Responses) | bit(Operation::Messages));
+
     /// Whether the operation is in the set.
     #[must_use]
     pub const fn contains(self, operation: Operation) -> bool {
@@ -117,5 +181,14 @@ mod tests {
             assert!(Operation::ALL.into_iter().all(|other| alone.contains(other) == (other == operation)));
         }
         assert_eq!(Operation::from_name("Chat"), None);
+    }
+
+    #[test]
+    fn every_resource_has_a_place_and_a_path_of_its_own() {
+        let all = Resource::all();
+        for (index, resource) in all.into_iter().enumerate() {
+            assert_eq!(resource.index(), index);
+            assert_eq!(all.iter().filter(|other| other.path() == resource.path()).count(), 1);
+        }
     }
 }

@@ -33,5 +33,6 @@ mod routing;
 mod server;
 mod stats;
 mod store;
+mod surfaces;
 mod tls_listeners;
 mod wire;

@@ -12,9 +12,10 @@ use test_support::http::{Request, Whole};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Surface {
     OpenAi,
+    Anthropic,
     Problem,
 }
-use Surface::{OpenAi, Problem};
+use Surface::{Anthropic, OpenAi, Problem};
 
 /// The access that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +50,13 @@ const fn unchecked(method: &'static str, path: &'static str) -> Row {
 }
 
 /// The table. A route of the server that is not here, or one here that the server does not have, fails a test.
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 32] = [
     row("POST", "/v1/chat/completions", OpenAi, With("chat"), true),
     row("POST", "/v1/completions", OpenAi, With("chat"), true),
     row("POST", "/v1/embeddings", OpenAi, With("chat"), true),
+    row("POST", "/v1/responses", OpenAi, With("chat"), true),
+    row("POST", "/v1/messages", Anthropic, With("chat"), true),
+    row("POST", "/v1/messages/count_tokens", Anthropic, With("chat"), true),
     row("GET", "/v1/models", OpenAi, With("chat"), true),
     row("GET", "/v1/models/{*id}", OpenAi, With("chat"), true),
     row("GET", "/api/pets", Problem, With("store:read"), true),
@@ -114,6 +118,10 @@ impl Row {
         assert!(answer.header("x-request-id").is_some(), "{}", self.name());
         match self.surface {
             OpenAi => assert_eq!(answer.error(status)["code"].as_str(), code, "{}", self.name()),
+            Anthropic => {
+                assert_eq!((answer.status, &answer.json()["type"]), (status, &"error".into()), "{}", self.name());
+                assert!(answer.json()["error"]["type"].is_string(), "{}", self.name());
+            }
             Problem => {
                 assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{}", self.name());
                 assert_eq!(answer.json()["status"], status, "{}", self.name());
@@ -229,7 +237,12 @@ async fn a_request_over_the_limit_is_429_unless_the_route_is_not_metered() {
         let answer = server.ask(&row.request(row.method).bearer(key)).await;
         if row.metered {
             row.assert_fails(&answer, 429, Some("rate_limit_exceeded"));
-            assert_eq!(answer.header("x-ratelimit-limit-requests"), Some("1"), "{}", row.name());
+            let limit = if row.surface == Anthropic {
+                "anthropic-ratelimit-requests-limit"
+            } else {
+                "x-ratelimit-limit-requests"
+            };
+            assert_eq!(answer.header(limit), Some("1"), "{}", row.name());
         } else {
             assert!(passed(&answer), "{} {}", row.name(), answer.status);
             assert_eq!(answer.header("x-ratelimit-limit-requests"), None, "{}", row.name());
@@ -246,7 +259,11 @@ async fn methods_that_a_path_does_not_have_are_405_with_or_without_a_key() {
         for method in METHODS.into_iter().filter(|method| of_path().all(|row| row.method != *method)) {
             for request in [row.request(method), row.request(method).bearer(ALL)] {
                 let answer = server.ask(&request).await;
-                let surface = if row.path.starts_with("/api/") { Problem } else { OpenAi };
+                let surface = match row.path {
+                    path if path.starts_with("/api/") => Problem,
+                    path if path.starts_with("/v1/messages") => Anthropic,
+                    _ => OpenAi,
+                };
                 Row { surface, ..*row }.assert_fails(&answer, 405, Some("method_not_supported"));
                 let allow: Vec<_> = answer.header("allow").expect("Allow").split(',').map(str::trim).collect();
                 assert!(of_path().all(|row| allow.contains(&row.method)), "{method} {}: {allow:?}", row.path);
@@ -259,7 +276,13 @@ async fn methods_that_a_path_does_not_have_are_405_with_or_without_a_key() {
 #[tokio::test]
 async fn paths_without_a_route_are_404_with_or_without_a_key() {
     let server = Server::start(KEYS).await;
-    for (path, surface) in [("/v1/none", OpenAi), ("/api/none", Problem), ("/none", OpenAi), ("/apis", OpenAi)] {
+    for (path, surface) in [
+        ("/v1/none", OpenAi),
+        ("/v1/messages/none", Anthropic),
+        ("/api/none", Problem),
+        ("/none", OpenAi),
+        ("/apis", OpenAi),
+    ] {
         for method in METHODS {
             for request in [Request::new(method, path), Request::new(method, path).bearer(ALL)] {
                 Row { surface, ..row("GET", "/none", surface, No, false) }.assert_fails(

@@ -27,6 +27,7 @@ pub(in crate::completion) async fn guard(abort: &ShutdownSignal) -> (Box<UsageGu
         responder: Some(Responder::new(PetStore::new(store), Offload::new(false))),
         routes: Arc::new(Routes::new(&[], &metrics).unwrap()),
         usage_recorder: usage_recorder.clone(),
+        offload: Offload::new(false),
         metrics: metrics.clone(),
         abort: abort.clone(),
     };

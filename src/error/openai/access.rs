@@ -9,7 +9,7 @@ use crate::limiter::{Cause, Limit, RateLimited};
 use crate::store::StoreError;
 
 impl ApiError {
-    /// No `Authorization` header.
+    /// No header with a key.
     #[must_use]
     pub fn no_key() -> Self {
         Self::bad(
@@ -20,17 +20,19 @@ impl ApiError {
         )
     }
 
-    /// An `Authorization` header without a bearer key in it.
+    /// A header for the key without one in it.
     #[must_use]
     pub fn malformed_key() -> Self {
         let code = Some("invalid_api_key");
-        Self::bad(StatusCode::UNAUTHORIZED, code, "The Authorization header must read 'Bearer YOUR_KEY'.")
+        let message = "The Authorization header must read 'Bearer YOUR_KEY'; x-api-key and api-key hold the key alone.";
+        Self::bad(StatusCode::UNAUTHORIZED, code, message)
     }
 
-    /// More than one `Authorization` header.
+    /// Several keys: a header more than once, or different keys in several headers.
     #[must_use]
     pub fn several_keys() -> Self {
-        Self::bad(StatusCode::BAD_REQUEST, None, "The request has more than one Authorization header.")
+        let message = "The request has more than one API key (Authorization, x-api-key, api-key); send one of them.";
+        Self::bad(StatusCode::BAD_REQUEST, None, message)
     }
 
     /// The key is not known, and the database, which may have it, can't be read.

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{ApiError, whole_ms};
+use super::{ApiError, OVERLOADED, whole_ms};
 use crate::upstream::{Deadline, Failure, Refusal};
 use crate::wire::operation::Operation;
 
@@ -49,7 +49,9 @@ impl ApiError {
     #[must_use]
     pub fn of_upstream(failure: &Failure, operation: Operation) -> Self {
         let mut error = Self::from(failure);
-        if operation != Operation::Chat && error.body.code.as_deref() == Some(CONTEXT_OVERFLOW) {
+        if operation.input_param() != Operation::Chat.input_param()
+            && error.body.code.as_deref() == Some(CONTEXT_OVERFLOW)
+        {
             error.body.param = Some(operation.input_param().to_owned());
         }
         error
@@ -83,7 +85,7 @@ impl ApiError {
             408 | 504 => return Self::from(&Failure::Timeout(Deadline::FirstToken)),
             503 | 529 => {
                 let text = text.unwrap_or_else(|| "The upstream is overloaded.".to_owned());
-                let code = Some("server_is_overloaded");
+                let code = Some(OVERLOADED);
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, text)
             }
             _ => {

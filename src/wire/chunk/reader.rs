@@ -34,7 +34,7 @@ impl ChoiceShape {
     pub const fn of_chunks(operation: Operation) -> Self {
         match operation {
             Operation::Completions => Self::Text,
-            Operation::Chat | Operation::Embeddings => Self::Delta,
+            _ => Self::Delta,
         }
     }
 }

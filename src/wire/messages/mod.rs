@@ -5,18 +5,20 @@
 //!
 //! | a client's request for messages | code |
 //! |---|---|
-//! | is parsed | [`MessagesRequest::parse`] |
-//! | goes to an upstream that speaks messages | [`MessagesRequest::forward`]; its stream: [`EventScanner`] |
-//! | goes to one that speaks chat | [`MessagesRequest::to_chat`], then [`MessageStream`] or [`message`] |
+//! | is parsed | [`parse`] |
+//! | goes to an upstream that speaks messages | [`InferenceRequest::forward`]; its stream: [`EventScanner`] |
+//! | goes to one that speaks chat | [`to_chat`], then [`MessageStream`] or [`message`] |
+//!
+//! [`InferenceRequest::forward`]: super::request::InferenceRequest::forward
 //!
 //! ```
-//! use petstream::wire::messages::{MessageHead, MessageStream, MessagesRequest};
+//! use petstream::wire::messages::{self, MessageHead, MessageStream};
 //! use petstream::wire::request::{RequestRules, UnknownMembers};
 //!
 //! let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: None };
 //! let body = r#"{"model":"m","max_tokens":9,"system":"Be brief.","messages":[{"role":"user","content":"Hi"}]}"#;
-//! let request = MessagesRequest::parse(body.into(), &rules).expect("a valid request");
-//! let chat = request.to_chat().expect("a request that can be translated");
+//! let request = messages::parse(body.into(), &rules).expect("a valid request");
+//! let chat = messages::to_chat(&request).expect("a request that can be translated");
 //! assert_eq!(chat, concat!(
 //!     r#"{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}],"#,
 //!     r#""max_completion_tokens":9}"#,
@@ -52,12 +54,15 @@ mod prompt;
 mod request;
 mod stream;
 mod to_chat;
+mod whole;
 
 pub use answer::message;
 pub use events::EventScanner;
 pub use frames::{MessageHead, PING, push_error};
-pub use request::MessagesRequest;
+pub use request::{parse, parse_count};
 pub use stream::MessageStream;
+pub use to_chat::to_chat;
+pub use whole::parse_message;
 
 #[cfg(test)]
 mod tests;

@@ -100,12 +100,15 @@ impl MessageStream {
     /// # Errors
     /// [`TranslationError`]: the stream must end by [`MessageStream::fail`].
     pub fn chunk(&mut self, data: &str, out: &mut BytesMut) -> Result<(), TranslationError> {
-        let delta = read_chunk(data)?;
-        self.start(out);
-        self.push(&delta, out)
+        self.delta(&read_chunk(data)?, out)
     }
 
-    fn push(&mut self, delta: &ChatDelta<'_>, out: &mut BytesMut) -> Result<(), TranslationError> {
+    /// Appends the events for what a chunk says.
+    ///
+    /// # Errors
+    /// As [`MessageStream::chunk`].
+    pub fn delta(&mut self, delta: &ChatDelta<'_>, out: &mut BytesMut) -> Result<(), TranslationError> {
+        self.start(out);
         if let Some((member, text)) = &delta.reasoning {
             self.text(Text::Thinking(*member), text, out)?;
         }
@@ -162,7 +165,7 @@ impl MessageStream {
             Text::Thinking(_) => "{\"type\":\"thinking_delta\",\"thinking\":\"",
             Text::Answer => "{\"type\":\"text_delta\",\"text\":\"",
         };
-        self.delta([before, text, "\"}"], out);
+        self.block_delta([before, text, "\"}"], out);
     }
 
     fn call(&mut self, call: &ToolCallDelta<'_>, out: &mut BytesMut) -> Result<(), TranslationError> {
@@ -215,7 +218,7 @@ impl MessageStream {
     }
 
     fn arguments(&self, arguments: &str, out: &mut BytesMut) {
-        self.delta(["{\"type\":\"input_json_delta\",\"partial_json\":\"", arguments, "\"}"], out);
+        self.block_delta(["{\"type\":\"input_json_delta\",\"partial_json\":\"", arguments, "\"}"], out);
     }
 
     /// Ends the open block and begins another.
@@ -231,14 +234,14 @@ impl MessageStream {
     fn end_block(&mut self, out: &mut BytesMut) {
         let Some(block) = self.open.take() else { return };
         if let Block::Text(Text::Thinking(member)) = block {
-            self.delta(["{\"type\":\"signature_delta\",\"signature\":", member.signature(), "}"], out);
+            self.block_delta(["{\"type\":\"signature_delta\",\"signature\":", member.signature(), "}"], out);
         }
         let index = self.next_block.saturating_sub(1).to_string();
         push_event(out, "content_block_stop", &["{\"type\":\"content_block_stop\",\"index\":", &index, "}"]);
     }
 
     /// Appends a delta of the block that began last.
-    fn delta(&self, [before, text, after]: [&str; 3], out: &mut BytesMut) {
+    fn block_delta(&self, [before, text, after]: [&str; 3], out: &mut BytesMut) {
         let mut digits = itoa::Buffer::new();
         let index = digits.format(self.next_block.saturating_sub(1));
         let begin = "{\"type\":\"content_block_delta\",\"index\":";

@@ -1,8 +1,10 @@
 //! Translates a request for messages to one for a chat completion.
 
 use super::chat_messages::{push_messages, push_system};
+use super::request::members;
 use crate::wire::request::{
-    InvalidRequest, NamedMembers, Path, boolean, decode_string, each_element, integer, object, pick, present, string,
+    InferenceRequest, InvalidRequest, NamedMembers, Path, boolean, decode_string, each_element, integer, object, pick,
+    present, string,
 };
 use crate::wire::translation::{Array, Object, refuse_others, refuse_untranslatable};
 
@@ -27,8 +29,16 @@ const SUPPORTED: &[&str] = &[
     "top_p",
 ];
 
-/// The body of the chat request.
-pub(super) fn to_chat(members: &NamedMembers<'_>) -> Result<String, InvalidRequest> {
+/// The body of a request for a chat completion that asks what a request for a message asks. Its model is the requested
+/// one. Reads the body again.
+///
+/// # Errors
+/// [`InvalidRequest`] for the first member that has no counterpart, or whose value is wrong.
+pub fn to_chat(request: &InferenceRequest) -> Result<String, InvalidRequest> {
+    translated(&members(request)?)
+}
+
+fn translated(members: &NamedMembers<'_>) -> Result<String, InvalidRequest> {
     refuse_untranslatable(members, SUPPORTED)?;
     context_management(members.get("context_management"))?;
     let mut messages = Array::default();
@@ -37,7 +47,7 @@ pub(super) fn to_chat(members: &NamedMembers<'_>) -> Result<String, InvalidReque
     let mut chat = Object::new();
     chat.raw_if("model", members.get("model")).raw("messages", &messages.finish());
     if members.get("stream") == Some("true") {
-        chat.raw("stream", "true").raw("stream_options", r#"{"include_usage":true}"#);
+        chat.raw("stream", "true");
     }
     if let Some(max) = members.get("max_tokens") {
         integer("max_tokens", max, 1, i64::MAX)?;

@@ -39,45 +39,50 @@ const MEMBERS: &[&str] = &[
 /// The largest `n`, the largest `best_of`, and the most choices of a stream.
 const MAX_CHOICES: i64 = 128;
 
-/// Parses and checks a body; a UTF-8 byte-order mark before it is removed.
-pub(super) fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, InvalidRequest> {
-    let body = without_mark(body);
-    let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-    let members = NamedMembers::read(text, MEMBERS, rules)?;
-    let model = check::model(members.get("model"))?;
-    let checks = if rules.unknown == UnknownMembers::Refuse { Checks::OpenAi } else { Checks::Routing };
-    let stream = check::stream(members.get("stream"))?;
-    let options = check::stream_options(members.get("stream_options"), stream, checks)?;
-    let count = |name| members.get(name).map_or(Ok(1), |value| lenient_integer_in(name, value, 1, MAX_CHOICES));
-    let (n, best_of) = (count("n")?, count("best_of")?);
-    let max_tokens = members.get("max_tokens").map(|value| lenient_integer("max_tokens", value)).transpose()?;
-    // Some servers take embeddings in place of a prompt, so that it may be absent.
-    let prompt = members.get("prompt").map(|prompt| inputs("prompt", prompt)).transpose()?.unwrap_or_default();
-    // Of each prompt `best_of` choices are generated, and `n` of them answered.
-    let prompts = prompt.count.max(1);
-    let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
-    let of_choice = max_tokens.and_then(positive);
-    let generated = positive(n.max(best_of)).unwrap_or(1);
-    let n = positive(n).unwrap_or(1).saturating_mul(prompts);
-    if stream && n > MAX_CHOICES.unsigned_abs() {
-        // Which choices of a stream have begun and ended is known of so many.
-        let text = format!("A stream has at most {MAX_CHOICES} choices: 'n' for each prompt. Here are {n}.");
-        return Err(InvalidRequest::conflict("prompt", &text));
+impl InferenceRequest {
+    /// Parses and checks the body of a request of a completion of a prompt; a UTF-8 byte-order mark before it is removed.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] for the first thing that is wrong.
+    pub fn completion(body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
+        let body = without_mark(body);
+        let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
+        let members = NamedMembers::read(text, MEMBERS, rules)?;
+        let model = check::model(members.get("model"))?;
+        let checks = if rules.unknown == UnknownMembers::Refuse { Checks::OpenAi } else { Checks::Routing };
+        let stream = check::stream(members.get("stream"))?;
+        let options = check::stream_options(members.get("stream_options"), stream, checks)?;
+        let count = |name| members.get(name).map_or(Ok(1), |value| lenient_integer_in(name, value, 1, MAX_CHOICES));
+        let (n, best_of) = (count("n")?, count("best_of")?);
+        let max_tokens = members.get("max_tokens").map(|value| lenient_integer("max_tokens", value)).transpose()?;
+        // Some servers take embeddings in place of a prompt, so that it may be absent.
+        let prompt = members.get("prompt").map(|prompt| inputs("prompt", prompt)).transpose()?.unwrap_or_default();
+        // Of each prompt `best_of` choices are generated, and `n` of them answered.
+        let prompts = prompt.count.max(1);
+        let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let of_choice = max_tokens.and_then(positive);
+        let generated = positive(n.max(best_of)).unwrap_or(1);
+        let n = positive(n).unwrap_or(1).saturating_mul(prompts);
+        if stream && n > MAX_CHOICES.unsigned_abs() {
+            // Which choices of a stream have begun and ended is known of so many.
+            let text = format!("A stream has at most {MAX_CHOICES} choices: 'n' for each prompt. Here are {n}.");
+            return Err(InvalidRequest::conflict("prompt", &text));
+        }
+        Ok(Self {
+            operation: Operation::Completions,
+            model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
+            usage_edit: UsageEdit::new(text, members.raw("stream_options"), &options),
+            prompt_estimate: prompt.tokens,
+            include_usage: options.include_usage,
+            // For all generated choices, as if it were `n` of them.
+            max_tokens: of_choice.map(|most| most.saturating_mul(generated.saturating_mul(prompts)).div_ceil(n)),
+            other_models: members.other_models,
+            model,
+            stream,
+            n,
+            body,
+        })
     }
-    Ok(InferenceRequest {
-        operation: Operation::Completions,
-        model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
-        usage_edit: UsageEdit::new(text, members.raw("stream_options"), &options),
-        prompt_estimate: prompt.tokens,
-        include_usage: options.include_usage,
-        // For all generated choices, as if it were `n` of them.
-        max_tokens: of_choice.map(|most| most.saturating_mul(generated.saturating_mul(prompts)).div_ceil(n)),
-        other_models: members.other_models,
-        model,
-        stream,
-        n,
-        body,
-    })
 }
 
 #[cfg(test)]
@@ -88,7 +93,7 @@ mod tests {
     const RULES: RequestRules = RequestRules { json_depth: 16, unknown: UnknownMembers::Pass, local_model: None };
 
     fn parsed(body: &str) -> Result<InferenceRequest, InvalidRequest> {
-        parse(Bytes::copy_from_slice(body.as_bytes()), &RULES)
+        InferenceRequest::completion(Bytes::copy_from_slice(body.as_bytes()), &RULES)
     }
 
     #[test]
@@ -155,7 +160,8 @@ mod tests {
             assert_eq!(parsed(body).unwrap_err().param.as_deref(), param, "{body}");
         }
         let strict = RequestRules { unknown: UnknownMembers::Refuse, ..RULES };
-        let unknown = parse(r#"{"model":"m","prompt":"a","top_k":1}"#.into(), &strict).unwrap_err();
+        let unknown =
+            InferenceRequest::completion(r#"{"model":"m","prompt":"a","top_k":1}"#.into(), &strict).unwrap_err();
         assert_eq!(unknown.param.as_deref(), Some("top_k"));
     }
 

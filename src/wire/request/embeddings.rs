@@ -16,30 +16,35 @@ use crate::wire::operation::Operation;
 /// The members that OpenAI's API defines, and `stream`, which is refused.
 const MEMBERS: &[&str] = &["model", "input", "dimensions", "encoding_format", "user", "stream"];
 
-/// Parses and checks a body; a UTF-8 byte-order mark before it is removed.
-pub(super) fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, InvalidRequest> {
-    let body = without_mark(body);
-    let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
-    let members = NamedMembers::read(text, MEMBERS, rules)?;
-    let model = check::model(members.get("model"))?;
-    if check::stream(members.get("stream"))? {
-        return Err(InvalidRequest::conflict("stream", "Embeddings are not streamed."));
+impl InferenceRequest {
+    /// Parses and checks the body of a request of embeddings; a UTF-8 byte-order mark before it is removed.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] for the first thing that is wrong.
+    pub fn embeddings(body: Bytes, rules: &RequestRules) -> Result<Self, InvalidRequest> {
+        let body = without_mark(body);
+        let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
+        let members = NamedMembers::read(text, MEMBERS, rules)?;
+        let model = check::model(members.get("model"))?;
+        if check::stream(members.get("stream"))? {
+            return Err(InvalidRequest::conflict("stream", "Embeddings are not streamed."));
+        }
+        let input = members.get("input").ok_or_else(|| InvalidRequest::missing("input"))?;
+        let input = inputs("input", input)?;
+        Ok(Self {
+            operation: Operation::Embeddings,
+            model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
+            usage_edit: UsageEdit::new(text, None, &StreamOptions::default()),
+            prompt_estimate: input.tokens,
+            include_usage: false,
+            max_tokens: None,
+            other_models: members.other_models,
+            model,
+            stream: false,
+            n: 1,
+            body,
+        })
     }
-    let input = members.get("input").ok_or_else(|| InvalidRequest::missing("input"))?;
-    let input = inputs("input", input)?;
-    Ok(InferenceRequest {
-        operation: Operation::Embeddings,
-        model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
-        usage_edit: UsageEdit::new(text, None, &StreamOptions::default()),
-        prompt_estimate: input.tokens,
-        include_usage: false,
-        max_tokens: None,
-        other_models: members.other_models,
-        model,
-        stream: false,
-        n: 1,
-        body,
-    })
 }
 
 #[cfg(test)]
@@ -50,7 +55,7 @@ mod tests {
     const RULES: RequestRules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: None };
 
     fn parsed(body: &str) -> Result<InferenceRequest, InvalidRequest> {
-        parse(Bytes::copy_from_slice(body.as_bytes()), &RULES)
+        InferenceRequest::embeddings(Bytes::copy_from_slice(body.as_bytes()), &RULES)
     }
 
     #[test]

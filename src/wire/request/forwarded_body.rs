@@ -59,7 +59,7 @@ impl ForwardedBody<'_> {
 
 /// The edit that makes a body request usage.
 #[derive(Clone, Debug)]
-pub(super) struct UsageEdit {
+pub(in crate::wire) struct UsageEdit {
     at: Range<usize>,
     before: &'static str,
     after: &'static str,
@@ -67,6 +67,11 @@ pub(super) struct UsageEdit {
 }
 
 impl UsageEdit {
+    /// For a request of an API whose answers always have usage.
+    pub(in crate::wire) const fn none() -> Self {
+        Self { at: 0..0, before: "", after: "", sets_continuous: false }
+    }
+
     /// The edit that makes `text` request usage. `written` is the value of `stream_options`, and `options` what it
     /// says.
     pub(super) fn new(text: &str, written: Option<&str>, options: &StreamOptions<'_>) -> Self {

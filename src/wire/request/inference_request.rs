@@ -33,15 +33,15 @@ pub struct InferenceRequest {
     /// The operation that is asked for.
     pub operation: Operation,
     /// A JSON object in UTF-8.
-    pub(super) body: Bytes,
+    pub(in crate::wire) body: Bytes,
     /// The requested model; 1 to 256 characters.
     pub model: Arc<str>,
-    pub(super) model_at: Range<usize>,
+    pub(in crate::wire) model_at: Range<usize>,
     /// Whether the client requested a stream; default false.
     pub stream: bool,
     /// Whether the client requested usage on its stream; default false.
     pub include_usage: bool,
-    pub(super) usage_edit: UsageEdit,
+    pub(in crate::wire) usage_edit: UsageEdit,
     /// The number of choices; default 1.
     pub n: u64,
     /// The largest number of tokens of a choice; none where the client set no limit.

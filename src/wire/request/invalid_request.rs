@@ -157,6 +157,12 @@ impl InvalidRequest {
         Self::new("invalid_value", param, format!("Invalid value: '{found}'. Supported values are: {list}."))
     }
 
+    /// A parameter that this server does not support with any model.
+    #[must_use]
+    pub(in crate::wire) fn unsupported(param: impl Display, message: &str) -> Self {
+        Self::new("unsupported_parameter", param.to_string(), message.to_owned())
+    }
+
     /// Two parameters that exclude each other.
     #[must_use]
     pub(in crate::wire) fn conflict(param: impl Display, message: &str) -> Self {

@@ -5,7 +5,7 @@
 //! <https://platform.openai.com/docs/api-reference/chat/create>
 //!
 //! No JSON tree is built: values are slices of the body, and members that are not known are skipped. Time and memory
-//! are linear in the body, about a millisecond a megabyte. [`InferenceRequest::parse`] is the entry point.
+//! are linear in the body, about a millisecond a megabyte. [`parse_request`](super::parse_request) is the entry point.
 
 mod chat;
 mod check;
@@ -19,7 +19,6 @@ mod known_members;
 mod messages;
 mod named_members;
 mod param;
-mod parse;
 mod path;
 mod prompt_size;
 mod rules;
@@ -35,7 +34,7 @@ pub(crate) use values::{decode_string, each_element, is_empty, pick};
 
 // Parts that the requests of other APIs share.
 pub(super) use check::{model as check_model, stream as check_stream};
-pub(super) use forwarded_body::{edited, rename};
+pub(super) use forwarded_body::UsageEdit;
 pub(super) use invalid_request::quoted;
 pub(super) use known_members::{MAX_LEVELS, nested_model};
 pub(super) use named_members::NamedMembers;

@@ -84,10 +84,16 @@ impl EventScanner {
             "response.completed" | "response.incomplete" => {
                 NativeEvent::Done(found.response.and_then(usage_of).and_then(TokenCounts::read))
             }
-            "response.failed" => NativeEvent::Failed(read(found.response.unwrap_or(data))),
-            "error" => NativeEvent::Failed(read(data)),
+            "response.failed" => self.failed(found.number, found.response.unwrap_or(data)),
+            "error" => self.failed(found.number, data),
             _ => NativeEvent::Other,
         })
+    }
+
+    /// The end of a failed answer. Its event is not passed on, and so its number is free.
+    fn failed(&mut self, number: Option<u64>, json: &str) -> NativeEvent {
+        self.next = number.unwrap_or(self.next);
+        NativeEvent::Failed(read(json))
     }
 
     /// Appends the end of a stream that breaks off: an error, the response with the status `failed`, and `[DONE]`.

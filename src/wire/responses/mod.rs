@@ -5,25 +5,27 @@
 //!
 //! | a client's request for a response | code |
 //! |---|---|
-//! | is parsed | [`ResponsesRequest::parse`] |
-//! | goes to an upstream that speaks responses | [`ResponsesRequest::forward`]; its stream: [`EventScanner`] |
-//! | goes to one that speaks chat | [`ResponsesRequest::to_chat`], then [`ResponseStream`] or [`response`] |
+//! | is parsed | [`parse`] |
+//! | goes to an upstream that speaks responses | [`InferenceRequest::forward`]; its stream: [`EventScanner`] |
+//! | goes to one that speaks chat | [`to_chat`], then [`ResponseStream`] or [`response`] |
+//!
+//! [`InferenceRequest::forward`]: super::request::InferenceRequest::forward
 //!
 //! ```
 //! use petstream::wire::request::{RequestRules, UnknownMembers};
-//! use petstream::wire::responses::{ResponseStream, ResponsesRequest};
+//! use petstream::wire::responses::{self, ResponseStream};
 //!
 //! let rules = RequestRules { json_depth: 128, unknown: UnknownMembers::Pass, local_model: None };
 //! let body = r#"{"model":"m","instructions":"Be brief.","input":"Hi","max_output_tokens":9}"#;
-//! let request = ResponsesRequest::parse(body.into(), &rules).expect("a valid request");
-//! let chat = request.to_chat().expect("a request that can be translated");
+//! let request = responses::parse(body.into(), &rules).expect("a valid request");
+//! let chat = responses::to_chat(&request).expect("a request that can be translated");
 //! assert_eq!(chat, concat!(
 //!     r#"{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}],"#,
 //!     r#""max_completion_tokens":9}"#,
 //! ));
 //!
 //! // The upstream's chunks become events as they arrive.
-//! let mut stream = ResponseStream::new(request.head("m", 0).expect("a request that can be translated"), 1 << 20);
+//! let mut stream = ResponseStream::new(responses::head(&request, "m", 0).expect("a request that can be translated"), 1 << 20);
 //! let mut out = bytes::BytesMut::new();
 //! stream.chunk(r#"{"choices":[{"index":0,"delta":{"content":"Hello"}}]}"#, &mut out).expect("a chunk");
 //! assert!(out.starts_with(b"event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,"));
@@ -55,13 +57,16 @@ mod stream;
 mod stream_calls;
 mod to_chat;
 mod tools;
+mod whole;
 mod written;
 
 pub use answer::response;
 pub use events::EventScanner;
 pub use head::ResponseHead;
-pub use request::ResponsesRequest;
+pub use request::{head, parse};
 pub use stream::ResponseStream;
+pub use to_chat::to_chat;
+pub use whole::parse_response;
 
 #[cfg(test)]
 mod tests;

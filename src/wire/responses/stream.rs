@@ -67,12 +67,15 @@ impl ResponseStream {
     /// # Errors
     /// [`TranslationError`]: the stream must end by [`ResponseStream::fail`].
     pub fn chunk(&mut self, data: &str, out: &mut BytesMut) -> Result<(), TranslationError> {
-        let delta = read_chunk(data)?;
-        self.start(out);
-        self.push(&delta, out)
+        self.delta(&read_chunk(data)?, out)
     }
 
-    fn push(&mut self, delta: &ChatDelta<'_>, out: &mut BytesMut) -> Result<(), TranslationError> {
+    /// Appends the events for what a chunk says.
+    ///
+    /// # Errors
+    /// As [`ResponseStream::chunk`].
+    pub fn delta(&mut self, delta: &ChatDelta<'_>, out: &mut BytesMut) -> Result<(), TranslationError> {
+        self.start(out);
         if let Some((_, text)) = &delta.reasoning {
             self.text(Part::Reasoning, text, out)?;
         }

@@ -18,8 +18,8 @@ fn head() -> ResponseHead {
         r#"{"model":"m","input":"Hi","instructions":"Be\nbrief.","max_output_tokens":99,"metadata":{"a":"b"},"#,
         r#""tools":[{"type":"function","name":"find","parameters":{"type":"object"}}]}"#,
     );
-    let request = ResponsesRequest::parse(body.into(), &RULES).unwrap();
-    ResponseHead::new(&request.members().unwrap(), "1", "m", 7).unwrap()
+    let request = parse(body.into(), &RULES).unwrap();
+    ResponseHead::new(&request::members(&request).unwrap(), "1", "m", 7).unwrap()
 }
 
 /// The stream of a response that a chat stream becomes.

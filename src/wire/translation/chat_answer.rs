@@ -29,6 +29,21 @@ pub struct ChatDelta<'a> {
     pub usage: Option<TokenCounts>,
 }
 
+impl ChatDelta<'static> {
+    /// A delta with this text of the answer.
+    ///
+    /// ```
+    /// use petstream::wire::translation::ChatDelta;
+    ///
+    /// assert_eq!(ChatDelta::of_text("a\n\"").content.as_deref(), Some(r#"a\n\""#));
+    /// ```
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let content = (!text.is_empty()).then(|| Cow::Owned(inside(&quoted_json(text)).to_owned()));
+        Self { content, ..Self::default() }
+    }
+}
+
 /// Where a chat completion has its reasoning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReasoningMember {

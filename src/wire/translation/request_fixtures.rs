@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::Value;
 
-use crate::wire::operation::Operation;
 use crate::wire::request::{InferenceRequest, RequestRules, UnknownMembers};
 
 pub(in crate::wire) const RULES: RequestRules =
@@ -33,7 +32,7 @@ pub(in crate::wire) fn changed(body: &str) -> impl Strategy<Value = String> {
 /// Fails unless this is a valid chat request, for a stream or not.
 pub(in crate::wire) fn assert_chat_request(chat: &str, streamed: bool) -> Result<(), TestCaseError> {
     let rules = RequestRules { local_model: None, ..RULES };
-    let parsed = InferenceRequest::parse(Operation::Chat, chat.to_owned().into(), &rules);
+    let parsed = InferenceRequest::chat(chat.to_owned().into(), &rules);
     prop_assert!(parsed.is_ok(), "{parsed:?} {chat}");
     prop_assert_eq!(parsed.unwrap().stream, streamed);
     Ok(())

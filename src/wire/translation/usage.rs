@@ -1,5 +1,6 @@
 //! Token counts with the details that every API has.
 
+use crate::wire::chunk::Usage;
 use crate::wire::scan::{Malformed, Scanner};
 
 /// Token counts of an answer. A count that the upstream does not report is 0.
@@ -15,6 +16,19 @@ pub struct TokenCounts {
     pub output: u64,
     /// Generated tokens of reasoning.
     pub reasoning: u64,
+}
+
+impl From<TokenCounts> for Usage {
+    fn from(counts: TokenCounts) -> Self {
+        Self { prompt_tokens: counts.input, completion_tokens: counts.output }
+    }
+}
+
+/// Without details.
+impl From<Usage> for TokenCounts {
+    fn from(usage: Usage) -> Self {
+        Self { input: usage.prompt_tokens, output: usage.completion_tokens, ..Self::default() }
+    }
 }
 
 impl TokenCounts {

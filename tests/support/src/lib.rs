@@ -19,6 +19,7 @@ pub mod random;
 pub mod round_robin;
 pub mod servers;
 pub mod storm;
+pub mod surface_stream;
 pub mod test_database;
 pub mod tls;
 pub mod upstream;

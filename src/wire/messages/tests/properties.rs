@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{COUNTED, translated};
-use crate::wire::messages::MessagesRequest;
+use crate::wire::messages;
 use crate::wire::translation::accumulate::{self, Answer};
 use crate::wire::translation::chat_streams::chat_stream;
 use crate::wire::translation::request_fixtures::{RULES, assert_chat_request, changed};
@@ -42,8 +42,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
     #[test]
     fn what_is_translated_is_a_chat_request(body in changed(BODY)) {
-        if let Ok(request) = MessagesRequest::parse(body.into(), &RULES)
-            && let Ok(chat) = request.to_chat()
+        if let Ok(request) = messages::parse(body.into(), &RULES)
+            && let Ok(chat) = messages::to_chat(&request)
         {
             assert_chat_request(&chat, request.stream)?;
         }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::messages::MessagesRequest;
-use crate::wire::request::InvalidRequest;
+use crate::wire::messages;
+use crate::wire::request::{InferenceRequest, InvalidRequest, RequestedUsage};
 use crate::wire::translation::request_fixtures::{self, RULES};
 
-fn parse(body: &str) -> Result<MessagesRequest, InvalidRequest> {
-    MessagesRequest::parse(body.to_owned().into(), &RULES)
+fn parse(body: &str) -> Result<InferenceRequest, InvalidRequest> {
+    messages::parse(body.to_owned().into(), &RULES)
 }
 
 /// A request with further members; they replace its own.
@@ -17,7 +17,7 @@ fn with(more: &Value) -> String {
 
 /// The chat request that such a request becomes.
 fn chat(more: &Value) -> Value {
-    let text = parse(&with(more)).unwrap().to_chat().unwrap();
+    let text = parse(&with(more)).and_then(|request| messages::to_chat(&request)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn messages(messages: &Value) -> Value {
 /// Code and parameter of the error of such a request.
 fn refused(more: &Value) -> (Option<&'static str>, Option<String>) {
     let body = with(more);
-    let error = parse(&body).and_then(|request| request.to_chat()).expect_err(&body);
+    let error = parse(&body).and_then(|request| messages::to_chat(&request)).expect_err(&body);
     (error.code, error.param)
 }
 
@@ -38,8 +38,8 @@ fn routing_and_limits_get_what_they_need() {
     let request = parse(body).unwrap();
     assert_eq!((&*request.model, request.stream, request.max_tokens), ("m", true, Some(7)));
     assert_eq!(request.prompt_estimate, 4 + 2);
-    assert_eq!(request.forward(None).to_vec(), body.as_bytes());
-    let renamed = String::from_utf8(request.forward(Some("n")).to_vec()).unwrap();
+    assert_eq!(request.forward(None, RequestedUsage::Final).to_vec(), body.as_bytes());
+    let renamed = String::from_utf8(request.forward(Some("n"), RequestedUsage::Final).to_vec()).unwrap();
     assert_eq!(renamed, body.replace(r#""m""#, r#""n""#));
     let image = json!([{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"A".repeat(9000)}}]}]);
     assert_eq!(parse(&with(&json!({ "messages": image }))).unwrap().prompt_estimate, 1_004);
@@ -116,7 +116,7 @@ fn parameters_are_translated() {
     let expected = json!({
         "model":"m",
         "messages":[{"role":"system","content":"a\nb\n"},{"role":"user","content":"Hi"}],
-        "stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,
+        "stream":true,"max_completion_tokens":9,
         "temperature":0.5,"top_p":0.25,"stop":["x"],
         "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],
         "tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,
@@ -191,6 +191,6 @@ fn members_that_may_name_other_models_are_found() {
 fn a_request_to_count_tokens_needs_no_limit() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
     assert!(parse(body).is_err());
-    let request = MessagesRequest::parse_count(body.into(), &RULES).unwrap();
-    assert_eq!(request.to_chat().unwrap(), body);
+    let request = messages::parse_count(body.into(), &RULES).unwrap();
+    assert_eq!(messages::to_chat(&request).unwrap(), body);
 }

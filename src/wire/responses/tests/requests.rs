@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::request::InvalidRequest;
-use crate::wire::responses::ResponsesRequest;
+use crate::wire::request::{InferenceRequest, InvalidRequest, RequestedUsage};
+use crate::wire::responses;
 use crate::wire::translation::request_fixtures::{self, RULES};
 
-fn parse(body: &str) -> Result<ResponsesRequest, InvalidRequest> {
-    ResponsesRequest::parse(body.to_owned().into(), &RULES)
+fn parse(body: &str) -> Result<InferenceRequest, InvalidRequest> {
+    responses::parse(body.to_owned().into(), &RULES)
 }
 
 /// A request with further members; they replace its own.
@@ -17,7 +17,7 @@ fn with(more: &Value) -> String {
 
 /// The chat request that such a request becomes.
 fn chat(more: &Value) -> Value {
-    let text = parse(&with(more)).unwrap().to_chat().unwrap();
+    let text = parse(&with(more)).and_then(|request| responses::to_chat(&request)).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn messages(input: &Value) -> Value {
 /// Code and parameter of the error of such a request.
 fn refused(more: &Value) -> (Option<&'static str>, Option<String>) {
     let body = with(more);
-    let error = parse(&body).and_then(|request| request.to_chat()).expect_err(&body);
+    let error = parse(&body).and_then(|request| responses::to_chat(&request)).expect_err(&body);
     (error.code, error.param)
 }
 
@@ -37,9 +37,8 @@ fn routing_and_limits_get_what_they_need() {
     let body = r#"{"max_output_tokens":7,"input":"12345678","stream":true,"model":"m","previous_response_id":"r"}"#;
     let request = parse(body).unwrap();
     assert_eq!((&*request.model, request.stream, request.max_tokens), ("m", true, Some(7)));
-    assert_eq!((request.prompt_estimate, request.previous_response_id.as_deref()), (4 + 2, Some("r")));
-    assert!(!request.background);
-    let renamed = String::from_utf8(request.forward(Some("n")).to_vec()).unwrap();
+    assert_eq!((request.prompt_estimate, request.include_usage), (4 + 2, true));
+    let renamed = String::from_utf8(request.forward(Some("n"), RequestedUsage::Final).to_vec()).unwrap();
     assert_eq!(renamed, body.replace(r#""m""#, r#""n""#));
     let image = json!([{"role":"user","content":[{"type":"input_image","image_url":"A".repeat(9000)}]}]);
     assert_eq!(parse(&with(&json!({ "input": image }))).unwrap().prompt_estimate, 1_004);
@@ -113,7 +112,7 @@ fn parameters_are_translated() {
     }));
     let expected = json!({
         "model":"m","messages":[{"role":"system","content":"a"},{"role":"user","content":"Hi"}],
-        "stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,
+        "stream":true,"max_completion_tokens":9,
         "temperature":0.5,"top_p":0.25,
         "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}],
         "parallel_tool_calls":false,"tool_choice":{"type":"function","function":{"name":"f"}},
@@ -169,7 +168,7 @@ fn items_become_messages() {
 fn the_answer_repeats_the_request() {
     let request =
         parse(&with(&json!({"instructions":"i","temperature":0.5,"metadata":{"k":"v"},"text":{"verbosity":"low"}})));
-    let head = request.unwrap().head("n", 5).unwrap();
+    let head = responses::head(&request.unwrap(), "n", 5).unwrap();
     let whole = crate::wire::responses::response(&head, br#"{"choices":[]}"#, 6).unwrap();
     let whole: Value = serde_json::from_str(&whole).unwrap();
     assert_eq!(
