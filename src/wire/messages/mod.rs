@@ -1,4 +1,4 @@
-//! Anthropic's messages API: requests, answers, streams, and their translation to chat completions.
+//! Anthropic's messages API: requests, answers, streams, and their translation to chat completions and back.
 //!
 //! Source of shapes: Anthropic's API reference, "Messages" and "Streaming messages", and the types of its SDKs.
 //! <https://platform.claude.com/docs/en/api/messages>
@@ -8,6 +8,8 @@
 //! | is parsed | [`MessagesRequest::parse`] |
 //! | goes to an upstream that speaks messages | [`MessagesRequest::forward`]; its stream: [`EventScanner`] |
 //! | goes to one that speaks chat | [`MessagesRequest::to_chat`], then [`MessageStream`] or [`message`] |
+//!
+//! A request for a chat completion that goes to an upstream that speaks messages: [`from_chat`].
 //!
 //! ```
 //! use petstream::wire::messages::{MessageHead, MessageStream, MessagesRequest};
@@ -48,6 +50,7 @@ mod answer;
 mod chat_messages;
 mod events;
 mod frames;
+pub mod from_chat;
 mod prompt;
 mod request;
 mod stream;
