@@ -38,6 +38,22 @@ pub(super) fn each_block<'a>(
     .map(drop)
 }
 
+/// As [`each_block`], for a content that has texts only. Calls `each` with the block, its text as JSON and its
+/// `cache_control`.
+pub(super) fn each_text<'a>(
+    path: Path<'_>,
+    content: &'a str,
+    mut each: impl FnMut(String, &'a str, Option<&'a str>),
+) -> Result<(), InvalidRequest> {
+    let mut other = None;
+    each_block(path, content, |block| match block.text {
+        Some(text) => each(block.json, text, block.cache_control),
+        None => other = other.or(Some(block.index)),
+    })?;
+    let Some(index) = other else { return Ok(()) };
+    Err(InvalidRequest::untranslatable(Path::member(&Path::element(&path, index), "type")))
+}
+
 fn translate_part<'a>(path: Path<'_>, index: usize, part: &'a str) -> Result<Option<Block<'a>>, InvalidRequest> {
     let at_type = Path::member(&path, "type");
     let [kind, control] = pick(path, part, &["type", "cache_control"])?;

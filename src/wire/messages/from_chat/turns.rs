@@ -1,6 +1,6 @@
 //! Translates the messages of a request: to turns of the user and the assistant, and a system prompt.
 
-use super::blocks::{each_block, text_block};
+use super::blocks::{each_block, each_text, text_block};
 use crate::wire::messages::frames::input_of;
 use crate::wire::request::{InvalidRequest, Path, decode_string, each_element, pick, present, string};
 use crate::wire::translation::{Array, JoinedText, Object, inside, refuse_others};
@@ -78,15 +78,7 @@ impl<'a> Turns<'a> {
     }
 
     fn push_system(&mut self, path: Path<'_>, content: &'a str) -> Result<(), InvalidRequest> {
-        let mut wrong = None;
-        each_block(path, content, |block| match block.text {
-            Some(text) => self.system.push((text, block.cache_control)),
-            None => wrong = wrong.or(Some(block.index)),
-        })?;
-        match wrong {
-            Some(index) => Err(InvalidRequest::untranslatable(Path::member(&Path::element(&path, index), "type"))),
-            None => Ok(()),
-        }
+        each_text(path, content, |_, text, control| self.system.push((text, control)))
     }
 
     fn push_result(&mut self, path: Path<'_>, message: &str, content: &str) -> Result<(), InvalidRequest> {
@@ -116,7 +108,7 @@ impl<'a> Turns<'a> {
         let [refusal, calls] = pick(path, message, &["refusal", "tool_calls"])?;
         let blocks = &mut self.turn(Role::Assistant).blocks;
         if let Some(content) = content {
-            each_block(Path::member(&path, "content"), content, |block| blocks.push(block.json))?;
+            each_text(Path::member(&path, "content"), content, |block, _, _| blocks.push(block))?;
         }
         if let Some(refusal) = present(refusal) {
             blocks.extend(text_block(Path::member(&path, "refusal"), refusal, None)?);

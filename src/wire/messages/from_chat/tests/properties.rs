@@ -48,6 +48,27 @@ proptest! {
     }
 }
 
+/// Events of all types that are translated.
+const EVENTS: &str = concat!(
+    r#"{"type":"message_start","message":{"usage":{"input_tokens":1}}}|{"type":"content_block_st"#,
+    r#"art","index":0,"content_block":{"type":"tool_use","id":"a\"","name":"f","input":{}}}|{"ty"#,
+    r#"pe":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\""#,
+    r#"}}|{"type":"content_block_stop","index":0}|{"type":"content_block_start","index":1,"conte"#,
+    r#"nt_block":{"type":"text","text":"a"}}|{"type":"content_block_delta","index":1,"delta":{"t"#,
+    r#"ype":"text_delta","text":"b\n"}}|{"type":"message_delta","delta":{"stop_reason":"refusal""#,
+    r#","stop_details":{"explanation":"c"}},"usage":{"output_tokens":2}}|{"type":"message_stop"}"#,
+);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #[test]
+    fn whatever_an_upstream_sends_the_chunks_are_valid(events in changed(EVENTS)) {
+        let translated = translated(events.split('|'));
+        let answer = accumulate::chat(&translated.frames);
+        prop_assert_eq!(translated.error.is_some(), answer.finish.is_empty());
+    }
+}
+
 /// A request with most of what is translated.
 const BODY: &str = concat!(
     r#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"system","content":"a\n"},{"#,

@@ -58,6 +58,10 @@ fn what_has_no_counterpart_is_named() {
             json!({"messages":[{"role":"system","content":[{"type":"image_url","image_url":{"url":"https://a/b"}}]}]}),
             "messages[0].content[0].type",
         ),
+        (
+            message(json!({"role":"assistant","content":[{"type":"image_url","image_url":{"url":"https://a/b"}}]})),
+            "messages[0].content[0].type",
+        ),
         (message(json!({"role":"function","name":"f","content":"a"})), "messages[0].role"),
         (message(json!({"role":"user","name":"Ann","content":"a"})), "messages[0].name"),
         (message(json!({"role":"assistant","function_call":{"name":"f"}})), "messages[0].function_call"),
