@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
 from openai import ContentFilterFinishReasonError, LengthFinishReasonError
 from openai._types import omit
 from openai.lib.streaming.chat import ChatCompletionStreamState
@@ -20,6 +21,7 @@ COMPLETE = [name for name in NAMES if name != "failure"]
 FROM_MESSAGES = FIXTURES / "chat_from_messages"
 MESSAGE_STREAMS = sorted(path.stem for path in (FROM_MESSAGES / "streams").glob("*.messages"))
 COMPLETE_MESSAGE_STREAMS = [name for name in MESSAGE_STREAMS if name not in ("failure", "cut")]
+REQUESTS = sorted(path.name.split(".")[0] for path in (FROM_MESSAGES / "requests").glob("*.messages.json"))
 MESSAGES = sorted(path.name.split(".")[0] for path in (FROM_MESSAGES / "answers").glob("*.message.json"))
 
 
@@ -197,3 +199,19 @@ def test_a_completion_says_what_the_message_says(name):
 def test_a_stream_of_messages_that_fails_is_never_finished(name):
     chunks = [ChatCompletionChunk.model_validate(data) for _, data in events(f"chat_from_messages/streams/{name}.chat")]
     assert [chunk.choices[0].finish_reason for chunk in chunks] == [None, None]
+
+
+def validated(value):
+    """The value with its lists read: pydantic validates the elements of an iterable when they are read."""
+    if isinstance(value, dict):
+        return {key: validated(member) for key, member in value.items()}
+    return value if isinstance(value, str | int | float | None) else [validated(element) for element in value]
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_translated_request_has_the_types_of_anthropics_sdk(name):
+    request = json.loads((FROM_MESSAGES / "requests" / f"{name}.messages.json").read_text())
+    params = MessageCreateParamsStreaming if request.get("stream") else MessageCreateParamsNonStreaming
+    # Models before Claude Opus 4.7 take sampling parameters, which the SDK's types no longer have.
+    known = {key: value for key, value in request.items() if key not in ("temperature", "top_k")}
+    assert validated(TypeAdapter(params).validate_python(known, strict=True)) == known

@@ -45,6 +45,9 @@
 //! the model then reads its calls without the thinking before them. For models that know budgets only, a client sends
 //! `thinking` itself.
 //!
+//! `temperature`, `top_p` and `top_k` keep their values, except for 1, the default of the first two, which is left out:
+//! models since Claude Opus 4.7 refuse others, and theirs is the error that the client gets.
+//!
 //! `cache_control` (of the request, a part or a tool), `thinking` and `top_k` are members of messages that some chat
 //! clients send; they are passed on.
 //!
