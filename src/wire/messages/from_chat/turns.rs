@@ -55,8 +55,7 @@ impl<'a> Turns<'a> {
             }
             "user" => {
                 refuse_others(path, message, &["role", "content"])?;
-                let blocks = &mut self.turn(Role::User).blocks;
-                each_block(at, required()?, |block| blocks.push(block.json))
+                each_block(at, required()?, |block| self.turn(Role::User).blocks.push(block.json))
             }
             "tool" => self.push_result(path, message, required()?),
             "assistant" => self.push_assistant(path, message, content),
@@ -68,7 +67,8 @@ impl<'a> Turns<'a> {
         }
     }
 
-    /// The turn of this role: the last one, or a new one.
+    /// The turn of this role: the last one, or a new one, which must then get a block. So a message without any block
+    /// does not separate its neighbours.
     fn turn(&mut self, role: Role) -> &mut Turn {
         if self.all.last().is_none_or(|last| last.role != role) {
             self.all.push(Turn { role, results: Vec::new(), blocks: Vec::new() });
@@ -106,17 +106,17 @@ impl<'a> Turns<'a> {
         let names = ["role", "content", "refusal", "tool_calls"];
         refuse_others(path, message, &[&names[..], &OF_ANSWERS[..]].concat())?;
         let [refusal, calls] = pick(path, message, &["refusal", "tool_calls"])?;
-        let blocks = &mut self.turn(Role::Assistant).blocks;
+        let mut push = |block| self.turn(Role::Assistant).blocks.push(block);
         if let Some(content) = content {
-            each_text(Path::member(&path, "content"), content, |block, _, _| blocks.push(block))?;
+            each_text(Path::member(&path, "content"), content, |block, _, _| push(block))?;
         }
         if let Some(refusal) = present(refusal) {
-            blocks.extend(text_block(Path::member(&path, "refusal"), refusal, None)?);
+            text_block(Path::member(&path, "refusal"), refusal, None)?.into_iter().for_each(&mut push);
         }
         let Some(calls) = present(calls) else { return Ok(()) };
         let at = Path::member(&path, "tool_calls");
         each_element(at, "an array of objects", calls, |index, call| {
-            blocks.push(tool_use(Path::element(&at, index), call)?);
+            push(tool_use(Path::element(&at, index), call)?);
             Ok(())
         })
         .map(drop)
@@ -143,32 +143,22 @@ impl<'a> Turns<'a> {
 
     /// The messages as a JSON array.
     pub(super) fn into_messages(self) -> Result<String, InvalidRequest> {
-        let mut messages = Array::default();
-        let mut last: Option<(Role, Array)> = None;
-        for turn in self.all {
-            if turn.results.is_empty() && turn.blocks.is_empty() {
-                continue;
-            }
-            let is_same = last.as_ref().is_some_and(|(role, _)| *role == turn.role);
-            if !is_same && let Some(done) = last.take() {
-                messages.push(&message_json(done));
-            }
-            let (_, content) = last.get_or_insert_with(|| (turn.role, Array::default()));
-            turn.results.iter().chain(&turn.blocks).for_each(|block| content.push(block));
+        if self.all.is_empty() {
+            let expected = "a message of the user or the assistant that is not empty";
+            return Err(InvalidRequest::unfit("messages", expected));
         }
-        messages.push(&message_json(last.ok_or_else(|| {
-            InvalidRequest::unfit("messages", "a message of the user or the assistant that is not empty")
-        })?));
+        let mut messages = Array::default();
+        for turn in self.all {
+            let role = match turn.role {
+                Role::User => "\"user\"",
+                Role::Assistant => "\"assistant\"",
+            };
+            let mut content = Array::default();
+            turn.results.iter().chain(&turn.blocks).for_each(|block| content.push(block));
+            messages.push(&Object::new().raw("role", role).raw("content", &content.finish()).finish());
+        }
         Ok(messages.finish())
     }
-}
-
-fn message_json((role, content): (Role, Array)) -> String {
-    let role = match role {
-        Role::User => "\"user\"",
-        Role::Assistant => "\"assistant\"",
-    };
-    Object::new().raw("role", role).raw("content", &content.finish()).finish()
 }
 
 /// The block of a tool call. Its arguments, a string of JSON, become an object.

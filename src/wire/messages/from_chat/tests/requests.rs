@@ -102,6 +102,7 @@ fn what_is_wrong_is_named() {
         (json!({"messages":[{"role":"tool","content":"a"}]}), "missing_required_parameter", "messages[0].tool_call_id"),
         (call(json!("{\"a\":")), "invalid_value", arguments),
         (call(json!("[1]")), "invalid_value", arguments),
+        (call(json!("{} x")), "invalid_value", arguments),
         (call(json!({})), "invalid_type", arguments),
         (call(json!(null)), "missing_required_parameter", arguments),
         (image("data:image/png,abc"), "invalid_value", url),
@@ -169,6 +170,8 @@ fn results_of_tools_come_first_and_turns_alternate() {
         {"role":"assistant","content":null,"refusal":"d","tool_calls":[call("x")]},
         {"role":"assistant","content":"\n","tool_calls":[call("y")]},
         {"role":"user","content":"late"},
+        {"role":"assistant","content":""},
+        {"role":"system","content":"s"},
         {"role":"tool","tool_call_id":"x","content":""},
         {"role":"tool","tool_call_id":"y","content":[{"type":"image_url","image_url":{"url":"https://a/b.png"}}]},
     ]))
