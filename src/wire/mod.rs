@@ -5,7 +5,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`request`] | requests of chat completions, completions, embeddings: parsed, checked, forwarded |
-//! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions |
+//! | [`messages`] | Anthropic's messages: requests, answers, streams; to chat completions and back |
 //! | [`responses`] | OpenAI's responses: requests, answers, streams; to chat completions |
 //! | [`translation`] | what both translations share |
 //! | [`operation`] | the operations on models; [`parse_request`] parses a request of any of them |

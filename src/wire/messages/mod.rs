@@ -1,4 +1,4 @@
-//! Anthropic's messages API: requests, answers, streams, and their translation to chat completions.
+//! Anthropic's messages API: requests, answers, streams, and their translation to chat completions and back.
 //!
 //! Source of shapes: Anthropic's API reference, "Messages" and "Streaming messages", and the types of its SDKs.
 //! <https://platform.claude.com/docs/en/api/messages>
@@ -10,6 +10,8 @@
 //! | goes to one that speaks chat | [`to_chat`], then [`MessageStream`] or [`message`] |
 //!
 //! [`InferenceRequest::forward`]: super::request::InferenceRequest::forward
+//!
+//! A request for a chat completion that goes to an upstream that speaks messages: [`from_chat`].
 //!
 //! ```
 //! use petstream::wire::messages::{self, MessageHead, MessageStream};
@@ -50,6 +52,7 @@ mod answer;
 mod chat_messages;
 mod events;
 mod frames;
+pub mod from_chat;
 mod prompt;
 mod request;
 mod stream;

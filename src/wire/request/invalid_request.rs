@@ -163,6 +163,13 @@ impl InvalidRequest {
         Self::new("unsupported_parameter", param.to_string(), message.to_owned())
     }
 
+    /// A value of the right type that is not what it must be. `expected` has its article.
+    #[must_use]
+    pub(in crate::wire) fn unfit(param: impl Display, expected: &str) -> Self {
+        let message = format!("Invalid value for '{param}': expected {expected}.");
+        Self::new("invalid_value", param, message)
+    }
+
     /// Two parameters that exclude each other.
     #[must_use]
     pub(in crate::wire) fn conflict(param: impl Display, message: &str) -> Self {

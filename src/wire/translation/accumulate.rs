@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::wire::chunk::{ChunkParser, ParsedFrame};
 use crate::wire::sse::Decoder;
 
 /// An answer as a client accumulates it.
@@ -41,6 +42,53 @@ fn text_of(value: &Value) -> &str {
 
 fn parsed(arguments: &str) -> Value {
     if arguments.is_empty() { serde_json::json!({}) } else { serde_json::from_str(arguments).unwrap() }
+}
+
+/// The answer of a chat stream without its `[DONE]`. Checks the order of its chunks: the role first, one that finishes
+/// the choice, then usage if there is any. `finish` is empty where none finishes it.
+pub(in crate::wire) fn chat(stream: &[u8]) -> Answer {
+    let mut answer = Answer::default();
+    let mut calls: Vec<(String, String, String)> = Vec::new();
+    let mut parser = ChunkParser::default();
+    for (at, (_, chunk)) in events(stream).into_iter().enumerate() {
+        let parsed = parser.parse(chunk.to_string().as_bytes());
+        let Ok(ParsedFrame::Chunk(facts)) = parsed else { panic!("{parsed:?} {chunk}") };
+        assert_eq!(
+            (chunk["object"].as_str(), chunk["id"].is_string()),
+            (Some("chat.completion.chunk"), true),
+            "{chunk}"
+        );
+        assert!(!facts.nonstandard_finish && !facts.tool_call_without_index && answer.usage.is_none(), "{chunk}");
+        assert_eq!(facts.roles.is_empty(), at != 0, "{chunk}");
+        let Some(choice) = chunk["choices"].get(0) else {
+            assert!(!answer.finish.is_empty(), "{chunk}");
+            let [input, output] = ["prompt_tokens", "completion_tokens"].map(|name| chunk["usage"][name].as_u64());
+            answer.usage = input.zip(output);
+            continue;
+        };
+        assert!(answer.finish.is_empty() && choice["index"] == 0, "{chunk}");
+        text_of(&choice["finish_reason"]).clone_into(&mut answer.finish);
+        let delta = &choice["delta"];
+        answer.reasoning.push_str(text_of(&delta["reasoning_content"]));
+        answer.text.push_str(text_of(&delta["content"]));
+        answer.text.push_str(text_of(&delta["refusal"]));
+        for call in delta["tool_calls"].as_array().into_iter().flatten() {
+            let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+            let function = &call["function"];
+            if index == calls.len() {
+                assert_eq!(call["type"], "function", "{chunk}");
+                calls.push((text_of(&call["id"]).to_owned(), text_of(&function["name"]).to_owned(), String::new()));
+            } else {
+                assert!(call.get("id").is_none() && function.get("name").is_none(), "{chunk}");
+            }
+            calls[index].2.push_str(text_of(&function["arguments"]));
+        }
+    }
+    let whole = !answer.finish.is_empty() && answer.finish != "length";
+    assert!(calls.iter().all(|(.., arguments)| !whole || !arguments.is_empty()));
+    let value = |arguments: &str| serde_json::from_str(arguments).unwrap_or_else(|_| arguments.into());
+    answer.calls = calls.into_iter().map(|(id, name, arguments)| (id, name, value(&arguments))).collect();
+    answer
 }
 
 /// The answer of a stream of messages. Checks the order of its events.

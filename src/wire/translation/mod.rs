@@ -21,7 +21,7 @@ pub use native::NativeEvent;
 pub use usage::TokenCounts;
 
 pub(super) use arguments::ArgumentsEnd;
-pub(super) use calls::CallNumbers;
+pub(super) use calls::{CallNumbers, MAX_CALLS};
 pub(super) use frame::push_event;
 pub(super) use json::{Array, EMPTY, JoinedText, Object, inside, quoted_json};
 pub(super) use tools::models_of_tools;

@@ -1,9 +1,10 @@
-//! The kinds of events on a stream that is passed on as it came.
+//! The kinds of events on a stream of messages or of a response.
 
 use super::usage::TokenCounts;
 use crate::wire::envelope::ErrorBody;
 
-/// What an event of an upstream's stream is to limits, accounting and deadlines. The event itself is passed on.
+/// What an event of an upstream's stream is to limits, accounting and deadlines. The event itself is passed on, or
+/// translated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NativeEvent {
     /// Generated text: of the answer, of reasoning, of a refusal.

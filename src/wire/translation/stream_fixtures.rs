@@ -46,22 +46,27 @@ pub(in crate::wire) fn assert_goldens(api: &str, translated: impl Fn(Vec<ChatEve
 
 /// The events of a chat stream that arrives in pieces.
 pub(in crate::wire) fn chat_events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<ChatEvent> {
+    let error = |text: &str| {
+        let value = serde_json::from_str(text).unwrap();
+        crate::wire::envelope::read_error(&value)
+    };
+    let event = |text: String| match &*text {
+        "[DONE]" => ChatEvent::Done,
+        text if text.starts_with("{\"error\"") => ChatEvent::Failure(error(text).unwrap()),
+        _ => ChatEvent::Chunk(text),
+    };
+    event_data(pieces).into_iter().map(event).collect()
+}
+
+/// The data of each event of a stream that arrives in pieces.
+pub(in crate::wire) fn event_data<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     let mut decoder = Decoder::new(1 << 20);
-    let mut events = Vec::new();
+    let mut all = Vec::new();
     for piece in pieces {
         decoder.push(Bytes::copy_from_slice(piece));
         while let Some(event) = decoder.next_event().unwrap() {
-            let text = String::from_utf8(event.data.to_vec()).unwrap();
-            let error = |text: &str| {
-                let value = serde_json::from_str(text).unwrap();
-                crate::wire::envelope::read_error(&value)
-            };
-            events.push(match &*text {
-                "[DONE]" => ChatEvent::Done,
-                text if text.starts_with("{\"error\"") => ChatEvent::Failure(error(text).unwrap()),
-                _ => ChatEvent::Chunk(text),
-            });
+            all.push(String::from_utf8(event.data.to_vec()).unwrap());
         }
     }
-    events
+    all
 }
