@@ -82,7 +82,7 @@ async fn ask(context: &Context, target: &Arc<Target>, request: &ProxyRequest) ->
     };
     let mut answer = within(&request.timer, limit, pin!(target.send(&to_send))).await?;
     if !answer.status.is_success() {
-        let mut refused = Box::pin(async { Err(refusal(target, answer).await) });
+        let mut refused = Box::pin(async { Err(refusal(target, request.request.operation, answer).await) });
         return within(&request.timer, Limit::in_all(target.timeouts(), request.arrival), refused.as_mut()).await;
     }
     if answer.is_encoded {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::event_reader::EventReader;
 use super::translation::Translation;
 use crate::error::ApiError;
+use crate::wire::messages::from_chat::CompletionStream;
 use crate::wire::messages::{self, MessageStream};
 use crate::wire::operation::Operation;
 use crate::wire::responses::{EventScanner, ResponseStream};
@@ -21,6 +22,8 @@ pub(super) enum ClientFormat {
     Response(Box<ResponseStream>),
     /// The events of a message, made of chunks.
     Message(Box<MessageStream>),
+    /// Chunks, made of the events of a message.
+    Completion(Box<CompletionStream>),
     /// The upstream's own events of a response.
     NativeResponse,
     /// The upstream's own events of a message.
@@ -28,12 +31,15 @@ pub(super) enum ClientFormat {
 }
 
 impl ClientFormat {
-    /// The format of an answer to a request of `operation`, which is translated from chat if there is a `translation`;
-    /// that keeps at most `limit` bytes.
+    /// The format of an answer to a request of `operation`, which is translated if there is a `translation`; that keeps
+    /// at most `limit` bytes.
     pub(super) fn new(operation: Operation, translation: Option<Translation>, limit: usize) -> Self {
         match (translation, operation) {
             (Some(Translation::Response(head)), _) => Self::Response(Box::new(ResponseStream::new(*head, limit))),
             (Some(Translation::Message(head)), _) => Self::Message(Box::new(MessageStream::new(&head, limit))),
+            (Some(Translation::Completion(head, include_usage)), _) => {
+                Self::Completion(Box::new(CompletionStream::new(&head, include_usage)))
+            }
             (None, Operation::Responses) => Self::NativeResponse,
             (None, Operation::Messages) => Self::NativeMessage,
             (None, Operation::Chat | Operation::Completions | Operation::Embeddings) => Self::Chunks,
@@ -43,7 +49,7 @@ impl ClientFormat {
     /// What is sent while there is nothing else to send.
     pub(super) const fn heartbeat(&self) -> &'static [u8] {
         match self {
-            Self::Chunks | Self::Response(_) | Self::NativeResponse => KEEP_ALIVE,
+            Self::Chunks | Self::Completion(_) | Self::Response(_) | Self::NativeResponse => KEEP_ALIVE,
             Self::Message(_) | Self::NativeMessage => messages::PING,
         }
     }
@@ -53,6 +59,8 @@ impl ClientFormat {
         match self {
             Self::Response(stream) => stream.held(),
             Self::Message(stream) => stream.held(),
+            // A few bytes for each block.
+            Self::Completion(_) => 0,
             Self::Chunks | Self::NativeResponse | Self::NativeMessage => 0,
         }
     }
@@ -66,6 +74,7 @@ impl ClientFormat {
             Self::Chunks => push_frame(out, &event.data),
             Self::Response(stream) => stream.chunk(text(event)?, out)?,
             Self::Message(stream) => stream.chunk(text(event)?, out)?,
+            Self::Completion(stream) => drop(stream.event(text(event)?, out)?),
             Self::NativeResponse | Self::NativeMessage => {
                 if let Some(name) = &event.name {
                     for part in [b"event: ", &name[..], b"\n"] {
@@ -86,7 +95,9 @@ impl ClientFormat {
         match self {
             Self::Response(stream) => stream.delta(delta, out),
             Self::Message(stream) => stream.delta(delta, out),
-            Self::Chunks | Self::NativeResponse | Self::NativeMessage => Err(TranslationError::Malformed),
+            Self::Chunks | Self::Completion(_) | Self::NativeResponse | Self::NativeMessage => {
+                Err(TranslationError::Malformed)
+            }
         }
     }
 
@@ -100,7 +111,13 @@ impl ClientFormat {
         out: &mut BytesMut,
     ) {
         match (self, error) {
-            (Self::Chunks, error) => {
+            (Self::Completion(stream), None) => {
+                // It is complete: the end of the message has been read.
+                let finished = stream.finish(&counted, out);
+                debug_assert!(finished.is_ok(), "{finished:?}");
+                out.extend_from_slice(DONE);
+            }
+            (Self::Chunks | Self::Completion(_), error) => {
                 if let Some(error) = error {
                     error.push_frame(out);
                 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::redact::{redacted, refused};
 use crate::upstream::{Failure, Refusal, Target, UpstreamResponse};
 use crate::wire::chunk::{ChoiceShape, Completion, DecodedChunk, ParsedFrame, parse_completion, parse_embeddings};
-use crate::wire::envelope::read_error;
-use crate::wire::messages::parse_message;
+use crate::wire::envelope::{ErrorBody, read_error};
+use crate::wire::messages::{from_chat, parse_message};
 use crate::wire::operation::Operation;
 use crate::wire::responses::parse_response;
 
@@ -17,11 +17,11 @@ const MAX_ERROR_LEN: usize = 64 * 1024;
 /// Longest wait for an error's body.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads the body of a response whose status is no success.
-pub(super) async fn refusal(target: &Target, answer: UpstreamResponse) -> Failure {
+/// Reads the body of a response to a request of `operation` whose status is no success.
+pub(super) async fn refusal(target: &Target, operation: Operation, answer: UpstreamResponse) -> Failure {
     let UpstreamResponse { status, retry_after, .. } = answer;
     let body = error_body(answer, Bytes::new()).await;
-    let error = serde_json::from_slice(&body).ok().as_ref().and_then(read_error);
+    let error = error_of(operation, &body);
     Failure::Refused(Refusal { status, error: error.map(|error| redacted(target, error)), retry_after })
 }
 
@@ -60,7 +60,9 @@ pub(super) fn check_answer<'a>(
         Operation::Messages => (parse_message(body), "it is not a message"),
     };
     match parsed {
-        Ok(Completion { frame: ParsedFrame::Error(error), .. }) => Err(refused(target, error)),
+        Ok(Completion { frame: ParsedFrame::Error(error), .. }) => {
+            Err(refused(target, error.map(|error| in_words_of_chat(operation, error))))
+        }
         Ok(Completion { frame: ParsedFrame::Chunk(facts), model })
             if !facts.seen.is_empty() || operation == Operation::Embeddings =>
         {
@@ -68,9 +70,20 @@ pub(super) fn check_answer<'a>(
         }
         Ok(_) => Err(Failure::Empty(is_empty)),
         // Gemini's errors are lists.
-        Err(_) => match serde_json::from_slice(body).ok().as_ref().and_then(read_error) {
+        Err(_) => match error_of(operation, body) {
             Some(error) => Err(refused(target, Some(error))),
             None => Err(Failure::Malformed("it is not a JSON object")),
         },
     }
+}
+
+/// The error in a body, if there is one.
+fn error_of(operation: Operation, body: &[u8]) -> Option<ErrorBody> {
+    let error = serde_json::from_slice(body).ok().as_ref().and_then(read_error);
+    error.map(|error| in_words_of_chat(operation, error))
+}
+
+/// The error of an upstream that was asked for `operation`, with the types and codes of OpenAI's API.
+fn in_words_of_chat(operation: Operation, error: ErrorBody) -> ErrorBody {
+    if operation == Operation::Messages { from_chat::error(error) } else { error }
 }

@@ -1,9 +1,13 @@
 //! Classifies an upstream's events: chunk, end, error, or nothing.
 
+use std::borrow::Cow;
+
 use super::redact::refused;
 use crate::upstream::{Failure, Target};
 use crate::wire::chunk::{ChoiceSet, ChoiceShape, ChunkParser, DecodedChunk, Malformed, ParsedFrame, Usage};
-use crate::wire::envelope::read_error;
+use crate::wire::envelope::{ErrorBody, read_error};
+use crate::wire::members::{member, string_member};
+use crate::wire::messages::from_chat;
 use crate::wire::operation::Operation;
 use crate::wire::sse::Event;
 use crate::wire::translation::NativeEvent;
@@ -59,10 +63,25 @@ impl EventReader {
             Self::Message(scanner) => text(event).and_then(|text| scanner.classify(text)),
         };
         match read {
-            Ok(NativeEvent::Failed(error)) => EventKind::Failure(refused(target, error)),
+            Ok(NativeEvent::Failed(error)) => EventKind::Failure(refused(target, self.in_words_of_chat(error))),
             Ok(event) => EventKind::Chunk(facts(&event)),
             Err(Malformed) => named(target, event, false)
                 .unwrap_or(EventKind::Failure(Failure::Malformed("an event is not a JSON object"))),
+        }
+    }
+
+    /// Errors have the types and codes of OpenAI's API.
+    fn in_words_of_chat(&self, error: Option<ErrorBody>) -> Option<ErrorBody> {
+        if matches!(self, Self::Message(_)) { error.map(from_chat::error) } else { error }
+    }
+
+    /// The name of the model that answers, if an event has it.
+    pub(super) fn model<'a>(&self, event: &'a Event) -> Option<Cow<'a, str>> {
+        let text = simdutf8::basic::from_utf8(&event.data).ok()?;
+        match self {
+            Self::Chunks(_) => string_member(text, "model"),
+            Self::Response(_) => string_member(member(text, "response")?, "model"),
+            Self::Message(_) => string_member(member(text, "message")?, "model"),
         }
     }
 

@@ -151,7 +151,7 @@ async fn check_head(
     mut answer: UpstreamResponse,
 ) -> Result<(UpstreamBody, Bytes), Failure> {
     if !answer.status.is_success() {
-        return Err(Box::pin(refusal(target, answer)).await);
+        return Err(Box::pin(refusal(target, operation, answer)).await);
     }
     if answer.is_encoded {
         return Err(Failure::Malformed("its stream is encoded although that was not asked for"));

@@ -17,8 +17,8 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::limiter::{Blocked, RateLimited};
 use crate::responder::MODEL;
-use crate::upstream::{Answering, Route};
-use crate::wire::operation::Operations;
+use crate::upstream::Route;
+use crate::wire::operation::{Operation, Operations};
 use crate::wire::request::{InferenceRequest, InvalidRequest};
 
 /// Most models that an error names in place of one that does not serve the operation.
@@ -30,8 +30,8 @@ type Responding<'a> = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + 
 /// What answers a request.
 struct Answerer<'a> {
     model: Model<'a>,
-    /// Whether it is asked for a chat completion, which is translated.
-    translates: bool,
+    /// The operation that it is asked for. If that is not the client's, request and answer are translated.
+    asked_for: Operation,
 }
 
 /// What serves a model.
@@ -104,20 +104,16 @@ impl CompletionService {
     /// upstream fails.
     pub async fn count_tokens(&self, mut caller: Caller, request: InferenceRequest) -> Result<Response, ApiError> {
         check_access(&caller, &request)?;
-        let Answerer { model, translates } = self.answerer(&request, &caller.principal)?;
+        let Answerer { model, asked_for } = self.answerer(&request, &caller.principal)?;
         caller.ends_at.end_with_client();
         let (operation, estimate) = (request.operation, request.prompt_estimate);
         let (key, record) = (Arc::clone(&caller.principal.id), caller.record.clone());
         let local = matches!(model, Model::Local(_)).then_some(MODEL);
-        let request = if translates {
-            translate(request, &key, (&self.0.offload, &mut caller.memory), local).await?
-        } else {
-            (request, None)
-        };
+        let request = translate(request, asked_for, &key, (&self.0.offload, &mut caller.memory), local).await?;
         let request = ProxyRequest::new(&self.0, caller, operation, request);
         match model {
             Model::Local(local) => token_count::local(&local.responder, &key, &request).await,
-            Model::Remote(_) if translates => Ok(token_count::estimated(estimate)),
+            Model::Remote(_) if asked_for != operation => Ok(token_count::estimated(estimate)),
             Model::Remote(route) => token_count::of_upstream(&self.0, &route, &record, &request).await,
         }
     }
@@ -131,30 +127,30 @@ impl CompletionService {
     fn respond<'a>(
         &'a self,
         usage: Box<UsageGuard>,
-        Answerer { model, translates }: Answerer<'a>,
+        Answerer { model, asked_for }: Answerer<'a>,
         caller: Caller,
         request: InferenceRequest,
     ) -> Responding<'a> {
         caller.ends_at.end_with_client();
-        if translates {
-            return Box::pin(self.translated(usage, model, caller, request));
+        if asked_for != request.operation {
+            return Box::pin(self.translated(usage, (model, asked_for), caller, request));
         }
         let operation = request.operation;
         self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, (request, None)))
     }
 
-    /// Asks for a chat completion, and translates it.
+    /// Asks for another operation than the client does, and translates the answer.
     async fn translated(
         &self,
         usage: Box<UsageGuard>,
-        model: Model<'_>,
+        (model, asked_for): (Model<'_>, Operation),
         mut caller: Caller,
         request: InferenceRequest,
     ) -> Result<Response, ApiError> {
         let operation = request.operation;
         let local = matches!(model, Model::Local(_)).then_some(MODEL);
         let key = Arc::clone(usage.key_id());
-        match translate(request, &key, (&self.0.offload, &mut caller.memory), local).await {
+        match translate(request, asked_for, &key, (&self.0.offload, &mut caller.memory), local).await {
             Ok(translated) => {
                 self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, translated)).await
             }
@@ -180,15 +176,11 @@ impl CompletionService {
             if !Operations::CHAT.contains(operation) {
                 return Err(self.not_served(request, principal));
             }
-            return Ok(Answerer { model: Model::Local(local), translates: operation.becomes_chat() });
+            return Ok(Answerer { model: Model::Local(local), asked_for: Operation::Chat });
         }
         let routes = self.0.routes.find(name).ok_or_else(|| ApiError::no_model(name))?;
-        let (route, translates) = match routes.answering(operation) {
-            Some(Answering::Native(route)) => (route, false),
-            Some(Answering::Translated(route)) => (route, true),
-            None => return Err(self.not_served(request, principal)),
-        };
-        Ok(Answerer { model: Model::Remote(Arc::clone(route)), translates })
+        let (route, asked_for) = routes.answering(operation).ok_or_else(|| self.not_served(request, principal))?;
+        Ok(Answerer { model: Model::Remote(Arc::clone(route)), asked_for })
     }
 
     /// The model does not serve the operation. The error names some models that do, of those that the key may use.

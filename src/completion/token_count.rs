@@ -80,7 +80,7 @@ async fn ask(context: &Context, target: &Target, request: &ProxyRequest) -> Resu
     };
     let mut answer = target.send(&to_send).await?;
     if !answer.status.is_success() {
-        return Err(Box::pin(refusal(target, answer)).await);
+        return Err(Box::pin(refusal(target, request.operation, answer)).await);
     }
     let most = MAX_ANSWER_LEN.min(context.limits.answer);
     let body = answer.body.read_to_end(most).await?.ok_or(Failure::Malformed("it is too long"))?;

@@ -249,7 +249,7 @@ impl StreamTranscoder {
     /// Records the model that answers, if the chunk names it.
     fn note_model(&mut self, event: &Event, usage: &mut UsageGuard) {
         self.search_model -= 1;
-        usage.note_model(&event.data);
+        usage.note_model_name(self.reader.model(event));
         if usage.knows_model() {
             self.search_model = 0;
         }

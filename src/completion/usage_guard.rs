@@ -23,7 +23,6 @@ use crate::time::{ResponseDeadline, ShutdownSignal};
 use crate::upstream::Failure;
 use crate::usage::{UsageRecord, UsageRecorder};
 use crate::wire::chunk::Usage;
-use crate::wire::members::string_member;
 use crate::wire::operation::Operation;
 use crate::wire::request::InferenceRequest;
 
@@ -102,12 +101,6 @@ impl UsageGuard {
 
     pub(super) const fn record(&self) -> &Record {
         &self.record
-    }
-
-    /// Takes the name of the model that answers from a chunk of its answer.
-    pub(super) fn note_model(&mut self, chunk: &[u8]) {
-        let text = simdutf8::basic::from_utf8(chunk).ok();
-        self.note_model_name(text.and_then(|text| string_member(text, "model")));
     }
 
     /// Takes the name of the model that answers.

@@ -24,5 +24,5 @@ pub use request::UpstreamRequest;
 pub use response::{Media, UpstreamBody, UpstreamResponse};
 pub use routes::{Lease, Pick, Route};
 pub use status::{TargetState, TargetStatus};
-pub use table::{Answering, CurrentRoutes, ModelRoutes, Routes};
+pub use table::{CurrentRoutes, ModelRoutes, Routes};
 pub use target::Target;

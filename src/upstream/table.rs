@@ -31,15 +31,6 @@ pub struct ModelRoutes {
     by_operation: [Option<Arc<Route>>; Operation::ALL.len()],
 }
 
-/// How the targets of a route are asked.
-#[derive(Clone, Copy)]
-pub enum Answering<'a> {
-    /// As the client asks.
-    Native(&'a Arc<Route>),
-    /// For a chat completion, which is translated.
-    Translated(&'a Arc<Route>),
-}
-
 impl ModelRoutes {
     fn new(all: Route) -> Self {
         let all = Arc::new(all);
@@ -58,13 +49,12 @@ impl ModelRoutes {
         self.by_operation[operation as usize].as_ref()
     }
 
-    /// The route that answers requests of `operation`: that of the targets that serve it, or else, where the operation
-    /// can be translated to chat, that of the targets that serve chat.
+    /// The route that answers requests of `operation`, and the operation that its targets are asked for: the same where
+    /// there are targets that serve it, otherwise the one that it can be translated to.
     #[must_use]
-    pub fn answering(&self, operation: Operation) -> Option<Answering<'_>> {
-        let native = self.serving(operation).map(Answering::Native);
-        let chat = || self.serving(Operation::Chat).filter(|_| operation.becomes_chat()).map(Answering::Translated);
-        native.or_else(chat)
+    pub fn answering(&self, operation: Operation) -> Option<(&Arc<Route>, Operation)> {
+        let asked_for = |operation| Some((self.serving(operation)?, operation));
+        asked_for(operation).or_else(|| operation.translated().and_then(asked_for))
     }
 
     /// The operations that are answered.

@@ -58,6 +58,12 @@ pub(crate) fn members_up_to(text: &str, max: usize) -> Result<(Vec<Member<'_>>, 
 /// The text behind the member is not read.
 #[must_use]
 pub(crate) fn string_member<'a>(text: &'a str, key: &str) -> Option<Cow<'a, str>> {
+    string_value(member(text, key)?)
+}
+
+/// The JSON of the first member `key` of the JSON object `text`. The text behind the member is not read.
+#[must_use]
+pub(crate) fn member<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let (mut scanner, mut found) = (Scanner::new(text), None);
     // The error ends the scan.
     let _ = scanner.object(|scanner, name| {
@@ -68,7 +74,7 @@ pub(crate) fn string_member<'a>(text: &'a str, key: &str) -> Option<Cow<'a, str>
         }
         Ok(())
     });
-    string_value(found?)
+    found
 }
 
 /// The decoded string that is `value`; none for another value.

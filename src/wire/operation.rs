@@ -51,10 +51,14 @@ impl Operation {
         }
     }
 
-    /// Whether its requests can be translated to requests for chat completions.
+    /// The operation that its requests can be translated to.
     #[must_use]
-    pub const fn becomes_chat(self) -> bool {
-        matches!(self, Self::Responses | Self::Messages)
+    pub const fn translated(self) -> Option<Self> {
+        match self {
+            Self::Responses | Self::Messages => Some(Self::Chat),
+            Self::Chat => Some(Self::Messages),
+            Self::Completions | Self::Embeddings => None,
+        }
     }
 
     /// The path of its resource, here and at upstreams, relative to `/v1`.
@@ -143,7 +147,7 @@ impl Default for Operations {
 }
 
 impl Operations {
-    /// Chat, and what can be translated to it.
+    /// Chat, and the operations that can be translated to it.
     pub const CHAT: Self = Self(bit(Operation::Chat) | bit(Operation::Responses) | bit(Operation::Messages));
 
     /// Whether the operation is in the set.

@@ -2,6 +2,7 @@
 //! that speak them.
 
 mod access;
+mod chat_from_messages;
 mod count_tokens;
 mod faults;
 mod native;

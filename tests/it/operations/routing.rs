@@ -35,10 +35,12 @@ async fn a_request_goes_to_a_target_that_serves_its_operation() {
     let lines = |upstream: &Upstream| upstream.requests().iter().map(|one| one.line().to_owned()).collect::<Vec<_>>();
     assert!(lines(&chat).iter().all(|line| line.contains("/v1/chat/completions ")));
     assert!(lines(&other).iter().all(|line| !line.contains("chat")));
-    let apis = json!(["chat", "completions", "embeddings"]);
-    assert_eq!(models(&server).await, [("petstore-ai".to_owned(), json!(["chat"])), ("m".to_owned(), apis)]);
+    // Responses and messages are translated to chat.
+    let apis = json!(["chat", "completions", "embeddings", "responses", "messages"]);
+    let local = json!(["chat", "responses", "messages"]);
+    assert_eq!(models(&server).await, [("petstore-ai".to_owned(), local), ("m".to_owned(), apis.clone())]);
     let one = server.ask(&Request::new("GET", "/v1/models/m")).await.json();
-    assert_eq!(one["apis"], json!(["chat", "completions", "embeddings"]));
+    assert_eq!(one["apis"], apis);
     server.stop().await;
 }
 

@@ -55,7 +55,7 @@ async fn lists_are_merged_and_cached() {
         let far = server.ask(&Request::new("GET", path)).await.json();
         assert_eq!(
             far,
-            json!({"id": "far/away:1", "object": "model", "created": 5, "owned_by": "somebody", "apis": ["chat"]})
+            json!({"id": "far/away:1", "object": "model", "created": 5, "owned_by": "somebody", "apis": ["chat", "responses", "messages"]})
         );
     }
     assert_eq!(upstream.requests().len(), 1, "one look, then the cache");
