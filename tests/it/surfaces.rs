@@ -5,6 +5,7 @@ mod access;
 mod chat_from_messages;
 mod count_tokens;
 mod faults;
+mod models;
 mod native;
 mod petstore_ai;
 mod translated;

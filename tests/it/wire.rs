@@ -210,7 +210,7 @@ async fn the_head_and_each_token_go_out_at_once() {
 async fn models_are_listed_and_looked_up() {
     let server = open().await;
     let list = server.ask(&Request::new("GET", "/v1/models")).await;
-    insta::assert_snapshot!(list.text(), @r#"{"object":"list","data":[{"id":"petstore-ai","object":"model","created":1795392000,"owned_by":"petstream","apis":["chat"]}]}"#);
+    insta::assert_snapshot!(list.text(), @r#"{"object":"list","data":[{"id":"petstore-ai","object":"model","created":1795392000,"owned_by":"petstream","apis":["chat","responses","messages"]}]}"#);
     let one = server.ask(&Request::new("GET", "/v1/models/petstore-ai")).await;
     assert_eq!(one.json(), list.json()["data"][0]);
     server.stop().await;
