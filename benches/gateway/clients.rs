@@ -105,7 +105,7 @@ async fn measure(plan: Plan) -> Result<()> {
     let (begun, mut beginnings) = mpsc::unbounded_channel();
     let (workload, opening) = (plan.workload.clone(), Semaphore::new(MAX_OPENING));
     let tls = plan.certificate.as_deref().map(tls::client_config).transpose()?;
-    let shared = Rc::new(Shared { plan, tls, token_finder: token_finder(), opening, begun });
+    let shared = Rc::new(Shared { plan, tls, token_finder: token_finder(workload.surface), opening, begun });
     let mut clients = JoinSet::new();
     for index in 0..workload.connections {
         clients.spawn_local(warm(Rc::clone(&shared), index));
@@ -153,9 +153,10 @@ impl Client {
         let (address, key) = (&plan.address, &plan.keys[0]);
         let body = plan.workload.request_body();
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\
+            "POST {} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\
              accept: text/event-stream\r\nuser-agent: bench/1.0\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
+            plan.workload.surface.path(),
             body.len()
         );
         let begin = request.find(key.as_str()).ok_or("no key in the request")?;
@@ -193,7 +194,8 @@ impl Client {
     }
 
     async fn stream(&mut self, shared: &Shared, began: u64, measured: &mut Measured) -> Result<()> {
-        let mut check = StreamCheck::new(&shared.token_finder, shared.plan.workload.tokens);
+        let mut check =
+            StreamCheck::new(shared.plan.workload.surface, &shared.token_finder, shared.plan.workload.tokens);
         let mut stamps = Vec::new();
         loop {
             let Some(data) = self.connection.data().await? else { break };

@@ -25,6 +25,7 @@ mod run;
 mod samples;
 mod stream_check;
 mod subscribers;
+mod surface;
 mod table;
 mod tls;
 mod upstream;

@@ -20,8 +20,8 @@ pub(crate) struct Options {
     /// How often each gateway is measured with each workload. Default: 3, or 1 with --tiny.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Which of burst, batched, paced, short, plain, hold, handshakes, events, idle, commands, rest. Default: all;
-    /// handshakes only with --tls, events, idle, commands and rest only without.
+    /// Which of burst, batched, paced, short, plain, hold, handshakes, responses, responses-native, messages,
+    /// messages-native, events, idle, commands, rest. Default: all; handshakes only with --tls, events, idle, commands and rest only without.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     workloads: Vec<String>,
     /// Which of petstream, nginx (nchan for events), stub (no gateway). Default: all.

@@ -5,12 +5,11 @@ use memchr::memmem::{self, Finder};
 
 use crate::clock::{DIGITS, read_digits};
 use crate::result::{Failure, Result};
-
-/// The text in front of a token's number.
-const MARK: &str = r#""content":" #"#;
+use crate::surface::Surface;
 
 /// The state of a stream that is being checked.
 pub(crate) struct StreamCheck<'a> {
+    surface: Surface,
     mark: &'a Finder<'static>,
     /// Tokens that the stream must have.
     expected: usize,
@@ -23,13 +22,13 @@ pub(crate) struct StreamCheck<'a> {
 }
 
 /// A searcher for the text in front of a token's number. To be made once: making it costs more than a search.
-pub(crate) fn token_finder() -> Finder<'static> {
-    Finder::new(MARK)
+pub(crate) fn token_finder(surface: Surface) -> Finder<'static> {
+    Finder::new(surface.mark())
 }
 
 impl<'a> StreamCheck<'a> {
-    pub(crate) fn new(mark: &'a Finder<'static>, expected: usize) -> Self {
-        Self { mark, expected, tokens: 0, finished: false, done: false, unfinished: Vec::new() }
+    pub(crate) fn new(surface: Surface, mark: &'a Finder<'static>, expected: usize) -> Self {
+        Self { surface, mark, expected, tokens: 0, finished: false, done: false, unfinished: Vec::new() }
     }
 
     /// Checks the next bytes, and passes the timestamp of each token in them to `on_token`.
@@ -52,12 +51,15 @@ impl<'a> StreamCheck<'a> {
         if frame.starts_with(b":") {
             return Ok(());
         }
-        let data = frame.strip_prefix(b"data: ").ok_or_else(|| unexpected("no data", frame))?;
+        // Events of other APIs have a name.
+        let named = frame.strip_prefix(b"event: ").and_then(|rest| Some(&rest[memchr::memchr(b'\n', rest)? + 1..]));
+        let data = named.unwrap_or(frame).strip_prefix(b"data: ").ok_or_else(|| unexpected("no data", frame))?;
+        let [finish, done] = self.surface.ends();
         if self.done {
             return Err(unexpected("after [DONE]", frame));
         }
         if let Some(at) = self.mark.find(data) {
-            let number = &data[at + MARK.len()..];
+            let number = &data[at + self.surface.mark().len()..];
             let stamp = number.get(7..7 + DIGITS).and_then(read_digits);
             let (Some(index), Some(stamp)) = (read_digits(&number[..6]), stamp) else {
                 return Err(unexpected("a token without its stamp", frame));
@@ -67,11 +69,11 @@ impl<'a> StreamCheck<'a> {
             }
             self.tokens += 1;
             on_token(stamp);
-        } else if data == b"[DONE]" {
+        } else if data.starts_with(done.as_bytes()) {
             self.done = true;
-        } else if memmem::find(data, br#""finish_reason":"stop""#).is_some() {
+        } else if memmem::find(data, finish.as_bytes()).is_some() {
             self.finished = true;
-        } else if memmem::find(data, br#""role":"assistant""#).is_none() {
+        } else if self.surface == Surface::Chat && memmem::find(data, br#""role":"assistant""#).is_none() {
             return Err(unexpected("neither a token nor the end", frame));
         }
         Ok(())

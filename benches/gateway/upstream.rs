@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::{DIGITS, now, write_digits};
 use crate::result::Result;
+use crate::surface::Surface;
 use crate::worker::{runtime, write_line};
 use crate::workload::MODEL;
 
@@ -59,6 +60,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// The parameters of a request. The benchmark passes pace and batch size in the `user` member.
 struct Request {
+    surface: Surface,
     stream: bool,
     usage: bool,
     tokens: usize,
@@ -68,13 +70,17 @@ struct Request {
 }
 
 impl Request {
+    /// Reads a request, head and body.
     fn read(body: &[u8]) -> Self {
+        let line = &body[..memmem::find(body, b"\r\n").unwrap_or(0)];
+        let tokens = [r#""max_tokens":"#, r#""max_completion_tokens":"#, r#""max_output_tokens":"#];
         let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
         Self {
+            surface: Surface::of_request(&String::from_utf8_lossy(line).to_ascii_lowercase()),
             stream: has(r#""stream":true"#),
             usage: has(r#""include_usage":true"#),
-            tokens: number(body, r#""max_tokens":"#).unwrap_or(1),
-            gap: Duration::from_micros(number(body, r#""user":"gap-"#).unwrap_or(0) as u64),
+            tokens: tokens.into_iter().find_map(|name| number(body, name)).unwrap_or(1),
+            gap: Duration::from_micros(number(body, r#"":"gap-"#).unwrap_or(0) as u64),
             batch: number(body, "-batch-").unwrap_or(0),
         }
     }
@@ -119,12 +125,21 @@ async fn request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Option<
 }
 
 async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> Result<()> {
-    let mut token = Token::new(dialect, request.usage);
+    let mut token = match request.surface {
+        Surface::Chat => Token::new(dialect, request.usage),
+        surface => Token::native(surface),
+    };
     let mut out = Vec::with_capacity(request.batch + 1024);
     out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n");
     out.extend_from_slice(b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n");
     let extras = extras(dialect, request.usage, "");
-    put_chunk(&mut out, &frame(r#"{"role":"assistant","content":"","refusal":null}"#, "null", &extras));
+    let [first, last] = request.surface.native_events();
+    match request.surface {
+        Surface::Chat => {
+            put_chunk(&mut out, &frame(r#"{"role":"assistant","content":"","refusal":null}"#, "null", &extras));
+        }
+        _ => put_chunk(&mut out, &first),
+    }
     let began = Instant::now();
     for index in 0..request.tokens {
         if index > 0 && !request.gap.is_zero() {
@@ -135,6 +150,11 @@ async fn stream(socket: &mut TcpStream, request: &Request, dialect: Dialect) -> 
             socket.write_all(&out).await?;
             out.clear();
         }
+    }
+    if request.surface != Surface::Chat {
+        put_chunk(&mut out, &last);
+        out.extend_from_slice(b"0\r\n\r\n");
+        return Ok(socket.write_all(&out).await?);
     }
     put_chunk(&mut out, &frame("{}", r#""stop""#, &extras));
     if request.usage {
@@ -194,8 +214,17 @@ impl Token {
             Dialect::Openai => frame(&content(""), "null", &extras(dialect, usage, &padding)),
             Dialect::Plain => frame(&content(&padding), "null", ""),
         };
+        Self::of_frame(&frame)
+    }
+
+    /// The token of an answer in another API than chat.
+    fn native(surface: Surface) -> Self {
+        Self::of_frame(&surface.native_token(&format!(" #NNNNNN@{}", "S".repeat(DIGITS))))
+    }
+
+    fn of_frame(frame: &str) -> Self {
         let mut bytes = Vec::new();
-        put_chunk(&mut bytes, &frame);
+        put_chunk(&mut bytes, frame);
         let number = memmem::find(&bytes, b"NNNNNN").unwrap_or(0);
         Self { bytes, number, stamp: number + "NNNNNN@".len() }
     }

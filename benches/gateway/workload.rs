@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::surface::Surface;
+
 /// Added to the least time that a workload takes: a measurement that takes longer has failed.
 const EXTRA_TIME: Duration = Duration::from_secs(120);
 
-/// The name of the only model.
+/// The name of the model whose upstream speaks chat.
 pub(crate) const MODEL: &str = "bench";
+/// The name of the model whose upstream speaks responses and messages.
+pub(crate) const NATIVE_MODEL: &str = "bench-native";
 
 /// The name of the workload where each request begins with a TLS handshake.
 pub(crate) const HANDSHAKES: &str = "handshakes";
@@ -34,6 +38,8 @@ pub(crate) struct Workload {
     pub(crate) warm: usize,
     /// Whether each request has a connection of its own.
     pub(crate) reconnects: bool,
+    /// The API in which it is asked for.
+    pub(crate) surface: Surface,
 }
 
 /// A load of live events.
@@ -70,11 +76,8 @@ pub(crate) fn command_workloads(tiny: bool) -> Vec<CommandWorkload> {
 impl Workload {
     /// The request body. It sets the upstream's number of tokens, their rate, and the size of its writes.
     pub(crate) fn request_body(&self) -> String {
-        let stream = if self.stream { r#""stream":true,"# } else { "" };
-        format!(
-            r#"{{"model":"{MODEL}",{stream}"max_tokens":{},"user":"gap-{}-batch-{}","temperature":0.7,"messages":[{{"role":"system","content":"You are the friendly voice of a pet shop. Answer in one paragraph, name prices in dollars, and never promise an animal that is not in stock."}},{{"role":"user","content":"We live in a small flat on the third floor and have two children. Which of your dogs would you give us, and why?"}}]}}"#,
-            self.tokens, self.gap, self.batch
-        )
+        let user = format!("gap-{}-batch-{}", self.gap, self.batch);
+        self.surface.body(self.stream, self.tokens, &user)
     }
 
     /// Whether processor time is given per token, not per request.
@@ -102,7 +105,8 @@ pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
         let (reconnects, held) = (name == HANDSHAKES, name == "hold");
         let stream = name != "plain" && !reconnects;
         let batch = if name == "batched" { 16 << 10 } else { 0 };
-        Workload { name: name.to_owned(), connections, requests, tokens, gap, batch, stream, held, warm, reconnects }
+        let (name, surface) = (name.to_owned(), surface(name));
+        Workload { name, connections, requests, tokens, gap, batch, stream, held, warm, reconnects, surface }
     };
     vec![
         workload("burst", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
@@ -112,7 +116,20 @@ pub(crate) fn workloads(tiny: bool) -> Vec<Workload> {
         workload("plain", [32, 1_000, 1], [4, 25, 1], 0, if tiny { 1 } else { 100 }),
         workload("hold", [2_000, 1, 12], [30, 1, 14], if tiny { 250_000 } else { 1_000_000 }, 0),
         workload(HANDSHAKES, [32, 100, 1], [4, 5, 1], 0, if tiny { 1 } else { 10 }),
+        workload("responses", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
+        workload("responses-native", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
+        workload("messages", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
+        workload("messages-native", [64, 100, 128], [4, 5, 128], 0, if tiny { 1 } else { 10 }),
     ]
+}
+
+/// The API of the workload of this name.
+fn surface(name: &str) -> Surface {
+    match name {
+        "responses" | "responses-native" => Surface::Responses { native: name.ends_with("native") },
+        "messages" | "messages-native" => Surface::Messages { native: name.ends_with("native") },
+        _ => Surface::Chat,
+    }
 }
 
 /// The workloads of live events; `max_connections` bounds the subscribers.

@@ -10,7 +10,7 @@ use super::gateway::{Gateway, free_address, spawn};
 use crate::event_api::EventApi;
 use crate::result::Result;
 use crate::tls::{CERTIFICATE_FILE, Certificate, KEY_FILE};
-use crate::workload::MODEL;
+use crate::workload::{MODEL, NATIVE_MODEL};
 
 /// All limits, too high to be reached. `concurrent_streams` stays below the connection limit: petstream warns
 /// otherwise.
@@ -42,6 +42,8 @@ fn configuration(address: &str, upstream: &str, keys: &[String]) -> Result<Strin
         "listen: {address}\nauth: keys\nlog_format: json\nmetrics: {{listen: {}}}\n\
          limits: {{total: {LIMITS}, per_key: {LIMITS}}}\n\
          models:\n  - name: {MODEL}\n    upstreams:\n      - base_url: http://{upstream}/v1\n        api_key: sk-upstream\n\
+         \x20 - name: {NATIVE_MODEL}\n    upstreams:\n      - base_url: http://{upstream}/v1\n        \
+         apis: [responses, messages]\n        api_key: sk-upstream\n\
          keys:\n",
         free_address()?
     );
