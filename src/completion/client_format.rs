@@ -54,6 +54,11 @@ impl ClientFormat {
         }
     }
 
+    /// Whether the upstream's own events are passed on.
+    pub(super) const fn is_native(&self) -> bool {
+        matches!(self, Self::NativeResponse | Self::NativeMessage)
+    }
+
     /// The bytes of the answer that are kept.
     pub(super) fn held(&self) -> usize {
         match self {

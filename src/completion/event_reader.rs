@@ -32,7 +32,7 @@ pub(super) enum EventReader {
     /// The events of a response. On the heap, since chunks are what nearly all streams have.
     Response(Box<responses::EventScanner>),
     /// The events of a message.
-    Message(messages::EventScanner),
+    Message(Box<messages::EventScanner>),
 }
 
 impl EventReader {
@@ -40,7 +40,7 @@ impl EventReader {
     pub(super) fn new(operation: Operation) -> Self {
         match operation {
             Operation::Responses => Self::Response(Box::default()),
-            Operation::Messages => Self::Message(messages::EventScanner::default()),
+            Operation::Messages => Self::Message(Box::default()),
             Operation::Chat | Operation::Completions | Operation::Embeddings => {
                 Self::Chunks(ChunkParser::new(ChoiceShape::of_chunks(operation)))
             }

@@ -313,7 +313,9 @@ impl StreamTranscoder {
             }
         }
         if !matches!(self.format, ClientFormat::Chunks) {
-            if self.untranslatable.is_none() {
+            if let (true, Some(frame)) = (self.format.is_native(), &event.verbatim) {
+                self.frames.push(frame.clone());
+            } else if self.untranslatable.is_none() {
                 self.untranslatable = self.format.write(event, self.frames.write()).err();
             }
             return;
@@ -325,8 +327,9 @@ impl StreamTranscoder {
             return;
         }
         match &event.verbatim {
-            Some(frame) => self.frames.push(frame.clone()),
-            None => push_frame(self.frames.write(), &event.data),
+            // Chunks have no names.
+            Some(frame) if event.name.is_none() => self.frames.push(frame.clone()),
+            _ => push_frame(self.frames.write(), &event.data),
         }
     }
 

@@ -40,7 +40,9 @@ fn decode(pieces: &[&[u8]], limit: usize) -> (Stream, Result<(), TooLong>) {
                 Ok(Some(event)) => {
                     assert!(end.is_ok(), "an event after the error");
                     if let Some(verbatim) = &event.verbatim {
-                        assert_eq!(verbatim[..], [b"data: ", &event.data[..], b"\n\n"].concat());
+                        let name = event.name.as_ref().map(|name| [b"event: ", &name[..], b"\n"].concat());
+                        let data = [b"data: ", &event.data[..], b"\n\n"].concat();
+                        assert_eq!(verbatim[..], [name.unwrap_or_default(), data].concat());
                     }
                     stream.events.push(Event {
                         data: event.data.to_vec(),

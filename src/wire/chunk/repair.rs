@@ -56,7 +56,11 @@ pub(crate) fn push_repaired(
     repair: &Repair,
     calls: &mut ToolCallNumbering,
 ) {
-    let one_cut = repair.only_cuts() && repair.cut_usage && decoded.removable_members == 1 && event.verbatim.is_some();
+    let one_cut = repair.only_cuts()
+        && repair.cut_usage
+        && decoded.removable_members == 1
+        && event.verbatim.is_some()
+        && event.name.is_none();
     if let Some((head, tail)) = around_null_usage(&event.data).filter(|_| one_cut) {
         // The common case: nearly every chunk of a stream on which petstream requested usage.
         return push_frame_parts(out, &[head, tail]);

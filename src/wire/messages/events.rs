@@ -2,7 +2,7 @@
 
 use crate::wire::envelope::read_error;
 use crate::wire::scan::{Malformed, Scanner};
-use crate::wire::translation::{NativeEvent, TokenCounts, usage_of};
+use crate::wire::translation::{NativeEvent, ParsedDelta, TextTemplate, TokenCounts, usage_of};
 
 /// Classifies the events of one stream in order.
 ///
@@ -15,10 +15,11 @@ use crate::wire::translation::{NativeEvent, TokenCounts, usage_of};
 /// assert_eq!(scanner.classify(delta), Ok(NativeEvent::Text));
 /// assert_eq!(scanner.classify(r#"{"type":"message_stop"}"#), Ok(NativeEvent::Done(None)));
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct EventScanner {
     /// The token counts so far, if any were sent.
     counts: Option<TokenCounts>,
+    deltas: TextTemplate,
 }
 
 /// What one event has.
@@ -36,6 +37,9 @@ impl EventScanner {
     /// # Errors
     /// [`Malformed`] when it is no JSON object.
     pub fn classify(&mut self, data: &str) -> Result<NativeEvent, Malformed> {
+        if let Some((delta, _)) = self.deltas.recognise(data) {
+            return Ok(delta);
+        }
         let mut found = Members::default();
         let mut scanner = Scanner::new(data);
         scanner.object(|scanner, key| {
@@ -51,7 +55,7 @@ impl EventScanner {
         })?;
         scanner.end()?;
         Ok(match found.kind {
-            "\"content_block_delta\"" => delta(found.delta),
+            "\"content_block_delta\"" => self.delta(data, found.delta),
             "\"message_start\"" => self.add(found.message.and_then(usage_of)),
             "\"message_delta\"" => self.add(found.usage),
             "\"message_stop\"" => NativeEvent::Done(self.counts),
@@ -60,29 +64,31 @@ impl EventScanner {
         })
     }
 
+    /// A delta with text in it is the template of those that follow. Signatures and citations are not generated text.
+    fn delta(&mut self, data: &str, delta: Option<&str>) -> NativeEvent {
+        let mut found = None;
+        // A delta that is no object has no text.
+        let _ = Scanner::new(delta.unwrap_or("null")).object(|scanner, key| {
+            let value = scanner.value()?;
+            let has_text = value.starts_with('"') && value.len() > 2;
+            match &*key {
+                "text" | "thinking" if has_text => found = Some((value, false)),
+                "partial_json" if has_text => found = Some((value, true)),
+                _ => {}
+            }
+            Ok(())
+        });
+        let Some((text, of_tool)) = found else { return NativeEvent::Other };
+        self.deltas.learn(&ParsedDelta { data, number: None, text, other: None, of_tool });
+        if of_tool { NativeEvent::ToolDelta } else { NativeEvent::Text }
+    }
+
     fn add(&mut self, usage: Option<&str>) -> NativeEvent {
         let Some(usage) = usage.filter(|usage| usage.starts_with('{')) else { return NativeEvent::Other };
         let counts = self.counts.get_or_insert_default();
         counts.read_messages(usage);
         NativeEvent::Usage(*counts)
     }
-}
-
-/// A delta with text in it. Signatures and citations are not generated text.
-fn delta(delta: Option<&str>) -> NativeEvent {
-    let mut kind = NativeEvent::Other;
-    // A delta that is no object has no text.
-    let _ = Scanner::new(delta.unwrap_or("null")).object(|scanner, key| {
-        let value = scanner.value()?;
-        let has_text = value.starts_with('"') && value.len() > 2;
-        match &*key {
-            "text" | "thinking" if has_text => kind = NativeEvent::Text,
-            "partial_json" if has_text => kind = NativeEvent::ToolDelta,
-            _ => {}
-        }
-        Ok(())
-    });
-    kind
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::head::{error_members, failure_code};
 use crate::wire::envelope::read_error;
 use crate::wire::members::{apply_edits, members, span};
 use crate::wire::scan::{Malformed, Scanner};
-use crate::wire::translation::{NativeEvent, Object, TokenCounts, quoted_json, usage_of};
+use crate::wire::translation::{NativeEvent, Object, ParsedDelta, TextTemplate, TokenCounts, quoted_json, usage_of};
 
 /// The longest response object of `response.created` that is kept for an event of failure, bytes.
 const MAX_KEPT: usize = 64 * 1024;
@@ -22,12 +22,13 @@ const MAX_KEPT: usize = 64 * 1024;
 /// let delta = r#"{"type":"response.output_text.delta","sequence_number":4,"output_index":0,"delta":"Hi"}"#;
 /// assert_eq!(scanner.classify(delta), Ok(NativeEvent::Text));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct EventScanner {
     /// The number of the next event.
     next: u64,
     /// The response object of `response.created`, or of the last event of the response as a whole.
     response: Option<String>,
+    deltas: TextTemplate,
 }
 
 /// What one event has.
@@ -36,7 +37,8 @@ struct Members<'a> {
     kind: &'a str,
     delta: Option<&'a str>,
     response: Option<&'a str>,
-    number: Option<u64>,
+    number: Option<&'a str>,
+    obfuscation: Option<&'a str>,
 }
 
 impl EventScanner {
@@ -49,6 +51,10 @@ impl EventScanner {
         if data.trim() == "[DONE]" {
             return Ok(NativeEvent::Other);
         }
+        if let Some((delta, number)) = self.deltas.recognise(data) {
+            self.next = number.map_or(self.next, |number| number.saturating_add(1));
+            return Ok(delta);
+        }
         let mut found = Members::default();
         let mut scanner = Scanner::new(data);
         scanner.object(|scanner, key| {
@@ -57,13 +63,15 @@ impl EventScanner {
                 "type" => found.kind = value,
                 "delta" => found.delta = Some(value),
                 "response" => found.response = Some(value),
-                "sequence_number" => found.number = value.parse().ok(),
+                "sequence_number" => found.number = Some(value),
+                "obfuscation" => found.obfuscation = Some(value),
                 _ => {}
             }
             Ok(())
         })?;
         scanner.end()?;
-        self.next = found.number.map_or(self.next, |number| number.saturating_add(1));
+        let number = found.number.and_then(|number| number.parse::<u64>().ok());
+        self.next = number.map_or(self.next, |number| number.saturating_add(1));
         let has_text = found.delta.is_some_and(|delta| delta.starts_with('"') && delta.len() > 2);
         Ok(match found.kind.trim_matches('"') {
             "response.output_text.delta"
@@ -72,10 +80,10 @@ impl EventScanner {
             | "response.reasoning_summary_text.delta"
                 if has_text =>
             {
-                NativeEvent::Text
+                self.learn(data, &found, false)
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" if has_text => {
-                NativeEvent::ToolDelta
+                self.learn(data, &found, true)
             }
             "response.created" => {
                 self.response = found.response.filter(|json| json.len() <= MAX_KEPT).map(str::to_owned);
@@ -84,10 +92,18 @@ impl EventScanner {
             "response.completed" | "response.incomplete" => {
                 NativeEvent::Done(found.response.and_then(usage_of).and_then(TokenCounts::read))
             }
-            "response.failed" => self.failed(found.number, found.response.unwrap_or(data)),
-            "error" => self.failed(found.number, data),
+            "response.failed" => self.failed(number, found.response.unwrap_or(data)),
+            "error" => self.failed(number, data),
             _ => NativeEvent::Other,
         })
+    }
+
+    /// A delta, which is the template of those that follow.
+    fn learn(&mut self, data: &str, found: &Members<'_>, of_tool: bool) -> NativeEvent {
+        let (number, other) = (found.number, found.obfuscation);
+        let text = found.delta.unwrap_or_default();
+        self.deltas.learn(&ParsedDelta { data, number, text, other, of_tool });
+        if of_tool { NativeEvent::ToolDelta } else { NativeEvent::Text }
     }
 
     /// The end of a failed answer. Its event is not passed on, and so its number is free.

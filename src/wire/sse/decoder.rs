@@ -9,8 +9,8 @@ pub struct Event {
     pub data: Bytes,
     /// The `event` field, unless it is absent or empty.
     pub name: Option<Bytes>,
-    /// The event's bytes in the input, if they are exactly `data: …\n\n`: they can be passed on without encoding the
-    /// event again.
+    /// The event's bytes in the input, if they are exactly `data: …\n\n`, behind `event: …\n` if it has a name: they can
+    /// be passed on without encoding the event again.
     pub verbatim: Option<Bytes>,
 }
 
@@ -53,12 +53,23 @@ pub struct Decoder {
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 const EXACT: &[u8] = b"data: ";
+const EXACT_NAME: &[u8] = b"event: ";
 /// The largest buffer that is reused, bytes. Otherwise one long event would keep its memory as long as the stream.
 const MAX_REUSED: usize = 16 * 1024;
 
 /// Takes the contents of `buffer`. Its spare capacity is reused unless the buffer is larger than [`MAX_REUSED`].
 fn take(buffer: &mut BytesMut) -> Bytes {
     if buffer.capacity() > MAX_REUSED { std::mem::take(buffer).freeze() } else { buffer.split().freeze() }
+}
+
+/// The length of `event: …\n` at the beginning of `input`; 0 where there is no such line. None for one without an end,
+/// with another line end, or with an empty name.
+fn exact_name(input: &[u8]) -> Option<usize> {
+    if !input.starts_with(EXACT_NAME) {
+        return Some(0);
+    }
+    let end = memchr::memchr2(b'\n', b'\r', input)?;
+    (input[end] == b'\n' && end > EXACT_NAME.len()).then_some(end + 1)
 }
 
 impl Decoder {
@@ -145,23 +156,30 @@ impl Decoder {
         Ok(self.dispatch())
     }
 
-    /// The common case, without copying: a whole `data: …\n\n` at the beginning of the input.
+    /// The common case, without copying: a whole `data: …\n\n` at the beginning of the input, with or without
+    /// `event: …\n` before it.
     fn exact_frame(&mut self) -> Result<Option<Event>, TooLong> {
         let fresh = self.line.is_empty() && !self.has_data && self.name.is_none() && !self.after_cr;
-        if !fresh || !self.input.starts_with(EXACT) {
+        if !fresh {
             return Ok(None);
         }
-        let Some(end) = memchr::memchr2(b'\n', b'\r', &self.input) else { return Ok(None) };
-        if self.input.get(end..end + 2) != Some(b"\n\n") {
+        let Some(begin) = exact_name(&self.input) else { return Ok(None) };
+        let line = &self.input[begin..];
+        if !line.starts_with(EXACT) {
             return Ok(None);
         }
-        if end > self.limit {
+        let Some(length) = memchr::memchr2(b'\n', b'\r', line) else { return Ok(None) };
+        if line.get(length..length + 2) != Some(b"\n\n") {
+            return Ok(None);
+        }
+        if length.max(begin) > self.limit {
             return Err(self.poison());
         }
         self.at_start = false;
         self.last_id.clone_from(&self.id);
-        let frame = self.input.split_to(end + 2);
-        Ok(Some(Event { data: frame.slice(EXACT.len()..end), name: None, verbatim: Some(frame) }))
+        let frame = self.input.split_to(begin + length + 2);
+        let name = (begin > 0).then(|| frame.slice(EXACT_NAME.len()..begin - 1));
+        Ok(Some(Event { data: frame.slice(begin + EXACT.len()..begin + length), name, verbatim: Some(frame) }))
     }
 
     /// The next whole line without its line end.

@@ -59,6 +59,28 @@ fn an_id_takes_effect_at_the_end_of_its_block_and_stays_until_the_next() {
 }
 
 #[test]
+fn an_event_with_a_name_in_the_canonical_form_is_not_copied() {
+    let chunk = Bytes::from_static(
+        b"event: a b\ndata: 1\n\nevent: c\r\ndata: 2\n\nevent: \ndata: 3\n\nevent: d\nid: 1\ndata: 4\n\n",
+    );
+    let mut decoder = Decoder::new(64);
+    decoder.push(chunk.clone());
+    let first = decoder.next_event().unwrap().unwrap();
+    assert_eq!((&first.data[..], first.name.as_deref()), (&b"1"[..], Some(&b"a b"[..])));
+    let verbatim = first.verbatim.unwrap();
+    assert_eq!((verbatim.as_ptr(), &verbatim[..]), (chunk.as_ptr(), &b"event: a b\ndata: 1\n\n"[..]));
+    for (data, name) in [("2", Some("c")), ("3", None), ("4", Some("d"))] {
+        let event = decoder.next_event().unwrap().unwrap();
+        assert_eq!((&event.data[..], event.name.as_deref()), (data.as_bytes(), name.map(str::as_bytes)));
+        assert_eq!(event.verbatim, None, "{data}");
+    }
+    assert_eq!(decoder.next_event(), Ok(None));
+    let mut short = Decoder::new(8);
+    short.push(Bytes::from_static(b"event: abcdefgh\ndata: 1\n\n"));
+    assert_eq!(short.next_event(), Err(TooLong));
+}
+
+#[test]
 fn an_event_name_applies_to_its_event_only() {
     let all = events(&[b"event: error\ndata: a\n\ndata: b\n\n"]);
     assert_eq!(all, [("a".to_owned(), Some("error".to_owned())), ("b".to_owned(), None)]);
