@@ -27,6 +27,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "json", run: targets::json::run },
     Target { name: "chat_request", run: targets::chat_request::run },
     Target { name: "sse", run: targets::sse::run },
+    Target { name: "translated_requests", run: targets::translated_requests::run },
+    Target { name: "translated_streams", run: targets::translated_streams::run },
     Target { name: "chunk", run: targets::chunk::run },
     Target { name: "configuration", run: targets::configuration::run },
     Target { name: "cursor", run: targets::cursor::run },

@@ -9,4 +9,6 @@ pub mod json;
 pub mod request_head;
 pub mod server_connection;
 pub mod sse;
+pub mod translated_requests;
+pub mod translated_streams;
 pub mod upstream_answers;

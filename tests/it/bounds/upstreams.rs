@@ -9,6 +9,7 @@ use test_support::completion_stream::Ending;
 use test_support::config::{model, one_model};
 use test_support::frames::{answer, frame, request};
 use test_support::http::Request;
+use test_support::surface_stream::{self, SurfaceEnding};
 use test_support::upstream::{Gate, Script, Upstream};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
@@ -130,4 +131,25 @@ async fn at_most_256_connections_to_an_upstream_are_kept_idle() {
     assert_eq!(stats["upstreams"][0]["idleConnections"], 256);
     drop(connections);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_translated_stream_no_more_is_kept_than_of_a_plain_answer() {
+    for (chunks, fits) in [(7, true), (9, false)] {
+        let text = |_| chunk(0, &json!({"content": "x".repeat(128)}), None);
+        let frames = (0..chunks).map(text).chain([chunk(0, &json!({}), Some("stop")), "[DONE]".to_owned()]);
+        let upstream = Upstream::start([at_once(frames)]).await;
+        let server = Server::start(&format!("{}limits: {{answer: 1KiB}}\n", one_model(&upstream, ""))).await;
+        let asked = json!({"model": "m", "input": "hi", "stream": true});
+        let answer = server.ask(&Request::post("/v1/responses", &asked)).await;
+        match surface_stream::response(answer.text().as_bytes()).ending {
+            SurfaceEnding::Complete => assert!(fits),
+            SurfaceEnding::Failed(error) => {
+                assert_eq!((fits, &error["code"]), (false, &"upstream_malformed".into()));
+                assert!(error["message"].as_str().unwrap().contains("too long"), "{error}");
+            }
+            SurfaceEnding::Cut => panic!("cut"),
+        }
+        server.stop().await;
+    }
 }

@@ -41,6 +41,19 @@ pub(super) fn upstreams() -> Vec<Driver> {
             &[("tests/it/bounds/upstreams.rs", "later_choices_wait_for_earlier_ones_up_to_256_chunks_or_256_kib")],
         ),
         driver(
+            "what is kept of a stream that is translated until its end; its tool calls; its open blocks",
+            [
+                ("32 MiB", Setting(limits.answer as u64 == 32 * MIB)),
+                ("128", Constant("src/wire/translation/calls.rs", "const MAX_CALLS: u64 = 128;")),
+                ("64", Constant("src/wire/messages/from_chat/stream.rs", "const MAX_OPEN: usize = 64;")),
+            ],
+            &[
+                ("tests/it/bounds/upstreams.rs", "of_a_translated_stream_no_more_is_kept_than_of_a_plain_answer"),
+                ("src/wire/translation/calls.rs", "calls_without_a_number_are_told_apart_by_their_ids"),
+                ("src/wire/messages/from_chat/tests.rs", "what_is_kept_is_bounded"),
+            ],
+        ),
+        driver(
             "list of models of the upstream of `*`",
             [("4 MiB", Constant("src/upstream/models.rs", "const MAX_LIST_LEN: usize = 4 * 1024 * 1024;"))],
             &[("tests/it/proxy/models.rs", "a_list_of_more_than_4_mib_is_left_out")],
