@@ -223,11 +223,13 @@ def response_whole(pieces: list[str], calls: list, finish: str) -> dict:
 
 def response_stream(pieces: list[str], calls: list, finish: str) -> list[str]:
     whole = response_whole(pieces, calls, finish)
-    found = [{"type": f"response.{kind}", "response": response("in_progress", [])} for kind in ("created", "in_progress")]
+    found = []
 
     def add(kind: str, **more) -> None:
         found.append({"type": f"response.{kind}"} | more)
 
+    for kind in ("created", "in_progress"):
+        add(kind, response=response("in_progress", []))
     for index, item in enumerate(whole["output"]):
         at = {"item_id": item["id"], "output_index": index}
         if item["type"] == "message":
