@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::head::ResponseHead;
 use super::prompt;
+use super::tools::is_of_client;
 use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::span;
 use crate::wire::operation::Operation;
@@ -88,7 +89,7 @@ pub fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, Inva
         max_tokens: max_tokens.and_then(|number| u64::try_from(number).ok()),
         prompt_estimate: prompt::estimate(&members)?,
         other_models: match members.other_models.clone() {
-            None => models_of_tools(&members, |kind| matches!(kind, Some("function" | "custom" | "namespace")))?,
+            None => models_of_tools(&members, is_of_client)?,
             some => some,
         },
         model,

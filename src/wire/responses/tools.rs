@@ -129,6 +129,28 @@ pub(super) fn returned_tools(tools: Option<&str>) -> Result<(String, Vec<Namespa
     Ok((returned.finish(), names))
 }
 
+/// Whether the client runs a tool of this type: a function, or a namespace that has such tools only.
+pub(super) fn is_of_client(kind: Option<&str>, tool: &str) -> bool {
+    match kind {
+        Some("function" | "custom") => true,
+        Some("namespace") => {
+            let tools = pick("tools", tool, &["tools"]).ok().and_then(|[tools]| tools);
+            let is_known = refuse_others("tools", tool, &["type", "name", "description", "tools"]).is_ok();
+            let all = |tools| {
+                each_element("tools", "an array of objects", tools, |_, tool| {
+                    let [kind] = pick("tools", tool, &["type"])?;
+                    match kind.and_then(decode_string).as_deref() {
+                        Some("function" | "custom") => Ok(()),
+                        _ => Err(InvalidRequest::untranslatable("tools")),
+                    }
+                })
+            };
+            is_known && tools.is_some_and(|tools| all(tools).is_ok())
+        }
+        _ => false,
+    }
+}
+
 /// Adds `tool_choice`. Without tools the choices that name none are left out: chat allows them with tools only.
 pub(super) fn push_tool_choice(chat: &mut Object, choice: &str, has_tools: bool) -> Result<(), InvalidRequest> {
     const NAME: &str = "tool_choice";

@@ -231,6 +231,16 @@ fn members_that_may_name_other_models_are_found() {
         (json!({"models":["x"]}), Some("models")),
         (json!({"tools":[{"type":"image_generation","model":"x"}]}), Some("tools[0].model")),
         (json!({"tools":[{"type":"function","name":"f","parameters":{"properties":{"model":{}}}}]}), None),
+        (
+            json!({"tools":[{"type":"namespace","name":"n","tools":[
+                {"type":"function","name":"f","parameters":{"properties":{"model":{}}}}]}]}),
+            None,
+        ),
+        (
+            json!({"tools":[{"type":"namespace","name":"n","tools":[{"type":"image_generation","model":"x"}]}]}),
+            Some("tools[0].tools[0].model"),
+        ),
+        (json!({"tools":[{"type":"namespace","name":"n","tools":[],"model":"x"}]}), Some("tools[0].model")),
     ] {
         assert_eq!(parse(&with(&more)).unwrap().other_models.as_deref(), path, "{more}");
     }
