@@ -82,7 +82,7 @@ pub fn parse_count(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest
         max_tokens: max_tokens.and_then(|number| u64::try_from(number).ok()),
         prompt_estimate: prompt::estimate(list, &members)?,
         other_models: match members.other_models.clone() {
-            None => models_of_tools(&members, |kind| kind.is_none_or(|kind| kind == "custom"))?,
+            None => models_of_tools(&members, |kind, _| kind.is_none_or(|kind| kind == "custom"))?,
             some => some,
         },
         model,

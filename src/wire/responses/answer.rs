@@ -37,7 +37,7 @@ pub fn response(head: &ResponseHead, completion: &[u8], now: i64) -> Result<Stri
         add(&|index| {
             let id = head.item_id("fc", index);
             let call_id = call.id.map_or_else(|| format!("call_{id}"), str::to_owned);
-            items::call(&id, status, &call_id, call.name.unwrap_or_default(), &call.arguments)
+            head.call(&id, status, &call_id, call.name.unwrap_or_default(), &call.arguments)
         });
     }
     let output = output.finish();

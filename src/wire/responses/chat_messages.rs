@@ -1,5 +1,6 @@
 //! Translates the input of a request to messages of chat.
 
+use super::tools::chat_name;
 use crate::wire::request::{InvalidRequest, Path, decode_string, each_element, is_empty, pick, present, string};
 use crate::wire::translation::{Array, JoinedText, Object, refuse_others};
 
@@ -106,10 +107,15 @@ impl Items<'_> {
     fn function_call(&mut self, path: Path<'_>, item: &str) -> Result<(), InvalidRequest> {
         let names = ["call_id", "name", "arguments"];
         let [id, name, arguments] = pick(path, item, &names)?;
-        refuse_others(path, item, &[&names[..], &["type", "id", "status"]].concat())?;
+        let [namespace] = pick(path, item, &["namespace"])?;
+        refuse_others(path, item, &[&names[..], &["namespace", "type", "id", "status"]].concat())?;
         let [id, name, arguments] = [("call_id", id), ("name", name), ("arguments", arguments)]
             .map(|(member, value)| required_string(path, member, value));
-        let function = Object::new().raw("name", name?).raw("arguments", arguments?).finish();
+        let name = match present(namespace) {
+            Some(namespace) => chat_name(required_string(path, "namespace", Some(namespace))?, name?),
+            None => name?.to_owned(),
+        };
+        let function = Object::new().raw("name", &name).raw("arguments", arguments?).finish();
         let call = Object::new().raw("id", id?).raw("type", "\"function\"").raw("function", &function).finish();
         self.assistant.calls.push(&call);
         Ok(())
@@ -117,7 +123,9 @@ impl Items<'_> {
 
     fn function_call_output(&mut self, path: Path<'_>, item: &str) -> Result<(), InvalidRequest> {
         let [id, output] = pick(path, item, &["call_id", "output"])?;
-        refuse_others(path, item, &["type", "call_id", "output", "id", "status"])?;
+        // The call has its name already.
+        let others = ["type", "call_id", "output", "id", "status", "name", "namespace"];
+        refuse_others(path, item, &others)?;
         let id = required_string(path, "call_id", id)?;
         let at = Path::member(&path, "output");
         let output = present(output).ok_or_else(|| InvalidRequest::missing(at))?;

@@ -1,6 +1,7 @@
 //! The response object.
 
-use super::tools::returned_tools;
+use super::items;
+use super::tools::{NamespacedName, returned_tools};
 use crate::wire::request::{InvalidRequest, NamedMembers, pick, present};
 use crate::wire::translation::{Object, TokenCounts, quoted_json};
 
@@ -14,6 +15,8 @@ pub struct ResponseHead {
     /// The members that repeat the request, in JSON without braces.
     after: String,
     created: i64,
+    /// The functions of namespaces among the tools.
+    namespaced: Vec<NamespacedName>,
 }
 
 /// The members of a response that change.
@@ -45,6 +48,7 @@ impl ResponseHead {
         created: i64,
     ) -> Result<Self, InvalidRequest> {
         let or_null = |name| members.get(name).unwrap_or("null");
+        let (tools, namespaced) = returned_tools(members.get("tools"))?;
         let mut before = Object::new();
         before.text("id", &format!("resp_{key}")).raw("object", "\"response\"");
         before.raw("created_at", &created.to_string());
@@ -53,7 +57,7 @@ impl ResponseHead {
         after.raw("instructions", or_null("instructions"));
         after.raw("max_output_tokens", or_null("max_output_tokens")).raw("max_tool_calls", or_null("max_tool_calls"));
         after.raw("parallel_tool_calls", members.get("parallel_tool_calls").unwrap_or("true"));
-        after.raw("tools", &returned_tools(members.get("tools"))?);
+        after.raw("tools", &tools);
         after.raw("tool_choice", members.get("tool_choice").unwrap_or("\"auto\""));
         after.raw("truncation", "\"disabled\"").raw("text", &text(members.get("text"))?);
         after.raw("reasoning", &reasoning(members.get("reasoning"))?);
@@ -68,7 +72,7 @@ impl ResponseHead {
             after.raw(name, or_null(name));
         }
         let [before, after] = [before, after].map(|mut object| one_line(bare(&object.finish())));
-        Ok(Self { key: key.to_owned(), before, after: after + "}", created })
+        Ok(Self { key: key.to_owned(), before, after: after + "}", created, namespaced })
     }
 
     /// The id of the response.
@@ -86,6 +90,18 @@ impl ResponseHead {
     /// The id of the item at `output_index`.
     pub(super) fn item_id(&self, prefix: &str, output_index: usize) -> String {
         format!("{prefix}_{}_{output_index}", self.key)
+    }
+
+    /// A call of a function, whose name is that in chat.
+    pub(super) fn call(&self, id: &str, status: &str, call_id: &str, name: &str, arguments: &str) -> String {
+        let (namespace, name) = self.own_name(name);
+        items::call(id, status, call_id, namespace, name, arguments)
+    }
+
+    /// The namespace and the name of a function, by its name in chat.
+    pub(super) fn own_name<'a>(&'a self, chat: &'a str) -> (Option<&'a str>, &'a str) {
+        let found = self.namespaced.iter().find(|name| name.chat == chat);
+        found.map_or((None, chat), |found| (Some(&*found.namespace), &found.name))
     }
 
     /// The response in a state.

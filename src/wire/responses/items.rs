@@ -51,10 +51,18 @@ pub(super) fn item(is_reasoning: bool, id: &str, status: &str, parts: &str) -> S
     item.text("status", status).finish()
 }
 
-/// A call of a function.
-pub(super) fn call(id: &str, status: &str, call_id: &str, name: &str, arguments: &str) -> String {
+/// A call of a function, which may be one of a namespace.
+pub(super) fn call(
+    id: &str,
+    status: &str,
+    call_id: &str,
+    namespace: Option<&str>,
+    name: &str,
+    arguments: &str,
+) -> String {
     let [call_id, name, arguments] = [call_id, name, arguments].map(|text| format!("\"{text}\""));
     let mut item = Object::new();
     item.raw("type", "\"function_call\"").text("id", id).raw("call_id", &call_id).raw("name", &name);
+    item.raw_if("namespace", namespace.map(|text| format!("\"{text}\"")).as_deref());
     item.raw("arguments", &arguments).text("status", status).finish()
 }

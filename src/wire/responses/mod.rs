@@ -34,12 +34,15 @@
 //! # What is translated, and what is not
 //!
 //! A member that has no counterpart is a 400 that names it: `previous_response_id`, `conversation`, `background: true`,
-//! `truncation: auto`, tools other than functions, items other than messages, calls of functions with their outputs, and
+//! `truncation: auto`, tools other than functions and namespaces of functions, items other than messages, calls of functions with their outputs, and
 //! reasoning. These are left out instead, since the request asks the same of the model without them: `store` (nothing
-//! is stored; the answer says `false`), `metadata` (returned with the answer), `include` of encrypted reasoning,
+//! is stored; the answer says `false`), `metadata` (returned with the answer), `client_metadata`, `include` of encrypted reasoning,
 //! `reasoning.summary`, `max_tool_calls` (it limits tools of the server, which there are none of), `stream_options`,
 //! the `id`, `status` and `phase` of items, and reasoning items that have a summary only. Reasoning items with text go
 //! to the upstream as `reasoning_content` of the assistant's message behind them.
+//!
+//! A function `f` of a namespace `n` is the function `n__f` in chat; its calls have `namespace` and its own name. Two
+//! functions that would have the same name are refused.
 //!
 //! `developer` becomes `system`: it is the same to OpenAI's models, and chat templates of others do not know it. Several
 //! texts of a system message or of a function's output are joined by line ends. Images in a function's output become

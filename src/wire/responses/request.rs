@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::head::ResponseHead;
 use super::prompt;
+use super::tools::is_of_client;
 use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::span;
 use crate::wire::operation::Operation;
@@ -18,6 +19,8 @@ pub(super) const MEMBERS: &[&str] = &[
     "access_programs",
     "background",
     "background_options",
+    // Codex sends it, and OpenAI accepts it; its reference does not name it.
+    "client_metadata",
     "context_management",
     "conversation",
     "image",
@@ -86,7 +89,7 @@ pub fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, Inva
         max_tokens: max_tokens.and_then(|number| u64::try_from(number).ok()),
         prompt_estimate: prompt::estimate(&members)?,
         other_models: match members.other_models.clone() {
-            None => models_of_tools(&members, |kind| matches!(kind, Some("function" | "custom")))?,
+            None => models_of_tools(&members, is_of_client)?,
             some => some,
         },
         model,
@@ -119,7 +122,7 @@ fn check_types(members: &NamedMembers<'_>) -> Result<(), InvalidRequest> {
     all(&["temperature"], &|name, value| decimal(name, value, 0, 2))?;
     all(&["top_p"], &|name, value| decimal(name, value, 0, 1))?;
     all(&["store", "parallel_tool_calls"], &|name, value| boolean(name, value).map(drop))?;
-    all(&["metadata", "reasoning", "text"], &|name, value| object(name, value))?;
+    all(&["client_metadata", "metadata", "reasoning", "text"], &|name, value| object(name, value))?;
     let strings = ["instructions", "prompt_cache_key", "safety_identifier", "service_tier", "truncation", "user"];
     all(&strings, &|name, value| string(name, value).map(drop))
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 
 use super::head::ResponseHead;
-use super::items;
 use super::written::Written;
 use crate::wire::translation::{ArgumentsEnd, CallNumbers, JoinedText, ToolCallDelta, TranslationError};
 
@@ -38,7 +37,7 @@ impl Calls {
     ) -> Result<(), TranslationError> {
         let number = self.numbers.number(part).ok_or(TranslationError::TooLong)?;
         if !self.all.contains_key(&number) {
-            self.end_complete(written, out);
+            self.end_complete(head, written, out);
         }
         let Some(call) = self.all.entry(number).or_insert_with(|| Some(Call::default())) else {
             // It has ended, since its arguments were complete.
@@ -63,12 +62,12 @@ impl Calls {
     }
 
     /// Ends the calls whose arguments are complete.
-    fn end_complete(&mut self, written: &mut Written, out: &mut BytesMut) {
+    fn end_complete(&mut self, head: &ResponseHead, written: &mut Written, out: &mut BytesMut) {
         for call in self.all.values_mut() {
             if call.as_ref().is_some_and(|call| call.item.is_some() && call.end.is_complete())
                 && let Some(call) = call.take()
             {
-                call.end("completed", written, out);
+                call.end(head, "completed", written, out);
             }
         }
     }
@@ -81,7 +80,7 @@ impl Calls {
                 call.begin(head, number, written, out);
             }
             let status = if call.end.is_complete() { "completed" } else { status };
-            call.end(status, written, out);
+            call.end(head, status, written, out);
         }
     }
 }
@@ -94,7 +93,7 @@ impl Call {
         if self.call_id.is_empty() {
             self.call_id = format!("call_{id}_{number}");
         }
-        let item = items::call(&id, "in_progress", &self.call_id, &self.name, "");
+        let item = head.call(&id, "in_progress", &self.call_id, &self.name, "");
         let members = [",\"output_index\":", &index.to_string(), ",\"item\":", &item];
         written.events.push(out, "response.output_item.added", &members);
         self.item = Some((index, id));
@@ -109,12 +108,13 @@ impl Call {
         written.events.push(out, "response.function_call_arguments.delta", &members);
     }
 
-    fn end(self, status: &str, written: &mut Written, out: &mut BytesMut) {
+    fn end(self, head: &ResponseHead, status: &str, written: &mut Written, out: &mut BytesMut) {
         let Some((index, id)) = self.item else { return };
         let arguments = self.arguments.as_inside();
-        let address = format!(",\"item_id\":\"{id}\",\"output_index\":{index},\"name\":\"{}\"", self.name);
+        let address =
+            format!(",\"item_id\":\"{id}\",\"output_index\":{index},\"name\":\"{}\"", head.own_name(&self.name).1);
         let members = [&address, ",\"arguments\":\"", arguments, "\""];
         written.events.push(out, "response.function_call_arguments.done", &members);
-        written.end_item(index, items::call(&id, status, &self.call_id, &self.name, arguments), out);
+        written.end_item(index, head.call(&id, status, &self.call_id, &self.name, arguments), out);
     }
 }

@@ -66,6 +66,24 @@ fn a_name_that_comes_late_begins_its_item() {
 }
 
 #[test]
+fn calls_of_functions_of_namespaces_have_their_own_names() {
+    let tools = r#"[{"type":"namespace","name":"n","description":"","tools":[{"type":"function","name":"f"}]}]"#;
+    let request = parse(format!(r#"{{"model":"m","input":"Hi","tools":{tools}}}"#).into(), &RULES).unwrap();
+    let (mut stream, mut out) = (ResponseStream::new(super::head(&request, "m", 7).unwrap(), 1 << 20), BytesMut::new());
+    let call = delta(r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"n__f","arguments":"{}"}}]}"#);
+    stream.chunk(&call, &mut out).unwrap();
+    stream.finish(8, &mut out);
+    let events = accumulate::events(&out);
+    let of = |kind: &str| events.iter().map(|(_, data)| data).find(|data| data["type"] == kind).unwrap();
+    for kind in ["response.output_item.added", "response.output_item.done"] {
+        let item = &of(kind)["item"];
+        assert_eq!((&item["namespace"], &item["name"]), (&"n".into(), &"f".into()), "{kind}");
+    }
+    assert_eq!(of("response.function_call_arguments.done")["name"], "f");
+    assert_eq!(events.last().unwrap().1["response"]["output"][0]["namespace"], "n");
+}
+
+#[test]
 fn text_and_refusal_are_parts_of_one_message() {
     let out =
         of_chunks(&[delta(r#"{"content":"a"}"#), delta(r#"{"refusal":"b"}"#), delta(r#"{"content":"c"}"#)]).unwrap();

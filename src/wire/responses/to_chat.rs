@@ -12,6 +12,7 @@ use crate::wire::translation::{Array, Object, refuse_others, refuse_untranslatab
 /// The members that are translated, or left out without a change of what is asked.
 const SUPPORTED: &[&str] = &[
     "background",
+    "client_metadata",
     "include",
     "input",
     "instructions",

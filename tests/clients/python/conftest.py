@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from dataclasses import dataclass
 
 import openai
 import pytest
 
 from certificates import Authority
-from petstream import KEY, TIMEOUT, Route
+from petstream import KEY, TIMEOUT, Petstream, Route
+from upstream import Upstream
 
 pytest_plugins = ["serving"]
 
@@ -76,6 +78,25 @@ def ask(client, route):
         return client.chat.completions.create(**{"model": route.model, "messages": messages} | options)
 
     return create
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """A server whose models `chat`, `responses` and `messages` each speak one API, all of the same upstream."""
+
+    server: Petstream
+    upstream: Upstream
+
+
+@pytest.fixture(scope="session")
+def surfaces(servers):
+    upstream = Upstream()
+    models = [
+        {"name": api, "upstreams": [{"base_url": upstream.base_url, "apis": [api]}]}
+        for api in ("chat", "responses", "messages")
+    ]
+    yield Surfaces(servers({"models": models}), upstream)
+    upstream.close()
 
 
 @pytest.fixture

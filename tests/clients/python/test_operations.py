@@ -109,6 +109,6 @@ def test_a_model_that_does_not_serve_the_operation(client):
 
 def test_models_tell_what_they_serve(client):
     assert {model.id: model.apis for model in client.models.list()} == {
-        "petstore-ai": ["chat"],
+        "petstore-ai": ["chat", "responses", "messages"],
         "m": ["completions", "embeddings"],
     }

@@ -87,6 +87,33 @@ async fn parallel_tool_calls_are_translated_one_by_one() {
 }
 
 #[tokio::test]
+async fn what_codex_always_sends_is_accepted_and_its_namespaces_come_back() {
+    let function =
+        |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object"}, "strict": false});
+    let tools = json!([
+        function("run"),
+        {"type": "namespace", "name": "agents", "description": "Helpers.", "tools": [function("spawn")]},
+    ]);
+    let asked = json!({"stream": true, "tools": tools, "store": false, "include": ["reasoning.encrypted_content"],
+        "client_metadata": {"turn_id": "1"}, "prompt_cache_key": "k", "reasoning": {"summary": "auto"}});
+    let call = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "call_a", "type": "function",
+        "function": {"name": "agents__spawn", "arguments": "{}"}}]}}]});
+    let frames = [first(), call.to_string(), last("tool_calls"), "[DONE]".to_owned()];
+    let upstream = Upstream::start([Script::sse(&frames)]).await;
+    let server = Server::start(&one_model(&upstream, "")).await;
+    let transcript = Responses.read(&server.ask(&Responses.request(&asked)).await);
+    let item = &transcript.last("response.output_item.done")["item"];
+    assert_eq!((&item["namespace"], &item["name"]), (&"agents".into(), &"spawn".into()));
+    let body: Value = serde_json::from_str(upstream.request(1).await.text()).unwrap();
+    assert_eq!(body["tools"][1]["function"]["name"], "agents__spawn");
+    assert_eq!(body.get("client_metadata"), None);
+    let mut local = asked;
+    local["model"] = "petstore-ai".into();
+    assert_eq!(Responses.read(&server.ask(&Responses.request(&local)).await).ending, SurfaceEnding::Complete);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn tokens_that_the_upstream_does_not_report_are_counted() {
     for surface in Surface::ALL {
         let upstream = Upstream::start([Script::sse([first(), text("a"), text("b"), last("length")])]).await;

@@ -87,6 +87,16 @@ fn what_has_no_counterpart_is_named() {
         (json!({"reasoning":{"mode":"pro"}}), "reasoning.mode"),
         (json!({"tools":[{"type":"web_search"}]}), "tools[0].type"),
         (json!({"tools":[{"type":"function","name":"f","async":true}]}), "tools[0].async"),
+        (json!({"tools":[{"type":"namespace","name":"n","tools":[{"type":"custom"}]}]}), "tools[0].tools[0].type"),
+        (
+            json!({"tools":[{"type":"namespace","name":"n","tools":[{"type":"function","name":"f","x":1}]}]}),
+            "tools[0].tools[0].x",
+        ),
+        (
+            json!({"tools":[{"type":"function","name":"n__f"},
+                {"type":"namespace","name":"n","tools":[{"type":"function","name":"f"}]}]}),
+            "tools",
+        ),
         (json!({"tool_choice":{"type":"mcp"}}), "tool_choice.type"),
         (json!({"input":[{"type":"item_reference","id":"i"}]}), "input[0].type"),
         (json!({"input":[{"role":"user","content":[{"type":"input_audio"}]}]}), "input[0].content[0].type"),
@@ -103,7 +113,7 @@ fn what_has_no_counterpart_is_named() {
 fn parameters_are_translated() {
     let found = chat(&json!({
         "instructions":"a","stream":true,"max_output_tokens":9,"temperature":0.5,"top_p":0.25,"store":true,
-        "metadata":{"k":"v"},"background":false,"truncation":"disabled","include":["reasoning.encrypted_content"],
+        "metadata":{"k":"v"},"client_metadata":{"turn":"1"},"background":false,"truncation":"disabled","include":["reasoning.encrypted_content"],
         "tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object"},"strict":true}],
         "tool_choice":{"type":"function","name":"f"},"parallel_tool_calls":false,
         "text":{"verbosity":"low","format":{"type":"json_schema","name":"n","schema":{"type":"object"},"strict":true}},
@@ -165,6 +175,41 @@ fn items_become_messages() {
 }
 
 #[test]
+fn functions_of_namespaces_have_the_name_of_both_in_chat() {
+    let tools = json!([
+        {"type":"function","name":"f"},
+        {"type":"namespace","name":"n","description":"About n.","tools":[
+            {"type":"function","name":"f","description":"Does f.","parameters":{},"strict":false},
+            {"type":"function","name":"g"}]},
+    ]);
+    let input = json!([
+        {"role":"user","content":"Hi"},
+        {"type":"function_call","call_id":"c","namespace":"n","name":"f","arguments":"{}"},
+        {"type":"function_call_output","call_id":"c","namespace":"n","name":"f","output":"o"},
+    ]);
+    let found = chat(&json!({"tools":tools,"input":input}));
+    let expected = json!([
+        {"type":"function","function":{"name":"f"}},
+        {"type":"function","function":{"name":"n__f","description":"About n.\nDoes f.","parameters":{},"strict":false}},
+        {"type":"function","function":{"name":"n__g","description":"About n."}},
+    ]);
+    assert_eq!(found["tools"], expected);
+    assert_eq!(found["messages"][1]["tool_calls"][0]["function"]["name"], "n__f");
+
+    let request = parse(&with(&json!({ "tools": tools }))).unwrap();
+    let head = responses::head(&request, "m", 5).unwrap();
+    let call = |name: &str| json!({"id":name,"type":"function","function":{"name":name,"arguments":"{}"}});
+    let completion =
+        json!({"choices":[{"message":{"tool_calls":[call("f"), call("n__f"), call("n__x")]}}]}).to_string();
+    let whole: Value = serde_json::from_str(&responses::response(&head, completion.as_bytes(), 6).unwrap()).unwrap();
+    let name = |item: &Value| (item["namespace"].clone(), item["name"].clone());
+    let names: Vec<_> = whole["output"].as_array().unwrap().iter().map(name).collect();
+    let none = Value::Null;
+    assert_eq!(names, [(none.clone(), "f".into()), ("n".into(), "f".into()), (none, "n__x".into())]);
+    assert_eq!(whole["tools"][1], tools[1]);
+}
+
+#[test]
 fn the_answer_repeats_the_request() {
     let request =
         parse(&with(&json!({"instructions":"i","temperature":0.5,"metadata":{"k":"v"},"text":{"verbosity":"low"}})));
@@ -186,6 +231,16 @@ fn members_that_may_name_other_models_are_found() {
         (json!({"models":["x"]}), Some("models")),
         (json!({"tools":[{"type":"image_generation","model":"x"}]}), Some("tools[0].model")),
         (json!({"tools":[{"type":"function","name":"f","parameters":{"properties":{"model":{}}}}]}), None),
+        (
+            json!({"tools":[{"type":"namespace","name":"n","tools":[
+                {"type":"function","name":"f","parameters":{"properties":{"model":{}}}}]}]}),
+            None,
+        ),
+        (
+            json!({"tools":[{"type":"namespace","name":"n","tools":[{"type":"image_generation","model":"x"}]}]}),
+            Some("tools[0].tools[0].model"),
+        ),
+        (json!({"tools":[{"type":"namespace","name":"n","tools":[],"model":"x"}]}), Some("tools[0].model")),
     ] {
         assert_eq!(parse(&with(&more)).unwrap().other_models.as_deref(), path, "{more}");
     }
