@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use petstream::config::UpstreamConfig;
 use petstream::upstream::{Target, UpstreamRequest};
-use petstream::wire::operation::Operation;
+use petstream::wire::operation::{Operation, Resource};
 use petstream::wire::request::ForwardedBody;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,7 +78,7 @@ async fn ask_twice(data: &[u8], closes: bool, listener: Arc<TcpListener>) {
 async fn ask(target: &Arc<Target>) -> Option<(u16, Bytes)> {
     let client = HeaderMap::new();
     let body = ForwardedBody::Whole(Cow::Owned(Bytes::from_static(BODY)));
-    let ask = UpstreamRequest { operation: Operation::Chat, body, stream: false, client: &client };
+    let ask = UpstreamRequest { resource: Resource::Answer(Operation::Chat), body, stream: false, client: &client };
     let mut answer = target.send(&ask).await.ok()?;
     let body = answer.body.read_to_end(MAX_BODY).await.ok()??;
     Some((answer.status.as_u16(), body))
