@@ -238,7 +238,7 @@ fn members_that_may_name_other_models_are_found() {
         ),
         (
             json!({"tools":[{"type":"namespace","name":"n","tools":[{"type":"image_generation","model":"x"}]}]}),
-            Some("tools[0].tools[0].model"),
+            Some("tools[0].model"),
         ),
         (json!({"tools":[{"type":"namespace","name":"n","tools":[],"model":"x"}]}), Some("tools[0].model")),
     ] {
