@@ -34,7 +34,7 @@ pub(super) async fn complete(
     let request = &*request;
     let record = usage.record().clone();
     let ask = |target: Arc<Target>, _| async move { ask(context, &target, request).await };
-    match first_success(&route, &record, &request.timer, false, ask).await {
+    match first_success(&route, request.session, &record, &request.timer, false, ask).await {
         Ok((Answer { status, body, translated, facts, model }, mut lease)) => {
             lease.record_success();
             if request.operation != Operation::Embeddings {

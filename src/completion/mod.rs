@@ -23,6 +23,7 @@ mod redact;
 mod response_head;
 mod retry;
 mod service;
+mod session;
 mod sniff;
 mod stream_times;
 mod streaming;

@@ -8,7 +8,7 @@ use super::context::{Caller, Context};
 use super::translation::{Translated, Translation};
 use crate::bound::Grant;
 use crate::time::{ResponseDeadline, TaskTimer};
-use crate::upstream::Target;
+use crate::upstream::{SessionKey, Target};
 use crate::wire::operation::Operation;
 use crate::wire::request::{InferenceRequest, RequestedUsage};
 
@@ -20,6 +20,8 @@ pub(super) struct ProxyRequest {
     pub(super) operation: Operation,
     /// What the answer is translated to.
     pub(super) translation: Option<Translation>,
+    /// The session, where the choice of a target depends on it.
+    pub(super) session: Option<SessionKey>,
     pub(super) client_headers: HeaderMap,
     /// The memory of the request's body.
     #[expect(dead_code, reason = "given back by its drop")]
@@ -35,17 +37,19 @@ pub(super) struct ProxyRequest {
 }
 
 impl ProxyRequest {
-    /// A request that the client asks as `operation`.
+    /// A request of `session` that the client asks as `operation`.
     pub(super) fn new(
         context: &Context,
         caller: Caller,
         operation: Operation,
+        session: Option<SessionKey>,
         (request, translation): Translated,
     ) -> Box<Self> {
         Box::new(Self {
             request,
             operation,
             translation,
+            session,
             client_headers: caller.headers,
             memory: caller.memory,
             ends_at: caller.ends_at,

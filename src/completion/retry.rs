@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::telemetry::record::{Attempt, Record};
 use crate::time::{TaskTimer, timeout_at};
-use crate::upstream::{Failure, Lease, Pick, Route, Target};
+use crate::upstream::{Failure, Lease, Pick, Route, SessionKey, Target};
 
-/// Tries the route's targets until one answers, or the attempts or the retry budget are used up. `ask` gets a target,
-/// and whether another one can take over if it fails.
+/// Tries the route's targets until one answers, or the attempts or the retry budget are used up: first the one that
+/// `session` prefers, if it is given. `ask` gets a target, and whether another one can take over if it fails.
 ///
 /// A request without a stream is not retried after a timeout: the upstream would generate the same answer a second
 /// time.
@@ -20,6 +20,7 @@ use crate::upstream::{Failure, Lease, Pick, Route, Target};
 /// nevertheless failed.
 pub(super) async fn first_success<T, F>(
     route: &Arc<Route>,
+    session: Option<SessionKey>,
     record: &Record,
     timer: &TaskTimer,
     streamed: bool,
@@ -31,6 +32,7 @@ where
     route.deposit(record.now());
     let mut sequence = AttemptSequence {
         route,
+        session,
         record,
         timer,
         attempts: 0,
@@ -63,6 +65,7 @@ where
 /// The attempts of one request.
 struct AttemptSequence<'a> {
     route: &'a Arc<Route>,
+    session: Option<SessionKey>,
     record: &'a Record,
     timer: &'a TaskTimer,
     attempts: u32,
@@ -80,7 +83,7 @@ impl AttemptSequence<'_> {
         if self.attempts >= self.route.max_attempts() {
             return None;
         }
-        match (self.route.pick(&self.tried, self.record.now()), &self.last) {
+        match (self.pick(), &self.last) {
             (Some(Pick::Available(member)), None) => Some((member, false)),
             (Some(Pick::Available(member)), Some(last)) => {
                 (last.is_free_elsewhere() || self.route.withdraw(self.record.now())).then_some((member, false))
@@ -90,6 +93,10 @@ impl AttemptSequence<'_> {
             (None, None) => None,
             (_, Some(_)) => self.next_repeated().await.map(|member| (member, false)),
         }
+    }
+
+    fn pick(&self) -> Option<Pick> {
+        self.route.pick(&self.tried, self.session, self.record.now())
     }
 
     /// A member to retry, after its wait, or another one that has recovered meanwhile.
@@ -112,7 +119,7 @@ impl AttemptSequence<'_> {
         let (member, wait) = self.failed.remove(place);
         // Dropped if the client leaves.
         let _over = timeout_at(self.timer, self.timer.now() + pause + wait, pin!(pending::<()>())).await;
-        if let Some(Pick::Available(other)) = self.route.pick(&self.tried, self.record.now()) {
+        if let Some(Pick::Available(other)) = self.pick() {
             return Some(other);
         }
         self.repeated += 1;

@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::context::{Caller, CompletionParts, Context, LocalModel};
 use super::proxy_request::ProxyRequest;
+use super::session::session_key;
 use super::translation::translate;
 use super::usage_guard::{Outcome, UsageGuard};
 use super::{buffered, local, model_name, streaming, token_count};
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::limiter::{Blocked, RateLimited};
 use crate::responder::MODEL;
-use crate::upstream::Route;
+use crate::upstream::{Route, SessionKey};
 use crate::wire::operation::{Operation, Operations};
 use crate::wire::request::{InferenceRequest, InvalidRequest};
 
@@ -32,6 +33,8 @@ struct Answerer<'a> {
     model: Model<'a>,
     /// The operation that it is asked for. If that is not the client's, request and answer are translated.
     asked_for: Operation,
+    /// The session, where the choice of a target depends on it.
+    session: Option<SessionKey>,
 }
 
 /// What serves a model.
@@ -68,7 +71,7 @@ impl CompletionService {
     ) -> Result<impl Future<Output = Result<Response, ApiError>> + Send, ApiError> {
         let context = &self.0;
         check_access(&caller, &request)?;
-        let answerer = self.answerer(&request, &caller.principal)?;
+        let answerer = self.answerer(&request, &caller)?;
         let metrics = match &answerer.model {
             Model::Local(local) => local.metrics.operation(request.operation),
             Model::Remote(route) => route.metrics().operation(request.operation),
@@ -104,13 +107,13 @@ impl CompletionService {
     /// upstream fails.
     pub async fn count_tokens(&self, mut caller: Caller, request: InferenceRequest) -> Result<Response, ApiError> {
         check_access(&caller, &request)?;
-        let Answerer { model, asked_for } = self.answerer(&request, &caller.principal)?;
+        let Answerer { model, asked_for, session } = self.answerer(&request, &caller)?;
         caller.ends_at.end_with_client();
         let (operation, estimate) = (request.operation, request.prompt_estimate);
         let (key, record) = (Arc::clone(&caller.principal.id), caller.record.clone());
         let local = matches!(model, Model::Local(_)).then_some(MODEL);
         let request = translate(request, asked_for, &key, (&self.0.offload, &mut caller.memory), local).await?;
-        let request = ProxyRequest::new(&self.0, caller, operation, request);
+        let request = ProxyRequest::new(&self.0, caller, operation, session, request);
         match model {
             Model::Local(local) => token_count::local(&local.responder, &key, &request).await,
             Model::Remote(_) if asked_for != operation => Ok(token_count::estimated(estimate)),
@@ -127,23 +130,24 @@ impl CompletionService {
     fn respond<'a>(
         &'a self,
         usage: Box<UsageGuard>,
-        Answerer { model, asked_for }: Answerer<'a>,
+        answerer: Answerer<'a>,
         caller: Caller,
         request: InferenceRequest,
     ) -> Responding<'a> {
         caller.ends_at.end_with_client();
-        if asked_for != request.operation {
-            return Box::pin(self.translated(usage, (model, asked_for), caller, request));
+        if answerer.asked_for != request.operation {
+            return Box::pin(self.translated(usage, answerer, caller, request));
         }
         let operation = request.operation;
-        self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, (request, None)))
+        let request = ProxyRequest::new(&self.0, caller, operation, answerer.session, (request, None));
+        self.answer(usage, answerer.model, request)
     }
 
     /// Asks for another operation than the client does, and translates the answer.
     async fn translated(
         &self,
         usage: Box<UsageGuard>,
-        (model, asked_for): (Model<'_>, Operation),
+        Answerer { model, asked_for, session }: Answerer<'_>,
         mut caller: Caller,
         request: InferenceRequest,
     ) -> Result<Response, ApiError> {
@@ -152,7 +156,7 @@ impl CompletionService {
         let key = Arc::clone(usage.key_id());
         match translate(request, asked_for, &key, (&self.0.offload, &mut caller.memory), local).await {
             Ok(translated) => {
-                self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, translated)).await
+                self.answer(usage, model, ProxyRequest::new(&self.0, caller, operation, session, translated)).await
             }
             Err(error) => {
                 usage.finish(Outcome::NotGenerated(&error));
@@ -170,17 +174,18 @@ impl CompletionService {
     }
 
     /// What answers a request.
-    fn answerer(&self, request: &InferenceRequest, principal: &Principal) -> Result<Answerer<'_>, ApiError> {
-        let (name, operation) = (&*request.model, request.operation);
+    fn answerer(&self, request: &InferenceRequest, caller: &Caller) -> Result<Answerer<'_>, ApiError> {
+        let (name, operation, principal) = (&*request.model, request.operation, &caller.principal);
         if let Some(local) = self.0.local.as_ref().filter(|_| name == MODEL) {
             if !Operations::CHAT.contains(operation) {
                 return Err(self.not_served(request, principal));
             }
-            return Ok(Answerer { model: Model::Local(local), asked_for: Operation::Chat });
+            return Ok(Answerer { model: Model::Local(local), asked_for: Operation::Chat, session: None });
         }
         let routes = self.0.routes.find(name).ok_or_else(|| ApiError::no_model(name))?;
         let (route, asked_for) = routes.answering(operation).ok_or_else(|| self.not_served(request, principal))?;
-        Ok(Answerer { model: Model::Remote(Arc::clone(route)), asked_for })
+        let session = route.has_affinity().then(|| session_key(&caller.headers, &principal.id, request)).flatten();
+        Ok(Answerer { model: Model::Remote(Arc::clone(route)), asked_for, session })
     }
 
     /// The model does not serve the operation. The error names some models that do, of those that the key may use.

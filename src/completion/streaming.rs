@@ -61,7 +61,7 @@ pub(super) async fn stream(
     let (timer, arrival, record) = (request.timer.clone(), request.arrival, usage.record().clone());
     let opening: Opening = Box::pin(async move {
         let ask = |target, another| open(target, &request, another);
-        first_success(&route, &record, &request.timer, true, ask).await
+        first_success(&route, request.session, &record, &request.timer, true, ask).await
     });
     let mut stream = ProxiedStream {
         state: State::Opening(Box::new(OpeningStream { opening, terms, format, arrival })),

@@ -58,10 +58,11 @@ pub(super) async fn of_upstream(
     record: &Record,
     request: &ProxyRequest,
 ) -> Result<Response, ApiError> {
-    let counted = first_success(route, record, &request.timer, false, async |target: Arc<Target>, _| {
-        let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), false);
-        within(&request.timer, limit, pin!(ask(context, &target, request))).await
-    });
+    let counted =
+        first_success(route, request.session, record, &request.timer, false, async |target: Arc<Target>, _| {
+            let limit = Limit::to_open(target.timeouts(), request.arrival, request.timer.now(), false);
+            within(&request.timer, limit, pin!(ask(context, &target, request))).await
+        });
     match counted.await {
         Ok((body, mut lease)) => {
             lease.record_success();

@@ -50,7 +50,9 @@ pub use load::{
     DEFAULT_FILE, DatabaseSettings, FileVersion, Flags, Loaded, Sources, file_version, load, load_control_socket,
     load_database_settings,
 };
-pub use models::{ANY_MODEL, AskUsage, FirstToken, KeyHeader, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig};
+pub use models::{
+    ANY_MODEL, Affinity, AskUsage, FirstToken, KeyHeader, LOCAL_MODEL, ModelConfig, Timeouts, UpstreamConfig,
+};
 pub use petstore::{PetStoreConfig, ResponderConfig};
 pub use redis::{OnFailure, RedisConfig, RedisUrl};
 pub use reload::{ControlSocket, ReloadMode};

@@ -38,14 +38,28 @@ pub struct ModelConfig {
     pub retries: Retries,
     /// When an upstream that keeps failing is ejected, and for how long.
     pub ejection: Ejection,
+    /// Whether a conversation stays on one upstream. Default [`Affinity::Auto`].
+    pub affinity: Affinity,
 }
 
 impl ModelConfig {
     /// The model `name`, served by `upstreams`, with defaults for everything else.
     #[must_use]
     pub fn new(name: String, upstreams: Vec<UpstreamConfig>) -> Self {
-        Self { name, upstreams, retries: Retries::default(), ejection: Ejection::default() }
+        let (retries, ejection) = (Retries::default(), Ejection::default());
+        Self { name, upstreams, retries, ejection, affinity: Affinity::default() }
     }
+}
+
+/// How the upstream of a request is selected among those of a priority. Without effect where there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// The requests of a conversation go to the same upstream, so that its prompt cache is used, while that one is
+    /// healthy and has at most five quarters of its share of the requests in flight, and four more.
+    #[default]
+    Auto,
+    /// Each request goes to the least loaded one.
+    Off,
 }
 
 /// A server of a model.
@@ -199,6 +213,7 @@ pub(super) fn models(walk: &mut Walk, root: &mut Section, local_model: bool) -> 
 }
 
 fn model(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
+    const AFFINITY: &[(&str, Affinity)] = &[("auto", Affinity::Auto), ("off", Affinity::Off)];
     let path = field.path.clone();
     let mut section = walk.section(&path, Some(field));
     let name = walk.require(&mut section, "name", name(MAX_MODEL_LEN));
@@ -210,8 +225,9 @@ fn model(walk: &mut Walk, field: Field) -> Option<ModelConfig> {
     let upstreams = list.unwrap_or_default().into_iter().filter_map(|field| upstream(walk, field)).collect();
     let retries = retries(walk, &mut section);
     let ejection = ejection(walk, &mut section);
+    let affinity = walk.read(&mut section, "affinity", choice(AFFINITY)).unwrap_or_default();
     walk.finish(section);
-    Some(ModelConfig { name: name?, upstreams, retries, ejection })
+    Some(ModelConfig { name: name?, upstreams, retries, ejection, affinity })
 }
 
 fn upstream(walk: &mut Walk, field: Field) -> Option<UpstreamConfig> {

@@ -206,13 +206,14 @@ fn the_metrics_listener_needs_an_address_of_its_own() {
 }
 
 #[test]
-fn retries_and_ejection_of_a_model_are_read() {
+fn retries_ejection_and_affinity_of_a_model_are_read() {
     let file = "\
 models:
 - name: m
   upstreams: [{base_url: 'http://h/v1', weight: 7, priority: 2, usage: running}]
   retries: {attempts: 1, budget: 5%, reserve: 0, same_target: 1, backoff: 100ms..3s, max_retry_after: 500ms}
   ejection: {failures: 0, base: 500ms, max: 1h}
+  affinity: off
 accounting: {keep: 0s}
 limits: {stop_at_budget: true}
 drain: 0s
@@ -233,7 +234,7 @@ heartbeat: 1s
     };
     assert_eq!(model.retries, retries);
     let (base, max) = (Duration::from_millis(500), Duration::from_secs(3600));
-    assert_eq!(model.ejection, Ejection { failures: 0, base, max });
+    assert_eq!((model.ejection, model.affinity), (Ejection { failures: 0, base, max }, Affinity::Off));
     assert_eq!((config.accounting.keep, config.limits.stop_at_budget), (None, true));
     assert_eq!((config.drain.at_most, config.hold, config.heartbeat.as_secs()), (Duration::ZERO, Duration::ZERO, 1));
 }
@@ -355,6 +356,7 @@ fn the_examples_of_the_default_file_load_and_contain_the_defaults() {
     assert_eq!((upstream.weight, upstream.priority), (NonZeroU32::MIN, 0));
     let model = &loaded.config.models[0];
     assert_eq!((model.retries, model.ejection), (Retries::default(), Ejection::default()));
+    assert_eq!(model.affinity, Affinity::default());
     assert_eq!(loaded.config.keys[0].scopes, Scopes::default());
     assert_eq!(loaded.config.keys.len(), 3);
     assert_eq!(loaded.config.models.len(), 2);

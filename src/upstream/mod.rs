@@ -3,6 +3,7 @@
 //! Requests are sent through [`http::client`](crate::http::client), whose errors become a [`Failure`] here. Dropping a
 //! request or the body of its response closes the connection, which cancels the request at the upstream.
 
+mod affinity;
 mod backoff;
 mod budget;
 mod credential;
@@ -17,6 +18,7 @@ mod status;
 mod table;
 mod target;
 
+pub use affinity::SessionKey;
 pub use credential::UpstreamCredential;
 pub use failure::{Deadline, Failure, Refusal};
 pub use models::RemoteModels;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::affinity::{Candidate, SessionKey};
 use super::backoff::backoff;
 use super::budget::RetryBudget;
 use super::failure::Failure;
 use super::health::{Availability, Health};
 use super::target::{self, Target};
-use crate::config::{Ejection, ModelConfig, Retries, UpstreamConfig};
+use crate::config::{Affinity, Ejection, ModelConfig, Retries, UpstreamConfig};
 use crate::http::client::TlsError;
 use crate::telemetry::metrics::{GaugeGuard, ModelMetrics, TargetMetrics};
 use crate::wire::operation::{Operation, Operations};
@@ -23,6 +24,7 @@ pub struct Route {
     pub name: String,
     pub(super) members: Vec<Member>,
     rules: Retries,
+    affinity: Affinity,
     budget: RetryBudget,
     metrics: Arc<ModelMetrics>,
     /// Smooth weighted round-robin among equally loaded members: the current weight of each.
@@ -96,6 +98,7 @@ impl Route {
             current_weights: Mutex::new(vec![0; members.len()]),
             members,
             rules: model.retries,
+            affinity: model.affinity,
             budget: previous
                 .map_or_else(|| RetryBudget::new(model.retries), |route| route.budget.with_rules(model.retries)),
             metrics,
@@ -114,6 +117,7 @@ impl Route {
             current_weights: Mutex::new(vec![0; members.len()]),
             members,
             rules: self.rules,
+            affinity: self.affinity,
             budget: self.budget.with_rules(self.rules),
             metrics: Arc::clone(&self.metrics),
         }))
@@ -161,6 +165,14 @@ impl Route {
         &self.members[member].target
     }
 
+    /// Whether [`Route::pick`] uses the session of a request: some tier has a choice.
+    #[must_use]
+    pub fn has_affinity(&self) -> bool {
+        let has_equal =
+            |(at, member): (usize, &Member)| self.members[..at].iter().any(|other| other.priority == member.priority);
+        self.affinity == Affinity::Auto && self.members.iter().enumerate().any(has_equal)
+    }
+
     /// Whether a member that is not in `tried` is available `now`.
     #[must_use]
     pub fn has_untried(&self, tried: &[usize], now: Instant) -> bool {
@@ -186,10 +198,11 @@ impl Route {
     }
 
     /// Chooses the next member as of `now`, none of those in `tried`. The first tier (the lowest priority) with an
-    /// available member is used: its half-open member, or else the member with the fewest requests in flight for its
-    /// weight; equally loaded members take turns by weight. A route's only member is always available.
+    /// available member is used: its half-open member, or else the one that `session` prefers; without a session the
+    /// member with the fewest requests in flight for its weight, equally loaded members taking turns by weight. A
+    /// route's only member is always available.
     #[must_use]
-    pub fn pick(&self, tried: &[usize], now: Instant) -> Option<Pick> {
+    pub fn pick(&self, tried: &[usize], session: Option<SessionKey>, now: Instant) -> Option<Pick> {
         if self.members.len() == 1 {
             return tried.is_empty().then_some(Pick::Available(0));
         }
@@ -205,7 +218,17 @@ impl Route {
         // Before healthy members: with few requests, its turn would come late, and a failed probe can fail over.
         let half_open =
             tier.iter().find(|index| self.members[**index].health.availability(now) == Availability::HalfOpen);
-        half_open.copied().or_else(|| self.least_loaded(&tier)).map(Pick::Available)
+        let preferred = || session.and_then(|session| session.choose(&self.candidates(&tier)));
+        half_open.copied().or_else(preferred).or_else(|| self.least_loaded(&tier)).map(Pick::Available)
+    }
+
+    fn candidates(&self, tier: &[usize]) -> Vec<Candidate<'_>> {
+        let candidate = |index: &usize| {
+            let member = &self.members[*index];
+            let in_flight = member.in_flight.load(Ordering::Relaxed);
+            Candidate { member: *index, name: member.target.name(), weight: member.weight, in_flight }
+        };
+        tier.iter().map(candidate).collect()
     }
 
     fn least_loaded(&self, tier: &[usize]) -> Option<usize> {

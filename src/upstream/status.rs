@@ -88,7 +88,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Ejection, ModelConfig, Retries, UpstreamConfig};
+    use crate::config::{Ejection, ModelConfig, UpstreamConfig};
     use crate::telemetry::metrics::Metrics;
     use crate::upstream::Failure;
 
@@ -97,7 +97,7 @@ mod tests {
         let upstream = |port: &u16| UpstreamConfig::new(url(port));
         let upstreams = ports.iter().map(upstream).collect();
         let ejection = Ejection { failures: 1, ..Ejection::default() };
-        ModelConfig { name: name.into(), upstreams, retries: Retries::default(), ejection }
+        ModelConfig { ejection, ..ModelConfig::new(name.into(), upstreams) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -170,7 +170,7 @@ async fn upstreams(server: &Server) -> Vec<Value> {
 fn two(upstreams: [&Upstream; 2], more: &str, ejection: &str) -> String {
     let [one, other] = upstreams.map(|upstream| format!("{{base_url: '{}', {more}}}", upstream.url()));
     format!(
-        "auth: none\nmodels:\n  - {{name: m, retries: {{same_target: 0}}, ejection: {ejection}, upstreams: [{one}, {other}]}}\n"
+        "auth: none\nmodels:\n  - {{name: m, affinity: off, retries: {{same_target: 0}}, ejection: {ejection}, upstreams: [{one}, {other}]}}\n"
     )
 }
 

@@ -1,5 +1,6 @@
 //! Routing to the targets of a model: selection, failover, retries and ejection.
 
+mod affinity;
 mod balance;
 mod budget;
 mod ejection;

@@ -42,7 +42,7 @@ async fn asks_with(
     let asked = RefCell::new(Vec::new());
     let record = Record::begin("r", timer.clone());
     let primary = Arc::clone(route.target(0));
-    let done = first_success(route, &record, &timer, streamed, |target, another| {
+    let done = first_success(route, None, &record, &timer, streamed, |target, another| {
         let is_primary = Arc::ptr_eq(&target, &primary);
         asked.borrow_mut().push((usize::from(!is_primary), another));
         let failure = fails(is_primary);

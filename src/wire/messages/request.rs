@@ -7,8 +7,8 @@ use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::span;
 use crate::wire::operation::Operation;
 use crate::wire::request::{
-    InferenceRequest, InvalidRequest, NamedMembers, RequestRules, UnknownMembers, UsageEdit, check_model, check_stream,
-    decimal, integer, object,
+    ConversationAt, InferenceRequest, InvalidRequest, NamedMembers, RequestRules, UnknownMembers, UsageEdit,
+    check_model, check_stream, decimal, integer, object,
 };
 use crate::wire::translation::models_of_tools;
 
@@ -77,6 +77,7 @@ pub fn parse_count(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest
         stream: check_stream(members.get("stream"))?,
         // Usage is a part of every message.
         include_usage: true,
+        conversation_at: ConversationAt::new(text, [members.get("metadata")], members.get("system"), Some(list)),
         usage_edit: UsageEdit::none(),
         n: 1,
         max_tokens: max_tokens.and_then(|number| u64::try_from(number).ok()),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::check;
+use super::conversation::ConversationAt;
 use super::forwarded_body::UsageEdit;
 use super::inference_request::InferenceRequest;
 use super::invalid_request::InvalidRequest;
@@ -35,10 +36,12 @@ impl InferenceRequest {
             check::parameters(&members)?;
         }
         let list = members.raw(Param::Messages).ok_or_else(|| InvalidRequest::missing("messages"))?;
+        let names = [Param::PromptCacheKey, Param::User, Param::SafetyIdentifier].map(|name| members.get(name));
         let prompt = members.plain_prompt.map_or_else(|| messages::check(list, checks), Ok)?;
         Ok(Self {
             operation: Operation::Chat,
             model_at: members.get(Param::Model).map(|value| span(text, value)).unwrap_or_default(),
+            conversation_at: ConversationAt::new(text, names, None, Some(list)),
             usage_edit: UsageEdit::new(text, members.raw(Param::StreamOptions), &options),
             prompt_estimate: estimate(&members, prompt),
             other_models: members.other_models,

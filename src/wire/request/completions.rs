@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::check;
+use super::conversation::ConversationAt;
 use super::forwarded_body::UsageEdit;
 use super::inference_request::InferenceRequest;
 use super::invalid_request::InvalidRequest;
@@ -71,6 +72,8 @@ impl InferenceRequest {
         Ok(Self {
             operation: Operation::Completions,
             model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
+            // Of a prompt it is not known where its first turn ends.
+            conversation_at: ConversationAt::new(text, [members.get("user")], None, None),
             usage_edit: UsageEdit::new(text, members.raw("stream_options"), &options),
             prompt_estimate: prompt.tokens,
             include_usage: options.include_usage,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::check::{self, StreamOptions};
+use super::conversation::ConversationAt;
 use super::forwarded_body::UsageEdit;
 use super::inference_request::InferenceRequest;
 use super::invalid_request::InvalidRequest;
@@ -34,6 +35,7 @@ impl InferenceRequest {
         Ok(Self {
             operation: Operation::Embeddings,
             model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
+            conversation_at: ConversationAt::default(),
             usage_edit: UsageEdit::new(text, None, &StreamOptions::default()),
             prompt_estimate: input.tokens,
             include_usage: false,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::conversation::ConversationAt;
 use super::forwarded_body::{ForwardedBody, RequestedUsage, UsageEdit, edited, rename};
 use super::invalid_request::InvalidRequest;
 use super::known_members::KnownMembers;
@@ -42,6 +43,7 @@ pub struct InferenceRequest {
     /// Whether the client requested usage on its stream; default false.
     pub include_usage: bool,
     pub(in crate::wire) usage_edit: UsageEdit,
+    pub(in crate::wire) conversation_at: ConversationAt,
     /// The number of choices; default 1.
     pub n: u64,
     /// The largest number of tokens of a choice; none where the client set no limit.
@@ -57,6 +59,15 @@ impl InferenceRequest {
     #[must_use]
     pub const fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// A hash of what names the conversation: `prompt_cache_key`, `conversation`, `user`, `safety_identifier` or
+    /// `metadata.user_id`, as far as the API has them; otherwise of the instructions and the first user message, which
+    /// all turns repeat. The same on every machine for the same `seed`. None where the request has neither, and for
+    /// embeddings, where nothing is gained. Reads at most 256 KiB of the prompt.
+    #[must_use]
+    pub fn conversation(&self, seed: u64) -> Option<u64> {
+        self.conversation_at.hash(&self.body, seed)
     }
 
     /// The members of a request of chat completions that OpenAI's API defines. Reads the body again.

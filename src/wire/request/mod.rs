@@ -10,6 +10,7 @@
 mod chat;
 mod check;
 mod completions;
+mod conversation;
 mod embeddings;
 mod forwarded_body;
 mod inference_request;
@@ -34,6 +35,7 @@ pub(crate) use values::{decode_string, each_element, is_empty, pick};
 
 // Parts that the requests of other APIs share.
 pub(super) use check::{model as check_model, stream as check_stream};
+pub(super) use conversation::ConversationAt;
 pub(super) use forwarded_body::UsageEdit;
 pub(super) use invalid_request::quoted;
 pub(super) use known_members::{MAX_LEVELS, nested_model};

@@ -1,6 +1,7 @@
 //! Requests that OpenAI's API rejects, and bodies that are forwarded byte for byte.
 
 mod complexity;
+mod conversation;
 mod lenient;
 mod prompt;
 

@@ -9,8 +9,8 @@ use crate::wire::byte_order_mark::without_mark;
 use crate::wire::members::span;
 use crate::wire::operation::Operation;
 use crate::wire::request::{
-    InferenceRequest, InvalidRequest, NamedMembers, RequestRules, UnknownMembers, UsageEdit, boolean, check_model,
-    check_stream, decimal, integer, object, string,
+    ConversationAt, InferenceRequest, InvalidRequest, NamedMembers, RequestRules, UnknownMembers, UsageEdit, boolean,
+    check_model, check_stream, decimal, integer, object, string,
 };
 use crate::wire::translation::models_of_tools;
 
@@ -78,12 +78,15 @@ pub fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, Inva
     for name in ["previous_response_id", "prompt_cache_key"] {
         members.get(name).map_or(Ok(()), |value| string(name, value).map(drop))?;
     }
+    let names = ["prompt_cache_key", "conversation", "user", "safety_identifier"].map(|name| members.get(name));
+    let (system, input) = (members.get("instructions"), members.get("input"));
     Ok(InferenceRequest {
         operation: Operation::Responses,
         model_at: members.get("model").map(|value| span(text, value)).unwrap_or_default(),
         stream: check_stream(members.get("stream"))?,
         // Usage is a part of every response.
         include_usage: true,
+        conversation_at: ConversationAt::new(text, names, system, input),
         usage_edit: UsageEdit::none(),
         n: 1,
         max_tokens: max_tokens.and_then(|number| u64::try_from(number).ok()),
