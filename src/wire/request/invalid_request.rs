@@ -94,8 +94,8 @@ impl InvalidRequest {
     pub(in crate::wire) fn untranslatable(param: impl Display) -> Self {
         let param = param.to_string();
         let message = format!(
-            "Unsupported parameter: '{param}' is not supported with this model: its upstream speaks another API, which \
-             has no counterpart for it."
+            "Unsupported parameter: '{param}' is not supported with this model: it speaks another API, which has no \
+             counterpart for it."
         );
         Self::new("unsupported_parameter", param, message)
     }
