@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::workload::{MODEL, NATIVE_MODEL};
+/// The name of the model whose upstream speaks chat.
+pub(crate) const MODEL: &str = "bench";
+/// The name of the model whose upstream speaks responses and messages.
+pub(crate) const NATIVE_MODEL: &str = "bench-native";
 
 const SYSTEM: &str = "You are the friendly voice of a pet shop. Answer in one paragraph, name prices in dollars, and never \
                       promise an animal that is not in stock.";

@@ -10,9 +10,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::{DIGITS, now, write_digits};
 use crate::result::Result;
-use crate::surface::Surface;
+use crate::surface::{MODEL, Surface};
 use crate::worker::{runtime, write_line};
-use crate::workload::MODEL;
 
 /// Bytes of a token's frame, from `data:` to the blank line.
 const FRAME: usize = 250;

@@ -9,11 +9,6 @@ use crate::surface::Surface;
 /// Added to the least time that a workload takes: a measurement that takes longer has failed.
 const EXTRA_TIME: Duration = Duration::from_secs(120);
 
-/// The name of the model whose upstream speaks chat.
-pub(crate) const MODEL: &str = "bench";
-/// The name of the model whose upstream speaks responses and messages.
-pub(crate) const NATIVE_MODEL: &str = "bench-native";
-
 /// The name of the workload where each request begins with a TLS handshake.
 pub(crate) const HANDSHAKES: &str = "handshakes";
 

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::gateway::{Gateway, free_address, spawn};
 use crate::event_api::EventApi;
 use crate::result::Result;
+use crate::surface::{MODEL, NATIVE_MODEL};
 use crate::tls::{CERTIFICATE_FILE, Certificate, KEY_FILE};
-use crate::workload::{MODEL, NATIVE_MODEL};
 
 /// All limits, too high to be reached. `concurrent_streams` stays below the connection limit: petstream warns
 /// otherwise.
