@@ -94,7 +94,7 @@ impl Surface {
                     event(&format!(
                         r#"{{"type":"response.completed","sequence_number":1,"response":{}}}"#,
                         response("completed", usage)
-                    )),
+                    )) + "data: [DONE]\n\n",
                 ]
             }
             Self::Messages { .. } => [

@@ -1,9 +1,8 @@
 //! A whole message of an upstream that speaks messages.
 
-use crate::wire::chunk::{ChoiceSet, Completion, DecodedChunk, ParsedFrame, Usage};
-use crate::wire::envelope::read_error;
-use crate::wire::scan::{Malformed, Scanner};
-use crate::wire::translation::TokenCounts;
+use crate::wire::chunk::Completion;
+use crate::wire::scan::Malformed;
+use crate::wire::translation::{TokenCounts, WholeAnswer, parse_whole};
 
 /// Parses a whole message: a chunk with its usage if it has a `content`, which may be empty; an error if it is one.
 ///
@@ -22,49 +21,28 @@ use crate::wire::translation::TokenCounts;
 /// # Errors
 /// [`Malformed`] when `body` is no JSON object in UTF-8.
 pub fn parse_message(body: &[u8]) -> Result<Completion<'_>, Malformed> {
-    let text = simdutf8::basic::from_utf8(body).map_err(|_| Malformed)?;
-    let (mut scanner, mut model) = (Scanner::new(text), None);
-    let (mut facts, mut blocks, mut is_error) = (DecodedChunk::default(), None, false);
-    scanner.object(|scanner, key| {
-        if key == "content" && scanner.peek() == Some(b'[') {
-            blocks = Some(0_u32);
-            return scanner.array(|scanner| {
-                blocks = blocks.map(|count| count.saturating_add(1));
-                scanner.value().map(drop)
-            });
-        }
-        let value = scanner.value()?;
-        match &*key {
-            "model" => drop(model.get_or_insert(value)),
-            "usage" if value.starts_with('{') => {
+    parse_whole(
+        body,
+        &WholeAnswer {
+            list: "content",
+            usage: |json| {
                 let mut counts = TokenCounts::default();
-                counts.read_messages(value);
-                facts.usage = Some(Usage::from(counts));
-            }
-            "type" => is_error |= value == "\"error\"",
-            "error" => is_error |= value != "null",
-            _ => {}
-        }
-        Ok(())
-    })?;
-    scanner.end()?;
-    let error = || serde_json::from_str(text).ok().as_ref().and_then(read_error);
-    let frame = match blocks {
-        _ if is_error => ParsedFrame::Error(error()),
-        Some(blocks) => ParsedFrame::Chunk(DecodedChunk {
-            tokens: blocks,
-            seen: ChoiceSet::first(1),
-            finished: ChoiceSet::first(1),
-            ..facts
-        }),
-        None => error().map_or(ParsedFrame::Other, |error| ParsedFrame::Error(Some(error))),
-    };
-    Ok(Completion { frame, model })
+                counts.read_messages(json);
+                json.starts_with('{').then_some(counts)
+            },
+            is_failure: |key, value| match key {
+                "error" => value != "null",
+                "type" => value == "\"error\"",
+                _ => false,
+            },
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::chunk::ParsedFrame;
 
     #[test]
     fn an_error_is_no_message() {

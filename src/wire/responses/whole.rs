@@ -1,9 +1,8 @@
 //! A whole response of an upstream that speaks responses.
 
-use crate::wire::chunk::{ChoiceSet, Completion, DecodedChunk, ParsedFrame, Usage};
-use crate::wire::envelope::read_error;
-use crate::wire::scan::{Malformed, Scanner};
-use crate::wire::translation::TokenCounts;
+use crate::wire::chunk::Completion;
+use crate::wire::scan::Malformed;
+use crate::wire::translation::{TokenCounts, WholeAnswer, parse_whole};
 
 /// Parses a whole response: a chunk with its usage if it has an `output`, which is empty where a limit of
 /// tokens was reached early; an error if it has one or has failed.
@@ -23,45 +22,24 @@ use crate::wire::translation::TokenCounts;
 /// # Errors
 /// [`Malformed`] when `body` is no JSON object in UTF-8.
 pub fn parse_response(body: &[u8]) -> Result<Completion<'_>, Malformed> {
-    let text = simdutf8::basic::from_utf8(body).map_err(|_| Malformed)?;
-    let (mut scanner, mut model) = (Scanner::new(text), None);
-    let (mut facts, mut items, mut is_failed) = (DecodedChunk::default(), None, false);
-    scanner.object(|scanner, key| {
-        if key == "output" && scanner.peek() == Some(b'[') {
-            items = Some(0_u32);
-            return scanner.array(|scanner| {
-                items = items.map(|count| count.saturating_add(1));
-                scanner.value().map(drop)
-            });
-        }
-        let value = scanner.value()?;
-        match &*key {
-            "model" => drop(model.get_or_insert(value)),
-            "usage" => facts.usage = TokenCounts::read(value).map(Usage::from),
-            "error" => is_failed |= value != "null",
-            "status" => is_failed |= value == "\"failed\"",
-            _ => {}
-        }
-        Ok(())
-    })?;
-    scanner.end()?;
-    let error = || serde_json::from_str(text).ok().as_ref().and_then(read_error);
-    let frame = match items {
-        _ if is_failed => ParsedFrame::Error(error()),
-        Some(items) => ParsedFrame::Chunk(DecodedChunk {
-            tokens: items,
-            seen: ChoiceSet::first(1),
-            finished: ChoiceSet::first(1),
-            ..facts
-        }),
-        None => error().map_or(ParsedFrame::Other, |error| ParsedFrame::Error(Some(error))),
-    };
-    Ok(Completion { frame, model })
+    parse_whole(
+        body,
+        &WholeAnswer {
+            list: "output",
+            usage: TokenCounts::read,
+            is_failure: |key, value| match key {
+                "error" => value != "null",
+                "status" => value == "\"failed\"",
+                _ => false,
+            },
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::chunk::ParsedFrame;
 
     #[test]
     fn what_has_failed_or_has_no_output_is_no_response() {

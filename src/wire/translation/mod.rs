@@ -15,6 +15,7 @@ mod text_template;
 mod tools;
 mod untranslatable;
 mod usage;
+mod whole;
 
 pub use chat_answer::{ChatDelta, FinishReason, ReasoningMember, ToolCallDelta, read_chunk, read_completion};
 pub use error::TranslationError;
@@ -29,6 +30,7 @@ pub(super) use text_template::{ParsedDelta, TextTemplate};
 pub(super) use tools::models_of_tools;
 pub(super) use untranslatable::{refuse_others, refuse_untranslatable};
 pub(super) use usage::usage_of;
+pub(super) use whole::{WholeAnswer, parse_whole};
 
 #[cfg(test)]
 pub(super) mod accumulate;
