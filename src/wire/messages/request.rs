@@ -63,10 +63,7 @@ pub fn parse_count(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest
     let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
     let members = NamedMembers::read(text, MEMBERS, rules)?;
     let model = check_model(members.get("model"))?;
-    if rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model) {
-        if let Some(unknown) = &members.unknown {
-            return Err(InvalidRequest::unknown(unknown));
-        }
+    if members.is_strict(rules, &model)? {
         check_ranges(&members)?;
     }
     let max_tokens = members.get("max_tokens").map(|value| integer("max_tokens", value, 1, i64::MAX)).transpose()?;

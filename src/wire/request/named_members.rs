@@ -20,6 +20,16 @@ pub(in crate::wire) struct NamedMembers<'a> {
 }
 
 impl<'a> NamedMembers<'a> {
+    /// Whether the values of a request of `model` must be what the API defines; then members that it does not define are
+    /// invalid.
+    pub(in crate::wire) fn is_strict(&self, rules: &RequestRules, model: &str) -> Result<bool, InvalidRequest> {
+        let is_strict = rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(model);
+        match &self.unknown {
+            Some(unknown) if is_strict => Err(InvalidRequest::unknown(unknown)),
+            _ => Ok(is_strict),
+        }
+    }
+
     /// Reads a body. A named member that is repeated is invalid, and so is one under a name that some servers take for
     /// it.
     pub(in crate::wire) fn read(

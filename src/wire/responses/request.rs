@@ -64,10 +64,7 @@ pub fn parse(body: Bytes, rules: &RequestRules) -> Result<InferenceRequest, Inva
     let text = simdutf8::basic::from_utf8(&body).map_err(|_| InvalidRequest::unreadable())?;
     let members = NamedMembers::read(text, MEMBERS, rules)?;
     let model = check_model(members.get("model"))?;
-    if rules.unknown == UnknownMembers::Refuse || rules.local_model == Some(&*model) {
-        if let Some(unknown) = &members.unknown {
-            return Err(InvalidRequest::unknown(unknown));
-        }
+    if members.is_strict(rules, &model)? {
         check_types(&members)?;
     }
     if members.get("background").map_or(Ok(false), |value| boolean("background", value))? {
